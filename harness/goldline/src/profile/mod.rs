@@ -1,0 +1,276 @@
+//! One product: chip, flash map, values of a unit, NVS content, method, endpoints, checks.
+//!
+//! [`Profile`] is valid by construction: whoever holds one need not check offsets, lengths or names
+//! again. Must not know how anything is written or checked. Offsets and sizes are bytes.
+
+mod chip;
+mod flash_map;
+mod template;
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use crate::record::Limits;
+
+pub use chip::Chip;
+pub use flash_map::{FlashMap, Partition, PartitionKind};
+pub use template::{Part, Template};
+
+/// One product, validated.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// What `goldline run NAME` calls it.
+    pub name: String,
+    /// The product's name for people.
+    pub title: String,
+    /// How the unit gets its values.
+    pub method: Method,
+    /// The chip the product is built on.
+    pub chip: Chip,
+    /// Flash size and partitions.
+    pub flash: FlashMap,
+    /// What is flashed besides data.
+    pub images: Images,
+    /// The values of one unit by name, in the file's order; a template names only earlier ones.
+    pub values: Vec<ValueSpec>,
+    /// What is written into the NVS partition.
+    pub nvs: NvsContent,
+    /// The network that the unit must join.
+    pub wifi: Wifi,
+    /// The broker that the unit must reach.
+    pub mqtt: Mqtt,
+    /// How long to wait for what.
+    pub deadlines: Deadlines,
+    /// The QC list, in order.
+    pub checks: Vec<CheckSpec>,
+}
+
+/// How a unit gets its values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Method {
+    /// An NVS image is made for each unit and flashed with the rest.
+    FactoryImage,
+}
+
+/// What is flashed besides data.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Images {
+    /// The second-stage bootloader.
+    pub bootloader: BootloaderSource,
+    /// The application.
+    pub app: AppSource,
+    /// Name of the partition that the application is written to.
+    pub app_partition: String,
+}
+
+/// Where the second-stage bootloader comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum BootloaderSource {
+    /// ESP-IDF's own for the chip, as espflash carries it.
+    EspIdf,
+    /// An ESP image of the product's.
+    File(PathBuf),
+}
+
+/// Where the application comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AppSource {
+    /// A firmware description that the simulator's compiler turns into an app, for simulated units.
+    Model {
+        /// Name of the shipped description, or the path of one.
+        name: String,
+    },
+    /// An ELF file or ESP image, relative to the profile's own folder.
+    File(PathBuf),
+}
+
+/// One named value of a unit and where it comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ValueSpec {
+    /// The name that templates use.
+    pub name: String,
+    /// Where it comes from when `--set` and `--units` do not give it.
+    pub source: ValueSource,
+    /// Whether it must never be shown.
+    pub secret: bool,
+    /// Whether the record lists it among the unit's public identifiers.
+    pub id: bool,
+    /// Shortest good value in bytes.
+    pub min_bytes: usize,
+    /// Longest good value in bytes.
+    pub max_bytes: usize,
+    /// The declared value of goldens and simulated units.
+    pub sample: Option<String>,
+}
+
+/// Where a value comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ValueSource {
+    /// The same for all units of a site: `--set`, the unit's CSV row, or the station file.
+    Site,
+    /// A number that the state directory leases and never gives twice.
+    Lease,
+    /// Made for the unit by the operating system's generator: so many bytes, printed as lowercase hex.
+    Random {
+        /// Entropy in bytes.
+        bytes: usize,
+    },
+    /// Built of earlier values.
+    Template(Template),
+}
+
+/// The NVS content of the plan's own namespace.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NvsContent {
+    /// Name of the data/nvs partition.
+    pub partition: String,
+    /// At most 15 ASCII characters.
+    pub namespace: String,
+    /// In the image's order.
+    pub entries: Vec<NvsEntry>,
+    /// Namespaces of others that may appear after a boot.
+    pub foreign_namespaces: Vec<String>,
+}
+
+/// One planned key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NvsEntry {
+    /// At most 15 ASCII characters.
+    pub key: String,
+    /// How the value is stored.
+    pub encoding: NvsEncoding,
+    /// What is stored.
+    pub value: Template,
+}
+
+/// How a value is stored in NVS; the names are those of ESP-IDF's CSV.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "each name is the encoding's own")]
+pub enum NvsEncoding {
+    U8,
+    I8,
+    U16,
+    I16,
+    U32,
+    I32,
+    U64,
+    I64,
+    String,
+    Hex2Bin,
+    Base64,
+    Binary,
+}
+
+/// The network that the unit must join.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Wifi {
+    /// Network name.
+    pub ssid: Template,
+    /// WPA2 passphrase.
+    pub password: Template,
+}
+
+/// The broker that the unit must reach, and what it must do there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mqtt {
+    /// A URI with scheme and port, as the unit holds it.
+    pub endpoint: Template,
+    /// Which of test, redirected and final the address is.
+    pub policy: EndpointPolicy,
+    /// What the unit must call itself.
+    pub client_id: Template,
+    /// User name.
+    pub username: Template,
+    /// Password.
+    pub password: Template,
+    /// Topic filters that the unit must subscribe to.
+    pub subscriptions: Vec<Template>,
+    /// Whether the unit must show a client certificate of the plan's CA.
+    pub client_certificate: bool,
+    /// A command and the answer that proves the unit alive.
+    pub command: Option<CommandRoundTrip>,
+}
+
+/// What the address in a unit means during QC and after it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EndpointPolicy {
+    /// The unit holds its final address, and the bench answers for that name.
+    Redirected,
+    /// QC runs with bench addresses; the final image is written last.
+    TestThenFinal,
+    /// The unit holds a bench address; for emulators and development only.
+    Bench,
+}
+
+/// A command that the bench sends and the answer that it expects. `{nonce}` is fresh for each run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CommandRoundTrip {
+    /// Where the command is published.
+    pub topic: Template,
+    /// What is published.
+    pub payload: Template,
+    /// Where the answer appears.
+    pub reply_topic: Template,
+    /// Texts that the answer must contain.
+    pub reply_contains: Vec<Template>,
+}
+
+/// How long to wait for what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Deadlines {
+    /// From reset to the first line of the application.
+    pub boot: Duration,
+    /// From the application's start to an address.
+    pub wifi: Duration,
+    /// From the address to the broker's acceptance.
+    pub mqtt: Duration,
+    /// From the command to its answer.
+    pub command: Duration,
+}
+
+/// One item of the QC list.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CheckSpec {
+    /// Which check.
+    pub id: CheckId,
+    /// Limits by measurement name.
+    pub limits: BTreeMap<String, Limits>,
+}
+
+/// The checks there are.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum CheckId {
+    /// Chip, flash size, and every region but NVS against what was planned.
+    FlashIntegrity,
+    /// NVS structure and content against the plan and the golden.
+    NvsReadback,
+    /// Association, address, time, signal.
+    WifiJoin,
+    /// TLS, credentials, subscriptions, a command round trip.
+    MqttConnect,
+}
+
+impl CheckId {
+    /// Every check.
+    pub const ALL: [Self; 4] =
+        [Self::FlashIntegrity, Self::NvsReadback, Self::WifiJoin, Self::MqttConnect];
+
+    /// The name in profiles, test cases and records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FlashIntegrity => "flash_integrity",
+            Self::NvsReadback => "nvs_readback",
+            Self::WifiJoin => "wifi_join",
+            Self::MqttConnect => "mqtt_connect",
+        }
+    }
+
+    /// The measurements that a limit may name.
+    pub fn measurements(self) -> &'static [&'static str] {
+        match self {
+            Self::FlashIntegrity => &["regions_compared"],
+            Self::NvsReadback => &["keys_compared", "entries_used", "entries_free"],
+            Self::WifiJoin => &["join_ms", "rssi"],
+            Self::MqttConnect => &["connect_ms", "round_trip_ms"],
+        }
+    }
+}
