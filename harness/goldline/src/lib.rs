@@ -17,6 +17,7 @@
 
 pub mod clock;
 pub mod identity;
+pub mod plan;
 pub mod process;
 pub mod profile;
 pub mod record;

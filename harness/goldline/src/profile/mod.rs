@@ -3,17 +3,35 @@
 //! [`Profile`] is valid by construction: whoever holds one need not check offsets, lengths or names
 //! again. Must not know how anything is written or checked. Offsets and sizes are bytes.
 
+mod catalog;
 mod chip;
+mod endpoint;
 mod flash_map;
+mod nearest;
+mod parse;
+mod position;
+mod problem;
+mod raw;
+mod secret_source;
+mod station_file;
 mod template;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use crate::record::Limits;
 
+pub use catalog::{CatalogError, Listed, find, list};
 pub use chip::Chip;
-pub use flash_map::{FlashMap, Partition, PartitionKind};
-pub use template::{Part, Template};
+pub use endpoint::{Endpoint, EndpointError};
+pub use flash_map::{FlashMap, FlashMapError, Partition, PartitionKind};
+pub use nearest::suggestion;
+pub use position::LineColumn;
+pub use problem::{Located, Problem, ProfileError};
+pub use secret_source::{SecretError, SecretSource};
+pub use station_file::{
+    CaService, MqttService, Setting, StationFile, StationFileError, StationFileProblem, WifiService,
+};
+pub use template::{Part, Template, TemplateError, UnboundSymbol};
 
 /// One product, validated.
 #[derive(Clone, Debug)]
@@ -79,7 +97,7 @@ pub enum AppSource {
         /// Name of the shipped description, or the path of one.
         name: String,
     },
-    /// An ELF file or ESP image, relative to the profile's own folder.
+    /// An ELF file or ESP image of the product's.
     File(PathBuf),
 }
 
@@ -247,6 +265,86 @@ pub enum CheckId {
     WifiJoin,
     /// TLS, credentials, subscriptions, a command round trip.
     MqttConnect,
+}
+
+impl NvsEncoding {
+    /// Every encoding.
+    pub const ALL: [Self; 12] = [
+        Self::U8,
+        Self::I8,
+        Self::U16,
+        Self::I16,
+        Self::U32,
+        Self::I32,
+        Self::U64,
+        Self::I64,
+        Self::String,
+        Self::Hex2Bin,
+        Self::Base64,
+        Self::Binary,
+    ];
+
+    /// The name in profiles and in ESP-IDF's CSV.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::U8 => "u8",
+            Self::I8 => "i8",
+            Self::U16 => "u16",
+            Self::I16 => "i16",
+            Self::U32 => "u32",
+            Self::I32 => "i32",
+            Self::U64 => "u64",
+            Self::I64 => "i64",
+            Self::String => "string",
+            Self::Hex2Bin => "hex2bin",
+            Self::Base64 => "base64",
+            Self::Binary => "binary",
+        }
+    }
+
+    /// The smallest and the largest number it holds; `None` for texts and blobs.
+    pub fn range(self) -> Option<(i128, i128)> {
+        Some(match self {
+            Self::U8 => (0, u8::MAX.into()),
+            Self::I8 => (i8::MIN.into(), i8::MAX.into()),
+            Self::U16 => (0, u16::MAX.into()),
+            Self::I16 => (i16::MIN.into(), i16::MAX.into()),
+            Self::U32 => (0, u32::MAX.into()),
+            Self::I32 => (i32::MIN.into(), i32::MAX.into()),
+            Self::U64 => (0, u64::MAX.into()),
+            Self::I64 => (i64::MIN.into(), i64::MAX.into()),
+            Self::String | Self::Hex2Bin | Self::Base64 | Self::Binary => return None,
+        })
+    }
+}
+
+impl EndpointPolicy {
+    /// Every policy.
+    pub const ALL: [Self; 3] = [Self::Redirected, Self::TestThenFinal, Self::Bench];
+
+    /// The name in profiles and records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Redirected => "redirected",
+            Self::TestThenFinal => "test_then_final",
+            Self::Bench => "bench",
+        }
+    }
+}
+
+/// What no value may hold, when there is some of it: firmware and consoles end a value there.
+pub fn forbidden_character(text: &str) -> Option<&'static str> {
+    text.chars().find_map(|character| match character {
+        '\0' => Some("a NUL"),
+        '\r' => Some("a carriage return"),
+        '\n' => Some("a line feed"),
+        _ => None,
+    })
+}
+
+/// Whether a text is a number as leases give them, so that `+1` and `01` do not become other ids.
+pub fn is_lease_number(text: &str) -> bool {
+    text.parse::<u32>().is_ok_and(|number| number.to_string() == text)
 }
 
 impl CheckId {

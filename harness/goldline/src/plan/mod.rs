@@ -1,0 +1,11 @@
+//! Turns a profile and what is known of one unit into the steps of a run.
+//!
+//! Must not do anything to a unit: a plan is plain data that can be printed.
+
+mod bindings;
+mod given;
+mod units;
+
+pub use bindings::{BindingError, Bindings, Identity, Origin, Sources, Text};
+pub use given::{Given, GivenError};
+pub use units::{UnitRow, Units, UnitsError, UnitsProblem};
