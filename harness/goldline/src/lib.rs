@@ -22,3 +22,4 @@ pub mod process;
 pub mod profile;
 pub mod record;
 pub mod secret;
+pub mod testbed;
