@@ -2,7 +2,12 @@
 //!
 //! Must not know what the program is for.
 
-use std::{ffi::OsStr, path::Path, process::Command, time::Instant};
+use std::{
+    ffi::OsStr,
+    path::Path,
+    process::{Command, Stdio},
+    time::Instant,
+};
 
 use crate::{Outcome, workspace};
 
@@ -30,14 +35,14 @@ pub fn run(command: &mut Command) -> Outcome {
     if status.success() { Ok(()) } else { Err(format!("\"{}\": {status}", shown(command))) }
 }
 
-/// What the command prints on stdout.
+/// What the command prints on stdout; its stderr is the terminal's, for long builds show there.
 pub fn output(command: &mut Command) -> Result<String, String> {
     let output = command
+        .stderr(Stdio::inherit())
         .output()
         .map_err(|error| format!("cannot start \"{}\": {error}", shown(command)))?;
     if !output.status.success() {
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("\"{}\": {}\n{stderr}", shown(command), output.status));
+        return Err(format!("\"{}\": {}", shown(command), output.status));
     }
     String::from_utf8(output.stdout)
         .map_err(|_| format!("\"{}\" printed bytes that are not UTF-8", shown(command)))
