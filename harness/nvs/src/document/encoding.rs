@@ -1,0 +1,427 @@
+//! The CSV's encodings: text or file content → [`Value`].
+//!
+//! Must not know of rows and columns; whoever calls adds the position.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::csv::Mode;
+use crate::value::Value;
+
+/// What a row's value is made from.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// The value column.
+    Inline(&'a str),
+    /// The content of the file that the value column names.
+    File(&'a [u8]),
+}
+
+/// Why a value cannot be read in its encoding.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EncodingError {
+    /// No such encoding.
+    #[error(
+        "the encoding `{found}` does not exist{}; use u8 … i64, string, hex2bin, base64 or binary",
+        hint(found)
+    )]
+    Unknown {
+        /// What stands there.
+        found: String,
+    },
+    /// Capitals, for which the reference stores the text undecoded.
+    #[error("the reference generator stores the text of `{found}` undecoded; write `{}`", found.to_lowercase())]
+    Capitals {
+        /// What stands there.
+        found: String,
+    },
+    /// Not a decimal integer.
+    #[error("the value is not a decimal integer; {encoding} takes {range}")]
+    NotAnInteger {
+        /// The row's encoding.
+        encoding: &'static str,
+        /// Smallest and largest value.
+        range: String,
+    },
+    /// An integer that the type cannot hold.
+    #[error("the value is out of range; {encoding} takes {range}")]
+    OutOfRange {
+        /// The row's encoding.
+        encoding: &'static str,
+        /// Smallest and largest value.
+        range: String,
+    },
+    /// An odd number of hexadecimal digits.
+    #[error("{digits} hexadecimal digits are not whole bytes; write two digits a byte")]
+    OddHex {
+        /// Their number.
+        digits: usize,
+    },
+    /// Something that is no hexadecimal digit.
+    #[error("character {at} is not a hexadecimal digit; write digits and a to f only")]
+    NotHex {
+        /// Which character of the value, from 1.
+        at: usize,
+    },
+    /// Not base64.
+    #[error("the value is not base64 ({reason}); encode it again")]
+    NotBase64 {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Inline `binary` beyond ASCII, for which the reference stores a wrong CRC.
+    #[error("an inline binary value must be ASCII; write it as hex2bin or as a file row")]
+    BinaryNotAscii,
+    /// A file that is to be a string but is not text.
+    #[error("the file is not UTF-8 (byte {at}); store it with the encoding binary")]
+    FileNotUtf8 {
+        /// Offset of the first wrong byte.
+        at: usize,
+    },
+    /// `blob_fill` and its like without length or byte.
+    #[error("`{found}` is not of the form blob_fill(LENGTH;0xXX) or blob_sz_fill(LENGTH;0xXX)")]
+    FillForm {
+        /// What stands there.
+        found: String,
+    },
+    /// A value longer than the fill's length.
+    #[error("the value has {bytes} bytes, the fill {length}; raise the length")]
+    FillOverflow {
+        /// Length of the value.
+        bytes: usize,
+        /// Length asked for.
+        length: usize,
+    },
+    /// A fill over a file, which the reference cannot do.
+    #[error("`{found}` takes an inline value only")]
+    FillFromFile {
+        /// What stands there.
+        found: String,
+    },
+}
+
+fn hint(found: &str) -> String {
+    let narrow = found.strip_prefix("uint").or(found.strip_prefix("int"));
+    match narrow.and_then(|bits| bits.trim_end_matches("_t").parse::<u8>().ok()) {
+        Some(bits) => format!(" (did you mean `{}{bits}`?)", &found[..1]),
+        None => String::new(),
+    }
+}
+
+/// Reads one value.
+pub(super) fn decode(
+    encoding: &str,
+    source: Source<'_>,
+    mode: Mode,
+) -> Result<Value, EncodingError> {
+    if encoding.starts_with("blob_fill") || encoding.starts_with("blob_sz_fill") {
+        return fill(encoding, source, mode);
+    }
+    let lower = encoding.to_ascii_lowercase();
+    if encoding != lower && matches!(lower.as_str(), "hex2bin" | "base64" | "string") {
+        let found = encoding.to_owned();
+        return Err(EncodingError::Capitals { found });
+    }
+    match lower.as_str() {
+        "u8" => integer(source, "u8", Value::U8),
+        "i8" => integer(source, "i8", Value::I8),
+        "u16" => integer(source, "u16", Value::U16),
+        "i16" => integer(source, "i16", Value::I16),
+        "u32" => integer(source, "u32", Value::U32),
+        "i32" => integer(source, "i32", Value::I32),
+        "u64" => integer(source, "u64", Value::U64),
+        "i64" => integer(source, "i64", Value::I64),
+        "string" => text(source).map(Value::str),
+        "binary" => binary(source).map(Value::Blob),
+        "hex2bin" => hex(source.bytes().trim_ascii()).map(Value::Blob),
+        "base64" => base64(source.bytes(), mode).map(Value::Blob),
+        _ => Err(EncodingError::Unknown {
+            found: encoding.to_owned(),
+        }),
+    }
+}
+
+impl<'a> Source<'a> {
+    fn bytes(self) -> &'a [u8] {
+        match self {
+            Source::Inline(text) => text.as_bytes(),
+            Source::File(bytes) => bytes,
+        }
+    }
+}
+
+fn text(source: Source<'_>) -> Result<&str, EncodingError> {
+    match source {
+        Source::Inline(text) => Ok(text),
+        Source::File(bytes) => std::str::from_utf8(bytes).map_err(|error| {
+            let at = error.valid_up_to();
+            EncodingError::FileNotUtf8 { at }
+        }),
+    }
+}
+
+fn binary(source: Source<'_>) -> Result<Vec<u8>, EncodingError> {
+    match source {
+        Source::Inline(text) if !text.is_ascii() => Err(EncodingError::BinaryNotAscii),
+        other => Ok(other.bytes().to_vec()),
+    }
+}
+
+/// Python's `int()` of decimal digits: spaces around, a sign, single underscores.
+fn integer<T>(
+    source: Source<'_>,
+    encoding: &'static str,
+    wrap: fn(T) -> Value,
+) -> Result<Value, EncodingError>
+where
+    T: Bounds,
+{
+    let range = || format!("{} to {}", T::MIN, T::MAX);
+    let text = source.bytes().trim_ascii();
+    let (sign, digits) = match text {
+        [b'-', rest @ ..] => ("-", rest),
+        [b'+', rest @ ..] => ("", rest),
+        rest => ("", rest),
+    };
+    let groups: Vec<&[u8]> = digits.split(|&byte| byte == b'_').collect();
+    let plain = |group: &&[u8]| !group.is_empty() && group.iter().all(u8::is_ascii_digit);
+    if !groups.iter().all(plain) {
+        let range = range();
+        return Err(EncodingError::NotAnInteger { encoding, range });
+    }
+    let digits = String::from_utf8(groups.concat()).expect("all of them are ASCII digits");
+    let number = format!("{sign}{digits}").parse::<i128>();
+    number
+        .ok()
+        .and_then(|number| T::try_from(number).ok())
+        .map(wrap)
+        .ok_or_else(|| {
+            let range = range();
+            EncodingError::OutOfRange { encoding, range }
+        })
+}
+
+/// An integer type's range, for the message.
+trait Bounds: TryFrom<i128> {
+    const MIN: i128;
+    const MAX: i128;
+}
+
+macro_rules! bounds {
+    ($($integer:ty),*) => {
+        $(impl Bounds for $integer {
+            const MIN: i128 = <$integer>::MIN as i128;
+            const MAX: i128 = <$integer>::MAX as i128;
+        })*
+    };
+}
+bounds!(u8, i8, u16, i16, u32, i32, u64, i64);
+
+fn hex(digits: &[u8]) -> Result<Vec<u8>, EncodingError> {
+    let nibble = |at: usize| -> Result<u8, EncodingError> {
+        match digits[at] {
+            digit @ b'0'..=b'9' => Ok(digit - b'0'),
+            digit @ b'a'..=b'f' => Ok(digit - b'a' + 10),
+            digit @ b'A'..=b'F' => Ok(digit - b'A' + 10),
+            _ => Err(EncodingError::NotHex { at: at + 1 }),
+        }
+    };
+    if !digits.len().is_multiple_of(2) {
+        let digits = digits.len();
+        return Err(EncodingError::OddHex { digits });
+    }
+    (0..digits.len())
+        .step_by(2)
+        .map(|at| Ok(nibble(at)? << 4 | nibble(at + 1)?))
+        .collect()
+}
+
+fn base64(text: &[u8], mode: Mode) -> Result<Vec<u8>, EncodingError> {
+    let kept: Vec<u8> = match mode {
+        Mode::Strict => {
+            let spaces = |byte: &&u8| !byte.is_ascii_whitespace();
+            text.iter().filter(spaces).copied().collect()
+        }
+        Mode::Compat => lenient_base64(text),
+    };
+    STANDARD
+        .decode(kept)
+        .map_err(|error| EncodingError::NotBase64 {
+            reason: error.to_string(),
+        })
+}
+
+/// What Python's lenient decoder makes of a text: foreign characters skipped,
+/// everything after complete padding ignored, unused last bits dropped.
+fn lenient_base64(text: &[u8]) -> Vec<u8> {
+    let mut kept: Vec<u8> = Vec::with_capacity(text.len());
+    let mut pads = 0;
+    for &byte in text {
+        match byte {
+            b'=' if kept.len() % 4 >= 2 => {
+                pads += 1;
+                if kept.len() % 4 + pads == 4 {
+                    break;
+                }
+            }
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' => {
+                pads = 0;
+                kept.push(byte);
+            }
+            _ => {}
+        }
+    }
+    clear_unused_bits(&mut kept);
+    kept.resize(kept.len() + pads, b'=');
+    kept
+}
+
+/// Python ignores the bits of the last character that no byte uses; the strict
+/// decoder behind does not.
+fn clear_unused_bits(kept: &mut [u8]) {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let unused_mask = match kept.len() % 4 {
+        2 => 0b11_0000,
+        3 => 0b11_1100,
+        _ => return,
+    };
+    let last = kept
+        .last_mut()
+        .expect("two or three characters are left over");
+    let index = ALPHABET.iter().position(|letter| letter == last);
+    *last = ALPHABET[index.expect("only letters of the alphabet are kept") & unused_mask];
+}
+
+/// `blob_fill(N;0xXX)`: the value padded to N bytes. `blob_sz_fill`: the same
+/// behind the value's length as a little-endian word.
+fn fill(encoding: &str, source: Source<'_>, mode: Mode) -> Result<Value, EncodingError> {
+    let form = || EncodingError::FillForm {
+        found: encoding.to_owned(),
+    };
+    let Source::Inline(value) = source else {
+        let found = encoding.to_owned();
+        return Err(EncodingError::FillFromFile { found });
+    };
+    let (name, arguments) = encoding.split_once('(').ok_or_else(form)?;
+    let (arguments, tail) = arguments.split_once(')').ok_or_else(form)?;
+    let (length, byte) = arguments.split_once(";0x").ok_or_else(form)?;
+    let well_formed = length.bytes().all(|digit| digit.is_ascii_digit())
+        && byte.len() == 2
+        && byte.bytes().all(|digit| digit.is_ascii_hexdigit())
+        && (tail.is_empty() || mode == Mode::Compat);
+    if !well_formed {
+        return Err(form());
+    }
+    let byte = u8::from_str_radix(byte, 16).map_err(|_| form())?;
+    let length: usize = length.parse().map_err(|_| form())?;
+    if length > crate::limits::BLOB_MAX_BYTES || value.len() > length {
+        let bytes = value.len();
+        return Err(EncodingError::FillOverflow { bytes, length });
+    }
+    let mut filled = match name {
+        "blob_fill" => Vec::new(),
+        "blob_sz_fill" => u32::try_from(value.len())
+            .map_err(|_| form())?
+            .to_le_bytes()
+            .to_vec(),
+        _ => return Err(form()),
+    };
+    let end = filled.len() + length;
+    filled.extend_from_slice(value.as_bytes());
+    filled.resize(end, byte);
+    Ok(Value::Blob(filled))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inline(encoding: &str, text: &str) -> Result<Value, EncodingError> {
+        decode(encoding, Source::Inline(text), Mode::Strict)
+    }
+
+    #[test]
+    fn integers_are_read_as_python_reads_them() {
+        assert_eq!(inline("u8", " +2_5 "), Ok(Value::U8(25)));
+        assert_eq!(inline("I8", "-128"), Ok(Value::I8(-128)));
+        assert_eq!(
+            inline("u64", "18446744073709551615"),
+            Ok(Value::U64(u64::MAX))
+        );
+        for wrong in ["0x10", "", "1__0", "_1", "1.0", "-", "--1"] {
+            let error = inline("u8", wrong).unwrap_err();
+            assert!(
+                matches!(error, EncodingError::NotAnInteger { .. }),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_refused_with_the_range() {
+        let error = inline("i8", "128").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the value is out of range; i8 takes -128 to 127"
+        );
+        let long = "9".repeat(60);
+        let error = inline("u64", &long).unwrap_err();
+        assert!(matches!(error, EncodingError::OutOfRange { .. }));
+    }
+
+    #[test]
+    fn hexadecimal_needs_whole_bytes_of_digits() {
+        assert_eq!(inline("hex2bin", " 00fF\n"), Ok(Value::Blob(vec![0, 255])));
+        assert_eq!(inline("hex2bin", ""), Ok(Value::Blob(vec![])));
+        assert_eq!(
+            inline("hex2bin", "123"),
+            Err(EncodingError::OddHex { digits: 3 })
+        );
+        assert_eq!(
+            inline("hex2bin", "0g"),
+            Err(EncodingError::NotHex { at: 2 })
+        );
+    }
+
+    #[test]
+    fn capitals_that_the_reference_does_not_decode_are_refused() {
+        for found in ["HEX2BIN", "Base64", "STRING"] {
+            let error = inline(found, "00").unwrap_err();
+            assert!(matches!(error, EncodingError::Capitals { .. }), "{found}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_encoding_comes_with_a_guess() {
+        let message = inline("uint8_t", "1").unwrap_err().to_string();
+        assert!(message.contains("did you mean `u8`?"), "{message}");
+    }
+
+    #[test]
+    fn base64_is_canonical_when_strict_and_lenient_when_compatible() {
+        assert_eq!(
+            inline("base64", "TWFu\nTQ=="),
+            Ok(Value::Blob(b"ManM".to_vec()))
+        );
+        assert!(inline("base64", "T-Q=").is_err());
+        let lenient = |text| decode("base64", Source::Inline(text), Mode::Compat);
+        assert_eq!(lenient("T-W*Fu"), Ok(Value::Blob(b"Man".to_vec())));
+        assert_eq!(lenient("TR==TWFu"), Ok(Value::Blob(b"M".to_vec())));
+        assert!(lenient("TWF").is_err());
+    }
+
+    #[test]
+    fn fills_pad_a_value_to_their_length() {
+        assert_eq!(
+            inline("blob_fill(4;0xAb)", "hi"),
+            Ok(Value::Blob(vec![b'h', b'i', 0xAB, 0xAB]))
+        );
+        assert_eq!(
+            inline("blob_sz_fill(3;0x00)", "hi"),
+            Ok(Value::Blob(vec![2, 0, 0, 0, b'h', b'i', 0]))
+        );
+        assert!(inline("blob_fill(1;0x00)", "hi").is_err());
+        assert!(inline("blob_fill(1,0x00)", "").is_err());
+        assert!(inline("blob_fill(9999999999;0x00)", "").is_err());
+    }
+}
