@@ -1,1 +1,35 @@
-//! placeholder
+//! A simulated ESP chip, the firmware that it runs, and the port behind which real tools find it.
+//!
+//! This crate is the *other side* of a provisioning harness: it knows nothing of what the harness
+//! planned, wrote or expects. What a simulated unit does follows from the bytes in its flash, from
+//! its eFuses, from the faults that it was given, and from the [`World`] around it.
+//!
+//! # Layout
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`chip`] | what the silicon is: one data file for each chip, its registers and eFuses |
+//! | [`flash`] | NOR flash: a write only clears bits, in memory or in a file |
+//! | [`loader`] | the ROM loader and the stub loader, without any I/O |
+//! | [`boot`] | from reset to the application: image chain, partition table, boot log |
+//! | [`firmware`] | the application: packed into an image, found again in flash, and run |
+//! | [`port`] | the serial port that a client opens |
+//! | [`fault`] | every defect that a unit can be given, by name |
+//! | [`world`] | the one trait through which a unit reaches anything outside itself |
+//! | [`simulator`] | all of it on a thread of its own |
+#![forbid(unsafe_code)]
+
+pub mod boot;
+pub mod chip;
+pub mod fault;
+pub mod firmware;
+pub mod flash;
+pub mod loader;
+pub mod port;
+pub mod simulator;
+mod unit;
+pub mod world;
+
+pub use fault::Fault;
+pub use simulator::{Config, Lines, Mode, Simulator, StartError};
+pub use world::World;

@@ -1,0 +1,196 @@
+//! From reset to the application, as the ROM and the second-stage bootloader go.
+//!
+//! Pure: flash in, log and outcome out. Every refusal is the one that the real bootloader makes,
+//! in its words. Knows nothing of what an application does.
+
+pub mod image;
+mod log;
+mod otadata;
+pub mod partitions;
+
+use crate::chip::{Chip, Model};
+use crate::flash::Nor;
+use image::{Fit, Image, ImageError};
+use log::BootLog;
+pub(crate) use otadata::confirm as confirm_ota_slot;
+use partitions::{Partition, PartitionTable};
+
+/// Why the chip starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResetReason {
+    /// Power, or the EN line.
+    PowerOn,
+    /// Software: a panic, or `esp_restart`.
+    Software,
+    /// The watchdog of a boot that got nowhere.
+    Watchdog,
+}
+
+impl ResetReason {
+    fn text(self, model: &Model) -> &'static str {
+        match self {
+            Self::PowerOn => model.rom.power_on,
+            Self::Software => model.rom.software,
+            Self::Watchdog => model.rom.watchdog,
+        }
+    }
+}
+
+/// What a reset came to.
+#[derive(Debug)]
+pub struct Boot {
+    /// What went out on the serial port.
+    pub log: String,
+    /// Milliseconds since the reset, as the log counts them.
+    pub uptime_ms: u32,
+    /// The application, or nothing when the watchdog will reset the chip.
+    pub application: Option<Application>,
+}
+
+/// An application that is about to run.
+#[derive(Debug, Clone)]
+pub struct Application {
+    /// Where it is.
+    pub partition: Partition,
+    /// Its verified image.
+    pub image: Image,
+    /// The partition table that was in force.
+    pub table: PartitionTable,
+}
+
+/// What the ROM prints in download mode.
+pub fn download_log(model: &Model, reason: ResetReason) -> String {
+    format!(
+        "{}rst:{},boot:{}\r\nwaiting for download\r\n",
+        model.rom.banner,
+        reason.text(model),
+        model.rom.download
+    )
+}
+
+/// Boots from flash.
+pub fn boot(chip: &Chip, reason: ResetReason) -> Boot {
+    let mut log = BootLog::default();
+    let application = start(chip, reason, &mut log);
+    Boot {
+        uptime_ms: log.milliseconds(),
+        log: log.into_text(),
+        application,
+    }
+}
+
+fn start(chip: &Chip, reason: ResetReason, log: &mut BootLog) -> Option<Application> {
+    let bootloader = first_stage(chip, reason, log)?;
+    second_stage(chip, &bootloader, log)
+}
+
+fn fit(model: &Model) -> Fit {
+    Fit {
+        chip_id: model.id,
+        revision: model.revision,
+    }
+}
+
+/// The ROM: loads the bootloader, whose digest only the bootloader's own chain would check.
+fn first_stage(chip: &Chip, reason: ResetReason, log: &mut BootLog) -> Option<Image> {
+    let model = chip.model;
+    log.raw(&format!(
+        "{}rst:{},boot:{}\r\n",
+        model.rom.banner,
+        reason.text(model),
+        model.rom.boot_from_flash
+    ));
+    let loaded = Image::parse(&chip.flash, model.bootloader_offset, fit(model));
+    let image = match loaded {
+        Ok(image) => image,
+        Err(error) => {
+            log.raw(&rom_refusal(&error));
+            return None;
+        }
+    };
+    log.raw("configsip: 0, SPIWP:0xee\r\n");
+    log.raw("clk_drv:0x00,q_drv:0x00,d_drv:0x00,cs0_drv:0x00,hd_drv:0x00,wp_drv:0x00\r\n");
+    log.raw(&format!(
+        "mode:{}, clock div:2\r\n",
+        log::mode(image.flash_mode)
+    ));
+    for segment in &image.segments {
+        let (address, length) = (segment.address, segment.length);
+        log.raw(&format!("load:{address:#010x},len:{length}\r\n"));
+    }
+    if let Err(ImageError::Checksum { calculated, stored }) = image.verify_checksum(&chip.flash) {
+        log.raw(&format!("csum err:{calculated:#04x}!={stored:#04x}\r\n"));
+        log.raw("ets_main.c 384 \r\n");
+        return None;
+    }
+    log.raw(&format!("entry {:#010x}\r\n", image.entry));
+    Some(image)
+}
+
+/// The ROM repeats itself until its watchdog bites.
+fn rom_refusal(error: &ImageError) -> String {
+    match error {
+        ImageError::Magic { word, .. } => format!("invalid header: {word:#010x}\r\n").repeat(8),
+        _ => "ets_main.c 371 \r\n".to_owned(),
+    }
+}
+
+fn second_stage(chip: &Chip, bootloader: &Image, log: &mut BootLog) -> Option<Application> {
+    log.second_stage_banner(chip, bootloader);
+    let table = match PartitionTable::read(&chip.flash) {
+        Ok(table) => table,
+        Err(error) => {
+            log.error("flash_parts", &error.to_string());
+            log.error("boot", "Failed to verify partition table");
+            log.error("boot", "load partition table error!");
+            return None;
+        }
+    };
+    log.partition_table(&table);
+    let candidates = otadata::candidates(&table, &chip.flash, log);
+    for partition in candidates {
+        if let Some(image) = load(chip, &partition, log) {
+            return Some(Application {
+                partition,
+                image,
+                table,
+            });
+        }
+    }
+    log.error("boot", "No bootable app partitions in the partition table");
+    None
+}
+
+fn load(chip: &Chip, partition: &Partition, log: &mut BootLog) -> Option<Image> {
+    match verify(chip.model, &chip.flash, partition) {
+        Ok(image) => {
+            log.segments(&image, chip.model);
+            log.info(
+                "boot",
+                &format!(
+                    "Loaded app from partition at offset {:#x}",
+                    partition.offset
+                ),
+            );
+            log.info("boot", "Disabling RNG early entropy source...");
+            Some(image)
+        }
+        Err(error) => {
+            log.error("esp_image", &error.to_string());
+            let name = match partition.ota_slot() {
+                Some(slot) => format!("OTA app partition slot {slot}"),
+                None => "Factory app partition".to_owned(),
+            };
+            log.error("boot", &format!("{name} is not bootable"));
+            None
+        }
+    }
+}
+
+fn verify(model: &Model, flash: &Nor, partition: &Partition) -> Result<Image, ImageError> {
+    let image = Image::parse(flash, partition.offset, fit(model))?;
+    image.verify_fits(partition.size)?;
+    image.verify_checksum(flash)?;
+    image.verify_digest(flash)?;
+    Ok(image)
+}

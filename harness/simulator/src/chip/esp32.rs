@@ -1,0 +1,52 @@
+//! Data of the ESP32.
+
+use super::efuse::{EfuseMap, MacPlace};
+use super::{Architecture, MemoryMap, Model, RomText, SecurityInfoForm, SpiMap};
+
+pub(super) const ESP32: Model = Model {
+    name: "esp32",
+    title: "ESP32",
+    id: 0,
+    architecture: Architecture::Xtensa,
+    magic: 0x00F0_1D83,
+    security_info: SecurityInfoForm::Unknown,
+    bootloader_offset: 0x1000,
+    stub_entries: &[0x400A_902C, 0x400B_E658],
+    crystal_hz: 40_000_000,
+    uart_divider: 0x3FF4_0014,
+    spi: SpiMap {
+        base: 0x3FF4_2000,
+        addr: 0x04,
+        usr: 0x1C,
+        usr1: 0x20,
+        usr2: 0x24,
+        mosi_length: 0x28,
+        miso_length: 0x2C,
+        w0: 0x80,
+    },
+    efuse: EfuseMap {
+        base: 0x3FF5_A000,
+        length: 0x200,
+        mac: MacPlace {
+            offset: 0x04,
+            with_crc: true,
+        },
+        // Revision 3 is three single bits: two in the eFuses, the third in another register.
+        revision_bits: &[(0x0C, 15), (0x14, 20)],
+    },
+    memory: MemoryMap {
+        mapped_data: 0x3F40_0000,
+        instruction_ram: 0x4008_0000,
+        mapped: &[(0x3F40_0000, 0x40_0000), (0x400D_0000, 0x33_0000)],
+    },
+    rom: RomText {
+        banner: "ets Jul 29 2019 12:21:46\r\n\r\n",
+        boot_from_flash: "0x13 (SPI_FAST_FLASH_BOOT)",
+        download: "0x3 (DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2))",
+        power_on: "0x1 (POWERON_RESET)",
+        software: "0xc (SW_CPU_RESET)",
+        watchdog: "0x10 (RTCWDT_RTC_RESET)",
+    },
+    revision: 300,
+    fixed_words: &[(0x3FF6_607C, 0x8000_0000)],
+};

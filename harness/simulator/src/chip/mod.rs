@@ -1,0 +1,216 @@
+//! What the silicon is, before any software.
+//!
+//! [`Model`] is the data sheet of a chip, one constant for each; [`Chip`] is one piece of it with
+//! its own MAC address, eFuses, registers and flash. Adding a chip adds data, not code.
+
+pub mod efuse;
+mod esp32;
+pub mod registers;
+mod spi;
+
+use std::fmt;
+
+use crate::fault::damage::Damage;
+use crate::flash::Nor;
+use efuse::Efuse;
+use registers::Registers;
+
+/// The data sheet of one chip.
+#[derive(Debug)]
+pub struct Model {
+    /// Name as esptool spells it in arguments, as `esp32`.
+    pub name: &'static str,
+    /// Name as people spell it, as `ESP32`.
+    pub title: &'static str,
+    /// Chip id in image headers and in the security info.
+    pub id: u16,
+    /// What its processor executes.
+    pub architecture: Architecture,
+    /// Value of the register at [`registers::MAGIC_ADDRESS`].
+    pub magic: u32,
+    /// What the ROM answers to GET_SECURITY_INFO.
+    pub security_info: SecurityInfoForm,
+    /// Flash offset of the second-stage bootloader.
+    pub bootloader_offset: u32,
+    /// Entry points of the flasher stubs that are known for this chip.
+    pub stub_entries: &'static [u32],
+    /// Crystal frequency in Hz.
+    pub crystal_hz: u32,
+    /// Address of the UART's clock divider.
+    pub uart_divider: u32,
+    /// The SPI controller that drives the flash.
+    pub spi: SpiMap,
+    /// The eFuse controller.
+    pub efuse: efuse::EfuseMap,
+    /// Where an application's parts are mapped.
+    pub memory: MemoryMap,
+    /// What the ROM prints.
+    pub rom: RomText,
+    /// Silicon revision, major × 100 + minor.
+    pub revision: u16,
+    /// Words that this silicon always reads.
+    pub fixed_words: &'static [(u32, u32)],
+}
+
+/// Instruction set of a chip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Architecture {
+    /// ESP32, S2 and S3.
+    Xtensa,
+    /// The C and H series.
+    RiscV,
+}
+
+/// Form of the answer to GET_SECURITY_INFO.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecurityInfoForm {
+    /// The ROM does not know the command.
+    Unknown,
+    /// 12 bytes: flags, crypt count, key purposes.
+    Short,
+    /// 20 bytes: also chip id and API version.
+    Full,
+}
+
+/// Register offsets of the flash's SPI controller.
+#[derive(Debug)]
+pub struct SpiMap {
+    /// First address of the controller.
+    pub base: u32,
+    /// Offset of the address register.
+    pub addr: u32,
+    /// Offset of USR.
+    pub usr: u32,
+    /// Offset of USR1.
+    pub usr1: u32,
+    /// Offset of USR2.
+    pub usr2: u32,
+    /// Offset of the length of the outgoing data, in bits less one.
+    pub mosi_length: u32,
+    /// Offset of the length of the incoming data, in bits less one.
+    pub miso_length: u32,
+    /// Offset of the first data word.
+    pub w0: u32,
+}
+
+/// Addresses at which an application's segments are placed.
+#[derive(Debug)]
+pub struct MemoryMap {
+    /// Mapped constants; the application descriptor begins 0x20 behind this.
+    pub mapped_data: u32,
+    /// Instruction RAM.
+    pub instruction_ram: u32,
+    /// Address ranges (first address, length) that are mapped from flash.
+    pub mapped: &'static [(u32, u32)],
+}
+
+impl MemoryMap {
+    /// Whether the address is read from flash through the cache.
+    pub fn is_mapped(&self, address: u32) -> bool {
+        let inside = |(start, length): &(u32, u32)| address.wrapping_sub(*start) < *length;
+        self.mapped.iter().any(inside)
+    }
+}
+
+/// The ROM's own words.
+#[derive(Debug)]
+pub struct RomText {
+    /// First lines after a reset, without the reset reason.
+    pub banner: &'static str,
+    /// Boot strapping value and its name when booting from flash.
+    pub boot_from_flash: &'static str,
+    /// The same in download mode.
+    pub download: &'static str,
+    /// Name of a reset by power or by the EN line, with its code.
+    pub power_on: &'static str,
+    /// Name of a reset by software.
+    pub software: &'static str,
+    /// Name of a reset by the watchdog.
+    pub watchdog: &'static str,
+}
+
+/// Every chip that can be simulated.
+pub const MODELS: &[&Model] = &[&esp32::ESP32];
+
+impl Model {
+    /// The chip of that name, as `esp32`.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        MODELS.iter().copied().find(|model| model.name == name)
+    }
+}
+
+impl fmt::Display for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.title)
+    }
+}
+
+/// The ESP32, the first chip of the family.
+pub const ESP32: &Model = &esp32::ESP32;
+
+/// One piece of silicon with its flash.
+#[derive(Debug)]
+pub struct Chip {
+    /// What kind of chip this is.
+    pub model: &'static Model,
+    /// The base MAC address.
+    pub mac: [u8; 6],
+    /// The flash chip on its SPI bus.
+    pub flash: Nor,
+    /// Everything else that a loader can read or write by address.
+    pub registers: Registers,
+    damage: Damage,
+}
+
+impl Chip {
+    /// A chip as it leaves its factory, with `mac` burnt.
+    pub fn new(model: &'static Model, mac: [u8; 6], flash: Nor) -> Self {
+        let efuse = Efuse::new(&model.efuse, mac);
+        Self {
+            model,
+            mac,
+            registers: Registers::new(model, efuse),
+            flash,
+            damage: Damage::default(),
+        }
+    }
+
+    /// Gives the flash defects that appear later.
+    pub(crate) fn with_damage(mut self, damage: Damage) -> Self {
+        self.damage = damage;
+        self
+    }
+
+    /// Forgets what a reset clears: registers, but neither flash nor eFuses.
+    pub fn reset(&mut self) {
+        self.registers.reset();
+        self.damage.writing_ended();
+    }
+
+    /// A client began to write flash.
+    pub fn writing_began(&mut self) {
+        self.damage.writing_began();
+    }
+
+    /// A client said that it is done with writing flash.
+    pub fn writing_ended(&mut self) {
+        self.damage.writing_ended();
+    }
+
+    /// Called before flash contents leave the chip or are run: a defect shows from here on.
+    pub fn settle_flash(&mut self) {
+        self.damage.apply(&mut self.flash);
+    }
+
+    /// Reads a word by address; unknown addresses read what was last written, or 0.
+    pub fn read_register(&mut self, address: u32) -> u32 {
+        self.registers.read(address)
+    }
+
+    /// Writes a word by address, which may run a command of the SPI controller.
+    pub fn write_register(&mut self, address: u32, value: u32) {
+        if self.registers.write(address, value) {
+            spi::run(self);
+        }
+    }
+}

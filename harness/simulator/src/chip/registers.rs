@@ -1,0 +1,108 @@
+//! Words by address, as READ_REG and WRITE_REG reach them.
+
+use std::collections::BTreeMap;
+
+use super::Model;
+use super::efuse::Efuse;
+
+/// Address of the word by which tools tell chips apart.
+pub const MAGIC_ADDRESS: u32 = 0x4000_1000;
+/// Bit of the SPI command register that starts a user-defined command.
+const SPI_USER_COMMAND: u32 = 1 << 18;
+/// A line that sends junk must not fill the memory of the machine.
+const MOST_WORDS: usize = 4096;
+
+/// A sparse array of words that reads 0 where nothing was written.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Words(BTreeMap<u32, u32>);
+
+impl Words {
+    pub(super) fn get(&self, address: u32) -> u32 {
+        self.0.get(&address).copied().unwrap_or(0)
+    }
+
+    pub(super) fn set(&mut self, address: u32, value: u32) {
+        if self.0.len() < MOST_WORDS || self.0.contains_key(&address) {
+            self.0.insert(address, value);
+        }
+    }
+}
+
+/// All addressable state of a chip but its flash.
+#[derive(Debug)]
+pub struct Registers {
+    model: &'static Model,
+    efuse: Efuse,
+    scratch: Words,
+    baud: u32,
+    /// Whether the loader attached the flash to the SPI controller.
+    pub(crate) flash_attached: bool,
+}
+
+/// Baud rate of the ROM after a reset.
+pub const ROM_BAUD: u32 = 115_200;
+
+impl Registers {
+    pub(super) fn new(model: &'static Model, efuse: Efuse) -> Self {
+        Self {
+            model,
+            efuse,
+            scratch: Words::default(),
+            baud: ROM_BAUD,
+            flash_attached: false,
+        }
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.scratch = Words::default();
+        self.baud = ROM_BAUD;
+        self.flash_attached = false;
+    }
+
+    /// The UART's current rate in bits per second.
+    pub fn baud(&self) -> u32 {
+        self.baud
+    }
+
+    /// Sets the UART's rate in bits per second; 0 is ignored.
+    pub fn set_baud(&mut self, baud: u32) {
+        if baud != 0 {
+            self.baud = baud;
+        }
+    }
+
+    pub(super) fn read(&self, address: u32) -> u32 {
+        let model = self.model;
+        if address == MAGIC_ADDRESS {
+            return model.magic;
+        }
+        if address == model.uart_divider {
+            return model.crystal_hz / self.baud;
+        }
+        if let Some((_, word)) = model.fixed_words.iter().find(|(at, _)| *at == address) {
+            return *word;
+        }
+        match address.checked_sub(model.efuse.base) {
+            Some(offset) if offset < model.efuse.length => self.efuse.read(offset),
+            _ => self.scratch.get(address),
+        }
+    }
+
+    /// Stores a word; true when it starts a command of the SPI controller.
+    pub(super) fn write(&mut self, address: u32, value: u32) -> bool {
+        self.scratch.set(address, value);
+        address == self.model.spi.base && value & SPI_USER_COMMAND != 0
+    }
+
+    pub(super) fn finish_spi_command(&mut self) {
+        self.scratch.set(self.model.spi.base, 0);
+    }
+
+    pub(super) fn scratch(&self, address: u32) -> u32 {
+        self.scratch.get(address)
+    }
+
+    pub(super) fn set_scratch(&mut self, address: u32, value: u32) {
+        self.scratch.set(address, value);
+    }
+}

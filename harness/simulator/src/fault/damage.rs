@@ -1,0 +1,162 @@
+//! Defects of flash contents, which appear after a client wrote and verified them.
+//!
+//! A client verifies while it still writes (between BEGIN and END), so the damage waits for the
+//! first look at the flash after END: a digest, a read or a boot. Flash that is written again
+//! is damaged again.
+
+use super::{Fault, Faults};
+use crate::boot::partitions::{Partition, PartitionTable};
+use crate::flash::{Nor, SECTOR_SIZE};
+
+/// The defects of one flash chip.
+#[derive(Debug, Default)]
+pub(crate) struct Damage {
+    pending: Vec<Injury>,
+    seed: u64,
+    writing: bool,
+}
+
+#[derive(Debug)]
+struct Injury {
+    fault: Fault,
+    /// Where it was done, and the sector's erase count at that time.
+    done: Option<(u32, u32)>,
+}
+
+/// Bits to invert at an offset.
+struct Wound {
+    offset: u32,
+    mask: u8,
+}
+
+impl Damage {
+    pub(crate) fn new(faults: &Faults, seed: u64) -> Self {
+        let kinds = [
+            Fault::FlashAppBit,
+            Fault::FlashNvsBit,
+            Fault::FlashNvsKeyMissing,
+        ];
+        let pending = kinds.into_iter().filter(|fault| faults.has(*fault));
+        Self {
+            pending: pending.map(|fault| Injury { fault, done: None }).collect(),
+            seed,
+            writing: false,
+        }
+    }
+
+    pub(crate) fn writing_began(&mut self) {
+        self.writing = true;
+    }
+
+    pub(crate) fn writing_ended(&mut self) {
+        self.writing = false;
+    }
+
+    pub(crate) fn apply(&mut self, flash: &mut Nor) {
+        if self.writing {
+            return;
+        }
+        for injury in &mut self.pending {
+            let still_there = |(at, count)| flash.erase_count(at) == count;
+            if injury.done.is_some_and(still_there) {
+                continue;
+            }
+            let wounds = wounds(injury.fault, self.seed, flash).unwrap_or_default();
+            for wound in &wounds {
+                flash
+                    .disturb(wound.offset, wound.mask)
+                    .expect("wounds are found inside partitions that were just read");
+            }
+            if let Some(first) = wounds.first() {
+                injury.done = Some((first.offset, flash.erase_count(first.offset)));
+            }
+        }
+    }
+}
+
+fn wounds(fault: Fault, seed: u64, flash: &Nor) -> Option<Vec<Wound>> {
+    let table = PartitionTable::read(flash).ok()?;
+    match fault {
+        Fault::FlashAppBit => app_bit(seed, &table, flash),
+        Fault::FlashNvsBit => nvs_bit(seed, table.nvs_of_product()?, flash),
+        Fault::FlashNvsKeyMissing => nvs_key(seed, table.nvs_of_product()?, flash),
+        _ => None,
+    }
+}
+
+/// A bit among the bytes of the application that are not blank.
+fn app_bit(seed: u64, table: &PartitionTable, flash: &Nor) -> Option<Vec<Wound>> {
+    let app = table.apps().find(|app| {
+        let first = flash.read(app.offset, 1);
+        first.is_ok_and(|bytes| bytes[0] == crate::boot::image::MAGIC)
+    })?;
+    let bytes = flash.read(app.offset, app.size).ok()?;
+    let used = bytes.iter().rposition(|byte| *byte != 0xFF)? as u64 + 1;
+    // The header stays whole: a unit that does not even start would hide the digest's finding.
+    let header = 0x20.min(used - 1);
+    let at = header + seed % (used - header);
+    Some(vec![Wound {
+        offset: app.offset + at as u32,
+        mask: 1 << (seed % 8),
+    }])
+}
+
+/// A bit in the last entry of an item, which for a string is its payload.
+fn nvs_bit(seed: u64, nvs: &Partition, flash: &Nor) -> Option<Vec<Wound>> {
+    let items = items(nvs, flash)?;
+    let item = items.get((seed % items.len().max(1) as u64) as usize)?;
+    let last = item.offset + (item.span - 1) * ENTRY;
+    Some(vec![Wound {
+        offset: last + if item.span == 1 { 24 } else { 0 },
+        mask: 1 << (seed % 7),
+    }])
+}
+
+/// The state bits of all entries of one item: from written (10) to erased (00).
+fn nvs_key(seed: u64, nvs: &Partition, flash: &Nor) -> Option<Vec<Wound>> {
+    let items = items(nvs, flash)?;
+    let item = items.get((seed % items.len().max(1) as u64) as usize)?;
+    let page = item.offset / SECTOR_SIZE * SECTOR_SIZE;
+    let first = (item.offset - page - FIRST_ENTRY) / ENTRY;
+    let wound = |index: u32| Wound {
+        offset: page + BITMAP + index / 4,
+        mask: 0b10 << (index % 4 * 2),
+    };
+    Some((first..first + item.span).map(wound).collect())
+}
+
+const BITMAP: u32 = 32;
+const FIRST_ENTRY: u32 = 64;
+const ENTRY: u32 = 32;
+const ENTRIES: u32 = 126;
+const NAMESPACE_OF_NAMESPACES: u8 = 0;
+const BLOB_PARTS: [u8; 2] = [0x42, 0x48];
+
+struct Item {
+    offset: u32,
+    span: u32,
+}
+
+/// The items of an NVS partition that are keys with a value of their own.
+fn items(nvs: &Partition, flash: &Nor) -> Option<Vec<Item>> {
+    let mut items = Vec::new();
+    for page_at in (nvs.offset..nvs.end()).step_by(SECTOR_SIZE as usize) {
+        let page = flash.read(page_at, SECTOR_SIZE).ok()?;
+        let mut index = 0;
+        while index < ENTRIES {
+            let state = page[(BITMAP + index / 4) as usize] >> (index % 4 * 2) & 0b11;
+            let at = FIRST_ENTRY + index * ENTRY;
+            let header = &page[at as usize..][..4];
+            let span = u32::from(header[2]);
+            let written = state == 0b10 && (1..=ENTRIES - index).contains(&span);
+            if written && header[0] != NAMESPACE_OF_NAMESPACES && !BLOB_PARTS.contains(&header[1]) {
+                items.push(Item {
+                    offset: page_at + at,
+                    span,
+                });
+            }
+            index += if written { span } else { 1 };
+        }
+    }
+    Some(items)
+}

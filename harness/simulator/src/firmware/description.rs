@@ -1,0 +1,195 @@
+//! What one product's firmware reads, does and prints, as TOML.
+//!
+//! Written from the firmware's side of the product's document: it names keys, types and limits,
+//! and never a value of any unit. Sections that a firmware does not have are left out.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// A firmware.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Description {
+    /// What the application says of itself.
+    pub app: App,
+    /// What it reads from its NVS.
+    pub settings: Settings,
+    /// How it joins a network; without it, it never does.
+    pub wifi: Option<Wifi>,
+    /// How it talks to its broker; without it, it never does.
+    pub mqtt: Option<Mqtt>,
+}
+
+/// The application's own description.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct App {
+    /// Project name, at most 31 bytes.
+    pub name: String,
+    /// Version, at most 31 bytes.
+    pub version: String,
+    /// Version of ESP-IDF that it was built with, at most 31 bytes.
+    pub idf_version: String,
+    /// Tag of its own log lines.
+    pub tag: String,
+}
+
+/// The NVS content that the firmware reads at each start.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Label of the partition.
+    pub partition: String,
+    /// Namespace within it.
+    pub namespace: String,
+    /// Values by the name under which this description refers to them, read in order of the names
+    /// unless `order` says otherwise.
+    pub values: BTreeMap<String, Setting>,
+    /// Names in the order in which the firmware reads them.
+    #[serde(default)]
+    pub order: Vec<String>,
+}
+
+/// One value.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setting {
+    /// NVS key.
+    pub key: String,
+    /// NVS type.
+    #[serde(rename = "type")]
+    pub kind: SettingKind,
+    /// Longest value that fits the firmware's buffer, in bytes without the NUL.
+    pub max_bytes: usize,
+}
+
+/// NVS types that a setting can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SettingKind {
+    /// `nvs_get_str`
+    String,
+}
+
+/// How the firmware joins a network.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wifi {
+    /// Name of the setting that holds the network's name.
+    pub ssid: String,
+    /// Name of the setting that holds the passphrase.
+    pub passphrase: String,
+    /// How often it tries before it says that it failed.
+    pub attempts: u32,
+}
+
+/// How the firmware talks to its broker.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mqtt {
+    /// Name of the setting that holds the broker's URI, `mqtts://host:port`.
+    pub uri: String,
+    /// Name of the setting that holds the user name.
+    pub username: String,
+    /// Name of the setting that holds the password.
+    pub password: String,
+    /// Client id; `{name}` stands for a setting.
+    pub client_id: String,
+    /// Topics that it subscribes; `{name}` stands for a setting.
+    pub subscribe: Vec<String>,
+    /// Commands that it answers.
+    pub command: Option<Command>,
+}
+
+/// A command topic: JSON with `id` and `command` comes in, JSON with the same `id` goes out.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// Topic of the commands.
+    pub topic: String,
+    /// Topic of the answers.
+    pub answer: String,
+    /// Fields of each answer: name and value, where `{name}` stands for a setting.
+    pub fields: BTreeMap<String, String>,
+}
+
+/// Why a description is not one.
+#[derive(Debug, thiserror::Error)]
+pub enum DescriptionError {
+    /// Not TOML, or not these keys.
+    #[error("firmware description is not readable: {0}")]
+    Toml(#[from] toml::de::Error),
+    /// A section refers to a setting that is not there.
+    #[error("firmware description refers to the setting {name:?}: add it to [settings.values]")]
+    UnknownSetting {
+        /// The name in question.
+        name: String,
+    },
+    /// A text does not fit its field of the application header.
+    #[error("{field} {value:?} is longer than the 31 bytes of the application header: shorten it")]
+    TooLong {
+        /// Which field.
+        field: &'static str,
+        /// What it holds.
+        value: String,
+    },
+}
+
+impl Description {
+    /// Reads and checks a description.
+    pub fn parse(text: &str) -> Result<Self, DescriptionError> {
+        let description: Self = toml::from_str(text)?;
+        description.check_lengths()?;
+        description.check_references()?;
+        Ok(description)
+    }
+
+    fn check_lengths(&self) -> Result<(), DescriptionError> {
+        let app = &self.app;
+        let fields = [
+            ("app.name", &app.name),
+            ("app.version", &app.version),
+            ("app.idf_version", &app.idf_version),
+        ];
+        match fields.into_iter().find(|(_, value)| value.len() > 31) {
+            None => Ok(()),
+            Some((field, value)) => Err(DescriptionError::TooLong {
+                field,
+                value: value.clone(),
+            }),
+        }
+    }
+
+    fn check_references(&self) -> Result<(), DescriptionError> {
+        let mut names: Vec<&str> = self.settings.order.iter().map(String::as_str).collect();
+        if let Some(wifi) = &self.wifi {
+            names.extend([wifi.ssid.as_str(), &wifi.passphrase]);
+        }
+        if let Some(mqtt) = &self.mqtt {
+            names.extend([mqtt.uri.as_str(), &mqtt.username, &mqtt.password]);
+            let templates = [&mqtt.client_id].into_iter().chain(&mqtt.subscribe);
+            names.extend(templates.flat_map(|template| placeholders(template)));
+            if let Some(command) = &mqtt.command {
+                let templates = [&command.topic, &command.answer].into_iter();
+                let templates = templates.chain(command.fields.values());
+                names.extend(templates.flat_map(|template| placeholders(template)));
+            }
+        }
+        let known = |name: &&str| self.settings.values.contains_key(*name);
+        match names.into_iter().find(|name| !known(name)) {
+            None => Ok(()),
+            Some(name) => Err(DescriptionError::UnknownSetting {
+                name: name.to_owned(),
+            }),
+        }
+    }
+}
+
+/// The names between braces.
+fn placeholders(template: &str) -> impl Iterator<Item = &str> {
+    template
+        .split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
+}

@@ -1,0 +1,23 @@
+//! The application: what a product's firmware reads, does and prints.
+//!
+//! A firmware is a [`Description`] and the CA that it was built with, packed into an ESP image by
+//! [`compile`]. A unit runs only what [`load`] finds again in its flash: nothing that the firmware
+//! does comes from anywhere but flash, faults and the [`World`](crate::World).
+
+mod console;
+mod description;
+mod elf;
+mod mqtt;
+mod package;
+mod relay;
+mod run;
+mod settings;
+mod storage;
+mod trust;
+mod wifi;
+
+pub(crate) use console::Console;
+pub use description::{Description, DescriptionError};
+pub(crate) use package::load;
+pub use package::{CompileError, compile};
+pub(crate) use run::run;

@@ -1,0 +1,343 @@
+//! Talking to the broker, in the words of ESP-IDF's MQTT client.
+
+use std::fmt;
+use std::time::Duration;
+
+use rumqttc::{
+    AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions, Packet, Proxy,
+    ProxyAuth, ProxyType, QoS, TlsConfiguration, TlsError, Transport,
+};
+use rustls::{AlertDescription, CertificateError};
+use serde_json::{Map, Value};
+use tokio::time::sleep;
+
+use super::console::Console;
+use super::description;
+use super::relay::{self, Relay};
+use super::settings::Settings;
+use super::trust;
+
+/// Between two attempts; the real client waits ten seconds, which the log's clock shows.
+const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE_SHOWN_MS: u64 = 10_000;
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const MOST_IN_FLIGHT: usize = 16;
+
+/// What the firmware needs for its broker.
+pub(super) struct Session<'a> {
+    pub(super) description: &'a description::Mqtt,
+    pub(super) settings: &'a Settings,
+    pub(super) password: String,
+    /// PEM of the CA that must have signed the broker's certificate.
+    pub(super) trust_anchor: &'a str,
+    pub(super) tag: &'a str,
+}
+
+/// A broker's URI that the client library of the firmware would not take.
+#[derive(Debug, PartialEq, Eq)]
+struct BadUri;
+
+struct Endpoint {
+    tls: bool,
+    host: String,
+    port: u16,
+}
+
+impl Endpoint {
+    fn parse(uri: &str) -> Result<Self, BadUri> {
+        let (scheme, rest) = uri.split_once("://").ok_or(BadUri)?;
+        let (tls, default_port) = match scheme {
+            "mqtts" => (true, 8883),
+            "mqtt" => (false, 1883),
+            _ => return Err(BadUri),
+        };
+        let authority = rest.split('/').next().unwrap_or_default();
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) => (host, port.parse().map_err(|_| BadUri)?),
+            None => (authority, default_port),
+        };
+        if host.is_empty() {
+            return Err(BadUri);
+        }
+        Ok(Self {
+            tls,
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
+impl Session<'_> {
+    /// Connects, and stays connected for as long as the firmware runs.
+    pub(super) async fn run(&self, relay: &Relay, console: &mut Console) {
+        let uri = self.settings.value(&self.description.uri);
+        let Some((client, mut events)) = self.client(uri, relay) else {
+            console.error("mqtt_client", "Error parse uri");
+            console.error(self.tag, "Failed to init MQTT client");
+            return std::future::pending().await;
+        };
+        console.info(self.tag, "MQTT client started");
+        loop {
+            match events.poll().await {
+                Ok(event) => self.handle(event, &client, console).await,
+                Err(error) => {
+                    report(&error, relay, console);
+                    console.info(self.tag, "MQTT_EVENT_DISCONNECTED");
+                    sleep(PAUSE).await;
+                    console.pass(PAUSE_SHOWN_MS);
+                }
+            }
+        }
+    }
+
+    fn client(&self, uri: &str, relay: &Relay) -> Option<(AsyncClient, EventLoop)> {
+        let endpoint = Endpoint::parse(uri).ok()?;
+        let client_id = self.settings.fill(&self.description.client_id);
+        let mut options = MqttOptions::new(client_id, endpoint.host, endpoint.port);
+        options.set_keep_alive(KEEP_ALIVE);
+        options.set_credentials(
+            self.settings.value(&self.description.username),
+            self.password.as_str(),
+        );
+        options.set_proxy(Proxy {
+            ty: ProxyType::Http,
+            auth: ProxyAuth::None,
+            addr: "127.0.0.1".to_owned(),
+            port: relay.port(),
+        });
+        if endpoint.tls {
+            let config = trust::client_config(self.trust_anchor).ok()?;
+            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(config)));
+        }
+        Some(AsyncClient::new(options, MOST_IN_FLIGHT))
+    }
+
+    async fn handle(&self, event: Event, client: &AsyncClient, console: &mut Console) {
+        match event {
+            Event::Incoming(Packet::ConnAck(_)) => {
+                console.info(self.tag, "MQTT_EVENT_CONNECTED");
+                for topic in &self.description.subscribe {
+                    let topic = self.settings.fill(topic);
+                    if client.try_subscribe(&topic, QoS::AtLeastOnce).is_ok() {
+                        console.info(self.tag, &format!("Subscribing to {topic}"));
+                    }
+                }
+            }
+            Event::Incoming(Packet::SubAck(ack)) => {
+                let text = format!("MQTT_EVENT_SUBSCRIBED, msg_id={}", ack.pkid);
+                console.info(self.tag, &text);
+            }
+            Event::Incoming(Packet::Publish(message)) => {
+                console.info(
+                    self.tag,
+                    &format!("MQTT_EVENT_DATA, topic={}", message.topic),
+                );
+                self.obey(&message.topic, &message.payload, client, console);
+            }
+            _ => {}
+        }
+    }
+
+    fn obey(&self, topic: &str, payload: &[u8], client: &AsyncClient, console: &Console) {
+        let Some(command) = &self.description.command else {
+            return;
+        };
+        if self.settings.fill(&command.topic) != topic {
+            return;
+        }
+        let Some((id, name)) = command_of(payload) else {
+            console.warn(
+                self.tag,
+                "Ignoring a command that is not JSON with id and command",
+            );
+            return;
+        };
+        let mut answer = Map::new();
+        answer.insert("id".to_owned(), id);
+        answer.insert(
+            "event".to_owned(),
+            Value::String(answer_to(&name).to_owned()),
+        );
+        for (field, template) in &command.fields {
+            answer.insert(field.clone(), Value::String(self.settings.fill(template)));
+        }
+        let to = self.settings.fill(&command.answer);
+        let text = Value::Object(answer).to_string();
+        if client
+            .try_publish(&to, QoS::AtLeastOnce, false, text)
+            .is_ok()
+        {
+            console.info(self.tag, &format!("Answered {name} on {to}"));
+        }
+    }
+}
+
+fn command_of(payload: &[u8]) -> Option<(Value, String)> {
+    let message: Value = serde_json::from_slice(payload).ok()?;
+    let name = message.get("command")?.as_str()?.to_owned();
+    Some((message.get("id")?.clone(), name))
+}
+
+fn answer_to(command: &str) -> &'static str {
+    match command {
+        "ping" => "pong",
+        _ => "unknown_command",
+    }
+}
+
+/// Prints what the device's libraries print on the way down to a lost connection.
+fn report(error: &ConnectionError, relay: &Relay, console: &Console) {
+    match error {
+        ConnectionError::ConnectionRefused(code) => {
+            let text = format!("Connection refused, {}", refusal(*code));
+            console.warn("mqtt_client", &text);
+            console.error("mqtt_client", "MQTT connect failed");
+            return;
+        }
+        ConnectionError::Tls(error) => report_tls(error, console),
+        ConnectionError::Proxy(_) => report_route(relay.take_failure(), console),
+        // The connection stood, and then ended.
+        _ => {
+            console.error(
+                "transport_base",
+                "poll_read select error 104, errno = Connection reset by peer",
+            );
+            console.error("mqtt_client", "Poll read error: 104, aborting connection");
+            return;
+        }
+    }
+    console.error("esp-tls", "Failed to open new connection");
+    console.error("transport_base", "Failed to open a new connection");
+    console.error("mqtt_client", "Error transport connect");
+}
+
+fn refusal(code: ConnectReturnCode) -> &'static str {
+    match code {
+        ConnectReturnCode::RefusedProtocolVersion => "bad protocol",
+        ConnectReturnCode::BadClientId => "ID rejected",
+        ConnectReturnCode::ServiceUnavailable => "server unavailable",
+        ConnectReturnCode::BadUserNamePassword => "bad username or password",
+        ConnectReturnCode::NotAuthorized => "not authorized",
+        _ => "Unknown reason",
+    }
+}
+
+fn report_route(failure: Option<relay::Failure>, console: &Console) {
+    match failure {
+        Some(relay::Failure::Unresolved) => console.error(
+            "esp-tls",
+            "couldn't get hostname for broker: getaddrinfo() returns 202, addrinfo=0x0",
+        ),
+        Some(relay::Failure::Connect(kind)) => {
+            let text = format!("[sock=54] connect() error: {kind}");
+            console.error("esp-tls", &text);
+        }
+        None => console.error(
+            "esp-tls",
+            "[sock=54] connect() error: Connection reset by peer",
+        ),
+    }
+}
+
+fn report_tls(error: &TlsError, console: &Console) {
+    let cause = match error {
+        TlsError::TLS(error) => Some(error),
+        TlsError::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
+        _ => None,
+    };
+    let failure = cause.map_or(TlsFailure::ConnectionLost, TlsFailure::of);
+    console.error(
+        "esp-tls-mbedtls",
+        &format!("mbedtls_ssl_handshake returned -{:#06x}", failure.code()),
+    );
+    if let TlsFailure::Certificate(why) = failure {
+        console.info("esp-tls-mbedtls", "Failed to verify peer certificate!");
+        console.info("esp-tls-mbedtls", &format!("verification info:   ! {why}"));
+    }
+}
+
+/// A failed handshake by mbedTLS's error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TlsFailure {
+    Certificate(Distrust),
+    FatalAlert,
+    Handshake,
+    ConnectionLost,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Distrust {
+    Issuer,
+    Name,
+    Expired,
+    NotYetValid,
+}
+
+impl fmt::Display for Distrust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Issuer => "The certificate is not correctly signed by the trusted CA",
+            Self::Name => "The certificate Common Name (CN) does not match with the expected CN",
+            Self::Expired => "The certificate validity has expired",
+            Self::NotYetValid => "The certificate validity starts in the future",
+        })
+    }
+}
+
+impl TlsFailure {
+    fn of(error: &rustls::Error) -> Self {
+        match error {
+            rustls::Error::InvalidCertificate(why) => Self::Certificate(match why {
+                CertificateError::NotValidForName
+                | CertificateError::NotValidForNameContext { .. } => Distrust::Name,
+                CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                    Distrust::Expired
+                }
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                    Distrust::NotYetValid
+                }
+                _ => Distrust::Issuer,
+            }),
+            rustls::Error::AlertReceived(AlertDescription::CloseNotify) => Self::ConnectionLost,
+            rustls::Error::AlertReceived(_) => Self::FatalAlert,
+            _ => Self::Handshake,
+        }
+    }
+
+    /// mbedTLS's error code without its sign.
+    fn code(self) -> u16 {
+        match self {
+            Self::Certificate(_) => 0x2700,
+            Self::FatalAlert => 0x7780,
+            Self::Handshake => 0x7700,
+            Self::ConnectionLost => 0x0050,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uri_has_scheme_host_and_port() {
+        let endpoint = Endpoint::parse("mqtts://broker.example.test:8883").unwrap();
+        assert!(endpoint.tls);
+        assert_eq!(
+            (endpoint.host.as_str(), endpoint.port),
+            ("broker.example.test", 8883)
+        );
+        assert_eq!(
+            Endpoint::parse("mqtt://broker.example.test").unwrap().port,
+            1883
+        );
+        for bad in [
+            "broker.example.test",
+            "https://x",
+            "mqtts://",
+            "mqtts://x:port",
+        ] {
+            assert!(Endpoint::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! A firmware from its first line to the reset that ends it.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::console::Console;
+use super::mqtt::Session;
+use super::package::Program;
+use super::relay::Relay;
+use super::settings::Settings;
+use super::storage::{NvsError, Storage};
+use super::trust;
+use super::wifi::{self, Radio};
+use crate::boot::partitions::PartitionTable;
+use crate::boot::{ResetReason, confirm_ota_slot};
+use crate::chip::Chip;
+use crate::fault::{Fault, Faults};
+use crate::flash::Nor;
+use crate::world::World;
+
+/// ESP-IDF's own NVS partition.
+const SYSTEM_NVS: &str = "nvs";
+const CALIBRATION_BYTES: usize = 1904;
+/// How long a firmware that panics lives; a real one lives longer, but nobody waits for that.
+const LIFE_BEFORE_PANIC: Duration = Duration::from_millis(40);
+
+/// Runs until the firmware resets the chip.
+pub(crate) async fn run(
+    program: Program,
+    chip: &mut Chip,
+    mut console: Console,
+    faults: &Faults,
+    world: Arc<dyn World>,
+) -> ResetReason {
+    greet(&program, chip, &mut console);
+    if faults.has(Fault::FirmwareBootLoop) {
+        return panic(&console).await;
+    }
+    let description = &program.description;
+    let tag = description.app.tag.as_str();
+    first_boot(&program, chip, &mut console);
+    let loaded = Settings::load(&description.settings, &program.table, &mut chip.flash);
+    let settings = match loaded {
+        Ok(settings) => settings,
+        Err(error) => {
+            console.error(tag, &error.to_string());
+            console.error(tag, "Device not provisioned!");
+            return pending().await;
+        }
+    };
+    console.info(tag, "Configuration loaded from NVS");
+    let Some(wifi) = &description.wifi else {
+        return pending().await;
+    };
+    let radio = Radio {
+        mac: chip.mac,
+        world: world.clone(),
+        faults,
+        tag,
+        attempts: wifi.attempts,
+    };
+    let (ssid, passphrase) = (settings.value(&wifi.ssid), settings.value(&wifi.passphrase));
+    let joined = radio.join(ssid, passphrase, &mut console).await;
+    console.info(tag, &format!("Got IP: {}", joined.link.address));
+    let Some(mqtt) = &description.mqtt else {
+        return pending().await;
+    };
+    let Ok(relay) = Relay::start(world, joined.link.address).await else {
+        console.error(tag, "Failed to open a socket: out of memory");
+        return pending().await;
+    };
+    let mut password = settings.value(&mqtt.password).to_owned();
+    if faults.has(Fault::FirmwareMqttPassword) {
+        password = wifi::other_than(&password);
+    }
+    let session = Session {
+        description: mqtt,
+        settings: &settings,
+        password,
+        trust_anchor: if faults.has(Fault::FirmwareWrongCa) {
+            trust::STRANGER
+        } else {
+            &program.trust_anchor
+        },
+        tag,
+    };
+    session.run(&relay, &mut console).await;
+    pending().await
+}
+
+fn greet(program: &Program, chip: &Chip, console: &mut Console) {
+    let app = &program.description.app;
+    console.info("cpu_start", "Pro cpu start user code");
+    console.info("cpu_start", "cpu freq: 160000000 Hz");
+    console.info("app_init", "Application information:");
+    console.info("app_init", &format!("Project name:     {}", app.name));
+    console.info("app_init", &format!("App version:      {}", app.version));
+    console.info(
+        "app_init",
+        &format!("ELF file SHA256:  {}...", program.elf_digest),
+    );
+    console.info(
+        "app_init",
+        &format!("ESP-IDF:          {}", app.idf_version),
+    );
+    console.pass(60);
+    let revision = chip.model.revision;
+    let text = format!("Chip rev:         v{}.{}", revision / 100, revision % 100);
+    console.info("efuse_init", &text);
+    console.pass(80);
+    console.info("main_task", "Started on CPU0");
+    console.pass(10);
+    console.info("main_task", "Calling app_main()");
+}
+
+/// What every ESP-IDF application with WiFi leaves in flash when it first runs.
+fn first_boot(program: &Program, chip: &mut Chip, console: &mut Console) {
+    let tag = "system_api";
+    let mac = chip.mac;
+    match system_nvs(&program.table, mac, &mut chip.flash) {
+        Ok(true) => console.info(
+            "phy_init",
+            "saving new calibration data because of checksum failure",
+        ),
+        Ok(false) | Err(NvsError::PartitionNotFound) => {}
+        Err(error) => console.error(tag, &format!("NVS of the system: {error}")),
+    }
+    if let Some(slot) = program.partition.ota_slot()
+        && let Err(error) = confirm_ota_slot(&program.table, &mut chip.flash, slot)
+    {
+        console.error("esp_ota_ops", &error.to_string());
+    }
+    console.pass(120);
+}
+
+/// Fills the system's namespaces; true when they were not there.
+fn system_nvs(table: &PartitionTable, mac: [u8; 6], flash: &mut Nor) -> Result<bool, NvsError> {
+    let partition = table
+        .labelled(SYSTEM_NVS)
+        .filter(|partition| partition.is_nvs())
+        .ok_or(NvsError::PartitionNotFound)?;
+    let mut storage = Storage::open(partition, flash)?;
+    if storage.has_namespace("phy") {
+        return Ok(false);
+    }
+    storage.set_word("phy", "cal_version", 4670)?;
+    storage.set_blob("phy", "cal_mac", &mac)?;
+    storage.set_blob("phy", "cal_data", &calibration(mac))?;
+    storage.set_byte("nvs.net80211", "opmode", 1)?;
+    storage.set_byte("nvs.net80211", "sta.authmode", 3)?;
+    storage.set_byte("nvs.net80211", "sta.chan", 0)?;
+    storage.close(flash);
+    Ok(true)
+}
+
+/// Bytes that differ from unit to unit and stay the same on each.
+fn calibration(mac: [u8; 6]) -> Vec<u8> {
+    let mut state = u32::from_le_bytes([mac[2], mac[3], mac[4], mac[5]]) | 1;
+    (0..CALIBRATION_BYTES)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state as u8
+        })
+        .collect()
+}
+
+async fn panic(console: &Console) -> ResetReason {
+    sleep(LIFE_BEFORE_PANIC).await;
+    console.raw(
+        "Guru Meditation Error: Core  0 panic'ed (LoadProhibited). Exception was unhandled.\r\n\r\n\
+         Core  0 register dump:\r\n\
+         PC      : 0x400d5e2b  PS      : 0x00060d30  A0      : 0x800d5f07  A1      : 0x3ffb4f40\r\n\
+         EXCVADDR: 0x00000000  LBEG    : 0x4000c46c  LEND    : 0x4000c477  LCOUNT  : 0x00000000\r\n\r\n\
+         Backtrace: 0x400d5e28:0x3ffb4f40 0x400d5f04:0x3ffb4f60 0x400e1a3c:0x3ffb4f90\r\n\r\n\
+         ELF file SHA256: 0000000000000000\r\n\r\n\
+         Rebooting...\r\n",
+    );
+    ResetReason::Software
+}

@@ -1,0 +1,104 @@
+//! The values that a firmware reads from its NVS at each start.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::description::{self, Setting, SettingKind};
+use super::storage::{NvsError, Storage};
+use crate::boot::partitions::PartitionTable;
+use crate::flash::Nor;
+
+/// What was read, by the names of the description. Never printed as a whole: it holds secrets.
+#[derive(Default)]
+pub(super) struct Settings(BTreeMap<String, String>);
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// Why the firmware has no settings, in the words that it prints.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SettingsError {
+    #[error("Failed to init NVS partition '{partition}': {error}")]
+    Partition { partition: String, error: NvsError },
+    #[error("Failed to open NVS namespace '{namespace}': {error}")]
+    Namespace { namespace: String, error: NvsError },
+    #[error("Failed to load {key} from NVS: {error}")]
+    Key { key: String, error: NvsError },
+}
+
+impl Settings {
+    /// Reads all settings.
+    pub(super) fn load(
+        wanted: &description::Settings,
+        table: &PartitionTable,
+        flash: &mut Nor,
+    ) -> Result<Self, SettingsError> {
+        let partition_failed = |error| SettingsError::Partition {
+            partition: wanted.partition.clone(),
+            error,
+        };
+        let partition = table
+            .labelled(&wanted.partition)
+            .filter(|partition| partition.is_nvs())
+            .ok_or(NvsError::PartitionNotFound)
+            .map_err(partition_failed)?;
+        let mut storage = Storage::open(partition, flash).map_err(partition_failed)?;
+        let values = read_all(wanted, &mut storage);
+        storage.close(flash);
+        values.map(Self)
+    }
+
+    /// A value by its name in the description.
+    pub(super) fn value(&self, name: &str) -> &str {
+        // The description's references were checked when it was parsed.
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    /// A template with each `{name}` replaced.
+    pub(super) fn fill(&self, template: &str) -> String {
+        self.0
+            .iter()
+            .fold(template.to_owned(), |text, (name, value)| {
+                text.replace(&format!("{{{name}}}"), value)
+            })
+    }
+}
+
+fn read_all(
+    wanted: &description::Settings,
+    storage: &mut Storage,
+) -> Result<BTreeMap<String, String>, SettingsError> {
+    let namespace = &wanted.namespace;
+    if !storage.has_namespace(namespace) {
+        return Err(SettingsError::Namespace {
+            namespace: namespace.clone(),
+            error: NvsError::NotFound,
+        });
+    }
+    let ordered = wanted.order.iter();
+    let others = wanted.values.keys();
+    let others = others.filter(|name| !wanted.order.contains(name));
+    let mut values = BTreeMap::new();
+    for name in ordered.chain(others) {
+        let setting = &wanted.values[name];
+        let value = read(namespace, setting, storage).map_err(|error| SettingsError::Key {
+            key: setting.key.clone(),
+            error,
+        })?;
+        values.insert(name.clone(), value);
+    }
+    Ok(values)
+}
+
+fn read(namespace: &str, setting: &Setting, storage: &mut Storage) -> Result<String, NvsError> {
+    let value = match setting.kind {
+        SettingKind::String => storage.string(namespace, &setting.key)?,
+    };
+    if value.len() > setting.max_bytes {
+        return Err(NvsError::InvalidLength);
+    }
+    Ok(value)
+}

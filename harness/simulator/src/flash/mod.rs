@@ -1,0 +1,236 @@
+//! NOR flash: a write only clears bits, an erase sets whole sectors.
+//!
+//! Knows nothing of partitions or images. Offsets and lengths are bytes from the start of the chip.
+
+mod file;
+
+use std::ops::Range;
+use std::path::Path;
+
+pub use file::FileError;
+use file::FlashFile;
+
+/// Bytes that one sector erase sets.
+pub const SECTOR_SIZE: u32 = 0x1000;
+/// Bytes that one block erase sets.
+pub const BLOCK_SIZE: u32 = 0x1_0000;
+
+/// An access that is not wholly inside the chip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("flash access at {offset:#x} of {length:#x} bytes passes the end at {size:#x}")]
+pub struct OutOfRange {
+    /// First byte of the access.
+    pub offset: u32,
+    /// Bytes asked for.
+    pub length: u32,
+    /// Size of the chip.
+    pub size: u32,
+}
+
+/// One flash chip with its contents and its wear.
+#[derive(Debug)]
+pub struct Nor {
+    cells: Vec<u8>,
+    backing: Option<FlashFile>,
+    erase_counts: Vec<u32>,
+}
+
+impl Nor {
+    /// A blank chip whose contents end with the process. `size` is a multiple of the sector size.
+    pub fn in_memory(size: u32) -> Self {
+        Self::over(vec![0xFF; size as usize], None)
+    }
+
+    /// A chip whose contents live in `path`, which is created blank when it is not there.
+    ///
+    /// Every change goes to the file at once, so that a kill leaves what a power cut would leave.
+    pub fn in_file(path: &Path, size: u32) -> Result<Self, FileError> {
+        let (backing, cells) = FlashFile::open(path, size)?;
+        Ok(Self::over(cells, Some(backing)))
+    }
+
+    fn over(cells: Vec<u8>, backing: Option<FlashFile>) -> Self {
+        let sectors = cells.len().div_ceil(SECTOR_SIZE as usize);
+        Self {
+            cells,
+            backing,
+            erase_counts: vec![0; sectors],
+        }
+    }
+
+    /// Size of the chip in bytes.
+    pub fn size(&self) -> u32 {
+        self.cells.len() as u32
+    }
+
+    /// Everything on the chip.
+    pub fn cells(&self) -> &[u8] {
+        &self.cells
+    }
+
+    /// Reads `length` bytes.
+    pub fn read(&self, offset: u32, length: u32) -> Result<&[u8], OutOfRange> {
+        Ok(&self.cells[self.range(offset, length)?])
+    }
+
+    /// Writes: clears each bit that is 0 in `data`, and leaves the others.
+    pub fn program(&mut self, offset: u32, data: &[u8]) -> Result<(), OutOfRange> {
+        let range = self.range(offset, data.len() as u32)?;
+        for (cell, byte) in self.cells[range.clone()].iter_mut().zip(data) {
+            *cell &= byte;
+        }
+        self.persist(range);
+        Ok(())
+    }
+
+    /// Sets the sector that holds `offset`.
+    pub fn erase_sector(&mut self, offset: u32) -> Result<(), OutOfRange> {
+        let start = offset / SECTOR_SIZE * SECTOR_SIZE;
+        let range = self.range(start, SECTOR_SIZE)?;
+        self.cells[range.clone()].fill(0xFF);
+        self.erase_counts[(start / SECTOR_SIZE) as usize] += 1;
+        self.persist(range);
+        Ok(())
+    }
+
+    /// Sets the 64 KB block that holds `offset`.
+    pub fn erase_block(&mut self, offset: u32) -> Result<(), OutOfRange> {
+        self.erase(offset / BLOCK_SIZE * BLOCK_SIZE, BLOCK_SIZE)
+    }
+
+    /// Sets every sector that `length` bytes from `offset` touch.
+    pub fn erase(&mut self, offset: u32, length: u32) -> Result<(), OutOfRange> {
+        self.range(offset, length)?;
+        let first = offset / SECTOR_SIZE;
+        let end = (offset + length).div_ceil(SECTOR_SIZE);
+        for sector in first..end {
+            self.erase_sector(sector * SECTOR_SIZE)?;
+        }
+        Ok(())
+    }
+
+    /// Sets the whole chip.
+    pub fn erase_chip(&mut self) {
+        let size = self.size();
+        self.erase(0, size)
+            .expect("the chip lies inside itself by definition");
+    }
+
+    /// How often the sector that holds `offset` was erased since the simulator started.
+    pub fn erase_count(&self, offset: u32) -> u32 {
+        let sector = (offset / SECTOR_SIZE) as usize;
+        self.erase_counts.get(sector).copied().unwrap_or(0)
+    }
+
+    /// Replaces bytes as firmware's flash driver does: erases only sectors that need a set bit.
+    pub fn rewrite(&mut self, offset: u32, data: &[u8]) -> Result<(), OutOfRange> {
+        self.range(offset, data.len() as u32)?;
+        for (index, sector) in data.chunks(SECTOR_SIZE as usize).enumerate() {
+            let at = offset + index as u32 * SECTOR_SIZE;
+            let old = self.read(at, sector.len() as u32)?;
+            if old == sector {
+                continue;
+            }
+            if old.iter().zip(sector).any(|(old, new)| new & !old != 0) {
+                self.erase_sector(at)?;
+            }
+            self.program(at, sector)?;
+        }
+        Ok(())
+    }
+
+    /// Inverts bits as a defect does, against the rules of NOR flash.
+    pub(crate) fn disturb(&mut self, offset: u32, mask: u8) -> Result<(), OutOfRange> {
+        let range = self.range(offset, 1)?;
+        self.cells[range.start] ^= mask;
+        self.persist(range);
+        Ok(())
+    }
+
+    fn range(&self, offset: u32, length: u32) -> Result<Range<usize>, OutOfRange> {
+        let size = self.size();
+        match offset.checked_add(length) {
+            Some(end) if end <= size => Ok(offset as usize..end as usize),
+            _ => Err(OutOfRange {
+                offset,
+                length,
+                size,
+            }),
+        }
+    }
+
+    fn persist(&mut self, range: Range<usize>) {
+        if let Some(file) = &mut self.backing {
+            file.store(&self.cells, range);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_only_clears_bits() {
+        let mut nor = Nor::in_memory(0x2000);
+        nor.program(4, &[0b1010_1010]).unwrap();
+        nor.program(4, &[0b1111_0000]).unwrap();
+        assert_eq!(nor.read(4, 1).unwrap(), [0b1010_0000]);
+    }
+
+    #[test]
+    fn an_erase_sets_its_sector_only_and_counts() {
+        let mut nor = Nor::in_memory(0x3000);
+        nor.program(0, &[0; 0x3000]).unwrap();
+        nor.erase_sector(0x1ABC).unwrap();
+        assert_eq!(nor.read(0xFFF, 1).unwrap(), [0]);
+        assert!(nor.read(0x1000, 0x1000).unwrap().iter().all(|b| *b == 0xFF));
+        assert_eq!(nor.read(0x2000, 1).unwrap(), [0]);
+        assert_eq!(nor.erase_count(0x1000), 1);
+        assert_eq!(nor.erase_count(0x2000), 0);
+    }
+
+    #[test]
+    fn an_access_past_the_end_is_refused() {
+        let mut nor = Nor::in_memory(0x1000);
+        assert!(nor.read(0xFFF, 2).is_err());
+        assert!(nor.program(u32::MAX, &[0, 0]).is_err());
+        assert!(nor.erase(0x800, 0x1000).is_err());
+    }
+
+    #[test]
+    fn a_rewrite_erases_only_when_a_bit_must_be_set() {
+        let mut nor = Nor::in_memory(0x1000);
+        nor.rewrite(0, &[0x0F; 0x1000]).unwrap();
+        assert_eq!(nor.erase_count(0), 0);
+        nor.rewrite(0, &[0xF0; 0x1000]).unwrap();
+        assert_eq!(nor.erase_count(0), 1);
+        assert_eq!(nor.read(0, 1).unwrap(), [0xF0]);
+    }
+
+    #[test]
+    fn a_flash_file_outlives_its_chip_and_has_one_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flash.bin");
+        let mut nor = Nor::in_file(&path, 0x2000).unwrap();
+        nor.program(0x1001, b"kept").unwrap();
+        assert!(matches!(
+            Nor::in_file(&path, 0x2000),
+            Err(FileError::InUse { .. })
+        ));
+        drop(nor);
+        let nor = Nor::in_file(&path, 0x2000).unwrap();
+        assert_eq!(nor.read(0x1001, 4).unwrap(), b"kept");
+    }
+
+    #[test]
+    fn a_flash_file_of_another_size_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flash.bin");
+        std::fs::write(&path, [0; 100]).unwrap();
+        assert!(matches!(
+            Nor::in_file(&path, 0x2000),
+            Err(FileError::WrongSize { actual: 100, .. })
+        ));
+    }
+}

@@ -1,0 +1,182 @@
+//! A unit on a thread of its own, with its port and its control lines.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::chip::{Chip, Model};
+use crate::fault::damage::Damage;
+use crate::fault::{Fault, Faults};
+use crate::flash::{FileError, Nor, SECTOR_SIZE};
+use crate::port::{Port, Pty};
+use crate::unit::{LineState, ResetCircuit, Unit};
+use crate::world::World;
+
+/// What kind of unit to simulate.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The chip.
+    pub chip: &'static Model,
+    /// Its base MAC address.
+    pub mac: [u8; 6],
+    /// Size of its flash in bytes: a power of two from 1 MB to 16 MB.
+    pub flash_size: u32,
+    /// A file that keeps the flash contents; without one they end with the simulator.
+    pub flash_file: Option<PathBuf>,
+    /// How the strapping pins are set when power comes.
+    pub mode: Mode,
+    /// What is wrong with the unit.
+    pub faults: Vec<Fault>,
+    /// Decides everything that is random about the unit and its faults.
+    pub seed: u64,
+}
+
+impl Config {
+    /// A sound unit with 4 MB of flash that powers up in download mode.
+    pub fn new(chip: &'static Model) -> Self {
+        Self {
+            chip,
+            mac: [0x24, 0x0A, 0xC4, 0x00, 0x01, 0x10],
+            flash_size: 4 << 20,
+            flash_file: None,
+            mode: Mode::Download,
+            faults: Vec::new(),
+            seed: 0,
+        }
+    }
+}
+
+/// What the chip does when it leaves reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The ROM loader waits for a client.
+    Download,
+    /// The application in flash runs.
+    Boot,
+}
+
+/// Why a simulator does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No flash chip has that size.
+    #[error(
+        "flash size {0:#x} is not a power of two from 0x100000 to 0x1000000: choose 1 to 16 MB"
+    )]
+    FlashSize(u32),
+    /// The flash file cannot be used.
+    #[error(transparent)]
+    FlashFile(#[from] FileError),
+    /// The system gives no pseudo-terminal, thread or event queue.
+    #[error("cannot start a simulated unit: {0}")]
+    System(#[from] io::Error),
+}
+
+/// A running unit; dropping it switches the unit off.
+#[derive(Debug)]
+pub struct Simulator {
+    port_path: PathBuf,
+    lines: Lines,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Simulator {
+    /// Powers a unit up.
+    pub fn start(config: Config, world: Arc<dyn World>) -> Result<Self, StartError> {
+        let sizes = (1 << 20)..=(16 << 20);
+        if !config.flash_size.is_power_of_two() || !sizes.contains(&config.flash_size) {
+            return Err(StartError::FlashSize(config.flash_size));
+        }
+        debug_assert!(config.flash_size.is_multiple_of(SECTOR_SIZE));
+        let flash = match &config.flash_file {
+            Some(path) => Nor::in_file(path, config.flash_size)?,
+            None => Nor::in_memory(config.flash_size),
+        };
+        let faults: Faults = config.faults.iter().copied().collect();
+        let damage = Damage::new(&faults, config.seed);
+        let chip = Chip::new(config.chip, config.mac, flash).with_damage(damage);
+        let pty = Pty::open()?;
+        let port_path = pty.path().to_owned();
+        let silent = faults.has(Fault::WireSilent);
+        let unit = Unit::new(chip, faults, world);
+        let (line_sender, line_receiver) = mpsc::unbounded_channel();
+        let (stop, stopped) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let life = move || {
+            runtime.block_on(async move {
+                match Port::serve(pty, silent) {
+                    Ok(port) => {
+                        let circuit = ResetCircuit::new(line_receiver);
+                        tokio::select! {
+                            _ = stopped => {}
+                            () = unit.live(port, circuit, config.mode) => {}
+                        }
+                    }
+                    Err(error) => tracing::error!(%error, "simulated port not served"),
+                }
+            });
+            // A question to the world may still be open; it must not keep the unit alive.
+            runtime.shutdown_timeout(Duration::from_millis(100));
+        };
+        let thread = thread::Builder::new()
+            .name("simulated-unit".to_owned())
+            .spawn(life)?;
+        Ok(Self {
+            port_path,
+            lines: Lines(line_sender),
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    /// The device file that clients open.
+    pub fn port_path(&self) -> &Path {
+        &self.port_path
+    }
+
+    /// The unit's control lines, which a pseudo-terminal does not have.
+    pub fn lines(&self) -> Lines {
+        self.lines.clone()
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        // The unit may have ended by itself; then nobody receives, and that is fine.
+        let _ = self.stop.take().map(|stop| stop.send(()));
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("simulated unit panicked");
+        }
+    }
+}
+
+/// DTR and RTS behind the usual two-transistor circuit that drives EN and GPIO0.
+#[derive(Debug, Clone)]
+pub struct Lines(mpsc::UnboundedSender<LineState>);
+
+impl Lines {
+    /// Sets both lines; true is asserted, as in terminal programs.
+    ///
+    /// RTS alone holds the chip in reset, DTR alone holds GPIO0 low, both together do neither.
+    pub fn set(&self, dtr: bool, rts: bool) {
+        // A unit that is switched off has no lines; nothing is lost by not telling it.
+        let _ = self.0.send(LineState { dtr, rts });
+    }
+
+    /// Resets the chip into a mode.
+    pub fn reset_into(&self, mode: Mode) {
+        self.set(false, true);
+        if mode == Mode::Download {
+            self.set(true, false);
+        }
+        self.set(false, false);
+    }
+}

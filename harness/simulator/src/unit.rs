@@ -1,0 +1,191 @@
+//! The life of one unit: reset, a session as loader or application, reset again.
+//!
+//! The only place where chip, port, boot and firmware meet. A reset drops the running session, and
+//! with it everything that the session held open.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::time::sleep;
+
+use crate::boot::{self, ResetReason};
+use crate::chip::Chip;
+use crate::fault::{Fault, Faults};
+use crate::firmware::{self, Console};
+use crate::loader::{Exit, Loader};
+use crate::port::Port;
+use crate::simulator::Mode;
+use crate::world::World;
+
+/// How long a boot that failed lasts until the watchdog resets the chip; a real one takes longer,
+/// but no client waits for more than the repetition.
+const WATCHDOG: Duration = Duration::from_millis(150);
+/// How long the reset line stays low when RTS is released into the state where both are asserted.
+const RESET_HOLD: Duration = Duration::from_millis(600);
+/// With `wire.vanish`, the port goes when this block of flash data arrives.
+const VANISHING_BLOCK: u32 = 2;
+const CHUNK: usize = 0x4000;
+
+/// The control lines as a client sets them; true is asserted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LineState {
+    pub(crate) dtr: bool,
+    pub(crate) rts: bool,
+}
+
+/// The circuit that makes reset and strapping from the control lines.
+pub(crate) struct ResetCircuit {
+    lines: UnboundedReceiver<LineState>,
+}
+
+impl ResetCircuit {
+    pub(crate) fn new(lines: UnboundedReceiver<LineState>) -> Self {
+        Self { lines }
+    }
+
+    async fn next(&mut self) -> LineState {
+        match self.lines.recv().await {
+            Some(state) => state,
+            None => pending().await,
+        }
+    }
+
+    /// Waits until EN goes low.
+    async fn asserted(&mut self) {
+        loop {
+            let state = self.next().await;
+            if state.rts && !state.dtr {
+                return;
+            }
+        }
+    }
+
+    /// Waits until EN is high again, and reads the strapping pin.
+    async fn released(&mut self) -> Mode {
+        let mut between = false;
+        loop {
+            let state = tokio::select! {
+                state = self.next() => state,
+                () = sleep(RESET_HOLD), if between => return Mode::Boot,
+            };
+            match (state.dtr, state.rts) {
+                (true, false) => return Mode::Download,
+                (false, false) => return Mode::Boot,
+                (dtr, _) => between = dtr,
+            }
+        }
+    }
+}
+
+/// One unit.
+pub(crate) struct Unit {
+    chip: Chip,
+    faults: Faults,
+    world: Arc<dyn World>,
+}
+
+impl Unit {
+    pub(crate) fn new(chip: Chip, faults: Faults, world: Arc<dyn World>) -> Self {
+        Self {
+            chip,
+            faults,
+            world,
+        }
+    }
+
+    /// Lives until it is dropped.
+    pub(crate) async fn live(mut self, mut port: Port, mut circuit: ResetCircuit, power_on: Mode) {
+        let mut mode = power_on;
+        let mut reason = ResetReason::PowerOn;
+        loop {
+            self.chip.reset();
+            let ended = tokio::select! {
+                biased;
+                () = circuit.asserted() => None,
+                reason = self.session(mode, reason, &mut port) => Some(reason),
+            };
+            // A reset from inside finds the strapping pin released.
+            (mode, reason) = match ended {
+                Some(reason) => (Mode::Boot, reason),
+                None => (circuit.released().await, ResetReason::PowerOn),
+            };
+        }
+    }
+
+    async fn session(&mut self, mode: Mode, reason: ResetReason, port: &mut Port) -> ResetReason {
+        match mode {
+            Mode::Download => self.download(reason, port).await,
+            Mode::Boot => self.boot(reason, port).await,
+        }
+    }
+
+    async fn download(&mut self, reason: ResetReason, port: &mut Port) -> ResetReason {
+        port.send(boot::download_log(self.chip.model, reason).as_bytes());
+        let mut loader = Loader::new();
+        let mut buffer = vec![0; CHUNK];
+        let mut reply = Vec::new();
+        loop {
+            let count = port.receive(&mut buffer).await;
+            reply.clear();
+            let exit = loader.receive(&mut self.chip, &buffer[..count], &mut reply);
+            if self.faults.has(Fault::WireVanish) && loader.data_blocks() >= VANISHING_BLOCK {
+                port.hang_up();
+            }
+            port.send(&reply);
+            match exit {
+                Some(Exit::Reboot) => return ResetReason::Software,
+                Some(Exit::RunFromRam { .. }) => drain(port, &mut buffer).await,
+                None => {}
+            }
+        }
+    }
+
+    async fn boot(&mut self, reason: ResetReason, port: &mut Port) -> ResetReason {
+        self.chip.settle_flash();
+        let boot = boot::boot(&self.chip, reason);
+        port.send(boot.log.as_bytes());
+        let program = boot
+            .application
+            .and_then(|application| firmware::load(&self.chip, application));
+        let mut buffer = vec![0; CHUNK];
+        let Some(program) = program else {
+            tokio::select! {
+                () = drain(port, &mut buffer) => {}
+                () = sleep(WATCHDOG) => {}
+            }
+            return ResetReason::Watchdog;
+        };
+        let (output, mut printed) = mpsc::unbounded_channel();
+        let console = Console::new(boot.uptime_ms, output);
+        let run = firmware::run(
+            program,
+            &mut self.chip,
+            console,
+            &self.faults,
+            self.world.clone(),
+        );
+        tokio::pin!(run);
+        loop {
+            tokio::select! {
+                biased;
+                Some(text) = printed.recv() => port.send(&text),
+                reason = &mut run => {
+                    while let Ok(text) = printed.try_recv() {
+                        port.send(&text);
+                    }
+                    return reason;
+                }
+                _ = port.receive(&mut buffer) => {}
+            }
+        }
+    }
+}
+
+/// Lets a client talk to nobody.
+async fn drain(port: &mut Port, buffer: &mut [u8]) {
+    loop {
+        port.receive(buffer).await;
+    }
+}

@@ -1,0 +1,111 @@
+//! What surrounds a unit: the radio and the network that it can reach.
+//!
+//! A unit has no other way out of its simulator. It must not know who implements this, and no name
+//! that a firmware looks up may reach the resolver of the machine.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+
+/// The unit's way to the world; implemented by whoever hosts the simulator.
+///
+/// All methods may block; the simulator calls them off its own thread.
+pub trait World: Send + Sync {
+    /// Asks the access points in range for a link.
+    fn associate(&self, station: &Association<'_>) -> Result<Link, Refusal>;
+
+    /// Answers a DNS question of the unit that holds the address `from`.
+    fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<Ipv4Addr>;
+
+    /// Opens a TCP connection for the unit that holds the address `from`.
+    fn connect(&self, from: Ipv4Addr, to: SocketAddrV4) -> io::Result<TcpStream>;
+
+    /// The station left: it was reset, switched off or dropped by its firmware.
+    fn leave(&self, mac: [u8; 6]);
+}
+
+/// A station that asks for a link.
+#[derive(Debug)]
+pub struct Association<'a> {
+    /// Address of the station's radio.
+    pub mac: [u8; 6],
+    /// Network name, 1 to 32 bytes.
+    pub ssid: &'a str,
+    /// What the station believes the passphrase to be.
+    pub passphrase: Passphrase<'a>,
+}
+
+/// A passphrase that cannot be printed by accident.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Passphrase<'a>(&'a str);
+
+impl<'a> Passphrase<'a> {
+    /// Wraps a passphrase.
+    pub fn new(passphrase: &'a str) -> Self {
+        Self(passphrase)
+    }
+
+    /// The passphrase itself, for comparing.
+    pub fn expose(&self) -> &'a str {
+        self.0
+    }
+}
+
+impl fmt::Debug for Passphrase<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Passphrase(…)")
+    }
+}
+
+/// A link that an access point gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// The unit's own address, one of 127.0.0.0/8.
+    pub address: Ipv4Addr,
+    /// Network mask.
+    pub netmask: Ipv4Addr,
+    /// The access point's own address.
+    pub gateway: Ipv4Addr,
+    /// Address of the access point's radio.
+    pub bssid: [u8; 6],
+    /// WiFi channel, 1 to 14.
+    pub channel: u8,
+    /// Received signal strength in dBm.
+    pub rssi_dbm: i8,
+}
+
+/// Why a station got no link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// IEEE 802.11 reason, or ESP-IDF's own from 200 on (`wifi_err_reason_t`).
+    pub reason: u16,
+}
+
+impl Refusal {
+    /// The passphrase did not fit: the four-way handshake ran into its time limit.
+    pub const FOUR_WAY_HANDSHAKE_TIMEOUT: Self = Self { reason: 15 };
+    /// No access point with that name was heard.
+    pub const NO_AP_FOUND: Self = Self { reason: 201 };
+    /// The access point refused the authentication.
+    pub const AUTH_FAIL: Self = Self { reason: 202 };
+}
+
+/// A world without an access point: every association fails and no name resolves.
+#[derive(Debug, Default)]
+pub struct Silence;
+
+impl World for Silence {
+    fn associate(&self, _: &Association<'_>) -> Result<Link, Refusal> {
+        Err(Refusal::NO_AP_FOUND)
+    }
+
+    fn resolve(&self, _: Ipv4Addr, _: &str) -> Option<Ipv4Addr> {
+        None
+    }
+
+    fn connect(&self, _: Ipv4Addr, _: SocketAddrV4) -> io::Result<TcpStream> {
+        Err(io::ErrorKind::NetworkUnreachable.into())
+    }
+
+    fn leave(&self, _: [u8; 6]) {}
+}

@@ -1,0 +1,77 @@
+//! What a unit prints after a reset, and what it refuses to start.
+
+use goldline_simulator::{Config, Mode, chip};
+use rcgen::{CertificateParams, KeyPair};
+
+use crate::bench::{boot_until, flash, open, read_until, start};
+use crate::images::{APP_OFFSET, product};
+
+pub fn authority() -> String {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["ca.example.test".to_owned()]).unwrap();
+    params.self_signed(&key).unwrap().pem()
+}
+
+#[test]
+fn a_blank_chip_repeats_that_its_header_is_invalid() {
+    let mut config = Config::new(chip::ESP32);
+    config.mode = Mode::Boot;
+    let simulator = start(config);
+    let mut port = open(simulator.port_path());
+    let log = read_until(&mut port, "rst:0x10 (RTCWDT_RTC_RESET)");
+    assert!(log.contains("ets Jul 29 2019 12:21:46"), "{log}");
+    assert!(log.contains("boot:0x13 (SPI_FAST_FLASH_BOOT)"), "{log}");
+    assert!(log.contains("invalid header: 0xffffffff"), "{log}");
+}
+
+#[test]
+fn a_reset_into_download_mode_says_so() {
+    let mut config = Config::new(chip::ESP32);
+    config.mode = Mode::Boot;
+    let simulator = start(config);
+    let mut port = open(simulator.port_path());
+    simulator.lines().reset_into(Mode::Download);
+    let log = read_until(&mut port, "waiting for download");
+    assert!(
+        log.contains("boot:0x3 (DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2))"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_whole_image_chain_boots_to_its_application() {
+    let simulator = start(Config::new(chip::ESP32));
+    flash(
+        &simulator,
+        &product(chip::ESP32, espflash::target::Chip::Esp32, &authority()),
+    );
+    let log = boot_until(&simulator, "Calling app_main()");
+    for expected in [
+        "rst:0x1 (POWERON_RESET)",
+        "entry 0x40080638",
+        "2nd stage bootloader",
+        "boot:  2 factory          WiFi data        01 02 00010000 00006000",
+        "No factory image, trying OTA 0",
+        "Loaded app from partition at offset 0x20000",
+        "Project name:     espvault-universal-node",
+    ] {
+        assert!(log.contains(expected), "{expected:?} is missing in:\n{log}");
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_the_application_stops_the_boot() {
+    let simulator = start(Config::new(chip::ESP32));
+    let mut regions = product(chip::ESP32, espflash::target::Chip::Esp32, &authority());
+    let app = regions
+        .iter_mut()
+        .find(|region| region.offset == APP_OFFSET)
+        .unwrap();
+    app.data[0x100] ^= 1;
+    flash(&simulator, &regions);
+    let log = boot_until(
+        &simulator,
+        "No bootable app partitions in the partition table",
+    );
+    assert!(log.contains("Checksum failed. Calculated"), "{log}");
+}

@@ -1,0 +1,71 @@
+//! espflash's library, which was written for real chips.
+
+use std::fs;
+
+use espflash::target::{Chip, DefaultProgressCallback};
+use goldline_simulator::{Config, chip};
+use md5::{Digest, Md5};
+use rstest::rstest;
+
+use crate::bench::{connect, start};
+
+fn sample(length: usize) -> Vec<u8> {
+    (0..length).map(|i| (i * 7 + i / 251) as u8).collect()
+}
+
+#[rstest]
+#[case::with_stub(true)]
+#[case::with_rom_only(false)]
+fn it_connects_and_knows_the_chip(#[case] stub: bool) {
+    let simulator = start(Config::new(chip::ESP32));
+    let mut flasher = connect(&simulator, stub).unwrap();
+    assert_eq!(flasher.chip(), Chip::Esp32);
+    let info = flasher.device_info().unwrap();
+    assert_eq!(info.mac_address.as_deref(), Some("24:0a:c4:00:01:10"));
+    assert_eq!(info.revision, Some((3, 0)));
+    assert_eq!(info.flash_size, espflash::flasher::FlashSize::_4Mb);
+}
+
+#[test]
+fn it_writes_verifies_and_reads_back_with_its_stub() {
+    let simulator = start(Config::new(chip::ESP32));
+    let mut flasher = connect(&simulator, true).unwrap();
+    let data = sample(0x1_2344);
+    flasher
+        .write_bin_to_flash(0x10000, &data, &mut DefaultProgressCallback)
+        .unwrap();
+    let digest = flasher.checksum_md5(0x10000, data.len() as u32).unwrap();
+    assert_eq!(digest.to_be_bytes(), Md5::digest(&data)[..]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("back.bin");
+    flasher
+        .read_flash(0x10000, data.len() as u32, 0x1000, 1, file.clone())
+        .unwrap();
+    assert!(fs::read(file).unwrap() == data);
+    flasher.erase_region(0x10000, 0x1000).unwrap();
+    let digest = flasher.checksum_md5(0x10000, 0x1000).unwrap();
+    assert_eq!(digest.to_be_bytes(), Md5::digest([0xFF; 0x1000])[..]);
+}
+
+#[test]
+fn it_writes_and_verifies_without_a_stub() {
+    let simulator = start(Config::new(chip::ESP32));
+    let mut flasher = connect(&simulator, false).unwrap();
+    // The last step of a write without stub restarts the chip, so nothing follows it here.
+    flasher
+        .write_bin_to_flash(0x10000, &sample(0x2345), &mut DefaultProgressCallback)
+        .unwrap();
+}
+
+#[test]
+fn a_client_that_died_in_a_frame_does_not_keep_the_next_one_out() {
+    use std::io::Write;
+    let simulator = start(Config::new(chip::ESP32));
+    for _ in 0..3 {
+        let mut port = crate::bench::open(simulator.port_path());
+        port.write_all(&[0xC0, 0x00, 0x08, 0x24, 0x00, 0xDB])
+            .unwrap();
+        drop(port);
+        assert_eq!(connect(&simulator, true).unwrap().chip(), Chip::Esp32);
+    }
+}

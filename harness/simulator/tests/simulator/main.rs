@@ -1,0 +1,7 @@
+//! The simulator as its clients meet it: through its port, with tools that know nothing of it.
+
+mod bench;
+mod boot;
+mod espflash_library;
+mod firmware;
+mod images;
