@@ -140,9 +140,14 @@ impl Authority {
         let refuse = |source| AuthorityError::Issue { subject: subject.to_owned(), source };
         let now = clock.now();
 
+        // Two bench CAs must differ in name, or a client takes one for a forgery of the other.
+        let mut tag = [0; 4];
+        getrandom::fill(&mut tag).map_err(AuthorityError::Random)?;
+        let tag = hex(&tag);
+
         let root_key = KeyPair::generate().map_err(refuse)?;
         let root_params = authority_params(
-            "Goldline Bench Root",
+            &format!("Goldline Bench Root {tag}"),
             BasicConstraints::Constrained(1),
             now,
             ROOT_VALIDITY,
@@ -151,7 +156,7 @@ impl Authority {
 
         let key = KeyPair::generate().map_err(refuse)?;
         let params = authority_params(
-            "Goldline Bench Intermediate",
+            &format!("Goldline Bench Intermediate {tag}"),
             BasicConstraints::Constrained(0),
             now,
             INTERMEDIATE_VALIDITY,
@@ -330,7 +335,11 @@ fn stamp(
     params.not_before = now - CLOCK_SKEW;
     params.not_after = now + validity;
     params.use_authority_key_identifier_extension = true;
-    Ok(serial.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&serial))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn read_key(part: &'static str, pem: &Secret) -> Result<KeyPair, AuthorityError> {
