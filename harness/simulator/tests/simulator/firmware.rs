@@ -1,33 +1,145 @@
 //! The firmware's whole way: NVS, network, broker.
 
-use goldline_simulator::{Config, Simulator, chip};
+use std::sync::Arc;
+use std::time::Duration;
+
+use goldline_simulator::{Config, Fault, Simulator, chip};
+use rstest::rstest;
 
 use crate::bench::{Room, boot_until, flash};
-use crate::boot::authority;
-use crate::images::{SAMPLE, product, settings};
+use crate::broker::{Broker, Seen};
+use crate::images::{Region, SAMPLE, product, product_with_table, settings};
+
+const NAME: &str = "broker.example.test";
+const PASSWORD: &str = "battery staple";
+const PING: &str = r#"{"id":"7","command":"ping"}"#;
+const DEADLINE: Duration = Duration::from_secs(20);
+
+fn unit(world: Arc<Room>, faults: &[Fault], regions: &[Region]) -> Simulator {
+    let mut config = Config::new(chip::ESP32);
+    config.faults = faults.to_vec();
+    let simulator = Simulator::start(config, world).unwrap();
+    flash(&simulator, regions);
+    simulator
+}
+
+fn provisioned(authority: &str) -> Vec<Region> {
+    let mut regions = product(chip::ESP32, espflash::target::Chip::Esp32, authority);
+    regions.push(settings(SAMPLE));
+    regions
+}
+
+#[test]
+fn a_provisioned_unit_connects_and_answers_a_command() {
+    let broker = Broker::start(NAME, PASSWORD, PING);
+    let room = Room::new(Some(broker.address));
+    let simulator = unit(room.clone(), &[], &provisioned(&broker.authority));
+    let log = boot_until(&simulator, "MQTT_EVENT_SUBSCRIBED");
+    assert!(
+        log.contains("connected with Workbench, aid = 1, channel 6"),
+        "{log}"
+    );
+    assert!(log.contains("sta ip: 127.77.0.10"), "{log}");
+    assert!(log.contains("MQTT_EVENT_CONNECTED"), "{log}");
+    assert!(!log.contains("correct horse") && !log.contains(PASSWORD));
+    let seen: Vec<_> = (0..3)
+        .map(|_| broker.seen.recv_timeout(DEADLINE).unwrap())
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            Seen::Connect {
+                client_id: "VAULT-00001".to_owned(),
+                username: "device_vault_00001".to_owned(),
+                password: PASSWORD.to_owned(),
+            },
+            Seen::Subscribe("vault/command".to_owned()),
+            Seen::Publish {
+                topic: "vault/event".to_owned(),
+                payload: r#"{"device_id":"VAULT-00001","event":"pong","id":"7"}"#.to_owned(),
+            },
+        ]
+    );
+    assert_eq!(room.stations.lock().unwrap().len(), 1);
+    drop(simulator);
+    assert!(room.stations.lock().unwrap().is_empty());
+}
+
+#[rstest]
+#[case::firmware_wifi_password(Fault::FirmwareWifiPassword, "reason: 15 (4WAY_HANDSHAKE_TIMEOUT)")]
+#[case::radio_deaf(Fault::RadioDeaf, "reason: 201 (NO_AP_FOUND)")]
+#[case::firmware_mqtt_password(
+    Fault::FirmwareMqttPassword,
+    "mqtt_client: Connection refused, bad username or password"
+)]
+#[case::firmware_wrong_ca(Fault::FirmwareWrongCa, "mbedtls_ssl_handshake returned -0x2700")]
+#[case::firmware_boot_loop(Fault::FirmwareBootLoop, "rst:0xc (SW_CPU_RESET)")]
+fn a_fault_shows_in_the_log(#[case] fault: Fault, #[case] expected: &str) {
+    let broker = Broker::start(NAME, PASSWORD, PING);
+    let room = Room::new(Some(broker.address));
+    let simulator = unit(room, &[fault], &provisioned(&broker.authority));
+    let log = boot_until(&simulator, expected);
+    assert!(!log.contains("MQTT_EVENT_CONNECTED"), "{log}");
+}
+
+#[test]
+fn a_broker_that_is_not_there_is_an_error_of_the_transport() {
+    let broker = Broker::start(NAME, PASSWORD, PING);
+    let simulator = unit(Room::new(None), &[], &provisioned(&broker.authority));
+    let log = boot_until(&simulator, "mqtt_client: Error transport connect");
+    assert!(
+        log.contains("esp-tls: [sock=54] connect() error: connection refused"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_broker_with_another_name_is_not_trusted() {
+    let broker = Broker::start("other.example.test", PASSWORD, PING);
+    let room = Room::new(Some(broker.address));
+    let simulator = unit(room, &[], &provisioned(&broker.authority));
+    let log = boot_until(&simulator, "mqtt_client: Error transport connect");
+    assert!(log.contains("does not match with the expected CN"), "{log}");
+}
 
 #[test]
 fn a_missing_key_is_named_in_the_log() {
-    let simulator = Simulator::start(Config::new(chip::ESP32), Room::new(None)).unwrap();
-    let mut regions = product(chip::ESP32, espflash::target::Chip::Esp32, &authority());
+    let authority = crate::boot::authority();
+    let mut regions = product(chip::ESP32, espflash::target::Chip::Esp32, &authority);
     regions.push(settings(&SAMPLE[1..]));
-    flash(&simulator, &regions);
+    let simulator = unit(Room::new(None), &[], &regions);
     let log = boot_until(&simulator, "Device not provisioned!");
     let expected = "Failed to load wifi_ssid from NVS: ESP_ERR_NVS_NOT_FOUND";
     assert!(log.contains(expected), "{log}");
 }
 
 #[test]
-fn a_provisioned_unit_joins_its_network() {
-    let simulator = Simulator::start(Config::new(chip::ESP32), Room::new(None)).unwrap();
-    let mut regions = product(chip::ESP32, espflash::target::Chip::Esp32, &authority());
+fn a_partition_with_the_encrypted_flag_is_refused() {
+    let table = crate::images::TABLE.replace(
+        "factory,data,nvs,0x10000,0x6000,",
+        "factory,data,nvs,0x10000,0x6000,encrypted",
+    );
+    let authority = crate::boot::authority();
+    let esp32 = espflash::target::Chip::Esp32;
+    let mut regions = product_with_table(chip::ESP32, esp32, &authority, &table);
     regions.push(settings(SAMPLE));
-    flash(&simulator, &regions);
-    let log = boot_until(&simulator, "Error transport connect");
+    let simulator = unit(Room::new(None), &[], &regions);
+    let log = boot_until(&simulator, "Device not provisioned!");
+    assert!(log.contains("ESP_ERR_NVS_WRONG_ENCRYPTION"), "{log}");
+}
+
+#[test]
+fn a_value_longer_than_the_firmwares_buffer_is_refused() {
+    let long = "s".repeat(33);
+    let mut values = SAMPLE.to_vec();
+    values[0].1 = &long;
+    let authority = crate::boot::authority();
+    let mut regions = product(chip::ESP32, espflash::target::Chip::Esp32, &authority);
+    regions.push(settings(&values));
+    let simulator = unit(Room::new(None), &[], &regions);
+    let log = boot_until(&simulator, "Device not provisioned!");
     assert!(
-        log.contains("connected with Workbench, aid = 1, channel 6"),
+        log.contains("wifi_ssid from NVS: ESP_ERR_NVS_INVALID_LENGTH"),
         "{log}"
     );
-    assert!(log.contains("sta ip: 127.77.0.10"), "{log}");
-    assert!(!log.contains("correct horse") && !log.contains("battery staple"));
 }

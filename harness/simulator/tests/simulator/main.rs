@@ -2,6 +2,7 @@
 
 mod bench;
 mod boot;
+mod broker;
 mod espflash_library;
 mod firmware;
 mod images;
