@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{Origin, UnitRow};
 use crate::{
-    profile::{Profile, SecretError, SecretSource, Setting, StationFile, suggestion},
+    profile::{Profile, SecretError, SecretSource, Setting, StationFile, did_you_mean},
     secret::Secret,
 };
 
@@ -21,8 +21,8 @@ pub struct Given(BTreeMap<String, (Secret, Origin)>);
 pub enum GivenError {
     #[error("the argument of --set has no \"=\": expected KEY=VALUE, KEY=@FILE or KEY=$VARIABLE")]
     NoEquals,
-    #[error("the profile has no value \"{name}\": it has {}{}", .existing.join(", "), did_you_mean(.nearest))]
-    Unknown { name: String, existing: Vec<String>, nearest: Option<String> },
+    #[error("the profile has no value \"{name}\": it has {}{}", .existing.join(", "), did_you_mean(.name, .existing.iter().map(String::as_str)))]
+    Unknown { name: String, existing: Vec<String> },
     #[error("--set names \"{name}\" twice")]
     SetTwice { name: String },
     #[error(
@@ -35,10 +35,6 @@ pub enum GivenError {
     SecretInStationFile { name: String },
     #[error("cannot read the value \"{name}\": {error}")]
     Source { name: String, error: SecretError },
-}
-
-fn did_you_mean(nearest: &Option<String>) -> String {
-    nearest.as_ref().map(|name| format!("; did you mean \"{name}\"?")).unwrap_or_default()
 }
 
 impl Given {
@@ -141,6 +137,5 @@ fn read(name: &str, source: &SecretSource) -> Result<Secret, GivenError> {
 
 fn unknown(profile: &Profile, name: &str) -> GivenError {
     let existing: Vec<String> = profile.values.iter().map(|spec| spec.name.clone()).collect();
-    let nearest = suggestion(name, existing.iter().map(String::as_str)).map(str::to_owned);
-    GivenError::Unknown { name: name.to_owned(), existing, nearest }
+    GivenError::Unknown { name: name.to_owned(), existing }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    profile::{Profile, ValueSource, suggestion},
+    profile::{Profile, ValueSource, did_you_mean},
     secret::Secret,
 };
 
@@ -50,8 +50,8 @@ pub enum UnitsProblem {
     Unreadable(io::Error),
     #[error("the file holds no unit: expected a header and one row for each unit")]
     Empty,
-    #[error("the profile has no value \"{name}\": it has {}{}", .existing.join(", "), did_you_mean(.nearest))]
-    UnknownColumn { name: String, existing: Vec<String>, nearest: Option<String> },
+    #[error("the profile has no value \"{name}\": it has {}{}", .existing.join(", "), did_you_mean(.name, .existing.iter().map(String::as_str)))]
+    UnknownColumn { name: String, existing: Vec<String> },
     #[error("a second column has the name \"{name}\"")]
     ColumnTwice { name: String },
     #[error("the row has {found} cells: expected {expected}, as the header has")]
@@ -64,10 +64,6 @@ pub enum UnitsProblem {
     Form,
     #[error("the unit of line {other} has the same {name}")]
     SameUnit { name: String, other: usize },
-}
-
-fn did_you_mean(nearest: &Option<String>) -> String {
-    nearest.as_ref().map(|name| format!("; did you mean \"{name}\"?")).unwrap_or_default()
 }
 
 impl UnitRow {
@@ -108,12 +104,12 @@ impl Units {
             |(line, column, problem)| UnitsError { file: file.to_owned(), line, column, problem };
         let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
         let mut reader = csv::Reader::from_reader(bytes);
-        let header = reader.headers().map_err(|error| locate(form_problem(&error)))?.clone();
+        let header = reader.headers().map_err(|error| locate(form_problem(bytes, &error)))?.clone();
         let columns = columns(&header, profile).map_err(locate)?;
         let mut units = Self { rows: Vec::new() };
         for record in reader.records() {
-            let record = record.map_err(|error| locate(form_problem(&error)))?;
-            let row = row(&record, &columns);
+            let record = record.map_err(|error| locate(form_problem(bytes, &error)))?;
+            let row = row(bytes, &record, &columns);
             units.refuse_twin(&row, &columns, profile).map_err(locate)?;
             units.rows.push(row);
         }
@@ -158,9 +154,8 @@ fn columns(
     for (index, name) in header.iter().enumerate() {
         let name = name.trim();
         if !existing.iter().any(|value| value == name) {
-            let nearest = suggestion(name, existing.iter().map(String::as_str)).map(str::to_owned);
             let name = name.to_owned();
-            return Err((1, index + 1, UnitsProblem::UnknownColumn { name, existing, nearest }));
+            return Err((1, index + 1, UnitsProblem::UnknownColumn { name, existing }));
         }
         if !seen.insert(name) {
             return Err((1, index + 1, UnitsProblem::ColumnTwice { name: name.to_owned() }));
@@ -169,23 +164,28 @@ fn columns(
     Ok(header.iter().map(|name| name.trim().to_owned()).collect())
 }
 
-fn row(record: &csv::StringRecord, columns: &[String]) -> UnitRow {
+fn row(bytes: &[u8], record: &csv::StringRecord, columns: &[String]) -> UnitRow {
     let values = columns
         .iter()
         .zip(record)
         .filter(|(_, cell)| !cell.is_empty())
         .map(|(name, cell)| (name.clone(), Secret::new(cell)))
         .collect();
-    UnitRow { line: record.position().map_or(1, line_of), values }
+    UnitRow { line: line_of(bytes, record.position()), values }
 }
 
-fn line_of(position: &csv::Position) -> usize {
-    usize::try_from(position.line()).unwrap_or(usize::MAX)
+/// The line where a row begins. The reader's own count lags behind for CRLF files, because it takes
+/// a row to begin at the line feed of the row before.
+fn line_of(bytes: &[u8], position: Option<&csv::Position>) -> usize {
+    let offset = position.map_or(0, csv::Position::byte);
+    let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+    let skipped = bytes[offset..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    1 + bytes[..offset + skipped].iter().filter(|&&byte| byte == b'\n').count()
 }
 
 /// Words a fault of form without the row's content, which the reader's own message may show.
-fn form_problem(error: &csv::Error) -> (usize, usize, UnitsProblem) {
-    let line = error.position().map_or(1, line_of);
+fn form_problem(bytes: &[u8], error: &csv::Error) -> (usize, usize, UnitsProblem) {
+    let line = line_of(bytes, error.position());
     match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             let column = usize::try_from((*len).min(*expected_len)).unwrap_or(usize::MAX);

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Profile, ProfileError, nearest::suggestion};
+use super::{Profile, ProfileError, nearest::did_you_mean};
 
 /// The profiles that an installed `goldline` knows in any folder.
 const SHIPPED: [(&str, &str); 1] =
@@ -28,14 +28,12 @@ pub struct Listed {
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
     /// No profile of that name.
-    #[error("unknown profile \"{name}\": there are {}{}", .existing.join(", "), did_you_mean(.nearest))]
+    #[error("unknown profile \"{name}\": there are {}{}", .existing.join(", "), did_you_mean(.name, .existing.iter().map(String::as_str)))]
     Unknown {
         /// The name that was asked for.
         name: String,
         /// All that exist.
         existing: Vec<String>,
-        /// The one that was probably meant.
-        nearest: Option<String>,
     },
     /// The file or folder cannot be read.
     #[error("cannot read {}: {error}", .path.display())]
@@ -56,10 +54,6 @@ pub enum CatalogError {
     /// The profile is not valid.
     #[error(transparent)]
     Profile(#[from] ProfileError),
-}
-
-fn did_you_mean(nearest: &Option<String>) -> String {
-    nearest.as_ref().map(|name| format!("; did you mean \"{name}\"?")).unwrap_or_default()
 }
 
 /// All profiles, by name: the built-in ones and those of `dir`.
@@ -94,14 +88,10 @@ pub fn find(name: &str, dir: Option<&Path>) -> Result<Profile, CatalogError> {
     let profiles = list(dir)?;
     match profiles.iter().find(|listed| listed.name == name) {
         Some(listed) => listed.load(),
-        None => {
-            let nearest = suggestion(name, profiles.iter().map(|listed| listed.name.as_str()));
-            Err(CatalogError::Unknown {
-                name: name.to_owned(),
-                nearest: nearest.map(str::to_owned),
-                existing: profiles.into_iter().map(|listed| listed.name).collect(),
-            })
-        }
+        None => Err(CatalogError::Unknown {
+            name: name.to_owned(),
+            existing: profiles.into_iter().map(|listed| listed.name).collect(),
+        }),
     }
 }
 
@@ -135,7 +125,6 @@ fn shipped(name: &str) -> Result<Profile, CatalogError> {
     let unknown = || CatalogError::Unknown {
         name: name.to_owned(),
         existing: SHIPPED.iter().map(|(name, _)| (*name).to_owned()).collect(),
-        nearest: None,
     };
     let (_, text) = SHIPPED.iter().find(|(shipped, _)| *shipped == name).ok_or_else(unknown)?;
     Ok(Profile::parse(&format!("{name}.toml (built in)"), text, None)?)

@@ -16,7 +16,7 @@ mod secret_source;
 mod station_file;
 mod template;
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use crate::record::Limits;
 
@@ -24,7 +24,7 @@ pub use catalog::{CatalogError, Listed, find, list};
 pub use chip::Chip;
 pub use endpoint::{Endpoint, EndpointError};
 pub use flash_map::{FlashMap, FlashMapError, Partition, PartitionKind};
-pub use nearest::suggestion;
+pub use nearest::did_you_mean;
 pub use position::LineColumn;
 pub use problem::{Located, Problem, ProfileError};
 pub use secret_source::{SecretError, SecretSource};
@@ -102,7 +102,7 @@ pub enum AppSource {
 }
 
 /// One named value of a unit and where it comes from.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ValueSpec {
     /// The name that templates use.
     pub name: String,
@@ -118,6 +118,19 @@ pub struct ValueSpec {
     pub max_bytes: usize,
     /// The declared value of goldens and simulated units.
     pub sample: Option<String>,
+}
+
+impl fmt::Debug for ValueSpec {
+    /// Leaves the sample of a secret out: somebody will put a real one there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sample = self.sample.as_deref().filter(|_| !self.secret);
+        f.debug_struct("ValueSpec")
+            .field("name", &self.name)
+            .field("source", &self.source)
+            .field("secret", &self.secret)
+            .field("sample", &sample)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where a value comes from.

@@ -101,6 +101,8 @@ pub enum Problem {
     PassphraseLength { template: String, shortest: usize, longest: usize },
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    #[error("the endpoint \"{template}\" holds a secret, and records show the endpoint")]
+    SecretEndpoint { template: String },
     #[error(
         "the topic \"{topic}\" is empty or holds a wildcard, and a message needs one exact topic"
     )]

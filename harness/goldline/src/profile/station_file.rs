@@ -33,7 +33,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{LineColumn, SecretSource, nearest::suggestion};
+use super::{LineColumn, SecretSource, nearest::did_you_mean};
 use crate::secret::Secret;
 
 /// The services of a station and the values of its site.
@@ -103,7 +103,7 @@ pub enum StationFileProblem {
     Unreadable(io::Error),
     #[error("no TOML: {message}")]
     Toml { message: String },
-    #[error("unknown key `{key}`: expected one of {}{}", .expected.join(", "), did_you_mean(.key, .expected))]
+    #[error("unknown key `{key}`: expected one of {}{}", .expected.join(", "), did_you_mean(.key, .expected.iter().copied()))]
     UnknownKey { key: String, expected: Vec<&'static str> },
     #[error("missing key `{key}` in [{section}]")]
     MissingKey { section: &'static str, key: &'static str },
@@ -117,11 +117,6 @@ pub enum StationFileProblem {
     SourceCount { key: String, count: usize },
     #[error("the command of `{key}` is empty: expected a program and its arguments")]
     EmptyCommand { key: String },
-}
-
-fn did_you_mean(key: &str, expected: &[&'static str]) -> String {
-    let near = suggestion(key, expected.iter().copied());
-    near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
 }
 
 type Found<'a> = Spanned<DeValue<'a>>;

@@ -126,6 +126,10 @@ impl Problems {
     /// The address is judged by its sample; that of a unit is judged again when it is bound.
     fn endpoint(&mut self, raw: &Spanned<String>, scope: &Scope<'_>) -> Option<Template> {
         let template = self.template(raw, scope)?;
+        if scope.is_secret(&template) {
+            self.push(raw.span(), Problem::SecretEndpoint { template: template.to_string() });
+            return None;
+        }
         if let Some(Err(error)) = scope.sample(&template).map(|uri| uri.parse::<Endpoint>()) {
             self.push(raw.span(), error);
         }
@@ -176,14 +180,15 @@ fn nvs_value_problem(
         return (length > LONGEST_STRING)
             .then(|| Problem::StringTooLong { key: key.to_owned(), length });
     }
-    let text = scope.sample(value)?;
+    let sample = scope.sample(value)?;
+    let text = if scope.is_secret(value) { value.to_string() } else { sample.clone() };
     if let Some((min, max)) = encoding.range() {
-        let fits = parse_number(&text).is_some_and(|number| (min..=max).contains(&number));
+        let fits = parse_number(&sample).is_some_and(|number| (min..=max).contains(&number));
         let encoding = encoding.name();
         return (!fits).then_some(Problem::OutOfRange { text, encoding, min, max });
     }
     let hexadecimal =
-        text.len().is_multiple_of(2) && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+        sample.len().is_multiple_of(2) && sample.bytes().all(|digit| digit.is_ascii_hexdigit());
     (encoding == NvsEncoding::Hex2Bin && !hexadecimal).then_some(Problem::NotHexadecimal { text })
 }
 

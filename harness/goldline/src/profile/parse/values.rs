@@ -166,7 +166,7 @@ impl Problems {
         };
         let choices = ["site", "lease", "random"].map(|choice| (choice, choice));
         match self.one_of("source", source, &choices)? {
-            "random" => Some(self.random(name, source, raw.bytes.as_ref())),
+            "random" => self.random(name, source, raw.bytes.as_ref()),
             "lease" => {
                 self.pointless(name, "bytes", raw.bytes.as_ref(), "a lease");
                 Some(ValueSource::Lease)
@@ -183,13 +183,14 @@ impl Problems {
         name: &Spanned<String>,
         source: &Spanned<String>,
         bytes: Option<&Spanned<usize>>,
-    ) -> ValueSource {
+    ) -> Option<ValueSource> {
         let found = bytes.map_or(0, |bytes| *bytes.get_ref());
         if !(16..=64).contains(&found) {
             let span = bytes.map_or_else(|| source.span(), Spanned::span);
             self.push(span, Problem::RandomBytes { name: name.get_ref().clone(), found });
+            return None;
         }
-        ValueSource::Random { bytes: found }
+        Some(ValueSource::Random { bytes: found })
     }
 
     fn pointless<T>(
@@ -212,7 +213,7 @@ impl Problems {
         if min > max || max == 0 {
             self.push(span, Problem::EmptyRange { name: spec.name.clone(), min, max });
         } else if let ValueSource::Random { bytes } = spec.source {
-            let length = 2 * bytes.min(LONGEST_STRING);
+            let length = 2 * bytes;
             if !(min..=max).contains(&length) {
                 let (what, name) = ("generated text", spec.name.clone());
                 self.push(span, Problem::Length { what, name, length, min, max });
