@@ -20,7 +20,8 @@ The project's own chores.
 
 Usage: cargo xtask COMMAND
 
-  check                    format, clippy, docs, import directions, crate rules, licences and sources
+  check [PART…]            every check that is no test, or only some of: imports (their direction),
+                           crates (which may use which), format, licences (and sources), clippy, docs
   test [--full] [ARGS…]    install what is missing, then run every test; ARGS go to cargo nextest run
                            --full adds the long sweeps (GOLDLINE_TIER=full)
   golden [--accept]        run the golden tests and review what differs from golden/, file by file;
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
 
 fn dispatch(words: &[&str]) -> Outcome {
     match words {
-        ["check"] => check::check_all(),
+        ["check", rest @ ..] => check::check(rest),
         ["test", rest @ ..] => test::run_tests(rest),
         ["golden", rest @ ..] => golden::run_review(rest),
         ["bench", rest @ ..] => bench::run_rounds(rest),

@@ -49,8 +49,11 @@ pub struct Row {
     pub skipped: Option<String>,
     command: Vec<String>,
     folder: PathBuf,
-    /// Takes the row's own wall time out of what the process printed.
-    reads: Option<fn(&Sample) -> Option<f64>>,
+    /// What the command must write; removed before each round.
+    image: Option<PathBuf>,
+    /// Judges what was printed and gives the row's wall time, in seconds: a command that did not do
+    /// its work has no figure.
+    reads: fn(&Sample) -> Result<f64, String>,
 }
 
 impl Row {
@@ -63,7 +66,8 @@ impl Row {
             skipped: None,
             command: command.iter().map(|&word| word.to_owned()).collect(),
             folder: folder.to_owned(),
-            reads: None,
+            image: None,
+            reads: printed_something,
         }
     }
 
@@ -75,21 +79,46 @@ impl Row {
         Self { reference: Some(reference), ..self }
     }
 
+    fn reads(self, reads: fn(&Sample) -> Result<f64, String>) -> Self {
+        Self { reads, ..self }
+    }
+
+    /// The command writes an image, and need not print anything.
+    fn writes(self, image: &str) -> Self {
+        Self { image: Some(image.into()), reads: |sample| Ok(sample.wall_s), ..self }
+    }
+
     /// Runs the command once more, unless it failed before.
     pub fn measure(&mut self) {
         if self.skipped.is_some() {
             return;
         }
-        match measure(&self.command, &self.folder).and_then(|sample| self.read(sample)) {
+        match self.sample() {
             Ok(sample) => self.samples.push(sample),
             Err(reason) => self.skipped = Some(reason),
         }
     }
 
-    fn read(&self, sample: Sample) -> Result<Sample, String> {
-        let Some(reads) = self.reads else { return Ok(sample) };
-        let wall_s = reads(&sample).ok_or("the record has no such stage")?;
-        Ok(Sample { wall_s, ..sample })
+    fn sample(&self) -> Result<Sample, String> {
+        if let Some(image) = self.image.as_ref().filter(|image| image.exists()) {
+            fs::remove_file(image)
+                .map_err(|error| format!("cannot remove {}: {error}", image.display()))?;
+        }
+        let sample = measure(&self.command, &self.folder)?;
+        if let Some(image) = self.image.as_ref().filter(|image| !image.exists()) {
+            return Err(format!("it wrote no {}", image.display()));
+        }
+        Ok(Sample { wall_s: (self.reads)(&sample)?, ..sample })
+    }
+
+    /// True when both wrote the same bytes, without which no ratio between them means anything.
+    pub fn wrote_the_same_as(&self, other: &Self) -> bool {
+        match (&self.image, &other.image) {
+            (Some(own), Some(others)) => {
+                fs::read(own).is_ok_and(|bytes| fs::read(others).is_ok_and(|other| bytes == other))
+            }
+            _ => false,
+        }
     }
 }
 
@@ -107,32 +136,21 @@ pub fn all(binary: &Path, folder: &Path) -> Result<Vec<Row>, String> {
     let (image, reference_image) = (image?, reference_image?);
 
     let run = [goldline, "run", "--json"];
-    let generator = "esp_idf_nvs_partition_gen";
+    let ours = [goldline, "nvs", "generate", csv, image, NVS_SIZE];
+    let module = "esp_idf_nvs_partition_gen";
+    let theirs = [python, "-m", module, "generate", csv, reference_image, NVS_SIZE];
+    let show = [goldline, "nvs", "show", image, "--format", "json"];
     Ok(vec![
         Row::new("start: goldline --version", folder, &[goldline, "--version"]),
         Row::new("whole run: goldline run --json", folder, &run)
+            .reads(|sample| passed(sample).map(|_| sample.wall_s))
             .limits(Limits { wall_s: Some(1.5), peak_bytes: Some(80e6) }),
-        Row {
-            reads: Some(first_byte),
-            ..Row::new("  of it, until the first byte on the wire", folder, &run)
-        }
-        .limits(Limits { wall_s: Some(0.1), peak_bytes: None }),
-        Row::new(
-            "goldline nvs generate",
-            folder,
-            &[goldline, "nvs", "generate", csv, image, NVS_SIZE],
-        )
-        .against(REFERENCE_GENERATOR),
-        Row::new(
-            REFERENCE_GENERATOR,
-            folder,
-            &[python, "-m", generator, "generate", csv, reference_image, NVS_SIZE],
-        ),
-        Row::new(
-            "goldline nvs show",
-            folder,
-            &[goldline, "nvs", "show", image, "--format", "json"],
-        ),
+        Row::new("  of it, until the first byte on the wire", folder, &run)
+            .reads(first_byte)
+            .limits(Limits { wall_s: Some(0.1), peak_bytes: None }),
+        Row::new("goldline nvs generate", folder, &ours).writes(image).against(REFERENCE_GENERATOR),
+        Row::new(REFERENCE_GENERATOR, folder, &theirs).writes(reference_image),
+        Row::new("goldline nvs show", folder, &show),
     ])
 }
 
@@ -142,12 +160,27 @@ fn text(path: &Path) -> Result<&str, String> {
     path.to_str().ok_or_else(|| format!("{} is not UTF-8", path.display()))
 }
 
+fn printed_something(sample: &Sample) -> Result<f64, String> {
+    if sample.stdout.is_empty() { Err("it printed nothing".into()) } else { Ok(sample.wall_s) }
+}
+
+/// The record of a run that ended with PASS; any other has no figure worth comparing.
+fn passed(sample: &Sample) -> Result<Value, String> {
+    let record: Value = serde_json::from_str(&sample.stdout)
+        .map_err(|error| format!("it printed no record: {error}"))?;
+    match record["verdict"].as_str() {
+        Some("PASS") => Ok(record),
+        verdict => Err(format!("the verdict is {verdict:?}: expected PASS")),
+    }
+}
+
 /// Seconds until the first byte on the wire, as the run's own record tells.
-fn first_byte(sample: &Sample) -> Option<f64> {
-    let record: Value = serde_json::from_str(&sample.stdout).ok()?;
-    let stages = record["stages"].as_array()?;
-    let stage = stages.iter().find(|stage| stage["name"] == FIRST_BYTE)?;
-    Some(stage["duration_ms"].as_f64()? / 1000.0)
+fn first_byte(sample: &Sample) -> Result<f64, String> {
+    let record = passed(sample)?;
+    let mut stages = record["stages"].as_array().into_iter().flatten();
+    let stage = stages.find(|stage| stage["name"] == FIRST_BYTE);
+    let duration_ms = stage.and_then(|stage| stage["duration_ms"].as_f64());
+    Ok(duration_ms.ok_or_else(|| format!("the record has no stage {FIRST_BYTE}"))? / 1000.0)
 }
 
 #[cfg(test)]
@@ -160,13 +193,30 @@ mod tests {
 
     #[test]
     fn the_first_byte_is_read_from_the_record() {
-        let record = r#"{"stages":[{"name":"first_byte","duration_ms":37,"attempts":1}]}"#;
-        assert_eq!(first_byte(&printed(record)), Some(0.037));
+        let record = r#"{"verdict":"PASS","stages":[{"name":"first_byte","duration_ms":37}]}"#;
+        assert_eq!(first_byte(&printed(record)), Ok(0.037));
     }
 
     #[test]
-    fn a_record_without_the_stage_gives_no_figure() {
-        assert_eq!(first_byte(&printed(r#"{"stages":[]}"#)), None);
-        assert_eq!(first_byte(&printed("no record")), None);
+    fn a_run_that_did_not_pass_gives_no_figure() {
+        let refusal = |stdout| first_byte(&printed(stdout)).expect_err("refused");
+        assert!(refusal(r#"{"verdict":"PASS","stages":[]}"#).contains("no stage first_byte"));
+        assert!(refusal(r#"{"verdict":"ERROR"}"#).contains("expected PASS"));
+        assert!(refusal("").contains("no record"));
+        assert!(printed_something(&printed("")).is_err());
+    }
+
+    #[test]
+    fn only_equal_images_are_compared() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let row = |name: &str, bytes: &[u8]| {
+            let image = folder.path().join(name);
+            fs::write(&image, bytes).expect("written");
+            Row::new("row", folder.path(), &[]).writes(image.to_str().expect("UTF-8"))
+        };
+        let ours = row("ours", &[1, 2]);
+        assert!(ours.wrote_the_same_as(&row("same", &[1, 2])));
+        assert!(!ours.wrote_the_same_as(&row("other", &[1, 3])));
+        assert!(!ours.wrote_the_same_as(&Row::new("none", folder.path(), &[])));
     }
 }

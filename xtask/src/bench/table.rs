@@ -41,7 +41,11 @@ fn ratios(row: &Row, rows: &[Row], wall_ms: f64, peak_mb: f64) -> Vec<String> {
     let reference = rows.iter().find(|other| Some(other.name) == row.reference);
     if let Some(reference) = reference.filter(|reference| reference.skipped.is_none()) {
         let other_ms = Spread::of(&reference.samples, |sample| sample.wall_s * 1e3).median;
-        ratios.push(format!("{:.1} times as fast as {}", other_ms / wall_ms, reference.name));
+        ratios.push(if row.wrote_the_same_as(reference) {
+            format!("{:.1} times as fast as {}, same bytes", other_ms / wall_ms, reference.name)
+        } else {
+            format!("not compared: its bytes differ from those of {}", reference.name)
+        });
     }
     ratios
 }

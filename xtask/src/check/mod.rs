@@ -12,29 +12,37 @@ use crate::{
     install,
 };
 
-/// A part of the check: its title and what it does.
+/// A part of the check: its name and what it does.
 type Part = (&'static str, fn() -> Outcome);
 
 /// Quick parts first.
 const PARTS: &[Part] = &[
-    ("import directions", imports::check),
-    ("crate rules", crates::check),
+    ("imports", imports::check),
+    ("crates", crates::check),
     ("format", format),
-    ("licences, bans and sources", deny),
+    ("licences", deny),
     ("clippy", clippy),
     ("docs", docs),
 ];
 
-/// Runs every part and names those that failed.
-pub fn check_all() -> Outcome {
+/// Runs the parts of these names, or every part, and says which failed.
+pub fn check(names: &[&str]) -> Outcome {
+    let known = || PARTS.iter().map(|(name, _)| *name);
+    if let Some(unknown) = names.iter().find(|name| !known().any(|part| part == **name)) {
+        let expected = known().collect::<Vec<_>>().join(", ");
+        return Err(format!("check: unknown part \"{unknown}\": expected some of {expected}"));
+    }
     let mut failed = Vec::new();
-    for &(title, part) in PARTS {
-        if let Err(reason) = section(title, part) {
+    for &(name, part) in PARTS {
+        if !names.is_empty() && !names.contains(&name) {
+            continue;
+        }
+        if let Err(reason) = section(name, part) {
             eprintln!("{reason}");
-            failed.push(title);
+            failed.push(name);
         }
     }
-    if failed.is_empty() { Ok(()) } else { Err(format!("check failed: {}", failed.join("; "))) }
+    if failed.is_empty() { Ok(()) } else { Err(format!("check failed: {}", failed.join(", "))) }
 }
 
 fn format() -> Outcome {
