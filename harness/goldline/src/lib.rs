@@ -15,11 +15,19 @@
 //! | 1 | [`profile`], [`record`] | one product's description; everything about one run |
 //! | 0 | [`identity`], [`secret`], [`clock`], [`process`] | words that everything shares |
 
+pub mod check;
+pub mod cli;
+
 pub mod clock;
+pub mod device;
+pub mod engine;
 pub mod identity;
+pub mod image;
 pub mod plan;
 pub mod process;
 pub mod profile;
 pub mod record;
+pub mod report;
 pub mod secret;
+pub mod store;
 pub mod testbed;

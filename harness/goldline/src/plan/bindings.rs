@@ -46,6 +46,8 @@ pub enum Origin {
     Set,
     /// The unit's row of `--units`.
     UnitsRow,
+    /// What the station remembers of the unit.
+    Remembered,
     /// The station file.
     StationFile,
     /// The profile's sample.
@@ -178,6 +180,12 @@ impl Bindings {
             Some(text.expose())
         })?;
         Ok(Text { text: Secret::new(text), secret })
+    }
+
+    /// Every value of the profile's, to be remembered for a later check; not what a run learns anew.
+    pub fn to_remember(&self) -> BTreeMap<String, Secret> {
+        let own = self.bound.iter().filter(|(_, bound)| bound.origin != Origin::Engine);
+        own.map(|(name, bound)| (name.clone(), bound.text.as_secret().clone())).collect()
     }
 
     /// The values that the record may show as the unit's identifiers, as far as they are known.
@@ -375,6 +383,7 @@ impl fmt::Display for Origin {
         f.write_str(match self {
             Self::Set => "--set",
             Self::UnitsRow => "--units",
+            Self::Remembered => "the station's ledger",
             Self::StationFile => "the station file",
             Self::Sample => "the profile's sample",
             Self::Lease => "a lease",

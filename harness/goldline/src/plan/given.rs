@@ -73,6 +73,13 @@ impl Given {
         }
     }
 
+    /// Takes what the station remembers of a unit that it provisioned.
+    pub fn take_remembered(&mut self, values: impl IntoIterator<Item = (String, Secret)>) {
+        for (name, text) in values {
+            self.give(&name, text, Origin::Remembered);
+        }
+    }
+
     /// Takes what the station file has for the profile: `[values]`, and `[services.wifi]` for a
     /// network whose SSID or password is one value of the unit. A file, variable or command is read
     /// only for a value that nobody else gave.

@@ -21,7 +21,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 use crate::record::Limits;
 
 pub use catalog::{CatalogError, Listed, find, list};
-pub use chip::Chip;
+pub use chip::{Chip, UnknownChip};
 pub use endpoint::{Endpoint, EndpointError};
 pub use flash_map::{FlashMap, FlashMapError, Partition, PartitionKind};
 pub use nearest::did_you_mean;

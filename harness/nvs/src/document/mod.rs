@@ -11,6 +11,8 @@ mod wifi;
 use std::collections::HashMap;
 use std::fmt;
 
+pub use encoding::EncodingError;
+
 use crate::key::{Key, KeyError};
 use crate::limits::{BLOB_MAX_BYTES, NAMESPACES_MAX, STRING_MAX_BYTES};
 use crate::value::Value;
@@ -94,6 +96,14 @@ pub enum DocumentError {
         /// Its length.
         bytes: usize,
     },
+}
+
+/// Reads an inline value as a CSV row of that encoding would, in strict mode.
+///
+/// # Errors
+/// [`EncodingError`], without the value.
+pub fn value_of_text(encoding: &str, text: &str) -> Result<Value, EncodingError> {
+    encoding::decode(encoding, encoding::Source::Inline(text), csv::Mode::Strict)
 }
 
 fn at_line(position: Option<Position>) -> String {

@@ -4,6 +4,7 @@
 //! certificate are claims of the peer. Passwords are never kept. Must not judge.
 
 use std::{
+    fmt,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -208,6 +209,40 @@ pub enum Ending {
     Refused,
     /// Another connection took the same client id, or the broker ended the session.
     TakenOver,
+}
+
+impl fmt::Display for TlsFailureCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Alert(alert) => f.write_str(alert),
+            Self::Refused(reason) => write!(f, "the broker refused the client: {reason}"),
+            Self::Closed => f.write_str("the client closed the connection without an alert"),
+            Self::Timeout => f.write_str("the client did not end the handshake in time"),
+        }
+    }
+}
+
+impl fmt::Display for RefusedBecause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoCredentials => f.write_str("neither user name nor password were given"),
+            Self::UnknownUser => f.write_str("the user name is unknown"),
+            Self::WrongPassword => f.write_str("the password is wrong"),
+            Self::WrongClientId { expected } => {
+                write!(f, "the account belongs to the client id {expected}")
+            }
+            Self::NotCertificateName { common_name } => write!(
+                f,
+                "the client id is not the certificate's common name {}",
+                common_name.as_deref().unwrap_or("(none)")
+            ),
+            Self::NoClientId => f.write_str("an empty client id asks for a lasting session"),
+            Self::ProtocolLevel(Some(level)) => {
+                write!(f, "protocol level {level} is not MQTT 3.1.1's 4")
+            }
+            Self::ProtocolLevel(None) => f.write_str("the CONNECT names no protocol level"),
+        }
+    }
 }
 
 /// All that is known of one connection.

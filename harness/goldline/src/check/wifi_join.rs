@@ -1,0 +1,108 @@
+//! Association, address, time and signal.
+//!
+//! The access point's own record says whether the unit joined; the serial log only explains why not.
+
+use super::{Finding, JoinObservation, LogFacts, Observations, limits};
+use crate::{
+    plan::BoundPlan,
+    profile::CheckSpec,
+    record::{Code, Measurement},
+};
+
+/// ESP-IDF's reason for "no access point of that name".
+const NO_AP_FOUND: u16 = 201;
+/// ESP-IDF's reasons that a wrong passphrase leads to: AUTH_EXPIRE, 4WAY_HANDSHAKE_TIMEOUT,
+/// HANDSHAKE_TIMEOUT, AUTH_FAIL.
+const WRONG_PASSWORD: [u16; 4] = [2, 15, 204, 202];
+
+pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> Finding {
+    let Some(join) = &seen.join else { return Finding::not_run() };
+    let mut finding = Finding::ran();
+    let facts = LogFacts::of(&seen.console);
+    if join.address.is_some() {
+        measure(spec, join, &facts, &mut finding);
+    } else {
+        explain(plan, join, &facts, &mut finding);
+    }
+    if facts.is_boot_loop() {
+        finding.fail(Code::BootLoop, boot_loop(&facts));
+    }
+    finding
+}
+
+fn measure(spec: &CheckSpec, join: &JoinObservation, facts: &LogFacts, finding: &mut Finding) {
+    let address = join.address.map(|address| address.to_string());
+    if facts.address.is_some() && facts.address != join.address {
+        finding.fail(
+            Code::WifiOutOfLimits,
+            format!(
+                "the unit says that its address is {}, the access point gave it {}",
+                facts.address.map(|address| address.to_string()).unwrap_or_default(),
+                address.as_deref().unwrap_or("none")
+            ),
+        );
+    }
+    finding.measure(
+        Code::WifiOutOfLimits,
+        [
+            Measurement::fact("ip_address", address.as_deref()),
+            Measurement::number(
+                "join_ms",
+                join.joined_after_ms.map(|ms| ms as f64),
+                "ms",
+                limits(spec, "join_ms"),
+            ),
+            Measurement::number(
+                "rssi",
+                facts.rssi_dbm.map(f64::from),
+                "dBm",
+                limits(spec, "rssi"),
+            ),
+        ],
+    );
+}
+
+fn explain(plan: &BoundPlan, join: &JoinObservation, facts: &LogFacts, finding: &mut Finding) {
+    if facts.is_boot_loop() {
+        return finding.fail(Code::BootLoop, boot_loop(facts));
+    }
+    if let Some(line) = facts.image_refused.as_ref().filter(|_| !facts.application) {
+        return finding.fail(Code::BootImageRefused, format!("the boot loader says: {line}"));
+    }
+    if !facts.application {
+        return finding.fail(
+            Code::BootSilent,
+            format!("no application started within {} ms of the reset", join.waited_ms),
+        );
+    }
+    if let Some(line) = &facts.configuration {
+        return finding.fail(Code::FirmwareConfiguration, format!("the firmware says: {line}"));
+    }
+    let ssid = &plan.wifi.ssid;
+    let waited = join.waited_ms;
+    let (code, message) = match join.refused.or(facts.disconnects.last().copied()) {
+        Some(NO_AP_FOUND) => (
+            Code::WifiNotFound,
+            format!("the unit finds no network {ssid} (reason {NO_AP_FOUND}) in {waited} ms"),
+        ),
+        Some(reason) if WRONG_PASSWORD.contains(&reason) => (
+            Code::WifiWrongPassword,
+            format!("the network {ssid} refuses the unit's password (reason {reason})"),
+        ),
+        Some(reason) => (
+            Code::WifiNotJoined,
+            format!("the unit did not join {ssid} in {waited} ms (last reason {reason})"),
+        ),
+        None => (
+            Code::WifiNotJoined,
+            format!("the unit did not try to join {ssid} in {waited} ms"),
+        ),
+    };
+    finding.fail_with_witness(code, Code::TestbedAccessPoint, message, join.witness.as_ref());
+}
+
+fn boot_loop(facts: &LogFacts) -> String {
+    let reason = facts.resets.last().map_or("unknown", String::as_str);
+    let panic = facts.panic.as_deref().unwrap_or("no panic was printed");
+    format!("the unit reset {} times by itself (last: {reason}); {panic}", facts.resets.len() - 1)
+}
