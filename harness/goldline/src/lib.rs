@@ -15,6 +15,7 @@
 //! | 1 | [`profile`], [`record`] | one product's description; everything about one run |
 //! | 0 | [`identity`], [`secret`], [`clock`], [`process`] | words that everything shares |
 
+pub mod cli;
 pub mod clock;
 pub mod identity;
 pub mod plan;

@@ -218,6 +218,7 @@ fn an_argument_may_name_a_variable_and_not_the_same_value_twice() {
 #[case::too_few("number,wifi_ssid\n1,a\n2\n", (3, 1), "has 1 cells: expected 2")]
 #[case::too_many("number\n1,hunter2\n", (2, 1), "has 2 cells: expected 1")]
 #[case::same_unit("wifi_ssid,number\na,1\nb,2\nc,1\n", (4, 2), "line 2 has the same number")]
+#[case::blank_lines("number,wifi_ssid\n\n\n1\n", (4, 1), "has 1 cells")]
 #[case::empty("", (1, 1), "holds no unit")]
 #[case::header_only("number\n", (1, 1), "holds no unit")]
 fn a_file_of_units_is_refused_with_its_place(

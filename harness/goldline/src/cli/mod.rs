@@ -1,0 +1,3 @@
+//! The command line: arguments, exit codes, and the only place that knows miette.
+
+pub mod profile;
