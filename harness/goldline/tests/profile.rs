@@ -434,8 +434,8 @@ fn explain_tells_a_newcomer_what_is_written_and_checked_and_no_secret() {
     let text = goldline::cli::profile::explain("espvault", None).expect("a shipped profile");
     for part in [
         "esp32 with 4 MB of flash",
-        "0x001000  bootloader      ESP-IDF's own for esp32",
-        "0x010000  factory         data/nvs, 24 KB: the unit's values, in namespace \"vault\"",
+        "0x001000  bootloader       ESP-IDF's own for esp32",
+        "0x010000  factory          data/nvs, 24 KB: the unit's values, in namespace \"vault\"",
         "left to the firmware: nvs, phy_init, otadata, ota_1, storage",
         "device_id       string   {device_id}",
         "built as VAULT-{number:05}",

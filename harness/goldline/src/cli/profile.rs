@@ -242,7 +242,7 @@ fn size(bytes: u32) -> String {
 }
 
 fn region(text: &mut String, offset: u32, name: &str, content: &str) {
-    line(text, format_args!("  {offset:#08x}  {name:15} {content}"));
+    line(text, format_args!("  {offset:#08x}  {name:16} {content}"));
 }
 
 fn heading(text: &mut String, heading: &str) {

@@ -4,8 +4,10 @@
 
 mod bindings;
 mod given;
+mod text;
 mod units;
 
-pub use bindings::{BindingError, Bindings, Identity, Origin, Sources, Text};
+pub use bindings::{BindingError, Bindings, Identity, Origin, Sources};
 pub use given::{Given, GivenError};
+pub use text::Text;
 pub use units::{UnitRow, Units, UnitsError, UnitsProblem};
