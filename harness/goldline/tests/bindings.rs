@@ -114,14 +114,17 @@ fn a_real_port_refuses_the_public_secret_even_when_given() {
     assert!(!error.to_string().contains("DeviceSecretKey"), "{error}");
 }
 
-#[test]
-fn nothing_is_leased_for_values_that_do_not_fit() {
+#[rstest]
+#[case::too_short("mqtt_username=", "0 bytes long")]
+#[case::no_endpoint("mqtt_broker=broker.example.test", "no scheme")]
+fn nothing_is_leased_for_values_that_do_not_fit(#[case] argument: &str, #[case] message: &str) {
     let profile = espvault();
-    let mut given = site(&profile);
-    given.parse_set(&profile, "mqtt_username=").expect("taken, and judged later");
+    let mut given = Given::default();
+    given.parse_set(&profile, argument).expect("taken, and judged later");
     let mut sources = Counting::default();
-    let refused = Bindings::resolve(&profile, &given, Identity::Issued, &mut sources);
-    assert!(matches!(refused, Err(BindingError::Length { length: 0, .. })), "{refused:?}");
+    let refused = Bindings::resolve(&profile, &given, Identity::DeclaredSite, &mut sources);
+    let error = refused.expect_err(argument).to_string();
+    assert!(error.contains(message), "{error}");
     assert_eq!(sources.leases, 0);
 }
 

@@ -129,6 +129,8 @@ impl Bindings {
         for spec in &profile.values {
             bindings.bind_ready(spec, given, identity)?;
         }
+        bindings.bind_templates()?;
+        bindings.check_endpoint(profile)?;
         for spec in &profile.values {
             bindings.bind_made(spec, sources)?;
         }
