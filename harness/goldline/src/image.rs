@@ -49,7 +49,9 @@ pub enum ImageError {
         source: io::Error,
     },
     /// A firmware model that does not exist.
-    #[error("no firmware model \"{name}\": shipped are {shipped}; or give the path of a description")]
+    #[error(
+        "no firmware model \"{name}\": shipped are {shipped}; or give the path of a description"
+    )]
     UnknownModel {
         /// As the profile names it.
         name: String,
@@ -65,7 +67,9 @@ pub enum ImageError {
         detail: String,
     },
     /// A ready image came without its bootloader.
-    #[error("{path} is a ready ESP image: name its bootloader's file in [images] too, or give the ELF")]
+    #[error(
+        "{path} is a ready ESP image: name its bootloader's file in [images] too, or give the ELF"
+    )]
     BootloaderNeeded {
         /// The image.
         path: PathBuf,
@@ -82,7 +86,9 @@ pub enum ImageError {
         detail: String,
     },
     /// The flash size is none that a chip has.
-    #[error("{size} bytes is no flash size that the image header can name: expected 1, 2, 4, 8, 16 MB and up by powers of two")]
+    #[error(
+        "{size} bytes is no flash size that the image header can name: expected 1, 2, 4, 8, 16 MB and up by powers of two"
+    )]
     FlashSize {
         /// In bytes.
         size: u32,
@@ -137,7 +143,10 @@ pub fn firmware_description(name: &str) -> Result<String, ImageError> {
     }
     if !name.contains(['/', '.']) {
         let shipped: Vec<&str> = FIRMWARE_MODELS.iter().map(|(name, _)| *name).collect();
-        return Err(ImageError::UnknownModel { name: name.to_owned(), shipped: shipped.join(", ") });
+        return Err(ImageError::UnknownModel {
+            name: name.to_owned(),
+            shipped: shipped.join(", "),
+        });
     }
     fs::read_to_string(name).map_err(|source| ImageError::File { path: name.into(), source })
 }
@@ -157,7 +166,11 @@ fn encode_table(flash: &FlashMap) -> Result<Vec<u8>, ImageError> {
         let flags = if partition.encrypted { "encrypted" } else { "" };
         csv += &format!(
             "{},{},{},{:#x},{:#x},{flags}\n",
-            partition.name, partition.kind.kind, partition.kind.subtype, partition.offset, partition.size
+            partition.name,
+            partition.kind.kind,
+            partition.kind.subtype,
+            partition.offset,
+            partition.size
         );
     }
     Ok(PartitionTable::try_from_str(csv)?.to_bin()?)

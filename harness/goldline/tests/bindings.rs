@@ -114,14 +114,17 @@ fn a_real_port_refuses_the_public_secret_even_when_given() {
     assert!(!error.to_string().contains("DeviceSecretKey"), "{error}");
 }
 
-#[test]
-fn nothing_is_leased_for_values_that_do_not_fit() {
+#[rstest]
+#[case::too_short("mqtt_username=", "0 bytes long")]
+#[case::no_endpoint("mqtt_broker=broker.example.test", "no scheme")]
+fn nothing_is_leased_for_values_that_do_not_fit(#[case] argument: &str, #[case] message: &str) {
     let profile = espvault();
-    let mut given = site(&profile);
-    given.parse_set(&profile, "mqtt_username=").expect("taken, and judged later");
+    let mut given = Given::default();
+    given.parse_set(&profile, argument).expect("taken, and judged later");
     let mut sources = Counting::default();
-    let refused = Bindings::resolve(&profile, &given, Identity::Issued, &mut sources);
-    assert!(matches!(refused, Err(BindingError::Length { length: 0, .. })), "{refused:?}");
+    let refused = Bindings::resolve(&profile, &given, Identity::DeclaredSite, &mut sources);
+    let error = refused.expect_err(argument).to_string();
+    assert!(error.contains(message), "{error}");
     assert_eq!(sources.leases, 0);
 }
 
@@ -218,6 +221,7 @@ fn an_argument_may_name_a_variable_and_not_the_same_value_twice() {
 #[case::too_few("number,wifi_ssid\n1,a\n2\n", (3, 1), "has 1 cells: expected 2")]
 #[case::too_many("number\n1,hunter2\n", (2, 1), "has 2 cells: expected 1")]
 #[case::same_unit("wifi_ssid,number\na,1\nb,2\nc,1\n", (4, 2), "line 2 has the same number")]
+#[case::blank_lines("number,wifi_ssid\n\n\n1\n", (4, 1), "has 1 cells")]
 #[case::empty("", (1, 1), "holds no unit")]
 #[case::header_only("number\n", (1, 1), "holds no unit")]
 fn a_file_of_units_is_refused_with_its_place(

@@ -428,3 +428,44 @@ fn a_damaged_profile_never_panics_and_every_refusal_has_a_place() {
     }
     assert!(refused > 300, "only {refused} of 600 were refused");
 }
+
+#[test]
+fn explain_tells_a_newcomer_what_is_written_and_checked_and_no_secret() {
+    let text = goldline::cli::profile::explain("espvault", None).expect("a shipped profile");
+    for part in [
+        "esp32 with 4 MB of flash",
+        "0x001000  bootloader       ESP-IDF's own for esp32",
+        "0x010000  factory          data/nvs, 24 KB: the unit's values, in namespace \"vault\"",
+        "left to the firmware: nvs, phy_init, otadata, ota_1, storage",
+        "device_id       string   {device_id}",
+        "built as VAULT-{number:05}",
+        "secret, 8 to 63 bytes; sample of 17 bytes",
+        "network {wifi_ssid}, an address within 20 s",
+        "rssi: -75 to -10",
+        "join_ms: 15000 or less",
+    ] {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+    assert!(!text.contains("SecurePassword123") && !text.contains("DeviceSecretKey"), "{text}");
+}
+
+#[test]
+fn list_and_check_say_what_there_is_and_what_is_wrong() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("broken.toml");
+    fs::write(&path, edited("boot_s = 10", "boot_s = 0")).expect("written");
+    let listed = goldline::cli::profile::list(Some(folder.path())).expect("a list");
+    let lines: Vec<_> = listed.lines().collect();
+    assert!(lines[0].starts_with("broken ") && lines[0].contains("not valid"), "{listed}");
+    assert_eq!(lines[1], "espvault         EspVault Universal Node on esp32 (built in)");
+
+    let path = path.to_str().expect("UTF-8");
+    let error = goldline::cli::profile::check(path, None).expect_err("refused").to_string();
+    let line = ESPVAULT.lines().position(|line| line.starts_with("boot_s")).expect("there") + 1;
+    assert!(error.starts_with(&format!("{path}:{line}:10: the deadline 0 s")), "{error}");
+    let good = goldline::cli::profile::check("espvault", None).expect("valid");
+    assert_eq!(
+        good,
+        "espvault: valid: espvault on esp32, 7 partitions, 7 values, 6 NVS keys, 4 checks\n"
+    );
+}

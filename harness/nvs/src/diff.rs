@@ -53,11 +53,7 @@ pub fn diff(before: &DeviceView, after: &DeviceView) -> Vec<Change> {
     }
     let changes = keys.into_iter().filter_map(|((namespace, key), sides)| {
         let kind = kind(sides[0], sides[1])?;
-        Some(Change {
-            namespace,
-            key,
-            kind,
-        })
+        Some(Change { namespace, key, kind })
     });
     changes.collect()
 }
@@ -110,14 +106,8 @@ mod tests {
             [
                 ChangeKind::Removed(Value::U8(2)),
                 ChangeKind::Added(Value::U8(4)),
-                ChangeKind::Type {
-                    before: Value::U8(3),
-                    after: Value::I8(3)
-                },
-                ChangeKind::Value {
-                    before: Value::str("a"),
-                    after: Value::str("b")
-                },
+                ChangeKind::Type { before: Value::U8(3), after: Value::I8(3) },
+                ChangeKind::Value { before: Value::str("a"), after: Value::str("b") },
             ]
         );
         assert_eq!(diff(&before, &before), []);

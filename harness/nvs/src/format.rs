@@ -110,10 +110,7 @@ impl PageState {
 
     /// Whether a device reads items from such a page.
     pub(crate) const fn holds_items(self) -> bool {
-        matches!(
-            self,
-            PageState::Active | PageState::Full | PageState::Freeing
-        )
+        matches!(self, PageState::Active | PageState::Full | PageState::Freeing)
     }
 }
 
@@ -222,14 +219,7 @@ mod tests {
 
     #[test]
     fn states_survive_a_round_trip() {
-        for word in [
-            0xFFFF_FFFF,
-            0xFFFF_FFFE,
-            0xFFFF_FFFC,
-            0xFFFF_FFF8,
-            0xFFFF_FFF0,
-            7,
-        ] {
+        for word in [0xFFFF_FFFF, 0xFFFF_FFFE, 0xFFFF_FFFC, 0xFFFF_FFF8, 0xFFFF_FFF0, 7] {
             assert_eq!(PageState::from_word(word).word(), word);
         }
         for bits in 0..4 {

@@ -57,10 +57,7 @@ impl Key {
             return Err(KeyError::NotAscii { name, character });
         }
         if name.len() > KEY_MAX_BYTES {
-            return Err(KeyError::TooLong {
-                name: name.to_owned(),
-                bytes: name.len(),
-            });
+            return Err(KeyError::TooLong { name: name.to_owned(), bytes: name.len() });
         }
         if name.trim() != name {
             let name = name.to_owned();

@@ -33,9 +33,7 @@ impl SecretRule {
         secrets: impl IntoIterator<Item = (N, K)>,
     ) -> Self {
         let pairs = secrets.into_iter();
-        Self(Rule::Listed(
-            pairs.map(|(n, k)| (n.into(), k.into())).collect(),
-        ))
+        Self(Rule::Listed(pairs.map(|(n, k)| (n.into(), k.into())).collect()))
     }
 
     /// Whether an entry is secret.
@@ -76,13 +74,7 @@ mod tests {
     #[test]
     fn the_careful_rule_hides_by_name() {
         let rule = SecretRule::careful();
-        for key in [
-            "wifi_password",
-            "psk_secret",
-            "sta.pswd",
-            "mqtt_pass",
-            "API_TOKEN",
-        ] {
+        for key in ["wifi_password", "psk_secret", "sta.pswd", "mqtt_pass", "API_TOKEN"] {
             assert!(is_secret(&rule, key, "x"), "{key}");
         }
         for key in ["wifi_ssid", "device_id", "ca_cert", "mqtt_broker"] {
@@ -93,11 +85,7 @@ mod tests {
     #[test]
     fn a_private_key_is_secret_under_every_rule() {
         let rule = SecretRule::listed([("ns", "other")]);
-        assert!(is_secret(
-            &rule,
-            "cert",
-            "-----BEGIN EC PRIVATE KEY-----\nAA"
-        ));
+        assert!(is_secret(&rule, "cert", "-----BEGIN EC PRIVATE KEY-----\nAA"));
         assert!(is_secret(&rule, "other", ""));
         assert!(!is_secret(&rule, "wifi_password", "x"));
     }

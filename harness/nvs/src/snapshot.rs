@@ -48,10 +48,7 @@ pub fn snapshot_with(
         })
         .collect();
     for namespace in view.namespaces() {
-        let is_used = view
-            .entries()
-            .iter()
-            .any(|entry| entry.namespace == *namespace);
+        let is_used = view.entries().iter().any(|entry| entry.namespace == *namespace);
         if !is_used {
             lines.push(Line {
                 name: format!("{namespace}/"),
@@ -137,14 +134,10 @@ mod tests {
     #[test]
     fn a_snapshot_is_sorted_aligned_and_without_secrets() {
         let mut document = Document::new();
-        document
-            .insert("b", "wifi_password", Value::str("hunter2"))
-            .unwrap();
+        document.insert("b", "wifi_password", Value::str("hunter2")).unwrap();
         document.insert("b", "name", Value::str("a\"\n")).unwrap();
         document.insert("a", "n", Value::I8(-1)).unwrap();
-        document
-            .insert("a", "raw", Value::Blob(vec![0xAB; 40]))
-            .unwrap();
+        document.insert("a", "raw", Value::Blob(vec![0xAB; 40])).unwrap();
         document.namespace("c").unwrap();
         let bytes = generate(&document, 0x3000, Version::V2).unwrap();
         let view = Image::decode(&bytes).unwrap().device_view();

@@ -88,11 +88,7 @@ pub(crate) struct Unit {
 
 impl Unit {
     pub(crate) fn new(chip: Chip, faults: Faults, world: Arc<dyn World>) -> Self {
-        Self {
-            chip,
-            faults,
-            world,
-        }
+        Self { chip, faults, world }
     }
 
     /// Lives until it is dropped.
@@ -146,9 +142,8 @@ impl Unit {
         self.chip.settle_flash();
         let boot = boot::boot(&self.chip, reason);
         port.send(boot.log.as_bytes());
-        let program = boot
-            .application
-            .and_then(|application| firmware::load(&self.chip, application));
+        let program =
+            boot.application.and_then(|application| firmware::load(&self.chip, application));
         let mut buffer = vec![0; CHUNK];
         let Some(program) = program else {
             tokio::select! {
@@ -159,13 +154,7 @@ impl Unit {
         };
         let (output, mut printed) = mpsc::unbounded_channel();
         let console = Console::new(boot.uptime_ms, output);
-        let run = firmware::run(
-            program,
-            &mut self.chip,
-            console,
-            &self.faults,
-            self.world.clone(),
-        );
+        let run = firmware::run(program, &mut self.chip, console, &self.faults, self.world.clone());
         tokio::pin!(run);
         loop {
             tokio::select! {

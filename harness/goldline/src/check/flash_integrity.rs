@@ -16,7 +16,8 @@ pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
     let Some(chip) = &seen.chip else { return Finding::not_run() };
     let mut finding = Finding::ran();
     judge_chip(plan, chip, &mut finding);
-    if let Some(stop) = seen.stopped.as_ref().filter(|stop| stop.diagnosis.code == Code::WriteFailed)
+    if let Some(stop) =
+        seen.stopped.as_ref().filter(|stop| stop.diagnosis.code == Code::WriteFailed)
     {
         finding.fail(Code::WriteFailed, stop.diagnosis.message.clone());
     }

@@ -12,14 +12,24 @@ use crate::device::ConsoleLine;
 const LOOP_RESETS: usize = 3;
 
 static RESET: LazyLock<Regex> = LazyLock::new(|| pattern(r"^rst:0x[0-9a-f]+ \(([A-Z0-9_]+)\)"));
-static PANIC: LazyLock<Regex> = LazyLock::new(|| pattern(r"Guru Meditation|abort\(\) was called|Brownout detector|assert failed"));
-static IMAGE_REFUSED: LazyLock<Regex> = LazyLock::new(|| pattern(r"^invalid header|Checksum failed|Image hash failed|image at 0x[0-9a-f]+ has invalid magic|No bootable app|mismatch chip ID|flash read err|invalid magic byte"));
-static APPLICATION: LazyLock<Regex> = LazyLock::new(|| pattern(r"Calling app_main\(\)|cpu_start: "));
+static PANIC: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"Guru Meditation|abort\(\) was called|Brownout detector|assert failed")
+});
+static IMAGE_REFUSED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^invalid header|Checksum failed|Image hash failed|image at 0x[0-9a-f]+ has invalid magic|No bootable app|mismatch chip ID|flash read err|invalid magic byte",
+    )
+});
+static APPLICATION: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"Calling app_main\(\)|cpu_start: "));
 static CONFIGURATION: LazyLock<Regex> = LazyLock::new(|| pattern(r"ESP_ERR_NVS_\w+"));
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| pattern(r"sta ip: (\d+\.\d+\.\d+\.\d+)"));
 static SIGNAL: LazyLock<Regex> = LazyLock::new(|| pattern(r"\brssi: (-?\d+)"));
-static DISCONNECT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)disconnect.*?reason[:= ]+(\d+)"));
-static TLS: LazyLock<Regex> = LazyLock::new(|| pattern(r"mbedtls_ssl_handshake returned|certificate verify failed|esp-tls.*(?:failed|Failed)"));
+static DISCONNECT: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)disconnect.*?reason[:= ]+(\d+)"));
+static TLS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"mbedtls_ssl_handshake returned|certificate verify failed|esp-tls.*(?:failed|Failed)")
+});
 
 /// What a serial log claims.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -150,7 +150,10 @@ impl Finding {
                 self.error(testbed, witness.detail.clone());
             }
             None => {
-                self.error(testbed, format!("{message}; no witness tells whether the bench was sound"));
+                self.error(
+                    testbed,
+                    format!("{message}; no witness tells whether the bench was sound"),
+                );
             }
         }
     }

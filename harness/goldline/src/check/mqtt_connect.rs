@@ -30,8 +30,15 @@ fn compare_identity(plan: &BoundPlan, broker: &BrokerObservation, finding: &mut 
         [
             Measurement::word("client_id", broker.client_id.as_deref(), &planned.client_id),
             Measurement::word("username", broker.username.as_deref(), &planned.username),
-            Measurement::word("server_name", broker.server_name.as_deref(), planned.endpoint.host()),
-            Measurement::fact("tls_version", tls.filter(|tls| ["TLSv1.2", "TLSv1.3"].contains(tls))),
+            Measurement::word(
+                "server_name",
+                broker.server_name.as_deref(),
+                planned.endpoint.host(),
+            ),
+            Measurement::fact(
+                "tls_version",
+                tls.filter(|tls| ["TLSv1.2", "TLSv1.3"].contains(tls)),
+            ),
         ],
     );
     if plan.profile().mqtt.client_certificate {
@@ -87,12 +94,7 @@ fn measure(spec: &CheckSpec, plan: &BoundPlan, broker: &BrokerObservation, findi
     finding.measure(Code::MqttOutOfLimits, [round_trip]);
 }
 
-fn explain(
-    plan: &BoundPlan,
-    broker: &BrokerObservation,
-    facts: &LogFacts,
-    finding: &mut Finding,
-) {
+fn explain(plan: &BoundPlan, broker: &BrokerObservation, facts: &LogFacts, finding: &mut Finding) {
     if let Some(line) = &facts.tls {
         finding.evidence.push(format!("serial log: {line}"));
     }

@@ -66,7 +66,9 @@ fn compare_planned(
             Some(found) if found == planned => {
                 right += 1;
                 let (kind, bytes) = (planned.type_name(), planned.len());
-                finding.evidence.push(format!("{name} {moment}: {kind}, {bytes} bytes, as planned"));
+                finding
+                    .evidence
+                    .push(format!("{name} {moment}: {kind}, {bytes} bytes, as planned"));
             }
             Some(found) => finding.fail(
                 Code::NvsValueDiffers,
@@ -96,7 +98,9 @@ fn refuse_unexpected(moment: &str, plan: &BoundPlan, view: &DeviceView, finding:
         if !planned && !foreign {
             finding.fail(
                 Code::NvsUnexpected,
-                format!("{namespace}/{key} {moment} is in the partition, and the plan does not name it"),
+                format!(
+                    "{namespace}/{key} {moment} is in the partition, and the plan does not name it"
+                ),
             );
         }
     }
@@ -104,7 +108,8 @@ fn refuse_unexpected(moment: &str, plan: &BoundPlan, view: &DeviceView, finding:
 
 /// The bytes that no key shows: page headers, erased entries, slack.
 fn judge_bytes(plan: &BoundPlan, found: &[u8], finding: &mut Finding) {
-    let planned = plan.images().iter().find(|image| image.region.name == plan.profile().nvs.partition);
+    let planned =
+        plan.images().iter().find(|image| image.region.name == plan.profile().nvs.partition);
     let Some(planned) = planned else { return };
     if planned.bytes == found {
         finding.evidence.push(format!("the image is the planned one, all {} bytes", found.len()));
@@ -114,6 +119,8 @@ fn judge_bytes(plan: &BoundPlan, found: &[u8], finding: &mut Finding) {
     let at = at.unwrap_or(planned.bytes.len().min(found.len()));
     finding.fail(
         Code::NvsValueDiffers,
-        format!("the image before the first boot differs from the planned one first at byte {at:#x}"),
+        format!(
+            "the image before the first boot differs from the planned one first at byte {at:#x}"
+        ),
     );
 }

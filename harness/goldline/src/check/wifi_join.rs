@@ -52,12 +52,7 @@ fn measure(spec: &CheckSpec, join: &JoinObservation, facts: &LogFacts, finding: 
                 "ms",
                 limits(spec, "join_ms"),
             ),
-            Measurement::number(
-                "rssi",
-                facts.rssi_dbm.map(f64::from),
-                "dBm",
-                limits(spec, "rssi"),
-            ),
+            Measurement::number("rssi", facts.rssi_dbm.map(f64::from), "dBm", limits(spec, "rssi")),
         ],
     );
 }
@@ -93,10 +88,9 @@ fn explain(plan: &BoundPlan, join: &JoinObservation, facts: &LogFacts, finding: 
             Code::WifiNotJoined,
             format!("the unit did not join {ssid} in {waited} ms (last reason {reason})"),
         ),
-        None => (
-            Code::WifiNotJoined,
-            format!("the unit did not try to join {ssid} in {waited} ms"),
-        ),
+        None => {
+            (Code::WifiNotJoined, format!("the unit did not try to join {ssid} in {waited} ms"))
+        }
     };
     finding.fail_with_witness(code, Code::TestbedAccessPoint, message, join.witness.as_ref());
 }

@@ -61,8 +61,7 @@ impl Order {
                 ));
             }
         };
-        let profile =
-            Arc::new(find(name, arguments.profiles.as_deref()).map_err(of_catalog)?);
+        let profile = Arc::new(find(name, arguments.profiles.as_deref()).map_err(of_catalog)?);
         let (unit_faults, testbed_faults) = faults(&arguments.faults)?;
         if real {
             refuse_bench_on_real_port(&profile, scope, unit_faults.first())?;
@@ -132,8 +131,8 @@ impl Order {
         images: &FlashImages,
     ) -> miette::Result<ValuesOfUnit> {
         let mut sources = Station { state, profile: &self.profile.name };
-        let bindings = Bindings::resolve(&self.profile, given, self.identity, &mut sources)
-            .map_err(usage)?;
+        let bindings =
+            Bindings::resolve(&self.profile, given, self.identity, &mut sources).map_err(usage)?;
         let mut rehearsal = bindings.clone();
         rehearsal.bind("unit.mac", Text::public(REHEARSAL_MAC.to_string())).map_err(usage)?;
         BoundPlan::bind(self.plan.clone(), rehearsal, images).map_err(usage)?;
@@ -142,8 +141,7 @@ impl Order {
 
     /// The values of a unit that this station provisioned before.
     fn remembered(&self, state: &StateDirectory, mut given: Given) -> ValuesOfUnit {
-        let (state, profile, identity) =
-            (state.clone(), Arc::clone(&self.profile), self.identity);
+        let (state, profile, identity) = (state.clone(), Arc::clone(&self.profile), self.identity);
         Box::new(move |chip: &ChipFacts| {
             let unit = state.recall(chip.mac).map_err(|error| error.to_string())?;
             let unit = unit.ok_or_else(|| {
@@ -279,7 +277,10 @@ fn refuse_bench_on_real_port(
     fault: Option<&Fault>,
 ) -> miette::Result<()> {
     if let Some(fault) = fault {
-        return Err(usage(format!("the fault {} is a simulated unit's, not a real one's", fault.name())));
+        return Err(usage(format!(
+            "the fault {} is a simulated unit's, not a real one's",
+            fault.name()
+        )));
     }
     if let AppSource::Model { name } = &profile.images.app {
         return Err(usage_with_help(

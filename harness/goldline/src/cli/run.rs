@@ -12,12 +12,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    arguments::RunArguments,
-    assembly::Order,
-    exit,
-    problem::usage,
-};
+use super::{arguments::RunArguments, assembly::Order, exit, problem::usage};
 use crate::{
     clock::Clock,
     engine::{self, Event, Events, Finished, Job},

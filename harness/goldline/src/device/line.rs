@@ -95,10 +95,8 @@ impl Line {
     pub fn open(path: &Path, baud: u32) -> Result<Self, LineError> {
         let port_name = path.display().to_string();
         let refuse = |source| LineError::Open { port: port_name.clone(), source };
-        let port = serialport::new(&port_name, baud)
-            .timeout(WRITE_LIMIT)
-            .open_native()
-            .map_err(refuse)?;
+        let port =
+            serialport::new(&port_name, baud).timeout(WRITE_LIMIT).open_native().map_err(refuse)?;
         let mut unit = port.try_clone_native().map_err(refuse)?;
         unit.set_timeout(READ_SLICE).map_err(refuse)?;
         let shared = Arc::new(Shared {

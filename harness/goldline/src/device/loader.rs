@@ -91,9 +91,10 @@ impl<P: Port> LoaderDevice<P> {
         self.port.line().set_baud(ROM_BAUD)?;
         self.port.reset_into(BootMode::Download)?;
         let path = self.port.line_ref().attach()?;
-        let serial = serialport::new(path.to_string_lossy(), ROM_BAUD)
-            .open_native()
-            .map_err(|source| super::LineError::Open { port: path.display().to_string(), source })?;
+        let serial =
+            serialport::new(path.to_string_lossy(), ROM_BAUD).open_native().map_err(|source| {
+                super::LineError::Open { port: path.display().to_string(), source }
+            })?;
         let connection = Connection::new(
             serial,
             no_usb_facts(),
@@ -140,8 +141,10 @@ impl<P: Port> Device for LoaderDevice<P> {
         self.raise_baud()?;
         let port = self.port.name();
         let info = self.with_flasher("read its identity", |flasher| flasher.device_info())?;
-        let chip = known_chip(info.chip)
-            .ok_or_else(|| DeviceError::UnknownChip { port: port.clone(), chip: info.chip.to_string() })?;
+        let chip = known_chip(info.chip).ok_or_else(|| DeviceError::UnknownChip {
+            port: port.clone(),
+            chip: info.chip.to_string(),
+        })?;
         let mac = info.mac_address.as_deref().unwrap_or_default();
         let mac = mac.parse().map_err(|error| DeviceError::Garbled {
             port,
@@ -205,13 +208,7 @@ impl<P: Port> Device for LoaderDevice<P> {
 
 /// espflash asks for USB facts to choose a reset; we reset ourselves.
 fn no_usb_facts() -> UsbPortInfo {
-    UsbPortInfo {
-        vid: 0,
-        pid: 0,
-        serial_number: None,
-        manufacturer: None,
-        product: None,
-    }
+    UsbPortInfo { vid: 0, pid: 0, serial_number: None, manufacturer: None, product: None }
 }
 
 fn known_chip(chip: EspChip) -> Option<Chip> {

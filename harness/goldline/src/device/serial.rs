@@ -35,9 +35,9 @@ struct SerialUnit {
 impl SerialUnit {
     fn set_lines(&mut self, dtr: bool, rts: bool) -> Result<(), DeviceError> {
         let port = self.line.port();
-        port.write_data_terminal_ready(dtr)
-            .and_then(|()| port.write_request_to_send(rts))
-            .map_err(|error| DeviceError::Reset { port: self.path.clone(), detail: error.to_string() })
+        port.write_data_terminal_ready(dtr).and_then(|()| port.write_request_to_send(rts)).map_err(
+            |error| DeviceError::Reset { port: self.path.clone(), detail: error.to_string() },
+        )
     }
 }
 

@@ -120,12 +120,24 @@ fn simulator(url: &str, options: &[(&str, &str)]) -> Result<SimulatorOptions, De
     let mut parsed = SimulatorOptions::default();
     for &(option, value) in options {
         match option {
-            "chip" => parsed.chip = Some(value.parse().map_err(|error: UnknownChip| wrong(url, option, value, &error.to_string()))?),
-            "mac" => parsed.mac = Some(value.parse().map_err(|_| wrong(url, option, value, "a MAC address such as a4:cf:12:34:56:78"))?),
+            "chip" => {
+                parsed.chip =
+                    Some(value.parse().map_err(|error: UnknownChip| {
+                        wrong(url, option, value, &error.to_string())
+                    })?)
+            }
+            "mac" => {
+                parsed.mac = Some(value.parse().map_err(|_| {
+                    wrong(url, option, value, "a MAC address such as a4:cf:12:34:56:78")
+                })?)
+            }
             "flash-file" if !value.is_empty() => parsed.flash_file = Some(PathBuf::from(value)),
             "flash-file" => return Err(wrong(url, option, value, "the path of a file")),
             "baud" => parsed.baud = Some(number(url, option, value)?),
-            "pace" => parsed.pace = value.parse().map_err(|_| wrong(url, option, value, "true or false"))?,
+            "pace" => {
+                parsed.pace =
+                    value.parse().map_err(|_| wrong(url, option, value, "true or false"))?
+            }
             _ => return Err(unknown(url, option, "chip, mac, flash-file, baud, pace")),
         }
     }
@@ -159,9 +171,10 @@ mod tests {
 
     #[test]
     fn the_simulator_takes_its_options() {
-        let url: DeviceUrl = "simulator:?chip=esp32-c3&mac=a4:cf:12:34:56:78&flash-file=unit.bin&pace=true"
-            .parse()
-            .expect("a good URL");
+        let url: DeviceUrl =
+            "simulator:?chip=esp32-c3&mac=a4:cf:12:34:56:78&flash-file=unit.bin&pace=true"
+                .parse()
+                .expect("a good URL");
         let DeviceUrl::Simulator(options) = url else { panic!("a simulator") };
         assert_eq!(options.chip, Some(Chip::Esp32C3));
         assert_eq!(options.flash_file, Some(PathBuf::from("unit.bin")));

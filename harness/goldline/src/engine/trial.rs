@@ -46,7 +46,7 @@ impl Run {
         let console = self.console()?;
         let testbed = self.testbed()?;
         let mut join = JoinObservation::default();
-        let mut associated_at = None;
+        let mut associated_at;
         let mut lines_seen = 0;
         let mut events = testbed.access_point.follow();
         loop {
@@ -86,7 +86,8 @@ impl Run {
     /// Waits until the broker has accepted the unit and granted what the plan names.
     pub(super) async fn await_broker(&mut self) -> Result<Next, Failure> {
         let address = self.unit_address()?;
-        let joined_at = self.joined_at.ok_or(Failure::OutOfOrder { step: "wait for the broker" })?;
+        let joined_at =
+            self.joined_at.ok_or(Failure::OutOfOrder { step: "wait for the broker" })?;
         let deadline = Deadline::after(self.plan.profile.deadlines.mqtt);
         let testbed = self.testbed()?;
         let plan = self.bound()?;
@@ -116,7 +117,8 @@ impl Run {
         let mut broker = observe_broker(testbed, address, joined_at);
         let accepted = broker.accepted;
         if !accepted {
-            broker.witness = Some(witness_broker(testbed, plan, self.bench.authority.root_pem()).await);
+            broker.witness =
+                Some(witness_broker(testbed, plan, self.bench.authority.root_pem()).await);
         }
         self.seen.broker = Some(broker);
         Ok(if accepted { Next::GoOn } else { Next::Enough })
@@ -129,7 +131,11 @@ impl Run {
         let mut bindings = self.bound()?.bindings().clone();
         bindings.bind("nonce", Text::public(Uuid::new_v4().simple().to_string()))?;
         let text = |template| -> Result<String, Failure> {
-            Ok(bindings.render(template).map_err(crate::plan::MaterialError::from)?.expose().to_owned())
+            Ok(bindings
+                .render(template)
+                .map_err(crate::plan::MaterialError::from)?
+                .expose()
+                .to_owned())
         };
         let (topic, payload) = (text(&command.topic)?, text(&command.payload)?);
         let reply_topic = text(&command.reply_topic)?;
@@ -184,7 +190,9 @@ impl Run {
 
     fn console(&self) -> Result<Console, Failure> {
         let device = self.device.as_ref();
-        device.map(|device| device.console()).ok_or(Failure::OutOfOrder { step: "read the console" })
+        device
+            .map(|device| device.console())
+            .ok_or(Failure::OutOfOrder { step: "read the console" })
     }
 }
 
@@ -298,7 +306,9 @@ async fn witness_network(testbed: &Testbed, plan: &BoundPlan) -> Witness {
         },
         Err(error) => Witness {
             sound: false,
-            detail: format!("the bench cannot join {ssid} with the planned password either: {error}"),
+            detail: format!(
+                "the bench cannot join {ssid} with the planned password either: {error}"
+            ),
         },
     }
 }
@@ -318,7 +328,9 @@ async fn witness_broker(testbed: &Testbed, plan: &BoundPlan, trust_anchor_pem: &
     match testbed.witness.probe_broker(planned_network(plan), &probe, deadline).await {
         Ok(()) => Witness {
             sound: true,
-            detail: format!("the bench connected to {endpoint} with the planned credentials afterwards"),
+            detail: format!(
+                "the bench connected to {endpoint} with the planned credentials afterwards"
+            ),
         },
         Err(error) => Witness {
             sound: false,

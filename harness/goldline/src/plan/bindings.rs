@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt, io};
 
 use zeroize::Zeroizing;
 
-use super::Given;
+use super::{Given, Text};
 use crate::{
     profile::{
         Endpoint, EndpointError, Profile, Template, UnboundSymbol, ValueSource, ValueSpec,
@@ -30,13 +30,6 @@ pub struct Bindings {
 struct Bound {
     text: Text,
     origin: Origin,
-}
-
-/// A bound or rendered text, which shows its length only when a secret is in it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Text {
-    text: Secret,
-    secret: bool,
 }
 
 /// Where a bound value came from.
@@ -138,6 +131,8 @@ impl Bindings {
         for spec in &profile.values {
             bindings.bind_ready(spec, given, identity)?;
         }
+        bindings.bind_templates()?;
+        bindings.check_endpoint(profile)?;
         for spec in &profile.values {
             bindings.bind_made(spec, sources)?;
         }
@@ -176,10 +171,10 @@ impl Bindings {
         let mut secret = false;
         let text = template.render(|name| {
             let text = self.get(name)?;
-            secret |= text.secret;
+            secret |= text.is_secret();
             Some(text.expose())
         })?;
-        Ok(Text { text: Secret::new(text), secret })
+        Ok(Text::new(text, secret))
     }
 
     /// Every value of the profile's, to be remembered for a later check; not what a run learns anew.
@@ -192,7 +187,7 @@ impl Bindings {
     pub fn public_ids(&self, profile: &Profile) -> BTreeMap<String, String> {
         let ids = profile.values.iter().filter(|spec| spec.id);
         ids.filter_map(|spec| Some((spec, self.get(&spec.name)?)))
-            .filter(|(_, text)| !text.secret)
+            .filter(|(_, text)| !text.is_secret())
             .map(|(spec, text)| (spec.name.clone(), text.expose().to_owned()))
             .collect()
     }
@@ -274,8 +269,7 @@ impl Bindings {
         if !(min..=max).contains(&length) {
             return Err(BindingError::Length { name: name(), length, min, max });
         }
-        let text = Text { text: Secret::new(text), secret: spec.secret };
-        self.insert(&spec.name, text, origin);
+        self.insert(&spec.name, Text::new(text, spec.secret), origin);
         Ok(())
     }
 
@@ -333,49 +327,6 @@ fn random_hex(bytes: usize, sources: &mut impl Sources) -> io::Result<Zeroizing<
         }
     }
     Ok(hex)
-}
-
-impl Text {
-    /// A text that anyone may see.
-    pub fn public(text: impl Into<String>) -> Self {
-        Self { text: Secret::new(text), secret: false }
-    }
-
-    /// A text that no output may show.
-    pub fn secret(text: Secret) -> Self {
-        Self { text, secret: true }
-    }
-
-    /// The text itself, for the wire or the flash only.
-    pub fn expose(&self) -> &str {
-        self.text.expose()
-    }
-
-    /// Whether a secret is in it.
-    pub fn is_secret(&self) -> bool {
-        self.secret
-    }
-
-    /// The text as a secret, to take its fingerprint.
-    pub fn as_secret(&self) -> &Secret {
-        &self.text
-    }
-}
-
-impl fmt::Display for Text {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.secret {
-            write!(f, "‹secret, {} bytes›", self.expose().len())
-        } else {
-            f.write_str(self.expose())
-        }
-    }
-}
-
-impl fmt::Debug for Text {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Text({self})")
-    }
 }
 
 impl fmt::Display for Origin {

@@ -82,7 +82,9 @@ pub enum MaterialError {
     #[error("the unit's broker address cannot be used: {0}")]
     Endpoint(#[from] EndpointError),
     /// An image is larger than its partition.
-    #[error("{region} is {size} bytes, and only {capacity} fit: make it smaller or its partition larger")]
+    #[error(
+        "{region} is {size} bytes, and only {capacity} fit: make it smaller or its partition larger"
+    )]
     TooLarge {
         /// Name of the region.
         region: String,

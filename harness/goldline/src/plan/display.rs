@@ -34,7 +34,10 @@ impl fmt::Display for Plan {
                     writeln!(
                         f,
                         "       {}/{} : {} = {}",
-                        profile.nvs.namespace, entry.key, entry.encoding.name(), entry.value
+                        profile.nvs.namespace,
+                        entry.key,
+                        entry.encoding.name(),
+                        entry.value
                     )?;
                 }
             }
@@ -70,7 +73,11 @@ impl fmt::Display for Step {
                 f.write_str("wait until the broker has accepted the unit and its subscriptions")
             }
             Self::Command(command) => {
-                write!(f, "send a command on {}; expect an answer on {}", command.topic, command.reply_topic)
+                write!(
+                    f,
+                    "send a command on {}; expect an answer on {}",
+                    command.topic, command.reply_topic
+                )
             }
         }
     }
@@ -104,4 +111,3 @@ impl fmt::Display for Limits<'_> {
         Ok(())
     }
 }
-

@@ -82,7 +82,7 @@ impl Given {
 
     /// Takes what the station file has for the profile: `[values]`, and `[services.wifi]` for a
     /// network whose SSID or password is one value of the unit. A file, variable or command is read
-    /// only for a value that nobody else gave.
+    /// only for a value that was not given before, so this is best taken last.
     ///
     /// # Errors
     /// When a secret stands in the clear or cannot be read.

@@ -9,15 +9,17 @@ mod display;
 mod factory_image;
 mod given;
 mod qc;
+mod text;
 mod units;
 
 use std::sync::Arc;
 
 use crate::profile::{CommandRoundTrip, Method, Partition, Profile};
 
-pub use bindings::{BindingError, Bindings, Identity, Origin, Sources, Text};
-pub use given::{Given, GivenError};
+pub use bindings::{BindingError, Bindings, Identity, Origin, Sources};
 pub use bound::{BoundBroker, BoundPlan, BoundWifi, MaterialError, RegionImage};
+pub use given::{Given, GivenError};
+pub use text::Text;
 pub use units::{UnitRow, Units, UnitsError, UnitsProblem};
 
 /// Which part of the work is asked for.

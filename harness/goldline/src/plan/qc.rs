@@ -55,9 +55,5 @@ pub(super) fn trial(profile: &Profile) -> Vec<Step> {
 }
 
 fn collect(profile: &Profile, moment: Moment) -> Step {
-    Step::CollectEvidence {
-        moment,
-        digests: immutable_regions(profile),
-        nvs: nvs_region(profile),
-    }
+    Step::CollectEvidence { moment, digests: immutable_regions(profile), nvs: nvs_region(profile) }
 }

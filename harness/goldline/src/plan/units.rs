@@ -4,11 +4,7 @@
 //! nothing, so that the next giver is asked. Cells may be secrets, so no message repeats one. Must not
 //! check lengths: the bindings do.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs, io,
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
 use crate::{
     profile::{Profile, ValueSource, did_you_mean},
@@ -103,89 +99,115 @@ impl Units {
         let locate =
             |(line, column, problem)| UnitsError { file: file.to_owned(), line, column, problem };
         let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        let lines = Lines::of(bytes);
         let mut reader = csv::Reader::from_reader(bytes);
-        let header = reader.headers().map_err(|error| locate(form_problem(bytes, &error)))?.clone();
-        let columns = columns(&header, profile).map_err(locate)?;
-        let mut units = Self { rows: Vec::new() };
+        let header = reader.headers().map_err(|error| locate(form_problem(&lines, &error)))?;
+        let columns = columns(header, profile).map_err(locate)?;
+        let mut identities = Identities::default();
+        let mut rows = Vec::new();
         for record in reader.records() {
-            let record = record.map_err(|error| locate(form_problem(bytes, &error)))?;
-            let row = row(bytes, &record, &columns);
-            units.refuse_twin(&row, &columns, profile).map_err(locate)?;
-            units.rows.push(row);
+            let record = record.map_err(|error| locate(form_problem(&lines, &error)))?;
+            let line = lines.line_of(record.position());
+            identities.refuse_twin(line, &record, &columns).map_err(locate)?;
+            rows.push(row(line, &record, &columns));
         }
-        if units.rows.is_empty() {
+        if rows.is_empty() {
             return Err(locate((1, 1, UnitsProblem::Empty)));
         }
-        Ok(units)
+        Ok(Self { rows })
     }
 
     /// The units, in the file's order; at least one.
     pub fn rows(&self) -> &[UnitRow] {
         &self.rows
     }
+}
 
+/// A column of the file: a value, and whether no two units may share it.
+struct Column {
+    name: String,
+    identity: bool,
+}
+
+fn columns(
+    header: &csv::StringRecord,
+    profile: &Profile,
+) -> Result<Vec<Column>, (usize, usize, UnitsProblem)> {
+    let mut columns: Vec<Column> = Vec::new();
+    for (index, name) in header.iter().enumerate() {
+        let name = name.trim().to_owned();
+        let Some(spec) = profile.values.iter().find(|spec| spec.name == name) else {
+            let existing = profile.values.iter().map(|spec| spec.name.clone()).collect();
+            return Err((1, index + 1, UnitsProblem::UnknownColumn { name, existing }));
+        };
+        if columns.iter().any(|column| column.name == name) {
+            return Err((1, index + 1, UnitsProblem::ColumnTwice { name }));
+        }
+        columns.push(Column { name, identity: spec.id || spec.source == ValueSource::Lease });
+    }
+    Ok(columns)
+}
+
+/// The line of each identity that was seen, by column and text. Identities are no secrets.
+#[derive(Default)]
+struct Identities(BTreeMap<(usize, String), usize>);
+
+impl Identities {
     fn refuse_twin(
-        &self,
-        row: &UnitRow,
-        columns: &[String],
-        profile: &Profile,
+        &mut self,
+        line: usize,
+        record: &csv::StringRecord,
+        columns: &[Column],
     ) -> Result<(), (usize, usize, UnitsProblem)> {
-        let unique =
-            |spec: &&crate::profile::ValueSpec| spec.id || spec.source == ValueSource::Lease;
-        for spec in profile.values.iter().filter(unique) {
-            let Some(text) = row.values.get(&spec.name) else { continue };
-            let twin = self.rows.iter().find(|other| other.values.get(&spec.name) == Some(text));
-            if let Some(twin) = twin {
-                let column = columns.iter().position(|column| *column == spec.name).unwrap_or(0);
-                let problem = UnitsProblem::SameUnit { name: spec.name.clone(), other: twin.line };
-                return Err((row.line, column + 1, problem));
+        for (index, (column, cell)) in columns.iter().zip(record).enumerate() {
+            if !column.identity || cell.is_empty() {
+                continue;
+            }
+            if let Some(other) = self.0.insert((index, cell.to_owned()), line) {
+                let problem = UnitsProblem::SameUnit { name: column.name.clone(), other };
+                return Err((line, index + 1, problem));
             }
         }
         Ok(())
     }
 }
 
-fn columns(
-    header: &csv::StringRecord,
-    profile: &Profile,
-) -> Result<Vec<String>, (usize, usize, UnitsProblem)> {
-    let existing: Vec<String> = profile.values.iter().map(|spec| spec.name.clone()).collect();
-    let mut seen = BTreeSet::new();
-    for (index, name) in header.iter().enumerate() {
-        let name = name.trim();
-        if !existing.iter().any(|value| value == name) {
-            let name = name.to_owned();
-            return Err((1, index + 1, UnitsProblem::UnknownColumn { name, existing }));
-        }
-        if !seen.insert(name) {
-            return Err((1, index + 1, UnitsProblem::ColumnTwice { name: name.to_owned() }));
-        }
-    }
-    Ok(header.iter().map(|name| name.trim().to_owned()).collect())
-}
-
-fn row(bytes: &[u8], record: &csv::StringRecord, columns: &[String]) -> UnitRow {
+fn row(line: usize, record: &csv::StringRecord, columns: &[Column]) -> UnitRow {
     let values = columns
         .iter()
         .zip(record)
         .filter(|(_, cell)| !cell.is_empty())
-        .map(|(name, cell)| (name.clone(), Secret::new(cell)))
+        .map(|(column, cell)| (column.name.clone(), Secret::new(cell)))
         .collect();
-    UnitRow { line: line_of(bytes, record.position()), values }
+    UnitRow { line, values }
 }
 
-/// The line where a row begins. The reader's own count lags behind for CRLF files, because it takes
-/// a row to begin at the line feed of the row before.
-fn line_of(bytes: &[u8], position: Option<&csv::Position>) -> usize {
-    let offset = position.map_or(0, csv::Position::byte);
-    let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
-    let skipped = bytes[offset..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-    1 + bytes[..offset + skipped].iter().filter(|&&byte| byte == b'\n').count()
+/// The offsets of all line feeds. The reader's own count lags behind for CRLF files and blank lines,
+/// because it takes a row to begin right behind the row before.
+struct Lines<'a> {
+    bytes: &'a [u8],
+    feeds: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    fn of(bytes: &'a [u8]) -> Self {
+        let feeds = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+        Self { bytes, feeds: feeds.map(|(offset, _)| offset).collect() }
+    }
+
+    /// The line where a row begins, from 1.
+    fn line_of(&self, position: Option<&csv::Position>) -> usize {
+        let offset = position.map_or(0, csv::Position::byte);
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(self.bytes.len());
+        let blank = |byte: &&u8| matches!(**byte, b'\r' | b'\n');
+        let start = offset + self.bytes[offset..].iter().take_while(blank).count();
+        1 + self.feeds.partition_point(|&feed| feed < start)
+    }
 }
 
 /// Words a fault of form without the row's content, which the reader's own message may show.
-fn form_problem(bytes: &[u8], error: &csv::Error) -> (usize, usize, UnitsProblem) {
-    let line = line_of(bytes, error.position());
+fn form_problem(lines: &Lines<'_>, error: &csv::Error) -> (usize, usize, UnitsProblem) {
+    let line = lines.line_of(error.position());
     match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             let column = usize::try_from((*len).min(*expected_len)).unwrap_or(usize::MAX);

@@ -225,8 +225,10 @@ impl Partition {
             }
         };
         let (kind, subtype) = (kind.clone(), subtype.clone());
-        (!known)
-            .then(|| (PartitionField::Subtype, FlashMapError::Subtype { kind, subtype, expected }))
+        (!known).then_some((
+            PartitionField::Subtype,
+            FlashMapError::Subtype { kind, subtype, expected },
+        ))
     }
 
     fn place_fault(&self, flash_size: u32) -> Option<(PartitionField, FlashMapError)> {

@@ -4,11 +4,11 @@
 
 use std::fmt::Write;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use crate::{
     engine::Event,
     record::{CheckRecord, Measurement, Outcome, Record},
 };
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// The bars of all runs under way.
 #[derive(Clone, Default)]
@@ -137,7 +137,10 @@ mod tests {
             started_at: time::OffsetDateTime::UNIX_EPOCH,
             duration_ms: 812,
             verdict: Some(Verdict::Fail),
-            diagnosis: Some(Diagnosis::new(Code::WifiOutOfLimits, "rssi is -80 dBm, expected -75 to -10")),
+            diagnosis: Some(Diagnosis::new(
+                Code::WifiOutOfLimits,
+                "rssi is -80 dBm, expected -75 to -10",
+            )),
             unit: Unit::default(),
             endpoints: Vec::new(),
             stages: Vec::new(),

@@ -36,10 +36,11 @@ impl StationKey {
             write_private(path, key.as_ref())?;
         }
         let bytes = Zeroizing::new(std::fs::read(path).map_err(at(path))?);
-        let key = <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).map_err(|_| StoreError::Damaged {
-            path: path.to_owned(),
-            reason: format!("it holds {} bytes, a key has {KEY_BYTES}", bytes.len()),
-        })?;
+        let key =
+            <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).map_err(|_| StoreError::Damaged {
+                path: path.to_owned(),
+                reason: format!("it holds {} bytes, a key has {KEY_BYTES}", bytes.len()),
+            })?;
         Ok(Self(Zeroizing::new(key)))
     }
 
@@ -98,7 +99,10 @@ mod tests {
         let (one, two) = (StationKey(Zeroizing::new([1; 32])), StationKey(Zeroizing::new([2; 32])));
         let sealed = one.seal("unit a", b"DeviceSecretKey").expect("sealed");
         assert!(!sealed.windows(15).any(|window| window == b"DeviceSecretKey"));
-        assert_eq!(one.open("unit a", &sealed).as_deref().map(Vec::as_slice), Some(&b"DeviceSecretKey"[..]));
+        assert_eq!(
+            one.open("unit a", &sealed).as_deref().map(Vec::as_slice),
+            Some(&b"DeviceSecretKey"[..])
+        );
         assert!(one.open("unit b", &sealed).is_none());
         assert!(two.open("unit a", &sealed).is_none());
         assert!(one.open("unit a", &sealed[..20]).is_none());

@@ -47,10 +47,10 @@ fn payload(item: &Item<'_>, findings: &mut Vec<Finding>) {
     if !item.payload_is_intact() {
         findings.push(data_crc(item, bytes));
     } else if item.header.item_type() == ItemType::Str && bytes.last() != Some(&0) {
-        findings.push(at(item, Code::NoNul, Severity::Corruption).saying(
-            "the string does not end with a NUL",
-            "a firmware reads past its end",
-        ));
+        findings.push(
+            at(item, Code::NoNul, Severity::Corruption)
+                .saying("the string does not end with a NUL", "a firmware reads past its end"),
+        );
     }
 }
 
@@ -91,10 +91,7 @@ fn header(item: &Item<'_>, fault: HeaderFault) -> Finding {
         HeaderFault::Crc => return header_crc(item),
         HeaderFault::Type => (
             Code::UnknownType,
-            format!(
-                "the type {} is not one the format defines",
-                header.item_type()
-            ),
+            format!("the type {} is not one the format defines", header.item_type()),
         ),
         HeaderFault::Span => (
             Code::Span,
@@ -106,10 +103,7 @@ fn header(item: &Item<'_>, fault: HeaderFault) -> Finding {
         ),
         HeaderFault::Size => (
             Code::ItemSize,
-            format!(
-                "the size is larger than a {} here can be",
-                header.item_type()
-            ),
+            format!("the size is larger than a {} here can be", header.item_type()),
         ),
         HeaderFault::Chunk => (
             Code::ChunkIndex,

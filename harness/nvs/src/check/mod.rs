@@ -67,11 +67,7 @@ impl fmt::Display for Finding {
         if let Some(entry) = self.entry {
             write!(f, " entry {entry}")?;
         }
-        write!(
-            f,
-            " at {:#x}: {}; {}",
-            self.offset, self.message, self.consequence
-        )?;
+        write!(f, " at {:#x}: {}; {}", self.offset, self.message, self.consequence)?;
         if let Some(repair) = &self.repair {
             write!(f, " ({repair})")?;
         }
@@ -115,10 +111,7 @@ impl Finding {
     }
 
     fn of_image(code: Code, severity: Severity, offset: usize) -> Self {
-        Self {
-            page: None,
-            ..Self::of_page(code, severity, 0, offset)
-        }
+        Self { page: None, ..Self::of_page(code, severity, 0, offset) }
     }
 
     fn saying(mut self, message: impl Into<String>, consequence: impl Into<String>) -> Self {

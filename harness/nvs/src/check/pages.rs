@@ -56,17 +56,8 @@ fn crc(page: &Page<'_>) -> Finding {
 
 fn version(page: &Page<'_>) -> Finding {
     let offset = page.offset() + header::VERSION;
-    Finding::of_page(
-        Code::PageVersion,
-        Severity::Corruption,
-        page.index(),
-        offset,
-    )
-    .saying(
-        format!(
-            "the version byte {:#04x} means a newer format",
-            page.version_byte()
-        ),
+    Finding::of_page(Code::PageVersion, Severity::Corruption, page.index(), offset).saying(
+        format!("the version byte {:#04x} means a newer format", page.version_byte()),
         "a device fails to open the partition with ESP_ERR_NVS_NEW_VERSION_FOUND",
     )
 }
@@ -75,10 +66,7 @@ fn state(page: &Page<'_>) -> Finding {
     let severity = Severity::Corruption;
     Finding::of_page(Code::PageState, severity, page.index(), page.offset()).saying(
         format!("the page's state is {}", page.state()),
-        format!(
-            "a device discards the page: {} live items on it are lost",
-            live_items(page)
-        ),
+        format!("a device discards the page: {} live items on it are lost", live_items(page)),
     )
 }
 

@@ -32,10 +32,7 @@ pub(super) fn single_flip(stored: u32, computed: u32, covered: usize) -> Option<
     let difference = stored ^ computed;
     if difference.count_ones() == 1 {
         let bit = difference.trailing_zeros() as u8;
-        return Some(Flip::Crc {
-            byte: usize::from(bit / 8),
-            bit: bit % 8,
-        });
+        return Some(Flip::Crc { byte: usize::from(bit / 8), bit: bit % 8 });
     }
     // The effect of the last byte's highest bit, then of ever earlier bits.
     let mut effect = step(1);
@@ -46,10 +43,7 @@ pub(super) fn single_flip(stored: u32, computed: u32, covered: usize) -> Option<
             effect = step(effect);
         }
         if let Some(bit) = effects.iter().position(|effect| *effect == difference) {
-            return Some(Flip::Covered {
-                byte,
-                bit: bit as u8,
-            });
+            return Some(Flip::Covered { byte, bit: bit as u8 });
         }
     }
     None

@@ -24,12 +24,10 @@ fn size(image: &Image<'_>, findings: &mut Vec<Finding>) {
     let tail = image.tail().len();
     if tail > 0 {
         let offset = image.len() - tail;
-        findings.push(
-            Finding::of_image(Code::ImageSize, Severity::Corruption, offset).saying(
-                format!("{tail} bytes follow the last whole page of {PAGE_BYTES}"),
-                "the image is cut short or no partition: read it again",
-            ),
-        );
+        findings.push(Finding::of_image(Code::ImageSize, Severity::Corruption, offset).saying(
+            format!("{tail} bytes follow the last whole page of {PAGE_BYTES}"),
+            "the image is cut short or no partition: read it again",
+        ));
     }
 }
 
@@ -58,31 +56,24 @@ fn sequences(image: &Image<'_>, findings: &mut Vec<Finding>) {
 
 fn active_pages(image: &Image<'_>, findings: &mut Vec<Finding>) {
     let in_state = |state| {
-        let pages = image
-            .pages()
-            .iter()
-            .filter(move |page| page.state() == state);
+        let pages = image.pages().iter().filter(move |page| page.state() == state);
         pages.map(|page| page.index()).collect::<Vec<_>>()
     };
     let (active, full) = (in_state(PageState::Active), in_state(PageState::Full));
     if let [first, .., last] = active[..] {
         let severity = Severity::Corruption;
         let offset = last * PAGE_BYTES;
-        findings.push(
-            Finding::of_page(Code::ActivePages, severity, last, offset).saying(
-                format!("pages {first} to {last} hold {} ACTIVE ones", active.len()),
-                "a device writes to the one with the highest sequence number only",
-            ),
-        );
+        findings.push(Finding::of_page(Code::ActivePages, severity, last, offset).saying(
+            format!("pages {first} to {last} hold {} ACTIVE ones", active.len()),
+            "a device writes to the one with the highest sequence number only",
+        ));
     }
     if let (true, [.., last]) = (active.is_empty(), &full[..]) {
         let offset = last * PAGE_BYTES;
-        findings.push(
-            Finding::of_page(Code::NoActivePage, Severity::Note, *last, offset).saying(
-                "there are FULL pages and no ACTIVE one",
-                "a device opens a new page at its next write",
-            ),
-        );
+        findings.push(Finding::of_page(Code::NoActivePage, Severity::Note, *last, offset).saying(
+            "there are FULL pages and no ACTIVE one",
+            "a device opens a new page at its next write",
+        ));
     }
 }
 
@@ -96,10 +87,10 @@ fn no_empty_page(image: &Image<'_>, severity: Severity, findings: &mut Vec<Findi
         Severity::Note => "a device opens it only where the partition table says readonly",
         _ => "a device fails to open the partition with ESP_ERR_NVS_NO_FREE_PAGES",
     };
-    findings.push(Finding::of_image(Code::NoEmptyPage, severity, 0).saying(
-        format!("none of the {} pages is EMPTY", image.pages().len()),
-        consequence,
-    ));
+    findings.push(
+        Finding::of_image(Code::NoEmptyPage, severity, 0)
+            .saying(format!("none of the {} pages is EMPTY", image.pages().len()), consequence),
+    );
 }
 
 /// What [`items`](super::items) cannot see, each item being sound in itself.
@@ -113,10 +104,7 @@ pub(super) fn check_dropped(image: &Image<'_>, view: &DeviceView, findings: &mut
 /// The last live item of the page with the highest sequence number: only it can
 /// be the one during whose writing power failed.
 fn newest_live(image: &Image<'_>) -> Option<Location> {
-    let in_use = image
-        .pages()
-        .iter()
-        .filter(|page| page.state().holds_items());
+    let in_use = image.pages().iter().filter(|page| page.state().holds_items());
     let newest = in_use.max_by_key(|page| page.sequence())?;
     let live = newest.items().iter().rev().find(|item| {
         item.header.state == crate::image::EntryState::Written && item.fault.is_none()

@@ -78,10 +78,7 @@ impl<'i, 'a> Assembly<'i, 'a> {
         for &item in live {
             if item.header.item_type() == ItemType::BlobData {
                 let chunks = self.chunks.entry(blob_id(item)).or_default();
-                chunks.push(Chunk {
-                    item,
-                    is_claimed: false,
-                });
+                chunks.push(Chunk { item, is_claimed: false });
             }
         }
     }
@@ -172,9 +169,8 @@ impl<'i, 'a> Assembly<'i, 'a> {
         for chunks in self.chunks.values() {
             for chunk in chunks.iter().filter(|chunk| !chunk.is_claimed) {
                 let own = version_start(chunk.item);
-                let other_version = chunks
-                    .iter()
-                    .any(|other| other.is_claimed && version_start(other.item) != own);
+                let other_version =
+                    chunks.iter().any(|other| other.is_claimed && version_start(other.item) != own);
                 orphans.push(Dropped {
                     location: chunk.item.header.location,
                     reason: DropReason::OrphanChunk { other_version },

@@ -31,10 +31,8 @@ pub(super) fn boot<'i, 'a>(image: &'i Image<'a>) -> Boot<'i, 'a> {
     }
     // Stable, as the device's insertion is: of equal numbers the first in flash.
     pages.sort_by_key(|page| page.sequence());
-    let mut pages: Vec<Loaded> = pages
-        .into_iter()
-        .map(|page| load::load(page, &mut dropped))
-        .collect();
+    let mut pages: Vec<Loaded> =
+        pages.into_iter().map(|page| load::load(page, &mut dropped)).collect();
     let opening = match image.len() < READ_WRITE_MIN_BYTES {
         true => Opening::ReadOnly,
         false => Opening::ReadWrite,
@@ -46,19 +44,11 @@ pub(super) fn boot<'i, 'a>(image: &'i Image<'a>) -> Boot<'i, 'a> {
             return closed(Opening::NoFreePages, dropped);
         }
     }
-    Boot {
-        opening,
-        live: pages.into_iter().flat_map(|page| page.live).collect(),
-        dropped,
-    }
+    Boot { opening, live: pages.into_iter().flat_map(|page| page.live).collect(), dropped }
 }
 
 fn closed<'i, 'a>(opening: Opening, dropped: Vec<Dropped>) -> Boot<'i, 'a> {
-    Boot {
-        opening,
-        live: Vec::new(),
-        dropped,
-    }
+    Boot { opening, live: Vec::new(), dropped }
 }
 
 /// Power may have failed after the newest item was written and before the one
@@ -115,10 +105,7 @@ fn finish_compaction<'i, 'a>(pages: &mut Vec<Loaded<'i, 'a>>, dropped: &mut Vec<
     };
     let mut freed = 0;
     if let Some(copy) = pages.pop_if(|last| last.page.state() == PageState::Active) {
-        let lost = |location: Location| Dropped {
-            location,
-            reason: DropReason::PartialCopy,
-        };
+        let lost = |location: Location| Dropped { location, reason: DropReason::PartialCopy };
         let locations = copy.live.iter().map(|item| item.header.location);
         dropped.extend(locations.map(lost));
         freed = 1;

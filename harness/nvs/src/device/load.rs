@@ -40,19 +40,12 @@ pub(super) struct Loaded<'i, 'a> {
 }
 
 pub(super) fn load<'i, 'a>(page: &'i Page<'a>, dropped: &mut Vec<Dropped>) -> Loaded<'i, 'a> {
-    let mut loading = Loading {
-        page,
-        live: Vec::with_capacity(page.items().len()),
-        dropped,
-    };
+    let mut loading = Loading { page, live: Vec::with_capacity(page.items().len()), dropped };
     match page.state() {
         PageState::Active => loading.active(),
         _ => loading.closed(),
     }
-    Loaded {
-        page,
-        live: loading.live,
-    }
+    Loaded { page, live: loading.live }
 }
 
 struct Loading<'i, 'a, 'd> {

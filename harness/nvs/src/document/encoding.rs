@@ -135,9 +135,7 @@ pub(super) fn decode(
         "binary" => binary(source).map(Value::Blob),
         "hex2bin" => hex(source.bytes().trim_ascii()).map(Value::Blob),
         "base64" => base64(source.bytes(), mode).map(Value::Blob),
-        _ => Err(EncodingError::Unknown {
-            found: encoding.to_owned(),
-        }),
+        _ => Err(EncodingError::Unknown { found: encoding.to_owned() }),
     }
 }
 
@@ -191,14 +189,10 @@ where
     }
     let digits = String::from_utf8(groups.concat()).expect("all of them are ASCII digits");
     let number = format!("{sign}{digits}").parse::<i128>();
-    number
-        .ok()
-        .and_then(|number| T::try_from(number).ok())
-        .map(wrap)
-        .ok_or_else(|| {
-            let range = range();
-            EncodingError::OutOfRange { encoding, range }
-        })
+    number.ok().and_then(|number| T::try_from(number).ok()).map(wrap).ok_or_else(|| {
+        let range = range();
+        EncodingError::OutOfRange { encoding, range }
+    })
 }
 
 /// An integer type's range, for the message.
@@ -230,10 +224,7 @@ fn hex(digits: &[u8]) -> Result<Vec<u8>, EncodingError> {
         let digits = digits.len();
         return Err(EncodingError::OddHex { digits });
     }
-    (0..digits.len())
-        .step_by(2)
-        .map(|at| Ok(nibble(at)? << 4 | nibble(at + 1)?))
-        .collect()
+    (0..digits.len()).step_by(2).map(|at| Ok(nibble(at)? << 4 | nibble(at + 1)?)).collect()
 }
 
 fn base64(text: &[u8], mode: Mode) -> Result<Vec<u8>, EncodingError> {
@@ -244,11 +235,7 @@ fn base64(text: &[u8], mode: Mode) -> Result<Vec<u8>, EncodingError> {
         }
         Mode::Compat => lenient_base64(text),
     };
-    STANDARD
-        .decode(kept)
-        .map_err(|error| EncodingError::NotBase64 {
-            reason: error.to_string(),
-        })
+    STANDARD.decode(kept).map_err(|error| EncodingError::NotBase64 { reason: error.to_string() })
 }
 
 /// What Python's lenient decoder makes of a text: foreign characters skipped,
@@ -285,9 +272,7 @@ fn clear_unused_bits(kept: &mut [u8]) {
         3 => 0b11_1100,
         _ => return,
     };
-    let last = kept
-        .last_mut()
-        .expect("two or three characters are left over");
+    let last = kept.last_mut().expect("two or three characters are left over");
     let index = ALPHABET.iter().position(|letter| letter == last);
     *last = ALPHABET[index.expect("only letters of the alphabet are kept") & unused_mask];
 }
@@ -295,9 +280,7 @@ fn clear_unused_bits(kept: &mut [u8]) {
 /// `blob_fill(N;0xXX)`: the value padded to N bytes. `blob_sz_fill`: the same
 /// behind the value's length as a little-endian word.
 fn fill(encoding: &str, source: Source<'_>, mode: Mode) -> Result<Value, EncodingError> {
-    let form = || EncodingError::FillForm {
-        found: encoding.to_owned(),
-    };
+    let form = || EncodingError::FillForm { found: encoding.to_owned() };
     let Source::Inline(value) = source else {
         let found = encoding.to_owned();
         return Err(EncodingError::FillFromFile { found });
@@ -320,10 +303,7 @@ fn fill(encoding: &str, source: Source<'_>, mode: Mode) -> Result<Value, Encodin
     }
     let mut filled = match name {
         "blob_fill" => Vec::new(),
-        "blob_sz_fill" => u32::try_from(value.len())
-            .map_err(|_| form())?
-            .to_le_bytes()
-            .to_vec(),
+        "blob_sz_fill" => u32::try_from(value.len()).map_err(|_| form())?.to_le_bytes().to_vec(),
         _ => return Err(form()),
     };
     let end = filled.len() + length;
@@ -344,26 +324,17 @@ mod tests {
     fn integers_are_read_as_python_reads_them() {
         assert_eq!(inline("u8", " +2_5 "), Ok(Value::U8(25)));
         assert_eq!(inline("I8", "-128"), Ok(Value::I8(-128)));
-        assert_eq!(
-            inline("u64", "18446744073709551615"),
-            Ok(Value::U64(u64::MAX))
-        );
+        assert_eq!(inline("u64", "18446744073709551615"), Ok(Value::U64(u64::MAX)));
         for wrong in ["0x10", "", "1__0", "_1", "1.0", "-", "--1"] {
             let error = inline("u8", wrong).unwrap_err();
-            assert!(
-                matches!(error, EncodingError::NotAnInteger { .. }),
-                "{wrong}"
-            );
+            assert!(matches!(error, EncodingError::NotAnInteger { .. }), "{wrong}");
         }
     }
 
     #[test]
     fn a_number_out_of_range_is_refused_with_the_range() {
         let error = inline("i8", "128").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the value is out of range; i8 takes -128 to 127"
-        );
+        assert_eq!(error.to_string(), "the value is out of range; i8 takes -128 to 127");
         let long = "9".repeat(60);
         let error = inline("u64", &long).unwrap_err();
         assert!(matches!(error, EncodingError::OutOfRange { .. }));
@@ -373,14 +344,8 @@ mod tests {
     fn hexadecimal_needs_whole_bytes_of_digits() {
         assert_eq!(inline("hex2bin", " 00fF\n"), Ok(Value::Blob(vec![0, 255])));
         assert_eq!(inline("hex2bin", ""), Ok(Value::Blob(vec![])));
-        assert_eq!(
-            inline("hex2bin", "123"),
-            Err(EncodingError::OddHex { digits: 3 })
-        );
-        assert_eq!(
-            inline("hex2bin", "0g"),
-            Err(EncodingError::NotHex { at: 2 })
-        );
+        assert_eq!(inline("hex2bin", "123"), Err(EncodingError::OddHex { digits: 3 }));
+        assert_eq!(inline("hex2bin", "0g"), Err(EncodingError::NotHex { at: 2 }));
     }
 
     #[test]
@@ -399,10 +364,7 @@ mod tests {
 
     #[test]
     fn base64_is_canonical_when_strict_and_lenient_when_compatible() {
-        assert_eq!(
-            inline("base64", "TWFu\nTQ=="),
-            Ok(Value::Blob(b"ManM".to_vec()))
-        );
+        assert_eq!(inline("base64", "TWFu\nTQ=="), Ok(Value::Blob(b"ManM".to_vec())));
         assert!(inline("base64", "T-Q=").is_err());
         let lenient = |text| decode("base64", Source::Inline(text), Mode::Compat);
         assert_eq!(lenient("T-W*Fu"), Ok(Value::Blob(b"Man".to_vec())));

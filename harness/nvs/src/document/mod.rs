@@ -144,9 +144,7 @@ impl Document {
         check_value(&value)?;
         self.namespace(namespace)?;
         let namespace = Key::new(namespace)?;
-        let index = self
-            .index_of(&namespace)
-            .expect("the line above has defined it");
+        let index = self.index_of(&namespace).expect("the line above has defined it");
         self.push_unique(index, key, value, None)
     }
 
@@ -211,12 +209,7 @@ impl Document {
 
     fn push(&mut self, namespace: u8, key: Key, value: Value, position: Option<Position>) {
         self.seen.entry((namespace, key)).or_insert(position);
-        self.rows.push(Row {
-            namespace,
-            key,
-            value,
-            position,
-        });
+        self.rows.push(Row { namespace, key, value, position });
     }
 }
 
@@ -280,10 +273,7 @@ mod tests {
     fn values_that_no_layout_holds_are_refused() {
         let mut document = Document::new();
         let mut insert = |value| document.insert("a", "x", value).unwrap_err();
-        assert!(matches!(
-            insert(Value::str("a\0b")),
-            DocumentError::StringHasNul { at: 1 }
-        ));
+        assert!(matches!(insert(Value::str("a\0b")), DocumentError::StringHasNul { at: 1 }));
         assert!(matches!(
             insert(Value::Str(vec![b'x'; 3968])),
             DocumentError::StringTooLong { bytes: 3968 }

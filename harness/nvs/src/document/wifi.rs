@@ -15,10 +15,7 @@ const PBKDF2_ROUNDS: usize = 4096;
 
 /// Whether the reference generator adds keys for this one.
 pub(super) fn is_trigger(key: &str) -> bool {
-    matches!(
-        key,
-        "sta.ssid" | "sta.pswd" | "ap.ssid" | "ap.passwd" | "ap.authmode"
-    )
+    matches!(key, "sta.ssid" | "sta.pswd" | "ap.ssid" | "ap.passwd" | "ap.authmode")
 }
 
 /// What has been seen of the credentials so far.
@@ -75,10 +72,7 @@ impl Injections {
         }
         let mut info = vec![0; 100];
         info.extend_from_slice(&pmk(passphrase.as_bytes(), ssid.as_bytes()));
-        Extras {
-            before: Some(("ap.pmk_info", Value::Blob(info))),
-            after: Vec::new(),
-        }
+        Extras { before: Some(("ap.pmk_info", Value::Blob(info))), after: Vec::new() }
     }
 }
 
@@ -91,9 +85,7 @@ fn pmk(passphrase: &[u8], ssid: &[u8]) -> [u8; PMK_BYTES] {
         let mut sum = round;
         for _ in 1..PBKDF2_ROUNDS {
             round = mac.digest(&[&round]);
-            sum.iter_mut()
-                .zip(round)
-                .for_each(|(sum, byte)| *sum ^= byte);
+            sum.iter_mut().zip(round).for_each(|(sum, byte)| *sum ^= byte);
         }
         block.copy_from_slice(&sum[..block.len()]);
     }
@@ -138,10 +130,7 @@ mod tests {
         // Test vector of IEEE 802.11-2016, J.4.2.
         let key = pmk(b"password", b"IEEE");
         let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(
-            hex,
-            "f42c6fc52df0ebef9ebb4b90b38a5f902e83fe1b135a70e23aed762e9710a12e"
-        );
+        assert_eq!(hex, "f42c6fc52df0ebef9ebb4b90b38a5f902e83fe1b135a70e23aed762e9710a12e");
     }
 
     #[test]

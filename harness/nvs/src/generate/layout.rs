@@ -24,11 +24,7 @@ pub(super) struct Layout {
 impl Layout {
     /// `capacity` is the expected size in bytes.
     pub fn new(version: Version, capacity: usize) -> Self {
-        let mut layout = Self {
-            version,
-            bytes: Vec::with_capacity(capacity),
-            used: 0,
-        };
+        let mut layout = Self { version, bytes: Vec::with_capacity(capacity), used: 0 };
         layout.open_page();
         layout
     }

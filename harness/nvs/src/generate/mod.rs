@@ -156,9 +156,8 @@ fn write(
             Ok(())
         }
         (primitive, _) => {
-            let (item_type, field) = primitive
-                .primitive()
-                .expect("strings and blobs are matched above");
+            let (item_type, field) =
+                primitive.primitive().expect("strings and blobs are matched above");
             layout.primitive(row.namespace, &row.key, item_type, field);
             Ok(())
         }

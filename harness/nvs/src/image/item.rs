@@ -89,13 +89,7 @@ pub(super) fn items<'a>(
             Some(_) => plausible_span(&header),
         };
         let payload = &page[entry_offset(at + 1)..entry_offset(at + entries)];
-        items.push(Item {
-            header,
-            fault,
-            entries,
-            payload,
-            states,
-        });
+        items.push(Item { header, fault, entries, payload, states });
         at += entries;
     }
     items

@@ -50,12 +50,7 @@ impl<'a> Image<'a> {
             return Err(DecodeError::TooShort { bytes });
         }
         let pages = pages.iter().enumerate();
-        Ok(Self {
-            pages: pages
-                .map(|(index, page)| Page::decode(index, page))
-                .collect(),
-            tail,
-        })
+        Ok(Self { pages: pages.map(|(index, page)| Page::decode(index, page)).collect(), tail })
     }
 
     /// The pages in the order in which they lie in flash.

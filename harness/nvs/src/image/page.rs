@@ -23,11 +23,7 @@ impl<'a> Page<'a> {
             true => Vec::new(),
             false => item::items(bytes, bitmap, entry),
         };
-        Self {
-            index,
-            bytes,
-            items,
-        }
+        Self { index, bytes, items }
     }
 
     /// Position in the flash, from 0.
@@ -95,16 +91,13 @@ impl<'a> Page<'a> {
 }
 
 fn bitmap(bytes: &[u8; PAGE_BYTES]) -> &[u8; 32] {
-    bytes[BITMAP_OFFSET..]
-        .first_chunk()
-        .expect("a page is longer than its bitmap")
+    bytes[BITMAP_OFFSET..].first_chunk().expect("a page is longer than its bitmap")
 }
 
 fn entry_at(page: usize, bytes: &[u8; PAGE_BYTES], entry: usize) -> Entry<'_> {
     assert!(entry < ENTRIES_PER_PAGE, "a page has 126 entries");
-    let content = bytes[entry_offset(entry)..]
-        .first_chunk::<ENTRY_BYTES>()
-        .expect("126 entries fit a page");
+    let content =
+        bytes[entry_offset(entry)..].first_chunk::<ENTRY_BYTES>().expect("126 entries fit a page");
     Entry {
         location: Location { page, entry },
         state: bitmap_state(bitmap(bytes), entry),

@@ -55,11 +55,7 @@ fn generated_images_are_byte_identical() {
         }
         let document = parse_csv(&csv, Mode::Compat).unwrap();
         let image = generate(&document, case.size, case.version).unwrap();
-        assert!(
-            image == expected,
-            "{} differs in compatible mode",
-            case.name
-        );
+        assert!(image == expected, "{} differs in compatible mode", case.name);
         match parse_csv(&csv, Mode::Strict) {
             Ok(document) => {
                 let image = generate(&document, case.size, case.version).unwrap();
@@ -94,11 +90,8 @@ fn generated_images_are_sound_and_decode_to_their_csv() {
         assert_eq!(image.findings(), [], "{}", case.name);
         let view = image.device_view();
         let expected: Vec<_> = document.entries().collect();
-        let found: Vec<_> = view
-            .entries()
-            .iter()
-            .map(|entry| (entry.namespace, entry.key, &entry.value))
-            .collect();
+        let found: Vec<_> =
+            view.entries().iter().map(|entry| (entry.namespace, entry.key, &entry.value)).collect();
         assert_eq!(found, expected, "{}", case.name);
     }
 }
@@ -149,10 +142,7 @@ fn a_torn_string_takes_what_follows_with_it() {
     let Some((bytes, findings)) = findings("d15_torn_string") else {
         return;
     };
-    assert_eq!(
-        (findings[0].code, findings[0].entry),
-        (Code::PayloadState, Some(1))
-    );
+    assert_eq!((findings[0].code, findings[0].entry), (Code::PayloadState, Some(1)));
     let rest: Vec<_> = findings[1..].iter().map(|finding| finding.code).collect();
     assert!(rest.iter().all(|code| *code == Code::BehindGap), "{rest:?}");
     let image = Image::decode(&bytes).unwrap();
@@ -209,11 +199,7 @@ fn images_of_esp_idf_decode(
     let bytes = read(folder.join("idf").join(file));
     let image = Image::decode(&bytes).unwrap();
     // Older generators left no ACTIVE page behind, which is worth a note only.
-    let worst = image
-        .findings()
-        .into_iter()
-        .map(|finding| finding.severity)
-        .max();
+    let worst = image.findings().into_iter().map(|finding| finding.severity).max();
     assert!(worst <= Some(Severity::Note), "{worst:?}");
     assert_eq!(image.device_view().get(namespace, key), Some(&expected));
 }
@@ -239,8 +225,5 @@ fn the_old_blob_format_is_read() {
     let image = Image::decode(&bytes).unwrap();
     let view = image.device_view();
     let is_blob = |entry: &&goldline_nvs::device::DeviceEntry| entry.value.type_name() == "blob";
-    assert!(
-        view.entries().iter().any(|entry| is_blob(&entry)),
-        "{view:?}"
-    );
+    assert!(view.entries().iter().any(|entry| is_blob(&entry)), "{view:?}");
 }

@@ -57,12 +57,6 @@ impl Efuse {
 /// Dallas/Maxim CRC-8, as the ESP32 stores it beside its MAC address.
 fn crc8(bytes: &[u8]) -> u8 {
     bytes.iter().fold(0, |crc, byte| {
-        (0..8).fold(crc ^ byte, |crc, _| {
-            if crc & 1 == 1 {
-                (crc >> 1) ^ 0x8C
-            } else {
-                crc >> 1
-            }
-        })
+        (0..8).fold(crc ^ byte, |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0x8C } else { crc >> 1 })
     })
 }

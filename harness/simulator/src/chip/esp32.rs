@@ -27,10 +27,7 @@ pub(super) const ESP32: Model = Model {
     efuse: EfuseMap {
         base: 0x3FF5_A000,
         length: 0x200,
-        mac: MacPlace {
-            offset: 0x04,
-            with_crc: true,
-        },
+        mac: MacPlace { offset: 0x04, with_crc: true },
         // Revision 3 is three single bits: two in the eFuses, the third in another register.
         revision_bits: &[(0x0C, 15), (0x14, 20)],
     },

@@ -40,11 +40,7 @@ impl Pty {
         rustix::termios::tcsetattr(&slave, OptionalActions::Now, &settings)?;
         let status = rustix::fs::fcntl_getfl(&master)?;
         rustix::fs::fcntl_setfl(&master, status | OFlags::NONBLOCK)?;
-        Ok(Self {
-            master,
-            slave,
-            path,
-        })
+        Ok(Self { master, slave, path })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -75,15 +71,8 @@ impl Port {
             reason = "its successor is unsafe for types that may swap their descriptor, which an OwnedFd cannot"
         )]
         let master = AsyncFd::new(pty.master)?;
-        let line = Line {
-            master,
-            _slave: pty.slave,
-        };
-        Ok(Self {
-            line: Some(line),
-            outgoing: VecDeque::new(),
-            silent,
-        })
+        let line = Line { master, _slave: pty.slave };
+        Ok(Self { line: Some(line), outgoing: VecDeque::new(), silent })
     }
 
     /// Queues bytes for the client; they leave while [`Port::receive`] waits.

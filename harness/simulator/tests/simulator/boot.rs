@@ -32,19 +32,13 @@ fn a_reset_into_download_mode_says_so() {
     let mut port = open(simulator.port_path());
     simulator.lines().reset_into(Mode::Download);
     let log = read_until(&mut port, "waiting for download");
-    assert!(
-        log.contains("boot:0x3 (DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2))"),
-        "{log}"
-    );
+    assert!(log.contains("boot:0x3 (DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2))"), "{log}");
 }
 
 #[test]
 fn a_whole_image_chain_boots_to_its_application() {
     let simulator = start(Config::new(chip::ESP32));
-    flash(
-        &simulator,
-        &product(chip::ESP32, espflash::target::Chip::Esp32, &authority()),
-    );
+    flash(&simulator, &product(chip::ESP32, espflash::target::Chip::Esp32, &authority()));
     let log = boot_until(&simulator, "Calling app_main()");
     for expected in [
         "rst:0x1 (POWERON_RESET)",
@@ -63,15 +57,9 @@ fn a_whole_image_chain_boots_to_its_application() {
 fn a_flipped_bit_in_the_application_stops_the_boot() {
     let simulator = start(Config::new(chip::ESP32));
     let mut regions = product(chip::ESP32, espflash::target::Chip::Esp32, &authority());
-    let app = regions
-        .iter_mut()
-        .find(|region| region.offset == APP_OFFSET)
-        .unwrap();
+    let app = regions.iter_mut().find(|region| region.offset == APP_OFFSET).unwrap();
     app.data[0x100] ^= 1;
     flash(&simulator, &regions);
-    let log = boot_until(
-        &simulator,
-        "No bootable app partitions in the partition table",
-    );
+    let log = boot_until(&simulator, "No bootable app partitions in the partition table");
     assert!(log.contains("Checksum failed. Calculated"), "{log}");
 }

@@ -31,16 +31,12 @@ fn it_writes_verifies_and_reads_back_with_its_stub() {
     let simulator = start(Config::new(chip::ESP32));
     let mut flasher = connect(&simulator, true).unwrap();
     let data = sample(0x1_2344);
-    flasher
-        .write_bin_to_flash(0x10000, &data, &mut DefaultProgressCallback)
-        .unwrap();
+    flasher.write_bin_to_flash(0x10000, &data, &mut DefaultProgressCallback).unwrap();
     let digest = flasher.checksum_md5(0x10000, data.len() as u32).unwrap();
     assert_eq!(digest.to_be_bytes(), Md5::digest(&data)[..]);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("back.bin");
-    flasher
-        .read_flash(0x10000, data.len() as u32, 0x1000, 1, file.clone())
-        .unwrap();
+    flasher.read_flash(0x10000, data.len() as u32, 0x1000, 1, file.clone()).unwrap();
     assert!(fs::read(file).unwrap() == data);
     flasher.erase_region(0x10000, 0x1000).unwrap();
     let digest = flasher.checksum_md5(0x10000, 0x1000).unwrap();
@@ -52,9 +48,7 @@ fn it_writes_and_verifies_without_a_stub() {
     let simulator = start(Config::new(chip::ESP32));
     let mut flasher = connect(&simulator, false).unwrap();
     // The last step of a write without stub restarts the chip, so nothing follows it here.
-    flasher
-        .write_bin_to_flash(0x10000, &sample(0x2345), &mut DefaultProgressCallback)
-        .unwrap();
+    flasher.write_bin_to_flash(0x10000, &sample(0x2345), &mut DefaultProgressCallback).unwrap();
 }
 
 #[test]
@@ -63,8 +57,7 @@ fn a_client_that_died_in_a_frame_does_not_keep_the_next_one_out() {
     let simulator = start(Config::new(chip::ESP32));
     for _ in 0..3 {
         let mut port = crate::bench::open(simulator.port_path());
-        port.write_all(&[0xC0, 0x00, 0x08, 0x24, 0x00, 0xDB])
-            .unwrap();
+        port.write_all(&[0xC0, 0x00, 0x08, 0x24, 0x00, 0xDB]).unwrap();
         drop(port);
         assert_eq!(connect(&simulator, true).unwrap().chip(), Chip::Esp32);
     }

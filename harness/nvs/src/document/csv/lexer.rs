@@ -20,10 +20,7 @@ pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, CsvError> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let valid = &bytes[..error.valid_up_to()];
-        let start = valid
-            .iter()
-            .rposition(|&b| b == b'\n')
-            .map_or(0, |at| at + 1);
+        let start = valid.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
         let line = valid.iter().filter(|&&b| b == b'\n').count() + 1;
         let column = String::from_utf8_lossy(&valid[start..]).chars().count() + 1;
         let byte = bytes[valid.len()];
@@ -47,13 +44,7 @@ pub(super) struct Records<'t> {
 
 impl<'t> Records<'t> {
     pub fn new(text: &'t str, mode: Mode) -> Self {
-        Self {
-            text,
-            mode,
-            at: 0,
-            line: 1,
-            line_start: 0,
-        }
+        Self { text, mode, at: 0, line: 1, line_start: 0 }
     }
 
     /// The next record that is neither blank nor a comment.
@@ -93,11 +84,7 @@ impl<'t> Records<'t> {
         if self.rest().starts_with('"') {
             return self.quoted(position);
         }
-        Ok(Field {
-            text: Cow::Borrowed(self.unquoted()),
-            position,
-            quoted: false,
-        })
+        Ok(Field { text: Cow::Borrowed(self.unquoted()), position, quoted: false })
     }
 
     fn unquoted(&mut self) -> &'t str {
@@ -132,11 +119,7 @@ impl<'t> Records<'t> {
         if self.mode == Mode::Compat {
             append(&mut text, tail);
         }
-        Ok(Field {
-            text,
-            position,
-            quoted: true,
-        })
+        Ok(Field { text, position, quoted: true })
     }
 
     /// Moves on by `bytes` of quoted text, counting the lines it crosses.
@@ -164,10 +147,7 @@ impl<'t> Records<'t> {
 
     fn position(&self) -> Position {
         let before = self.text[self.line_start..self.at].chars().count();
-        Position {
-            line: self.line,
-            column: saturate(before + 1),
-        }
+        Position { line: self.line, column: saturate(before + 1) }
     }
 }
 

@@ -71,10 +71,7 @@ pub struct NoFiles;
 
 impl Files for NoFiles {
     fn read(&mut self, _path: &str) -> io::Result<Vec<u8>> {
-        Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "file rows are not allowed here",
-        ))
+        Err(io::Error::new(io::ErrorKind::Unsupported, "file rows are not allowed here"))
     }
 }
 
@@ -227,9 +224,6 @@ impl Problem {
     }
 
     fn at_position(self, position: Position) -> CsvError {
-        CsvError {
-            position,
-            problem: self,
-        }
+        CsvError { position, problem: self }
     }
 }

@@ -213,8 +213,7 @@ impl<'f> RowReader<'f> {
                 .push_unique(namespace, key, value, Some(key_position))
                 .map_err(|error| Problem::from(error).at_position(key_position)),
             Mode::Compat => {
-                self.document
-                    .push(namespace, key, value, Some(key_position));
+                self.document.push(namespace, key, value, Some(key_position));
                 Ok(())
             }
         }
@@ -236,10 +235,7 @@ fn compatible_key(name: &str) -> Result<Key, KeyError> {
         return Err(KeyError::Empty);
     }
     if name.len() > crate::limits::KEY_MAX_BYTES {
-        return Err(KeyError::TooLong {
-            name: name.to_owned(),
-            bytes: name.len(),
-        });
+        return Err(KeyError::TooLong { name: name.to_owned(), bytes: name.len() });
     }
     if let Some(character) = name.chars().find(|character| character.is_control()) {
         let name = name.to_owned();

@@ -19,16 +19,10 @@ fn strict(rows: &str) -> Result<Document, String> {
     "b,namespace,,\nns,namespace,,",
     "line 4, column 1: the namespace `ns` was opened before"
 )]
-#[case::long_key(
-    "k234567890123456,data,u8,1",
-    "line 3, column 1: `k234567890123456` has 16 bytes"
-)]
+#[case::long_key("k234567890123456,data,u8,1", "line 3, column 1: `k234567890123456` has 16 bytes")]
 #[case::foreign_key("é,data,u8,1", "line 3, column 1: `é` has the character 'é'")]
 #[case::spaced_key("a ,data,u8,1", "line 3, column 1: `a ` begins or ends with a space")]
-#[case::range(
-    "a,data,u8,300",
-    "line 3, column 11: the value is out of range; u8 takes 0 to 255"
-)]
+#[case::range("a,data,u8,300", "line 3, column 11: the value is out of range; u8 takes 0 to 255")]
 #[case::capitals(
     "a,data,HEX2BIN,00",
     "line 3, column 8: the reference generator stores the text of `HEX2BIN` undecoded; write `hex2bin`"
@@ -77,11 +71,7 @@ fn long_values_are_refused_at_the_value() {
 fn rows_before_a_namespace_are_refused() {
     let text = b"key,type,encoding,value\na,data,u8,1";
     let error = parse(text, Mode::Compat, &mut NoFiles).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .starts_with("line 2, column 1: `a` stands before")
-    );
+    assert!(error.to_string().starts_with("line 2, column 1: `a` stands before"));
 }
 
 #[test]
@@ -89,23 +79,13 @@ fn marks_line_ends_comments_and_column_order_are_forgiven() {
     let text = "\u{FEFF}# made by hand\r\n note , value,encoding ,type,key\r\n\r\n\
                 ,,,namespace,ns\r\n,\"-----BEGIN X-----\r\nAA\r\n-----END X-----\",string,data,pem\r\n";
     let document = parse(text.as_bytes(), Mode::Strict, &mut NoFiles).unwrap();
-    let values: Vec<_> = document
-        .entries()
-        .map(|(_, _, value)| value.clone())
-        .collect();
-    assert_eq!(
-        values,
-        [Value::str("-----BEGIN X-----\nAA\n-----END X-----")]
-    );
+    let values: Vec<_> = document.entries().map(|(_, _, value)| value.clone()).collect();
+    assert_eq!(values, [Value::str("-----BEGIN X-----\nAA\n-----END X-----")]);
 }
 
 #[test]
 fn errors_never_quote_a_value() {
-    for rows in [
-        "a,data,u8,hunter2",
-        "a,data,hex2bin,hunter2!",
-        "a,data,base64,hunter2!",
-    ] {
+    for rows in ["a,data,u8,hunter2", "a,data,hex2bin,hunter2!", "a,data,base64,hunter2!"] {
         let message = strict(rows).unwrap_err();
         assert!(!message.contains("hunter2"), "{message}");
     }
