@@ -7,14 +7,16 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use rumqttd::protocol::{LastWill, Packet, Publish, SubAck, SubscribeReasonCode};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite},
     time::{Instant, timeout, timeout_at},
 };
 use tokio_util::bytes::Bytes;
 
 use super::{
     Account, Shared,
-    connect_packet::{ConnectPacket, PacketReader, ReadError, acknowledge, write_packet},
+    connect_packet::{
+        ConnectPacket, PacketReader, ReadError, acknowledge, close_gently, write_packet,
+    },
     inner::{RouterGone, Session},
     log::{
         Admission, CertificateFacts, ConnectFacts, Ending, Happening, Message, RefusedBecause,
@@ -130,10 +132,10 @@ fn account_of<'a>(
     }
 }
 
-async fn refuse(stream: &mut (impl AsyncWrite + Unpin), code: u8) -> Ending {
+async fn refuse(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), code: u8) -> Ending {
     // A client that is gone already needs no answer.
-    let _told = acknowledge(stream, false, code).await;
-    let _closed = timeout(WRITE_DEADLINE, stream.shutdown()).await;
+    let _told = timeout(WRITE_DEADLINE, acknowledge(stream, false, code)).await;
+    close_gently(stream).await;
     Ending::Refused
 }
 
