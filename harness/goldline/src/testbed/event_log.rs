@@ -59,13 +59,7 @@ impl<E: Clone> EventLog<E> {
 
     /// Everything so far, in order.
     pub fn all(&self) -> Vec<Stamped<E>> {
-        self.from(0)
-    }
-
-    /// The events from the given position on.
-    fn from(&self, position: usize) -> Vec<Stamped<E>> {
-        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        events.get(position..).unwrap_or_default().to_vec()
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until `answer` finds something in what the log holds; asked at once and after each event.

@@ -188,6 +188,28 @@ mod client_certificates {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_clients_connect_at_once_and_each_gets_its_own_message() {
+    let authority = authority();
+    let broker = start_broker(&authority).await;
+    let mut clients = tokio::task::JoinSet::new();
+    for number in 0..200 {
+        let client = Client::good(&broker, &authority, &format!("unit-{number}"));
+        clients.spawn(async move {
+            let mut client = client.connected().await;
+            client.subscribe(&format!("to/unit-{number}")).await;
+            (number, client)
+        });
+    }
+    for (number, mut client) in clients.join_all().await {
+        let text = format!("for unit {number}");
+        broker.publish(&format!("to/unit-{number}"), text.as_bytes()).expect("the router runs");
+        assert_eq!(client.next_message().await.payload, text.as_bytes());
+    }
+    let accepted = broker.connections().iter().filter(|seen| seen.is_accepted()).count();
+    assert_eq!(accepted, 200);
+}
+
 #[rstest]
 #[case::mqtt_5(&[0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', 5, 2, 0, 60, 0, 0, 0], &[0x20, 3, 0, 0x84, 0])]
 #[case::mqtt_3_1(

@@ -1,8 +1,8 @@
 //! The bench's MQTTS broker: a TLS front of our own before rumqttd's router.
 //!
 //! rumqttd's listener neither reports its port nor stops, accepts TLS inline and refuses without a
-//! CONNACK, so only its router is used ([`inner`]); the front ends TLS ([`front`]), judges the
-//! CONNECT and relays ([`session`]), and writes every fact to the log ([`log`]). Must not know
+//! CONNACK, so only its router is used (`inner`); the front ends TLS (`front`), judges the
+//! CONNECT and relays (`session`), and writes every fact to the log (`log`). Must not know
 //! profiles or units.
 
 mod connect_packet;

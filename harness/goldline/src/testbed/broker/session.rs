@@ -191,12 +191,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<'_, S> {
                 ) => {
                     heard = Instant::now();
                     match read {
-                        Ok(packet) => self.from_client(packet),
+                        Ok(packet) => self.take_in(packet),
                         Err(ending) => Err(ending),
                     }
                 }
                 received = self.session.receive() => match received {
-                    Ok(packet) => self.to_client(packet).await,
+                    Ok(packet) => self.give_out(packet).await,
                     Err(_) => Err(Ending::TakenOver),
                 },
             };
@@ -206,7 +206,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<'_, S> {
         }
     }
 
-    fn from_client(&mut self, packet: Packet) -> Step {
+    fn take_in(&mut self, packet: Packet) -> Step {
         let packet = match packet {
             Packet::Publish(publish, _) => self.enter_publish(publish)?,
             Packet::Subscribe(mut subscribe, properties) => {
@@ -244,7 +244,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<'_, S> {
         Ok(Packet::Publish(publish, None))
     }
 
-    async fn to_client(&mut self, packet: Packet) -> Step {
+    async fn give_out(&mut self, packet: Packet) -> Step {
         let packet = match packet {
             Packet::Publish(mut publish, _) => {
                 let Some(topic) = self.shared.tenant.leave(&publish.topic) else { return Ok(()) };
