@@ -1,8 +1,27 @@
-//! The broker as other people's programs find it: openssl's client and mosquitto's.
+//! Other people's programs against ours: openssl's client, mosquitto's clients, and mosquitto itself.
 
-use std::process::{Command, Stdio};
+use std::{
+    io::{BufRead, BufReader},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
+    process::{Command, Stdio},
+};
 
-use crate::bench::{PASSWORD, USERNAME, authority, patience, start_broker};
+use goldline::{
+    clock::Clock,
+    process::ChildGuard,
+    secret::Secret,
+    testbed::{
+        access_point::AccessPoint,
+        authority::Authority,
+        witness::{BrokerProbe, Network, ProbeError, Witness},
+    },
+};
+
+use crate::{
+    access_point::{PASSPHRASE, SSID, network},
+    bench::{A_YEAR, PASSWORD, USERNAME, authority, patience, start_broker},
+};
 
 /// Whether the program is there. A missing one skips the test by name, but not in CI.
 pub fn has_peer(program: &str) -> bool {
@@ -83,4 +102,74 @@ async fn mosquittos_clients_publish_and_subscribe() {
     let published = published.expect("mosquitto_pub ends");
     assert!(published.status.success(), "{published:?}");
     assert_eq!(received.expect("mosquitto_sub ends").stdout, b"hello\n");
+}
+
+/// A real mosquitto with TLS and one account, on a port that was free a moment ago.
+fn mosquitto(authority: &Authority, host: &str, folder: &Path) -> (ChildGuard, SocketAddr) {
+    let server = authority.issue_server(&[host.to_owned()], A_YEAR).expect("a certificate");
+    std::fs::write(folder.join("chain.pem"), &server.signed.chain).expect("a file");
+    std::fs::write(folder.join("key.pem"), server.key.expose()).expect("a file");
+    let made = Command::new("mosquitto_passwd")
+        .args(["-b", "-c", "accounts", USERNAME, PASSWORD])
+        .current_dir(folder)
+        .status();
+    assert!(made.expect("mosquitto_passwd runs").success());
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let address = free.local_addr().expect("it is bound");
+    drop(free);
+    let user = Command::new("id").arg("-un").output().expect("id runs").stdout;
+    let configuration = format!(
+        "listener {} 127.0.0.1\ncertfile chain.pem\nkeyfile key.pem\npassword_file accounts\n\
+         allow_anonymous false\nlog_dest stderr\nuser {}",
+        address.port(),
+        String::from_utf8_lossy(&user)
+    );
+    std::fs::write(folder.join("mosquitto.conf"), configuration).expect("a file");
+
+    let mut command = Command::new("mosquitto");
+    command.args(["-c", "mosquitto.conf"]).current_dir(folder).stderr(Stdio::piped());
+    let mut broker = ChildGuard::spawn(&mut command).expect("mosquitto starts");
+    let log = broker.child().stderr.take().expect("stderr is a pipe");
+    let mut lines = BufReader::new(log).lines().map(|line| line.expect("text"));
+    assert!(lines.any(|line| line.ends_with("running")), "mosquitto ended instead of running");
+    // It goes on logging, and must not meet a closed pipe.
+    std::thread::spawn(move || lines.for_each(drop));
+    (broker, address)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_witness_tells_a_real_mosquitto_from_one_it_cannot_use() {
+    if !["mosquitto", "mosquitto_passwd"].into_iter().all(has_peer) {
+        return;
+    }
+    let (host, authority) = ("broker.example.test", authority());
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_broker, address) = mosquitto(&authority, host, folder.path());
+    let access_point = AccessPoint::start(network(), &[], Clock::system());
+    access_point.redirect(host, 8883, address).expect("there is room");
+    let witness = Witness::new(access_point);
+
+    let passphrase = Secret::new(PASSPHRASE);
+    let network = Network { ssid: SSID, passphrase: &passphrase };
+    let (right, wrong) = (Secret::new(PASSWORD), Secret::new("wrong"));
+    let probe = BrokerProbe {
+        host,
+        port: 8883,
+        ca_pem: authority.root_pem(),
+        credentials: Some((USERNAME, &right)),
+        client_id: None,
+        client_certificate: None,
+    };
+    witness.probe_broker(network, &probe, patience()).await.expect("mosquitto is sound");
+
+    let refused = BrokerProbe { credentials: Some((USERNAME, &wrong)), ..probe.clone() };
+    let refusal = witness.probe_broker(network, &refused, patience()).await;
+    assert!(
+        matches!(refusal, Err(ProbeError::BadCredentials | ProbeError::NotAuthorized)),
+        "{refusal:?}"
+    );
+    let foreign = crate::bench::authority();
+    let distrusting = BrokerProbe { ca_pem: foreign.root_pem(), ..probe };
+    let refusal = witness.probe_broker(network, &distrusting, patience()).await;
+    assert!(matches!(refusal, Err(ProbeError::ServerUntrusted(_))), "{refusal:?}");
 }
