@@ -16,7 +16,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use crate::bench::{
-    A_YEAR, Client, PASSWORD, USERNAME, authority, broker_config, ended, patience, start,
+    A_YEAR, Client, PASSWORD, USERNAME, account, authority, broker_config, ended, patience, start,
     start_broker, tls, tls_error,
 };
 
@@ -86,6 +86,34 @@ async fn an_account_of_one_client_id_refuses_another() {
     let answer = Client::good(&broker, &authority, "unit-2").connect().await;
     assert_eq!(answer.expect("TLS works"), ConnectReturnCode::NotAuthorized);
     let _right = Client::good(&broker, &authority, "unit-1").connected().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_counts_from_its_grant_to_its_revocation() {
+    let authority = authority();
+    let mut config = broker_config(&authority);
+    config.accounts.clear();
+    let broker = start(config).await;
+    let answer = async || Client::good(&broker, &authority, "unit-1").connect().await;
+    let refused = ConnectReturnCode::BadUserNamePassword;
+    assert_eq!(answer().await.expect("TLS works"), refused);
+    broker.grant(account());
+    assert_eq!(answer().await.expect("TLS works"), ConnectReturnCode::Success);
+    broker.grant(Account { password: Secret::new("another"), ..account() });
+    assert_eq!(answer().await.expect("TLS works"), refused);
+    broker.grant(account());
+    broker.revoke(USERNAME);
+    assert_eq!(answer().await.expect("TLS works"), refused);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_open_to_all_needs_no_credentials() {
+    let authority = authority();
+    let mut config = broker_config(&authority);
+    config.allow_anonymous = true;
+    let broker = start(config).await;
+    let tls = tls(authority.root_pem(), None);
+    let _client = Client::new(&broker, tls, "unit-1", None).connected().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,6 +18,8 @@ use goldline::{
     },
 };
 
+use rstest::rstest;
+
 use crate::{
     access_point::{PASSPHRASE, SSID, network},
     bench::{A_YEAR, PASSWORD, USERNAME, authority, patience, start_broker},
@@ -68,8 +70,9 @@ async fn openssls_client_sees_the_chain_and_the_name() {
     assert_eq!(name.as_deref(), Some("broker.example.test"));
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn mosquittos_clients_publish_and_subscribe() {
+async fn mosquittos_clients_publish_and_subscribe(#[values("0", "1", "2")] qos: &str) {
     if !has_peer("mosquitto_sub") || !has_peer("mosquitto_pub") {
         return;
     }
@@ -82,7 +85,7 @@ async fn mosquittos_clients_publish_and_subscribe() {
     let mosquitto = |program: &str| {
         let mut command = Command::new(program);
         command.args(["-h", "localhost", "-p", &port, "-u", USERNAME, "-P", PASSWORD]);
-        command.args(["-V", "mqttv311", "-q", "1", "-t", "news"]).arg("--cafile").arg(&root);
+        command.args(["-V", "mqttv311", "-q", qos, "-t", "news"]).arg("--cafile").arg(&root);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     };

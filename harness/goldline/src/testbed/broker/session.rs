@@ -3,7 +3,11 @@
 //! Everything that a check may ask for is written to the log here. Must not know sockets or TLS:
 //! it is given a stream and what the certificate said.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use rumqttd::protocol::{LastWill, Packet, Publish, SubAck, SubscribeReasonCode};
 use tokio::{
@@ -13,7 +17,7 @@ use tokio::{
 use tokio_util::bytes::Bytes;
 
 use super::{
-    Account, Shared,
+    Shared,
     connect_packet::{
         ConnectPacket, PacketReader, ReadError, acknowledge, close_gently, write_packet,
     },
@@ -84,10 +88,7 @@ fn admit(
     certificate: Option<&CertificateFacts>,
     shared: &Shared,
 ) -> Admission {
-    match objection(connect, certificate, shared) {
-        None => Admission::Accepted,
-        Some(because) => Admission::Refused(because),
-    }
+    objection(connect, certificate, shared).map_or(Admission::Accepted, Admission::Refused)
 }
 
 fn objection(
@@ -98,16 +99,10 @@ fn objection(
     if connect.client_id.is_empty() && !connect.clean_session {
         return Some(RefusedBecause::NoClientId);
     }
-    if !shared.accounts.is_empty() {
-        let account = match account_of(connect, &shared.accounts) {
-            Ok(account) => account,
-            Err(because) => return Some(because),
-        };
-        if let Some(expected) = &account.client_id
-            && *expected != connect.client_id
-        {
-            return Some(RefusedBecause::WrongClientId { expected: expected.clone() });
-        }
+    if !shared.allow_anonymous
+        && let Some(because) = account_objection(connect, shared)
+    {
+        return Some(because);
     }
     let common_name = certificate.and_then(|facts| facts.common_name.clone());
     if shared.common_name_is_client_id && common_name.as_ref() != Some(&connect.client_id) {
@@ -116,19 +111,20 @@ fn objection(
     None
 }
 
-fn account_of<'a>(
-    connect: &ConnectPacket,
-    accounts: &'a [Account],
-) -> Result<&'a Account, RefusedBecause> {
-    let username = connect.username.as_ref().ok_or(RefusedBecause::NoCredentials)?;
-    let account = accounts
-        .iter()
-        .find(|account| account.username == *username)
-        .ok_or(RefusedBecause::UnknownUser)?;
-    if connect.password.as_ref() == Some(&account.password) {
-        Ok(account)
-    } else {
-        Err(RefusedBecause::WrongPassword)
+fn account_objection(connect: &ConnectPacket, shared: &Shared) -> Option<RefusedBecause> {
+    let Some(username) = &connect.username else { return Some(RefusedBecause::NoCredentials) };
+    let accounts = shared.accounts.read().unwrap_or_else(PoisonError::into_inner);
+    let Some(account) = accounts.iter().find(|account| account.username == *username) else {
+        return Some(RefusedBecause::UnknownUser);
+    };
+    if connect.password.as_ref() != Some(&account.password) {
+        return Some(RefusedBecause::WrongPassword);
+    }
+    match &account.client_id {
+        Some(expected) if *expected != connect.client_id => {
+            Some(RefusedBecause::WrongClientId { expected: expected.clone() })
+        }
+        _ => None,
     }
 }
 
