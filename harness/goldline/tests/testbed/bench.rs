@@ -97,7 +97,8 @@ impl Client {
         Self::new(broker, tls(authority.root_pem(), None), id, Some((USERNAME, PASSWORD)))
     }
 
-    async fn packet(&mut self) -> Result<Packet, ConnectionError> {
+    /// The next packet of the broker.
+    pub async fn packet(&mut self) -> Result<Packet, ConnectionError> {
         let poll = async {
             loop {
                 if let Event::Incoming(packet) = self.events.poll().await? {
@@ -130,6 +131,12 @@ impl Client {
                 return;
             }
         }
+    }
+
+    pub async fn unsubscribe(&mut self, filter: &str) {
+        self.requests.unsubscribe(filter).await.expect("the client runs");
+        let answer = self.packet().await.expect("the connection lasts");
+        assert!(matches!(answer, Packet::UnsubAck(_)), "{answer:?}");
     }
 
     /// Publishes with QoS 1 and waits for the broker's acknowledgement.

@@ -6,7 +6,7 @@ use goldline::testbed::broker::{
     TlsFailureCause,
 };
 use rstest::rstest;
-use rumqttc::ConnectReturnCode;
+use rumqttc::{ConnectReturnCode, Packet};
 use rustls::AlertDescription;
 use std::time::Duration;
 use tokio::{
@@ -323,6 +323,22 @@ async fn a_command_of_the_bench_reaches_the_unit_and_the_answer_is_seen() {
         .await
         .expect("the answer is in the log");
     assert_eq!(answer.1.payload, b"pong");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unsubscribe_is_answered_once_and_ends_delivery() {
+    let authority = authority();
+    let broker = start_broker(&authority).await;
+    let mut unit = Client::good(&broker, &authority, "unit-1").connected().await;
+    unit.subscribe("kept").await;
+    unit.subscribe("left").await;
+    unit.unsubscribe("never-subscribed").await;
+    unit.unsubscribe("left").await;
+    broker.publish("left", b"must not arrive").expect("the router runs");
+    broker.publish("kept", b"arrives").expect("the router runs");
+    let next = unit.packet().await.expect("the connection lasts");
+    let Packet::Publish(message) = next else { panic!("a second answer: {next:?}") };
+    assert_eq!((message.topic.as_str(), &message.payload[..]), ("kept", &b"arrives"[..]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

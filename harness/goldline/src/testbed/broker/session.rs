@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use rumqttd::protocol::{LastWill, Packet, Publish, SubAck, SubscribeReasonCode};
+use rumqttd::protocol::{LastWill, Packet, Publish, SubAck, SubscribeReasonCode, UnsubAck};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, timeout, timeout_at},
@@ -187,7 +187,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<'_, S> {
                 ) => {
                     heard = Instant::now();
                     match read {
-                        Ok(packet) => self.take_in(packet),
+                        Ok(packet) => match self.take_in(packet) {
+                            Ok(Some(answer)) => self.write(answer).await,
+                            Ok(None) => Ok(()),
+                            Err(ending) => Err(ending),
+                        },
                         Err(ending) => Err(ending),
                     }
                 }
@@ -202,7 +206,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<'_, S> {
         }
     }
 
-    fn take_in(&mut self, packet: Packet) -> Step {
+    /// Hands a client's packet to the router; gives the answer if it is ours to give.
+    fn take_in(&mut self, packet: Packet) -> Result<Option<Packet>, Ending> {
+        let mut answer = None;
         let packet = match packet {
             Packet::Publish(publish, _) => self.enter_publish(publish)?,
             Packet::Subscribe(mut subscribe, properties) => {
@@ -216,6 +222,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<'_, S> {
                 Packet::Subscribe(subscribe, properties)
             }
             Packet::Unsubscribe(mut unsubscribe, properties) => {
+                // rumqttd answers once per filter, and not at all for one it does not know; MQTT
+                // 3.1.1, 3.10.4, wants one answer in any case.
+                let acknowledged = UnsubAck { pkid: unsubscribe.pkid, reasons: Vec::new() };
+                answer = Some(Packet::UnsubAck(acknowledged, None));
                 for filter in &mut unsubscribe.filters {
                     *filter = self.shared.tenant.enter(filter);
                 }
@@ -229,7 +239,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<'_, S> {
             Packet::Disconnect(..) => return Err(Ending::Disconnected),
             _ => return Err(Ending::ProtocolError("a packet that only a broker sends".to_owned())),
         };
-        self.session.send(packet).map_err(|_| Ending::TakenOver)
+        self.session.send(packet).map_err(|_| Ending::TakenOver)?;
+        Ok(answer)
     }
 
     fn enter_publish(&self, mut publish: Publish) -> Result<Packet, Ending> {
@@ -247,21 +258,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<'_, S> {
                 publish.topic = topic;
                 Packet::Publish(publish, None)
             }
+            // The client has its answer already.
+            Packet::UnsubAck(..) => return Ok(()),
             packet => packet,
         };
         let subscribed = match &packet {
             Packet::SubAck(answer, _) => self.subscribed(answer),
             _ => None,
         };
-        match timeout(WRITE_DEADLINE, write_packet(&mut self.stream, packet)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(ending_of(error)),
-            Err(_) => return Err(Ending::Dropped),
-        }
+        self.write(packet).await?;
         if let Some(subscriptions) = subscribed {
             self.shared.log.record(self.number, Happening::Subscribed(subscriptions));
         }
         Ok(())
+    }
+
+    async fn write(&mut self, packet: Packet) -> Step {
+        match timeout(WRITE_DEADLINE, write_packet(&mut self.stream, packet)).await {
+            Ok(written) => written.map_err(ending_of),
+            Err(_) => Err(Ending::Dropped),
+        }
     }
 
     fn subscribed(&mut self, answer: &SubAck) -> Option<Vec<Subscription>> {
