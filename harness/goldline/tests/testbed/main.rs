@@ -5,6 +5,7 @@ mod authority;
 mod bench;
 mod broker;
 mod ca;
+mod client_certificates;
 mod isolation;
 mod peers;
 mod witness;
