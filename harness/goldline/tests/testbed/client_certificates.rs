@@ -35,6 +35,31 @@ async fn one_that_names_the_client_id_is_accepted_and_recorded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_names_in_a_certificate_are_recorded_as_they_are_written() {
+    let authority = authority();
+    let mut config = requiring(&authority);
+    config.client_auth.as_mut().expect("required").common_name_is_client_id = false;
+    let broker = start(config).await;
+    // Made elsewhere, since the bench's own device certificates carry no such names.
+    let pem = authority.to_pem();
+    let key = rcgen::KeyPair::from_pem(pem.intermediate_key.expose()).expect("PKCS#8");
+    let issuer = rcgen::Issuer::from_ca_cert_pem(&pem.intermediate_certificate, key);
+    let names = ["unit.example.test".to_owned(), "192.0.2.9".to_owned()];
+    let params = rcgen::CertificateParams::new(names).expect("names");
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let leaf = params.signed_by(&key, &issuer.expect("the intermediate")).expect("a certificate");
+    let mut own = authority.issue_device("unit-1", A_YEAR).expect("a device certificate");
+    own.signed.chain = format!("{}{}", leaf.pem(), pem.intermediate_certificate);
+    own.key = goldline::secret::Secret::new(key.serialize_pem());
+
+    let tls = tls(authority.root_pem(), Some(&own));
+    let _client = Client::new(&broker, tls, "unit-1", Some((USERNAME, PASSWORD))).connected().await;
+    let tls = broker.connections()[0].tls.clone().expect("TLS is up");
+    let shown = tls.client_certificate.expect("the certificate is in the log");
+    assert_eq!(shown.alternative_names, ["unit.example.test", "192.0.2.9"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_without_one_is_refused_in_tls() {
     let authority = authority();
     let broker = start(requiring(&authority)).await;

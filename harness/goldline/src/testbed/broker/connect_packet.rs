@@ -36,7 +36,7 @@ pub(super) enum ReadError {
     Closed,
     #[error("the connection broke: {0}")]
     Broken(#[from] io::Error),
-    #[error("the client speaks another protocol level than 4: {0:?}")]
+    #[error("the client speaks MQTT protocol level {}, and this broker speaks 4", .0.map_or("3 or older".to_owned(), |level| level.to_string()))]
     ProtocolLevel(Option<u8>),
     #[error("the first packet is not a CONNECT")]
     NotConnect,

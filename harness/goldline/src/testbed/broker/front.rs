@@ -3,7 +3,7 @@
 //! A client that stalls holds up nobody: every handshake runs in its own task under a deadline.
 //! Must not know MQTT beyond that a session serves it.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use rustls::{
     ServerConfig, ServerConnection,
@@ -18,6 +18,7 @@ use tokio::{
 };
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use x509_parser::extensions::GeneralName;
 
 use super::{
     BrokerError, ClientAuth, Shared,
@@ -170,8 +171,19 @@ fn certificate_facts(der: &[u8]) -> Option<CertificateFacts> {
         subject: certificate.subject().to_string(),
         common_name: common_name.and_then(|name| name.as_str().ok()).map(str::to_owned),
         alternative_names: alternative_names.map_or_else(Vec::new, |extension| {
-            extension.value.general_names.iter().map(|name| name.to_string()).collect()
+            extension.value.general_names.iter().map(alternative_name).collect()
         }),
         serial: certificate.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect(),
     })
+}
+
+fn alternative_name(name: &GeneralName<'_>) -> String {
+    match name {
+        GeneralName::DNSName(name) => (*name).to_owned(),
+        GeneralName::IPAddress(bytes) => match **bytes {
+            [a, b, c, d] => Ipv4Addr::new(a, b, c, d).to_string(),
+            _ => name.to_string(),
+        },
+        other => other.to_string(),
+    }
 }

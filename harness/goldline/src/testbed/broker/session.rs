@@ -42,11 +42,12 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let read = timeout(shared.connect_deadline, packets.connect(&mut stream)).await;
     let connect = match read {
         Err(_) => return Ending::NoConnect,
-        Ok(Err(ReadError::ProtocolLevel(level))) => {
-            let code = RefusedBecause::ProtocolLevel(level).return_code();
-            return refuse(&mut stream, code).await;
+        Ok(Err(error)) => {
+            if let Some(code) = version_refusal(&error) {
+                refuse(&mut stream, code).await;
+            }
+            return ending_of(error);
         }
-        Ok(Err(error)) => return ending_of(error),
         Ok(Ok(connect)) => connect,
     };
 
@@ -60,7 +61,8 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     };
     if let Admission::Refused(because) = admission {
         shared.log.record(number, Happening::Connect(facts));
-        return refuse(&mut stream, because.return_code()).await;
+        refuse(&mut stream, because.return_code()).await;
+        return Ending::Refused;
     }
 
     let session = match open_session(&connect, number, shared).await {
@@ -128,11 +130,20 @@ fn account_objection(connect: &ConnectPacket, shared: &Shared) -> Option<Refused
     }
 }
 
-async fn refuse(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), code: u8) -> Ending {
+async fn refuse(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), code: u8) {
     // A client that is gone already needs no answer.
     let _told = timeout(WRITE_DEADLINE, acknowledge(stream, false, code)).await;
     close_gently(stream).await;
-    Ending::Refused
+}
+
+/// The CONNACK for a client of another MQTT version: 5 has a code of its own (MQTT 5, 3.2.2.2), the
+/// older ones know that of MQTT 3.1.1.
+fn version_refusal(error: &ReadError) -> Option<u8> {
+    match error {
+        ReadError::ProtocolLevel(Some(5)) => Some(0x84),
+        ReadError::ProtocolLevel(_) => Some(1),
+        _ => None,
+    }
 }
 
 async fn open_session(
