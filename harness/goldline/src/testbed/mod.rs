@@ -61,7 +61,7 @@ pub struct TestbedConfig {
     pub access_point: AccessPointConfig,
     /// The addresses that the broker answers for; its certificate carries their names.
     pub broker_endpoints: Vec<Endpoint>,
-    /// Who may connect to the broker; nobody needs credentials when it is empty.
+    /// Who may connect to the broker from the start; more come with [`Broker::grant`].
     pub accounts: Vec<Account>,
     /// Whether clients of the broker need a certificate.
     pub client_auth: Option<ClientAuth>,
