@@ -71,8 +71,10 @@ impl Order {
             () if arguments.lot.is_some() || devices.len() > 1 => Identity::DeclaredSite,
             () => Identity::Declared,
         };
+        let mut plan = Plan::new(Arc::clone(&profile), scope);
+        plan.golden = arguments.golden.as_deref().map(|path| golden(path, identity)).transpose()?;
         Ok(Self {
-            plan: Plan::new(Arc::clone(&profile), scope),
+            plan,
             given: given(arguments, &profile, devices.len())?,
             profile,
             devices,
@@ -226,6 +228,19 @@ fn faults(names: &[String]) -> miette::Result<(Vec<Fault>, Vec<TestbedFault>)> {
         }
     }
     Ok((unit, testbed))
+}
+
+/// Goldens are of declared identities only: a real unit's image holds secrets of its own.
+fn golden(path: &Path, identity: Identity) -> miette::Result<Arc<[u8]>> {
+    if identity != Identity::Declared {
+        return Err(usage_with_help(
+            "a golden is compared with a declared identity only",
+            "leave out --golden, or --lot and further --device arguments",
+        ));
+    }
+    let image = std::fs::read(path)
+        .map_err(|error| usage(format!("cannot read the golden {}: {error}", path.display())))?;
+    Ok(image.into())
 }
 
 fn given(

@@ -10,7 +10,11 @@ mod serial;
 mod simulator;
 mod url;
 
-use crate::{identity::Mac, profile::Chip, record::Code, testbed::access_point::AccessPoint};
+use std::sync::Arc;
+
+use goldline_simulator::World;
+
+use crate::{identity::Mac, profile::Chip, record::Code};
 
 pub use console::{Console, ConsoleLine};
 pub use line::{HangUp, LineError};
@@ -62,7 +66,7 @@ pub trait Device: Send {
     fn boot(&mut self) -> Result<(), DeviceError>;
 
     /// Tells a simulated unit what surrounds it; a real one is surrounded already.
-    fn surround(&mut self, access_point: &AccessPoint);
+    fn surround(&mut self, world: Arc<dyn World>);
 
     /// The serial log since the last boot.
     fn console(&self) -> Console;

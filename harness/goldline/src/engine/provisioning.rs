@@ -1,5 +1,7 @@
 //! The steps that touch the flash, and the evidence that is read from it.
 
+use std::sync::Arc;
+
 use super::{Event, Failure, Next, Run};
 use crate::{
     check::{Evidence, RegionDigest, flash_is_sound},
@@ -36,7 +38,7 @@ impl Run {
         }
         let testbed = Testbed::start(self.bench.testbed_for(bound)).await?;
         if let Some(device) = &mut self.device {
-            device.surround(&testbed.access_point);
+            device.surround(Arc::new(testbed.access_point.clone()));
         }
         self.testbed = Some(testbed);
         Ok(())

@@ -6,7 +6,7 @@ use goldline::{
     clock::Clock,
     secret::Secret,
     testbed::{
-        Endpoint, Testbed, TestbedConfig,
+        Testbed, TestbedConfig,
         access_point::{Refusal, reason},
         broker::{Account, ClientAuth},
         fault::TestbedFault,
@@ -26,7 +26,7 @@ fn config(faults: &[TestbedFault]) -> TestbedConfig {
     TestbedConfig {
         authority: Arc::new(authority()),
         access_point: network(),
-        broker_endpoints: vec![Endpoint { host: HOST.to_owned(), port: PORT }],
+        broker_endpoints: vec![format!("mqtts://{HOST}:{PORT}").parse().expect("an address")],
         accounts: vec![account()],
         client_auth: None,
         faults: faults.to_vec(),

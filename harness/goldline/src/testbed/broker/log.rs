@@ -233,10 +233,6 @@ impl fmt::Display for RefusedBecause {
                 common_name.as_deref().unwrap_or("(none)")
             ),
             Self::NoClientId => f.write_str("an empty client id asks for a lasting session"),
-            Self::ProtocolLevel(Some(level)) => {
-                write!(f, "protocol level {level} is not MQTT 3.1.1's 4")
-            }
-            Self::ProtocolLevel(None) => f.write_str("the CONNECT names no protocol level"),
         }
     }
 }
