@@ -63,6 +63,7 @@ impl Order {
         };
         let profile = Arc::new(find(name, arguments.profiles.as_deref()).map_err(of_catalog)?);
         let (unit_faults, testbed_faults) = faults(&arguments.faults)?;
+        refuse_unbuilt(&profile)?;
         if real {
             refuse_bench_on_real_port(&profile, scope, unit_faults.first())?;
         }
@@ -283,6 +284,17 @@ fn rows(path: &Path, profile: &Profile, devices: usize) -> miette::Result<Units>
         ));
     }
     Ok(units)
+}
+
+/// A policy that would silently be treated as another one.
+fn refuse_unbuilt(profile: &Profile) -> miette::Result<()> {
+    if profile.mqtt.policy == EndpointPolicy::TestThenFinal {
+        return Err(usage_with_help(
+            "the endpoint policy test_then_final is not built yet: the final image would never be written",
+            "choose the policy redirected, with the unit's final address",
+        ));
+    }
+    Ok(())
 }
 
 /// What a real unit must never get: made-up faults, a firmware model, an address of the bench.
