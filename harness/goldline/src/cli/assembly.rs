@@ -5,6 +5,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
 use goldline_simulator::Fault;
@@ -99,7 +100,12 @@ impl Order {
 
     /// One job for each device; values are tried for fit here, so that nothing is touched when they
     /// do not.
-    pub(super) fn jobs(self, state: &StateDirectory, clock: &Clock) -> miette::Result<Vec<Job>> {
+    pub(super) fn jobs(
+        self,
+        state: &StateDirectory,
+        clock: &Clock,
+        began: Instant,
+    ) -> miette::Result<Vec<Job>> {
         let authority = Arc::new(state.authority(clock).map_err(usage)?);
         let images = FlashImages::build(&self.profile, authority.root_pem()).map_err(usage)?;
         let mut jobs = Vec::with_capacity(self.devices.len());
@@ -121,6 +127,7 @@ impl Order {
                 device_url: name.clone(),
                 lot: self.lot.clone(),
                 operator: self.operator.clone(),
+                began,
             });
         }
         Ok(jobs)
