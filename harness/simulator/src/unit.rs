@@ -24,8 +24,9 @@ use crate::world::World;
 const WATCHDOG: Duration = Duration::from_millis(150);
 /// How long the reset line stays low when RTS is released into the state where both are asserted.
 const RESET_HOLD: Duration = Duration::from_millis(600);
-/// With `wire.vanish`, the port goes when this block of flash data arrives.
-const VANISHING_BLOCK: u32 = 2;
+/// With `wire.vanish`, the port goes instead of answering this block of flash data. It is the first
+/// because a small image, deflated, has no second.
+const VANISHING_BLOCK: u32 = 1;
 const CHUNK: usize = 0x4000;
 
 /// The control lines as a client sets them; true is asserted.

@@ -75,3 +75,62 @@ fn a_flipped_bit_in_the_application_stops_the_boot() {
     );
     assert!(log.contains("Checksum failed. Calculated"), "{log}");
 }
+
+/// Changes one region and gives what the boot prints.
+fn boot_with(offset: u32, change: impl Fn(&mut Vec<u8>), until: &str) -> String {
+    let simulator = start(Config::new(chip::ESP32));
+    let mut regions = product(chip::ESP32, espflash::target::Chip::Esp32, &authority());
+    let region = regions.iter_mut().find(|region| region.offset == offset);
+    change(&mut region.unwrap().data);
+    flash(&simulator, &regions);
+    boot_until(&simulator, until)
+}
+
+const NOT_BOOTABLE: &str = "OTA app partition slot 0 is not bootable";
+
+#[test]
+fn an_application_without_magic_is_not_booted() {
+    let log = boot_with(APP_OFFSET, |app| app[0] = 0xE8, NOT_BOOTABLE);
+    assert!(
+        log.contains("image at 0x20000 has invalid magic byte"),
+        "{log}"
+    );
+}
+
+#[test]
+fn an_application_for_another_chip_is_not_booted() {
+    let log = boot_with(APP_OFFSET, |app| app[12] = 5, NOT_BOOTABLE);
+    assert!(
+        log.contains("mismatch chip ID, expected 0, found 5"),
+        "{log}"
+    );
+}
+
+#[test]
+fn an_application_whose_digest_fails_is_not_booted() {
+    let log = boot_with(
+        APP_OFFSET,
+        |app| *app.last_mut().unwrap() ^= 1,
+        NOT_BOOTABLE,
+    );
+    assert!(
+        log.contains("Image hash failed - image is corrupt"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_bootloader_whose_checksum_fails_is_not_started() {
+    let log = boot_with(0x1000, |loader| loader[0x200] ^= 1, "csum err:");
+    assert!(!log.contains("entry 0x"), "{log}");
+}
+
+#[test]
+fn a_broken_partition_table_is_refused_by_its_digest() {
+    let log = boot_with(
+        0x8000,
+        |table| table[8] ^= 0x10,
+        "load partition table error!",
+    );
+    assert!(log.contains("Incorrect MD5 checksum"), "{log}");
+}
