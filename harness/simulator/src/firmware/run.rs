@@ -55,6 +55,10 @@ pub(crate) async fn run(
     let Some(wifi) = &description.wifi else {
         return pending().await;
     };
+    if !chip.model.wifi {
+        console.error(tag, "Failed to init WiFi: ESP_ERR_NOT_SUPPORTED");
+        return pending().await;
+    }
     let radio = Radio {
         mac: chip.mac,
         world: world.clone(),

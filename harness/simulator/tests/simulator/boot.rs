@@ -1,7 +1,10 @@
 //! What a unit prints after a reset, and what it refuses to start.
 
+use espflash::target::Chip;
+use goldline_simulator::chip::Model;
 use goldline_simulator::{Config, Mode, chip};
 use rcgen::{CertificateParams, KeyPair};
+use rstest::rstest;
 
 use crate::bench::{boot_until, flash, open, read_until, start};
 use crate::images::{APP_OFFSET, product};
@@ -34,6 +37,28 @@ fn a_reset_into_download_mode_says_so() {
     let log = read_until(&mut port, "waiting for download");
     assert!(
         log.contains("boot:0x3 (DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2))"),
+        "{log}"
+    );
+}
+
+#[rstest]
+fn every_chip_boots_its_own_image_chain(
+    #[values(
+        (chip::ESP32S2, Chip::Esp32s2),
+        (chip::ESP32S3, Chip::Esp32s3),
+        (chip::ESP32C2, Chip::Esp32c2),
+        (chip::ESP32C3, Chip::Esp32c3),
+        (chip::ESP32C6, Chip::Esp32c6),
+        (chip::ESP32H2, Chip::Esp32h2)
+    )]
+    (model, chip): (&'static Model, Chip),
+) {
+    let simulator = start(Config::new(model));
+    flash(&simulator, &product(model, chip, &authority()));
+    let log = boot_until(&simulator, "Calling app_main()");
+    assert!(log.contains(model.rom.banner), "{log}");
+    assert!(
+        log.contains("Loaded app from partition at offset 0x20000"),
         "{log}"
     );
 }
