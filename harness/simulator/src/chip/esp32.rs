@@ -17,6 +17,7 @@ pub(super) const ESP32: Model = Model {
     spi: SpiMap {
         base: 0x3FF4_2000,
         addr: 0x04,
+        address_in_upper_bits: true,
         usr: 0x1C,
         usr1: 0x20,
         usr2: 0x24,

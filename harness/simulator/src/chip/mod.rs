@@ -87,6 +87,8 @@ pub struct SpiMap {
     pub base: u32,
     /// Offset of the address register.
     pub addr: u32,
+    /// Whether an address of 24 bits is written shifted to the top of its register.
+    pub address_in_upper_bits: bool,
     /// Offset of USR.
     pub usr: u32,
     /// Offset of USR1.
@@ -107,6 +109,7 @@ impl SpiMap {
         Self {
             base,
             addr: 0x04,
+            address_in_upper_bits: false,
             usr: 0x18,
             usr1: 0x1C,
             usr2: 0x20,
@@ -197,6 +200,7 @@ pub struct Chip {
     pub flash: Nor,
     /// Everything else that a loader can read or write by address.
     pub registers: Registers,
+    status: spi::StatusRegisters,
     damage: Damage,
 }
 
@@ -209,6 +213,7 @@ impl Chip {
             mac,
             registers: Registers::new(model, efuse),
             flash,
+            status: spi::StatusRegisters::default(),
             damage: Damage::default(),
         }
     }
