@@ -19,6 +19,7 @@ fn main() {
         process::exit(2);
     };
     let mut config = Config::new(model);
+    config.sync_resets = true;
     for fault in arguments {
         match fault.parse() {
             Ok(fault) => config.faults.push(fault),

@@ -87,8 +87,15 @@ fn execute(chip: &mut Chip) -> u32 {
 /// Only as many bits as were asked for arrive.
 fn read_mask(chip: &Chip) -> u32 {
     let map = &chip.model.spi;
-    let bits = chip.registers.scratch(map.base + map.miso_length).saturating_add(1);
-    if bits >= 32 { u32::MAX } else { (1 << bits) - 1 }
+    let bits = chip
+        .registers
+        .scratch(map.base + map.miso_length)
+        .saturating_add(1);
+    if bits >= 32 {
+        u32::MAX
+    } else {
+        (1 << bits) - 1
+    }
 }
 
 /// Manufacturer, device and the size's power of two, from the lowest byte up.

@@ -1,6 +1,7 @@
 //! espflash's library, which was written for real chips.
 
 use std::fs;
+use std::time::Instant;
 
 use espflash::flasher::FlashSize;
 use espflash::target::{Chip, DefaultProgressCallback};
@@ -87,6 +88,24 @@ fn it_writes_and_verifies_without_a_stub() {
     flasher
         .write_bin_to_flash(0x10000, &sample(0x2345), &mut DefaultProgressCallback)
         .unwrap();
+}
+
+#[test]
+fn a_paced_line_takes_the_time_of_its_baud_rate() {
+    let mut config = Config::new(chip::ESP32);
+    config.paced = true;
+    let simulator = start(config);
+    let mut flasher = connect(&simulator, false).unwrap();
+    flasher.change_baud(460_800).unwrap();
+    // Without a stub nothing is deflated; with their padding, 64 KB are 64 blocks of 1 KB.
+    let data = sample(0x1_0000);
+    let started = Instant::now();
+    flasher
+        .write_bin_to_flash(0x10000, &data, &mut DefaultProgressCallback)
+        .unwrap();
+    let took = started.elapsed().as_secs_f64();
+    let wire = data.len() as f64 * 10.0 / 460_800.0;
+    assert!(took > wire, "{took} s is less than the wire's {wire} s");
 }
 
 #[test]

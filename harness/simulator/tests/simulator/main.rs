@@ -7,3 +7,4 @@ mod espflash_library;
 mod faults;
 mod firmware;
 mod images;
+mod network;
