@@ -29,7 +29,8 @@ pub struct Config {
     pub flash_file: Option<PathBuf>,
     /// How the strapping pins are set when power comes.
     pub mode: Mode,
-    /// Whether a SYNC from a client resets a running application into download mode.
+    /// Whether a client's SYNC resets the chip into download mode: the first one after it opened
+    /// the port, and any one while an application runs.
     ///
     /// No chip does that. It stands for the reset by DTR and RTS, which a pseudo-terminal cannot
     /// carry, so that tools which reset on their own work there too.
@@ -108,7 +109,7 @@ impl Simulator {
         let faults: Faults = config.faults.iter().copied().collect();
         let damage = Damage::new(&faults, config.seed);
         let chip = Chip::new(config.chip, config.mac, flash).with_damage(damage);
-        let pty = Pty::open()?;
+        let pty = Pty::open(config.sync_resets)?;
         let port_path = pty.path().to_owned();
         let (silent, paced) = (faults.has(Fault::WireSilent), config.paced);
         let unit = Unit::new(chip, faults, world, config.sync_resets);

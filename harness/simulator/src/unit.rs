@@ -85,7 +85,7 @@ pub(crate) struct Unit {
     chip: Chip,
     faults: Faults,
     world: Arc<dyn World>,
-    /// Whether SYNC stands for the reset that a pseudo-terminal cannot carry.
+    /// Whether clients reset the chip by opening the port and sending SYNC.
     sync_resets: bool,
 }
 
@@ -140,6 +140,10 @@ impl Unit {
         let mut reply = Vec::new();
         loop {
             let count = port.receive(&mut buffer).await;
+            if self.sync_resets && is_sync(&buffer[..count]) && port.was_opened() {
+                port.put_back(&buffer[..count]);
+                return INTO_DOWNLOAD;
+            }
             reply.clear();
             let exit = loader.receive(&mut self.chip, &buffer[..count], &mut reply);
             if self.faults.has(Fault::WireVanish) && loader.data_blocks() >= VANISHING_BLOCK {
@@ -150,7 +154,10 @@ impl Unit {
             match exit {
                 // A reset from inside finds the strapping pin released.
                 Some(Exit::Reboot) => return (Mode::Boot, ResetReason::Software),
-                Some(Exit::RunFromRam { .. }) => return self.idle(port, &mut buffer).await,
+                Some(Exit::RunFromRam { output, .. }) => {
+                    port.send(output.as_bytes());
+                    return self.idle(port, &mut buffer).await;
+                }
                 None => {}
             }
         }
@@ -192,6 +199,7 @@ impl Unit {
                 }
                 count = port.receive(&mut buffer) => {
                     if self.sync_resets && is_sync(&buffer[..count]) {
+                        port.put_back(&buffer[..count]);
                         return INTO_DOWNLOAD;
                     }
                 }
@@ -204,6 +212,7 @@ impl Unit {
         loop {
             let count = port.receive(buffer).await;
             if self.sync_resets && is_sync(&buffer[..count]) {
+                port.put_back(&buffer[..count]);
                 return INTO_DOWNLOAD;
             }
         }

@@ -303,13 +303,18 @@ fn an_end_of_zero_restarts_the_rom_and_ends_the_stub() {
 fn a_ram_image_that_is_no_stub_is_started_as_an_application() {
     let mut bench = Bench::rom();
     bench.ok(0x05, &[4, 1, 4, 0x4008_0000]);
-    assert_eq!(bench.data(0x07, &[1, 2, 3, 4]).failure, None);
+    let image = b"\x01\x02\x03\x04Hello from RAM\n\0\xFF";
+    assert_eq!(bench.data(0x07, image).failure, None);
     let mut line = Vec::new();
     slip::encode(&request(0x06, &words(&[0, 0x4008_0000]), 0), &mut line);
     let exit = bench
         .loader
         .receive(&mut bench.chip, &line, &mut Vec::new());
-    assert_eq!(exit, Some(Exit::RunFromRam { entry: 0x4008_0000 }));
+    let expected = Exit::RunFromRam {
+        entry: 0x4008_0000,
+        output: "Hello from RAM\n".to_owned(),
+    };
+    assert_eq!(exit, Some(expected));
 }
 
 #[test]
@@ -391,4 +396,12 @@ proptest! {
         }
         prop_assert!(bench.chip.flash.cells() == model);
     }
+}
+
+#[test]
+fn a_stub_attaches_the_flash_itself() {
+    let mut bench = Bench::rom();
+    bench.chip.reset();
+    bench.ok(0x06, &[0, STUB_ENTRY]);
+    bench.ok(0x02, &[0x1000, 1, 0x400, 0]);
 }

@@ -27,7 +27,7 @@ const CHUNK: usize = 0x4000;
 pub enum Protocol {
     /// Bytes and nothing else: `socket://host:port`.
     Raw,
-    /// With control lines: `rfc2217://host:port?ign_set_control`.
+    /// With control lines: `rfc2217://host:port`.
     Rfc2217,
 }
 
@@ -89,7 +89,7 @@ impl NetworkPort {
     pub fn url(&self) -> String {
         match self.protocol {
             Protocol::Raw => format!("socket://{}", self.address),
-            Protocol::Rfc2217 => format!("rfc2217://{}?ign_set_control", self.address),
+            Protocol::Rfc2217 => format!("rfc2217://{}", self.address),
         }
     }
 }

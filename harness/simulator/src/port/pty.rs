@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, inotify};
 use rustix::io::Errno;
 use rustix::pty::OpenptFlags;
 use rustix::termios::OptionalActions;
@@ -26,11 +26,14 @@ pub(crate) struct Pty {
     master: OwnedFd,
     /// Held open so that the master never sees a hang-up between two clients.
     slave: OwnedFd,
+    /// Tells when somebody else opens the slave; asked for only where it is needed, because a
+    /// system gives few of these.
+    opens: Option<OwnedFd>,
     path: PathBuf,
 }
 
 impl Pty {
-    pub(crate) fn open() -> io::Result<Self> {
+    pub(crate) fn open(watch_clients: bool) -> io::Result<Self> {
         let master =
             rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
         rustix::pty::grantpt(&master)?;
@@ -44,9 +47,11 @@ impl Pty {
         rustix::termios::tcsetattr(&slave, OptionalActions::Now, &settings)?;
         let status = rustix::fs::fcntl_getfl(&master)?;
         rustix::fs::fcntl_setfl(&master, status | OFlags::NONBLOCK)?;
+        let opens = watch_clients.then(|| watch_opens(&path)).transpose()?;
         Ok(Self {
             master,
             slave,
+            opens,
             path,
         })
     }
@@ -56,12 +61,18 @@ impl Pty {
     }
 }
 
+fn watch_opens(path: &Path) -> io::Result<OwnedFd> {
+    let opens = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
+    inotify::add_watch(&opens, path, inotify::WatchFlags::OPEN)?;
+    Ok(opens)
+}
+
 /// A pseudo-terminal that is served.
 #[derive(Debug)]
 pub(crate) struct Port {
     line: Option<Line>,
     outgoing: VecDeque<u8>,
-    /// Bytes that are still on the wire; only with a pace.
+    /// Bytes that are still on the wire, or were put back.
     incoming: Vec<u8>,
     wire: Wire,
 }
@@ -70,6 +81,7 @@ pub(crate) struct Port {
 struct Line {
     master: AsyncFd<OwnedFd>,
     _slave: OwnedFd,
+    opens: Option<OwnedFd>,
 }
 
 /// What lies between client and unit.
@@ -110,6 +122,7 @@ impl Port {
         let line = Line {
             master,
             _slave: pty.slave,
+            opens: pty.opens,
         };
         Ok(Self {
             line: Some(line),
@@ -134,6 +147,24 @@ impl Port {
             return;
         }
         self.outgoing.extend(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// Lets the next [`Port::receive`] give these bytes once more.
+    pub(crate) fn put_back(&mut self, bytes: &[u8]) {
+        self.incoming.splice(0..0, bytes.iter().copied());
+    }
+
+    /// Whether a client opened the terminal since this was last asked.
+    pub(crate) fn was_opened(&self) -> bool {
+        let mut events = [0; 1024];
+        let Some(opens) = self.line.as_ref().and_then(|line| line.opens.as_ref()) else {
+            return false;
+        };
+        let mut opened = false;
+        while rustix::io::read(opens, &mut events).is_ok_and(|count| count > 0) {
+            opened = true;
+        }
+        opened
     }
 
     /// Ends the terminal: clients see a hang-up, as when the cable is pulled.
@@ -219,8 +250,8 @@ impl Port {
 
     /// Hands over what has come over the wire by now.
     fn arrived(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        let (pace, _) = self.wire.pace.as_ref()?;
-        if self.incoming.is_empty() || !pace.is_idle() {
+        let passed = self.wire.incoming().is_none_or(|pace| pace.is_idle());
+        if self.incoming.is_empty() || !passed {
             return None;
         }
         let count = self.incoming.len().min(buffer.len());
