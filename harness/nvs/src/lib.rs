@@ -41,6 +41,7 @@ pub mod crypt;
 pub mod device;
 pub mod diff;
 pub mod document;
+pub mod edit;
 pub mod fingerprint;
 mod format;
 pub mod generate;
