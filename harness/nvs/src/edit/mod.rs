@@ -105,6 +105,7 @@ impl Editor {
             }
         }
         pages.finish_compaction();
+        pages.close_gap();
         Ok(Self { pages })
     }
 

@@ -142,7 +142,20 @@ impl Pages {
         }
     }
 
-    /// The page written to and its first entry that nothing was written to.
+    /// Marks blank entries erased that lie before written ones: damage left
+    /// them, a device reads nothing behind them and would write into what is
+    /// there.
+    pub fn close_gap(&mut self) {
+        let Some(&page) = self.used.last() else { return };
+        let is_empty = |entry: &usize| self.page(page).entry(*entry).state == EntryState::Empty;
+        let end = self.write_position().1;
+        if let Some(first) = (0..end).find(is_empty) {
+            let range = first..end;
+            self.flash.set_entry_states(page, range, EntryState::Erased);
+        }
+    }
+
+    /// The page written to and the entry behind the last one written.
     fn write_position(&self) -> (usize, usize) {
         let page = *self.used.last().expect("a page is open once there is room");
         let content = self.page(page);
