@@ -1,6 +1,7 @@
 //! Surviving items → namespaces, blobs and values as a firmware reads them.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::boot::Boot;
 use super::{DeviceEntry, DeviceView, DropReason, Dropped};
@@ -14,7 +15,7 @@ type BlobId = (u8, Key);
 
 pub(super) fn assemble(boot: Boot<'_, '_>) -> DeviceView {
     let mut assembly = Assembly {
-        namespaces: HashMap::new(),
+        namespaces: [None; 256],
         names: Vec::new(),
         defined: HashMap::new(),
         chunks: HashMap::new(),
@@ -38,13 +39,13 @@ pub(super) fn assemble(boot: Boot<'_, '_>) -> DeviceView {
 
 struct Assembly<'i, 'a> {
     /// Name of each index.
-    namespaces: HashMap<u8, Key>,
+    namespaces: [Option<Key>; 256],
     names: Vec<Key>,
     /// Where each name is defined.
     defined: HashMap<Key, Location>,
     chunks: HashMap<BlobId, Vec<Chunk<'i, 'a>>>,
     /// The item that a firmware finds for a namespace, key and type.
-    seen: HashMap<(u8, Key, ItemType), Location>,
+    seen: HashMap<(Key, u16), Location>,
     entries: Vec<DeviceEntry>,
     dropped: Vec<Dropped>,
 }
@@ -70,7 +71,7 @@ impl<'i, 'a> Assembly<'i, 'a> {
             }
             self.defined.insert(name, header.location);
             self.names.push(name);
-            self.namespaces.entry(index).or_insert(name);
+            self.namespaces[usize::from(index)].get_or_insert(name);
         }
     }
 
@@ -96,14 +97,18 @@ impl<'i, 'a> Assembly<'i, 'a> {
             Ok(value) => value,
             Err(reason) => return self.drop_item(item, reason),
         };
-        let Some(&name) = self.namespaces.get(&namespace) else {
+        let Some(name) = self.namespaces[usize::from(namespace)] else {
             return self.drop_item(item, DropReason::NoNamespace);
         };
-        let identity = (namespace, header.key(), search_type(header.item_type()));
-        if let Some(&by) = self.seen.get(&identity) {
-            return self.drop_item(item, DropReason::Shadowed { by });
-        }
-        self.seen.insert(identity, header.location);
+        let type_code = search_type(header.item_type()).code();
+        let identity = (header.key(), u16::from_le_bytes([namespace, type_code]));
+        match self.seen.entry(identity) {
+            Entry::Occupied(first) => {
+                let by = *first.get();
+                return self.drop_item(item, DropReason::Shadowed { by });
+            }
+            Entry::Vacant(place) => place.insert(header.location),
+        };
         self.entries.push(DeviceEntry {
             namespace: name,
             key: header.key(),

@@ -9,6 +9,7 @@ mod encoding;
 mod wifi;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 
 use crate::key::{Key, KeyError};
@@ -194,15 +195,23 @@ impl Document {
         value: Value,
         position: Option<Position>,
     ) -> Result<(), DocumentError> {
-        if let Some(&first) = self.seen.get(&(namespace, key)) {
-            return Err(DocumentError::DuplicateKey { key, first });
-        }
-        self.push(namespace, key, value, position);
+        match self.seen.entry((namespace, key)) {
+            Entry::Occupied(first) => {
+                let first = *first.get();
+                return Err(DocumentError::DuplicateKey { key, first });
+            }
+            Entry::Vacant(place) => place.insert(position),
+        };
+        self.append(namespace, key, value, position);
         Ok(())
     }
 
     fn push(&mut self, namespace: u8, key: Key, value: Value, position: Option<Position>) {
         self.seen.entry((namespace, key)).or_insert(position);
+        self.append(namespace, key, value, position);
+    }
+
+    fn append(&mut self, namespace: u8, key: Key, value: Value, position: Option<Position>) {
         self.rows.push(Row {
             namespace,
             key,

@@ -146,7 +146,9 @@ impl Pages {
     /// them, a device reads nothing behind them and would write into what is
     /// there.
     pub fn close_gap(&mut self) {
-        let Some(&page) = self.used.last() else { return };
+        let Some(&page) = self.used.last() else {
+            return;
+        };
         let is_empty = |entry: &usize| self.page(page).entry(*entry).state == EntryState::Empty;
         let end = self.write_position().1;
         if let Some(first) = (0..end).find(is_empty) {

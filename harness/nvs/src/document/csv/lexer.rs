@@ -11,8 +11,31 @@ use super::{CsvError, Mode, Position, Problem};
 #[derive(Debug)]
 pub(super) struct Field<'t> {
     pub text: Cow<'t, str>,
-    pub position: Position,
     pub quoted: bool,
+    place: Place<'t>,
+}
+
+/// Where something begins. Columns are counted only when they are asked for: a
+/// line can have a million fields.
+#[derive(Clone, Copy, Debug)]
+struct Place<'t> {
+    line: u32,
+    before: &'t str,
+}
+
+impl Field<'_> {
+    pub fn position(&self) -> Position {
+        self.place.position()
+    }
+}
+
+impl Place<'_> {
+    fn position(&self) -> Position {
+        Position {
+            line: self.line,
+            column: saturate(self.before.chars().count() + 1),
+        }
+    }
 }
 
 /// The bytes as text with LF line ends and without a byte order mark.
@@ -89,14 +112,14 @@ impl<'t> Records<'t> {
 
     /// One field, up to but without the comma or line end behind it.
     fn field(&mut self) -> Result<Field<'t>, CsvError> {
-        let position = self.position();
+        let place = self.place();
         if self.rest().starts_with('"') {
-            return self.quoted(position);
+            return self.quoted(place);
         }
         Ok(Field {
             text: Cow::Borrowed(self.unquoted()),
-            position,
             quoted: false,
+            place,
         })
     }
 
@@ -107,13 +130,13 @@ impl<'t> Records<'t> {
         &rest[..end]
     }
 
-    fn quoted(&mut self, position: Position) -> Result<Field<'t>, CsvError> {
+    fn quoted(&mut self, place: Place<'t>) -> Result<Field<'t>, CsvError> {
         self.at += 1;
         let mut text = Cow::Borrowed("");
         loop {
             let rest = self.rest();
             let Some(end) = rest.find('"') else {
-                return Err(Problem::OpenQuote.at_position(position));
+                return Err(Problem::OpenQuote.at_position(place.position()));
             };
             self.cross_lines(end)?;
             append(&mut text, &rest[..end]);
@@ -124,18 +147,18 @@ impl<'t> Records<'t> {
             append(&mut text, "\"");
             self.at += 1;
         }
-        let after = self.position();
+        let after = self.place();
         let tail = self.unquoted();
         if self.mode == Mode::Strict && !tail.trim().is_empty() {
-            return Err(Problem::TextAfterQuote.at_position(after));
+            return Err(Problem::TextAfterQuote.at_position(after.position()));
         }
         if self.mode == Mode::Compat {
             append(&mut text, tail);
         }
         Ok(Field {
             text,
-            position,
             quoted: true,
+            place,
         })
     }
 
@@ -146,7 +169,7 @@ impl<'t> Records<'t> {
             self.at += newline + 1;
             self.begin_line();
             if self.rest().starts_with('#') {
-                return Err(Problem::CommentInQuote.at_position(self.position()));
+                return Err(Problem::CommentInQuote.at_position(self.place().position()));
             }
         }
         self.at = end;
@@ -162,11 +185,10 @@ impl<'t> Records<'t> {
         self.line_start = self.at;
     }
 
-    fn position(&self) -> Position {
-        let before = self.text[self.line_start..self.at].chars().count();
-        Position {
+    fn place(&self) -> Place<'t> {
+        Place {
             line: self.line,
-            column: saturate(before + 1),
+            before: &self.text[self.line_start..self.at],
         }
     }
 }
