@@ -6,7 +6,9 @@ use std::collections::VecDeque;
 use super::EditError;
 use super::flash::Flash;
 use crate::device::load::{self, Kind};
-use crate::format::{CHUNK_ANY, EntryState, PageState, Version, is_blank, read_u32, span_of};
+use crate::format::{
+    CHUNK_ANY, EntryState, FIRST_ENTRY_OFFSET, PageState, Version, is_blank, read_u32, span_of,
+};
 use crate::generate::layout::{item_header, payload_field, write_page_header};
 use crate::image::{Image, Item, Location, Page};
 use crate::key::Key;
@@ -15,7 +17,7 @@ use crate::value::ItemType;
 
 #[derive(Clone, Debug)]
 pub(super) struct Pages {
-    flash: Flash,
+    pub flash: Flash,
     /// Pages in use, by ascending sequence number; the last is written to.
     used: Vec<usize>,
     /// Pages to be opened, in the order in which a device takes them.
@@ -122,7 +124,7 @@ impl Pages {
             return Err(EditError::NoRoom { key });
         }
         let (page, first) = self.write_position();
-        self.flash.write_entries(page, first, content);
+        self.flash.write_item(page, first, content);
         Ok(())
     }
 
@@ -211,7 +213,7 @@ impl Pages {
         let items: Vec<Vec<u8>> = loaded.live.iter().map(content).collect();
         let mut first = 0;
         for content in items {
-            self.flash.write_entries(target, first, &content);
+            self.flash.write_item(target, first, &content);
             first += content.len() / ENTRY_BYTES;
         }
         self.flash.erase(page);
@@ -222,10 +224,12 @@ impl Pages {
 
     fn open_page(&mut self, key: Key) -> Result<(), EditError> {
         let page = self.free.pop_front().ok_or(EditError::NoRoom { key })?;
-        let mut content = [0xFF; PAGE_BYTES];
-        write_page_header(&mut content, self.next_sequence, Version::V2);
-        self.flash.erase(page);
-        self.flash.program(page * PAGE_BYTES, &content);
+        let mut header = [0xFF; FIRST_ENTRY_OFFSET];
+        write_page_header(&mut header, self.next_sequence, Version::V2);
+        if !is_blank(self.flash.page(page)) {
+            self.flash.erase(page);
+        }
+        self.flash.program(page * PAGE_BYTES, &header);
         self.next_sequence = self.next_sequence.wrapping_add(1);
         self.used.push(page);
         Ok(())

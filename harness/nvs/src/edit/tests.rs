@@ -155,6 +155,77 @@ fn only_a_writable_plain_image_is_opened() {
     assert!(Editor::open(&[0xFF; 0x3000]).is_ok());
 }
 
+/// Power fails after every single flash operation of a change in turn. What is
+/// left must read as before or as after, and be told from corruption.
+fn cut_power(before: &[u8], key: &str, value: &Value) {
+    let old = contents(before);
+    let mut new = old.clone();
+    new.insert(("wifi".into(), key.into()), value.clone());
+    for operations in 0.. {
+        let mut editor = Editor::open(before).unwrap();
+        editor.pages.flash.power = Some(operations);
+        // Past the cut the editor works on what it believes it has written.
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let index = editor.open_namespace(Key::new("wifi").unwrap()).unwrap();
+            // Not through `set`, which would take back what was written.
+            let _ = editor.write(index, Key::new(key).unwrap(), value);
+        }));
+        let is_complete = editor.pages.flash.power != Some(0);
+        let bytes = editor.pages.flash.bytes().to_vec();
+        let found = contents(&bytes);
+        assert!(
+            found == old || found == new,
+            "after {operations}: {found:?}"
+        );
+        let findings = Image::decode(&bytes).unwrap().findings();
+        assert!(
+            worst(&bytes) < Some(Severity::Corruption),
+            "after {operations}: {findings:#?}"
+        );
+        let reopened = Editor::open(&bytes).unwrap().finish();
+        assert_eq!(contents(&reopened), found, "after {operations}");
+        assert!(
+            worst(&reopened) <= Some(Severity::Note),
+            "after {operations}"
+        );
+        if is_complete {
+            assert!(result.is_ok() && found == new);
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_power_loss_is_never_taken_for_corruption() {
+    let before = image(0x3000);
+    cut_power(
+        &before,
+        "ssid",
+        &Value::str("a new and longer name for the network"),
+    );
+    cut_power(&before, "cert", &Value::Blob(vec![2; 100]));
+    cut_power(&before, "cert", &Value::Blob(vec![2; 4500]));
+    cut_power(&before, "new", &Value::Blob(vec![2; 40]));
+    cut_power(&before, "new", &Value::U8(1));
+    cut_power(&before, "ssid", &Value::U8(1));
+}
+
+#[test]
+fn a_power_loss_during_compaction_is_never_taken_for_corruption() {
+    let mut editor = Editor::open(&image(0x3000)).unwrap();
+    for round in 0..90u8 {
+        editor
+            .set("wifi", "ssid", &Value::str(&"x".repeat(usize::from(round))))
+            .unwrap();
+        let room = editor.pages.tail_room();
+        if room < 200 {
+            let before = editor.clone().finish();
+            cut_power(&before, "ssid", &Value::str(&"y".repeat(300)));
+            cut_power(&before, "cert", &Value::Blob(vec![2; 400]));
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Set(u8, u8, Value),
