@@ -4,13 +4,14 @@
 //! A factory reset or a re-provisioning that only erases keys leaves them
 //! there until their page is erased.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use crate::device::DeviceView;
 use crate::format::{EntryState, FIRST_ENTRY_OFFSET, NAMESPACE_DEFINITIONS, entry_offset};
 use crate::image::{Image, Item, Location, Page};
 use crate::key::Key;
 use crate::limits::{ENTRY_BYTES, PAGE_BYTES};
+use crate::recover;
 use crate::secret::SecretRule;
 use crate::value::{ItemType, Value};
 
@@ -30,7 +31,7 @@ pub struct Leftover {
 /// Items a device does not read that hold a secret by the rule.
 pub fn leftover_secrets(image: &Image<'_>, secrets: &SecretRule) -> Vec<Leftover> {
     let live = Live::of(image, &image.device_view());
-    let namespaces = namespaces(image);
+    let namespaces = recover::namespaces(image);
     let unknown = Key::padded(b"");
     let of_secret = |item: &&Item<'_>| {
         let namespace = namespaces.get(&item.header.namespace_index());
@@ -114,7 +115,7 @@ fn dead_bytes(page: &Page<'_>, live: &Live) -> Vec<bool> {
 /// The items that a device reads.
 struct Live {
     is_page_read: Vec<bool>,
-    dropped: std::collections::HashSet<Location>,
+    dropped: HashSet<Location>,
 }
 
 impl Live {
@@ -141,21 +142,4 @@ impl Live {
             && item.fault.is_none()
             && !self.dropped.contains(&location)
     }
-}
-
-/// Names of the namespace indexes, the live definitions before the erased ones.
-fn namespaces(image: &Image<'_>) -> HashMap<u8, Key> {
-    let mut names = HashMap::new();
-    for wanted in [EntryState::Written, EntryState::Erased] {
-        for item in image.items() {
-            let header = &item.header;
-            let defines = header.namespace_index() == NAMESPACE_DEFINITIONS
-                && header.item_type() == ItemType::U8
-                && item.fault.is_none();
-            if defines && header.state == wanted {
-                names.entry(header.data()[0]).or_insert(header.key());
-            }
-        }
-    }
-    names
 }

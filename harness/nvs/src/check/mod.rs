@@ -14,6 +14,7 @@ use std::fmt;
 use crate::image::{Image, Location};
 
 pub use code::Code;
+pub(crate) use items::mended_header;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

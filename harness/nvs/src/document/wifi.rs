@@ -21,6 +21,11 @@ pub(super) fn is_trigger(key: &str) -> bool {
     )
 }
 
+/// Whether the reference generator adds this key by itself.
+pub(super) fn is_added(key: &str) -> bool {
+    matches!(key, "sta.apinfo" | "sta.pmk" | "sta.apsw" | "ap.pmk_info")
+}
+
 /// What has been seen of the credentials so far.
 #[derive(Debug, Default)]
 pub(super) struct Injections {

@@ -7,6 +7,7 @@ use crate::support::{parse_csv, read, vectors};
 use goldline_nvs::crypt::{self, HmacKey, Keys};
 use goldline_nvs::csv::Mode;
 use goldline_nvs::identify::{Kind, identify};
+use goldline_nvs::recover::{Loss, recover};
 use goldline_nvs::{Code, Document, Finding, Image, Severity, Value, Version, generate};
 use rstest::rstest;
 
@@ -329,5 +330,30 @@ fn encrypted_images_of_esp_idf_decode(#[case] image: &str, #[case] key: &str) {
     assert!(
         crypt::encrypt(&plain, &keys) == bytes,
         "{image} does not encrypt back"
+    );
+}
+
+#[test]
+fn what_a_device_loses_is_recovered() {
+    let recovered = |name: &str| {
+        let (bytes, _) = findings(name)?;
+        let values = recover(&Image::decode(&bytes).unwrap());
+        let named = values
+            .into_iter()
+            .map(|r| (r.key.to_string(), r.value, r.loss));
+        Some(named.collect::<Vec<_>>())
+    };
+    let Some(page) = recovered("d01_hdr_seq_flip") else {
+        return;
+    };
+    assert_eq!(
+        page[0],
+        ("ssid".to_owned(), Value::str("MyNet"), Loss::Page)
+    );
+    assert_eq!(page.len(), 8, "all values of the page, the blob among them");
+    let header = recovered("d07_key_flip").unwrap();
+    assert_eq!(
+        header,
+        [("ssid".to_owned(), Value::str("MyNet"), Loss::Header)]
     );
 }

@@ -31,6 +31,7 @@ mod lexer;
 mod row;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::fmt;
 use std::io;
@@ -39,6 +40,7 @@ use super::{Document, DocumentError, Position};
 use crate::key::{Key, KeyError};
 
 pub use super::encoding::EncodingError;
+pub use writer::{WriteError, write};
 
 /// How to treat what the reference generator gets wrong; see the module's table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
