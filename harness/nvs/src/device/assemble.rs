@@ -16,6 +16,7 @@ type BlobId = (u8, Key);
 pub(super) fn assemble(boot: Boot<'_, '_>) -> DeviceView {
     let mut assembly = Assembly {
         namespaces: [None; 256],
+        aliases: Vec::new(),
         names: Vec::new(),
         defined: HashMap::new(),
         chunks: HashMap::new(),
@@ -40,6 +41,8 @@ pub(super) fn assemble(boot: Boot<'_, '_>) -> DeviceView {
 struct Assembly<'i, 'a> {
     /// Name of each index.
     namespaces: [Option<Key>; 256],
+    /// Further names of an index, which only damage can give it.
+    aliases: Vec<(u8, Key)>,
     names: Vec<Key>,
     /// Where each name is defined.
     defined: HashMap<Key, Location>,
@@ -71,7 +74,10 @@ impl<'i, 'a> Assembly<'i, 'a> {
             }
             self.defined.insert(name, header.location);
             self.names.push(name);
-            self.namespaces[usize::from(index)].get_or_insert(name);
+            match &mut self.namespaces[usize::from(index)] {
+                Some(_) => self.aliases.push((index, name)),
+                place => *place = Some(name),
+            }
         }
     }
 
@@ -109,12 +115,16 @@ impl<'i, 'a> Assembly<'i, 'a> {
             }
             Entry::Vacant(place) => place.insert(header.location),
         };
-        self.entries.push(DeviceEntry {
-            namespace: name,
+        let entry = |namespace, value| DeviceEntry {
+            namespace,
             key: header.key(),
             value,
             location: header.location,
-        });
+        };
+        for (_, alias) in self.aliases.iter().filter(|(index, _)| *index == namespace) {
+            self.entries.push(entry(*alias, value.clone()));
+        }
+        self.entries.push(entry(name, value));
     }
 
     fn value(&mut self, item: &'i Item<'a>) -> Result<Value, DropReason> {

@@ -182,33 +182,25 @@ impl Editor {
                 self.pages.write_field(index, key, item_type, field)?;
             }
         }
-        self.erase_previous(index, key, wanted, same_type)
+        self.erase_previous(index, key);
+        Ok(())
     }
 
     /// Erases what the value just written replaces. Looked for only now, since
-    /// the writing may have moved it.
-    fn erase_previous(
-        &mut self,
-        index: u8,
-        key: Key,
-        wanted: ItemType,
-        same_type: Option<Found>,
-    ) -> Result<(), EditError> {
-        let newest = self.find_all(index, key).pop();
-        let of_old_blob = |found: &Found| same_type.is_some_and(|old| old.start == found.start);
-        let is_old = |found: &Found| match (same_type, wanted) {
-            (Some(_), ItemType::BlobIndex) => found.item_type == wanted && of_old_blob(found),
-            (Some(_), _) => found.item_type == wanted,
-            (None, _) => true,
-        };
-        let candidates = self.find_all(index, key).into_iter();
-        let previous = candidates
-            .filter(|found| newest.is_none_or(|newest| newest.location != found.location))
-            .find(is_old);
-        if let Some(found) = previous {
-            self.erase(index, key, found);
+    /// the writing may have moved it. A device erases one item; a damaged past
+    /// can have left more, of which one would be read instead of the new value.
+    fn erase_previous(&mut self, index: u8, key: Key) {
+        let mut all = self.find_all(index, key);
+        let Some(newest) = all.pop() else { return };
+        for found in all {
+            let is_blob = newest.item_type == ItemType::BlobIndex;
+            if is_blob && found.start == newest.start && found.item_type == newest.item_type {
+                // The chunks are the new ones.
+                self.pages.mark_erased(found.location, found.entries);
+            } else {
+                self.erase(index, key, found);
+            }
         }
-        Ok(())
     }
 
     fn erase(&mut self, index: u8, key: Key, found: Found) {
@@ -248,6 +240,7 @@ impl Editor {
                 .filter(|item| item.header.namespace_index() == NAMESPACE_DEFINITIONS)
                 .filter(|item| item.header.item_type() == ItemType::U8)
                 .map(|item| (item.header.key(), item.header.data()[0]))
+                .filter(|(_, index)| (1..=NAMESPACES_MAX as u8).contains(index))
                 .collect()
         })
     }

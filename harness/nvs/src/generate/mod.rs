@@ -159,7 +159,7 @@ fn write(
             let (item_type, field) = primitive
                 .primitive()
                 .expect("strings and blobs are matched above");
-            layout.primitive(row.namespace, &row.key, item_type, field);
+            layout.primitive(row.namespace, &row.key, item_type, field, primitive.len());
             Ok(())
         }
     }

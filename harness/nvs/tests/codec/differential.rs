@@ -109,6 +109,12 @@ pub fn job(random: &mut Random) -> Job {
 /// Mostly values that fit, some that do not.
 fn csv(random: &mut Random, version: Version) -> String {
     let mut csv = String::from("key,type,encoding,value\n");
+    if random.below(8) == 0 {
+        // The reference places such keys oddly, but so that a device reads them.
+        csv.push_str("ns,namespace,,\nk日本,data,u8,1\nké,data,string,x\né日,data,u64,9\n");
+        csv.push_str("日日é,data,hex2bin,0102\n日本語é,data,i16,-1\n");
+        return csv;
+    }
     for namespace in 0..1 + random.below(4) {
         writeln!(csv, "ns{namespace},namespace,,").unwrap();
         for key in 0..random.below(60) {
