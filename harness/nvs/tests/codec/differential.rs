@@ -52,6 +52,111 @@ fn random_csvs_give_the_images_of_the_reference() {
     assert!(compared[1] >= 40 && compared[2] >= 40, "{compared:?}");
 }
 
+/// What a CSV comes to, against the reference.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Outcome {
+    /// The same image in both modes.
+    Same,
+    /// The same image in compatible mode, refused in strict mode.
+    CompatOnly,
+    /// Made by the reference, refused in both modes: it is not what was asked.
+    ReferenceOnly,
+    /// Refused by all three.
+    Refused,
+    /// The reference fails, strict and compatible mode do not.
+    OursOnly,
+}
+
+/// Rows behind the header and a namespace `ns`.
+const HABITS: &[(&str, Outcome)] = &[
+    ("a,data,u8,1", Outcome::Same),
+    ("a,data,U8,1\n\n#c\nb,data,u8,\" 2\"", Outcome::Same),
+    ("a,data,u8,1_0", Outcome::Same),
+    ("a,data,string,p\"w", Outcome::Same),
+    ("a,data,string,\"multi\nline\"", Outcome::Same),
+    ("a,data,string, spaced ", Outcome::Same),
+    ("a,data,hex2bin,", Outcome::Same),
+    ("a,data,binary,", Outcome::Same),
+    ("a,data,base64,QUJD", Outcome::Same),
+    ("a,data,base64,\"QU\nJD\"", Outcome::Same),
+    ("a,data,blob_fill(5;0x11),", Outcome::Same),
+    ("a,data,blob_sz_fill(5;0x11),abc", Outcome::Same),
+    ("a,data,u8,1,,", Outcome::Same),
+    ("b,namespace", Outcome::Same),
+    ("b,namespace,,\nc,namespace,,", Outcome::Same),
+    ("a,data,string,My,Network", Outcome::CompatOnly),
+    ("a,data,string,\"x\"y", Outcome::CompatOnly),
+    ("a,uint8,u8,1", Outcome::CompatOnly),
+    ("a ,data,u8,1", Outcome::CompatOnly),
+    ("a,data,u8,1\na,data,u8,2", Outcome::CompatOnly),
+    (
+        "b,namespace,,\nns,namespace,,\na,data,u8,1",
+        Outcome::CompatOnly,
+    ),
+    ("a,data,base64,Q*UJD", Outcome::CompatOnly),
+    ("a,data,base64,QR==QUJD", Outcome::CompatOnly),
+    ("a,data,blob_fill(5;0x11)x,", Outcome::CompatOnly),
+    ("sta.ssid,data,string,net", Outcome::CompatOnly),
+    ("ké,data,u8,1", Outcome::CompatOnly),
+    ("a,data,HEX2BIN,00", Outcome::ReferenceOnly),
+    ("a,data,BASE64,QUJD", Outcome::ReferenceOnly),
+    ("a,data,STRING,x", Outcome::ReferenceOnly),
+    ("a,data,binary,é", Outcome::ReferenceOnly),
+    ("a,data,string,\"x\n#y\n\"", Outcome::ReferenceOnly),
+    ("a,data,string,\"open", Outcome::ReferenceOnly),
+    (",data,u8,1", Outcome::ReferenceOnly),
+    ("a,data,uint8,1", Outcome::Refused),
+    ("a,data,u8,300", Outcome::Refused),
+    ("a,data,u8,0x10", Outcome::Refused),
+    ("a,data,u8,", Outcome::Refused),
+    ("a,data,u8", Outcome::Refused),
+    ("a,data,hex2bin,abc", Outcome::Refused),
+    ("a,data,hex2bin,zz", Outcome::Refused),
+    ("a,data,base64,QUJ", Outcome::Refused),
+    ("a,data,blob_fill(1;0x11),abc", Outcome::Refused),
+    ("a,data,blob_fill(1),", Outcome::Refused),
+    ("k234567890123456,data,u8,1", Outcome::Refused),
+    ("a, data, u8 ,1", Outcome::OursOnly),
+    (" \na,data,u8,1", Outcome::OursOnly),
+];
+
+#[test]
+fn the_habits_of_the_reference_are_treated_as_documented() {
+    let test = "the_habits_of_the_reference_are_treated_as_documented";
+    let Some(python) = reference_python(test) else {
+        return;
+    };
+    let job = |(rows, _): &(&str, Outcome)| Job {
+        csv: format!("key,type,encoding,value\nns,namespace,,\n{rows}\n"),
+        size: 0x3000,
+        version: Version::V2,
+        keys: None,
+    };
+    let jobs: Vec<Job> = HABITS.iter().map(job).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let results = run_reference(&python, &jobs, folder.path());
+    for (index, (job, failure)) in jobs.iter().zip(results).enumerate() {
+        let theirs = match failure {
+            None => Some(read(folder.path().join(format!("{index}.bin")))),
+            Some(_) => None,
+        };
+        let made = |mode| {
+            let document = parse(job.csv.as_bytes(), mode, &mut NoFiles).ok()?;
+            image(job, &document).ok()
+        };
+        let (strict, compat) = (made(Mode::Strict), made(Mode::Compat));
+        let found = match (&theirs, &strict, &compat) {
+            (Some(a), Some(b), Some(c)) if a == b && a == c => Some(Outcome::Same),
+            (Some(a), None, Some(c)) if a == c => Some(Outcome::CompatOnly),
+            (Some(_), None, None) => Some(Outcome::ReferenceOnly),
+            (None, None, None) => Some(Outcome::Refused),
+            (None, Some(b), Some(c)) if b == c => Some(Outcome::OursOnly),
+            _ => None,
+        };
+        assert_eq!(found, Some(HABITS[index].1), "{}", HABITS[index].0);
+    }
+}
+
 fn image(job: &Job, document: &Document) -> Result<Vec<u8>, String> {
     let plain = generate(document, job.size, job.version).map_err(|error| error.to_string())?;
     Ok(match job.keys {
