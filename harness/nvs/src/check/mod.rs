@@ -27,6 +27,13 @@ pub enum Severity {
     Corruption,
 }
 
+impl Severity {
+    /// Whether an image with such a finding is not sound.
+    pub fn is_damage(self) -> bool {
+        self > Severity::Note
+    }
+}
+
 impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

@@ -9,6 +9,23 @@
 //!
 //! Follows `nvs_flash` of ESP-IDF 5.4 as read from its source. An encrypted
 //! image is decrypted before and encrypted after.
+//!
+//! ```
+//! use goldline_nvs::edit::Editor;
+//! use goldline_nvs::{Document, Image, Value, Version, generate};
+//!
+//! # let mut document = Document::new();
+//! # document.insert("vault", "wifi_ssid", Value::str("old"))?;
+//! # document.insert("vault", "device_id", Value::str("VAULT-00001"))?;
+//! # let bytes = generate(&document, 0x6000, Version::V2)?;
+//! let mut editor = Editor::open(&bytes)?;
+//! editor.set("vault", "wifi_ssid", &Value::str("new"))?;
+//! let bytes = editor.finish();
+//! let view = Image::decode(&bytes)?.device_view();
+//! assert_eq!(view.get("vault", "wifi_ssid"), Some(&Value::str("new")));
+//! assert_eq!(view.get("vault", "device_id"), Some(&Value::str("VAULT-00001")));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod blob;
 mod flash;
