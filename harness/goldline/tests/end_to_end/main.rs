@@ -1,0 +1,10 @@
+//! The `goldline` program as its users have it: arguments in, standard output, files and an exit code
+//! out. Nothing here calls the library.
+
+mod catalog;
+mod dry_run;
+mod faults;
+mod program;
+mod provision_and_check;
+mod record;
+mod usage;
