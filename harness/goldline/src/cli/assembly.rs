@@ -11,6 +11,7 @@ use goldline_simulator::Fault;
 
 use super::{
     arguments::RunArguments,
+    devices::{self, refuse_missing_model, simulated_mac},
     problem::{of_catalog, usage, usage_with_help},
 };
 use crate::{
@@ -27,8 +28,6 @@ use crate::{
 
 /// What `run` runs when nothing is named, on the simulator only.
 const DEFAULT_PROFILE: &str = "espvault";
-/// The first simulated unit's address, one of Espressif's; the others count up from it.
-const SIMULATED_MAC: [u8; 6] = [0x24, 0x0A, 0xC4, 0x00, 0x01, 0x10];
 /// Stands for a MAC while values are tried for fit before the unit is known.
 const REHEARSAL_MAC: Mac = Mac([0x02, 0, 0, 0, 0, 0]);
 
@@ -49,7 +48,7 @@ pub(super) struct Order {
 impl Order {
     /// Reads the arguments, and the files that they name. Touches no device and no state.
     pub(super) fn new(arguments: &RunArguments, scope: Scope) -> miette::Result<Self> {
-        let devices = devices(&arguments.devices)?;
+        let devices = devices::parse(&arguments.devices)?;
         let real = devices.iter().any(|(_, url)| url.is_real());
         let name = match &arguments.profile {
             Some(name) => name,
@@ -64,16 +63,21 @@ impl Order {
         let profile = Arc::new(find(name, arguments.profiles.as_deref()).map_err(of_catalog)?);
         let (unit_faults, testbed_faults) = faults(&arguments.faults)?;
         if real {
-            refuse_bench_on_real_port(&profile, scope, unit_faults.first())?;
+            refuse_bench_on_real_port(&profile, scope, arguments.faults.first())?;
         }
+        refuse_missing_model(&devices, &profile)?;
         let identity = match () {
             () if real => Identity::Issued,
             () if arguments.lot.is_some() || devices.len() > 1 => Identity::DeclaredSite,
             () => Identity::Declared,
         };
+        let given = given(arguments, &profile, devices.len())?;
+        if scope != Scope::Check {
+            rehearse_values(&profile, &given, identity)?;
+        }
         Ok(Self {
             plan: Plan::new(Arc::clone(&profile), scope),
-            given: given(arguments, &profile, devices.len())?,
+            given,
             profile,
             devices,
             identity,
@@ -94,8 +98,8 @@ impl Order {
         StateDirectory::open(&path).map_err(usage)
     }
 
-    /// One job for each device; values are tried for fit here, so that nothing is touched when they
-    /// do not.
+    /// One job for each device; what is to be written is tried for fit here, so that no unit is touched
+    /// when it does not.
     pub(super) fn jobs(self, state: &StateDirectory, clock: &Clock) -> miette::Result<Vec<Job>> {
         let authority = Arc::new(state.authority(clock).map_err(usage)?);
         let images = FlashImages::build(&self.profile, authority.root_pem()).map_err(usage)?;
@@ -180,6 +184,28 @@ impl Order {
     }
 }
 
+/// Stands for the state directory while values are tried for fit: takes no number and makes no secret.
+struct Rehearsal;
+
+impl Sources for Rehearsal {
+    fn lease(&mut self, _value: &str) -> io::Result<u32> {
+        Ok(1)
+    }
+
+    fn fill_random(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        buffer.fill(0);
+        Ok(())
+    }
+}
+
+/// Refuses values of any unit that do not fit, before a state directory is made or a number leased.
+fn rehearse_values(profile: &Profile, given: &[Given], identity: Identity) -> miette::Result<()> {
+    for given in given {
+        Bindings::resolve(profile, given, identity, &mut Rehearsal).map_err(usage)?;
+    }
+    Ok(())
+}
+
 /// Leases numbers from the state directory and makes secrets from the system's generator.
 struct Station<'a> {
     state: &'a StateDirectory,
@@ -194,21 +220,6 @@ impl Sources for Station<'_> {
     fn fill_random(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         getrandom::fill(buffer).map_err(io::Error::from)
     }
-}
-
-fn devices(urls: &[String]) -> miette::Result<Vec<(String, DeviceUrl)>> {
-    if urls.is_empty() {
-        return Ok(vec![("simulator:".to_owned(), DeviceUrl::default())]);
-    }
-    let mut devices: Vec<(String, DeviceUrl)> = Vec::with_capacity(urls.len());
-    for url in urls {
-        let parsed: DeviceUrl = url.parse().map_err(usage)?;
-        if parsed.is_real() && devices.iter().any(|(_, other)| *other == parsed) {
-            return Err(usage(format!("the device {url} is named twice")));
-        }
-        devices.push((url.clone(), parsed));
-    }
-    Ok(devices)
 }
 
 fn faults(names: &[String]) -> miette::Result<(Vec<Fault>, Vec<TestbedFault>)> {
@@ -274,13 +285,15 @@ fn rows(path: &Path, profile: &Profile, devices: usize) -> miette::Result<Units>
 fn refuse_bench_on_real_port(
     profile: &Profile,
     scope: Scope,
-    fault: Option<&Fault>,
+    fault: Option<&String>,
 ) -> miette::Result<()> {
     if let Some(fault) = fault {
-        return Err(usage(format!(
-            "the fault {} is a simulated unit's, not a real one's",
-            fault.name()
-        )));
+        return Err(usage_with_help(
+            format!(
+                "the fault {fault} is for simulated units: what a real one is told would be false"
+            ),
+            "leave --fault out, or choose --device simulator:",
+        ));
     }
     if let AppSource::Model { name } = &profile.images.app {
         return Err(usage_with_help(
@@ -301,11 +314,4 @@ fn refuse_bench_on_real_port(
         ));
     }
     Ok(())
-}
-
-fn simulated_mac(index: usize) -> Mac {
-    let mut mac = SIMULATED_MAC;
-    let low = u16::from_be_bytes([mac[4], mac[5]]).wrapping_add(u16::try_from(index).unwrap_or(0));
-    mac[4..].copy_from_slice(&low.to_be_bytes());
-    Mac(mac)
 }

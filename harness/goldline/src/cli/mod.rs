@@ -4,6 +4,7 @@
 
 mod arguments;
 mod assembly;
+mod devices;
 mod exit;
 mod problem;
 pub mod profile;

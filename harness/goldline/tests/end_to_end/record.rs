@@ -182,24 +182,16 @@ fn several_units_come_in_their_devices_order_each_its_own() {
     }
 }
 
-/// The chip of the second unit is one that the simulator does not have: an error beside a PASS.
+/// The flash file of the second unit lies nowhere: an error beside a PASS.
 #[test]
 fn the_worst_unit_gives_the_exit_code() {
     let station = Station::new();
-    let ended = station.unit([
-        "run",
-        "--json",
-        "--device",
-        "simulator:",
-        "--device",
-        "simulator:?chip=esp32c3",
-    ]);
+    let devices =
+        ["--device", "simulator:", "--device", "simulator:?flash-file=missing/unit.flash"];
+    let ended = station.unit([&["run", "--json"], devices.as_slice()].concat());
     let records = ended.json();
-    assert_eq!(
-        (&records[0]["verdict"], &records[1]["verdict"]),
-        (&"PASS".into(), &"ERROR".into()),
-        "{records:#}"
-    );
+    let verdicts = (&records[0]["verdict"], &records[1]["verdict"]);
+    assert_eq!(verdicts, (&"PASS".into(), &"ERROR".into()), "{records:#}");
     assert_eq!(ended.code(), 3);
 }
 

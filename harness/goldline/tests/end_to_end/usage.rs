@@ -163,7 +163,9 @@ fn existing_port() -> (File, String) {
 #[case::no_profile(&["run"], "a real port needs its profile named")]
 #[case::firmware_model(&["run", "espvault"], "runs in the simulator only")]
 #[case::firmware_model_to_provision(&["provision", "espvault"], "runs in the simulator only")]
-#[case::fault(&["provision", "espvault.toml", "--fault", "flash.app_bit"], "a simulated unit's")]
+#[case::fault(&["provision", "espvault.toml", "--fault", "flash.app_bit"], "is for simulated units")]
+#[case::fault_of_the_testbed(&["provision", "espvault.toml", "--fault", "broker.down"], "is for simulated units")]
+#[case::samples(&["provision", "espvault.toml"], "is not given")]
 #[case::no_way_to_the_bench(&["run", "espvault.toml"], "a real unit cannot reach")]
 fn a_real_port_gets_nothing_that_is_made_up(
     #[case] arguments: &[&str],
@@ -189,10 +191,66 @@ fn a_real_port_of_the_environment_needs_its_profile_too() {
     assert_refused(&station, &ended, "a real port needs its profile named");
 }
 
+/// Two runs of one unit at once would each judge what the other does to it.
+#[rstest]
+#[case::flash_file(
+    "simulator:?flash-file=unit.flash",
+    "simulator:?flash-file=unit.flash&pace=false"
+)]
+#[case::mac("simulator:?mac=a4:cf:12:00:00:01", "simulator:?mac=A4:CF:12:00:00:01")]
+#[case::mac_of_the_default("simulator:", "simulator:?mac=24:0a:c4:00:01:10")]
+fn one_simulated_unit_is_not_two(#[case] one: &str, #[case] other: &str) {
+    let station = Station::new();
+    let ended = station.unit(["run", "--device", one, "--device", other]);
+    assert_refused(&station, &ended, "are the same unit");
+}
+
+#[rstest]
+#[case::of_the_device("simulator:?chip=esp32c2", PROFILE.to_owned())]
+#[case::of_the_profile("simulator:", PROFILE.replacen("model = \"esp32\"", "model = \"esp32c2\"", 1))]
+fn a_chip_that_the_simulator_does_not_have(#[case] device: &str, #[case] profile: String) {
+    let station = Station::new();
+    station.write("espvault.toml", profile);
+    let ended = station.unit(["run", "espvault.toml", "--device", device]);
+    assert_refused(&station, &ended, "the simulator has no esp32c2 yet");
+}
+
 #[test]
 fn one_real_port_is_not_two_units() {
     let station = Station::new();
     let twice = ["--device", "/dev/ttyS99", "--device", "/dev/ttyS99"];
     let ended = station.unit(["run", "espvault"].into_iter().chain(twice));
-    assert_refused(&station, &ended, "named twice");
+    assert_refused(&station, &ended, "are the same unit");
+}
+
+/// A station's first number must not be lost to a typing error.
+#[rstest]
+#[case::too_long("wifi_ssid=A network whose name has 33 bytes", "33 bytes long: expected 1 to 32")]
+#[case::too_short("wifi_password=@seven", "7 bytes long: expected 8 to 63")]
+#[case::line_break("wifi_ssid=two\nlines", "which no value may hold")]
+#[case::carriage_return("wifi_ssid=two\rlines", "which no value may hold")]
+#[case::line_break_in_a_file("wifi_password=@two_lines", "which no value may hold")]
+#[case::nul_in_a_file("wifi_password=@nul", "which no value may hold")]
+#[case::no_number("number=seven", "is not a number")]
+#[case::no_broker("mqtt_broker=prod.broker.com", "the broker's address cannot be used")]
+fn a_value_that_does_not_fit(
+    #[values("run", "provision")] command: &str,
+    #[case] setting: &str,
+    #[case] message: &str,
+) {
+    let station = Station::new();
+    station.write("seven", "1234567\n");
+    station.write("two_lines", "first line\nsecond line");
+    station.write("nul", "before\0after");
+    let ended = station.unit([command, "--lot", "A", "--set", setting]);
+    assert_refused(&station, &ended, message);
+}
+
+#[test]
+fn a_cell_that_does_not_fit() {
+    let station = Station::new();
+    station.write("units.csv", "wifi_ssid\nShop\n\"two\nlines\"\n");
+    let devices = ["--device", "simulator:", "--device", "simulator:"];
+    let ended = station.unit(["run", "--units", "units.csv"].into_iter().chain(devices));
+    assert_refused(&station, &ended, "which no value may hold");
 }
