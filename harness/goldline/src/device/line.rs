@@ -74,6 +74,8 @@ pub struct Line {
 
 struct Shared {
     ended: AtomicBool,
+    /// Set once by a [`HangUp`]: no later session may begin either.
+    cancelled: AtomicBool,
     vanished: AtomicBool,
     session: Mutex<Option<Arc<Session>>>,
     console: Console,
@@ -101,6 +103,7 @@ impl Line {
         unit.set_timeout(READ_SLICE).map_err(refuse)?;
         let shared = Arc::new(Shared {
             ended: AtomicBool::new(false),
+            cancelled: AtomicBool::new(false),
             vanished: AtomicBool::new(false),
             session: Mutex::new(None),
             console: Console::default(),
@@ -130,14 +133,16 @@ impl Line {
             move || write_unit(unit, &session, &shared)
         })?;
         *self.shared.session() = Some(session);
+        // Cancelled before there was a session to hang up, for instance while the unit was reset.
+        if self.shared.cancelled.load(Ordering::Acquire) {
+            self.hang_up();
+        }
         Ok(path)
     }
 
     /// Ends the session: espflash's next read or write fails at once.
     pub fn hang_up(&self) {
-        if let Some(session) = self.shared.session().take() {
-            session.hung_up.store(true, Ordering::Release);
-        }
+        self.shared.hang_up();
     }
 
     /// A handle that can hang up from another thread.
@@ -184,20 +189,25 @@ impl Drop for Line {
     }
 }
 
-/// Hangs up a [`Line`]'s session from another thread, which cancels espflash.
+/// Hangs up a [`Line`]'s sessions from another thread, which cancels espflash.
 #[derive(Clone)]
 pub struct HangUp(Arc<Shared>);
 
 impl HangUp {
-    /// Ends the current session, if any.
+    /// Ends the current session, if any, and every later one as it begins.
     pub fn hang_up(&self) {
-        if let Some(session) = self.0.session().take() {
-            session.hung_up.store(true, Ordering::Release);
-        }
+        self.0.cancelled.store(true, Ordering::Release);
+        self.0.hang_up();
     }
 }
 
 impl Shared {
+    fn hang_up(&self) {
+        if let Some(session) = self.session().take() {
+            session.hung_up.store(true, Ordering::Release);
+        }
+    }
+
     fn session(&self) -> MutexGuard<'_, Option<Arc<Session>>> {
         self.session.lock().expect("no thread panics while it holds the session")
     }
@@ -271,9 +281,7 @@ impl Shared {
     fn vanish(&self) {
         self.vanished.store(true, Ordering::Release);
         self.console.close();
-        if let Some(session) = self.session().take() {
-            session.hung_up.store(true, Ordering::Release);
-        }
+        self.hang_up();
     }
 }
 
@@ -293,4 +301,26 @@ fn write_unit(mut unit: TTYPort, session: &Session, shared: &Shared) {
         }
     }
     // The last owner of the master closes it here or in `deliver`, and espflash sees the hang-up.
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stop that came while the unit was reset found no session, and espflash tried on for seconds.
+    #[test]
+    fn a_session_that_begins_after_the_line_was_cancelled_ends_at_once() {
+        let (unit, path) = open_session().expect("a pseudo terminal as the unit's port");
+        let line = Line::open(&path, 115_200).expect("it opens");
+        line.hang_up_handle().hang_up();
+        let session = line.attach().expect("a session");
+        let limit = Duration::from_secs(30);
+        let port = serialport::new(session.to_string_lossy(), 115_200).timeout(limit).open_native();
+        // The session may be gone already; otherwise reading must end, and not for want of time.
+        if let Ok(mut port) = port {
+            let ended = port.read(&mut [0]).map_err(|error| error.kind());
+            assert!(!matches!(ended, Err(io::ErrorKind::TimedOut) | Ok(1..)), "{ended:?}");
+        }
+        drop(unit);
+    }
 }
