@@ -2,11 +2,20 @@
 
 use std::fmt;
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, Report, SourceCode};
+use miette::{Diagnostic, LabeledSpan, MietteHandlerOpts, NamedSource, Report, SourceCode};
 
 use crate::profile::{CatalogError, ProfileError};
 
-/// Turns any error into a report; nothing was touched yet.
+/// Leaves line breaks to the terminal: a path or a `file:line:column` that is broken in the middle can
+/// neither be found nor copied.
+pub(super) fn keep_lines_whole() {
+    // Set already only when one process calls the command line twice, and then to the same.
+    let _set = miette::set_hook(Box::new(|_| {
+        Box::new(MietteHandlerOpts::new().wrap_lines(false).build())
+    }));
+}
+
+/// Turns any error into a report.
 pub(super) fn usage(error: impl fmt::Display) -> Report {
     miette::miette!("{error}")
 }

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::exit;
+use super::{exit, output};
 use crate::testbed::fault::TestbedFault;
 use goldline_simulator::Fault;
 
@@ -28,11 +28,10 @@ pub(super) fn run(command: SimulatorCommand) -> miette::Result<u8> {
     let SimulatorCommand::Faults { json } = command;
     let faults = faults();
     if json {
-        println!("{}", serde_json::to_string_pretty(&faults).expect("faults become JSON"));
+        output::print_json(&faults)?;
     } else {
-        for fault in faults {
-            println!("{:24} {}", fault.name, fault.what);
-        }
+        let line = |fault: &FaultEntry| format!("{:24} {}\n", fault.name, fault.what);
+        output::print(&faults.iter().map(line).collect::<String>())?;
     }
     Ok(exit::PASS)
 }
