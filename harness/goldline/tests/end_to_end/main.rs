@@ -6,6 +6,7 @@ mod catalog;
 mod dry_run;
 mod faults;
 mod lots;
+mod products;
 mod program;
 mod provision_and_check;
 mod record;

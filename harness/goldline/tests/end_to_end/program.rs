@@ -16,6 +16,10 @@ use tempfile::TempDir;
 pub const PROFILE: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/profiles/espvault.toml"));
 
+/// What the shipped profile's firmware does, to be edited.
+pub const FIRMWARE: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/firmware/espvault.toml"));
+
 /// A station without a past: its state directory does not exist yet.
 pub struct Station(TempDir);
 
