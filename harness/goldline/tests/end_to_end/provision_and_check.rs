@@ -169,7 +169,7 @@ fn the_nvs_of_another_unit_fails() {
 
 #[test]
 fn a_person_reads_that_a_unit_was_provisioned() {
-    let ended = Station::new().unit(&["provision"]);
+    let ended = Station::new().unit(["provision"]);
     assert!(ended.stdout.starts_with("PROVISIONED  espvault"), "{}", ended.stdout);
     assert!(!ended.stdout.contains("PASS"), "provisioning is no verdict: {}", ended.stdout);
 }
