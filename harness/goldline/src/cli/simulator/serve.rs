@@ -18,7 +18,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::link::PortLink;
 use crate::{
-    cli::problem::{of_catalog, usage, usage_with_help},
+    cli::{
+        output,
+        problem::{of_catalog, usage, usage_with_help},
+    },
     clock::Clock,
     identity::Mac,
     image::FlashImages,
@@ -96,14 +99,14 @@ pub(super) fn serve(arguments: &ServeArguments) -> miette::Result<()> {
             let socket = TcpListener::bind(address)
                 .map_err(|error| usage(format!("cannot listen on {address}: {error}")))?;
             let port = NetworkPort::serve(&simulator, socket, protocol).map_err(usage)?;
-            println!("{}", port.url());
+            output::print(&format!("{}\n", port.url()))?;
             network = Some(port);
         }
         (None, Some(path)) => {
             link = Some(PortLink::create(path, simulator.port_path()).map_err(usage)?);
-            println!("{}", path.display());
+            output::print(&format!("{}\n", path.display()))?;
         }
-        (None, None) => println!("{}", simulator.port_path().display()),
+        (None, None) => output::print(&format!("{}\n", simulator.port_path().display()))?,
     }
     wait_for_interrupt()?;
     drop((network, link));
