@@ -28,11 +28,6 @@ pub fn trials(variable: impl Fn(&str) -> Option<String>) -> Vec<Trial> {
     }
 }
 
-/// The environment of this process; an empty variable counts as none.
-pub fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
 /// The top of the repository, from which relative paths count.
 pub fn repository() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
