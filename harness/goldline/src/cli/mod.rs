@@ -5,6 +5,7 @@
 mod arguments;
 mod assembly;
 mod exit;
+mod log;
 mod problem;
 pub mod profile;
 mod run;
@@ -29,6 +30,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    log::start();
     let outcome = match arguments.command {
         Command::Run(arguments) => run::run(&arguments, Scope::Run),
         Command::Provision(arguments) => run::run(&arguments, Scope::Provision),

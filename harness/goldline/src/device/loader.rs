@@ -16,7 +16,7 @@ use espflash::{
 use goldline_simulator::World;
 use serialport::UsbPortInfo;
 
-use super::{BootMode, ChipFacts, Console, Device, DeviceError, HangUp, line::Line};
+use super::{BootMode, ChipFacts, Device, DeviceError, LineHandle, line::Line};
 use crate::profile::Chip;
 
 /// The ROM listens at this rate after a reset.
@@ -201,12 +201,8 @@ impl<P: Port> Device for LoaderDevice<P> {
         self.port.surround(world);
     }
 
-    fn console(&self) -> Console {
-        self.port.line_ref().console().clone()
-    }
-
-    fn hang_up_handle(&self) -> HangUp {
-        self.port.line_ref().hang_up_handle()
+    fn line(&self) -> LineHandle {
+        self.port.line_ref().handle()
     }
 }
 

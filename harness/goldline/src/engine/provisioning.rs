@@ -108,7 +108,7 @@ impl Run {
     ) -> Result<T, Failure> {
         let mut device =
             self.device.take().ok_or(Failure::OutOfOrder { step: "use the device" })?;
-        let hang_up = device.hang_up_handle();
+        let line = device.line();
         let mut blocking = tokio::task::spawn_blocking(move || {
             let outcome = call(device.as_mut());
             (device, outcome)
@@ -117,7 +117,7 @@ impl Run {
         let (finished, aborted) = tokio::select! {
             finished = &mut blocking => (finished, false),
             () = cancelled => {
-                hang_up.hang_up();
+                line.hang_up();
                 (blocking.await, true)
             }
         };

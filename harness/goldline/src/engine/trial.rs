@@ -191,7 +191,7 @@ impl Run {
     fn console(&self) -> Result<Console, Failure> {
         let device = self.device.as_ref();
         device
-            .map(|device| device.console())
+            .map(|device| device.line().console().clone())
             .ok_or(Failure::OutOfOrder { step: "read the console" })
     }
 }

@@ -127,6 +127,11 @@ impl Plan {
         Self { profile, scope, steps, golden: None }
     }
 
+    /// The regions that no firmware may change, which are digested.
+    pub fn immutable_regions(&self) -> Vec<Region> {
+        qc::immutable_regions(&self.profile)
+    }
+
     /// The regions that the plan writes or compares, in flash order of their writing.
     pub fn regions(&self) -> Vec<Region> {
         let mut regions = qc::immutable_regions(&self.profile);

@@ -48,9 +48,20 @@ pub enum ImageError {
         "chip revision check failed. Required >= v{}.{}, found v{}.{}.",
         .required / 100, .required % 100, .found / 100, .found % 100
     )]
-    Revision {
+    TooOld {
         /// Least revision, major × 100 + minor.
         required: u16,
+        /// The chip's.
+        found: u16,
+    },
+    /// The image does not know silicon as new as this.
+    #[error(
+        "chip revision check failed. Required <= v{}.{}, found v{}.{}.",
+        .latest / 100, .latest % 100, .found / 100, .found % 100
+    )]
+    TooNew {
+        /// Greatest revision, major × 100 + minor.
+        latest: u16,
         /// The chip's.
         found: u16,
     },
@@ -137,10 +148,11 @@ impl Image {
         let mut at = offset + HEADER;
         for _ in 0..count {
             let segment = segment(flash, at)?;
-            at = segment
-                .flash_offset
-                .checked_add(segment.length)
-                .ok_or(ImageError::SegmentLength { length: segment.length })?;
+            at = segment.flash_offset.checked_add(segment.length).ok_or(
+                ImageError::SegmentLength {
+                    length: segment.length,
+                },
+            )?;
             segments.push(segment);
         }
         // The checksum is the last byte of a 16-byte line.
@@ -168,7 +180,11 @@ impl Image {
             calculated = data.iter().fold(calculated, |sum, byte| sum ^ byte);
         }
         let stored = flash.read(self.checksum_at, 1)?[0];
-        if calculated == stored { Ok(()) } else { Err(ImageError::Checksum { calculated, stored }) }
+        if calculated == stored {
+            Ok(())
+        } else {
+            Err(ImageError::Checksum { calculated, stored })
+        }
     }
 
     /// Checks the appended SHA-256, when there is one.
@@ -190,7 +206,10 @@ impl Image {
         if self.length <= partition {
             Ok(())
         } else {
-            Err(ImageError::TooLong { length: self.length, partition })
+            Err(ImageError::TooLong {
+                length: self.length,
+                partition,
+            })
         }
     }
 }
@@ -198,11 +217,19 @@ impl Image {
 fn check_chip(header: &[u8], fit: Fit) -> Result<(), ImageError> {
     let found = u16::from_le_bytes([header[12], header[13]]);
     if found != fit.chip_id {
-        return Err(ImageError::ChipId { expected: fit.chip_id, found });
+        return Err(ImageError::ChipId {
+            expected: fit.chip_id,
+            found,
+        });
     }
+    let found = fit.revision;
     let required = u16::from_le_bytes([header[15], header[16]]);
-    if required > fit.revision {
-        return Err(ImageError::Revision { required, found: fit.revision });
+    if found < required {
+        return Err(ImageError::TooOld { required, found });
+    }
+    let latest = u16::from_le_bytes([header[17], header[18]]);
+    if latest != 0 && found > latest {
+        return Err(ImageError::TooNew { latest, found });
     }
     Ok(())
 }
