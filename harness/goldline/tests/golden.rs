@@ -32,22 +32,22 @@ use sample_unit::SampleUnit;
 const ESPVAULT_IMAGE_SHA256: &str =
     "51d2715c7c92b2cea5ceee226a9a7d9201c5fe6c790d025b0faec8039f0be6fe";
 
-/// One file of golden/, without its ending.
+/// One snapshot in golden/.
 struct Golden {
     folder: &'static str,
     name: String,
-    text: String,
+    content: Content,
+}
+
+enum Content {
+    Text(String),
+    /// Of a sample unit: the only place in golden/ that holds its secrets.
+    Image(Vec<u8>),
 }
 
 #[test]
 fn the_nvs_image_of_each_sample_unit_is_as_reviewed() {
-    // The text first: it tells which key differs, where two binary files only differ.
-    compare(nvs_texts());
-    for profile in shipped_profiles() {
-        let name = format!("{}.bin", image_name(&profile.name));
-        let image = SampleUnit::of(&profile).nvs_image().to_vec();
-        in_golden("nvs").bind(|| assert_binary_snapshot!(&name, image));
-    }
+    compare(nvs_images());
 }
 
 #[test]
@@ -75,26 +75,23 @@ fn the_help_of_each_command_is_as_reviewed() {
 
 #[test]
 fn no_golden_is_left_of_what_is_no_longer_made() {
-    let made: Vec<PathBuf> = [nvs_texts(), plans(), explanations(), helps()]
-        .into_iter()
-        .flatten()
-        .map(|golden| Path::new(golden.folder).join(format!("{}.snap", golden.name)))
-        .chain(shipped_profiles().iter().flat_map(|profile| {
-            let image = image_name(&profile.name);
-            [".snap", ".snap.bin"].map(|end| Path::new("nvs").join(format!("{image}{end}")))
-        }))
-        .collect();
+    let goldens = [nvs_images(), plans(), explanations(), helps()].into_iter().flatten();
+    let made: Vec<PathBuf> = goldens.flat_map(|golden| golden.files()).collect();
     let left = leftovers::in_folders_of(&golden_folder(), &made);
     assert!(left.is_empty(), "remove these goldens, which nothing makes any more: {left:?}");
 }
 
-fn nvs_texts() -> Vec<Golden> {
-    let text = |profile: Arc<Profile>| Golden {
-        folder: "nvs",
-        name: profile.name.clone(),
-        text: SampleUnit::of(&profile).nvs_text(),
+/// Of each unit a text and the image. The text tells which key differs, where two images only differ.
+fn nvs_images() -> Vec<Golden> {
+    let golden = |name, content| Golden { folder: "nvs", name, content };
+    let of_profile = |profile: Arc<Profile>| {
+        let unit = SampleUnit::of(&profile);
+        [
+            golden(profile.name.clone(), Content::Text(unit.nvs_text())),
+            golden(format!("{}_image", profile.name), Content::Image(unit.nvs_image().to_vec())),
+        ]
     };
-    shipped_profiles().into_iter().map(text).collect()
+    shipped_profiles().into_iter().flat_map(of_profile).collect()
 }
 
 fn plans() -> Vec<Golden> {
@@ -102,7 +99,7 @@ fn plans() -> Vec<Golden> {
     let plan = |profile: &Arc<Profile>, (scope, name): (Scope, &str)| Golden {
         folder: "plans",
         name: format!("{}_{name}", profile.name),
-        text: Plan::new(Arc::clone(profile), scope).to_string(),
+        content: Content::Text(Plan::new(Arc::clone(profile), scope).to_string()),
     };
     shipped_profiles().iter().flat_map(|profile| scopes.map(|scope| plan(profile, scope))).collect()
 }
@@ -111,7 +108,9 @@ fn explanations() -> Vec<Golden> {
     let explanation = |profile: Arc<Profile>| Golden {
         folder: "explain",
         name: profile.name.clone(),
-        text: cli::profile::explain(&profile.name, None).expect("a shipped profile"),
+        content: Content::Text(
+            cli::profile::explain(&profile.name, None).expect("a shipped profile"),
+        ),
     };
     shipped_profiles().into_iter().map(explanation).collect()
 }
@@ -120,29 +119,58 @@ fn helps() -> Vec<Golden> {
     let help = |(command, text): (Vec<String>, String)| Golden {
         folder: "help",
         name: ["goldline".to_owned()].into_iter().chain(command).collect::<Vec<_>>().join("_"),
-        text,
+        content: Content::Text(text),
     };
     program::helps().into_iter().map(help).collect()
 }
 
-/// Fails when a text is not the accepted one, after all of them were compared.
-fn compare(goldens: Vec<Golden>) {
-    let differing: Vec<String> = goldens
-        .into_iter()
-        .filter_map(|golden| {
-            let file = format!("golden/{}/{}.snap", golden.folder, golden.name);
-            catch_unwind(|| compare_one(golden)).is_err().then_some(file)
-        })
-        .collect();
-    assert!(differing.is_empty(), "differ, see above, and cargo xtask golden: {differing:?}");
+impl Golden {
+    /// Its files below golden/.
+    fn files(&self) -> Vec<PathBuf> {
+        let ends: &[&str] = match self.content {
+            Content::Text(_) => &["snap"],
+            Content::Image(_) => &["snap", "snap.bin"],
+        };
+        ends.iter()
+            .map(|end| PathBuf::from(format!("{}/{}.{end}", self.folder, self.name)))
+            .collect()
+    }
+
+    /// Panics when it is not the accepted one.
+    fn compare(self) {
+        let settings = in_golden(self.folder);
+        match self.content {
+            Content::Text(text) => {
+                refuse_secrets(&self.name, &text);
+                settings.bind(|| assert_snapshot!(self.name, text));
+            }
+            Content::Image(image) => {
+                let name = format!("{}.bin", self.name);
+                settings.bind(|| assert_binary_snapshot!(&name, image));
+            }
+        }
+    }
 }
 
-fn compare_one(Golden { folder, name, text }: Golden) {
+/// Fails when one is not as accepted, after all of them were compared.
+fn compare(goldens: Vec<Golden>) {
+    let differs = |golden: Golden| {
+        let name = format!("{}/{}", golden.folder, golden.name);
+        catch_unwind(|| golden.compare()).is_err().then_some(name)
+    };
+    let differing: Vec<String> = goldens.into_iter().filter_map(differs).collect();
+    assert!(
+        differing.is_empty(),
+        "not as in golden/: {}; review with cargo xtask golden",
+        differing.join(", ")
+    );
+}
+
+fn refuse_secrets(name: &str, text: &str) {
     for unit in shipped_profiles().iter().map(SampleUnit::of) {
         let shown = unit.secrets().any(|secret| text.contains(secret));
-        assert!(!shown, "{folder}/{name} shows a secret of a sample unit");
+        assert!(!shown, "{name} shows a secret of a sample unit");
     }
-    in_golden(folder).bind(|| assert_snapshot!(name, text));
 }
 
 /// Where snapshots of a kind lie, and that the environment hides none of their drifts.
@@ -155,11 +183,6 @@ fn in_golden(folder: &str) -> Settings {
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings
-}
-
-/// `espvault_image`; `espvault` is the text beside it.
-fn image_name(profile: &str) -> String {
-    format!("{profile}_image")
 }
 
 fn shipped_profiles() -> Vec<Arc<Profile>> {

@@ -74,9 +74,14 @@ impl UnitRun {
     pub fn start(&self, evidence: &Path) -> Ended {
         let errors = evidence.join("stderr.txt");
         match self.run(evidence, &errors) {
+            Ok((status, record)) if record.is_empty() => {
+                no_record(&format!("it gave no record ({status})"), &errors)
+            }
             Ok((status, record)) => match serde_json::from_str(&record) {
                 Ok(record) => Ended::Record(Box::new(record)),
-                Err(error) => no_record(&format!("it gave no record ({status}; {error})"), &errors),
+                Err(error) => {
+                    no_record(&format!("its record cannot be read ({status}): {error}"), &errors)
+                }
             },
             Err(RunError::Io(error)) => {
                 no_record(&format!("it could not be run: {error}"), &errors)
