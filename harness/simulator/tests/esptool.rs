@@ -30,11 +30,7 @@ fn main() -> ExitCode {
         for (loader, name) in [(Loader::Stub, "stub"), (Loader::Rom, "rom")] {
             let whole = [chip::ESP32.name, chip::ESP32C3.name].contains(&model.name);
             let case = move |tool: Tool| {
-                if whole {
-                    thorough(&tool, model, loader)
-                } else {
-                    brief(&tool, model, loader)
-                }
+                if whole { thorough(&tool, model, loader) } else { brief(&tool, model, loader) }
             };
             trials.push(trial(format!("{}::{name}", model.name), "esptool", case));
         }
@@ -43,14 +39,8 @@ fn main() -> ExitCode {
         let name = format!("{}::burns_fuses", model.name);
         trials.push(trial(name, "espefuse", move |tool| fuses(&tool, model)));
     }
-    trials.push(trial(
-        "esp32::ram_application".to_owned(),
-        "esptool",
-        |tool| ram(&tool),
-    ));
-    trials.push(trial("esp32::rfc2217".to_owned(), "esptool", |tool| {
-        rfc2217(&tool)
-    }));
+    trials.push(trial("esp32::ram_application".to_owned(), "esptool", |tool| ram(&tool)));
+    trials.push(trial("esp32::rfc2217".to_owned(), "esptool", |tool| rfc2217(&tool)));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -70,10 +60,8 @@ fn trial(
 }
 
 fn find(program: &str) -> Option<PathBuf> {
-    let venv = env::var_os("GOLDLINE_VENV").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv"),
-        PathBuf::from,
-    );
+    let venv = env::var_os("GOLDLINE_VENV")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv"), PathBuf::from);
     let path = venv.join("bin").join(program);
     path.exists().then_some(path)
 }
@@ -144,11 +132,7 @@ fn brief(tool: &Tool, model: &'static Model, loader: Loader) -> Outcome {
     expect(&id, &format!("Connected to {}", model.title))?;
     expect(&id, "24:0a:c4:00:01:10")?;
     expect(&id, "Detected flash size: 4MB")?;
-    let written = tool.on(
-        &simulator,
-        loader,
-        &["write-flash", "0x10000", text(&sample)],
-    )?;
+    let written = tool.on(&simulator, loader, &["write-flash", "0x10000", text(&sample)])?;
     expect(&written, "Hash of data verified.")
 }
 
@@ -173,13 +157,7 @@ fn thorough(tool: &Tool, model: &'static Model, loader: Loader) -> Outcome {
         return Err("erase-region left something".into());
     }
     expect(&run(&["read-flash-sfdp", "0", "4"])?, "0x53 0x46 0x44 0x50")?;
-    run(&[
-        "write-flash-status",
-        "--non-volatile",
-        "--bytes",
-        "2",
-        "0x0240",
-    ])?;
+    run(&["write-flash-status", "--non-volatile", "--bytes", "2", "0x0240"])?;
     expect(&run(&["read-flash-status", "--bytes", "2"])?, "0x0240")?;
     run(&["dump-mem", "0x40001000", "16", text(&back)])?;
     Ok(())
@@ -216,13 +194,7 @@ fn fuses(tool: &Tool, model: &'static Model) -> Outcome {
     let run = |arguments: &[&str]| {
         let mut command = Command::new(&tool.path);
         command.arg("--port").arg(simulator.port_path());
-        command.args([
-            "--before",
-            "no-reset",
-            "--chip",
-            model.name,
-            "--do-not-confirm",
-        ]);
+        command.args(["--before", "no-reset", "--chip", model.name, "--do-not-confirm"]);
         checked(command.args(arguments).output()?, arguments)
     };
     expect(&run(&["summary"])?, "24:0a:c4:00:01:10")?;

@@ -31,6 +31,7 @@ pub fn main() -> ExitCode {
         }
     };
     log::start();
+    problem::install();
     let outcome = match arguments.command {
         Command::Run(arguments) => run::run(&arguments, Scope::Run),
         Command::Provision(arguments) => run::run(&arguments, Scope::Provision),

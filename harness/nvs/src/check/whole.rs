@@ -5,14 +5,34 @@ use std::collections::HashMap;
 
 use super::{Code, Finding, Severity};
 use crate::device::{DeviceView, DropReason, Dropped, Opening};
-use crate::format::PageState;
+use crate::format::{EntryState, NAMESPACE_DEFINITIONS, PageState};
+use crate::identify::{self, Kind};
 use crate::image::{Image, Location};
+use crate::key::Key;
 use crate::limits::PAGE_BYTES;
+use crate::value::ItemType;
+
+/// The one thing to say of an image that cannot be judged in detail.
+pub(super) fn check_kind(image: &Image<'_>) -> Option<Finding> {
+    let severity = Severity::Corruption;
+    match identify::of_image(image) {
+        Kind::EncryptedNvs => Some(Finding::of_image(Code::LooksEncrypted, severity, 0).saying(
+            "the pages are sound and no entry is readable: the image is encrypted",
+            "only a device or a tool with its keys can read it",
+        )),
+        Kind::Other => Some(Finding::of_image(Code::NotNvs, severity, 0).saying(
+            "no page looks like NVS",
+            "a device takes every page for CORRUPT and starts empty",
+        )),
+        _ => None,
+    }
+}
 
 pub(super) fn check(image: &Image<'_>, view: &DeviceView, findings: &mut Vec<Finding>) {
     size(image, findings);
     sequences(image, findings);
     active_pages(image, findings);
+    namespace_indexes(image, findings);
     if view.opening() == Opening::NoFreePages {
         no_empty_page(image, Severity::Corruption, findings);
     } else if view.opening() == Opening::ReadOnly && !has_empty_page(image) {
@@ -61,9 +81,9 @@ fn active_pages(image: &Image<'_>, findings: &mut Vec<Finding>) {
     };
     let (active, full) = (in_state(PageState::Active), in_state(PageState::Full));
     if let [first, .., last] = active[..] {
-        let severity = Severity::Corruption;
-        let offset = last * PAGE_BYTES;
-        findings.push(Finding::of_page(Code::ActivePages, severity, last, offset).saying(
+        // No device does this, but older generators left such images.
+        let finding = Finding::of_page(Code::ActivePages, Severity::Note, last, last * PAGE_BYTES);
+        findings.push(finding.saying(
             format!("pages {first} to {last} hold {} ACTIVE ones", active.len()),
             "a device writes to the one with the highest sequence number only",
         ));
@@ -74,6 +94,34 @@ fn active_pages(image: &Image<'_>, findings: &mut Vec<Finding>) {
             "there are FULL pages and no ACTIVE one",
             "a device opens a new page at its next write",
         ));
+    }
+}
+
+fn namespace_indexes(image: &Image<'_>, findings: &mut Vec<Finding>) {
+    let mut names: HashMap<u8, Key> = HashMap::new();
+    let pages = image.pages().iter().filter(|page| page.state().holds_items());
+    for item in pages.flat_map(|page| page.items()) {
+        let header = &item.header;
+        let defines = header.namespace_index() == NAMESPACE_DEFINITIONS
+            && header.item_type() == ItemType::U8
+            && header.state == EntryState::Written
+            && item.fault.is_none();
+        if !defines {
+            continue;
+        }
+        let (index, name) = (header.data()[0], header.key());
+        let finding = Finding::at(Code::NamespaceIndex, Severity::Corruption, header.location);
+        match names.insert(index, name) {
+            _ if [0, 255].contains(&index) => findings.push(finding.saying(
+                format!("the namespace {name} has the reserved index {index}"),
+                "a firmware that opens it damages or misses the definitions",
+            )),
+            Some(other) if other != name => findings.push(finding.saying(
+                format!("the namespaces {other} and {name} share the index {index}"),
+                "a firmware finds the keys of one under both names",
+            )),
+            _ => {}
+        }
     }
 }
 
@@ -106,9 +154,11 @@ pub(super) fn check_dropped(image: &Image<'_>, view: &DeviceView, findings: &mut
 fn newest_live(image: &Image<'_>) -> Option<Location> {
     let in_use = image.pages().iter().filter(|page| page.state().holds_items());
     let newest = in_use.max_by_key(|page| page.sequence())?;
-    let live = newest.items().iter().rev().find(|item| {
-        item.header.state == crate::image::EntryState::Written && item.fault.is_none()
-    });
+    let live = newest
+        .items()
+        .iter()
+        .rev()
+        .find(|item| item.header.state == EntryState::Written && item.fault.is_none());
     Some(live?.header.location)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Must not know where the document came from. Sizes are bytes.
 
-mod layout;
+pub(crate) mod layout;
 
 use crate::document::{Document, Position, Row};
 use crate::format::Version;
@@ -158,7 +158,7 @@ fn write(
         (primitive, _) => {
             let (item_type, field) =
                 primitive.primitive().expect("strings and blobs are matched above");
-            layout.primitive(row.namespace, &row.key, item_type, field);
+            layout.primitive(row.namespace, &row.key, item_type, field, primitive.len());
             Ok(())
         }
     }

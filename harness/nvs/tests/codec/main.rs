@@ -1,5 +1,9 @@
 //! The codec against images and digests that it did not make itself.
 
+mod differential;
 mod golden;
+mod mutation;
+mod other_reader;
+mod random;
 mod support;
 mod vectors;

@@ -72,24 +72,12 @@ pub enum Beside {
 }
 
 const fn block(read: u32, words: u32, write_protect: u32, read_protect: u32) -> Block {
-    Block {
-        read,
-        write: 0,
-        words,
-        write_protect: Some(write_protect),
-        read_protect,
-    }
+    Block { read, write: 0, words, write_protect: Some(write_protect), read_protect }
 }
 
 /// Blocks of the S2, S3, C3, C6 and H2.
 const MODERN_BLOCKS: &[Block] = &[
-    Block {
-        read: 0x2C,
-        write: 0,
-        words: 6,
-        write_protect: None,
-        read_protect: 0,
-    },
+    Block { read: 0x2C, write: 0, words: 6, write_protect: None, read_protect: 0 },
     block(0x44, 6, 20, 0),
     block(0x5C, 8, 21, 0),
     block(0x7C, 8, 22, 0),
@@ -112,10 +100,7 @@ pub(super) const fn modern(base: u32, beside: Beside, factory: &'static [(u32, u
         one_block_at_a_time: true,
         blocks: MODERN_BLOCKS,
         read_disable: (1, 0),
-        mac: MacPlace {
-            offset: 0x44,
-            beside,
-        },
+        mac: MacPlace { offset: 0x44, beside },
         factory,
     }
 }
@@ -149,12 +134,7 @@ impl Efuse {
         let at = map.mac.offset;
         fuses.set(at, low);
         fuses.set(at + 4, fuses.get(at + 4) | high);
-        let mut efuse = Self {
-            map,
-            shown: Words::default(),
-            fuses,
-            registers: Words::default(),
-        };
+        let mut efuse = Self { map, shown: Words::default(), fuses, registers: Words::default() };
         efuse.refresh();
         efuse
     }
@@ -166,11 +146,7 @@ impl Efuse {
     }
 
     pub(super) fn read(&self, offset: u32) -> u32 {
-        if self.is_readout(offset) {
-            self.shown.get(offset)
-        } else {
-            self.registers.get(offset)
-        }
+        if self.is_readout(offset) { self.shown.get(offset) } else { self.registers.get(offset) }
     }
 
     pub(super) fn write(&mut self, offset: u32, value: u32) {
@@ -205,9 +181,7 @@ impl Efuse {
         let protected = self.control_word(0);
         for (index, block) in self.map.blocks.iter().enumerate() {
             let chosen = !self.map.one_block_at_a_time || index as u32 == number;
-            let locked = block
-                .write_protect
-                .is_some_and(|bit| protected >> bit & 1 == 1);
+            let locked = block.write_protect.is_some_and(|bit| protected >> bit & 1 == 1);
             if !chosen || locked {
                 continue;
             }
@@ -236,13 +210,7 @@ impl Efuse {
 /// Dallas/Maxim CRC-8, as the ESP32 stores it beside its MAC address.
 fn crc8(bytes: &[u8]) -> u8 {
     bytes.iter().fold(0, |crc, byte| {
-        (0..8).fold(crc ^ byte, |crc, _| {
-            if crc & 1 == 1 {
-                (crc >> 1) ^ 0x8C
-            } else {
-                crc >> 1
-            }
-        })
+        (0..8).fold(crc ^ byte, |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0x8C } else { crc >> 1 })
     })
 }
 

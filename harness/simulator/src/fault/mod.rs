@@ -129,9 +129,7 @@ impl FromStr for Fault {
 
     fn from_str(name: &str) -> Result<Self, UnknownFault> {
         let found = Self::ALL.iter().copied().find(|fault| fault.name() == name);
-        found.ok_or_else(|| UnknownFault {
-            name: name.to_owned(),
-        })
+        found.ok_or_else(|| UnknownFault { name: name.to_owned() })
     }
 }
 

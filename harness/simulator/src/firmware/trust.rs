@@ -8,9 +8,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 /// The certificates in a PEM text; broken ones are left out, as mbedTLS leaves them.
 pub(super) fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
-    CertificateDer::pem_slice_iter(pem.as_bytes())
-        .filter_map(Result::ok)
-        .collect()
+    CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok).collect()
 }
 
 /// A client that verifies the server's chain and name against `ca_pem`.

@@ -52,10 +52,7 @@ pub(super) struct FlashFile {
 impl FlashFile {
     /// Opens or makes the file, and gives its contents.
     pub(super) fn open(path: &Path, size: u32) -> Result<(Self, Vec<u8>), FileError> {
-        let failed = |source| FileError::Io {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| FileError::Io { path: path.to_owned(), source };
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -66,9 +63,7 @@ impl FlashFile {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(FileError::InUse {
-                    path: path.to_owned(),
-                });
+                return Err(FileError::InUse { path: path.to_owned() });
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }

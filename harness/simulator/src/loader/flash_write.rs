@@ -175,9 +175,5 @@ pub(super) fn erase_region(chip: &mut Chip, request: &Request) -> Result<Answer,
 }
 
 pub(super) fn require_attached(chip: &Chip) -> Result<(), Failure> {
-    if chip.registers.flash_attached {
-        Ok(())
-    } else {
-        Err(Failure::Flash)
-    }
+    if chip.registers.flash_attached { Ok(()) } else { Err(Failure::Flash) }
 }

@@ -48,12 +48,7 @@ impl Pty {
         let status = rustix::fs::fcntl_getfl(&master)?;
         rustix::fs::fcntl_setfl(&master, status | OFlags::NONBLOCK)?;
         let opens = watch_clients.then(|| watch_opens(&path)).transpose()?;
-        Ok(Self {
-            master,
-            slave,
-            opens,
-            path,
-        })
+        Ok(Self { master, slave, opens, path })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -96,10 +91,7 @@ pub(crate) struct Wire {
 impl Wire {
     pub(crate) fn new(silent: bool, paced: bool) -> Self {
         let pace = || Pace::new(ROM_BAUD);
-        Self {
-            silent,
-            pace: paced.then(|| (pace(), pace())),
-        }
+        Self { silent, pace: paced.then(|| (pace(), pace())) }
     }
 
     fn incoming(&mut self) -> Option<&mut Pace> {
@@ -119,17 +111,8 @@ impl Port {
             reason = "its successor is unsafe for types that may swap their descriptor, which an OwnedFd cannot"
         )]
         let master = AsyncFd::new(pty.master)?;
-        let line = Line {
-            master,
-            _slave: pty.slave,
-            opens: pty.opens,
-        };
-        Ok(Self {
-            line: Some(line),
-            outgoing: VecDeque::new(),
-            incoming: Vec::new(),
-            wire,
-        })
+        let line = Line { master, _slave: pty.slave, opens: pty.opens };
+        Ok(Self { line: Some(line), outgoing: VecDeque::new(), incoming: Vec::new(), wire })
     }
 
     /// The UART's rate changed.
@@ -206,11 +189,7 @@ impl Port {
             let (mut written, mut read) = (Ok(0), Ok(None));
             if may_write && guard.ready().is_writable() {
                 let (front, _) = self.outgoing.as_slices();
-                let most = self
-                    .wire
-                    .pace
-                    .as_ref()
-                    .map_or(front.len(), |(_, pace)| pace.grain());
+                let most = self.wire.pace.as_ref().map_or(front.len(), |(_, pace)| pace.grain());
                 let front = &front[..front.len().min(most)];
                 written = again(rustix::io::write(line.master.get_ref(), front)).map(|count| {
                     if count.is_none() {
