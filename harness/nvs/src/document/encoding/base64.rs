@@ -1,7 +1,7 @@
 //! base64, canonical or as lenient as Python's decoder.
 
-use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use base64::{DecodeError, Engine};
 
 use super::{EncodingError, Mode};
 
@@ -17,7 +17,15 @@ pub(super) fn decode(text: &[u8], mode: Mode) -> Result<Vec<u8>, EncodingError> 
     STANDARD
         .decode(kept)
         .map_err(|error| EncodingError::NotBase64 {
-            reason: error.to_string(),
+            // Not the library's own words, which quote a character of the value.
+            reason: match error {
+                DecodeError::InvalidByte(at, _) => format!("character {} is foreign", at + 1),
+                DecodeError::InvalidLength(_) => "its length is wrong".to_owned(),
+                DecodeError::InvalidLastSymbol { .. } => {
+                    "its last character has spare bits set".to_owned()
+                }
+                DecodeError::InvalidPadding => "its padding is wrong".to_owned(),
+            },
         })
 }
 
