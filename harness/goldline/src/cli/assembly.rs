@@ -12,7 +12,7 @@ use goldline_simulator::Fault;
 
 use super::{
     arguments::RunArguments,
-    devices::{self, refuse_missing_model, simulated_mac},
+    devices::{self, simulated_mac},
     problem::{of_catalog, usage, usage_with_help},
 };
 use crate::{
@@ -67,7 +67,6 @@ impl Order {
         if real {
             refuse_bench_on_real_port(&profile, scope, arguments.faults.first())?;
         }
-        refuse_missing_model(&devices, &profile)?;
         let identity = match () {
             () if real => Identity::Issued,
             () if arguments.lot.is_some() || devices.len() > 1 => Identity::DeclaredSite,

@@ -2,13 +2,10 @@
 //!
 //! Opens nothing.
 
-use goldline_simulator::chip::Model;
-
 use super::problem::{usage, usage_with_help};
 use crate::{
     device::{DeviceUrl, SimulatorOptions},
     identity::Mac,
-    profile::Profile,
 };
 
 /// The first simulated unit's address, one of Espressif's; the others count up from it.
@@ -35,24 +32,6 @@ pub(super) fn parse(urls: &[String]) -> miette::Result<Vec<(String, DeviceUrl)>>
         devices.push((url.clone(), parsed));
     }
     Ok(devices)
-}
-
-/// Refuses a chip that the simulator does not have.
-pub(super) fn refuse_missing_model(
-    devices: &[(String, DeviceUrl)],
-    profile: &Profile,
-) -> miette::Result<()> {
-    for (name, device) in devices {
-        let DeviceUrl::Simulator(options) = device else { continue };
-        let chip = options.chip.unwrap_or(profile.chip);
-        if Model::named(chip.name()).is_none() {
-            return Err(usage_with_help(
-                format!("the simulator has no {chip} yet, which {name} asks for"),
-                "choose a profile of an esp32, or a real port",
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// Whether two devices, each with its place in the arguments, are one unit.

@@ -205,16 +205,6 @@ fn one_simulated_unit_is_not_two(#[case] one: &str, #[case] other: &str) {
     assert_refused(&station, &ended, "are the same unit");
 }
 
-#[rstest]
-#[case::of_the_device("simulator:?chip=esp32c2", PROFILE.to_owned())]
-#[case::of_the_profile("simulator:", PROFILE.replacen("model = \"esp32\"", "model = \"esp32c2\"", 1))]
-fn a_chip_that_the_simulator_does_not_have(#[case] device: &str, #[case] profile: String) {
-    let station = Station::new();
-    station.write("espvault.toml", profile);
-    let ended = station.unit(["run", "espvault.toml", "--device", device]);
-    assert_refused(&station, &ended, "the simulator has no esp32c2 yet");
-}
-
 #[test]
 fn one_real_port_is_not_two_units() {
     let station = Station::new();

@@ -9,7 +9,6 @@ use std::{
 use clap::{Args, ValueEnum};
 use goldline_simulator::{
     Config, Fault, Mode, NetworkPort, Protocol, Simulator,
-    chip::Model,
     flash::{Nor, SECTOR_SIZE},
     world::Silence,
 };
@@ -114,7 +113,7 @@ pub(super) fn serve(arguments: &ServeArguments) -> miette::Result<()> {
 }
 
 fn config(arguments: &ServeArguments) -> miette::Result<Config> {
-    let mut config = Config::new(model(arguments.chip)?);
+    let mut config = Config::new(arguments.chip.simulated());
     config.flash_size = arguments.flash_size.checked_mul(1 << 20).ok_or_else(|| {
         usage(format!("{} MB of flash is more than any chip has", arguments.flash_size))
     })?;
@@ -130,10 +129,6 @@ fn config(arguments: &ServeArguments) -> miette::Result<Config> {
         config.mac = mac.0;
     }
     Ok(config)
-}
-
-fn model(chip: Chip) -> miette::Result<&'static Model> {
-    Model::named(chip.name()).ok_or_else(|| usage(format!("the simulator has no {chip} yet")))
 }
 
 fn fault(name: &str) -> Result<Fault, Report> {
