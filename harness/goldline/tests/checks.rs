@@ -331,12 +331,22 @@ fn an_nvs_error_in_the_log_names_the_key() {
 #[case::server_name(|case: &mut Case| case.broker().server_name = None, Code::MqttIdentityDiffers)]
 #[case::old_tls(|case: &mut Case| case.broker().tls_version = Some("TLSv1.1".to_owned()), Code::MqttIdentityDiffers)]
 #[case::subscription(|case: &mut Case| case.broker().subscriptions.clear(), Code::MqttSubscriptionMissing)]
-#[case::no_answer(|case: &mut Case| case.broker().round_trip_ms = None, Code::MqttCommandUnanswered)]
 #[case::slow_answer(|case: &mut Case| case.broker().round_trip_ms = Some(5_001), Code::MqttOutOfLimits)]
 fn one_wrong_value_fails_by_its_own_name(#[case] spoil: fn(&mut Case), #[case] code: Code) {
     let mut case = Case::good();
     spoil(&mut case);
     case.expect(Verdict::Fail, code);
+}
+
+#[test]
+fn a_command_without_an_answer_fails_only_with_a_witness() {
+    let mut case = Case::good();
+    case.broker().round_trip_ms = None;
+    case.expect(Verdict::Error, Code::TestbedBroker);
+    case.broker().witness = witness(false);
+    case.expect(Verdict::Error, Code::TestbedBroker);
+    case.broker().witness = witness(true);
+    case.expect(Verdict::Fail, Code::MqttCommandUnanswered);
 }
 
 #[test]

@@ -93,10 +93,15 @@ fn measure(spec: &CheckSpec, plan: &BoundPlan, broker: &BrokerObservation, findi
     }
     if broker.round_trip_ms.is_none() {
         let message = match &broker.wrong_answer {
-            Some(answer) => format!("the answer to the command is not the expected one: {answer}"),
+            Some(wrong) => format!("the answer to the command is not the expected one: {wrong}"),
             None => "the unit gave no answer to the command".to_owned(),
         };
-        finding.fail(Code::MqttCommandUnanswered, message);
+        finding.fail_with_witness(
+            Code::MqttCommandUnanswered,
+            Code::TestbedBroker,
+            message,
+            broker.witness.as_ref(),
+        );
     }
     let round_trip = Measurement::number(
         "round_trip_ms",

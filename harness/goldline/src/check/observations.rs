@@ -113,7 +113,7 @@ pub struct BrokerObservation {
     pub subscriptions: Vec<String>,
     /// The command's way there and back.
     pub round_trip_ms: Option<u64>,
-    /// What came back instead of the expected answer.
+    /// What was wrong with the last answer, without its text: a unit may answer with a secret.
     pub wrong_answer: Option<String>,
     /// The bench's own attempt, made after a failure.
     pub witness: Option<Witness>,

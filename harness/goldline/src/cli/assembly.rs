@@ -114,7 +114,7 @@ impl Order {
         let mut jobs = Vec::with_capacity(self.devices.len());
         for (index, ((name, url), given)) in self.devices.iter().zip(&self.given).enumerate() {
             let values = match self.plan.scope {
-                Scope::Check => self.remembered(state, given.clone()),
+                Scope::Check => self.remembered(state, given.clone(), &images),
                 Scope::Run | Scope::Provision => self.fresh(state, given, &images)?,
             };
             jobs.push(Job {
@@ -153,8 +153,14 @@ impl Order {
     }
 
     /// The values of a unit that this station provisioned before.
-    fn remembered(&self, state: &StateDirectory, mut given: Given) -> ValuesOfUnit {
+    fn remembered(
+        &self,
+        state: &StateDirectory,
+        mut given: Given,
+        images: &FlashImages,
+    ) -> ValuesOfUnit {
         let (state, profile, identity) = (state.clone(), Arc::clone(&self.profile), self.identity);
+        let product = self.plan.product_digest(images);
         Box::new(move |chip: &ChipFacts| {
             let unit = state.recall(chip.mac).map_err(|error| error.to_string())?;
             let unit = unit.ok_or_else(|| {
@@ -164,6 +170,12 @@ impl Order {
                 return Err(format!(
                     "{} was provisioned as {}, not as {}; check it with that profile",
                     chip.mac, unit.profile, profile.name
+                ));
+            }
+            if unit.product != product {
+                return Err(format!(
+                    "the profile {} or its images changed since {} was provisioned; check it with the old ones, or provision it again",
+                    profile.name, chip.mac
                 ));
             }
             given.take_remembered(unit.values);

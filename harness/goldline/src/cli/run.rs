@@ -132,6 +132,7 @@ impl Station {
             let unit = UnitEntry {
                 mac,
                 profile: record.profile.clone(),
+                product: finished.product.clone(),
                 run_id: record.run_id,
                 provisioned_at: record.started_at,
                 values: plan.bindings().to_remember(),

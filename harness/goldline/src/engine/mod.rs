@@ -9,6 +9,7 @@ mod event;
 mod failure;
 mod provisioning;
 mod trial;
+mod witness;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -64,6 +65,8 @@ pub struct Finished {
     pub record: Record,
     /// What was seen.
     pub observations: Observations,
+    /// Which version of the product was flashed: [`Plan::product_digest`].
+    pub product: String,
     /// What was planned for this very unit; `None` when it was never identified.
     pub plan: Option<BoundPlan>,
 }
@@ -82,6 +85,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
     let (lot, operator, device) = (job.lot.clone(), job.operator.clone(), job.device_url.clone());
     let profile = Arc::clone(&job.plan.profile);
     let scope = job.plan.scope;
+    let product = job.plan.product_digest(&job.images);
 
     let mut run = Run::new(job, events.clone(), cancel);
     run.perform().await;
@@ -106,7 +110,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
         checks,
     };
     events.send(Event::Ended(Box::new(record.clone())));
-    Finished { record, observations, plan }
+    Finished { record, observations, product, plan }
 }
 
 /// A run under way.

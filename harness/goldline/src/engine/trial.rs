@@ -4,14 +4,17 @@
 //! log only tells when waiting is in vain. After a failure the bench itself tries the same with the
 //! plan's credentials: its success is the witness that blames the unit, its failure the testbed.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::net::Ipv4Addr;
 
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
-use super::{Failure, Next, Run, millis};
+use super::{
+    Failure, Next, Run, millis,
+    witness::{at_access_point, at_broker},
+};
 use crate::{
-    check::{BrokerObservation, JoinObservation, LogFacts, Refusal, Witness},
+    check::{BrokerObservation, JoinObservation, LogFacts, Refusal},
     clock::Deadline,
     device::Console,
     identity::Mac,
@@ -21,14 +24,11 @@ use crate::{
         Testbed,
         access_point::AccessPointEvent,
         broker::{Admission, Connection, Ending, RefusedBecause},
-        witness::{BrokerProbe, Network},
     },
 };
 
 /// Firmware tries again after a refusal; this many without a success in between are no accident.
 const REFUSALS: usize = 5;
-/// The bench is on the same machine; a service that takes longer is not sound.
-const PROBE_LIMIT: Duration = Duration::from_secs(10);
 
 impl Run {
     pub(super) async fn boot(&mut self) -> Result<(), Failure> {
@@ -76,7 +76,7 @@ impl Run {
         let joined = join.address.is_some();
         if !joined {
             let plan = self.bound()?;
-            join.witness = Some(witness_network(testbed, plan).await);
+            join.witness = Some(at_access_point(testbed, plan).await);
         }
         self.joined_at = associated_at;
         self.seen.join = Some(join);
@@ -117,8 +117,7 @@ impl Run {
         let mut broker = observe_broker(testbed, address, joined_at);
         let accepted = broker.accepted;
         if !accepted {
-            broker.witness =
-                Some(witness_broker(testbed, plan, self.bench.authority.root_pem()).await);
+            broker.witness = Some(at_broker(testbed, plan, &self.bench.authority).await?);
         }
         self.seen.broker = Some(broker);
         Ok(if accepted { Next::GoOn } else { Next::Enough })
@@ -143,7 +142,8 @@ impl Run {
             command.reply_contains.iter().map(text).collect::<Result<_, _>>()?;
 
         let sent = Instant::now();
-        let broker = &self.testbed()?.broker;
+        let testbed = self.testbed()?;
+        let broker = &testbed.broker;
         broker
             .publish(&topic, payload.as_bytes())
             .map_err(|error| Failure::Publish(error.to_string()))?;
@@ -162,10 +162,16 @@ impl Run {
             }) => answered.ok(),
             () = self.cancel.cancelled() => return Err(Failure::Aborted),
         };
-        let wrong = broker.connections().iter().flat_map(answers).map(|(_, text)| text).next_back();
+        let last = broker.connections().iter().flat_map(answers).map(|(_, text)| text).next_back();
+        let wrong = last.map(|text| what_lacks(&text, command, &expected));
+        let witness = match answered {
+            Some(_) => None,
+            None => Some(at_broker(testbed, self.bound()?, &self.bench.authority).await?),
+        };
         if let Some(seen) = &mut self.seen.broker {
             seen.round_trip_ms = answered.as_ref().map(|(at, _)| millis(at.duration_since(sent)));
-            seen.wrong_answer = if answered.is_none() { wrong } else { None };
+            seen.wrong_answer = wrong.filter(|_| answered.is_none());
+            seen.witness = witness;
         }
         Ok(())
     }
@@ -194,6 +200,16 @@ impl Run {
             .map(|device| device.line().console().clone())
             .ok_or(Failure::OutOfOrder { step: "read the console" })
     }
+}
+
+/// Which expected parts an answer lacks, by their templates: neither holds a value.
+fn what_lacks(answer: &str, command: &CommandRoundTrip, expected: &[String]) -> String {
+    let parts = command.reply_contains.iter().zip(expected);
+    let missing: Vec<String> = parts
+        .filter(|(_, part)| !answer.contains(part.as_str()))
+        .map(|(template, _)| template.to_string())
+        .collect();
+    format!("{} bytes without {}", answer.len(), missing.join(", "))
 }
 
 /// The unit's association since its boot, as the access point recorded it; the moment of the last.
@@ -291,54 +307,5 @@ fn refusal(connection: &Connection) -> Option<Refusal> {
             }
             RefusedBecause::NoClientId => Refusal::Protocol(because.to_string()),
         }),
-    }
-}
-
-fn planned_network(plan: &BoundPlan) -> Network<'_> {
-    Network { ssid: &plan.wifi.ssid, passphrase: &plan.wifi.password }
-}
-
-async fn witness_network(testbed: &Testbed, plan: &BoundPlan) -> Witness {
-    let ssid = &plan.wifi.ssid;
-    let deadline = Deadline::after(PROBE_LIMIT);
-    match testbed.witness.probe_access_point(planned_network(plan), deadline).await {
-        Ok(_) => Witness {
-            sound: true,
-            detail: format!("the bench joined {ssid} with the planned password afterwards"),
-        },
-        Err(error) => Witness {
-            sound: false,
-            detail: format!(
-                "the bench cannot join {ssid} with the planned password either: {error}"
-            ),
-        },
-    }
-}
-
-async fn witness_broker(testbed: &Testbed, plan: &BoundPlan, trust_anchor_pem: &str) -> Witness {
-    let broker = &plan.broker;
-    let endpoint = &broker.endpoint;
-    let probe = BrokerProbe {
-        host: endpoint.host(),
-        port: endpoint.port(),
-        ca_pem: trust_anchor_pem,
-        credentials: Some((&broker.username, &broker.password)),
-        client_id: None,
-        client_certificate: None,
-    };
-    let deadline = Deadline::after(PROBE_LIMIT);
-    match testbed.witness.probe_broker(planned_network(plan), &probe, deadline).await {
-        Ok(()) => Witness {
-            sound: true,
-            detail: format!(
-                "the bench connected to {endpoint} with the planned credentials afterwards"
-            ),
-        },
-        Err(error) => Witness {
-            sound: false,
-            detail: format!(
-                "the bench cannot connect to {endpoint} with the planned credentials either: {error}"
-            ),
-        },
     }
 }

@@ -14,7 +14,12 @@ mod units;
 
 use std::sync::Arc;
 
-use crate::profile::{CommandRoundTrip, Method, Partition, Profile};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    image::FlashImages,
+    profile::{CommandRoundTrip, Method, Partition, Profile},
+};
 
 pub use bindings::{BindingError, Bindings, Identity, Origin, Sources};
 pub use bound::{BoundBroker, BoundPlan, BoundWifi, MaterialError, RegionImage};
@@ -125,6 +130,18 @@ impl Plan {
             steps.extend(qc::trial(&profile));
         }
         Self { profile, scope, steps, golden: None }
+    }
+
+    /// Tells one version of the product from another: what is flashed, and which keys are written.
+    /// SHA-256 as lowercase hex.
+    pub fn product_digest(&self, images: &FlashImages) -> String {
+        let mut digest = Sha256::new();
+        for image in [&images.bootloader, &images.partition_table, &images.app] {
+            digest.update(image.len().to_le_bytes());
+            digest.update(image);
+        }
+        digest.update(format!("{:?}", self.profile.nvs));
+        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The regions that no firmware may change, which are digested.

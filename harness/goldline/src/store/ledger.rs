@@ -17,6 +17,8 @@ pub struct UnitEntry {
     pub mac: Mac,
     /// Name of the profile.
     pub profile: String,
+    /// Which version of the product: [`Plan::product_digest`](crate::plan::Plan::product_digest).
+    pub product: String,
     /// The run that provisioned it.
     pub run_id: Uuid,
     /// When.
@@ -30,6 +32,7 @@ pub struct UnitEntry {
 struct Stored {
     mac: Mac,
     profile: String,
+    product: String,
     run_id: Uuid,
     #[serde(with = "time::serde::rfc3339")]
     provisioned_at: OffsetDateTime,
@@ -52,6 +55,7 @@ impl StateDirectory {
         let stored = Stored {
             mac: unit.mac,
             profile: unit.profile.clone(),
+            product: unit.product.clone(),
             run_id: unit.run_id,
             provisioned_at: unit.provisioned_at,
             sealed_values: to_hex(&self.key.seal(&name, &plain)?),
@@ -82,6 +86,7 @@ impl StateDirectory {
         Ok(Some(UnitEntry {
             mac: stored.mac,
             profile: stored.profile,
+            product: stored.product,
             run_id: stored.run_id,
             provisioned_at: stored.provisioned_at,
             values: values.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
@@ -111,6 +116,7 @@ mod tests {
         let unit = UnitEntry {
             mac,
             profile: "espvault".to_owned(),
+            product: "00".to_owned(),
             run_id: Uuid::nil(),
             provisioned_at: OffsetDateTime::UNIX_EPOCH,
             values: BTreeMap::from([("mqtt_password".to_owned(), secret.clone())]),

@@ -110,6 +110,20 @@ fn a_unit_of_another_station_is_not_judged() {
     assert!(diagnosis.contains("24:0a:c4:00:01:10"), "{diagnosis}");
 }
 
+/// A good unit of the old version would fail on every key that the new one names otherwise.
+#[test]
+fn a_check_with_a_changed_profile_of_the_same_name_says_nothing_of_the_unit() {
+    let bench = Bench::new();
+    bench.provision();
+    let changed = PROFILE.replace("key = \"device_id\"", "key = \"device_name\"");
+    bench.station.write("espvault.toml", changed);
+    let ended = bench.unit(&["check", "espvault.toml"]);
+    let record = ended.json();
+    assert_eq!((ended.code(), &record["verdict"]), (3, &Value::from("ERROR")), "{record}");
+    let message = record["diagnosis"]["message"].as_str().expect("a message");
+    assert!(message.contains("changed since"), "{message}");
+}
+
 #[test]
 fn a_check_with_another_profile_is_refused() {
     let bench = Bench::new();

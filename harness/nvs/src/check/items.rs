@@ -89,7 +89,8 @@ fn data_crc(item: &Item<'_>, bytes: &[u8]) -> Finding {
         _ => "a firmware gets ESP_ERR_NVS_NOT_FOUND, and the device erases the item",
     };
     let mut finding = at(item, Code::DataCrc, Severity::Corruption).saying(
-        format!("the payload's CRC is {stored:08x} in the header, its bytes have {computed:08x}"),
+        // Neither CRC is shown: it tells a guesser whether he has found the secret that it is of.
+        "the payload's bytes do not match the CRC in its header",
         what,
     );
     let header = item.header.location.offset();
@@ -137,13 +138,12 @@ fn header(item: &Item<'_>, fault: HeaderFault) -> Finding {
 }
 
 fn header_crc(item: &Item<'_>) -> Finding {
-    let (stored, computed) = (item.header.stored_crc(), item.header.computed_crc());
     let behind = match item.entries - 1 {
         0 => String::new(),
         entries => format!(" and the {entries} entries behind it"),
     };
     let mut finding = at(item, Code::EntryCrc, Severity::Corruption).saying(
-        format!("the entry's CRC is {stored:08x}, its bytes have {computed:08x}"),
+        "the entry's bytes do not match its CRC",
         format!("a device erases it{behind} at boot: the key is lost"),
     );
     finding.repair = entry_hint(item);
