@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::chip::{Chip, Model};
+use crate::chip::{self, Chip, Model};
 use crate::fault::damage::Damage;
 use crate::fault::{Fault, Faults};
 use crate::flash::{FileError, Nor, SECTOR_SIZE};
@@ -102,16 +102,11 @@ impl Simulator {
             return Err(StartError::FlashSize(config.flash_size));
         }
         debug_assert!(config.flash_size.is_multiple_of(SECTOR_SIZE));
-        let flash = match &config.flash_file {
-            Some(path) => Nor::in_file(path, config.flash_size)?,
-            None => Nor::in_memory(config.flash_size),
-        };
         let faults: Faults = config.faults.iter().copied().collect();
-        let damage = Damage::new(&faults, config.seed);
-        let chip = Chip::new(config.chip, config.mac, flash).with_damage(damage);
+        let chip = chip(&config, &faults)?;
         let pty = Pty::open(config.sync_resets)?;
         let port_path = pty.path().to_owned();
-        let (silent, paced) = (faults.has(Fault::WireSilent), config.paced);
+        let wire_faults = faults.clone();
         let unit = Unit::new(chip, faults, world, config.sync_resets);
         let (line_sender, line_receiver) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
@@ -120,7 +115,8 @@ impl Simulator {
             .build()?;
         let life = move || {
             runtime.block_on(async move {
-                match Port::serve(pty, Wire::new(silent, paced)) {
+                let wire = Wire::new(&wire_faults, config.seed, config.paced);
+                match Port::serve(pty, wire) {
                     Ok(port) => {
                         let circuit = ResetCircuit::new(line_receiver);
                         tokio::select! {
@@ -154,6 +150,34 @@ impl Simulator {
     pub fn lines(&self) -> Lines {
         self.lines.clone()
     }
+}
+
+/// The silicon that a unit really carries, faults and all.
+fn chip(config: &Config, faults: &Faults) -> Result<Chip, StartError> {
+    let size = match faults.has(Fault::FlashWrongSize) {
+        true => config.flash_size / 2,
+        false => config.flash_size,
+    };
+    let flash = match &config.flash_file {
+        Some(path) => Nor::in_file(path, size)?,
+        None => Nor::in_memory(size),
+    };
+    let model = match faults.has(Fault::ChipWrongChip) {
+        true if config.chip.id == chip::ESP32S2.id => chip::ESP32,
+        true => chip::ESP32S2,
+        false => config.chip,
+    };
+    let mac = match faults.has(Fault::ChipWrongMac) {
+        true => [0; 6],
+        false => config.mac,
+    };
+    let damage = Damage::new(faults, config.seed);
+    let flash = flash.with_defects(faults, config.seed);
+    let mut chip = Chip::new(model, mac, flash).with_damage(damage);
+    if faults.has(Fault::ChipEncrypted) {
+        chip.registers.burn_flash_encryption();
+    }
+    Ok(chip)
 }
 
 impl Drop for Simulator {

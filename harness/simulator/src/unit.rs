@@ -135,7 +135,7 @@ impl Unit {
 
     async fn download(&mut self, reason: ResetReason, port: &mut Port) -> Reset {
         port.send(boot::download_log(self.chip.model, reason).as_bytes());
-        let mut loader = Loader::new();
+        let mut loader = Loader::new(!self.faults.has(Fault::ChipStubRefused));
         let mut buffer = vec![0; CHUNK];
         let mut reply = Vec::new();
         loop {

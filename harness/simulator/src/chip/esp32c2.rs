@@ -1,6 +1,6 @@
 //! Data of the ESP32-C2.
 
-use super::efuse::{Beside, Block, EfuseMap, MacPlace};
+use super::efuse::{Beside, Block, EfuseMap, Field, MacPlace, SecurityFields};
 use super::{Architecture, MemoryMap, Model, RomText, SecurityInfoForm, SpiMap};
 
 pub(super) const ESP32C2: Model = Model {
@@ -56,6 +56,24 @@ pub(super) const ESP32C2: Model = Model {
             offset: 0x40,
             beside: Beside::Nothing,
         },
+        security: SecurityFields {
+            flash_crypt_count: Field {
+                word: 1,
+                shift: 7,
+                bits: 3,
+            },
+            secure_boot: Field {
+                word: 1,
+                shift: 21,
+                bits: 1,
+            },
+            secure_download: Some(Field {
+                word: 1,
+                shift: 16,
+                bits: 1,
+            }),
+            key_purposes: &[],
+        },
         factory: &[(0x40 + 4, 1 << 20)],
     },
     memory: MemoryMap {
@@ -71,6 +89,8 @@ pub(super) const ESP32C2: Model = Model {
         power_on: "0x1 (POWERON)",
         software: "0xc (RTC_SW_CPU_RST)",
         watchdog: "0x10 (RTCWDT_RTC_RST)",
+        task_watchdog: "0x8 (TG1WDT_SYS_RST)",
+        brown_out: "0xf (BROWN_OUT_RST)",
     },
     revision: 100,
     wifi: true,

@@ -29,6 +29,8 @@ pub(super) const ESP32C3: Model = Model {
         power_on: "0x1 (POWERON)",
         software: "0xc (RTC_SW_CPU_RST)",
         watchdog: "0x10 (RTCWDT_RTC_RST)",
+        task_watchdog: "0x8 (TG1WDT_SYS_RST)",
+        brown_out: "0xf (BROWN_OUT_RST)",
     },
     revision: 3,
     wifi: true,

@@ -156,6 +156,10 @@ pub struct RomText {
     pub software: &'static str,
     /// Name of a reset by the watchdog.
     pub watchdog: &'static str,
+    /// Name of a reset by the watchdog of the running application.
+    pub task_watchdog: &'static str,
+    /// Name of a reset by the brown-out detector.
+    pub brown_out: &'static str,
 }
 
 /// Every chip that can be simulated.

@@ -60,6 +60,16 @@ impl Registers {
         self.efuse.reset();
     }
 
+    /// The fuses.
+    pub(crate) fn efuse(&self) -> &Efuse {
+        &self.efuse
+    }
+
+    /// Makes a chip whose factory switched flash encryption on.
+    pub(crate) fn burn_flash_encryption(&mut self) {
+        self.efuse.burn_flash_encryption();
+    }
+
     /// The UART's current rate in bits per second.
     pub fn baud(&self) -> u32 {
         self.baud

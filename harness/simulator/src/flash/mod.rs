@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of partitions or images. Offsets and lengths are bytes from the start of the chip.
 
+mod defect;
 mod file;
 
 use std::ops::Range;
@@ -9,6 +10,9 @@ use std::path::Path;
 
 pub use file::FileError;
 use file::FlashFile;
+
+use crate::fault::Faults;
+use defect::Defects;
 
 /// Bytes that one sector erase sets.
 pub const SECTOR_SIZE: u32 = 0x1000;
@@ -33,6 +37,7 @@ pub struct Nor {
     cells: Vec<u8>,
     backing: Option<FlashFile>,
     erase_counts: Vec<u32>,
+    defects: Defects,
 }
 
 impl Nor {
@@ -55,7 +60,14 @@ impl Nor {
             cells,
             backing,
             erase_counts: vec![0; sectors],
+            defects: Defects::default(),
         }
+    }
+
+    /// Gives the chip cells that do not do what they are told.
+    pub(crate) fn with_defects(mut self, faults: &Faults, seed: u64) -> Self {
+        self.defects = Defects::new(faults, seed);
+        self
     }
 
     /// Size of the chip in bytes.
@@ -79,6 +91,8 @@ impl Nor {
         for (cell, byte) in self.cells[range.clone()].iter_mut().zip(data) {
             *cell &= byte;
         }
+        self.defects
+            .after_program(&mut self.cells, offset, data.len() as u32);
         self.persist(range);
         Ok(())
     }
@@ -88,6 +102,7 @@ impl Nor {
         let start = offset / SECTOR_SIZE * SECTOR_SIZE;
         let range = self.range(start, SECTOR_SIZE)?;
         self.cells[range.clone()].fill(0xFF);
+        self.defects.after_erase(&mut self.cells, start);
         self.erase_counts[(start / SECTOR_SIZE) as usize] += 1;
         self.persist(range);
         Ok(())

@@ -71,6 +71,9 @@ impl Loader {
             return;
         }
         if chip.model.stub_entries.contains(&entry) {
+            if !self.runs_stubs {
+                return;
+            }
             self.dialect = Dialect::Stub;
             self.download = None;
             // Its first act; clients rely on it and attach nothing themselves.

@@ -19,6 +19,9 @@ use flash_write::Download;
 use memory::RamImage;
 use packet::{Answer, Failure, Request};
 
+/// Operations that secure download mode refuses: all that read, and all that run something.
+const RESTRICTED: [u8; 7] = [0x05, 0x06, 0x07, 0x09, 0x0A, 0x0E, 0x13];
+
 /// Which of the two programs answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
@@ -61,18 +64,14 @@ pub struct Loader {
     reading: Option<StubRead>,
     exit: Option<Exit>,
     data_blocks: u32,
-}
-
-impl Default for Loader {
-    fn default() -> Self {
-        Self::new()
-    }
+    runs_stubs: bool,
 }
 
 impl Loader {
-    /// A ROM loader that was just entered.
-    pub fn new() -> Self {
+    /// A ROM loader that was just entered; `runs_stubs` is false for RAM too broken for that.
+    pub fn new(runs_stubs: bool) -> Self {
         Self {
+            runs_stubs,
             dialect: Dialect::Rom,
             decoder: slip::Decoder::default(),
             ram: RamImage::default(),
@@ -129,6 +128,9 @@ impl Loader {
     }
 
     fn perform(&mut self, chip: &mut Chip, request: &Request) -> Result<Answer, Failure> {
+        if chip.registers.efuse().restricts_download() && RESTRICTED.contains(&request.op) {
+            return Err(Failure::Unknown);
+        }
         match (request.op, self.dialect) {
             (0x02, _) => self.flash_begin(chip, request),
             (0x03, _) => self.flash_data(chip, request),

@@ -27,7 +27,7 @@ struct Response {
 impl Bench {
     fn rom() -> Self {
         let chip = Chip::new(chip::ESP32, [2, 0, 0, 0, 0, 1], Nor::in_memory(SIZE));
-        let loader = Loader::new();
+        let loader = Loader::new(true);
         let mut bench = Self { chip, loader };
         bench.ok(0x0D, &[0, 0]);
         bench

@@ -5,6 +5,7 @@ use std::future::pending;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags, inotify};
 use rustix::io::Errno;
@@ -16,9 +17,14 @@ use tokio::time::Instant;
 
 use super::pace::Pace;
 use crate::chip::registers::ROM_BAUD;
+use crate::fault::noise::Noise;
+use crate::fault::{Fault, Faults};
 
 /// Bytes that wait for a client which does not read; a UART would lose them much earlier.
 const LONGEST_QUEUE: usize = 1 << 20;
+
+/// How late answers are with `wire.delay`.
+const LATENESS: Duration = Duration::from_millis(40);
 
 /// Both ends of a pseudo-terminal, before it is served.
 #[derive(Debug)]
@@ -89,16 +95,29 @@ struct Line {
 pub(crate) struct Wire {
     /// Whether bytes to the client are lost on the way.
     silent: bool,
+    /// How long each answer is held back.
+    delay: Duration,
+    noise: Option<Noise>,
     /// Pace of what comes and of what goes; without it, bytes take no time.
     pace: Option<(Pace, Pace)>,
 }
 
 impl Wire {
-    pub(crate) fn new(silent: bool, paced: bool) -> Self {
+    pub(crate) fn new(faults: &Faults, seed: u64, paced: bool) -> Self {
+        let late = faults.has(Fault::WireDelay);
         let pace = || Pace::new(ROM_BAUD);
         Self {
-            silent,
-            pace: paced.then(|| (pace(), pace())),
+            silent: faults.has(Fault::WireSilent),
+            delay: if late { LATENESS } else { Duration::ZERO },
+            noise: Noise::new(faults, seed),
+            pace: (paced || late).then(|| (pace(), pace())),
+        }
+    }
+
+    fn disturbed(&mut self, bytes: &[u8]) -> Vec<u8> {
+        match &mut self.noise {
+            Some(noise) => noise.disturb(bytes),
+            None => bytes.to_vec(),
         }
     }
 
@@ -143,10 +162,15 @@ impl Port {
     /// Queues bytes for the client; they leave while [`Port::receive`] waits.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         let room = LONGEST_QUEUE.saturating_sub(self.outgoing.len());
-        if self.wire.silent || self.line.is_none() {
+        if self.wire.silent || self.line.is_none() || bytes.is_empty() {
             return;
         }
-        self.outgoing.extend(&bytes[..bytes.len().min(room)]);
+        let delay = self.wire.delay;
+        if let Some(pace) = self.wire.outgoing() {
+            pace.wait(delay);
+        }
+        let bytes = self.wire.disturbed(&bytes[..bytes.len().min(room)]);
+        self.outgoing.extend(bytes);
     }
 
     /// Lets the next [`Port::receive`] give these bytes once more.
@@ -237,13 +261,11 @@ impl Port {
                 }
             }
             if let Ok(Some(count)) = read {
-                match self.wire.incoming() {
-                    None => return count,
-                    Some(pace) => {
-                        pace.pass(count);
-                        self.incoming.extend(&buffer[..count]);
-                    }
+                if let Some(pace) = self.wire.incoming() {
+                    pace.pass(count);
                 }
+                let bytes = self.wire.disturbed(&buffer[..count]);
+                self.incoming.extend(bytes);
             }
         }
     }
