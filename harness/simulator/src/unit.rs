@@ -154,6 +154,7 @@ impl Unit {
             match exit {
                 // A reset from inside finds the strapping pin released.
                 Some(Exit::Reboot) => return (Mode::Boot, ResetReason::Software),
+                Some(Exit::WatchdogReset) => return (Mode::Boot, ResetReason::Watchdog),
                 Some(Exit::RunFromRam { output, .. }) => {
                     port.send(output.as_bytes());
                     return self.idle(port, &mut buffer).await;

@@ -72,6 +72,9 @@ impl Loader {
         }
         if chip.model.stub_entries.contains(&entry) {
             if !self.runs_stubs {
+                // It crashes, and nothing answers until the next reset.
+                let output = String::new();
+                self.exit = Some(Exit::RunFromRam { entry, output });
                 return;
             }
             self.dialect = Dialect::Stub;
