@@ -12,6 +12,7 @@ pub(super) const ESP32: Model = Model {
     security_info: SecurityInfoForm::Unknown,
     bootloader_offset: 0x1000,
     stub_entries: &[0x400A_902C, 0x400B_E658],
+    stub_texts: &[0x400A_8000, 0x400B_E000],
     crystal_hz: 40_000_000,
     uart_divider: 0x3FF4_0014,
     spi: SpiMap {

@@ -12,6 +12,7 @@ pub(super) const ESP32C2: Model = Model {
     security_info: SecurityInfoForm::Full,
     bootloader_offset: 0x0,
     stub_entries: &[0x4038_0F90, 0x4038_05DA],
+    stub_texts: &[0x4038_0000],
     crystal_hz: 40_000_000,
     uart_divider: 0x6000_0014,
     spi: SpiMap::modern(0x6000_2000),

@@ -12,6 +12,7 @@ pub(super) const ESP32S2: Model = Model {
     security_info: SecurityInfoForm::Short,
     bootloader_offset: 0x1000,
     stub_entries: &[0x4002_90A4, 0x4002_88AC],
+    stub_texts: &[0x4002_8000],
     crystal_hz: 40_000_000,
     uart_divider: 0x3F40_0014,
     spi: SpiMap::modern(0x3F40_2000),

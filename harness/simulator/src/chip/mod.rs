@@ -40,6 +40,8 @@ pub struct Model {
     pub bootloader_offset: u32,
     /// Entry points of the flasher stubs that are known for this chip.
     pub stub_entries: &'static [u32],
+    /// Addresses at which the code of stubs begins, of releases that are not known too.
+    pub stub_texts: &'static [u32],
     /// Crystal frequency in Hz.
     pub crystal_hz: u32,
     /// Address of the UART's clock divider.

@@ -405,3 +405,11 @@ fn a_stub_attaches_the_flash_itself() {
     bench.ok(0x06, &[0, STUB_ENTRY]);
     bench.ok(0x02, &[0x1000, 1, 0x400, 0]);
 }
+
+#[test]
+fn a_stub_of_an_unknown_release_is_known_by_its_place() {
+    let mut bench = Bench::rom();
+    bench.ok(0x05, &[6000, 1, 6000, 0x400A_8000]);
+    let frames = bench.frames(&request(0x06, &words(&[0, 0x400A_8888]), 0));
+    assert_eq!(frames[1], b"OHAI");
+}
