@@ -239,6 +239,16 @@ mod tests {
     }
 
     #[test]
+    fn a_flash_file_whose_making_was_cut_short_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flash.bin");
+        std::fs::write(folder.path().join("flash.bin.new"), [0; 100]).unwrap();
+        let nor = Nor::in_file(&path, 0x2000).unwrap();
+        assert!(nor.cells().iter().all(|cell| *cell == 0xFF));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
     fn a_flash_file_of_another_size_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("flash.bin");
