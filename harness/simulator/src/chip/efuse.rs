@@ -266,9 +266,9 @@ impl Efuse {
         self.control_word(field.word) >> field.shift & ((1 << field.bits) - 1)
     }
 
-    /// A word of block 0, as the fuses are.
+    /// A word of block 0 as it was last read; what was burnt since is not in force yet.
     fn control_word(&self, index: u32) -> u32 {
-        self.fuses.get(self.map.blocks[0].read + index * 4)
+        self.shown.get(self.map.blocks[0].read + index * 4)
     }
 
     fn is_readout(&self, offset: u32) -> bool {
@@ -305,7 +305,7 @@ impl Efuse {
 
     fn refresh(&mut self) {
         let (word, shift) = self.map.read_disable;
-        let hidden = self.control_word(word) >> shift;
+        let hidden = self.fuses.get(self.map.blocks[0].read + word * 4) >> shift;
         for block in self.map.blocks {
             for word in 0..block.words {
                 let at = block.read + word * 4;
