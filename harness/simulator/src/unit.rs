@@ -15,8 +15,8 @@ use crate::chip::Chip;
 use crate::fault::{Fault, Faults};
 use crate::firmware::{self, Console};
 use crate::loader::{Exit, Loader};
-use crate::port::Port;
-use crate::simulator::Mode;
+use crate::port::{Link, Port, Pty};
+use crate::simulator::{Mode, StartError};
 use crate::world::World;
 
 /// How long a boot that failed lasts until the watchdog resets the chip; a real one takes longer,
@@ -27,6 +27,10 @@ const RESET_HOLD: Duration = Duration::from_millis(600);
 /// With `wire.vanish`, the port goes instead of answering this block of flash data. It is the first
 /// because a small image, deflated, has no second.
 const VANISHING_BLOCK: u32 = 1;
+/// How often a program in RAM repeats its output.
+const RAM_PROGRAM_PERIOD: Duration = Duration::from_millis(500);
+/// How long a native USB is away at a reset.
+const USB_ABSENCE: Duration = Duration::from_millis(100);
 const CHUNK: usize = 0x4000;
 
 /// The control lines as a client sets them; true is asserted.
@@ -85,6 +89,8 @@ pub(crate) struct Unit {
     chip: Chip,
     faults: Faults,
     world: Arc<dyn World>,
+    /// The name under which clients find the port.
+    link: Option<Link>,
     /// Whether clients reset the chip by opening the port and sending SYNC.
     sync_resets: bool,
 }
@@ -97,9 +103,10 @@ impl Unit {
         chip: Chip,
         faults: Faults,
         world: Arc<dyn World>,
+        link: Option<Link>,
         sync_resets: bool,
     ) -> Self {
-        Self { chip, faults, world, sync_resets }
+        Self { chip, faults, world, link, sync_resets }
     }
 
     /// Lives until it is dropped.
@@ -118,7 +125,26 @@ impl Unit {
                 Some(reset) => reset,
                 None => (circuit.released().await, ResetReason::PowerOn),
             };
+            if self.faults.has(Fault::ChipUsbVanishes)
+                && let Err(error) = self.come_back(&mut port).await
+            {
+                tracing::error!(%error, "simulated port did not return");
+            }
         }
+    }
+
+    /// Takes the port away for a while, as a native USB does while its chip starts.
+    async fn come_back(&self, port: &mut Port) -> Result<(), StartError> {
+        if let Some(link) = &self.link {
+            // First the name: who sees the hang-up must not find the old terminal by it.
+            link.hide();
+            port.hang_up();
+            sleep(USB_ABSENCE).await;
+            let pty = Pty::open(self.sync_resets)?;
+            link.point_to(pty.path())?;
+            port.replace(pty)?;
+        }
+        Ok(())
     }
 
     async fn session(&mut self, mode: Mode, reason: ResetReason, port: &mut Port) -> Reset {
@@ -130,7 +156,7 @@ impl Unit {
 
     async fn download(&mut self, reason: ResetReason, port: &mut Port) -> Reset {
         port.send(boot::download_log(self.chip.model, reason).as_bytes());
-        let mut loader = Loader::new();
+        let mut loader = Loader::new(!self.faults.has(Fault::ChipStubRefused));
         let mut buffer = vec![0; CHUNK];
         let mut reply = Vec::new();
         loop {
@@ -149,9 +175,9 @@ impl Unit {
             match exit {
                 // A reset from inside finds the strapping pin released.
                 Some(Exit::Reboot) => return (Mode::Boot, ResetReason::Software),
+                Some(Exit::WatchdogReset) => return (Mode::Boot, ResetReason::Watchdog),
                 Some(Exit::RunFromRam { output, .. }) => {
-                    port.send(output.as_bytes());
-                    return self.idle(port, &mut buffer).await;
+                    return self.run_from_ram(&output, port, &mut buffer).await;
                 }
                 None => {}
             }
@@ -191,6 +217,18 @@ impl Unit {
                         return INTO_DOWNLOAD;
                     }
                 }
+            }
+        }
+    }
+
+    /// A program in RAM repeats what it has to say, so that a client which opens the port later
+    /// hears it too.
+    async fn run_from_ram(&self, output: &str, port: &mut Port, buffer: &mut [u8]) -> Reset {
+        loop {
+            port.send(output.as_bytes());
+            tokio::select! {
+                reset = self.idle(port, buffer) => return reset,
+                () = sleep(RAM_PROGRAM_PERIOD) => {}
             }
         }
     }

@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 
 /// The unit's way to the world; implemented by whoever hosts the simulator.
 ///
-/// All methods may block; the simulator calls them off its own thread.
+/// All methods but [`World::leave`] may block; the simulator calls them off its own thread.
 pub trait World: Send + Sync {
     /// Asks the access points in range for a link.
     fn associate(&self, station: &Association<'_>) -> Result<Link, Refusal>;
@@ -21,6 +21,8 @@ pub trait World: Send + Sync {
     fn connect(&self, from: Ipv4Addr, to: SocketAddrV4) -> io::Result<TcpStream>;
 
     /// The station left: it was reset, switched off or dropped by its firmware.
+    ///
+    /// Called on the unit's own thread: it must not wait for anything.
     fn leave(&self, mac: [u8; 6]);
 }
 
@@ -84,6 +86,8 @@ pub struct Refusal {
 impl Refusal {
     /// The passphrase did not fit: the four-way handshake ran into its time limit.
     pub const FOUR_WAY_HANDSHAKE_TIMEOUT: Self = Self { reason: 15 };
+    /// The link stood, and then its access point was not heard any more.
+    pub const BEACON_TIMEOUT: Self = Self { reason: 200 };
     /// No access point with that name was heard.
     pub const NO_AP_FOUND: Self = Self { reason: 201 };
     /// The access point refused the authentication.

@@ -15,6 +15,9 @@ use log::BootLog;
 pub(crate) use otadata::confirm as confirm_ota_slot;
 use partitions::{Partition, PartitionTable};
 
+/// How often the ROM repeats its refusal until the watchdog bites.
+const REFUSALS: usize = 8;
+
 /// Why the chip starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResetReason {
@@ -24,6 +27,10 @@ pub enum ResetReason {
     Software,
     /// The watchdog of a boot that got nowhere.
     Watchdog,
+    /// The watchdog of an application that hangs.
+    TaskWatchdog,
+    /// The supply broke down.
+    BrownOut,
 }
 
 impl ResetReason {
@@ -32,6 +39,8 @@ impl ResetReason {
             Self::PowerOn => model.rom.power_on,
             Self::Software => model.rom.software,
             Self::Watchdog => model.rom.watchdog,
+            Self::TaskWatchdog => model.rom.task_watchdog,
+            Self::BrownOut => model.rom.brown_out,
         }
     }
 }
@@ -93,6 +102,11 @@ fn first_stage(chip: &Chip, reason: ResetReason, log: &mut BootLog) -> Option<Im
         reason.text(model),
         model.rom.boot_from_flash
     ));
+    if chip.registers.efuse().encrypts_flash() {
+        // What was written plain is decrypted all the same, into noise.
+        log.raw(&"invalid header: 0x8a3c51f7\r\n".repeat(REFUSALS));
+        return None;
+    }
     let loaded = Image::parse(&chip.flash, model.bootloader_offset, fit(model));
     let image = match loaded {
         Ok(image) => image,
@@ -101,6 +115,10 @@ fn first_stage(chip: &Chip, reason: ResetReason, log: &mut BootLog) -> Option<Im
             return None;
         }
     };
+    if chip.registers.efuse().requires_signature() {
+        log.raw("secure boot check fail\r\nets_main.c 371 \r\n");
+        return None;
+    }
     log.raw(model.rom.load_preamble);
     log.raw(&format!("mode:{}, clock div:2\r\n", log::mode(image.flash_mode)));
     for segment in &image.segments {
@@ -119,7 +137,9 @@ fn first_stage(chip: &Chip, reason: ResetReason, log: &mut BootLog) -> Option<Im
 /// The ROM repeats itself until its watchdog bites.
 fn rom_refusal(error: &ImageError) -> String {
     match error {
-        ImageError::Magic { word, .. } => format!("invalid header: {word:#010x}\r\n").repeat(8),
+        ImageError::Magic { word, .. } => {
+            format!("invalid header: {word:#010x}\r\n").repeat(REFUSALS)
+        }
         _ => "ets_main.c 371 \r\n".to_owned(),
     }
 }

@@ -32,8 +32,38 @@ pub struct EfuseMap {
     pub read_disable: (u32, u32),
     /// Where the MAC address is read.
     pub mac: MacPlace,
+    /// Security switches in block 0.
+    pub security: SecurityFields,
     /// Words (read offset, bits) that the chip's factory burnt beside the MAC address.
     pub factory: &'static [(u32, u32)],
+}
+
+/// A field of block 0.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// Word within the block.
+    pub word: u32,
+    /// Lowest bit.
+    pub shift: u32,
+    /// Number of bits.
+    pub bits: u32,
+}
+
+const fn field(word: u32, shift: u32, bits: u32) -> Field {
+    Field { word, shift, bits }
+}
+
+/// Security switches in block 0.
+#[derive(Debug)]
+pub struct SecurityFields {
+    /// Flash encryption is on when an odd number of these bits is burnt.
+    pub flash_crypt_count: Field,
+    /// The ROM starts signed bootloaders only.
+    pub secure_boot: Field,
+    /// The ROM loader neither reads nor runs anything.
+    pub secure_download: Option<Field>,
+    /// What each key block is for.
+    pub key_purposes: &'static [Field],
 }
 
 /// One block of fuses.
@@ -90,6 +120,15 @@ const MODERN_BLOCKS: &[Block] = &[
     block(0x15C, 8, 29, 1 << 6),
 ];
 
+const MODERN_KEY_PURPOSES: &[Field] = &[
+    field(2, 24, 4),
+    field(2, 28, 4),
+    field(3, 0, 4),
+    field(3, 4, 4),
+    field(3, 8, 4),
+    field(3, 12, 4),
+];
+
 /// The controller of the S2, S3, C3, C6 and H2.
 pub(super) const fn modern(base: u32, beside: Beside, factory: &'static [(u32, u32)]) -> EfuseMap {
     EfuseMap {
@@ -101,6 +140,12 @@ pub(super) const fn modern(base: u32, beside: Beside, factory: &'static [(u32, u
         blocks: MODERN_BLOCKS,
         read_disable: (1, 0),
         mac: MacPlace { offset: 0x44, beside },
+        security: SecurityFields {
+            flash_crypt_count: field(2, 18, 3),
+            secure_boot: field(3, 20, 1),
+            secure_download: Some(field(4, 5, 1)),
+            key_purposes: MODERN_KEY_PURPOSES,
+        },
         factory,
     }
 }
@@ -158,9 +203,48 @@ impl Efuse {
         }
     }
 
-    /// A word of block 0, as the fuses are.
-    pub(super) fn control_word(&self, index: u32) -> u32 {
-        self.fuses.get(self.map.blocks[0].read + index * 4)
+    /// Whether the flash controller decrypts what the chip runs.
+    pub(crate) fn encrypts_flash(&self) -> bool {
+        self.flash_crypt_count().count_ones() % 2 == 1
+    }
+
+    /// The bits that decide it.
+    pub(crate) fn flash_crypt_count(&self) -> u32 {
+        self.field(self.map.security.flash_crypt_count)
+    }
+
+    /// Whether the ROM starts signed bootloaders only.
+    pub(crate) fn requires_signature(&self) -> bool {
+        self.field(self.map.security.secure_boot) != 0
+    }
+
+    /// Whether the ROM loader neither reads nor runs anything.
+    pub(crate) fn restricts_download(&self) -> bool {
+        let field = self.map.security.secure_download;
+        field.is_some_and(|field| self.field(field) != 0)
+    }
+
+    /// What each key block is for.
+    pub(crate) fn key_purposes(&self) -> impl Iterator<Item = u8> {
+        let fields = self.map.security.key_purposes.iter();
+        fields.map(|field| self.field(*field) as u8)
+    }
+
+    /// Burns what switches flash encryption on.
+    pub(super) fn burn_flash_encryption(&mut self) {
+        let field = self.map.security.flash_crypt_count;
+        let at = self.map.blocks[0].read + field.word * 4;
+        self.fuses.set(at, self.fuses.get(at) | 1 << field.shift);
+        self.refresh();
+    }
+
+    fn field(&self, field: Field) -> u32 {
+        self.control_word(field.word) >> field.shift & ((1 << field.bits) - 1)
+    }
+
+    /// A word of block 0 as it was last read; what was burnt since is not in force yet.
+    fn control_word(&self, index: u32) -> u32 {
+        self.shown.get(self.map.blocks[0].read + index * 4)
     }
 
     fn is_readout(&self, offset: u32) -> bool {
@@ -195,7 +279,7 @@ impl Efuse {
 
     fn refresh(&mut self) {
         let (word, shift) = self.map.read_disable;
-        let hidden = self.control_word(word) >> shift;
+        let hidden = self.fuses.get(self.map.blocks[0].read + word * 4) >> shift;
         for block in self.map.blocks {
             for word in 0..block.words {
                 let at = block.read + word * 4;

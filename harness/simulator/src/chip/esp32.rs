@@ -1,6 +1,6 @@
 //! Data of the ESP32.
 
-use super::efuse::{Beside, Block, EfuseMap, MacPlace};
+use super::efuse::{Beside, Block, EfuseMap, Field, MacPlace, SecurityFields};
 use super::{Architecture, MemoryMap, Model, RomText, SecurityInfoForm, SpiMap};
 
 pub(super) const ESP32: Model = Model {
@@ -12,6 +12,7 @@ pub(super) const ESP32: Model = Model {
     security_info: SecurityInfoForm::Unknown,
     bootloader_offset: 0x1000,
     stub_entries: &[0x400A_902C, 0x400B_E658],
+    stub_texts: &[0x400A_8000, 0x400B_E000],
     crystal_hz: 40_000_000,
     uart_divider: 0x3FF4_0014,
     spi: SpiMap {
@@ -39,6 +40,13 @@ pub(super) const ESP32: Model = Model {
         ],
         read_disable: (0, 16),
         mac: MacPlace { offset: 0x04, beside: Beside::Crc },
+        security: SecurityFields {
+            flash_crypt_count: Field { word: 0, shift: 20, bits: 7 },
+            // The second version of secure boot, which this revision has.
+            secure_boot: Field { word: 6, shift: 5, bits: 1 },
+            secure_download: None,
+            key_purposes: &[],
+        },
         // Revision 3 is three single bits: two in the eFuses, the third in another register.
         factory: &[(0x0C, 1 << 15), (0x14, 1 << 20)],
     },
@@ -55,9 +63,12 @@ pub(super) const ESP32: Model = Model {
         power_on: "0x1 (POWERON_RESET)",
         software: "0xc (SW_CPU_RESET)",
         watchdog: "0x10 (RTCWDT_RTC_RESET)",
+        task_watchdog: "0x8 (TG1WDT_SYS_RESET)",
+        brown_out: "0xf (RTCWDT_BROWN_OUT_RESET)",
     },
     revision: 300,
     wifi: true,
+    watchdog: None,
     fixed_words: &[(0x3FF6_607C, 0x8000_0000)],
 };
 

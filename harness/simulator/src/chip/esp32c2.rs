@@ -1,7 +1,7 @@
 //! Data of the ESP32-C2.
 
-use super::efuse::{Beside, Block, EfuseMap, MacPlace};
-use super::{Architecture, MemoryMap, Model, RomText, SecurityInfoForm, SpiMap};
+use super::efuse::{Beside, Block, EfuseMap, Field, MacPlace, SecurityFields};
+use super::{Architecture, MemoryMap, Model, RomText, SecurityInfoForm, SpiMap, WatchdogMap};
 
 pub(super) const ESP32C2: Model = Model {
     name: "esp32c2",
@@ -12,6 +12,7 @@ pub(super) const ESP32C2: Model = Model {
     security_info: SecurityInfoForm::Full,
     bootloader_offset: 0x0,
     stub_entries: &[0x4038_0F90, 0x4038_05DA],
+    stub_texts: &[0x4038_0000],
     crystal_hz: 40_000_000,
     uart_divider: 0x6000_0014,
     spi: SpiMap::modern(0x6000_2000),
@@ -29,6 +30,12 @@ pub(super) const ESP32C2: Model = Model {
         ],
         read_disable: (1, 0),
         mac: MacPlace { offset: 0x40, beside: Beside::Nothing },
+        security: SecurityFields {
+            flash_crypt_count: Field { word: 1, shift: 7, bits: 3 },
+            secure_boot: Field { word: 1, shift: 21, bits: 1 },
+            secure_download: Some(Field { word: 1, shift: 16, bits: 1 }),
+            key_purposes: &[],
+        },
         factory: &[(0x40 + 4, 1 << 20)],
     },
     memory: MemoryMap {
@@ -44,8 +51,11 @@ pub(super) const ESP32C2: Model = Model {
         power_on: "0x1 (POWERON)",
         software: "0xc (RTC_SW_CPU_RST)",
         watchdog: "0x10 (RTCWDT_RTC_RST)",
+        task_watchdog: "0x8 (TG1WDT_SYS_RST)",
+        brown_out: "0xf (BROWN_OUT_RST)",
     },
     revision: 100,
     wifi: true,
+    watchdog: Some(WatchdogMap { configuration: 0x6000_8084, write_protection: 0x6000_809C }),
     fixed_words: &[],
 };

@@ -1,7 +1,7 @@
 //! Data of the ESP32-S2.
 
 use super::efuse::{Beside, modern};
-use super::{Architecture, MemoryMap, Model, RomText, SecurityInfoForm, SpiMap};
+use super::{Architecture, MemoryMap, Model, RomText, SecurityInfoForm, SpiMap, WatchdogMap};
 
 pub(super) const ESP32S2: Model = Model {
     name: "esp32s2",
@@ -12,6 +12,7 @@ pub(super) const ESP32S2: Model = Model {
     security_info: SecurityInfoForm::Short,
     bootloader_offset: 0x1000,
     stub_entries: &[0x4002_90A4, 0x4002_88AC],
+    stub_texts: &[0x4002_8000],
     crystal_hz: 40_000_000,
     uart_divider: 0x3F40_0014,
     spi: SpiMap::modern(0x3F40_2000),
@@ -29,8 +30,11 @@ pub(super) const ESP32S2: Model = Model {
         power_on: "0x1 (POWERON)",
         software: "0xc (RTC_SW_CPU_RST)",
         watchdog: "0x10 (RTCWDT_RTC_RST)",
+        task_watchdog: "0x8 (TG1WDT_SYS_RST)",
+        brown_out: "0xf (BROWN_OUT_RST)",
     },
     revision: 100,
     wifi: true,
+    watchdog: Some(WatchdogMap { configuration: 0x3F40_8094, write_protection: 0x3F40_80AC }),
     fixed_words: &[],
 };

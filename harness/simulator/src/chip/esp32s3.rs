@@ -1,7 +1,7 @@
 //! Data of the ESP32-S3.
 
 use super::efuse::{Beside, modern};
-use super::{Architecture, MemoryMap, Model, RomText, SecurityInfoForm, SpiMap};
+use super::{Architecture, MemoryMap, Model, RomText, SecurityInfoForm, SpiMap, WatchdogMap};
 
 pub(super) const ESP32S3: Model = Model {
     name: "esp32s3",
@@ -12,6 +12,7 @@ pub(super) const ESP32S3: Model = Model {
     security_info: SecurityInfoForm::Full,
     bootloader_offset: 0x0,
     stub_entries: &[0x4037_95A8, 0x4037_8C94],
+    stub_texts: &[0x4037_8000],
     crystal_hz: 40_000_000,
     uart_divider: 0x6000_0014,
     spi: SpiMap::modern(0x6000_2000),
@@ -29,8 +30,11 @@ pub(super) const ESP32S3: Model = Model {
         power_on: "0x1 (POWERON)",
         software: "0xc (RTC_SW_CPU_RST)",
         watchdog: "0x10 (RTCWDT_RTC_RST)",
+        task_watchdog: "0x8 (TG1WDT_SYS_RST)",
+        brown_out: "0xf (BROWN_OUT_RST)",
     },
     revision: 2,
     wifi: true,
+    watchdog: Some(WatchdogMap { configuration: 0x6000_8098, write_protection: 0x6000_80B0 }),
     fixed_words: &[],
 };

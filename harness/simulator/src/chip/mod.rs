@@ -40,6 +40,8 @@ pub struct Model {
     pub bootloader_offset: u32,
     /// Entry points of the flasher stubs that are known for this chip.
     pub stub_entries: &'static [u32],
+    /// Addresses at which the code of stubs begins, of releases that are not known too.
+    pub stub_texts: &'static [u32],
     /// Crystal frequency in Hz.
     pub crystal_hz: u32,
     /// Address of the UART's clock divider.
@@ -56,6 +58,8 @@ pub struct Model {
     pub revision: u16,
     /// Whether there is a WiFi radio.
     pub wifi: bool,
+    /// The watchdog by which tools reset a chip that has no reset line.
+    pub watchdog: Option<WatchdogMap>,
     /// Words that this silicon always reads.
     pub fixed_words: &'static [(u32, u32)],
 }
@@ -67,6 +71,15 @@ pub enum Architecture {
     Xtensa,
     /// The C and H series.
     RiscV,
+}
+
+/// Addresses of the watchdog in the low-power domain.
+#[derive(Debug)]
+pub struct WatchdogMap {
+    /// Its configuration; the highest bit starts it.
+    pub configuration: u32,
+    /// Its write protection; anything but the key locks it.
+    pub write_protection: u32,
 }
 
 /// Form of the answer to GET_SECURITY_INFO.
@@ -156,6 +169,10 @@ pub struct RomText {
     pub software: &'static str,
     /// Name of a reset by the watchdog.
     pub watchdog: &'static str,
+    /// Name of a reset by the watchdog of the running application.
+    pub task_watchdog: &'static str,
+    /// Name of a reset by the brown-out detector.
+    pub brown_out: &'static str,
 }
 
 /// Every chip that can be simulated.
@@ -251,9 +268,12 @@ impl Chip {
     }
 
     /// Writes a word by address, which may run a command of the SPI controller.
-    pub fn write_register(&mut self, address: u32, value: u32) {
+    ///
+    /// True when that let the watchdog run, which resets the chip soon after.
+    pub fn write_register(&mut self, address: u32, value: u32) -> bool {
         if self.registers.write(address, value) {
             spi::run(self);
         }
+        self.registers.watchdog_runs(address)
     }
 }

@@ -54,6 +54,16 @@ impl Registers {
         self.efuse.reset();
     }
 
+    /// The fuses.
+    pub(crate) fn efuse(&self) -> &Efuse {
+        &self.efuse
+    }
+
+    /// Makes a chip whose factory switched flash encryption on.
+    pub(crate) fn burn_flash_encryption(&mut self) {
+        self.efuse.burn_flash_encryption();
+    }
+
     /// The UART's current rate in bits per second.
     pub fn baud(&self) -> u32 {
         self.baud
@@ -96,6 +106,18 @@ impl Registers {
             None => self.scratch.set(address, value),
         }
         address == self.model.spi.base && value & SPI_USER_COMMAND != 0
+    }
+
+    /// Whether a write to `address` was the last step of starting the watchdog.
+    ///
+    /// Its lock is that step: until then a client may still change its mind.
+    pub(super) fn watchdog_runs(&self, address: u32) -> bool {
+        const RUNNING: u32 = 1 << 31;
+        self.model.watchdog.as_ref().is_some_and(|watchdog| {
+            address == watchdog.write_protection
+                && self.scratch.get(watchdog.write_protection) == 0
+                && self.scratch.get(watchdog.configuration) & RUNNING != 0
+        })
     }
 
     pub(super) fn finish_spi_command(&mut self) {

@@ -4,6 +4,7 @@
 //! first look at the flash after END: a digest, a read or a boot. Flash that is written again
 //! is damaged again.
 
+use super::chance::Chance;
 use super::{Fault, Faults};
 use crate::boot::partitions::{Partition, PartitionTable};
 use crate::flash::{Nor, SECTOR_SIZE};
@@ -14,6 +15,8 @@ pub(crate) struct Damage {
     pending: Vec<Injury>,
     seed: u64,
     writing: bool,
+    /// Decides what the weak sector shows; without one, nothing does.
+    weakness: Option<Chance>,
 }
 
 #[derive(Debug)]
@@ -37,6 +40,7 @@ impl Damage {
             pending: pending.map(|fault| Injury { fault, done: None }).collect(),
             seed,
             writing: false,
+            weakness: faults.has(Fault::FlashWeakSector).then(|| Chance::new(seed)),
         }
     }
 
@@ -49,6 +53,9 @@ impl Damage {
     }
 
     pub(crate) fn apply(&mut self, flash: &mut Nor) {
+        if let Some(chance) = &mut self.weakness {
+            weaken(chance, flash);
+        }
         if self.writing {
             return;
         }
@@ -77,6 +84,17 @@ fn wounds(fault: Fault, seed: u64, flash: &Nor) -> Option<Vec<Wound>> {
         Fault::FlashNvsBit => nvs_bit(seed, table.nvs_of_product()?, flash),
         Fault::FlashNvsKeyMissing => nvs_key(seed, table.nvs_of_product()?, flash),
         _ => None,
+    }
+}
+
+/// Inverts a bit in the first sector of the application, another each time.
+fn weaken(chance: &mut Chance, flash: &mut Nor) {
+    let Ok(table) = PartitionTable::read(flash) else {
+        return;
+    };
+    if let Some(app) = table.apps().next() {
+        let at = app.offset + chance.below(SECTOR_SIZE.into()) as u32;
+        flash.disturb(at, chance.bit()).expect("a table that was read lies inside the flash");
     }
 }
 

@@ -3,7 +3,9 @@
 //! A fault changes what the unit does, never what it says about itself: clients see it only through
 //! behaviour. The first word of its name is the layer that misbehaves.
 
+pub(crate) mod chance;
 pub(crate) mod damage;
+pub(crate) mod noise;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,26 +14,78 @@ use std::str::FromStr;
 /// One defect of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
+    /// `wire.silent`
+    WireSilent,
+    /// `wire.vanish`
+    WireVanish,
+    /// `wire.drop`
+    WireDrop,
+    /// `wire.duplicate`
+    WireDuplicate,
+    /// `wire.corrupt`
+    WireCorrupt,
+    /// `wire.delay`
+    WireDelay,
     /// `flash.app_bit`
     FlashAppBit,
     /// `flash.nvs_bit`
     FlashNvsBit,
     /// `flash.nvs_key_missing`
     FlashNvsKeyMissing,
+    /// `flash.stuck_bit`
+    FlashStuckBit,
+    /// `flash.weak_sector`
+    FlashWeakSector,
+    /// `flash.erase_failed`
+    FlashEraseFailed,
+    /// `flash.wrong_size`
+    FlashWrongSize,
+    /// `chip.wrong_chip`
+    ChipWrongChip,
+    /// `chip.wrong_mac`
+    ChipWrongMac,
+    /// `chip.encrypted`
+    ChipEncrypted,
+    /// `chip.brown_out`
+    ChipBrownOut,
+    /// `chip.watchdog`
+    ChipWatchdog,
+    /// `chip.usb_vanishes`
+    ChipUsbVanishes,
+    /// `chip.stub_refused`
+    ChipStubRefused,
+    /// `firmware.boot_loop`
+    FirmwareBootLoop,
+    /// `firmware.key_ignored`
+    FirmwareKeyIgnored,
+    /// `firmware.setting_ignored`
+    FirmwareSettingIgnored,
+    /// `firmware.secret_in_log`
+    FirmwareSecretInLog,
+    /// `firmware.any_certificate`
+    FirmwareAnyCertificate,
+    /// `firmware.wrong_client_id`
+    FirmwareWrongClientId,
+    /// `firmware.slow_boot`
+    FirmwareSlowBoot,
+    /// `firmware.stuck`
+    FirmwareStuck,
     /// `firmware.wifi_password`
     FirmwareWifiPassword,
     /// `firmware.mqtt_password`
     FirmwareMqttPassword,
     /// `firmware.wrong_ca`
     FirmwareWrongCa,
-    /// `firmware.boot_loop`
-    FirmwareBootLoop,
     /// `radio.deaf`
     RadioDeaf,
-    /// `wire.silent`
-    WireSilent,
-    /// `wire.vanish`
-    WireVanish,
+    /// `radio.weak`
+    RadioWeak,
+    /// `radio.drops`
+    RadioDrops,
+    /// `radio.no_ip`
+    RadioNoIp,
+    /// `time.not_set`
+    TimeNotSet,
 }
 
 impl Fault {
@@ -39,14 +93,40 @@ impl Fault {
     pub const ALL: &[Self] = &[
         Self::WireSilent,
         Self::WireVanish,
+        Self::WireDrop,
+        Self::WireDuplicate,
+        Self::WireCorrupt,
+        Self::WireDelay,
         Self::FlashAppBit,
         Self::FlashNvsBit,
         Self::FlashNvsKeyMissing,
+        Self::FlashStuckBit,
+        Self::FlashWeakSector,
+        Self::FlashEraseFailed,
+        Self::FlashWrongSize,
+        Self::ChipWrongChip,
+        Self::ChipWrongMac,
+        Self::ChipEncrypted,
+        Self::ChipBrownOut,
+        Self::ChipWatchdog,
+        Self::ChipUsbVanishes,
+        Self::ChipStubRefused,
+        Self::FirmwareBootLoop,
+        Self::FirmwareKeyIgnored,
+        Self::FirmwareSettingIgnored,
+        Self::FirmwareSecretInLog,
+        Self::FirmwareAnyCertificate,
+        Self::FirmwareWrongClientId,
+        Self::FirmwareSlowBoot,
+        Self::FirmwareStuck,
         Self::FirmwareWifiPassword,
         Self::FirmwareMqttPassword,
         Self::FirmwareWrongCa,
-        Self::FirmwareBootLoop,
         Self::RadioDeaf,
+        Self::RadioWeak,
+        Self::RadioDrops,
+        Self::RadioNoIp,
+        Self::TimeNotSet,
     ];
 
     /// The dotted name.
@@ -67,6 +147,19 @@ impl Fault {
 
     fn entry(self) -> (&'static str, &'static str) {
         match self {
+            Self::WireSilent => ("wire.silent", "The unit never sends a byte."),
+            Self::WireVanish => (
+                "wire.vanish",
+                "The serial port hangs up while flash is being written, and stays away.",
+            ),
+            Self::WireDrop => ("wire.drop", "Now and then, a byte on the wire is lost."),
+            Self::WireDuplicate => {
+                ("wire.duplicate", "Now and then, a byte on the wire arrives twice.")
+            }
+            Self::WireCorrupt => {
+                ("wire.corrupt", "Now and then, a byte on the wire arrives with an inverted bit.")
+            }
+            Self::WireDelay => ("wire.delay", "Everything that the unit sends arrives late."),
             Self::FlashAppBit => (
                 "flash.app_bit",
                 "One bit of the application's partition flips after it was written.",
@@ -79,6 +172,68 @@ impl Fault {
                 "flash.nvs_key_missing",
                 "One NVS key is marked erased after it was written; the structure stays sound.",
             ),
+            Self::FlashStuckBit => ("flash.stuck_bit", "One bit of the flash is always 0."),
+            Self::FlashWeakSector => (
+                "flash.weak_sector",
+                "One sector of the flash reads back differently from time to time.",
+            ),
+            Self::FlashEraseFailed => (
+                "flash.erase_failed",
+                "One sector of the flash cannot be erased and keeps what an earlier test left in it.",
+            ),
+            Self::FlashWrongSize => {
+                ("flash.wrong_size", "The flash chip has half of the size that was ordered.")
+            }
+            Self::ChipWrongChip => {
+                ("chip.wrong_chip", "The unit carries another chip than the one that was ordered.")
+            }
+            Self::ChipWrongMac => ("chip.wrong_mac", "The MAC address in the eFuses is blank."),
+            Self::ChipEncrypted => (
+                "chip.encrypted",
+                "Flash encryption is already switched on in the eFuses, so that a plain image does not boot.",
+            ),
+            Self::ChipBrownOut => (
+                "chip.brown_out",
+                "The supply breaks down when the radio starts, again after each reset.",
+            ),
+            Self::ChipWatchdog => (
+                "chip.watchdog",
+                "The application hangs until the watchdog resets the chip, again after each reset.",
+            ),
+            Self::ChipUsbVanishes => (
+                "chip.usb_vanishes",
+                "The port, a native USB, vanishes at each reset and returns under its link name.",
+            ),
+            Self::ChipStubRefused => {
+                ("chip.stub_refused", "The flasher stub is loaded but does not start.")
+            }
+            Self::FirmwareBootLoop => (
+                "firmware.boot_loop",
+                "The firmware panics soon after it starts, and again after each reset.",
+            ),
+            Self::FirmwareKeyIgnored => {
+                ("firmware.key_ignored", "The firmware looks for one NVS key under another name.")
+            }
+            Self::FirmwareSettingIgnored => (
+                "firmware.setting_ignored",
+                "The firmware uses a broker of its own instead of the one in its NVS.",
+            ),
+            Self::FirmwareSecretInLog => {
+                ("firmware.secret_in_log", "The firmware prints its WiFi passphrase in the log.")
+            }
+            Self::FirmwareAnyCertificate => {
+                ("firmware.any_certificate", "The firmware accepts any certificate of a broker.")
+            }
+            Self::FirmwareWrongClientId => (
+                "firmware.wrong_client_id",
+                "The firmware connects to the broker under another client id.",
+            ),
+            Self::FirmwareSlowBoot => {
+                ("firmware.slow_boot", "The firmware takes some seconds before it does anything.")
+            }
+            Self::FirmwareStuck => {
+                ("firmware.stuck", "The firmware joins its network and then does nothing more.")
+            }
             Self::FirmwareWifiPassword => (
                 "firmware.wifi_password",
                 "The firmware joins with another passphrase than its NVS holds.",
@@ -91,16 +246,17 @@ impl Fault {
                 "firmware.wrong_ca",
                 "The firmware trusts another CA than the one it was built with.",
             ),
-            Self::FirmwareBootLoop => (
-                "firmware.boot_loop",
-                "The firmware panics soon after it starts, and again after each reset.",
-            ),
             Self::RadioDeaf => ("radio.deaf", "The radio hears no access point."),
-            Self::WireSilent => ("wire.silent", "The unit never sends a byte."),
-            Self::WireVanish => (
-                "wire.vanish",
-                "The serial port hangs up while flash is being written, and stays away.",
-            ),
+            Self::RadioWeak => {
+                ("radio.weak", "The radio receives a signal that is barely strong enough.")
+            }
+            Self::RadioDrops => {
+                ("radio.drops", "The radio loses its link soon after each joining.")
+            }
+            Self::RadioNoIp => ("radio.no_ip", "The radio joins, but no IP address is obtained."),
+            Self::TimeNotSet => {
+                ("time.not_set", "The clock stays at 1970, so that no certificate is valid yet.")
+            }
         }
     }
 }

@@ -136,6 +136,19 @@ pub enum DescriptionError {
     },
 }
 
+impl Settings {
+    /// The same settings with the first key misspelt, as a firmware from another branch reads them.
+    pub(super) fn with_a_key_renamed(&self) -> Self {
+        let mut settings = self.clone();
+        let first = settings.order.first().cloned();
+        let name = first.or_else(|| settings.values.keys().next().cloned());
+        if let Some(setting) = name.and_then(|name| settings.values.get_mut(&name)) {
+            setting.key.pop();
+        }
+        settings
+    }
+}
+
 impl Description {
     /// Reads and checks a description.
     pub fn parse(text: &str) -> Result<Self, DescriptionError> {

@@ -15,12 +15,15 @@ use super::console::Console;
 use super::description;
 use super::relay::{self, Relay};
 use super::settings::Settings;
-use super::trust;
+use super::trust::Trust;
+use crate::fault::{Fault, Faults};
 
 /// Between two attempts; the real client waits ten seconds, which the log's clock shows.
 const PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_SHOWN_MS: u64 = 10_000;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// The broker of a firmware that ignores its settings.
+const BUILT_IN_HOST: &str = "built-in.example.test";
 const MOST_IN_FLIGHT: usize = 16;
 
 /// What the firmware needs for its broker.
@@ -28,8 +31,10 @@ pub(super) struct Session<'a> {
     pub(super) description: &'a description::Mqtt,
     pub(super) settings: &'a Settings,
     pub(super) password: String,
-    /// PEM of the CA that must have signed the broker's certificate.
-    pub(super) trust_anchor: &'a str,
+    /// Whose certificates the firmware believes.
+    pub(super) trust: Trust<'a>,
+    /// What is wrong with the firmware.
+    pub(super) faults: &'a Faults,
     pub(super) tag: &'a str,
 }
 
@@ -87,8 +92,14 @@ impl Session<'_> {
     }
 
     fn client(&self, uri: &str, relay: &Relay) -> Option<(AsyncClient, EventLoop)> {
-        let endpoint = Endpoint::parse(uri).ok()?;
-        let client_id = self.settings.fill(&self.description.client_id);
+        let mut endpoint = Endpoint::parse(uri).ok()?;
+        if self.faults.has(Fault::FirmwareSettingIgnored) {
+            endpoint.host = BUILT_IN_HOST.to_owned();
+        }
+        let mut client_id = self.settings.fill(&self.description.client_id);
+        if self.faults.has(Fault::FirmwareWrongClientId) {
+            client_id.push_str("-dev");
+        }
         let mut options = MqttOptions::new(client_id, endpoint.host, endpoint.port);
         options.set_keep_alive(KEEP_ALIVE);
         options.set_credentials(
@@ -102,7 +113,7 @@ impl Session<'_> {
             port: relay.port(),
         });
         if endpoint.tls {
-            let config = trust::client_config(self.trust_anchor).ok()?;
+            let config = self.trust.client_config().ok()?;
             options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(config)));
         }
         let (client, mut events) = AsyncClient::new(options, MOST_IN_FLIGHT);

@@ -12,7 +12,7 @@ use super::package::Program;
 use super::relay::Relay;
 use super::settings::Settings;
 use super::storage::{NvsError, Storage};
-use super::trust;
+use super::trust::{self, Trust};
 use super::wifi::{self, Radio};
 use crate::boot::partitions::PartitionTable;
 use crate::boot::{ResetReason, confirm_ota_slot};
@@ -27,6 +27,9 @@ const CALIBRATION_BYTES: usize = 1904;
 /// How long a firmware that panics lives; a real one lives longer, but nobody waits for that.
 const LIFE_BEFORE_PANIC: Duration = Duration::from_millis(40);
 
+/// How long a slow firmware does nothing.
+const SLOW_BOOT: Duration = Duration::from_secs(3);
+
 /// Runs until the firmware resets the chip.
 pub(crate) async fn run(
     program: Program,
@@ -39,10 +42,19 @@ pub(crate) async fn run(
     if faults.has(Fault::FirmwareBootLoop) {
         return panic(&console).await;
     }
+    if faults.has(Fault::ChipWatchdog) {
+        return hang(&console).await;
+    }
+    if faults.has(Fault::FirmwareSlowBoot) {
+        sleep(SLOW_BOOT).await;
+    }
     let description = &program.description;
     let tag = description.app.tag.as_str();
     first_boot(&program, chip, &mut console);
-    let loaded = Settings::load(&description.settings, &program.table, &mut chip.flash);
+    let renamed =
+        faults.has(Fault::FirmwareKeyIgnored).then(|| description.settings.with_a_key_renamed());
+    let wanted = renamed.as_ref().unwrap_or(&description.settings);
+    let loaded = Settings::load(wanted, &program.table, &mut chip.flash);
     let settings = match loaded {
         Ok(settings) => settings,
         Err(error) => {
@@ -52,6 +64,9 @@ pub(crate) async fn run(
         }
     };
     console.info(tag, "Configuration loaded from NVS");
+    if faults.has(Fault::ChipBrownOut) {
+        return brown_out(&console).await;
+    }
     let Some(wifi) = &description.wifi else {
         return pending().await;
     };
@@ -61,8 +76,18 @@ pub(crate) async fn run(
     }
     let radio = Radio { mac: chip.mac, world: world.clone(), faults, tag, attempts: wifi.attempts };
     let (ssid, passphrase) = (settings.value(&wifi.ssid), settings.value(&wifi.passphrase));
+    if faults.has(Fault::FirmwareSecretInLog) {
+        let text = format!("Connecting to {ssid} with {passphrase}");
+        console.info(tag, &text);
+    }
     let joined = radio.join(ssid, passphrase, &mut console).await;
+    if faults.has(Fault::RadioNoIp) {
+        return pending().await;
+    }
     console.info(tag, &format!("Got IP: {}", joined.link.address));
+    if faults.has(Fault::FirmwareStuck) {
+        return pending().await;
+    }
     let Some(mqtt) = &description.mqtt else {
         return pending().await;
     };
@@ -78,11 +103,16 @@ pub(crate) async fn run(
         description: mqtt,
         settings: &settings,
         password,
-        trust_anchor: if faults.has(Fault::FirmwareWrongCa) {
-            trust::STRANGER
-        } else {
-            &program.trust_anchor
+        trust: Trust {
+            ca_pem: if faults.has(Fault::FirmwareWrongCa) {
+                trust::STRANGER
+            } else {
+                &program.trust_anchor
+            },
+            clock_unset: faults.has(Fault::TimeNotSet),
+            blind: faults.has(Fault::FirmwareAnyCertificate),
         },
+        faults,
         tag,
     };
     session.run(&relay, &mut console).await;
@@ -158,6 +188,19 @@ fn calibration(mac: [u8; 6]) -> Vec<u8> {
             state as u8
         })
         .collect()
+}
+
+async fn hang(console: &Console) -> ResetReason {
+    sleep(LIFE_BEFORE_PANIC).await;
+    console.error("task_wdt", "Task watchdog got triggered. The following tasks/users did not reset the watchdog in time:");
+    console.error("task_wdt", " - IDLE0 (CPU 0)");
+    ResetReason::TaskWatchdog
+}
+
+async fn brown_out(console: &Console) -> ResetReason {
+    sleep(LIFE_BEFORE_PANIC).await;
+    console.raw("\r\nBrownout detector was triggered\r\n\r\n");
+    ResetReason::BrownOut
 }
 
 async fn panic(console: &Console) -> ResetReason {

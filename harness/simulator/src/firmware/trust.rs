@@ -1,26 +1,100 @@
 //! Whom the firmware trusts: a TLS configuration with exactly one CA.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 /// The certificates in a PEM text; broken ones are left out, as mbedTLS leaves them.
 pub(super) fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
     CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok).collect()
 }
 
-/// A client that verifies the server's chain and name against `ca_pem`.
-pub(super) fn client_config(ca_pem: &str) -> Result<Arc<ClientConfig>, rustls::Error> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates(ca_pem));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+/// How a firmware decides whom to trust.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Trust<'a> {
+    /// PEM of the CA that must have signed the server's certificate.
+    pub(super) ca_pem: &'a str,
+    /// Whether the clock stands at 1970.
+    pub(super) clock_unset: bool,
+    /// Whether the firmware looks at no certificate at all.
+    pub(super) blind: bool,
+}
+
+impl Trust<'_> {
+    /// A client that verifies the server's chain and name, unless it is blind.
+    pub(super) fn client_config(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(certificates(self.ca_pem));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let clock: Arc<dyn TimeProvider> =
+            if self.clock_unset { Arc::new(Since1970) } else { Arc::new(DefaultTimeProvider) };
+        let builder = ClientConfig::builder_with_details(provider.clone(), clock)
+            .with_safe_default_protocol_versions()?;
+        let config = if self.blind {
+            let verifier = Arc::new(Blind(provider));
+            builder.dangerous().with_custom_certificate_verifier(verifier)
+        } else {
+            builder.with_root_certificates(roots)
+        };
+        Ok(Arc::new(config.with_no_client_auth()))
+    }
+}
+
+/// A clock that nobody has set.
+#[derive(Debug)]
+struct Since1970;
+
+impl TimeProvider for Since1970 {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(60)))
+    }
+}
+
+/// A verifier that accepts every certificate, as careless firmware does.
+#[derive(Debug)]
+struct Blind(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Blind {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
 }
 
 /// A CA that signed nothing which a unit meets; its key was thrown away.

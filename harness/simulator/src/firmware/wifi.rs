@@ -14,6 +14,8 @@ use crate::world::{Association, Link, Passphrase, Refusal, World};
 const PAUSE: Duration = Duration::from_millis(20);
 /// After the firmware gave up, before it begins again.
 const LONG_PAUSE: Duration = Duration::from_millis(500);
+/// Below what any product should accept.
+const WEAK_DBM: i8 = -91;
 const SCAN_MS: u64 = 2400;
 const HANDSHAKE_MS: u64 = 3100;
 
@@ -47,7 +49,14 @@ impl Radio<'_> {
                 match self.attempt(ssid, passphrase).await {
                     Ok(joined) => {
                         report_link(ssid, &joined.link, console);
-                        return joined;
+                        if !self.faults.has(Fault::RadioDrops) {
+                            self.report_address(&joined.link, console);
+                            return joined;
+                        }
+                        sleep(PAUSE).await;
+                        console.wifi("state: run -> init (6c0)");
+                        let lost = Refusal::BEACON_TIMEOUT;
+                        self.report_refusal(attempt, lost, console);
                     }
                     Err(refusal) => self.report_refusal(attempt, refusal, console),
                 }
@@ -74,8 +83,21 @@ impl Radio<'_> {
                 passphrase: Passphrase::new(&passphrase),
             })
         });
-        let link = asked.await.unwrap_or(Err(Refusal::NO_AP_FOUND))?;
+        let mut link = asked.await.unwrap_or(Err(Refusal::NO_AP_FOUND))?;
+        if self.faults.has(Fault::RadioWeak) {
+            link.rssi_dbm = WEAK_DBM;
+        }
         Ok(Joined { link, mac: self.mac, world: self.world.clone() })
+    }
+
+    fn report_address(&self, link: &Link, console: &mut Console) {
+        if self.faults.has(Fault::RadioNoIp) {
+            return;
+        }
+        console.pass(620);
+        let (ip, mask, gateway) = (link.address, link.netmask, link.gateway);
+        let text = format!("sta ip: {ip}, mask: {mask}, gw: {gateway}");
+        console.info("esp_netif_handlers", &text);
     }
 
     fn report_refusal(&self, attempt: u32, refusal: Refusal, console: &mut Console) {
@@ -113,10 +135,6 @@ fn report_link(ssid: &str, link: &Link, console: &mut Console) {
     ));
     console.wifi(&format!("security: WPA2-PSK, phy: bgn, rssi: {rssi}"));
     console.wifi("pm start, type: 1");
-    console.pass(620);
-    let (ip, mask, gateway) = (link.address, link.netmask, link.gateway);
-    let text = format!("sta ip: {ip}, mask: {mask}, gw: {gateway}");
-    console.info("esp_netif_handlers", &text);
 }
 
 /// A passphrase or password that differs from the given one.

@@ -7,7 +7,20 @@ use crate::chip::{Chip, SecurityInfoForm};
 const API_VERSION: u32 = 0;
 
 pub(super) fn security_info(chip: &Chip) -> Result<Answer, Failure> {
-    let mut info = vec![0; 12];
+    const SECURE_BOOT: u32 = 1 << 0;
+    const SECURE_DOWNLOAD: u32 = 1 << 2;
+    let efuse = chip.registers.efuse();
+    let mut flags = 0;
+    if efuse.requires_signature() {
+        flags |= SECURE_BOOT;
+    }
+    if efuse.restricts_download() {
+        flags |= SECURE_DOWNLOAD;
+    }
+    let mut info = u32::to_le_bytes(flags).to_vec();
+    info.push(efuse.flash_crypt_count() as u8);
+    info.extend(efuse.key_purposes());
+    info.resize(12, 0);
     match chip.model.security_info {
         SecurityInfoForm::Unknown => return Err(Failure::Unknown),
         SecurityInfoForm::Short => {}

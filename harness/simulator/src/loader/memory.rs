@@ -9,6 +9,10 @@ const STUB_GREETING: &[u8] = b"OHAI";
 
 /// More than any chip has.
 const LARGEST_IMAGE: usize = 1 << 20;
+/// No image has more; junk may.
+const MOST_SEGMENTS: usize = 64;
+/// A stub's code is longer than this; a small program may begin at the same address.
+const SHORTEST_STUB: u32 = 2048;
 /// Shorter texts are code that looks like text.
 const SHORTEST_TEXT: usize = 8;
 
@@ -17,12 +21,17 @@ const SHORTEST_TEXT: usize = 8;
 pub(super) struct RamImage {
     open: bool,
     bytes: Vec<u8>,
+    /// Address and length of each part.
+    segments: Vec<(u32, u32)>,
 }
 
 impl RamImage {
     pub(super) fn begin(&mut self, request: &Request) -> Result<Answer, Failure> {
-        let [_size, _blocks, _block_size, _address] = request.words()?;
+        let [size, _blocks, _block_size, address] = request.words()?;
         self.open = true;
+        if self.segments.len() < MOST_SEGMENTS {
+            self.segments.push((address, size));
+        }
         Ok(Answer::default())
     }
 
@@ -34,6 +43,14 @@ impl RamImage {
         let room = LARGEST_IMAGE.saturating_sub(self.bytes.len());
         self.bytes.extend(&body[..body.len().min(room)]);
         Ok(Answer::default())
+    }
+
+    /// Whether this is a flasher stub, by its entry point or, of unknown releases, by its place.
+    fn is_stub(&self, chip: &Chip, entry: u32) -> bool {
+        let is_code = |(address, length): &(u32, u32)| {
+            chip.model.stub_texts.contains(address) && *length >= SHORTEST_STUB
+        };
+        chip.model.stub_entries.contains(&entry) || self.segments.iter().any(is_code)
     }
 
     /// The texts in the image, which stand for the output of a program that is not executed.
@@ -68,7 +85,13 @@ impl Loader {
         if stay != 0 {
             return;
         }
-        if chip.model.stub_entries.contains(&entry) {
+        if image.is_stub(chip, entry) {
+            if !self.runs_stubs {
+                // It crashes, and nothing answers until the next reset.
+                let output = String::new();
+                self.exit = Some(Exit::RunFromRam { entry, output });
+                return;
+            }
             self.dialect = Dialect::Stub;
             self.download = None;
             // Its first act; clients rely on it and attach nothing themselves.

@@ -19,6 +19,9 @@ use flash_write::Download;
 use memory::RamImage;
 use packet::{Answer, Failure, Request};
 
+/// Operations that secure download mode refuses: all that read, and all that run something.
+const RESTRICTED: [u8; 7] = [0x05, 0x06, 0x07, 0x09, 0x0A, 0x0E, 0x13];
+
 /// Which of the two programs answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
@@ -42,6 +45,8 @@ impl Dialect {
 pub enum Exit {
     /// The client asked for a reset, which boots from flash.
     Reboot,
+    /// The client let the watchdog reset the chip.
+    WatchdogReset,
     /// The client started an application in RAM.
     RunFromRam {
         /// Address at which it starts.
@@ -61,18 +66,14 @@ pub struct Loader {
     reading: Option<StubRead>,
     exit: Option<Exit>,
     data_blocks: u32,
-}
-
-impl Default for Loader {
-    fn default() -> Self {
-        Self::new()
-    }
+    runs_stubs: bool,
 }
 
 impl Loader {
-    /// A ROM loader that was just entered.
-    pub fn new() -> Self {
+    /// A ROM loader that was just entered; `runs_stubs` is false for RAM too broken for that.
+    pub fn new(runs_stubs: bool) -> Self {
         Self {
+            runs_stubs,
             dialect: Dialect::Rom,
             decoder: slip::Decoder::default(),
             ram: RamImage::default(),
@@ -129,6 +130,9 @@ impl Loader {
     }
 
     fn perform(&mut self, chip: &mut Chip, request: &Request) -> Result<Answer, Failure> {
+        if chip.registers.efuse().restricts_download() && RESTRICTED.contains(&request.op) {
+            return Err(Failure::Unknown);
+        }
         match (request.op, self.dialect) {
             (0x02, _) => self.flash_begin(chip, request),
             (0x03, _) => self.flash_data(chip, request),
@@ -137,7 +141,7 @@ impl Loader {
             (0x06, _) => self.memory_end(chip, request),
             (0x07, _) => self.ram.data(request),
             (0x08, dialect) => link::sync(dialect, request),
-            (0x09, _) => register::write(chip, request),
+            (0x09, _) => self.write_registers(chip, request),
             (0x0A, _) => register::read(chip, request),
             (0x0B, _) => identity::set_flash_parameters(request),
             (0x0D, _) => identity::attach_flash(chip, request),
@@ -153,6 +157,13 @@ impl Loader {
             (0xD3, Dialect::Stub) => Ok(Answer::default()),
             _ => Err(Failure::Unknown),
         }
+    }
+
+    fn write_registers(&mut self, chip: &mut Chip, request: &Request) -> Result<Answer, Failure> {
+        if register::write(chip, request)? {
+            self.exit = Some(Exit::WatchdogReset);
+        }
+        Ok(Answer::default())
     }
 
     /// What follows once the response is on the line.

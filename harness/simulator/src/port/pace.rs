@@ -31,10 +31,18 @@ impl Pace {
 
     /// Counts bytes that begin to pass now, or behind those before them.
     pub(super) fn pass(&mut self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
         let earliest = Instant::now().checked_sub(TIMER_SLACK);
         let start = earliest.map_or(self.idle_at, |earliest| self.idle_at.max(earliest));
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.idle_at = start + self.byte_time.saturating_mul(bytes);
+    }
+
+    /// Lets nothing pass for a while.
+    pub(super) fn wait(&mut self, time: Duration) {
+        self.idle_at = self.idle_at.max(Instant::now() + time);
     }
 
     pub(super) fn is_idle(&self) -> bool {

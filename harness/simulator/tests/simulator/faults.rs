@@ -2,6 +2,10 @@
 //!
 //! What a fault of the firmware or the radio does is in the log, and tested with the firmware.
 
+use std::io::{ErrorKind, Read};
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
 use espflash::target::{Chip, DefaultProgressCallback};
 use goldline_simulator::{Config, Fault, Simulator, chip};
 use md5::{Digest, Md5};
@@ -130,4 +134,88 @@ fn a_unit_in_a_boot_loop_never_joins() {
     let second = read_until(&mut port, "Rebooting...");
     assert!(second.contains("rst:0xc (SW_CPU_RESET)"), "{second}");
     assert!(!second.contains("wifi:"), "{second}");
+}
+
+#[rstest]
+#[case(Fault::FlashStuckBit)]
+#[case(Fault::FlashWeakSector)]
+#[case(Fault::FlashEraseFailed)]
+fn a_defect_of_the_flash_fails_the_clients_verification(
+    #[case] fault: Fault,
+    #[values(0, 1, 77)] seed: u64,
+) {
+    let unit = unit(fault, seed);
+    let mut flasher = connect(&unit, true).unwrap();
+    let failed = regions().iter().any(|region| {
+        flasher
+            .write_bin_to_flash(region.offset, &region.data, &mut DefaultProgressCallback)
+            .is_err()
+    });
+    assert!(failed);
+}
+
+#[test]
+fn a_flash_chip_of_the_wrong_size_says_so() {
+    let unit = unit(Fault::FlashWrongSize, 0);
+    let mut flasher = connect(&unit, true).unwrap();
+    let size = flasher.device_info().unwrap().flash_size;
+    assert_eq!(size, espflash::flasher::FlashSize::_2Mb);
+}
+
+#[test]
+fn another_chip_and_a_blank_address_are_what_the_client_sees() {
+    let wrong = unit(Fault::ChipWrongChip, 0);
+    assert_eq!(connect(&wrong, true).unwrap().chip(), Chip::Esp32s2);
+    let blank = unit(Fault::ChipWrongMac, 0);
+    let info = connect(&blank, true).unwrap().device_info().unwrap();
+    assert_eq!(info.mac_address.as_deref(), Some("00:00:00:00:00:00"));
+}
+
+#[test]
+fn a_chip_that_refuses_the_stub_still_works_without_it() {
+    let unit = unit(Fault::ChipStubRefused, 0);
+    assert!(connect(&unit, true).is_err());
+    // The broken stub took the ROM loader with it: only a reset brings that back.
+    unit.lines().reset_into(goldline_simulator::Mode::Download);
+    assert!(connect(&unit, false).is_ok());
+}
+
+#[rstest]
+#[case(Fault::WireDrop)]
+#[case(Fault::WireDuplicate)]
+#[case(Fault::WireCorrupt)]
+fn a_disturbed_wire_breaks_a_transfer_but_never_the_flash_silently(#[case] fault: Fault) {
+    let unit = unit(fault, 0);
+    // espflash panics on a response of an unexpected length, which a disturbed wire can give it.
+    let written = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        let mut flasher = connect(&unit, false)?;
+        flasher.write_bin_to_flash(0x20000, &[0x5A; 0x4000], &mut DefaultProgressCallback)
+    }));
+    assert!(
+        !matches!(written, Ok(Ok(()))),
+        "16 KB pass more bytes than any stretch without a disturbance"
+    );
+}
+
+#[test]
+fn a_native_usb_vanishes_at_a_reset_and_returns_under_its_name() {
+    use goldline_simulator::Mode;
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config::new(chip::ESP32C3);
+    config.faults = vec![Fault::ChipUsbVanishes];
+    config.link = Some(folder.path().join("ttyACM0"));
+    let unit = start(config);
+    let device = std::fs::read_link(unit.port_path()).unwrap();
+    let mut port = open(unit.port_path());
+    unit.lines().reset_into(Mode::Download);
+    // The hang-up is the event to wait for; a read that ends otherwise is only too early.
+    let mut byte = [0];
+    while !port.read(&mut byte).is_err_and(|error| error.kind() != ErrorKind::TimedOut) {}
+    drop(port);
+    let started = Instant::now();
+    while std::fs::read_link(unit.port_path()).is_err() {
+        assert!(started.elapsed() < Duration::from_secs(20), "{device:?} did not return");
+        std::thread::yield_now();
+    }
+    assert_eq!(connect(&unit, true).unwrap().chip(), Chip::Esp32c3);
 }

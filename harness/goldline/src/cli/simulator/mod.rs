@@ -1,7 +1,6 @@
 //! `goldline simulator …`: the simulated unit by itself, for whoever has no hardware.
 
 mod faults;
-mod link;
 mod serve;
 
 use clap::Subcommand;

@@ -15,7 +15,6 @@ use goldline_simulator::{
 use miette::Report;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::link::PortLink;
 use crate::{
     cli::{
         output,
@@ -91,25 +90,24 @@ pub(super) fn serve(arguments: &ServeArguments) -> miette::Result<()> {
         .or(arguments.rfc2217.map(|address| (address, Protocol::Rfc2217)));
     let config = Config { sync_resets: listener.is_none(), ..config };
     let simulator = Simulator::start(config, Arc::new(Silence)).map_err(usage)?;
-    let mut link = None;
-    let mut network = None;
-    match (listener, &arguments.pty) {
-        (Some((address, protocol)), _) => {
-            let socket = TcpListener::bind(address)
-                .map_err(|error| usage(format!("cannot listen on {address}: {error}")))?;
-            let port = NetworkPort::serve(&simulator, socket, protocol).map_err(usage)?;
-            output::print(&format!("{}\n", port.url()))?;
-            network = Some(port);
-        }
-        (None, Some(path)) => {
-            link = Some(PortLink::create(path, simulator.port_path()).map_err(usage)?);
-            output::print(&format!("{}\n", path.display()))?;
-        }
-        (None, None) => output::print(&format!("{}\n", simulator.port_path().display()))?,
-    }
-    wait_for_interrupt()?;
-    drop((network, link));
-    Ok(())
+    let network = listener.map(|(address, protocol)| listen(&simulator, address, protocol));
+    let network = network.transpose()?;
+    let port = match &network {
+        Some(network) => network.url(),
+        None => simulator.port_path().display().to_string(),
+    };
+    output::print(&format!("{port}\n"))?;
+    wait_for_interrupt()
+}
+
+fn listen(
+    simulator: &Simulator,
+    address: SocketAddr,
+    protocol: Protocol,
+) -> miette::Result<NetworkPort> {
+    let socket = TcpListener::bind(address)
+        .map_err(|error| usage(format!("cannot listen on {address}: {error}")))?;
+    NetworkPort::serve(simulator, socket, protocol).map_err(usage)
 }
 
 fn config(arguments: &ServeArguments) -> miette::Result<Config> {
@@ -118,6 +116,7 @@ fn config(arguments: &ServeArguments) -> miette::Result<Config> {
         usage(format!("{} MB of flash is more than any chip has", arguments.flash_size))
     })?;
     config.flash_file.clone_from(&arguments.flash_file);
+    config.link.clone_from(&arguments.pty);
     config.paced = arguments.pace;
     config.seed = arguments.seed;
     config.mode = match arguments.mode {
