@@ -37,16 +37,22 @@
 #![forbid(unsafe_code)]
 
 pub mod check;
+pub mod crypt;
 pub mod device;
 pub mod diff;
 pub mod document;
+pub mod edit;
+pub mod fingerprint;
 mod format;
 pub mod generate;
+pub mod identify;
 pub mod image;
 mod key;
+pub mod leftover;
 pub mod limits;
 pub mod secret;
 pub mod snapshot;
+pub mod usage;
 mod value;
 
 pub use check::{Code, Finding, Severity};
@@ -55,6 +61,7 @@ pub use diff::diff;
 pub use document::{Document, csv};
 pub use format::{PageState, Version};
 pub use generate::generate;
+pub use identify::identify;
 pub use image::Image;
 pub use key::{Key, KeyError};
 pub use secret::SecretRule;

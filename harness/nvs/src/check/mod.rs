@@ -77,6 +77,9 @@ impl fmt::Display for Finding {
 
 /// All findings, in the order of the flash; those of the whole image first.
 pub(crate) fn check(image: &Image<'_>) -> Vec<Finding> {
+    if let Some(finding) = whole::check_kind(image) {
+        return vec![finding];
+    }
     let view = image.device_view();
     let mut findings = Vec::new();
     whole::check(image, &view, &mut findings);

@@ -6,8 +6,25 @@ use std::collections::HashMap;
 use super::{Code, Finding, Severity};
 use crate::device::{DeviceView, DropReason, Dropped, Opening};
 use crate::format::PageState;
+use crate::identify::{self, Kind};
 use crate::image::{Image, Location};
 use crate::limits::PAGE_BYTES;
+
+/// The one thing to say of an image that cannot be judged in detail.
+pub(super) fn check_kind(image: &Image<'_>) -> Option<Finding> {
+    let severity = Severity::Corruption;
+    match identify::of_image(image) {
+        Kind::EncryptedNvs => Some(Finding::of_image(Code::LooksEncrypted, severity, 0).saying(
+            "the pages are sound and no entry is readable: the image is encrypted",
+            "only a device or a tool with its keys can read it",
+        )),
+        Kind::Other => Some(Finding::of_image(Code::NotNvs, severity, 0).saying(
+            "no page looks like NVS",
+            "a device takes every page for CORRUPT and starts empty",
+        )),
+        _ => None,
+    }
+}
 
 pub(super) fn check(image: &Image<'_>, view: &DeviceView, findings: &mut Vec<Finding>) {
     size(image, findings);
@@ -61,9 +78,9 @@ fn active_pages(image: &Image<'_>, findings: &mut Vec<Finding>) {
     };
     let (active, full) = (in_state(PageState::Active), in_state(PageState::Full));
     if let [first, .., last] = active[..] {
-        let severity = Severity::Corruption;
-        let offset = last * PAGE_BYTES;
-        findings.push(Finding::of_page(Code::ActivePages, severity, last, offset).saying(
+        // No device does this, but older generators left such images.
+        let finding = Finding::of_page(Code::ActivePages, Severity::Note, last, last * PAGE_BYTES);
+        findings.push(finding.saying(
             format!("pages {first} to {last} hold {} ACTIVE ones", active.len()),
             "a device writes to the one with the highest sequence number only",
         ));

@@ -10,7 +10,7 @@ use crate::limits::ENTRIES_PER_PAGE;
 
 /// How a device counts a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Erased or to be erased before use: CORRUPT, dirty, or a bad header.
     Free,
     /// Holds items.
@@ -19,7 +19,7 @@ pub(super) enum Kind {
     Newer,
 }
 
-pub(super) fn kind(page: &Page<'_>) -> Kind {
+pub(crate) fn kind(page: &Page<'_>) -> Kind {
     const NEWEST_VERSION_BYTE: u8 = 0xFE;
     if page.state() == PageState::Empty || page.stored_crc() != page.computed_crc() {
         return Kind::Free;
@@ -34,13 +34,17 @@ pub(super) fn kind(page: &Page<'_>) -> Kind {
 }
 
 /// A loaded page.
-pub(super) struct Loaded<'i, 'a> {
+pub(crate) struct Loaded<'i, 'a> {
     pub page: &'i Page<'a>,
     pub live: Vec<&'i Item<'a>>,
 }
 
-pub(super) fn load<'i, 'a>(page: &'i Page<'a>, dropped: &mut Vec<Dropped>) -> Loaded<'i, 'a> {
-    let mut loading = Loading { page, live: Vec::with_capacity(page.items().len()), dropped };
+pub(crate) fn load<'i, 'a>(page: &'i Page<'a>, dropped: &mut Vec<Dropped>) -> Loaded<'i, 'a> {
+    let mut loading = Loading {
+        page,
+        live: Vec::with_capacity(page.items().len()),
+        dropped,
+    };
     match page.state() {
         PageState::Active => loading.active(),
         _ => loading.closed(),

@@ -7,7 +7,7 @@
 
 mod assemble;
 mod boot;
-mod load;
+pub(crate) mod load;
 
 use crate::image::{Image, Location};
 use crate::key::Key;

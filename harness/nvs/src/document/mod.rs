@@ -77,10 +77,12 @@ pub enum DocumentError {
         name: Key,
     },
     /// A string that the generator's layout cannot hold.
-    #[error("the string has {bytes} bytes, at most 3967 fit; store it as a blob or shorten it")]
+    #[error("the string has {bytes} bytes, at most {max} fit; store it as a blob or shorten it")]
     StringTooLong {
         /// Its length without NUL.
         bytes: usize,
+        /// The longest that fits.
+        max: usize,
     },
     /// A NUL inside a string, where a firmware would stop reading.
     #[error(
@@ -220,20 +222,31 @@ fn index_at(position: usize) -> u8 {
 /// Limits that hold for every size and version.
 fn check_value(value: &Value) -> Result<(), DocumentError> {
     match value {
-        Value::Str(text) => {
-            if let Some(at) = text.iter().position(|&byte| byte == 0) {
-                return Err(DocumentError::StringHasNul { at });
-            }
-            if text.len() > STRING_MAX_BYTES {
-                return Err(DocumentError::StringTooLong { bytes: text.len() });
-            }
-        }
-        Value::Blob(bytes) if bytes.len() > BLOB_MAX_BYTES => {
-            return Err(DocumentError::BlobTooLong { bytes: bytes.len() });
-        }
-        _ => {}
+        Value::Str(text) => check_text(text, STRING_MAX_BYTES),
+        Value::Blob(bytes) => check_blob(bytes),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// A string of at most `max` bytes, NUL not counted, and without NUL.
+pub(crate) fn check_text(text: &[u8], max: usize) -> Result<(), DocumentError> {
+    if let Some(at) = text.iter().position(|&byte| byte == 0) {
+        return Err(DocumentError::StringHasNul { at });
+    }
+    let bytes = text.len();
+    match bytes > max {
+        true => Err(DocumentError::StringTooLong { bytes, max }),
+        false => Ok(()),
+    }
+}
+
+/// A blob of at most 127 chunks.
+pub(crate) fn check_blob(blob: &[u8]) -> Result<(), DocumentError> {
+    let bytes = blob.len();
+    match bytes > BLOB_MAX_BYTES {
+        true => Err(DocumentError::BlobTooLong { bytes }),
+        false => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -276,7 +289,7 @@ mod tests {
         assert!(matches!(insert(Value::str("a\0b")), DocumentError::StringHasNul { at: 1 }));
         assert!(matches!(
             insert(Value::Str(vec![b'x'; 3968])),
-            DocumentError::StringTooLong { bytes: 3968 }
+            DocumentError::StringTooLong { bytes: 3968, .. }
         ));
         assert!(matches!(
             insert(Value::Blob(vec![0; 508_001])),

@@ -2,7 +2,7 @@
 //!
 //! Must not know where the document came from. Sizes are bytes.
 
-mod layout;
+pub(crate) mod layout;
 
 use crate::document::{Document, Position, Row};
 use crate::format::Version;

@@ -16,7 +16,7 @@ pub struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    pub(super) fn decode(index: usize, bytes: &'a [u8; PAGE_BYTES]) -> Self {
+    pub(crate) fn decode(index: usize, bytes: &'a [u8; PAGE_BYTES]) -> Self {
         let bitmap = bitmap(bytes);
         let entry = |at| entry_at(index, bytes, at);
         let items = match is_blank(bytes) {

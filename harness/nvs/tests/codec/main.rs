@@ -1,5 +1,8 @@
 //! The codec against images and digests that it did not make itself.
 
+mod differential;
 mod golden;
+mod other_reader;
+mod random;
 mod support;
 mod vectors;

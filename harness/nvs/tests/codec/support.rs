@@ -33,3 +33,25 @@ pub fn parse_csv(
     let mut files = |name: &str| std::fs::read(folder.join(name));
     goldline_nvs::csv::parse(&read(path), mode, &mut files)
 }
+
+/// Python of the environment that holds Espressif's generator: the folder named
+/// by `GOLDLINE_VENV`, or `.venv` in the repository. Without it a test says so
+/// and passes, except in CI.
+pub fn reference_python(test: &str) -> Option<PathBuf> {
+    let venv = std::env::var_os("GOLDLINE_VENV");
+    let venv = venv.map_or_else(|| repository().join(".venv"), PathBuf::from);
+    let python = venv.join("bin/python");
+    if python.exists() {
+        return Some(python);
+    }
+    let is_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    assert!(
+        !is_ci,
+        "{test} needs the reference generator in CI: run ci/install"
+    );
+    println!(
+        "skipped: {test}: no reference generator at {}",
+        venv.display()
+    );
+    None
+}

@@ -4,8 +4,10 @@
 use std::path::Path;
 
 use crate::support::{parse_csv, read, vectors};
+use goldline_nvs::crypt::{self, HmacKey, Keys};
 use goldline_nvs::csv::Mode;
-use goldline_nvs::{Code, Finding, Image, Severity, Value, Version, generate};
+use goldline_nvs::identify::{Kind, identify};
+use goldline_nvs::{Code, Document, Finding, Image, Severity, Value, Version, generate};
 use rstest::rstest;
 
 struct Generated {
@@ -13,6 +15,13 @@ struct Generated {
     size: usize,
     version: Version,
     key: Option<String>,
+}
+
+impl Generated {
+    fn keys(&self, folder: &Path) -> Option<Keys> {
+        let file = folder.join(format!("gen/keys/{}.bin", self.key.as_ref()?));
+        Some(Keys::from_partition(&read(file)).unwrap())
+    }
 }
 
 fn generated(folder: &Path) -> Vec<Generated> {
@@ -43,10 +52,15 @@ fn generated_images_are_byte_identical() {
     };
     let mut compared = 0;
     for case in generated(&folder) {
-        if case.key.is_some() {
-            continue;
-        }
         let csv = folder.join("gen").join(format!("{}.csv", case.name));
+        let keys = case.keys(&folder);
+        let generate = |document: &Document| {
+            let plain = generate(document, case.size, case.version).unwrap();
+            match &keys {
+                Some(keys) => crypt::encrypt(&plain, keys),
+                None => plain,
+            }
+        };
         let expected = read(csv.with_extension("bin"));
         if case.name == REFUSED {
             assert!(parse_csv(&csv, Mode::Strict).is_err());
@@ -54,11 +68,15 @@ fn generated_images_are_byte_identical() {
             continue;
         }
         let document = parse_csv(&csv, Mode::Compat).unwrap();
-        let image = generate(&document, case.size, case.version).unwrap();
-        assert!(image == expected, "{} differs in compatible mode", case.name);
+        let image = generate(&document);
+        assert!(
+            image == expected,
+            "{} differs in compatible mode",
+            case.name
+        );
         match parse_csv(&csv, Mode::Strict) {
             Ok(document) => {
-                let image = generate(&document, case.size, case.version).unwrap();
+                let image = generate(&document);
                 assert!(image == expected, "{} differs in strict mode", case.name);
             }
             Err(error) => assert!(
@@ -69,7 +87,7 @@ fn generated_images_are_byte_identical() {
         }
         compared += 1;
     }
-    assert!(compared >= 20, "only {compared} vectors compared");
+    assert!(compared >= 27, "only {compared} vectors compared");
 }
 
 #[test]
@@ -82,10 +100,10 @@ fn generated_images_are_sound_and_decode_to_their_csv() {
         let Ok(document) = parse_csv(&csv, Mode::Strict) else {
             continue;
         };
-        if case.key.is_some() {
-            continue;
+        let mut bytes = read(csv.with_extension("bin"));
+        if let Some(keys) = case.keys(&folder) {
+            bytes = crypt::decrypt(&bytes, &keys).unwrap();
         }
-        let bytes = read(csv.with_extension("bin"));
         let image = Image::decode(&bytes).unwrap();
         assert_eq!(image.findings(), [], "{}", case.name);
         let view = image.device_view();
@@ -226,4 +244,77 @@ fn the_old_blob_format_is_read() {
     let view = image.device_view();
     let is_blob = |entry: &&goldline_nvs::device::DeviceEntry| entry.value.type_name() == "blob";
     assert!(view.entries().iter().any(|entry| is_blob(&entry)), "{view:?}");
+}
+
+#[test]
+fn an_encrypted_image_is_said_to_be_one_and_its_damage_shows_after_decryption() {
+    let Some((bytes, findings)) = findings("d25_enc_bitflip") else {
+        return;
+    };
+    let codes: Vec<_> = findings.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, [Code::LooksEncrypted]);
+    let folder = vectors("d25_enc_bitflip").unwrap();
+    let keys = Keys::from_partition(&read(folder.join("gen/keys/k.bin"))).unwrap();
+    let plain = crypt::decrypt(&bytes, &keys).unwrap();
+    let findings = Image::decode(&plain).unwrap().findings();
+    let found: Vec<_> = findings
+        .iter()
+        .map(|finding| (finding.code, finding.page, finding.entry))
+        .collect();
+    assert_eq!(found, [(Code::DataCrc, Some(0), Some(1))], "{findings:#?}");
+    let other = Keys::from_partition(&read(folder.join("gen/keys/h.bin"))).unwrap();
+    let refused = crypt::decrypt(&bytes, &other);
+    assert_eq!(refused, Err(crypt::DecryptError::WrongKey));
+}
+
+#[test]
+fn an_hmac_key_gives_the_keys_that_the_reference_derives() {
+    let Some(folder) = vectors("an_hmac_key_gives_the_keys_that_the_reference_derives") else {
+        return;
+    };
+    for (hmac, keys) in [
+        ("gen/hmac_key.bin", "gen/keys/h.bin"),
+        (
+            "idf/sample_hmac_key.bin",
+            "idf/sample_encryption_keys_hmac.bin",
+        ),
+    ] {
+        let (hmac, keys) = (read(folder.join(hmac)), read(folder.join(keys)));
+        assert_eq!(identify(&hmac), Kind::HmacKey);
+        assert_eq!(identify(&keys), Kind::KeyPartition);
+        let derived = HmacKey::new(&hmac).unwrap().derive();
+        assert_eq!(*derived.to_partition(), keys);
+    }
+}
+
+#[rstest]
+#[case(
+    "bootloader__partition_encrypted.bin",
+    "bootloader__encryption_keys.bin"
+)]
+#[case(
+    "bootloader__partition_encrypted_hmac.bin",
+    "bootloader__nvs_enc_hmac_key.bin"
+)]
+#[case("test_apps__partition_encrypted.bin", "test_apps__encryption_keys.bin")]
+#[case("test_apps__partition_encrypted_hmac.bin", "sample_hmac_key.bin")]
+fn encrypted_images_of_esp_idf_decode(#[case] image: &str, #[case] key: &str) {
+    let Some(folder) = vectors(image) else { return };
+    let file = |name| read(folder.join("idf").join(name));
+    let key = file(key);
+    let keys = match identify(&key) {
+        Kind::HmacKey => HmacKey::new(&key).unwrap().derive(),
+        _ => Keys::from_partition(&key).unwrap(),
+    };
+    let bytes = file(image);
+    assert_eq!(identify(&bytes), Kind::EncryptedNvs);
+    let plain = crypt::decrypt(&bytes, &keys).unwrap();
+    let decoded = Image::decode(&plain).unwrap();
+    let worst = decoded.findings().into_iter().map(|f| f.severity).max();
+    assert!(worst <= Some(Severity::Note), "{:#?}", decoded.findings());
+    assert!(decoded.device_view().entries().len() > 5);
+    assert!(
+        crypt::encrypt(&plain, &keys) == bytes,
+        "{image} does not encrypt back"
+    );
 }
