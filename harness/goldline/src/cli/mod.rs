@@ -5,6 +5,7 @@
 mod arguments;
 mod assembly;
 mod exit;
+mod nvs;
 mod problem;
 pub mod profile;
 mod run;
@@ -34,6 +35,7 @@ pub fn main() -> ExitCode {
         Command::Provision(arguments) => run::run(&arguments, Scope::Provision),
         Command::Check(arguments) => run::run(&arguments, Scope::Check),
         Command::Profile(command) => profile_command(command),
+        Command::Nvs(arguments) => nvs::run(&arguments),
         Command::Simulator(command) => simulator::run(command),
     };
     match outcome {
