@@ -103,11 +103,11 @@ fn write_finding(text: &mut String, finding: &Finding) {
 
 fn write_usage(text: &mut String, usage: &Usage) {
     let Usage { pages, pages_free, entries_used, entries_erased, pages_opened, .. } = usage;
-    let total = entries_used + usage.entries_available();
     line(
         text,
         format_args!(
-            "capacity: {entries_used} of {total} entries used, {entries_erased} erased; {pages_free} of {pages} pages free"
+            "capacity: {entries_used} entries used, {} free, {entries_erased} erased; {pages_free} of {pages} pages free",
+            usage.entries_available()
         ),
     );
     line(

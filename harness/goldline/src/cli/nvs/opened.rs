@@ -95,7 +95,7 @@ fn refuse(bytes: &[u8], kind: Kind) -> Result<(), Unreadable> {
             Image::decode(bytes).map_err(Unreadable::TooShort)?;
             match kind {
                 Kind::Blank => Ok(()),
-                _ => Err(Unreadable::NotNvs(kind)),
+                _ => Err(Unreadable::NoNvsPage),
             }
         }
     }

@@ -17,7 +17,6 @@ use miette::Diagnostic;
 
 /// Why a command did not do what was asked. Nothing was written then.
 #[derive(Debug, thiserror::Error, Diagnostic)]
-#[expect(missing_docs, reason = "the fields are what the messages show")]
 pub(super) enum NvsProblem {
     #[error("cannot read {}: {error}", .path.display())]
     #[diagnostic(code("file.unreadable"))]
@@ -174,6 +173,9 @@ pub(super) enum Unreadable {
     #[error("this is {0}, not an NVS image")]
     #[diagnostic(code("image.not_nvs"), help("read the NVS partition, all of it"))]
     NotNvs(Kind),
+    #[error("this is not an NVS image: no page of it looks like one")]
+    #[diagnostic(code("image.not_nvs"), help("read the NVS partition, all of it"))]
+    NoNvsPage,
     #[error("this is {0}, not an NVS image")]
     #[diagnostic(
         code("image.is_a_key"),
