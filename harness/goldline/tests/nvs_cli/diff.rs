@@ -118,7 +118,7 @@ fn trouble_exits_2() {
 fn page_crc(bytes: &[u8]) -> u32 {
     let register = bytes.iter().fold(0, |register, &byte| {
         (0..8).fold(register ^ u32::from(byte), |register, _| {
-            register >> 1 ^ (register & 1) * 0xEDB8_8320
+            (register >> 1) ^ ((register & 1) * 0xEDB8_8320)
         })
     });
     !register
