@@ -1,9 +1,11 @@
-//! What differs between two device views: namespace, key, type and value,
-//! never the layout. Must not print values; see [`snapshot`](mod@crate::snapshot).
+//! What differs between two device views (namespace, key, type and value), and
+//! on request between two layouts. Must not print values; see [`snapshot`](mod@crate::snapshot).
 
 use std::collections::BTreeMap;
 
 use crate::device::DeviceView;
+use crate::format::PageState;
+use crate::image::{Image, Page};
 use crate::key::Key;
 use crate::value::Value;
 
@@ -71,6 +73,83 @@ fn kind(before: Option<&Value>, after: Option<&Value>) -> Option<ChangeKind> {
     }
 }
 
+/// A difference in where and how things lie, be the content the same or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LayoutChange {
+    /// The images have different lengths in bytes.
+    Length {
+        /// Of the first.
+        before: usize,
+        /// Of the second.
+        after: usize,
+    },
+    /// A page's state differs.
+    PageState {
+        /// The page.
+        page: usize,
+        /// In the first image.
+        before: PageState,
+        /// In the second image.
+        after: PageState,
+    },
+    /// A page's sequence number differs.
+    Sequence {
+        /// The page.
+        page: usize,
+        /// In the first image.
+        before: u32,
+        /// In the second image.
+        after: u32,
+    },
+    /// Entries differ, in their bytes or their states.
+    Entries {
+        /// Their page.
+        page: usize,
+        /// The first of them.
+        first: usize,
+        /// The last of them.
+        last: usize,
+    },
+}
+
+/// The differences in layout, in the order of the flash.
+pub fn diff_layout(before: &Image<'_>, after: &Image<'_>) -> Vec<LayoutChange> {
+    let mut changes = Vec::new();
+    if before.len() != after.len() {
+        let (before, after) = (before.len(), after.len());
+        changes.push(LayoutChange::Length { before, after });
+    }
+    for (before, after) in before.pages().iter().zip(after.pages()) {
+        page_changes(before, after, &mut changes);
+    }
+    changes
+}
+
+fn page_changes(before: &Page<'_>, after: &Page<'_>, changes: &mut Vec<LayoutChange>) {
+    let page = before.index();
+    if before.state() != after.state() {
+        let (before, after) = (before.state(), after.state());
+        changes.push(LayoutChange::PageState { page, before, after });
+    }
+    if before.sequence() != after.sequence() {
+        let (before, after) = (before.sequence(), after.sequence());
+        changes.push(LayoutChange::Sequence { page, before, after });
+    }
+    for (entry, (before, after)) in before.entries().zip(after.entries()).enumerate() {
+        if before == after {
+            continue;
+        }
+        match changes.last_mut() {
+            Some(LayoutChange::Entries { page: same, last, .. })
+                if *same == page && *last + 1 == entry =>
+            {
+                *last = entry
+            }
+            _ => changes.push(LayoutChange::Entries { page, first: entry, last: entry }),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,5 +190,22 @@ mod tests {
             ]
         );
         assert_eq!(diff(&before, &before), []);
+    }
+
+    #[test]
+    fn a_layout_differs_where_its_entries_do() {
+        let image = |text: &str| {
+            let mut document = Document::new();
+            document.insert("ns", "a", Value::U8(1)).unwrap();
+            document.insert("ns", "b", Value::str(text)).unwrap();
+            generate(&document, 0x3000, Version::V2).unwrap()
+        };
+        let (before, after) = (image("x"), image(&"x".repeat(40)));
+        let decode = |bytes| Image::decode(bytes).unwrap();
+        assert_eq!(
+            diff_layout(&decode(&before), &decode(&after)),
+            [LayoutChange::Entries { page: 0, first: 2, last: 4 }]
+        );
+        assert_eq!(diff_layout(&decode(&before), &decode(&before)), []);
     }
 }

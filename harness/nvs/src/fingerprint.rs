@@ -77,9 +77,6 @@ mod tests {
         assert_eq!(one.fingerprint(&text), one.fingerprint(&text.clone()));
         assert_ne!(one.fingerprint(&text), two.fingerprint(&text));
         assert_ne!(one.fingerprint(&text), one.fingerprint(&same_bytes));
-        assert_ne!(
-            one.fingerprint(&Value::U8(1)),
-            one.fingerprint(&Value::U8(2))
-        );
+        assert_ne!(one.fingerprint(&Value::U8(1)), one.fingerprint(&Value::U8(2)));
     }
 }

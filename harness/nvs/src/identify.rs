@@ -109,9 +109,8 @@ fn begins_with_noise(page: &Page<'_>) -> bool {
     if !page.state().holds_items() {
         return false;
     }
-    let first = page
-        .entries()
-        .find(|entry| entry.state == EntryState::Written && !is_blank(entry.bytes));
+    let first =
+        page.entries().find(|entry| entry.state == EntryState::Written && !is_blank(entry.bytes));
     first.is_some_and(|entry| {
         let is_known = !matches!(entry.item_type(), crate::ItemType::Unknown(_));
         !is_known || entry.key().field()[15] != 0
@@ -137,10 +136,7 @@ mod tests {
         assert_eq!(identify(&[]), Kind::Empty);
         assert_eq!(identify(&[0xFF; 0x3000]), Kind::Blank);
         assert_eq!(identify(&image()), Kind::Nvs);
-        assert_eq!(
-            identify(&crypt::encrypt(&image(), &keys)),
-            Kind::EncryptedNvs
-        );
+        assert_eq!(identify(&crypt::encrypt(&image(), &keys)), Kind::EncryptedNvs);
         assert_eq!(identify(&keys.to_partition()), Kind::KeyPartition);
         assert_eq!(identify(&damaged_keys), Kind::DamagedKeyPartition);
         assert_eq!(identify(&[1; 32]), Kind::HmacKey);

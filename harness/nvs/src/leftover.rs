@@ -4,13 +4,14 @@
 //! A factory reset or a re-provisioning that only erases keys leaves them
 //! there until their page is erased.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use crate::device::DeviceView;
 use crate::format::{EntryState, FIRST_ENTRY_OFFSET, NAMESPACE_DEFINITIONS, entry_offset};
 use crate::image::{Image, Item, Location, Page};
 use crate::key::Key;
 use crate::limits::{ENTRY_BYTES, PAGE_BYTES};
+use crate::recover;
 use crate::secret::SecretRule;
 use crate::value::{ItemType, Value};
 
@@ -30,7 +31,7 @@ pub struct Leftover {
 /// Items a device does not read that hold a secret by the rule.
 pub fn leftover_secrets(image: &Image<'_>, secrets: &SecretRule) -> Vec<Leftover> {
     let live = Live::of(image, &image.device_view());
-    let namespaces = namespaces(image);
+    let namespaces = recover::namespaces(image);
     let unknown = Key::padded(b"");
     let of_secret = |item: &&Item<'_>| {
         let namespace = namespaces.get(&item.header.namespace_index());
@@ -58,41 +59,59 @@ pub fn leftover_secrets(image: &Image<'_>, secrets: &SecretRule) -> Vec<Leftover
 /// Offsets at which bytes that a device does not read hold `needle`, or a
 /// 32-byte piece of a longer one, since values are split over pages.
 ///
-/// Short needles turn up by chance: give at least 6 bytes.
+/// Short needles turn up by chance: give at least 6 bytes. Pieces of one
+/// repeated byte are not looked for, since blank flash is full of them.
 pub fn leftover_bytes(image: &Image<'_>, needle: &[u8]) -> Vec<usize> {
-    const PIECE_MIN: usize = 8;
     let live = Live::of(image, &image.device_view());
-    let pieces: Vec<&[u8]> = match needle.len() {
-        0 => return Vec::new(),
-        1..=ENTRY_BYTES => vec![needle],
-        _ => needle
-            .chunks(ENTRY_BYTES)
-            .filter(|piece| piece.len() >= PIECE_MIN)
-            .collect(),
-    };
+    let needle = Needle::new(needle);
     let mut offsets = Vec::new();
     for page in image.pages() {
         let dead = dead_bytes(page, &live);
-        for piece in &pieces {
-            find(page, piece, &dead, &mut offsets);
-        }
+        // A hit that overlaps live bytes is part of a live value.
+        let is_dead = |at: usize, length: usize| dead[at..at + length].iter().all(|dead| *dead);
+        let hits = needle.hits(page.bytes(), is_dead);
+        offsets.extend(hits.into_iter().map(|at| page.offset() + at));
     }
-    for piece in &pieces {
-        let tail = image.tail().windows(piece.len()).enumerate();
-        let hits = tail.filter(|(_, window)| window == piece);
-        offsets.extend(hits.map(|(at, _)| image.len() - image.tail().len() + at));
-    }
-    offsets.sort_unstable();
-    offsets.dedup();
+    let tail_offset = image.len() - image.tail().len();
+    let hits = needle.hits(image.tail(), |_, _| true);
+    offsets.extend(hits.into_iter().map(|at| tail_offset + at));
     offsets
 }
 
-fn find(page: &Page<'_>, piece: &[u8], dead: &[bool], offsets: &mut Vec<usize>) {
-    for (at, window) in page.bytes().windows(piece.len()).enumerate() {
-        // A hit that overlaps live bytes is part of a live value.
-        if window == piece && dead[at..at + piece.len()].iter().all(|&is_dead| is_dead) {
-            offsets.push(page.offset() + at);
+/// What to look for: whole pieces of an entry's length, and a shorter one.
+struct Needle<'n> {
+    pieces: HashSet<&'n [u8; ENTRY_BYTES]>,
+    short: Option<&'n [u8]>,
+}
+
+impl<'n> Needle<'n> {
+    fn new(needle: &'n [u8]) -> Self {
+        const REST_MIN: usize = 8;
+        let (pieces, rest) = needle.as_chunks();
+        let is_telling = |piece: &[u8]| piece.iter().any(|byte| *byte != piece[0]);
+        let is_long_enough = !rest.is_empty() && (pieces.is_empty() || rest.len() >= REST_MIN);
+        let telling = pieces.iter().filter(|piece| is_telling(piece.as_slice()));
+        Self {
+            pieces: telling.collect(),
+            short: (is_long_enough && is_telling(rest)).then_some(rest),
         }
+    }
+
+    fn hits(&self, bytes: &[u8], counts: impl Fn(usize, usize) -> bool) -> Vec<usize> {
+        let mut hits = Vec::new();
+        if !self.pieces.is_empty() {
+            let windows = bytes.array_windows().enumerate();
+            let found = windows
+                .filter(|(at, window)| self.pieces.contains(window) && counts(*at, window.len()));
+            hits.extend(found.map(|(at, _)| at));
+        }
+        if let Some(short) = self.short {
+            let windows = bytes.windows(short.len()).enumerate();
+            let found = windows.filter(|(at, window)| *window == short && counts(*at, short.len()));
+            hits.extend(found.map(|(at, _)| at));
+        }
+        hits.sort_unstable();
+        hits
     }
 }
 
@@ -114,7 +133,7 @@ fn dead_bytes(page: &Page<'_>, live: &Live) -> Vec<bool> {
 /// The items that a device reads.
 struct Live {
     is_page_read: Vec<bool>,
-    dropped: std::collections::HashSet<Location>,
+    dropped: HashSet<Location>,
 }
 
 impl Live {
@@ -126,11 +145,7 @@ impl Live {
         };
         Self {
             is_page_read: image.pages().iter().map(is_read).collect(),
-            dropped: view
-                .dropped()
-                .iter()
-                .map(|dropped| dropped.location)
-                .collect(),
+            dropped: view.dropped().iter().map(|dropped| dropped.location).collect(),
         }
     }
 
@@ -143,19 +158,58 @@ impl Live {
     }
 }
 
-/// Names of the namespace indexes, the live definitions before the erased ones.
-fn namespaces(image: &Image<'_>) -> HashMap<u8, Key> {
-    let mut names = HashMap::new();
-    for wanted in [EntryState::Written, EntryState::Erased] {
-        for item in image.items() {
-            let header = &item.header;
-            let defines = header.namespace_index() == NAMESPACE_DEFINITIONS
-                && header.item_type() == ItemType::U8
-                && item.fault.is_none();
-            if defines && header.state == wanted {
-                names.entry(header.data()[0]).or_insert(header.key());
-            }
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edit::Editor;
+    use crate::{Document, Version, generate};
+
+    /// An image whose password and certificate were changed once.
+    fn edited() -> Vec<u8> {
+        let mut document = Document::new();
+        document.insert("wifi", "password", Value::str("first-secret")).unwrap();
+        document.insert("wifi", "ssid", Value::str("network")).unwrap();
+        let certificate: Vec<u8> = (0..=255).collect();
+        document.insert("wifi", "cert", Value::Blob(certificate)).unwrap();
+        let bytes = generate(&document, 0x3000, Version::V2).unwrap();
+        let mut editor = Editor::open(&bytes).unwrap();
+        editor.set("wifi", "password", &Value::str("second-secret")).unwrap();
+        editor.set("wifi", "ssid", &Value::str("elsewhere")).unwrap();
+        editor.set("wifi", "cert", &Value::Blob(vec![0; 9])).unwrap();
+        editor.finish()
     }
-    names
+
+    #[test]
+    fn an_erased_secret_is_found_by_its_key() {
+        let bytes = edited();
+        let image = Image::decode(&bytes).unwrap();
+        let found = leftover_secrets(&image, &SecretRule::careful());
+        let names: Vec<_> = found.iter().map(|leftover| leftover.key.to_string()).collect();
+        assert_eq!(names, ["password"]);
+        assert_eq!(found[0].namespace, Some(Key::new("wifi").unwrap()));
+    }
+
+    #[test]
+    fn erased_bytes_are_found_and_live_ones_are_not() {
+        let bytes = edited();
+        let image = Image::decode(&bytes).unwrap();
+        assert_eq!(leftover_bytes(&image, b"first-secret").len(), 1);
+        assert_eq!(leftover_bytes(&image, b"second-secret"), []);
+        let certificate: Vec<u8> = (0..=255).collect();
+        assert_eq!(leftover_bytes(&image, &certificate).len(), 8);
+        assert_eq!(leftover_bytes(&image, &[0xFF; 64]), []);
+        assert_eq!(leftover_bytes(&image, b""), []);
+    }
+
+    #[test]
+    fn a_fresh_image_of_the_same_content_has_no_leftovers() {
+        let bytes = edited();
+        let view = Image::decode(&bytes).unwrap().device_view();
+        let fresh = Document::from_view(&view).unwrap();
+        let fresh = generate(&fresh, 0x3000, Version::V2).unwrap();
+        let image = Image::decode(&fresh).unwrap();
+        assert!(crate::diff(&view, &image.device_view()).is_empty());
+        assert_eq!(leftover_secrets(&image, &SecretRule::careful()), []);
+        assert_eq!(leftover_bytes(&image, b"first-secret"), []);
+    }
 }

@@ -50,6 +50,7 @@ pub mod image;
 mod key;
 pub mod leftover;
 pub mod limits;
+pub mod recover;
 pub mod secret;
 pub mod snapshot;
 pub mod usage;
@@ -57,7 +58,7 @@ mod value;
 
 pub use check::{Code, Finding, Severity};
 pub use device::DeviceView;
-pub use diff::diff;
+pub use diff::{diff, diff_layout};
 pub use document::{Document, csv};
 pub use format::{PageState, Version};
 pub use generate::generate;

@@ -29,7 +29,24 @@ pub fn snapshot(view: &DeviceView, secrets: &SecretRule) -> String {
 }
 
 /// The same with `placeholder` standing for each secret, for instance a keyed
-/// fingerprint of it.
+/// fingerprint of it:
+///
+/// ```
+/// use goldline_nvs::fingerprint::Fingerprinter;
+/// use goldline_nvs::snapshot::snapshot_with;
+/// # use goldline_nvs::{Document, Image, SecretRule, Value, Version, generate};
+/// # let mut document = Document::new();
+/// # document.insert("ns", "psk", Value::str("0123"))?;
+/// # let bytes = generate(&document, 0x3000, Version::V2)?;
+/// # let view = Image::decode(&bytes)?.device_view();
+/// # let station_key = [7; 32];
+/// let marks = Fingerprinter::new(station_key);
+/// let text = snapshot_with(&view, &SecretRule::careful(), |entry| {
+///     format!("<secret {}>", marks.fingerprint(&entry.value))
+/// });
+/// assert!(text.starts_with("ns/psk  str 4  <secret "));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn snapshot_with(
     view: &DeviceView,
     secrets: &SecretRule,

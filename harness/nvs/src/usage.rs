@@ -29,10 +29,7 @@ pub struct Usage {
 impl Usage {
     /// Counts an image.
     pub fn of(image: &Image<'_>) -> Self {
-        let mut usage = Usage {
-            pages: image.pages().len(),
-            ..Usage::default()
-        };
+        let mut usage = Usage { pages: image.pages().len(), ..Usage::default() };
         let mut newest: Option<&Page<'_>> = None;
         for page in image.pages() {
             let is_read = page.state().holds_items() && page.stored_crc() == page.computed_crc();
@@ -107,12 +104,8 @@ mod tests {
     #[test]
     fn a_fresh_image_is_counted() {
         let mut document = Document::new();
-        document
-            .insert("ns", "text", Value::str(&"x".repeat(32)))
-            .unwrap();
-        document
-            .insert("ns", "blob", Value::Blob(vec![0; 32]))
-            .unwrap();
+        document.insert("ns", "text", Value::str(&"x".repeat(32))).unwrap();
+        document.insert("ns", "blob", Value::Blob(vec![0; 32])).unwrap();
         let bytes = generate(&document, 0x4000, Version::V2).unwrap();
         let usage = Usage::of(&Image::decode(&bytes).unwrap());
         assert_eq!(usage.entries_used, 1 + 3 + 3);
@@ -120,10 +113,7 @@ mod tests {
         assert_eq!(usage.entries_writable, 119);
         assert_eq!(usage.entries_available(), 3 * 126 - 7);
         assert_eq!(usage.updates_before_compaction(1), 119 + 2 * 126);
-        assert_eq!(
-            usage.updates_before_compaction(entries_of(&Value::str("x"))),
-            59 + 2 * 63
-        );
+        assert_eq!(usage.updates_before_compaction(entries_of(&Value::str("x"))), 59 + 2 * 63);
         assert_eq!(usage.pages_opened, 1);
         assert_eq!(usage.erases_per_page(), 0.0);
     }

@@ -12,7 +12,7 @@ use crate::chip::{Chip, Model};
 use crate::fault::damage::Damage;
 use crate::fault::{Fault, Faults};
 use crate::flash::{FileError, Nor, SECTOR_SIZE};
-use crate::port::{Port, Pty};
+use crate::port::{Port, Pty, Wire};
 use crate::unit::{LineState, ResetCircuit, Unit};
 use crate::world::World;
 
@@ -29,6 +29,14 @@ pub struct Config {
     pub flash_file: Option<PathBuf>,
     /// How the strapping pins are set when power comes.
     pub mode: Mode,
+    /// Whether a client's SYNC resets the chip into download mode: the first one after it opened
+    /// the port, and any one while an application runs.
+    ///
+    /// No chip does that. It stands for the reset by DTR and RTS, which a pseudo-terminal cannot
+    /// carry, so that tools which reset on their own work there too.
+    pub sync_resets: bool,
+    /// Whether bytes take the time that they take at the UART's baud rate.
+    pub paced: bool,
     /// What is wrong with the unit.
     pub faults: Vec<Fault>,
     /// Decides everything that is random about the unit and its faults.
@@ -44,6 +52,8 @@ impl Config {
             flash_size: 4 << 20,
             flash_file: None,
             mode: Mode::Download,
+            sync_resets: false,
+            paced: false,
             faults: Vec::new(),
             seed: 0,
         }
@@ -99,16 +109,16 @@ impl Simulator {
         let faults: Faults = config.faults.iter().copied().collect();
         let damage = Damage::new(&faults, config.seed);
         let chip = Chip::new(config.chip, config.mac, flash).with_damage(damage);
-        let pty = Pty::open()?;
+        let pty = Pty::open(config.sync_resets)?;
         let port_path = pty.path().to_owned();
-        let silent = faults.has(Fault::WireSilent);
-        let unit = Unit::new(chip, faults, world);
+        let (silent, paced) = (faults.has(Fault::WireSilent), config.paced);
+        let unit = Unit::new(chip, faults, world, config.sync_resets);
         let (line_sender, line_receiver) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let life = move || {
             runtime.block_on(async move {
-                match Port::serve(pty, silent) {
+                match Port::serve(pty, Wire::new(silent, paced)) {
                     Ok(port) => {
                         let circuit = ResetCircuit::new(line_receiver);
                         tokio::select! {

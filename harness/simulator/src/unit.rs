@@ -24,8 +24,9 @@ use crate::world::World;
 const WATCHDOG: Duration = Duration::from_millis(150);
 /// How long the reset line stays low when RTS is released into the state where both are asserted.
 const RESET_HOLD: Duration = Duration::from_millis(600);
-/// With `wire.vanish`, the port goes when this block of flash data arrives.
-const VANISHING_BLOCK: u32 = 2;
+/// With `wire.vanish`, the port goes instead of answering this block of flash data. It is the first
+/// because a small image, deflated, has no second.
+const VANISHING_BLOCK: u32 = 1;
 const CHUNK: usize = 0x4000;
 
 /// The control lines as a client sets them; true is asserted.
@@ -84,11 +85,21 @@ pub(crate) struct Unit {
     chip: Chip,
     faults: Faults,
     world: Arc<dyn World>,
+    /// Whether clients reset the chip by opening the port and sending SYNC.
+    sync_resets: bool,
 }
 
+/// Why a session ended, and into which mode the chip goes.
+type Reset = (Mode, ResetReason);
+
 impl Unit {
-    pub(crate) fn new(chip: Chip, faults: Faults, world: Arc<dyn World>) -> Self {
-        Self { chip, faults, world }
+    pub(crate) fn new(
+        chip: Chip,
+        faults: Faults,
+        world: Arc<dyn World>,
+        sync_resets: bool,
+    ) -> Self {
+        Self { chip, faults, world, sync_resets }
     }
 
     /// Lives until it is dropped.
@@ -97,48 +108,57 @@ impl Unit {
         let mut reason = ResetReason::PowerOn;
         loop {
             self.chip.reset();
+            port.set_baud(self.chip.registers.baud());
             let ended = tokio::select! {
                 biased;
                 () = circuit.asserted() => None,
-                reason = self.session(mode, reason, &mut port) => Some(reason),
+                reset = self.session(mode, reason, &mut port) => Some(reset),
             };
-            // A reset from inside finds the strapping pin released.
             (mode, reason) = match ended {
-                Some(reason) => (Mode::Boot, reason),
+                Some(reset) => reset,
                 None => (circuit.released().await, ResetReason::PowerOn),
             };
         }
     }
 
-    async fn session(&mut self, mode: Mode, reason: ResetReason, port: &mut Port) -> ResetReason {
+    async fn session(&mut self, mode: Mode, reason: ResetReason, port: &mut Port) -> Reset {
         match mode {
             Mode::Download => self.download(reason, port).await,
             Mode::Boot => self.boot(reason, port).await,
         }
     }
 
-    async fn download(&mut self, reason: ResetReason, port: &mut Port) -> ResetReason {
+    async fn download(&mut self, reason: ResetReason, port: &mut Port) -> Reset {
         port.send(boot::download_log(self.chip.model, reason).as_bytes());
         let mut loader = Loader::new();
         let mut buffer = vec![0; CHUNK];
         let mut reply = Vec::new();
         loop {
             let count = port.receive(&mut buffer).await;
+            if self.sync_resets && is_sync(&buffer[..count]) && port.was_opened() {
+                port.put_back(&buffer[..count]);
+                return INTO_DOWNLOAD;
+            }
             reply.clear();
             let exit = loader.receive(&mut self.chip, &buffer[..count], &mut reply);
             if self.faults.has(Fault::WireVanish) && loader.data_blocks() >= VANISHING_BLOCK {
                 port.hang_up();
             }
             port.send(&reply);
+            port.set_baud(self.chip.registers.baud());
             match exit {
-                Some(Exit::Reboot) => return ResetReason::Software,
-                Some(Exit::RunFromRam { .. }) => drain(port, &mut buffer).await,
+                // A reset from inside finds the strapping pin released.
+                Some(Exit::Reboot) => return (Mode::Boot, ResetReason::Software),
+                Some(Exit::RunFromRam { output, .. }) => {
+                    port.send(output.as_bytes());
+                    return self.idle(port, &mut buffer).await;
+                }
                 None => {}
             }
         }
     }
 
-    async fn boot(&mut self, reason: ResetReason, port: &mut Port) -> ResetReason {
+    async fn boot(&mut self, reason: ResetReason, port: &mut Port) -> Reset {
         self.chip.settle_flash();
         let boot = boot::boot(&self.chip, reason);
         port.send(boot.log.as_bytes());
@@ -146,11 +166,10 @@ impl Unit {
             boot.application.and_then(|application| firmware::load(&self.chip, application));
         let mut buffer = vec![0; CHUNK];
         let Some(program) = program else {
-            tokio::select! {
-                () = drain(port, &mut buffer) => {}
-                () = sleep(WATCHDOG) => {}
-            }
-            return ResetReason::Watchdog;
+            return tokio::select! {
+                reset = self.idle(port, &mut buffer) => reset,
+                () = sleep(WATCHDOG) => (Mode::Boot, ResetReason::Watchdog),
+            };
         };
         let (output, mut printed) = mpsc::unbounded_channel();
         let console = Console::new(boot.uptime_ms, output);
@@ -164,17 +183,35 @@ impl Unit {
                     while let Ok(text) = printed.try_recv() {
                         port.send(&text);
                     }
-                    return reason;
+                    return (Mode::Boot, reason);
                 }
-                _ = port.receive(&mut buffer) => {}
+                count = port.receive(&mut buffer) => {
+                    if self.sync_resets && is_sync(&buffer[..count]) {
+                        port.put_back(&buffer[..count]);
+                        return INTO_DOWNLOAD;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Lets a client talk to nobody.
+    async fn idle(&self, port: &mut Port, buffer: &mut [u8]) -> Reset {
+        loop {
+            let count = port.receive(buffer).await;
+            if self.sync_resets && is_sync(&buffer[..count]) {
+                port.put_back(&buffer[..count]);
+                return INTO_DOWNLOAD;
             }
         }
     }
 }
 
-/// Lets a client talk to nobody.
-async fn drain(port: &mut Port, buffer: &mut [u8]) {
-    loop {
-        port.receive(buffer).await;
-    }
+/// What DTR and RTS would have done before a SYNC.
+const INTO_DOWNLOAD: Reset = (Mode::Download, ResetReason::PowerOn);
+
+/// Whether a client is trying to reach the ROM loader.
+fn is_sync(bytes: &[u8]) -> bool {
+    const GREETING: [u8; 8] = [0x07, 0x07, 0x12, 0x20, 0x55, 0x55, 0x55, 0x55];
+    bytes.windows(GREETING.len()).any(|window| window == GREETING)
 }

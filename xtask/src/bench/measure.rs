@@ -42,7 +42,7 @@ pub fn measure(command: &[String], folder: &Path) -> Result<Sample, String> {
         .arg(MEASURE_ONE)
         .args(command)
         .current_dir(workspace::root())
-        .env("XDG_STATE_HOME", folder.join("state"))
+        .env("GOLDLINE_STATE", folder.join("state"))
         .env("MEASURED_STDOUT", folder.join("stdout"))
         .env("MEASURED_STDERR", folder.join("stderr"))
         .output()

@@ -10,7 +10,7 @@ const LAYERS: &[(u8, &[&str])] = &[
     (5, &["report", "station", "store"]),
     (4, &["engine"]),
     (3, &["check", "plan"]),
-    (2, &["device", "image", "observation", "testbed"]),
+    (2, &["device", "image", "testbed"]),
     (1, &["profile", "record"]),
     (0, &["clock", "identity", "process", "secret"]),
 ];
@@ -19,10 +19,8 @@ const LAYERS: &[(u8, &[&str])] = &[
 const NEIGHBOURS: &[(&str, &str)] = &[
     // A check compares what was observed with the bound plan.
     ("check", "plan"),
-    // A backend says what it saw in the words of observations.
-    ("device", "observation"),
-    // So does a service.
-    ("testbed", "observation"),
+    // A simulated unit is put into the testbed's access point, its only way to the world.
+    ("device", "testbed"),
     // A profile declares the limits that a measurement is recorded with.
     ("profile", "record"),
 ];

@@ -25,20 +25,10 @@ pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
         // A chip that is not the product's fails even though nothing was written to it.
         return if finding.blame.is_some() { finding } else { Finding::not_run() };
     };
-    let mut compared = compare("before the first boot", plan, before, &mut finding);
+    compare("before the first boot", "regions_before_boot", plan, before, &mut finding);
     if let Some(after) = &seen.after_boot {
-        compared += compare("after the firmware ran", plan, after, &mut finding);
+        compare("after the firmware ran", "regions_after_boot", plan, after, &mut finding);
     }
-    let expected = before.digests.len() as f64;
-    finding.measure(
-        Code::RegionDiffers,
-        [Measurement::number(
-            "regions_compared",
-            Some(compared as f64),
-            "",
-            Limits { lower: Some(expected.max(1.0)), upper: None },
-        )],
-    );
     finding
 }
 
@@ -61,8 +51,14 @@ fn judge_chip(plan: &BoundPlan, chip: &ChipFacts, finding: &mut Finding) {
     finding.measure(Code::ChipMismatch, [model, flash_size]);
 }
 
-/// Compares digests; returns how many regions were compared.
-fn compare(moment: &str, plan: &BoundPlan, evidence: &Evidence, finding: &mut Finding) -> usize {
+/// Compares digests; one that the plan names and nobody took counts as a difference.
+fn compare(
+    moment: &str,
+    measurement: &str,
+    plan: &BoundPlan,
+    evidence: &Evidence,
+    finding: &mut Finding,
+) {
     for digest in &evidence.digests {
         let planned = plan
             .images()
@@ -80,7 +76,13 @@ fn compare(moment: &str, plan: &BoundPlan, evidence: &Evidence, finding: &mut Fi
             );
         }
     }
-    evidence.digests.len()
+    let planned = plan.plan().immutable_regions().len() as f64;
+    let compared = evidence.digests.len() as f64;
+    let limits = Limits { lower: Some(planned), upper: Some(planned) };
+    finding.measure(
+        Code::RegionDiffers,
+        [Measurement::number(measurement, Some(compared), "", limits)],
+    );
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -69,6 +69,11 @@ impl LogFacts {
         self.resets.len() > LOOP_RESETS
     }
 
+    /// How often the unit reset by itself; the bench's own reset does not count.
+    pub fn unexpected_resets(&self) -> usize {
+        self.resets.len().saturating_sub(1)
+    }
+
     fn take(&mut self, text: &str) {
         let keep = || Some(text.trim().to_owned());
         if let Some(reset) = RESET.captures(text) {

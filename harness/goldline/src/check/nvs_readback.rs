@@ -4,7 +4,10 @@
 //! plan's own keys must be unchanged and nothing may be there that the profile does not name.
 //! No value is ever shown: a difference is told by key, type and length.
 
-use goldline_nvs::{DeviceView, Image, Severity};
+use goldline_nvs::{
+    DeviceView, Image, Severity, Value, diff,
+    diff::{Change, ChangeKind},
+};
 
 use super::{Finding, Observations};
 use crate::{
@@ -17,6 +20,9 @@ pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
     let mut finding = Finding::ran();
     let keys = read("before the first boot", plan, &before.nvs, &mut finding);
     judge_bytes(plan, &before.nvs, &mut finding);
+    if let Some(golden) = &plan.plan().golden {
+        compare_golden(golden, &before.nvs, &mut finding);
+    }
     if let Some(after) = &seen.after_boot {
         read("after the firmware ran", plan, &after.nvs, &mut finding);
     }
@@ -43,8 +49,11 @@ fn read(moment: &str, plan: &BoundPlan, bytes: &[u8], finding: &mut Finding) -> 
         }
     };
     for damage in image.findings() {
-        if damage.severity != Severity::Note {
-            finding.fail(Code::NvsDamaged, format!("{moment}: {damage}"));
+        match damage.severity {
+            Severity::Corruption => finding.fail(Code::NvsDamaged, format!("{moment}: {damage}")),
+            // The bench's own reset may have cut a write of the firmware short; the device mends it.
+            Severity::PowerLoss => finding.evidence.push(format!("{moment}: {damage}")),
+            Severity::Note => {}
         }
     }
     let view = image.device_view();
@@ -123,4 +132,36 @@ fn judge_bytes(plan: &BoundPlan, found: &[u8], finding: &mut Finding) {
             "the image before the first boot differs from the planned one first at byte {at:#x}"
         ),
     );
+}
+
+/// Tells a drift from the reviewed image key by key, and by layout when the keys agree.
+fn compare_golden(golden: &[u8], found: &[u8], finding: &mut Finding) {
+    if golden == found {
+        return finding.evidence.push("the image is the golden one".to_owned());
+    }
+    let message = match (Image::decode(golden), Image::decode(found)) {
+        (Ok(golden), Ok(found)) => {
+            let changes = diff(&golden.device_view(), &found.device_view());
+            match changes.as_slice() {
+                [] => "the keys are the golden's, their layout differs".to_owned(),
+                changes => changes.iter().map(describe).collect::<Vec<_>>().join("; "),
+            }
+        }
+        (Err(error), _) => format!("the golden itself cannot be read: {error}"),
+        (_, Err(error)) => error.to_string(),
+    };
+    finding.fail(Code::NvsGoldenDiffers, format!("the image differs from the golden: {message}"));
+}
+
+/// One difference by key, type and length.
+fn describe(change: &Change) -> String {
+    let shape = |value: &Value| format!("{} of {} bytes", value.type_name(), value.len());
+    let what = match &change.kind {
+        ChangeKind::Added(value) => format!("is new ({})", shape(value)),
+        ChangeKind::Removed(value) => format!("is gone ({})", shape(value)),
+        ChangeKind::Type { before, after } | ChangeKind::Value { before, after } => {
+            format!("was {}, is another {}", shape(before), shape(after))
+        }
+    };
+    format!("{}/{} {what}", change.namespace, change.key)
 }

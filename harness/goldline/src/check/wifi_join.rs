@@ -6,7 +6,7 @@ use super::{Finding, JoinObservation, LogFacts, Observations, limits};
 use crate::{
     plan::BoundPlan,
     profile::CheckSpec,
-    record::{Code, Measurement},
+    record::{Code, Measurement, Outcome},
 };
 
 /// ESP-IDF's reason for "no access point of that name".
@@ -26,8 +26,34 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
     }
     if facts.is_boot_loop() {
         finding.fail(Code::BootLoop, boot_loop(&facts));
+    } else {
+        count_resets(spec, &facts, &mut finding);
     }
     finding
+}
+
+/// A unit that crashes once and then works is a bad unit, unless its profile says that it restarts.
+fn count_resets(spec: &CheckSpec, facts: &LogFacts, finding: &mut Finding) {
+    let mut allowed = limits(spec, "unexpected_resets");
+    allowed.upper.get_or_insert(0.0);
+    let resets = Measurement::number(
+        "unexpected_resets",
+        Some(facts.unexpected_resets() as f64),
+        "",
+        allowed,
+    );
+    if resets.outcome != Outcome::Pass {
+        finding.evidence.extend(facts.panic.iter().map(|line| format!("serial log: {line}")));
+        finding.fail(
+            Code::BootUnexpectedReset,
+            format!(
+                "the unit reset {} times by itself ({})",
+                facts.unexpected_resets(),
+                facts.resets.join(", ")
+            ),
+        );
+    }
+    finding.measurements.push(resets);
 }
 
 fn measure(spec: &CheckSpec, join: &JoinObservation, facts: &LogFacts, finding: &mut Finding) {
@@ -98,5 +124,8 @@ fn explain(plan: &BoundPlan, join: &JoinObservation, facts: &LogFacts, finding: 
 fn boot_loop(facts: &LogFacts) -> String {
     let reason = facts.resets.last().map_or("unknown", String::as_str);
     let panic = facts.panic.as_deref().unwrap_or("no panic was printed");
-    format!("the unit reset {} times by itself (last: {reason}); {panic}", facts.resets.len() - 1)
+    format!(
+        "the unit reset {} times by itself (last: {reason}); {panic}",
+        facts.unexpected_resets()
+    )
 }

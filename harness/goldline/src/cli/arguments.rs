@@ -85,6 +85,9 @@ pub(super) struct RunArguments {
     /// Write record.json and console.log into a folder
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
+    /// Compare the NVS image of a declared identity with a reviewed one
+    #[arg(long, value_name = "IMAGE")]
+    pub(super) golden: Option<PathBuf>,
     /// Make something wrong on purpose; see goldline simulator faults
     #[arg(long = "fault", value_name = "NAME")]
     pub(super) faults: Vec<String>,

@@ -5,6 +5,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
 use goldline_simulator::Fault;
@@ -63,6 +64,7 @@ impl Order {
         };
         let profile = Arc::new(find(name, arguments.profiles.as_deref()).map_err(of_catalog)?);
         let (unit_faults, testbed_faults) = faults(&arguments.faults)?;
+        refuse_unbuilt(&profile)?;
         if real {
             refuse_bench_on_real_port(&profile, scope, unit_faults.first())?;
         }
@@ -71,8 +73,10 @@ impl Order {
             () if arguments.lot.is_some() || devices.len() > 1 => Identity::DeclaredSite,
             () => Identity::Declared,
         };
+        let mut plan = Plan::new(Arc::clone(&profile), scope);
+        plan.golden = arguments.golden.as_deref().map(|path| golden(path, identity)).transpose()?;
         Ok(Self {
-            plan: Plan::new(Arc::clone(&profile), scope),
+            plan,
             given: given(arguments, &profile, devices.len())?,
             profile,
             devices,
@@ -96,7 +100,12 @@ impl Order {
 
     /// One job for each device; values are tried for fit here, so that nothing is touched when they
     /// do not.
-    pub(super) fn jobs(self, state: &StateDirectory, clock: &Clock) -> miette::Result<Vec<Job>> {
+    pub(super) fn jobs(
+        self,
+        state: &StateDirectory,
+        clock: &Clock,
+        began: Instant,
+    ) -> miette::Result<Vec<Job>> {
         let authority = Arc::new(state.authority(clock).map_err(usage)?);
         let images = FlashImages::build(&self.profile, authority.root_pem()).map_err(usage)?;
         let mut jobs = Vec::with_capacity(self.devices.len());
@@ -118,6 +127,7 @@ impl Order {
                 device_url: name.clone(),
                 lot: self.lot.clone(),
                 operator: self.operator.clone(),
+                began,
             });
         }
         Ok(jobs)
@@ -228,6 +238,19 @@ fn faults(names: &[String]) -> miette::Result<(Vec<Fault>, Vec<TestbedFault>)> {
     Ok((unit, testbed))
 }
 
+/// Goldens are of declared identities only: a real unit's image holds secrets of its own.
+fn golden(path: &Path, identity: Identity) -> miette::Result<Arc<[u8]>> {
+    if identity != Identity::Declared {
+        return Err(usage_with_help(
+            "a golden is compared with a declared identity only",
+            "leave out --golden, or --lot and further --device arguments",
+        ));
+    }
+    let image = std::fs::read(path)
+        .map_err(|error| usage(format!("cannot read the golden {}: {error}", path.display())))?;
+    Ok(image.into())
+}
+
 fn given(
     arguments: &RunArguments,
     profile: &Profile,
@@ -268,6 +291,17 @@ fn rows(path: &Path, profile: &Profile, devices: usize) -> miette::Result<Units>
         ));
     }
     Ok(units)
+}
+
+/// A policy that would silently be treated as another one.
+fn refuse_unbuilt(profile: &Profile) -> miette::Result<()> {
+    if profile.mqtt.policy == EndpointPolicy::TestThenFinal {
+        return Err(usage_with_help(
+            "the endpoint policy test_then_final is not built yet: the final image would never be written",
+            "choose the policy redirected, with the unit's final address",
+        ));
+    }
+    Ok(())
 }
 
 /// What a real unit must never get: made-up faults, a firmware model, an address of the bench.

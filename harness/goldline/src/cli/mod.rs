@@ -5,6 +5,7 @@
 mod arguments;
 mod assembly;
 mod exit;
+mod log;
 mod nvs;
 mod problem;
 pub mod profile;
@@ -30,6 +31,8 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    log::start();
+    problem::install();
     let outcome = match arguments.command {
         Command::Run(arguments) => run::run(&arguments, Scope::Run),
         Command::Provision(arguments) => run::run(&arguments, Scope::Provision),

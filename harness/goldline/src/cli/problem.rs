@@ -1,10 +1,21 @@
 //! Errors of the layers below as miette shows them: message, place in the file, help.
 
-use std::fmt;
+use std::{fmt, io::IsTerminal};
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, Report, SourceCode};
+use miette::{Diagnostic, LabeledSpan, MietteHandlerOpts, NamedSource, Report, SourceCode};
 
 use crate::profile::{CatalogError, ProfileError};
+
+/// Shows reports without breaking lines where no person reads them: a program looks for
+/// `file:line:column` in one piece.
+pub(super) fn install() {
+    let wrap = std::io::stderr().is_terminal();
+    let hook = miette::set_hook(Box::new(move |_| {
+        Box::new(MietteHandlerOpts::new().wrap_lines(wrap).build())
+    }));
+    // Only a second call fails, and there is none.
+    debug_assert!(hook.is_ok());
+}
 
 /// Turns any error into a report; nothing was touched yet.
 pub(super) fn usage(error: impl fmt::Display) -> Report {

@@ -3,6 +3,7 @@
 use std::{
     io::IsTerminal,
     path::{Path, PathBuf},
+    time::Instant,
 };
 
 use tokio::{
@@ -24,6 +25,7 @@ use crate::{
 
 /// Runs every device of the arguments; the code is the worst unit's.
 pub(super) fn run(arguments: &RunArguments, scope: Scope) -> miette::Result<u8> {
+    let began = Instant::now();
     let order = Order::new(arguments, scope)?;
     if arguments.dry_run {
         print!("{}", order.plan);
@@ -31,7 +33,7 @@ pub(super) fn run(arguments: &RunArguments, scope: Scope) -> miette::Result<u8> 
     }
     let clock = Clock::system();
     let state = order.state()?;
-    let jobs = order.jobs(&state, &clock)?;
+    let jobs = order.jobs(&state, &clock, began)?;
     let runtime = Runtime::new().map_err(usage)?;
     let station = Station { state, clock, out: arguments.out.clone(), progress: bars(arguments) };
     let records = runtime.block_on(station.run_all(jobs))?;

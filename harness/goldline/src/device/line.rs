@@ -16,11 +16,11 @@ use std::{
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -75,6 +75,7 @@ pub struct Line {
 struct Shared {
     ended: AtomicBool,
     vanished: AtomicBool,
+    first_byte: OnceLock<Instant>,
     session: Mutex<Option<Arc<Session>>>,
     console: Console,
 }
@@ -102,6 +103,7 @@ impl Line {
         let shared = Arc::new(Shared {
             ended: AtomicBool::new(false),
             vanished: AtomicBool::new(false),
+            first_byte: OnceLock::new(),
             session: Mutex::new(None),
             console: Console::default(),
         });
@@ -135,14 +137,12 @@ impl Line {
 
     /// Ends the session: espflash's next read or write fails at once.
     pub fn hang_up(&self) {
-        if let Some(session) = self.shared.session().take() {
-            session.hung_up.store(true, Ordering::Release);
-        }
+        self.shared.hang_up();
     }
 
-    /// A handle that can hang up from another thread.
-    pub fn hang_up_handle(&self) -> HangUp {
-        HangUp(Arc::clone(&self.shared))
+    /// What others may do with the line while a call blocks on it.
+    pub fn handle(&self) -> LineHandle {
+        LineHandle(Arc::clone(&self.shared))
     }
 
     /// Whether the port went away.
@@ -184,20 +184,34 @@ impl Drop for Line {
     }
 }
 
-/// Hangs up a [`Line`]'s session from another thread, which cancels espflash.
+/// A unit's line as seen from other threads than the one that uses it.
 #[derive(Clone)]
-pub struct HangUp(Arc<Shared>);
+pub struct LineHandle(Arc<Shared>);
 
-impl HangUp {
-    /// Ends the current session, if any.
+impl LineHandle {
+    /// Ends the current session, which cancels espflash.
     pub fn hang_up(&self) {
-        if let Some(session) = self.0.session().take() {
-            session.hung_up.store(true, Ordering::Release);
-        }
+        self.0.hang_up();
+    }
+
+    /// What the unit prints while it runs.
+    pub fn console(&self) -> &Console {
+        &self.0.console
+    }
+
+    /// When the first byte went to the unit.
+    pub fn first_byte(&self) -> Option<Instant> {
+        self.0.first_byte.get().copied()
     }
 }
 
 impl Shared {
+    fn hang_up(&self) {
+        if let Some(session) = self.session().take() {
+            session.hung_up.store(true, Ordering::Release);
+        }
+    }
+
     fn session(&self) -> MutexGuard<'_, Option<Arc<Session>>> {
         self.session.lock().expect("no thread panics while it holds the session")
     }
@@ -271,9 +285,7 @@ impl Shared {
     fn vanish(&self) {
         self.vanished.store(true, Ordering::Release);
         self.console.close();
-        if let Some(session) = self.session().take() {
-            session.hung_up.store(true, Ordering::Release);
-        }
+        self.hang_up();
     }
 }
 
@@ -285,7 +297,10 @@ fn write_unit(mut unit: TTYPort, session: &Session, shared: &Shared) {
             continue;
         }
         let written = match (&session.master).read(&mut buffer) {
-            Ok(count) => unit.write_all(&buffer[..count]),
+            Ok(count) => {
+                shared.first_byte.get_or_init(Instant::now);
+                unit.write_all(&buffer[..count])
+            }
             Err(_) => break,
         };
         if written.is_err() {

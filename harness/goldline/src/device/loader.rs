@@ -3,17 +3,21 @@
 //! This is the one place that works round espflash's limits; each says why, and the tests of the
 //! simulator's crate fail when upstream mends one.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use espflash::{
     connection::{Connection, ResetAfterOperation, ResetBeforeOperation},
     flasher::Flasher,
     target::{Chip as EspChip, ProgressCallbacks},
 };
+use goldline_simulator::World;
 use serialport::UsbPortInfo;
 
-use super::{BootMode, ChipFacts, Console, Device, DeviceError, HangUp, line::Line};
-use crate::{profile::Chip, testbed::access_point::AccessPoint};
+use super::{BootMode, ChipFacts, Device, DeviceError, LineHandle, line::Line};
+use crate::profile::Chip;
 
 /// The ROM listens at this rate after a reset.
 pub(super) const ROM_BAUD: u32 = 115_200;
@@ -32,7 +36,7 @@ pub(super) trait Port: Send {
     fn name(&self) -> String;
 
     /// Tells a simulated unit what surrounds it.
-    fn surround(&mut self, _access_point: &AccessPoint) {}
+    fn surround(&mut self, _world: Arc<dyn World>) {}
 
     /// Resets the unit.
     fn reset_into(&mut self, mode: BootMode) -> Result<(), DeviceError>;
@@ -193,16 +197,12 @@ impl<P: Port> Device for LoaderDevice<P> {
         self.port.reset_into(BootMode::Application)
     }
 
-    fn surround(&mut self, access_point: &AccessPoint) {
-        self.port.surround(access_point);
+    fn surround(&mut self, world: Arc<dyn World>) {
+        self.port.surround(world);
     }
 
-    fn console(&self) -> Console {
-        self.port.line_ref().console().clone()
-    }
-
-    fn hang_up_handle(&self) -> HangUp {
-        self.port.line_ref().hang_up_handle()
+    fn line(&self) -> LineHandle {
+        self.port.line_ref().handle()
     }
 }
 

@@ -10,10 +10,14 @@ mod serial;
 mod simulator;
 mod url;
 
-use crate::{identity::Mac, profile::Chip, record::Code, testbed::access_point::AccessPoint};
+use std::sync::Arc;
+
+use goldline_simulator::World;
+
+use crate::{identity::Mac, profile::Chip, record::Code};
 
 pub use console::{Console, ConsoleLine};
-pub use line::{HangUp, LineError};
+pub use line::{LineError, LineHandle};
 pub use serial::open_serial;
 pub use simulator::{SimulatedUnit, open_simulator};
 pub use url::{DeviceUrl, DeviceUrlError, SimulatorOptions};
@@ -62,13 +66,10 @@ pub trait Device: Send {
     fn boot(&mut self) -> Result<(), DeviceError>;
 
     /// Tells a simulated unit what surrounds it; a real one is surrounded already.
-    fn surround(&mut self, access_point: &AccessPoint);
+    fn surround(&mut self, world: Arc<dyn World>);
 
-    /// The serial log since the last boot.
-    fn console(&self) -> Console;
-
-    /// Cancels a call that blocks in another thread.
-    fn hang_up_handle(&self) -> HangUp;
+    /// The line to the unit: its serial log, and a way to cancel a call that blocks.
+    fn line(&self) -> LineHandle;
 }
 
 /// What a reset leads to.

@@ -1,5 +1,4 @@
-//! A simulated unit: the simulator's port on a [`Line`], its control lines for resets, and the
-//! testbed's access point as its only way to the world.
+//! A simulated unit: the simulator's port on a [`Line`], and its control lines for resets.
 //!
 //! The unit is powered up before it is known which testbed it belongs to; until then it hears nothing.
 
@@ -20,10 +19,7 @@ use super::{
     line::Line,
     loader::{LoaderDevice, Port, ROM_BAUD},
 };
-use crate::{
-    profile::Chip,
-    testbed::access_point::{self, AccessPoint},
-};
+use crate::profile::Chip;
 
 /// A simulated unit as the profile and the device URL describe it.
 #[derive(Clone, Debug)]
@@ -85,9 +81,9 @@ impl Port for SimulatorPort {
         "simulator:".to_owned()
     }
 
-    fn surround(&mut self, access_point: &AccessPoint) {
+    fn surround(&mut self, world: Arc<dyn World>) {
         // A unit stays in the testbed that it was first put into.
-        let _first = self.surroundings.0.set(access_point.clone());
+        let _first = self.surroundings.0.set(world);
     }
 
     fn reset_into(&mut self, mode: BootMode) -> Result<(), DeviceError> {
@@ -99,27 +95,13 @@ impl Port for SimulatorPort {
     }
 }
 
-/// The access point as the simulator's world; silence while there is none.
+/// The world that the unit was put into; silence while there is none.
 #[derive(Default)]
-struct Surroundings(OnceLock<AccessPoint>);
+struct Surroundings(OnceLock<Arc<dyn World>>);
 
 impl World for Surroundings {
     fn associate(&self, station: &Association<'_>) -> Result<Link, Refusal> {
-        let access_point = self.0.get().ok_or(Refusal::NO_AP_FOUND)?;
-        let link = access_point.associate(&access_point::Association {
-            mac: station.mac,
-            ssid: station.ssid,
-            passphrase: station.passphrase.expose(),
-        });
-        let link = link.map_err(|refusal| Refusal { reason: refusal.reason })?;
-        Ok(Link {
-            address: link.address,
-            netmask: link.netmask,
-            gateway: link.gateway,
-            bssid: link.bssid,
-            channel: link.channel,
-            rssi_dbm: link.rssi_dbm,
-        })
+        self.0.get().ok_or(Refusal::NO_AP_FOUND)?.associate(station)
     }
 
     fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<Ipv4Addr> {
@@ -132,8 +114,8 @@ impl World for Surroundings {
     }
 
     fn leave(&self, mac: [u8; 6]) {
-        if let Some(access_point) = self.0.get() {
-            access_point.leave(mac);
+        if let Some(world) = self.0.get() {
+            world.leave(mac);
         }
     }
 }

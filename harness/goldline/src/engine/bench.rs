@@ -6,7 +6,7 @@ use crate::{
     clock::Clock,
     plan::BoundPlan,
     testbed::{
-        Endpoint, TestbedConfig,
+        TestbedConfig,
         access_point::AccessPointConfig,
         authority::Authority,
         broker::{Account, ClientAuth},
@@ -43,10 +43,7 @@ impl Bench {
                 rssi_dbm: RSSI_DBM,
                 bssid: BSSID,
             },
-            broker_endpoints: vec![Endpoint {
-                host: plan.broker.endpoint.host().to_owned(),
-                port: plan.broker.endpoint.port(),
-            }],
+            broker_endpoints: vec![plan.broker.endpoint.clone()],
             // Not bound to the client id: a wrong one is admitted and then found by the check.
             accounts: vec![Account {
                 username: plan.broker.username.clone(),

@@ -54,6 +54,8 @@ pub struct Job {
     pub lot: Option<String>,
     /// Who runs it.
     pub operator: Option<String>,
+    /// When the command began, to tell how long it took to the first byte on the wire.
+    pub began: std::time::Instant,
 }
 
 /// What a run leaves behind.
@@ -121,6 +123,7 @@ struct Run {
     device: Option<Box<dyn Device>>,
     bound: Option<BoundPlan>,
     seen: Observations,
+    began: std::time::Instant,
     booted_at: Option<Instant>,
     joined_at: Option<Instant>,
     stages: Vec<Stage>,
@@ -140,6 +143,7 @@ impl Run {
             device: None,
             bound: None,
             seen: Observations::default(),
+            began: job.began,
             booted_at: None,
             joined_at: None,
             stages: Vec::new(),
@@ -168,6 +172,17 @@ impl Run {
             }
         }
         self.keep_console();
+        self.note_first_byte();
+    }
+
+    /// Not a step, but what a user waits for before anything moves: from the command's start on.
+    fn note_first_byte(&mut self) {
+        let first_byte = self.device.as_ref().and_then(|device| device.line().first_byte());
+        if let Some(at) = first_byte {
+            let duration_ms = millis(at.saturating_duration_since(self.began));
+            let name = "first_byte".to_owned();
+            self.stages.insert(0, Stage { name, duration_ms, attempts: 1 });
+        }
     }
 
     async fn step(&mut self, step: &Step) -> Result<Next, Failure> {
@@ -214,7 +229,7 @@ impl Run {
 
     fn keep_console(&mut self) {
         if let Some(device) = &self.device {
-            self.seen.console = device.console().lines();
+            self.seen.console = device.line().console().lines();
         }
     }
 

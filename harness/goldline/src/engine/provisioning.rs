@@ -1,5 +1,7 @@
 //! The steps that touch the flash, and the evidence that is read from it.
 
+use std::sync::Arc;
+
 use super::{Event, Failure, Next, Run};
 use crate::{
     check::{Evidence, RegionDigest, flash_is_sound},
@@ -36,7 +38,7 @@ impl Run {
         }
         let testbed = Testbed::start(self.bench.testbed_for(bound)).await?;
         if let Some(device) = &mut self.device {
-            device.surround(&testbed.access_point);
+            device.surround(Arc::new(testbed.access_point.clone()));
         }
         self.testbed = Some(testbed);
         Ok(())
@@ -106,7 +108,7 @@ impl Run {
     ) -> Result<T, Failure> {
         let mut device =
             self.device.take().ok_or(Failure::OutOfOrder { step: "use the device" })?;
-        let hang_up = device.hang_up_handle();
+        let line = device.line();
         let mut blocking = tokio::task::spawn_blocking(move || {
             let outcome = call(device.as_mut());
             (device, outcome)
@@ -115,7 +117,7 @@ impl Run {
         let (finished, aborted) = tokio::select! {
             finished = &mut blocking => (finished, false),
             () = cancelled => {
-                hang_up.hang_up();
+                line.hang_up();
                 (blocking.await, true)
             }
         };

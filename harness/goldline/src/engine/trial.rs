@@ -20,7 +20,7 @@ use crate::{
     testbed::{
         Testbed,
         access_point::AccessPointEvent,
-        broker::{Admission, Connection, RefusedBecause},
+        broker::{Admission, Connection, Ending, RefusedBecause},
         witness::{BrokerProbe, Network},
     },
 };
@@ -162,7 +162,7 @@ impl Run {
             }) => answered.ok(),
             () = self.cancel.cancelled() => return Err(Failure::Aborted),
         };
-        let wrong = broker.connections().iter().flat_map(answers).map(|(_, text)| text).last();
+        let wrong = broker.connections().iter().flat_map(answers).map(|(_, text)| text).next_back();
         if let Some(seen) = &mut self.seen.broker {
             seen.round_trip_ms = answered.as_ref().map(|(at, _)| millis(at.duration_since(sent)));
             seen.wrong_answer = if answered.is_none() { wrong } else { None };
@@ -191,7 +191,7 @@ impl Run {
     fn console(&self) -> Result<Console, Failure> {
         let device = self.device.as_ref();
         device
-            .map(|device| device.console())
+            .map(|device| device.line().console().clone())
             .ok_or(Failure::OutOfOrder { step: "read the console" })
     }
 }
@@ -234,6 +234,7 @@ fn failed_connections(testbed: &Testbed, unit: Ipv4Addr) -> usize {
     let turned_away = |connection: &&Connection| {
         connection.tls_failure.is_some()
             || connection.connect.is_some() && !connection.is_accepted()
+            || matches!(connection.ending, Some(Ending::ProtocolError(_)))
     };
     let connections = testbed.broker.connections_from(unit);
     on_the_way + connections.iter().filter(turned_away).count()
@@ -276,6 +277,9 @@ fn refusal(connection: &Connection) -> Option<Refusal> {
             Refusal::Handshake(failure.cause.to_string())
         });
     }
+    if let Some(Ending::ProtocolError(reason)) = &connection.ending {
+        return Some(Refusal::Protocol(reason.clone()));
+    }
     match &connection.connect.as_ref()?.admission {
         Admission::Accepted => None,
         Admission::Refused(because) => Some(match because {
@@ -285,9 +289,7 @@ fn refusal(connection: &Connection) -> Option<Refusal> {
             RefusedBecause::WrongClientId { .. } | RefusedBecause::NotCertificateName { .. } => {
                 Refusal::NotAuthorized(because.to_string())
             }
-            RefusedBecause::NoClientId | RefusedBecause::ProtocolLevel(_) => {
-                Refusal::Protocol(because.to_string())
-            }
+            RefusedBecause::NoClientId => Refusal::Protocol(because.to_string()),
         }),
     }
 }

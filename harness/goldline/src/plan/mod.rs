@@ -42,6 +42,8 @@ pub struct Plan {
     pub scope: Scope,
     /// In order.
     pub steps: Vec<Step>,
+    /// The reviewed NVS image that a declared identity must give, when there is one to compare with.
+    pub golden: Option<Arc<[u8]>>,
 }
 
 /// One thing to do.
@@ -122,7 +124,12 @@ impl Plan {
         if scope != Scope::Provision {
             steps.extend(qc::trial(&profile));
         }
-        Self { profile, scope, steps }
+        Self { profile, scope, steps, golden: None }
+    }
+
+    /// The regions that no firmware may change, which are digested.
+    pub fn immutable_regions(&self) -> Vec<Region> {
+        qc::immutable_regions(&self.profile)
     }
 
     /// The regions that the plan writes or compares, in flash order of their writing.

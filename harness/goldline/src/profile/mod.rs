@@ -287,9 +287,9 @@ impl CheckId {
     /// The measurements that a limit may name.
     pub fn measurements(self) -> &'static [&'static str] {
         match self {
-            Self::FlashIntegrity => &["regions_compared"],
-            Self::NvsReadback => &["keys_compared", "entries_used", "entries_free"],
-            Self::WifiJoin => &["join_ms", "rssi"],
+            Self::FlashIntegrity => &[],
+            Self::NvsReadback => &[],
+            Self::WifiJoin => &["join_ms", "rssi", "unexpected_resets"],
             Self::MqttConnect => &["connect_ms", "round_trip_ms"],
         }
     }

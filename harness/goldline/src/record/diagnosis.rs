@@ -79,6 +79,8 @@ codes! {
     WifiOutOfLimits = "wifi.out_of_limits", "check the antenna, its connector and the shielding of the nest";
     /// The unit resets again and again.
     BootLoop = "boot.loop", "read the reset reason and backtrace in the evidence; check the app image and the supply voltage";
+    /// The unit reset by itself while it was tested, and then went on.
+    BootUnexpectedReset = "boot.unexpected_reset", "read the reset reason and backtrace in the evidence; if the firmware means to restart, allow it with a limit on unexpected_resets";
     /// The unit started, and the firmware never said so in time.
     BootSilent = "boot.silent", "check the console's baud rate in the profile, the strapping pins, and that the app image is the right one";
     /// The boot loader refused an image.

@@ -19,16 +19,16 @@ impl Progress {
     pub fn add(&self) -> RunProgress {
         let steps = self.0.add(ProgressBar::new(0));
         steps.set_style(style("{prefix} {bar:24} {pos:>2}/{len} {wide_msg}"));
-        let bytes = self.0.insert_after(&steps, ProgressBar::new(0));
-        bytes.set_style(style("  {bytes:>10} of {total_bytes} {wide_bar}"));
-        RunProgress { steps, bytes, titles: Vec::new() }
+        RunProgress { bars: self.0.clone(), steps, bytes: None, titles: Vec::new() }
     }
 }
 
 /// The bars of one run; they go when it ends.
 pub struct RunProgress {
+    bars: MultiProgress,
     steps: ProgressBar,
-    bytes: ProgressBar,
+    /// Only while a step moves bytes.
+    bytes: Option<ProgressBar>,
     titles: Vec<String>,
 }
 
@@ -42,22 +42,37 @@ impl RunProgress {
                 self.titles.clone_from(steps);
             }
             Event::StepStarted { index } => {
-                self.bytes.set_length(0);
                 self.steps.set_message(self.titles.get(*index).cloned().unwrap_or_default());
             }
             Event::Progress { done, total } => {
-                self.bytes.set_length(*total as u64);
-                self.bytes.set_position(*done as u64);
+                let bytes = self.bytes.get_or_insert_with(|| {
+                    let bytes =
+                        self.bars.insert_after(&self.steps, ProgressBar::new(*total as u64));
+                    bytes.set_style(style("  {bytes:>10} of {total_bytes} {wide_bar}"));
+                    bytes
+                });
+                bytes.set_position(*done as u64);
             }
-            Event::StepEnded { index, .. } => self.steps.set_position(*index as u64 + 1),
+            Event::StepEnded { index, .. } => {
+                self.steps.set_position(*index as u64 + 1);
+                self.clear_bytes();
+            }
             Event::Identified(unit) => {
                 let mac = unit.mac.map(|mac| mac.to_string()).unwrap_or_default();
                 self.steps.set_prefix(format!("{} {mac}", self.steps.prefix()));
             }
             Event::Ended(_) => {
-                self.bytes.finish_and_clear();
+                self.clear_bytes();
                 self.steps.finish_and_clear();
             }
+        }
+    }
+}
+
+impl RunProgress {
+    fn clear_bytes(&mut self) {
+        if let Some(bytes) = self.bytes.take() {
+            bytes.finish_and_clear();
         }
     }
 }

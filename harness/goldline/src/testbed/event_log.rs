@@ -59,13 +59,7 @@ impl<E: Clone> EventLog<E> {
 
     /// Everything so far, in order.
     pub fn all(&self) -> Vec<Stamped<E>> {
-        self.from(0)
-    }
-
-    /// The events from the given position on.
-    fn from(&self, position: usize) -> Vec<Stamped<E>> {
-        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        events.get(position..).unwrap_or_default().to_vec()
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until `answer` finds something in what the log holds; asked at once and after each event.
@@ -117,5 +111,56 @@ impl<E: Clone> Follower<E> {
         let next = self.log.wait_until(deadline, |events| events.get(position).cloned()).await?;
         self.position += 1;
         Ok(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use super::*;
+
+    fn log() -> Arc<EventLog<u32>> {
+        Arc::new(EventLog::new(Clock::system()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_ends_with_the_event_it_asks_for() {
+        let log = log();
+        let recorder = Arc::clone(&log);
+        tokio::spawn(async move {
+            for event in 0..10 {
+                recorder.record(event);
+                tokio::task::yield_now().await;
+            }
+        });
+        let found = log
+            .wait_until(Deadline::after(Duration::from_secs(1)), |events| {
+                events.iter().map(|stamped| stamped.event).find(|&event| event == 7)
+            })
+            .await;
+        assert_eq!(found, Ok(7));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_in_vain_ends_at_its_deadline() {
+        let (log, allowed) = (log(), Duration::from_secs(3));
+        log.record(1);
+        let started = Instant::now();
+        let found = log.wait_until(Deadline::after(allowed), |_| None::<u32>).await;
+        assert_eq!(found, Err(NotSeen { allowed }));
+        assert!(started.elapsed() >= allowed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_follower_misses_nothing() {
+        let log = log();
+        log.record(1);
+        log.record(2);
+        let mut follower = Follower::new(log);
+        for expected in [1, 2] {
+            let next = follower.next(Deadline::after(Duration::from_secs(1))).await;
+            assert_eq!(next.expect("an event").event, expected);
+        }
     }
 }

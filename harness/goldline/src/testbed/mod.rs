@@ -5,6 +5,7 @@
 //! nobody. Everything ends when the [`Testbed`] is dropped.
 
 pub mod access_point;
+mod air;
 pub mod authority;
 pub mod broker;
 pub mod ca;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 
 use time::Duration;
 
-use crate::clock::Clock;
+use crate::{clock::Clock, profile::Endpoint};
 use access_point::{AccessPoint, AccessPointConfig, TooManyNames};
 use authority::{Authority, AuthorityError, Issued};
 use broker::{Account, Broker, BrokerConfig, BrokerError, ClientAuth};
@@ -44,15 +45,6 @@ pub enum TestbedError {
     AccessPoint(#[from] TooManyNames),
 }
 
-/// An address that units hold and the testbed answers for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Endpoint {
-    /// DNS name or IPv4 address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-}
-
 /// What the testbed offers.
 pub struct TestbedConfig {
     /// Issues the broker's certificate and signs devices.
@@ -61,7 +53,7 @@ pub struct TestbedConfig {
     pub access_point: AccessPointConfig,
     /// The addresses that the broker answers for; its certificate carries their names.
     pub broker_endpoints: Vec<Endpoint>,
-    /// Who may connect to the broker; nobody needs credentials when it is empty.
+    /// Who may connect to the broker from the start; more come with [`Broker::grant`].
     pub accounts: Vec<Account>,
     /// Whether clients of the broker need a certificate.
     pub client_auth: Option<ClientAuth>,
@@ -105,7 +97,7 @@ impl Testbed {
         let ca = CertificateAuthorityApi::start(Arc::clone(&authority), clock.clone()).await?;
         let access_point = AccessPoint::start(config.access_point, &faults, clock);
         for endpoint in &config.broker_endpoints {
-            access_point.redirect(&endpoint.host, endpoint.port, broker.address())?;
+            access_point.redirect(endpoint.host(), endpoint.port(), broker.address())?;
         }
         let witness = Witness::new(access_point.clone());
         Ok(Self { access_point, broker, ca, witness, authority })
@@ -125,7 +117,7 @@ fn server_certificate(
     clock: &Clock,
 ) -> Result<Issued, TestbedError> {
     let mut names: Vec<String> = Vec::new();
-    let hosts = endpoints.iter().map(|endpoint| endpoint.host.as_str());
+    let hosts = endpoints.iter().map(|endpoint| endpoint.host());
     for host in hosts.chain(["localhost", "127.0.0.1"]) {
         if !names.iter().any(|name| name == host) {
             names.push(host.to_owned());

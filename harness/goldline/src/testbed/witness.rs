@@ -34,8 +34,8 @@ use super::{
 };
 use crate::{clock::Deadline, secret::Secret};
 
-/// Locally administered, so it is no unit's.
-const MAC: [u8; 6] = [0x02, 0x67, 0x6f, 0x6c, 0x64, 0x01];
+/// The witness's own address in the access point's log; locally administered, so it is no unit's.
+pub const MAC: [u8; 6] = [0x02, 0x67, 0x6f, 0x6c, 0x64, 0x01];
 const CLIENT_ID: &str = "goldline-witness";
 const MAX_PACKET_BYTES: usize = 4096;
 

@@ -77,6 +77,8 @@ codes! {
     BlobSize = "blob-size",
     /// A chunk without an index.
     OrphanChunk = "orphan-chunk",
+    /// A namespace definition with an index that is reserved or taken.
+    NamespaceIndex = "namespace-index",
     /// An index of a namespace that is not defined.
     NoNamespace = "no-namespace",
 }

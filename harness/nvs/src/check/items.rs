@@ -6,6 +6,8 @@ use super::repair::{Flip, single_flip};
 use super::{Code, Finding, Severity};
 use crate::format::{EntryState, entry, entry_offset};
 use crate::image::{HeaderFault, Item, Page};
+use crate::key::Key;
+use crate::limits::ENTRY_BYTES;
 use crate::value::ItemType;
 
 pub(super) fn check(page: &Page<'_>, findings: &mut Vec<Finding>) {
@@ -130,25 +132,41 @@ fn header_crc(item: &Item<'_>) -> Finding {
         format!("the entry's CRC is {stored:08x}, its bytes have {computed:08x}"),
         format!("a device erases it{behind} at boot: the key is lost"),
     );
-    finding.repair = entry_flip(item);
+    finding.repair = entry_hint(item);
     finding
 }
 
-fn entry_flip(item: &Item<'_>) -> Option<String> {
+/// The bit of a damaged header that restores its CRC: byte of the entry, bit.
+fn entry_flip(item: &Item<'_>) -> Option<(usize, u8)> {
     let (stored, computed) = (item.header.stored_crc(), item.header.computed_crc());
     let flip = single_flip(stored, computed, item.header.bytes.len() - 4)?;
-    let (byte, bit) = match flip {
+    Some(match flip {
         Flip::Covered { byte, bit } if byte < entry::CRC => (byte, bit),
         Flip::Covered { byte, bit } => (byte + 4, bit),
         Flip::Crc { byte, bit } => (entry::CRC + byte, bit),
-    };
+    })
+}
+
+/// A header damaged in one bit, as it was before.
+pub(crate) fn mended_header(item: &Item<'_>) -> Option<[u8; ENTRY_BYTES]> {
+    if item.fault != Some(HeaderFault::Crc) {
+        return None;
+    }
+    let (byte, bit) = entry_flip(item)?;
+    let mut header = *item.header.bytes;
+    header[byte] ^= 1 << bit;
+    Some(header)
+}
+
+fn entry_hint(item: &Item<'_>) -> Option<String> {
+    let (byte, bit) = entry_flip(item)?;
     let hint = flip_at(bit, item.header.location.offset() + byte);
     if !(entry::KEY..entry::DATA).contains(&byte) {
         return Some(hint);
     }
     let mut field = *item.header.key().field();
     field[byte - entry::KEY] ^= 1 << bit;
-    let key = crate::key::Key::from_field(field);
+    let key = Key::from_field(field);
     Some(format!("{hint}; the key was `{key}`"))
 }
 

@@ -14,6 +14,7 @@ use std::fmt;
 use crate::image::{Image, Location};
 
 pub use code::Code;
+pub(crate) use items::mended_header;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +25,13 @@ pub enum Severity {
     PowerLoss,
     /// Nothing a device or a generator writes, whenever power fails.
     Corruption,
+}
+
+impl Severity {
+    /// Whether an image with such a finding is not sound.
+    pub fn is_damage(self) -> bool {
+        self > Severity::Note
+    }
 }
 
 impl fmt::Display for Severity {

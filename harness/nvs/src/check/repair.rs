@@ -34,26 +34,24 @@ pub(super) fn single_flip(stored: u32, computed: u32, covered: usize) -> Option<
         let bit = difference.trailing_zeros() as u8;
         return Some(Flip::Crc { byte: usize::from(bit / 8), bit: bit % 8 });
     }
-    // The effect of the last byte's highest bit, then of ever earlier bits.
-    let mut effect = step(1);
-    let mut effects = [0; 8];
-    for byte in (0..covered).rev() {
-        for bit in (0..8u8).rev() {
-            effects[usize::from(bit)] = effect;
-            effect = step(effect);
+    // Back through the register: the bit is where a single one is left.
+    let mut effect = difference;
+    let mut distance = 0;
+    while distance < covered * 8 {
+        // Undoes one step of the CRC's register.
+        effect = match effect >> 31 {
+            0 => effect << 1,
+            _ => (effect ^ POLYNOMIAL) << 1 | 1,
+        };
+        if effect == 1 {
+            return Some(Flip::Covered {
+                byte: covered - 1 - distance / 8,
+                bit: 7 - (distance % 8) as u8,
+            });
         }
-        if let Some(bit) = effects.iter().position(|effect| *effect == difference) {
-            return Some(Flip::Covered { byte, bit: bit as u8 });
-        }
+        distance += 1;
     }
     None
-}
-
-const fn step(register: u32) -> u32 {
-    match register & 1 {
-        0 => register >> 1,
-        _ => register >> 1 ^ POLYNOMIAL,
-    }
 }
 
 #[cfg(test)]

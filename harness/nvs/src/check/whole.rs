@@ -5,10 +5,12 @@ use std::collections::HashMap;
 
 use super::{Code, Finding, Severity};
 use crate::device::{DeviceView, DropReason, Dropped, Opening};
-use crate::format::PageState;
+use crate::format::{EntryState, NAMESPACE_DEFINITIONS, PageState};
 use crate::identify::{self, Kind};
 use crate::image::{Image, Location};
+use crate::key::Key;
 use crate::limits::PAGE_BYTES;
+use crate::value::ItemType;
 
 /// The one thing to say of an image that cannot be judged in detail.
 pub(super) fn check_kind(image: &Image<'_>) -> Option<Finding> {
@@ -30,6 +32,7 @@ pub(super) fn check(image: &Image<'_>, view: &DeviceView, findings: &mut Vec<Fin
     size(image, findings);
     sequences(image, findings);
     active_pages(image, findings);
+    namespace_indexes(image, findings);
     if view.opening() == Opening::NoFreePages {
         no_empty_page(image, Severity::Corruption, findings);
     } else if view.opening() == Opening::ReadOnly && !has_empty_page(image) {
@@ -94,6 +97,34 @@ fn active_pages(image: &Image<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
+fn namespace_indexes(image: &Image<'_>, findings: &mut Vec<Finding>) {
+    let mut names: HashMap<u8, Key> = HashMap::new();
+    let pages = image.pages().iter().filter(|page| page.state().holds_items());
+    for item in pages.flat_map(|page| page.items()) {
+        let header = &item.header;
+        let defines = header.namespace_index() == NAMESPACE_DEFINITIONS
+            && header.item_type() == ItemType::U8
+            && header.state == EntryState::Written
+            && item.fault.is_none();
+        if !defines {
+            continue;
+        }
+        let (index, name) = (header.data()[0], header.key());
+        let finding = Finding::at(Code::NamespaceIndex, Severity::Corruption, header.location);
+        match names.insert(index, name) {
+            _ if [0, 255].contains(&index) => findings.push(finding.saying(
+                format!("the namespace {name} has the reserved index {index}"),
+                "a firmware that opens it damages or misses the definitions",
+            )),
+            Some(other) if other != name => findings.push(finding.saying(
+                format!("the namespaces {other} and {name} share the index {index}"),
+                "a firmware finds the keys of one under both names",
+            )),
+            _ => {}
+        }
+    }
+}
+
 fn has_empty_page(image: &Image<'_>) -> bool {
     let mut pages = image.pages().iter();
     pages.any(|page| !page.state().holds_items())
@@ -123,9 +154,11 @@ pub(super) fn check_dropped(image: &Image<'_>, view: &DeviceView, findings: &mut
 fn newest_live(image: &Image<'_>) -> Option<Location> {
     let in_use = image.pages().iter().filter(|page| page.state().holds_items());
     let newest = in_use.max_by_key(|page| page.sequence())?;
-    let live = newest.items().iter().rev().find(|item| {
-        item.header.state == crate::image::EntryState::Written && item.fault.is_none()
-    });
+    let live = newest
+        .items()
+        .iter()
+        .rev()
+        .find(|item| item.header.state == EntryState::Written && item.fault.is_none());
     Some(live?.header.location)
 }
 

@@ -6,6 +6,21 @@
 //!
 //! Key material is zeroed when dropped and never printed. Random bytes come
 //! from the caller: this crate has no source of its own.
+//!
+//! ```
+//! use goldline_nvs::crypt::{Keys, decrypt, encrypt};
+//! # use goldline_nvs::{Document, Value, Version, generate};
+//! # let mut document = Document::new();
+//! # document.insert("ns", "key", Value::U8(1))?;
+//! # let plain = generate(&document, 0x3000, Version::V2)?;
+//! # let from_the_system: [u8; 64] = std::array::from_fn(|at| at as u8);
+//! let keys = Keys::new(from_the_system);
+//! let image = encrypt(&plain, &keys);
+//! // What goes into the nvs_keys partition of the device.
+//! let partition = keys.to_partition();
+//! assert_eq!(decrypt(&image, &Keys::from_partition(&partition)?)?, plain);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod keys;
 mod xts;
@@ -81,14 +96,11 @@ fn transform(
         if PageState::from_word(crate::format::read_u32(page, 0)) == PageState::Empty {
             continue;
         }
-        let bitmap = *page[BITMAP_OFFSET..]
-            .first_chunk()
-            .expect("a page is longer than its bitmap");
+        let bitmap =
+            *page[BITMAP_OFFSET..].first_chunk().expect("a page is longer than its bitmap");
         for entry in 0..ENTRIES_PER_PAGE {
             let offset = entry_offset(entry);
-            let content = page[offset..]
-                .first_chunk_mut()
-                .expect("126 entries fit a page");
+            let content = page[offset..].first_chunk_mut().expect("126 entries fit a page");
             let state = bitmap_state(&bitmap, entry);
             change(index * PAGE_BYTES + offset, state, content);
         }

@@ -17,13 +17,11 @@ impl Cipher {
 
     /// `offset` counts bytes from the partition's start.
     pub fn encrypt(&self, offset: usize, entry: &mut [u8; ENTRY_BYTES]) {
-        self.0
-            .encrypt_sector(entry, get_tweak_default(offset as u128));
+        self.0.encrypt_sector(entry, get_tweak_default(offset as u128));
     }
 
     /// `offset` counts bytes from the partition's start.
     pub fn decrypt(&self, offset: usize, entry: &mut [u8; ENTRY_BYTES]) {
-        self.0
-            .decrypt_sector(entry, get_tweak_default(offset as u128));
+        self.0.decrypt_sector(entry, get_tweak_default(offset as u128));
     }
 }

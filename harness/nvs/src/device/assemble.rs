@@ -1,6 +1,7 @@
 //! Surviving items → namespaces, blobs and values as a firmware reads them.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::boot::Boot;
 use super::{DeviceEntry, DeviceView, DropReason, Dropped};
@@ -14,7 +15,8 @@ type BlobId = (u8, Key);
 
 pub(super) fn assemble(boot: Boot<'_, '_>) -> DeviceView {
     let mut assembly = Assembly {
-        namespaces: HashMap::new(),
+        namespaces: [None; 256],
+        aliases: Vec::new(),
         names: Vec::new(),
         defined: HashMap::new(),
         chunks: HashMap::new(),
@@ -38,13 +40,15 @@ pub(super) fn assemble(boot: Boot<'_, '_>) -> DeviceView {
 
 struct Assembly<'i, 'a> {
     /// Name of each index.
-    namespaces: HashMap<u8, Key>,
+    namespaces: [Option<Key>; 256],
+    /// Further names of an index, which only damage can give it.
+    aliases: Vec<(u8, Key)>,
     names: Vec<Key>,
     /// Where each name is defined.
     defined: HashMap<Key, Location>,
     chunks: HashMap<BlobId, Vec<Chunk<'i, 'a>>>,
     /// The item that a firmware finds for a namespace, key and type.
-    seen: HashMap<(u8, Key, ItemType), Location>,
+    seen: HashMap<(Key, u16), Location>,
     entries: Vec<DeviceEntry>,
     dropped: Vec<Dropped>,
 }
@@ -70,7 +74,10 @@ impl<'i, 'a> Assembly<'i, 'a> {
             }
             self.defined.insert(name, header.location);
             self.names.push(name);
-            self.namespaces.entry(index).or_insert(name);
+            match &mut self.namespaces[usize::from(index)] {
+                Some(_) => self.aliases.push((index, name)),
+                place => *place = Some(name),
+            }
         }
     }
 
@@ -93,20 +100,28 @@ impl<'i, 'a> Assembly<'i, 'a> {
             Ok(value) => value,
             Err(reason) => return self.drop_item(item, reason),
         };
-        let Some(&name) = self.namespaces.get(&namespace) else {
+        let Some(name) = self.namespaces[usize::from(namespace)] else {
             return self.drop_item(item, DropReason::NoNamespace);
         };
-        let identity = (namespace, header.key(), search_type(header.item_type()));
-        if let Some(&by) = self.seen.get(&identity) {
-            return self.drop_item(item, DropReason::Shadowed { by });
-        }
-        self.seen.insert(identity, header.location);
-        self.entries.push(DeviceEntry {
-            namespace: name,
+        let type_code = search_type(header.item_type()).code();
+        let identity = (header.key(), u16::from_le_bytes([namespace, type_code]));
+        match self.seen.entry(identity) {
+            Entry::Occupied(first) => {
+                let by = *first.get();
+                return self.drop_item(item, DropReason::Shadowed { by });
+            }
+            Entry::Vacant(place) => place.insert(header.location),
+        };
+        let entry = |namespace, value| DeviceEntry {
+            namespace,
             key: header.key(),
             value,
             location: header.location,
-        });
+        };
+        for (_, alias) in self.aliases.iter().filter(|(index, _)| *index == namespace) {
+            self.entries.push(entry(*alias, value.clone()));
+        }
+        self.entries.push(entry(name, value));
     }
 
     fn value(&mut self, item: &'i Item<'a>) -> Result<Value, DropReason> {

@@ -40,11 +40,7 @@ pub(crate) struct Loaded<'i, 'a> {
 }
 
 pub(crate) fn load<'i, 'a>(page: &'i Page<'a>, dropped: &mut Vec<Dropped>) -> Loaded<'i, 'a> {
-    let mut loading = Loading {
-        page,
-        live: Vec::with_capacity(page.items().len()),
-        dropped,
-    };
+    let mut loading = Loading { page, live: Vec::with_capacity(page.items().len()), dropped };
     match page.state() {
         PageState::Active => loading.active(),
         _ => loading.closed(),

@@ -177,19 +177,20 @@ where
     let range = || format!("{} to {}", T::MIN, T::MAX);
     let text = source.bytes().trim_ascii();
     let (sign, digits) = match text {
-        [b'-', rest @ ..] => ("-", rest),
-        [b'+', rest @ ..] => ("", rest),
-        rest => ("", rest),
+        [b'-', rest @ ..] => (-1, rest),
+        [b'+', rest @ ..] => (1, rest),
+        rest => (1, rest),
     };
-    let groups: Vec<&[u8]> = digits.split(|&byte| byte == b'_').collect();
-    let plain = |group: &&[u8]| !group.is_empty() && group.iter().all(u8::is_ascii_digit);
-    if !groups.iter().all(plain) {
+    let groups = || digits.split(|&byte| byte == b'_');
+    if !groups().all(|group| !group.is_empty() && group.iter().all(u8::is_ascii_digit)) {
         let range = range();
         return Err(EncodingError::NotAnInteger { encoding, range });
     }
-    let digits = String::from_utf8(groups.concat()).expect("all of them are ASCII digits");
-    let number = format!("{sign}{digits}").parse::<i128>();
-    number.ok().and_then(|number| T::try_from(number).ok()).map(wrap).ok_or_else(|| {
+    // Saturates far outside of every type's range.
+    let magnitude = groups().flatten().fold(0i128, |number, digit| {
+        number.saturating_mul(10).saturating_add(i128::from(digit - b'0'))
+    });
+    T::try_from(sign * magnitude).map(wrap).map_err(|_| {
         let range = range();
         EncodingError::OutOfRange { encoding, range }
     })

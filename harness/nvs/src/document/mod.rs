@@ -9,8 +9,10 @@ mod encoding;
 mod wifi;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 
+use crate::device::DeviceView;
 pub use encoding::EncodingError;
 
 use crate::key::{Key, KeyError};
@@ -150,6 +152,57 @@ impl Document {
         self.push_unique(index, key, value, None)
     }
 
+    /// Everything that a firmware can read, in the order in which it is stored:
+    /// generated anew, it is the same content without a past.
+    ///
+    /// # Errors
+    /// A name or a value in the image that the generator cannot write, such as
+    /// a key that is not ASCII.
+    pub fn from_view(view: &DeviceView) -> Result<Self, DocumentError> {
+        let text = |key: &Key| key.as_str().unwrap_or_default().to_owned();
+        let mut document = Self::new();
+        for name in view.namespaces() {
+            document.namespace(&text(name))?;
+        }
+        for entry in view.entries() {
+            let value = entry.value.clone();
+            document.insert(&text(&entry.namespace), &text(&entry.key), value)?;
+        }
+        Ok(document)
+    }
+
+    /// Sets a value, in the place of the old one or at the end.
+    ///
+    /// # Errors
+    /// As [`Document::insert`], save that the key may be set already.
+    pub fn set(&mut self, namespace: &str, key: &str, value: Value) -> Result<(), DocumentError> {
+        check_value(&value)?;
+        let index = self.index_of(&Key::new(namespace)?);
+        let name = Key::new(key)?;
+        let is_it = |row: &&mut Row| Some(row.namespace) == index && row.key == name;
+        match self.rows.iter_mut().find(is_it) {
+            Some(row) => {
+                row.value = value;
+                Ok(())
+            }
+            None => self.insert(namespace, key, value),
+        }
+    }
+
+    /// Takes a key out. Says whether it was there.
+    pub fn remove(&mut self, namespace: &str, key: &str) -> bool {
+        let (Ok(namespace), Ok(key)) = (Key::new(namespace), Key::new(key)) else {
+            return false;
+        };
+        let Some(index) = self.index_of(&namespace) else {
+            return false;
+        };
+        self.seen.remove(&(index, key));
+        let before = self.rows.len();
+        self.rows.retain(|row| row.namespace != index || row.key != key);
+        self.rows.len() < before
+    }
+
     /// Namespace, key and value of every entry, in order of writing.
     pub fn entries(&self) -> impl Iterator<Item = (Key, Key, &Value)> {
         let defined = self.rows.iter().filter(|row| row.namespace > 0);
@@ -202,15 +255,23 @@ impl Document {
         value: Value,
         position: Option<Position>,
     ) -> Result<(), DocumentError> {
-        if let Some(&first) = self.seen.get(&(namespace, key)) {
-            return Err(DocumentError::DuplicateKey { key, first });
-        }
-        self.push(namespace, key, value, position);
+        match self.seen.entry((namespace, key)) {
+            Entry::Occupied(first) => {
+                let first = *first.get();
+                return Err(DocumentError::DuplicateKey { key, first });
+            }
+            Entry::Vacant(place) => place.insert(position),
+        };
+        self.append(namespace, key, value, position);
         Ok(())
     }
 
     fn push(&mut self, namespace: u8, key: Key, value: Value, position: Option<Position>) {
         self.seen.entry((namespace, key)).or_insert(position);
+        self.append(namespace, key, value, position);
+    }
+
+    fn append(&mut self, namespace: u8, key: Key, value: Value, position: Option<Position>) {
         self.rows.push(Row { namespace, key, value, position });
     }
 }
@@ -280,6 +341,20 @@ mod tests {
         document.namespace("n0").unwrap();
         let error = document.namespace("n254").unwrap_err();
         assert!(matches!(error, DocumentError::TooManyNamespaces { .. }));
+    }
+
+    #[test]
+    fn a_document_is_changed_in_place() {
+        let mut document = Document::new();
+        document.insert("a", "x", Value::U8(1)).unwrap();
+        document.insert("a", "y", Value::U8(2)).unwrap();
+        document.set("a", "x", Value::str("new")).unwrap();
+        document.set("b", "z", Value::U8(3)).unwrap();
+        assert!(document.remove("a", "y"));
+        assert!(!document.remove("a", "y"));
+        document.insert("a", "y", Value::U8(4)).unwrap();
+        let values: Vec<_> = document.entries().map(|(_, _, value)| value.clone()).collect();
+        assert_eq!(values, [Value::str("new"), Value::U8(3), Value::U8(4)]);
     }
 
     #[test]

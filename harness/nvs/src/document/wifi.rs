@@ -18,6 +18,11 @@ pub(super) fn is_trigger(key: &str) -> bool {
     matches!(key, "sta.ssid" | "sta.pswd" | "ap.ssid" | "ap.passwd" | "ap.authmode")
 }
 
+/// Whether the reference generator adds this key by itself.
+pub(super) fn is_added(key: &str) -> bool {
+    matches!(key, "sta.apinfo" | "sta.pmk" | "sta.apsw" | "ap.pmk_info")
+}
+
 /// What has been seen of the credentials so far.
 #[derive(Debug, Default)]
 pub(super) struct Injections {

@@ -9,6 +9,23 @@
 //!
 //! Follows `nvs_flash` of ESP-IDF 5.4 as read from its source. An encrypted
 //! image is decrypted before and encrypted after.
+//!
+//! ```
+//! use goldline_nvs::edit::Editor;
+//! use goldline_nvs::{Document, Image, Value, Version, generate};
+//!
+//! # let mut document = Document::new();
+//! # document.insert("vault", "wifi_ssid", Value::str("old"))?;
+//! # document.insert("vault", "device_id", Value::str("VAULT-00001"))?;
+//! # let bytes = generate(&document, 0x6000, Version::V2)?;
+//! let mut editor = Editor::open(&bytes)?;
+//! editor.set("vault", "wifi_ssid", &Value::str("new"))?;
+//! let bytes = editor.finish();
+//! let view = Image::decode(&bytes)?.device_view();
+//! assert_eq!(view.get("vault", "wifi_ssid"), Some(&Value::str("new")));
+//! assert_eq!(view.get("vault", "device_id"), Some(&Value::str("VAULT-00001")));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod blob;
 mod flash;
@@ -94,17 +111,14 @@ impl Editor {
             return Err(EditError::NotWritable(view.opening()));
         }
         let mut pages = Pages::new(&image);
-        for dropped in view
-            .dropped()
-            .iter()
-            .filter(|dropped| is_erased_at_boot(dropped))
-        {
+        for dropped in view.dropped().iter().filter(|dropped| is_erased_at_boot(dropped)) {
             let mut items = image.pages()[dropped.location.page].items().iter();
             if let Some(item) = items.find(|item| item.header.location == dropped.location) {
                 pages.mark_erased(item.header.location, item.entries);
             }
         }
         pages.finish_compaction();
+        pages.close_gap();
         Ok(Self { pages })
     }
 
@@ -156,12 +170,7 @@ impl Editor {
         let wanted = match value {
             Value::Str(_) => ItemType::Str,
             Value::Blob(_) => ItemType::BlobIndex,
-            primitive => {
-                primitive
-                    .primitive()
-                    .expect("strings and blobs are matched above")
-                    .0
-            }
+            primitive => primitive.primitive().expect("strings and blobs are matched above").0,
         };
         let same_type = self.find(index, key, Some(wanted));
         if same_type.is_some() && self.holds(index, key, value) {
@@ -170,44 +179,34 @@ impl Editor {
         match value {
             Value::Str(text) => {
                 let stored = [text, b"\0".as_slice()].concat();
-                self.pages
-                    .write(index, key, ItemType::Str, CHUNK_ANY, &stored)?;
+                self.pages.write(index, key, ItemType::Str, CHUNK_ANY, &stored)?;
             }
             Value::Blob(bytes) => blob::write(&mut self.pages, index, key, bytes, same_type)?,
             primitive => {
-                let (item_type, field) = primitive
-                    .primitive()
-                    .expect("strings and blobs are matched above");
+                let (item_type, field) =
+                    primitive.primitive().expect("strings and blobs are matched above");
                 self.pages.write_field(index, key, item_type, field)?;
             }
         }
-        self.erase_previous(index, key, wanted, same_type)
+        self.erase_previous(index, key);
+        Ok(())
     }
 
     /// Erases what the value just written replaces. Looked for only now, since
-    /// the writing may have moved it.
-    fn erase_previous(
-        &mut self,
-        index: u8,
-        key: Key,
-        wanted: ItemType,
-        same_type: Option<Found>,
-    ) -> Result<(), EditError> {
-        let newest = self.find_all(index, key).pop();
-        let of_old_blob = |found: &Found| same_type.is_some_and(|old| old.start == found.start);
-        let is_old = |found: &Found| match (same_type, wanted) {
-            (Some(_), ItemType::BlobIndex) => found.item_type == wanted && of_old_blob(found),
-            (Some(_), _) => found.item_type == wanted,
-            (None, _) => true,
-        };
-        let candidates = self.find_all(index, key).into_iter();
-        let previous = candidates
-            .filter(|found| newest.is_none_or(|newest| newest.location != found.location))
-            .find(is_old);
-        if let Some(found) = previous {
-            self.erase(index, key, found);
+    /// the writing may have moved it. A device erases one item; a damaged past
+    /// can have left more, of which one would be read instead of the new value.
+    fn erase_previous(&mut self, index: u8, key: Key) {
+        let mut all = self.find_all(index, key);
+        let Some(newest) = all.pop() else { return };
+        for found in all {
+            let is_blob = newest.item_type == ItemType::BlobIndex;
+            if is_blob && found.start == newest.start && found.item_type == newest.item_type {
+                // The chunks are the new ones.
+                self.pages.mark_erased(found.location, found.entries);
+            } else {
+                self.erase(index, key, found);
+            }
         }
-        Ok(())
     }
 
     fn erase(&mut self, index: u8, key: Key, found: Found) {
@@ -226,19 +225,14 @@ impl Editor {
         let index = (1..=NAMESPACES_MAX as u8)
             .find(is_free)
             .ok_or(EditError::TooManyNamespaces { name })?;
-        let (item_type, field) = Value::U8(index)
-            .primitive()
-            .expect("a number fits its header");
-        self.pages
-            .write_field(NAMESPACE_DEFINITIONS, name, item_type, field)?;
+        let (item_type, field) = Value::U8(index).primitive().expect("a number fits its header");
+        self.pages.write_field(NAMESPACE_DEFINITIONS, name, item_type, field)?;
         Ok(index)
     }
 
     fn namespace_index(&self, name: Key) -> Option<u8> {
         let mut namespaces = self.namespaces().into_iter();
-        namespaces
-            .find(|(known, _)| *known == name)
-            .map(|(_, index)| index)
+        namespaces.find(|(known, _)| *known == name).map(|(_, index)| index)
     }
 
     fn namespaces(&self) -> Vec<(Key, u8)> {
@@ -247,6 +241,7 @@ impl Editor {
                 .filter(|item| item.header.namespace_index() == NAMESPACE_DEFINITIONS)
                 .filter(|item| item.header.item_type() == ItemType::U8)
                 .map(|item| (item.header.key(), item.header.data()[0]))
+                .filter(|(_, index)| (1..=NAMESPACES_MAX as u8).contains(index))
                 .collect()
         })
     }
@@ -274,10 +269,7 @@ impl Editor {
 
     /// Whether a firmware already reads exactly this value.
     fn holds(&self, index: u8, key: Key, value: &Value) -> bool {
-        let name = self
-            .namespaces()
-            .into_iter()
-            .find(|(_, used)| *used == index);
+        let name = self.namespaces().into_iter().find(|(_, used)| *used == index);
         let Some((name, _)) = name else { return false };
         self.pages.with_image(|image| {
             let view = image.device_view();

@@ -6,7 +6,9 @@ use std::collections::VecDeque;
 use super::EditError;
 use super::flash::Flash;
 use crate::device::load::{self, Kind};
-use crate::format::{CHUNK_ANY, EntryState, PageState, Version, is_blank, read_u32, span_of};
+use crate::format::{
+    CHUNK_ANY, EntryState, FIRST_ENTRY_OFFSET, PageState, Version, is_blank, read_u32, span_of,
+};
 use crate::generate::layout::{item_header, payload_field, write_page_header};
 use crate::image::{Image, Item, Location, Page};
 use crate::key::Key;
@@ -15,7 +17,7 @@ use crate::value::ItemType;
 
 #[derive(Clone, Debug)]
 pub(super) struct Pages {
-    flash: Flash,
+    pub flash: Flash,
     /// Pages in use, by ascending sequence number; the last is written to.
     used: Vec<usize>,
     /// Pages to be opened, in the order in which a device takes them.
@@ -31,16 +33,11 @@ impl Pages {
         used.sort_by_key(|page| page.sequence());
         let free = image.pages().iter().filter(|page| !is_used(page));
         let mut bytes = Vec::with_capacity(image.len());
-        image
-            .pages()
-            .iter()
-            .for_each(|page| bytes.extend_from_slice(page.bytes()));
+        image.pages().iter().for_each(|page| bytes.extend_from_slice(page.bytes()));
         bytes.extend_from_slice(image.tail());
         Self {
             free: free.map(|page| page.index()).collect(),
-            next_sequence: used
-                .last()
-                .map_or(0, |page| page.sequence().wrapping_add(1)),
+            next_sequence: used.last().map_or(0, |page| page.sequence().wrapping_add(1)),
             used: used.iter().map(|page| page.index()).collect(),
             flash: Flash::new(bytes),
         }
@@ -79,8 +76,7 @@ impl Pages {
 
     pub fn mark_erased(&mut self, location: Location, entries: usize) {
         let range = location.entry..location.entry + entries;
-        self.flash
-            .set_entry_states(location.page, range, EntryState::Erased);
+        self.flash.set_entry_states(location.page, range, EntryState::Erased);
     }
 
     /// Writes an item with payload and without chunks, or one chunk.
@@ -122,7 +118,7 @@ impl Pages {
             return Err(EditError::NoRoom { key });
         }
         let (page, first) = self.write_position();
-        self.flash.write_entries(page, first, content);
+        self.flash.write_item(page, first, content);
         Ok(())
     }
 
@@ -142,7 +138,22 @@ impl Pages {
         }
     }
 
-    /// The page written to and its first entry that nothing was written to.
+    /// Marks blank entries erased that lie before written ones: damage left
+    /// them, a device reads nothing behind them and would write into what is
+    /// there.
+    pub fn close_gap(&mut self) {
+        let Some(&page) = self.used.last() else {
+            return;
+        };
+        let is_empty = |entry: &usize| self.page(page).entry(*entry).state == EntryState::Empty;
+        let end = self.write_position().1;
+        if let Some(first) = (0..end).find(is_empty) {
+            let range = first..end;
+            self.flash.set_entry_states(page, range, EntryState::Erased);
+        }
+    }
+
+    /// The page written to and the entry behind the last one written.
     fn write_position(&self) -> (usize, usize) {
         let page = *self.used.last().expect("a page is open once there is room");
         let content = self.page(page);
@@ -172,9 +183,7 @@ impl Pages {
         let used_entries = |page: &usize| {
             let page = self.page(*page);
             let entries = page.entries();
-            entries
-                .filter(|entry| entry.state == EntryState::Written)
-                .count()
+            entries.filter(|entry| entry.state == EntryState::Written).count()
         };
         // Of equally empty pages a device takes the first.
         let victim = (0..self.used.len())
@@ -196,7 +205,7 @@ impl Pages {
         let items: Vec<Vec<u8>> = loaded.live.iter().map(content).collect();
         let mut first = 0;
         for content in items {
-            self.flash.write_entries(target, first, &content);
+            self.flash.write_item(target, first, &content);
             first += content.len() / ENTRY_BYTES;
         }
         self.flash.erase(page);
@@ -207,10 +216,12 @@ impl Pages {
 
     fn open_page(&mut self, key: Key) -> Result<(), EditError> {
         let page = self.free.pop_front().ok_or(EditError::NoRoom { key })?;
-        let mut content = [0xFF; PAGE_BYTES];
-        write_page_header(&mut content, self.next_sequence, Version::V2);
-        self.flash.erase(page);
-        self.flash.program(page * PAGE_BYTES, &content);
+        let mut header = [0xFF; FIRST_ENTRY_OFFSET];
+        write_page_header(&mut header, self.next_sequence, Version::V2);
+        if !is_blank(self.flash.page(page)) {
+            self.flash.erase(page);
+        }
+        self.flash.program(page * PAGE_BYTES, &header);
         self.next_sequence = self.next_sequence.wrapping_add(1);
         self.used.push(page);
         Ok(())

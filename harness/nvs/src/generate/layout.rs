@@ -5,6 +5,8 @@
 //! chunk ends with the page, the next page is opened at once; a page becomes
 //! FULL only when the next one is opened.
 
+use std::ops::Range;
+
 use crate::format::{
     BITMAP_OFFSET, CHUNK_ANY, EntryState, PageState, Version, crc32, entry, entry_crc,
     entry_offset, header, header_crc, span_of,
@@ -44,7 +46,20 @@ impl Layout {
         self.bytes
     }
 
-    pub fn primitive(&mut self, namespace: u8, key: &Key, item_type: ItemType, field: [u8; 8]) {
+    /// `bytes` of the field are the value.
+    pub fn primitive(
+        &mut self,
+        namespace: u8,
+        key: &Key,
+        item_type: ItemType,
+        mut field: [u8; 8],
+        bytes: usize,
+    ) {
+        pad_as_reference(key, &mut field, bytes..8);
+        self.entry(namespace, key, item_type, field);
+    }
+
+    fn entry(&mut self, namespace: u8, key: &Key, item_type: ItemType, field: [u8; 8]) {
         if self.used == ENTRIES_PER_PAGE {
             self.next_page();
         }
@@ -85,7 +100,7 @@ impl Layout {
             }
         }
         let field = blob_index_field(bytes.len(), chunks, 0);
-        self.primitive(namespace, key, ItemType::BlobIndex, field);
+        self.entry(namespace, key, ItemType::BlobIndex, field);
         chunks
     }
 
@@ -105,7 +120,8 @@ impl Layout {
         chunk: u8,
         payload: &[u8],
     ) {
-        let field = payload_field(payload);
+        let mut field = payload_field(payload);
+        pad_as_reference(key, &mut field, 2..4);
         let span = span_of(payload.len()) as u8;
         self.push(&item_header(namespace, item_type, span, chunk, key, field));
         for part in payload.chunks(ENTRY_BYTES) {
@@ -138,6 +154,16 @@ impl Layout {
         self.bytes.resize(start + PAGE_BYTES, 0xFF);
         write_page_header(&mut self.bytes[start..], sequence, self.version);
         self.used = 0;
+    }
+}
+
+/// The reference places a key by its characters: each byte beyond them pushes a
+/// NUL of the key's padding into the data field, where no value overwrites it.
+fn pad_as_reference(key: &Key, field: &mut [u8; 8], unused: Range<usize>) {
+    let characters = key.as_str().map_or(0, |name| name.chars().count());
+    let pushed = key.as_bytes().len() - characters;
+    for at in unused.filter(|at| *at < pushed) {
+        field[at] = 0;
     }
 }
 

@@ -158,7 +158,7 @@ fn write(
         (primitive, _) => {
             let (item_type, field) =
                 primitive.primitive().expect("strings and blobs are matched above");
-            layout.primitive(row.namespace, &row.key, item_type, field);
+            layout.primitive(row.namespace, &row.key, item_type, field, primitive.len());
             Ok(())
         }
     }

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::entry::{Entry, HeaderFault};
-use crate::format::{EntryState, entry_offset, is_blank, span_of};
-use crate::limits::ENTRIES_PER_PAGE;
+use crate::format::{EntryState, FIRST_ENTRY_OFFSET, entry_offset, is_blank, span_of};
+use crate::limits::{ENTRIES_PER_PAGE, ENTRY_BYTES};
 
 /// A header entry and what follows it, live, erased or damaged.
 #[derive(Clone, Copy)]
@@ -76,7 +76,8 @@ pub(super) fn items<'a>(
 ) -> Vec<Item<'a>> {
     let mut items = Vec::new();
     let mut at = 0;
-    while at < ENTRIES_PER_PAGE {
+    let end = touched_entries(page, states);
+    while at < end {
         let header = entry(at);
         if header.state == EntryState::Empty && is_blank(header.bytes) {
             at += 1;
@@ -93,6 +94,17 @@ pub(super) fn items<'a>(
         at += entries;
     }
     items
+}
+
+/// Entries up to the last one with any bit cleared, in itself or in its state.
+/// Most pages of most images are blank for the larger part.
+fn touched_entries(page: &[u8; 4096], states: &[u8; 32]) -> usize {
+    let (words, _) = page[FIRST_ENTRY_OFFSET..].as_chunks::<16>();
+    let last_word = words.iter().rposition(|word| *word != [0xFF; 16]);
+    let last_state = states.iter().rposition(|states| *states != 0xFF);
+    let by_content = last_word.map_or(0, |word| word * 16 / ENTRY_BYTES + 1);
+    let by_state = last_state.map_or(0, |byte| byte * 4 + 4);
+    by_content.max(by_state).min(ENTRIES_PER_PAGE)
 }
 
 /// Entries from a damaged header up to the next sound or differently marked one.

@@ -19,10 +19,7 @@ fn espvault_encrypted_gives_the_known_image() {
     let plain = generate(&document, 0x6000, Version::V2).unwrap();
     let keys = Keys::new(std::array::from_fn(|index| index as u8));
     let image = crypt::encrypt(&plain, &keys);
-    assert_eq!(
-        digest(&image),
-        "7f43123b7870d7e0f8ee3ecc0f713f8517f1bf610d03ba9c7be6cb18d855ac6e"
-    );
+    assert_eq!(digest(&image), "7f43123b7870d7e0f8ee3ecc0f713f8517f1bf610d03ba9c7be6cb18d855ac6e");
     assert_eq!(crypt::decrypt(&image, &keys), Ok(plain));
 }
 

@@ -2,6 +2,7 @@
 
 mod differential;
 mod golden;
+mod mutation;
 mod other_reader;
 mod random;
 mod support;

@@ -35,10 +35,7 @@ fn esp_nvs_reads_what_is_generated() {
             assert_eq!(found.as_ref(), Some(expected), "{seed}: {namespace}/{key}");
         }
         let decoded = Image::decode(&plain).unwrap();
-        assert_eq!(
-            decoded.device_view().entries().len(),
-            document.entries().count()
-        );
+        assert_eq!(decoded.device_view().entries().len(), document.entries().count());
         read_back += 1;
     }
     assert!(read_back >= 50, "{read_back}");
@@ -109,16 +106,10 @@ fn what_esp_nvs_writes_is_read() {
         let bytes = nvs.into_inner().into_inner();
         let image = Image::decode(&bytes).unwrap();
         let worst = image.findings().into_iter().map(|f| f.severity).max();
-        assert!(
-            worst <= Some(Severity::Note),
-            "{seed}: {:#?}",
-            image.findings()
-        );
+        assert!(worst <= Some(Severity::Note), "{seed}: {:#?}", image.findings());
         let view = image.device_view();
         let entries = view.entries().iter();
-        let found = entries
-            .map(|e| (e.key.to_string(), e.value.clone()))
-            .collect();
+        let found = entries.map(|e| (e.key.to_string(), e.value.clone())).collect();
         assert_eq!(model, found, "{seed}");
     }
 }

@@ -45,13 +45,7 @@ pub fn reference_python(test: &str) -> Option<PathBuf> {
         return Some(python);
     }
     let is_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
-    assert!(
-        !is_ci,
-        "{test} needs the reference generator in CI: run ci/install"
-    );
-    println!(
-        "skipped: {test}: no reference generator at {}",
-        venv.display()
-    );
+    assert!(!is_ci, "{test} needs the reference generator in CI: run ci/install");
+    println!("skipped: {test}: no reference generator at {}", venv.display());
     None
 }

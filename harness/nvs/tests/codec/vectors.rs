@@ -7,6 +7,7 @@ use crate::support::{parse_csv, read, vectors};
 use goldline_nvs::crypt::{self, HmacKey, Keys};
 use goldline_nvs::csv::Mode;
 use goldline_nvs::identify::{Kind, identify};
+use goldline_nvs::recover::{Loss, recover};
 use goldline_nvs::{Code, Document, Finding, Image, Severity, Value, Version, generate};
 use rstest::rstest;
 
@@ -69,11 +70,7 @@ fn generated_images_are_byte_identical() {
         }
         let document = parse_csv(&csv, Mode::Compat).unwrap();
         let image = generate(&document);
-        assert!(
-            image == expected,
-            "{} differs in compatible mode",
-            case.name
-        );
+        assert!(image == expected, "{} differs in compatible mode", case.name);
         match parse_csv(&csv, Mode::Strict) {
             Ok(document) => {
                 let image = generate(&document);
@@ -257,10 +254,8 @@ fn an_encrypted_image_is_said_to_be_one_and_its_damage_shows_after_decryption() 
     let keys = Keys::from_partition(&read(folder.join("gen/keys/k.bin"))).unwrap();
     let plain = crypt::decrypt(&bytes, &keys).unwrap();
     let findings = Image::decode(&plain).unwrap().findings();
-    let found: Vec<_> = findings
-        .iter()
-        .map(|finding| (finding.code, finding.page, finding.entry))
-        .collect();
+    let found: Vec<_> =
+        findings.iter().map(|finding| (finding.code, finding.page, finding.entry)).collect();
     assert_eq!(found, [(Code::DataCrc, Some(0), Some(1))], "{findings:#?}");
     let other = Keys::from_partition(&read(folder.join("gen/keys/h.bin"))).unwrap();
     let refused = crypt::decrypt(&bytes, &other);
@@ -274,10 +269,7 @@ fn an_hmac_key_gives_the_keys_that_the_reference_derives() {
     };
     for (hmac, keys) in [
         ("gen/hmac_key.bin", "gen/keys/h.bin"),
-        (
-            "idf/sample_hmac_key.bin",
-            "idf/sample_encryption_keys_hmac.bin",
-        ),
+        ("idf/sample_hmac_key.bin", "idf/sample_encryption_keys_hmac.bin"),
     ] {
         let (hmac, keys) = (read(folder.join(hmac)), read(folder.join(keys)));
         assert_eq!(identify(&hmac), Kind::HmacKey);
@@ -288,14 +280,8 @@ fn an_hmac_key_gives_the_keys_that_the_reference_derives() {
 }
 
 #[rstest]
-#[case(
-    "bootloader__partition_encrypted.bin",
-    "bootloader__encryption_keys.bin"
-)]
-#[case(
-    "bootloader__partition_encrypted_hmac.bin",
-    "bootloader__nvs_enc_hmac_key.bin"
-)]
+#[case("bootloader__partition_encrypted.bin", "bootloader__encryption_keys.bin")]
+#[case("bootloader__partition_encrypted_hmac.bin", "bootloader__nvs_enc_hmac_key.bin")]
 #[case("test_apps__partition_encrypted.bin", "test_apps__encryption_keys.bin")]
 #[case("test_apps__partition_encrypted_hmac.bin", "sample_hmac_key.bin")]
 fn encrypted_images_of_esp_idf_decode(#[case] image: &str, #[case] key: &str) {
@@ -313,8 +299,22 @@ fn encrypted_images_of_esp_idf_decode(#[case] image: &str, #[case] key: &str) {
     let worst = decoded.findings().into_iter().map(|f| f.severity).max();
     assert!(worst <= Some(Severity::Note), "{:#?}", decoded.findings());
     assert!(decoded.device_view().entries().len() > 5);
-    assert!(
-        crypt::encrypt(&plain, &keys) == bytes,
-        "{image} does not encrypt back"
-    );
+    assert!(crypt::encrypt(&plain, &keys) == bytes, "{image} does not encrypt back");
+}
+
+#[test]
+fn what_a_device_loses_is_recovered() {
+    let recovered = |name: &str| {
+        let (bytes, _) = findings(name)?;
+        let values = recover(&Image::decode(&bytes).unwrap());
+        let named = values.into_iter().map(|r| (r.key.to_string(), r.value, r.loss));
+        Some(named.collect::<Vec<_>>())
+    };
+    let Some(page) = recovered("d01_hdr_seq_flip") else {
+        return;
+    };
+    assert_eq!(page[0], ("ssid".to_owned(), Value::str("MyNet"), Loss::Page));
+    assert_eq!(page.len(), 8, "all values of the page, the blob among them");
+    let header = recovered("d07_key_flip").unwrap();
+    assert_eq!(header, [("ssid".to_owned(), Value::str("MyNet"), Loss::Header)]);
 }

@@ -48,9 +48,20 @@ pub enum ImageError {
         "chip revision check failed. Required >= v{}.{}, found v{}.{}.",
         .required / 100, .required % 100, .found / 100, .found % 100
     )]
-    Revision {
+    TooOld {
         /// Least revision, major × 100 + minor.
         required: u16,
+        /// The chip's.
+        found: u16,
+    },
+    /// The image does not know silicon as new as this.
+    #[error(
+        "chip revision check failed. Required <= v{}.{}, found v{}.{}.",
+        .latest / 100, .latest % 100, .found / 100, .found % 100
+    )]
+    TooNew {
+        /// Greatest revision, major × 100 + minor.
+        latest: u16,
         /// The chip's.
         found: u16,
     },
@@ -200,9 +211,14 @@ fn check_chip(header: &[u8], fit: Fit) -> Result<(), ImageError> {
     if found != fit.chip_id {
         return Err(ImageError::ChipId { expected: fit.chip_id, found });
     }
+    let found = fit.revision;
     let required = u16::from_le_bytes([header[15], header[16]]);
-    if required > fit.revision {
-        return Err(ImageError::Revision { required, found: fit.revision });
+    if found < required {
+        return Err(ImageError::TooOld { required, found });
+    }
+    let latest = u16::from_le_bytes([header[17], header[18]]);
+    if latest != 0 && found > latest {
+        return Err(ImageError::TooNew { latest, found });
     }
     Ok(())
 }

@@ -101,8 +101,7 @@ fn first_stage(chip: &Chip, reason: ResetReason, log: &mut BootLog) -> Option<Im
             return None;
         }
     };
-    log.raw("configsip: 0, SPIWP:0xee\r\n");
-    log.raw("clk_drv:0x00,q_drv:0x00,d_drv:0x00,cs0_drv:0x00,hd_drv:0x00,wp_drv:0x00\r\n");
+    log.raw(model.rom.load_preamble);
     log.raw(&format!("mode:{}, clock div:2\r\n", log::mode(image.flash_mode)));
     for segment in &image.segments {
         let (address, length) = (segment.address, segment.length);

@@ -1,8 +1,17 @@
 //! eFuses: bits that can be burnt once and never cleared.
 //!
-//! Offsets are bytes from the controller's base address; words are little-endian.
+//! Offsets are bytes from the controller's base address. The controller works on two commands:
+//! *program* burns what is in its write registers, *read* refreshes the read registers from the
+//! fuses. Each needs its own key in the configuration register.
 
 use super::registers::Words;
+
+const PROGRAM: u32 = 2;
+const READ: u32 = 1;
+const COMMANDS: u32 = PROGRAM | READ;
+const PROGRAM_KEY: u32 = 0x5A5A;
+const READ_KEY: u32 = 0x5AA5;
+const WRITE_WORDS: u32 = 8;
 
 /// Where a chip keeps what in its eFuse controller.
 #[derive(Debug)]
@@ -11,10 +20,35 @@ pub struct EfuseMap {
     pub base: u32,
     /// Bytes of its address range.
     pub length: u32,
+    /// Offset of the configuration register.
+    pub configuration: u32,
+    /// Offset of the command register.
+    pub command: u32,
+    /// Whether a command names one block, which all share their write registers.
+    pub one_block_at_a_time: bool,
+    /// Blocks by number.
+    pub blocks: &'static [Block],
+    /// Word of block 0 and lowest bit of the field that disables reading.
+    pub read_disable: (u32, u32),
     /// Where the MAC address is read.
     pub mac: MacPlace,
-    /// Single bits (offset, bit) that are set on the simulated revision.
-    pub revision_bits: &'static [(u32, u32)],
+    /// Words (read offset, bits) that the chip's factory burnt beside the MAC address.
+    pub factory: &'static [(u32, u32)],
+}
+
+/// One block of fuses.
+#[derive(Debug)]
+pub struct Block {
+    /// Offset of its first read register.
+    pub read: u32,
+    /// Offset of its first write register.
+    pub write: u32,
+    /// Length in words.
+    pub words: u32,
+    /// Bit of the first word of block 0 that protects it from burning.
+    pub write_protect: Option<u32>,
+    /// Mask within the read-disable field: any of these bits makes it read 0.
+    pub read_protect: u32,
 }
 
 /// How the MAC address is laid out.
@@ -22,35 +56,154 @@ pub struct EfuseMap {
 pub struct MacPlace {
     /// Offset of the low word.
     pub offset: u32,
-    /// Whether the byte above the MAC holds its CRC-8.
-    pub with_crc: bool,
+    /// What the upper half of the high word holds.
+    pub beside: Beside,
 }
 
-/// The eFuse controller of one chip.
+/// What stands beside the MAC address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// Nothing.
+    Nothing,
+    /// Its CRC-8.
+    Crc,
+    /// The two bytes that make an EUI-64 of it.
+    Extension,
+}
+
+const fn block(read: u32, words: u32, write_protect: u32, read_protect: u32) -> Block {
+    Block { read, write: 0, words, write_protect: Some(write_protect), read_protect }
+}
+
+/// Blocks of the S2, S3, C3, C6 and H2.
+const MODERN_BLOCKS: &[Block] = &[
+    Block { read: 0x2C, write: 0, words: 6, write_protect: None, read_protect: 0 },
+    block(0x44, 6, 20, 0),
+    block(0x5C, 8, 21, 0),
+    block(0x7C, 8, 22, 0),
+    block(0x9C, 8, 23, 1 << 0),
+    block(0xBC, 8, 24, 1 << 1),
+    block(0xDC, 8, 25, 1 << 2),
+    block(0xFC, 8, 26, 1 << 3),
+    block(0x11C, 8, 27, 1 << 4),
+    block(0x13C, 8, 28, 1 << 5),
+    block(0x15C, 8, 29, 1 << 6),
+];
+
+/// The controller of the S2, S3, C3, C6 and H2.
+pub(super) const fn modern(base: u32, beside: Beside, factory: &'static [(u32, u32)]) -> EfuseMap {
+    EfuseMap {
+        base,
+        length: 0x200,
+        configuration: 0x1CC,
+        command: 0x1D4,
+        one_block_at_a_time: true,
+        blocks: MODERN_BLOCKS,
+        read_disable: (1, 0),
+        mac: MacPlace { offset: 0x44, beside },
+        factory,
+    }
+}
+
+/// The eFuse controller of one chip, with its fuses.
 #[derive(Debug)]
 pub struct Efuse {
-    words: Words,
+    map: &'static EfuseMap,
+    /// The fuses themselves, by the offset at which they are read.
+    fuses: Words,
+    /// What the read registers show: the fuses at the last read command.
+    shown: Words,
+    /// Write registers and everything else.
+    registers: Words,
 }
 
 impl Efuse {
     /// The eFuses as the chip's factory burnt them.
-    pub(super) fn new(map: &EfuseMap, mac: [u8; 6]) -> Self {
-        let mut words = Words::default();
+    pub(super) fn new(map: &'static EfuseMap, mac: [u8; 6]) -> Self {
+        let mut fuses = Words::default();
+        for (offset, bits) in map.factory {
+            fuses.set(*offset, *bits);
+        }
         let low = u32::from_be_bytes([mac[2], mac[3], mac[4], mac[5]]);
-        let mut high = u32::from(u16::from_be_bytes([mac[0], mac[1]]));
-        if map.mac.with_crc {
-            high |= u32::from(crc8(&mac)) << 16;
-        }
-        words.set(map.mac.offset, low);
-        words.set(map.mac.offset + 4, high);
-        for (offset, bit) in map.revision_bits {
-            words.set(*offset, words.get(*offset) | 1 << bit);
-        }
-        Self { words }
+        let beside = match map.mac.beside {
+            Beside::Nothing => 0,
+            Beside::Crc => u32::from(crc8(&mac)),
+            Beside::Extension => 0xFFFE,
+        };
+        let high = u32::from(u16::from_be_bytes([mac[0], mac[1]])) | beside << 16;
+        let at = map.mac.offset;
+        fuses.set(at, low);
+        fuses.set(at + 4, fuses.get(at + 4) | high);
+        let mut efuse = Self { map, shown: Words::default(), fuses, registers: Words::default() };
+        efuse.refresh();
+        efuse
+    }
+
+    /// A reset reads the fuses anew and forgets what was to be programmed.
+    pub(super) fn reset(&mut self) {
+        self.registers = Words::default();
+        self.refresh();
     }
 
     pub(super) fn read(&self, offset: u32) -> u32 {
-        self.words.get(offset)
+        if self.is_readout(offset) { self.shown.get(offset) } else { self.registers.get(offset) }
+    }
+
+    pub(super) fn write(&mut self, offset: u32, value: u32) {
+        if offset == self.map.command {
+            // A command is over before anyone can look: the register reads 0 again.
+            self.command(value);
+        } else if !self.is_readout(offset) {
+            self.registers.set(offset, value);
+        }
+    }
+
+    /// A word of block 0, as the fuses are.
+    pub(super) fn control_word(&self, index: u32) -> u32 {
+        self.fuses.get(self.map.blocks[0].read + index * 4)
+    }
+
+    fn is_readout(&self, offset: u32) -> bool {
+        let mut blocks = self.map.blocks.iter();
+        blocks.any(|block| offset.wrapping_sub(block.read) < block.words * 4)
+    }
+
+    fn command(&mut self, value: u32) {
+        let key = self.registers.get(self.map.configuration) & 0xFFFF;
+        match value & COMMANDS {
+            PROGRAM if key == PROGRAM_KEY => self.program(value >> 2 & 0xF),
+            READ if key == READ_KEY => self.refresh(),
+            _ => {}
+        }
+    }
+
+    fn program(&mut self, number: u32) {
+        let protected = self.control_word(0);
+        for (index, block) in self.map.blocks.iter().enumerate() {
+            let chosen = !self.map.one_block_at_a_time || index as u32 == number;
+            let locked = block.write_protect.is_some_and(|bit| protected >> bit & 1 == 1);
+            if !chosen || locked {
+                continue;
+            }
+            for word in 0..block.words.min(WRITE_WORDS) {
+                let at = block.read + word * 4;
+                let burnt = self.registers.get(block.write + word * 4);
+                self.fuses.set(at, self.fuses.get(at) | burnt);
+            }
+        }
+    }
+
+    fn refresh(&mut self) {
+        let (word, shift) = self.map.read_disable;
+        let hidden = self.control_word(word) >> shift;
+        for block in self.map.blocks {
+            for word in 0..block.words {
+                let at = block.read + word * 4;
+                let readable = hidden & block.read_protect == 0;
+                let shown = if readable { self.fuses.get(at) } else { 0 };
+                self.shown.set(at, shown);
+            }
+        }
     }
 }
 
@@ -59,4 +212,73 @@ fn crc8(bytes: &[u8]) -> u8 {
     bytes.iter().fold(0, |crc, byte| {
         (0..8).fold(crc ^ byte, |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0x8C } else { crc >> 1 })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chip;
+
+    const KEY0: u32 = 0x9C;
+
+    fn c3() -> Efuse {
+        Efuse::new(&chip::ESP32C3.efuse, [2, 0, 0, 0, 0, 1])
+    }
+
+    fn burn(efuse: &mut Efuse, block: u32, words: &[u32]) {
+        for (index, word) in words.iter().enumerate() {
+            efuse.write(index as u32 * 4, *word);
+        }
+        efuse.write(0x1CC, PROGRAM_KEY);
+        efuse.write(0x1D4, PROGRAM | block << 2);
+        efuse.write(0x1CC, READ_KEY);
+        efuse.write(0x1D4, READ);
+        for index in 0..WRITE_WORDS {
+            efuse.write(index * 4, 0);
+        }
+    }
+
+    #[test]
+    fn a_burnt_bit_never_clears() {
+        let mut efuse = c3();
+        burn(&mut efuse, 4, &[0b1010]);
+        burn(&mut efuse, 4, &[0b0110]);
+        assert_eq!(efuse.read(KEY0), 0b1110);
+        efuse.reset();
+        assert_eq!(efuse.read(KEY0), 0b1110);
+    }
+
+    #[test]
+    fn programming_needs_its_key() {
+        let mut efuse = c3();
+        efuse.write(0, 1);
+        efuse.write(0x1D4, PROGRAM | 4 << 2);
+        efuse.write(0x1CC, READ_KEY);
+        efuse.write(0x1D4, READ);
+        assert_eq!(efuse.read(KEY0), 0);
+    }
+
+    #[test]
+    fn a_write_protected_block_is_not_burnt() {
+        let mut efuse = c3();
+        burn(&mut efuse, 0, &[1 << 23]);
+        burn(&mut efuse, 4, &[1]);
+        assert_eq!(efuse.read(KEY0), 0);
+    }
+
+    #[test]
+    fn a_read_protected_block_reads_zero() {
+        let mut efuse = c3();
+        burn(&mut efuse, 4, &[0x1234]);
+        burn(&mut efuse, 0, &[0, 1]);
+        assert_eq!(efuse.read(KEY0), 0);
+    }
+
+    #[test]
+    fn read_registers_cannot_be_written() {
+        let mut efuse = c3();
+        let before = efuse.read(0x44);
+        efuse.write(0x44, !before);
+        assert_eq!(efuse.read(0x44), before);
+    }
 }

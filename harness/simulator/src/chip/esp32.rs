@@ -1,6 +1,6 @@
 //! Data of the ESP32.
 
-use super::efuse::{EfuseMap, MacPlace};
+use super::efuse::{Beside, Block, EfuseMap, MacPlace};
 use super::{Architecture, MemoryMap, Model, RomText, SecurityInfoForm, SpiMap};
 
 pub(super) const ESP32: Model = Model {
@@ -17,6 +17,7 @@ pub(super) const ESP32: Model = Model {
     spi: SpiMap {
         base: 0x3FF4_2000,
         addr: 0x04,
+        address_in_upper_bits: true,
         usr: 0x1C,
         usr1: 0x20,
         usr2: 0x24,
@@ -27,9 +28,19 @@ pub(super) const ESP32: Model = Model {
     efuse: EfuseMap {
         base: 0x3FF5_A000,
         length: 0x200,
-        mac: MacPlace { offset: 0x04, with_crc: true },
+        configuration: 0xFC,
+        command: 0x104,
+        one_block_at_a_time: false,
+        blocks: &[
+            Block { read: 0x00, write: 0x1C, words: 7, write_protect: None, read_protect: 0 },
+            key_block(0x38, 0x98, 7, 1 << 0),
+            key_block(0x58, 0xB8, 8, 1 << 1),
+            key_block(0x78, 0xD8, 9, 1 << 2),
+        ],
+        read_disable: (0, 16),
+        mac: MacPlace { offset: 0x04, beside: Beside::Crc },
         // Revision 3 is three single bits: two in the eFuses, the third in another register.
-        revision_bits: &[(0x0C, 15), (0x14, 20)],
+        factory: &[(0x0C, 1 << 15), (0x14, 1 << 20)],
     },
     memory: MemoryMap {
         mapped_data: 0x3F40_0000,
@@ -37,6 +48,7 @@ pub(super) const ESP32: Model = Model {
         mapped: &[(0x3F40_0000, 0x40_0000), (0x400D_0000, 0x33_0000)],
     },
     rom: RomText {
+        load_preamble: "configsip: 0, SPIWP:0xee\r\nclk_drv:0x00,q_drv:0x00,d_drv:0x00,cs0_drv:0x00,hd_drv:0x00,wp_drv:0x00\r\n",
         banner: "ets Jul 29 2019 12:21:46\r\n\r\n",
         boot_from_flash: "0x13 (SPI_FAST_FLASH_BOOT)",
         download: "0x3 (DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2))",
@@ -45,5 +57,10 @@ pub(super) const ESP32: Model = Model {
         watchdog: "0x10 (RTCWDT_RTC_RESET)",
     },
     revision: 300,
+    wifi: true,
     fixed_words: &[(0x3FF6_607C, 0x8000_0000)],
 };
+
+const fn key_block(read: u32, write: u32, write_protect: u32, read_protect: u32) -> Block {
+    Block { read, write, words: 8, write_protect: Some(write_protect), read_protect }
+}

@@ -5,6 +5,12 @@
 
 pub mod efuse;
 mod esp32;
+mod esp32c2;
+mod esp32c3;
+mod esp32c6;
+mod esp32h2;
+mod esp32s2;
+mod esp32s3;
 pub mod registers;
 mod spi;
 
@@ -48,6 +54,8 @@ pub struct Model {
     pub rom: RomText,
     /// Silicon revision, major × 100 + minor.
     pub revision: u16,
+    /// Whether there is a WiFi radio.
+    pub wifi: bool,
     /// Words that this silicon always reads.
     pub fixed_words: &'static [(u32, u32)],
 }
@@ -79,6 +87,8 @@ pub struct SpiMap {
     pub base: u32,
     /// Offset of the address register.
     pub addr: u32,
+    /// Whether an address of 24 bits is written shifted to the top of its register.
+    pub address_in_upper_bits: bool,
     /// Offset of USR.
     pub usr: u32,
     /// Offset of USR1.
@@ -91,6 +101,23 @@ pub struct SpiMap {
     pub miso_length: u32,
     /// Offset of the first data word.
     pub w0: u32,
+}
+
+impl SpiMap {
+    /// The controller of every chip but the ESP32.
+    const fn modern(base: u32) -> Self {
+        Self {
+            base,
+            addr: 0x04,
+            address_in_upper_bits: false,
+            usr: 0x18,
+            usr1: 0x1C,
+            usr2: 0x20,
+            mosi_length: 0x24,
+            miso_length: 0x28,
+            w0: 0x58,
+        }
+    }
 }
 
 /// Addresses at which an application's segments are placed.
@@ -117,6 +144,8 @@ impl MemoryMap {
 pub struct RomText {
     /// First lines after a reset, without the reset reason.
     pub banner: &'static str,
+    /// What stands between reset reason and the list of loaded segments, without the flash mode.
+    pub load_preamble: &'static str,
     /// Boot strapping value and its name when booting from flash.
     pub boot_from_flash: &'static str,
     /// The same in download mode.
@@ -130,7 +159,7 @@ pub struct RomText {
 }
 
 /// Every chip that can be simulated.
-pub const MODELS: &[&Model] = &[&esp32::ESP32];
+pub const MODELS: &[&Model] = &[ESP32, ESP32S2, ESP32S3, ESP32C2, ESP32C3, ESP32C6, ESP32H2];
 
 impl Model {
     /// The chip of that name, as `esp32`.
@@ -147,6 +176,18 @@ impl fmt::Display for Model {
 
 /// The ESP32, the first chip of the family.
 pub const ESP32: &Model = &esp32::ESP32;
+/// The ESP32-S2.
+pub const ESP32S2: &Model = &esp32s2::ESP32S2;
+/// The ESP32-S3.
+pub const ESP32S3: &Model = &esp32s3::ESP32S3;
+/// The ESP32-C2, also sold as ESP8684.
+pub const ESP32C2: &Model = &esp32c2::ESP32C2;
+/// The ESP32-C3.
+pub const ESP32C3: &Model = &esp32c3::ESP32C3;
+/// The ESP32-C6.
+pub const ESP32C6: &Model = &esp32c6::ESP32C6;
+/// The ESP32-H2, which has no WiFi.
+pub const ESP32H2: &Model = &esp32h2::ESP32H2;
 
 /// One piece of silicon with its flash.
 #[derive(Debug)]
@@ -159,6 +200,7 @@ pub struct Chip {
     pub flash: Nor,
     /// Everything else that a loader can read or write by address.
     pub registers: Registers,
+    status: spi::StatusRegisters,
     damage: Damage,
 }
 
@@ -171,6 +213,7 @@ impl Chip {
             mac,
             registers: Registers::new(model, efuse),
             flash,
+            status: spi::StatusRegisters::default(),
             damage: Damage::default(),
         }
     }

@@ -51,6 +51,7 @@ impl Registers {
         self.scratch = Words::default();
         self.baud = ROM_BAUD;
         self.flash_attached = false;
+        self.efuse.reset();
     }
 
     /// The UART's current rate in bits per second.
@@ -76,15 +77,24 @@ impl Registers {
         if let Some((_, word)) = model.fixed_words.iter().find(|(at, _)| *at == address) {
             return *word;
         }
-        match address.checked_sub(model.efuse.base) {
-            Some(offset) if offset < model.efuse.length => self.efuse.read(offset),
-            _ => self.scratch.get(address),
+        match self.efuse_offset(address) {
+            Some(offset) => self.efuse.read(offset),
+            None => self.scratch.get(address),
         }
+    }
+
+    fn efuse_offset(&self, address: u32) -> Option<u32> {
+        let map = &self.model.efuse;
+        let offset = address.checked_sub(map.base)?;
+        (offset < map.length).then_some(offset)
     }
 
     /// Stores a word; true when it starts a command of the SPI controller.
     pub(super) fn write(&mut self, address: u32, value: u32) -> bool {
-        self.scratch.set(address, value);
+        match self.efuse_offset(address) {
+            Some(offset) => self.efuse.write(offset, value),
+            None => self.scratch.set(address, value),
+        }
         address == self.model.spi.base && value & SPI_USER_COMMAND != 0
     }
 

@@ -1,7 +1,7 @@
 //! The application: what a product's firmware reads, does and prints.
 //!
 //! A firmware is a [`Description`] and the CA that it was built with, packed into an ESP image by
-//! [`compile`]. A unit runs only what [`load`] finds again in its flash: nothing that the firmware
+//! [`compile`]. A unit runs only what is found again in its flash: nothing that the firmware
 //! does comes from anywhere but flash, faults and the [`World`](crate::World).
 
 mod console;

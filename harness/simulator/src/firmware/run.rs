@@ -55,6 +55,10 @@ pub(crate) async fn run(
     let Some(wifi) = &description.wifi else {
         return pending().await;
     };
+    if !chip.model.wifi {
+        console.error(tag, "Failed to init WiFi: ESP_ERR_NOT_SUPPORTED");
+        return pending().await;
+    }
     let radio = Radio { mac: chip.mac, world: world.clone(), faults, tag, attempts: wifi.attempts };
     let (ssid, passphrase) = (settings.value(&wifi.ssid), settings.value(&wifi.passphrase));
     let joined = radio.join(ssid, passphrase, &mut console).await;

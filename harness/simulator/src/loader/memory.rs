@@ -7,11 +7,16 @@ use crate::chip::Chip;
 /// Greeting of a stub that has started.
 const STUB_GREETING: &[u8] = b"OHAI";
 
-/// What clients loaded into RAM; its bytes are not kept, because nothing executes them.
+/// More than any chip has.
+const LARGEST_IMAGE: usize = 1 << 20;
+/// Shorter texts are code that looks like text.
+const SHORTEST_TEXT: usize = 8;
+
+/// What clients loaded into RAM.
 #[derive(Debug, Default)]
 pub(super) struct RamImage {
     open: bool,
-    bytes: u64,
+    bytes: Vec<u8>,
 }
 
 impl RamImage {
@@ -26,8 +31,17 @@ impl RamImage {
         if !self.open {
             return Err(Failure::NotInFlashMode);
         }
-        self.bytes += body.len() as u64;
+        let room = LARGEST_IMAGE.saturating_sub(self.bytes.len());
+        self.bytes.extend(&body[..body.len().min(room)]);
         Ok(Answer::default())
+    }
+
+    /// The texts in the image, which stand for the output of a program that is not executed.
+    fn output(&self) -> String {
+        let printable = |byte: &u8| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\r' | b'\n');
+        let texts = self.bytes.split(|byte| !printable(byte));
+        let texts = texts.filter(|text| text.len() >= SHORTEST_TEXT);
+        texts.map(|text| String::from_utf8_lossy(text).into_owned()).collect()
     }
 }
 
@@ -41,20 +55,28 @@ impl Loader {
         Ok(Answer::default())
     }
 
-    pub(super) fn start_ram_image(&mut self, chip: &Chip, request: &Request, reply: &mut Vec<u8>) {
+    pub(super) fn start_ram_image(
+        &mut self,
+        chip: &mut Chip,
+        request: &Request,
+        reply: &mut Vec<u8>,
+    ) {
         let Ok([stay, entry]) = request.words() else {
             return;
         };
-        self.ram = RamImage::default();
+        let image = std::mem::take(&mut self.ram);
         if stay != 0 {
             return;
         }
         if chip.model.stub_entries.contains(&entry) {
             self.dialect = Dialect::Stub;
             self.download = None;
+            // Its first act; clients rely on it and attach nothing themselves.
+            chip.registers.flash_attached = true;
             slip::encode(STUB_GREETING, reply);
         } else {
-            self.exit = Some(Exit::RunFromRam { entry });
+            let output = image.output();
+            self.exit = Some(Exit::RunFromRam { entry, output });
         }
     }
 }

@@ -38,7 +38,7 @@ impl Dialect {
 }
 
 /// Why the loader ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
     /// The client asked for a reset, which boots from flash.
     Reboot,
@@ -46,6 +46,8 @@ pub enum Exit {
     RunFromRam {
         /// Address at which it starts.
         entry: u32,
+        /// What it prints.
+        output: String,
     },
 }
 

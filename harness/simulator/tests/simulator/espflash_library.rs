@@ -1,8 +1,11 @@
 //! espflash's library, which was written for real chips.
 
 use std::fs;
+use std::time::Instant;
 
+use espflash::flasher::FlashSize;
 use espflash::target::{Chip, DefaultProgressCallback};
+use goldline_simulator::chip::Model;
 use goldline_simulator::{Config, chip};
 use md5::{Digest, Md5};
 use rstest::rstest;
@@ -14,16 +17,41 @@ fn sample(length: usize) -> Vec<u8> {
 }
 
 #[rstest]
-#[case::with_stub(true)]
-#[case::with_rom_only(false)]
-fn it_connects_and_knows_the_chip(#[case] stub: bool) {
-    let simulator = start(Config::new(chip::ESP32));
+fn it_knows_every_chip(
+    #[values(
+        (chip::ESP32, Chip::Esp32),
+        (chip::ESP32S2, Chip::Esp32s2),
+        (chip::ESP32S3, Chip::Esp32s3),
+        (chip::ESP32C2, Chip::Esp32c2),
+        (chip::ESP32C3, Chip::Esp32c3),
+        (chip::ESP32C6, Chip::Esp32c6),
+        (chip::ESP32H2, Chip::Esp32h2)
+    )]
+    (model, chip): (&'static Model, Chip),
+    #[values(true, false)] stub: bool,
+) {
+    let simulator = start(Config::new(model));
     let mut flasher = connect(&simulator, stub).unwrap();
-    assert_eq!(flasher.chip(), Chip::Esp32);
+    assert_eq!(flasher.chip(), chip);
     let info = flasher.device_info().unwrap();
     assert_eq!(info.mac_address.as_deref(), Some("24:0a:c4:00:01:10"));
-    assert_eq!(info.revision, Some((3, 0)));
-    assert_eq!(info.flash_size, espflash::flasher::FlashSize::_4Mb);
+    let revision = (u32::from(model.revision / 100), u32::from(model.revision % 100));
+    assert_eq!(info.revision, Some(revision));
+    assert_eq!(info.flash_size, FlashSize::_4Mb);
+    let data = sample(0x4321);
+    flasher.write_bin_to_flash(0x10000, &data, &mut DefaultProgressCallback).unwrap();
+}
+
+#[rstest]
+#[case(2, FlashSize::_2Mb)]
+#[case(8, FlashSize::_8Mb)]
+#[case(16, FlashSize::_16Mb)]
+fn it_sees_the_flash_size(#[case] megabytes: u32, #[case] size: FlashSize) {
+    let mut config = Config::new(chip::ESP32C3);
+    config.flash_size = megabytes << 20;
+    let simulator = start(config);
+    let mut flasher = connect(&simulator, true).unwrap();
+    assert_eq!(flasher.device_info().unwrap().flash_size, size);
 }
 
 #[test]
@@ -49,6 +77,22 @@ fn it_writes_and_verifies_without_a_stub() {
     let mut flasher = connect(&simulator, false).unwrap();
     // The last step of a write without stub restarts the chip, so nothing follows it here.
     flasher.write_bin_to_flash(0x10000, &sample(0x2345), &mut DefaultProgressCallback).unwrap();
+}
+
+#[test]
+fn a_paced_line_takes_the_time_of_its_baud_rate() {
+    let mut config = Config::new(chip::ESP32);
+    config.paced = true;
+    let simulator = start(config);
+    let mut flasher = connect(&simulator, false).unwrap();
+    flasher.change_baud(460_800).unwrap();
+    // Without a stub nothing is deflated; with their padding, 64 KB are 64 blocks of 1 KB.
+    let data = sample(0x1_0000);
+    let started = Instant::now();
+    flasher.write_bin_to_flash(0x10000, &data, &mut DefaultProgressCallback).unwrap();
+    let took = started.elapsed().as_secs_f64();
+    let wire = data.len() as f64 * 10.0 / 460_800.0;
+    assert!(took > wire, "{took} s is less than the wire's {wire} s");
 }
 
 #[test]

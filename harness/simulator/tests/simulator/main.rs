@@ -4,5 +4,7 @@ mod bench;
 mod boot;
 mod broker;
 mod espflash_library;
+mod faults;
 mod firmware;
 mod images;
+mod network;

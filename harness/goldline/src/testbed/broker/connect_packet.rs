@@ -3,16 +3,21 @@
 //! Must not know accounts or the router. MQTT 3.1.1 only; other versions are answered in their own
 //! words. Passwords become a [`Secret`] here and go no further in the clear.
 
-use std::io;
+use std::{io, time::Duration};
 
 use rumqttd::protocol::{Error as CodecError, LastWill, Packet, Protocol, v4::V4};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::timeout,
+};
 use tokio_util::bytes::BytesMut;
 
 use crate::secret::Secret;
 
 /// Larger packets than this are refused; commands and answers of units are far smaller.
 const MAX_PACKET_BYTES: usize = 256 * 1024;
+/// How long a refused client may take to read why.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What a CONNECT says.
 pub(super) struct ConnectPacket {
@@ -31,7 +36,7 @@ pub(super) enum ReadError {
     Closed,
     #[error("the connection broke: {0}")]
     Broken(#[from] io::Error),
-    #[error("the client speaks another protocol level than 4: {0:?}")]
+    #[error("the client speaks MQTT protocol level {}, and this broker speaks 4", .0.map_or("3 or older".to_owned(), |level| level.to_string()))]
     ProtocolLevel(Option<u8>),
     #[error("the first packet is not a CONNECT")]
     NotConnect,
@@ -116,4 +121,15 @@ pub(super) async fn write_packet(
     stream.write_all(&bytes).await?;
     stream.flush().await?;
     Ok(())
+}
+
+/// Closes a refused client's connection once it has read the refusal: closing with bytes of the
+/// client still unread would reset the connection, and the client would never learn the reason.
+pub(super) async fn close_gently(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+    let farewell = async {
+        stream.shutdown().await?;
+        tokio::io::copy(stream, &mut tokio::io::sink()).await
+    };
+    // Whatever fails here, the connection is over.
+    let _over = timeout(FAREWELL, farewell).await;
 }

@@ -3,7 +3,7 @@
 //! A client that stalls holds up nobody: every handshake runs in its own task under a deadline.
 //! Must not know MQTT beyond that a session serves it.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use rustls::{
     ServerConfig, ServerConnection,
@@ -18,9 +18,11 @@ use tokio::{
 };
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use x509_parser::extensions::GeneralName;
 
 use super::{
     BrokerError, ClientAuth, Shared,
+    connect_packet::close_gently,
     log::{CertificateFacts, Ending, Happening, TlsFacts, TlsFailure, TlsFailureCause},
     session,
 };
@@ -95,9 +97,8 @@ async fn serve(stream: TcpStream, number: usize, shared: Arc<Shared>) {
     let mut server_name = None;
     let handshake = secure(stream, &shared.tls, &mut server_name);
     let secured = match timeout(shared.handshake_deadline, handshake).await {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(error)) => Err(cause(&error)),
-        Err(_) => Err(TlsFailureCause::Timeout),
+        Ok(secured) => secured,
+        Err(_) => Err((TlsFailureCause::Timeout, None)),
     };
     let ending = match secured {
         Ok(stream) => {
@@ -105,24 +106,31 @@ async fn serve(stream: TcpStream, number: usize, shared: Arc<Shared>) {
             shared.log.record(number, Happening::Secured(facts.clone()));
             session::serve(stream, number, facts.client_certificate.as_ref(), &shared).await
         }
-        Err(cause) => {
+        Err((cause, stream)) => {
             let failure = TlsFailure { server_name, cause };
             shared.log.record(number, Happening::NotSecured(failure));
+            if let Some(mut stream) = stream {
+                close_gently(&mut stream).await;
+            }
             Ending::Refused
         }
     };
     shared.log.record(number, Happening::Closed(ending));
 }
 
-/// Reads the client's first message before answering, so that its SNI is known even if it then refuses us.
+/// Reads the client's first message before answering, so that its SNI is known even if it then
+/// refuses us. A stream that failed later comes back, to be closed after our alert has arrived.
 async fn secure<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     config: &Arc<ServerConfig>,
     server_name: &mut Option<String>,
-) -> io::Result<TlsStream<S>> {
-    let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+) -> Result<TlsStream<S>, (TlsFailureCause, Option<S>)> {
+    let hello = LazyConfigAcceptor::new(Acceptor::default(), stream)
+        .await
+        .map_err(|error| (cause(&error), None))?;
     *server_name = hello.client_hello().server_name().map(str::to_owned);
-    hello.into_stream(Arc::clone(config)).await
+    let handshake = hello.into_stream(Arc::clone(config)).into_fallible();
+    handshake.await.map_err(|(error, stream)| (cause(&error), Some(stream)))
 }
 
 fn cause(error: &io::Error) -> TlsFailureCause {
@@ -163,8 +171,19 @@ fn certificate_facts(der: &[u8]) -> Option<CertificateFacts> {
         subject: certificate.subject().to_string(),
         common_name: common_name.and_then(|name| name.as_str().ok()).map(str::to_owned),
         alternative_names: alternative_names.map_or_else(Vec::new, |extension| {
-            extension.value.general_names.iter().map(|name| name.to_string()).collect()
+            extension.value.general_names.iter().map(alternative_name).collect()
         }),
         serial: certificate.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect(),
     })
+}
+
+fn alternative_name(name: &GeneralName<'_>) -> String {
+    match name {
+        GeneralName::DNSName(name) => (*name).to_owned(),
+        GeneralName::IPAddress(bytes) => match **bytes {
+            [a, b, c, d] => Ipv4Addr::new(a, b, c, d).to_string(),
+            _ => name.to_string(),
+        },
+        other => other.to_string(),
+    }
 }

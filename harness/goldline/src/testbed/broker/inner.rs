@@ -26,12 +26,21 @@ const SEGMENT_BYTES: usize = 1024 * 1024;
 
 /// The router is gone; only a bug in it does that.
 #[derive(Debug, thiserror::Error)]
-#[error("the in-process broker does not answer: {0}; report it with the record")]
-pub struct RouterGone(#[from] LinkError);
+#[error("the in-process broker does not answer: {reason}; report it with the record")]
+pub struct RouterGone {
+    reason: String,
+}
+
+/// Keeps the sentence only: the error carries the undelivered event, with all that is in it.
+impl From<LinkError> for RouterGone {
+    fn from(error: LinkError) -> Self {
+        Self { reason: error.to_string() }
+    }
+}
 
 type Opened = (LinkTx, LinkRx, Notification);
 /// The router's channel has a type that rumqttd does not name in public, so a closure holds it.
-type Open = Box<dyn Fn(&str, bool) -> Result<Opened, LinkError> + Send + Sync>;
+type Open = Box<dyn Fn(&str, bool) -> Result<Opened, RouterGone> + Send + Sync>;
 
 fn router() -> &'static Open {
     static ROUTER: OnceLock<Open> = OnceLock::new();
@@ -48,7 +57,8 @@ fn router() -> &'static Open {
         };
         let channel = Router::new(0, config).spawn();
         Box::new(move |client_id, clean_session| {
-            LinkBuilder::new(client_id, channel.clone()).clean_session(clean_session).build()
+            let link = LinkBuilder::new(client_id, channel.clone());
+            Ok(link.clean_session(clean_session).build()?)
         })
     })
 }

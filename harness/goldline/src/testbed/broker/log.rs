@@ -155,16 +155,12 @@ pub enum RefusedBecause {
     },
     /// An empty client id with a lasting session.
     NoClientId,
-    /// The protocol level is not MQTT 3.1.1's 4.
-    ProtocolLevel(Option<u8>),
 }
 
 impl RefusedBecause {
-    /// The return code of MQTT 3.1.1 (table 3.1), or of MQTT 5 for a client that speaks it.
+    /// The return code of MQTT 3.1.1, table 3.1.
     pub fn return_code(&self) -> u8 {
         match self {
-            Self::ProtocolLevel(Some(5)) => 0x84,
-            Self::ProtocolLevel(_) => 1,
             Self::NoClientId => 2,
             Self::UnknownUser | Self::WrongPassword => 4,
             Self::NoCredentials | Self::WrongClientId { .. } | Self::NotCertificateName { .. } => 5,
@@ -203,7 +199,7 @@ pub enum Ending {
     KeepAliveExpired,
     /// No CONNECT came in time.
     NoConnect,
-    /// The client broke the protocol.
+    /// The client broke the protocol or speaks another version of it; the sentence says which.
     ProtocolError(String),
     /// The broker refused TLS or CONNECT.
     Refused,
@@ -237,10 +233,6 @@ impl fmt::Display for RefusedBecause {
                 common_name.as_deref().unwrap_or("(none)")
             ),
             Self::NoClientId => f.write_str("an empty client id asks for a lasting session"),
-            Self::ProtocolLevel(Some(level)) => {
-                write!(f, "protocol level {level} is not MQTT 3.1.1's 4")
-            }
-            Self::ProtocolLevel(None) => f.write_str("the CONNECT names no protocol level"),
         }
     }
 }

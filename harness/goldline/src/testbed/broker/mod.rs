@@ -1,8 +1,8 @@
 //! The bench's MQTTS broker: a TLS front of our own before rumqttd's router.
 //!
 //! rumqttd's listener neither reports its port nor stops, accepts TLS inline and refuses without a
-//! CONNACK, so only its router is used ([`inner`]); the front ends TLS ([`front`]), judges the
-//! CONNECT and relays ([`session`]), and writes every fact to the log ([`log`]). Must not know
+//! CONNACK, so only its router is used (`inner`); the front ends TLS (`front`), judges the
+//! CONNECT and relays (`session`), and writes every fact to the log (`log`). Must not know
 //! profiles or units.
 
 mod connect_packet;
@@ -14,7 +14,7 @@ mod session;
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -93,8 +93,10 @@ pub struct ClientAuth {
 pub struct BrokerConfig {
     /// Chain and key that it shows; the names are in the certificate.
     pub server: Issued,
-    /// Who may connect; nobody needs credentials when it is empty.
+    /// Who may connect from the start; more come with [`Broker::grant`].
     pub accounts: Vec<Account>,
+    /// Whether clients may connect without credentials, whatever the accounts are.
+    pub allow_anonymous: bool,
     /// Whether clients need a certificate.
     pub client_auth: Option<ClientAuth>,
     /// How long a TLS handshake may take.
@@ -110,6 +112,7 @@ impl BrokerConfig {
         Self {
             server,
             accounts,
+            allow_anonymous: false,
             client_auth: None,
             handshake_deadline: deadline,
             connect_deadline: deadline,
@@ -120,7 +123,8 @@ impl BrokerConfig {
 /// What every connection of one broker needs.
 struct Shared {
     tls: Arc<rustls::ServerConfig>,
-    accounts: Vec<Account>,
+    accounts: RwLock<Vec<Account>>,
+    allow_anonymous: bool,
     common_name_is_client_id: bool,
     handshake_deadline: Duration,
     connect_deadline: Duration,
@@ -181,7 +185,8 @@ impl Broker {
         let bench = Mutex::new(tenant.open(BENCH, true)?);
         let shared = Arc::new(Shared {
             tls: Arc::new(tls),
-            accounts: config.accounts,
+            accounts: RwLock::new(config.accounts),
+            allow_anonymous: config.allow_anonymous,
             common_name_is_client_id: config
                 .client_auth
                 .is_some_and(|auth| auth.common_name_is_client_id),
@@ -197,6 +202,20 @@ impl Broker {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Lets a user in from now on, since a unit's credentials may be made after the broker started;
+    /// an account of the same user name is replaced.
+    pub fn grant(&self, account: Account) {
+        let mut accounts = self.shared.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        accounts.retain(|known| known.username != account.username);
+        accounts.push(account);
+    }
+
+    /// Lets a user in no more; a session that is open stays open.
+    pub fn revoke(&self, username: &str) {
+        let mut accounts = self.shared.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        accounts.retain(|known| known.username != username);
     }
 
     /// Publishes as the bench, QoS 0, not retained.

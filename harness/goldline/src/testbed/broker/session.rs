@@ -3,18 +3,24 @@
 //! Everything that a check may ask for is written to the log here. Must not know sockets or TLS:
 //! it is given a stream and what the certificate said.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
-use rumqttd::protocol::{LastWill, Packet, Publish, SubAck, SubscribeReasonCode};
+use rumqttd::protocol::{LastWill, Packet, Publish, SubAck, SubscribeReasonCode, UnsubAck};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite},
     time::{Instant, timeout, timeout_at},
 };
 use tokio_util::bytes::Bytes;
 
 use super::{
-    Account, Shared,
-    connect_packet::{ConnectPacket, PacketReader, ReadError, acknowledge, write_packet},
+    Shared,
+    connect_packet::{
+        ConnectPacket, PacketReader, ReadError, acknowledge, close_gently, write_packet,
+    },
     inner::{RouterGone, Session},
     log::{
         Admission, CertificateFacts, ConnectFacts, Ending, Happening, Message, RefusedBecause,
@@ -36,11 +42,12 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let read = timeout(shared.connect_deadline, packets.connect(&mut stream)).await;
     let connect = match read {
         Err(_) => return Ending::NoConnect,
-        Ok(Err(ReadError::ProtocolLevel(level))) => {
-            let code = RefusedBecause::ProtocolLevel(level).return_code();
-            return refuse(&mut stream, code).await;
+        Ok(Err(error)) => {
+            if let Some(code) = version_refusal(&error) {
+                refuse(&mut stream, code).await;
+            }
+            return ending_of(error);
         }
-        Ok(Err(error)) => return ending_of(error),
         Ok(Ok(connect)) => connect,
     };
 
@@ -54,7 +61,8 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     };
     if let Admission::Refused(because) = admission {
         shared.log.record(number, Happening::Connect(facts));
-        return refuse(&mut stream, because.return_code()).await;
+        refuse(&mut stream, because.return_code()).await;
+        return Ending::Refused;
     }
 
     let session = match open_session(&connect, number, shared).await {
@@ -82,10 +90,7 @@ fn admit(
     certificate: Option<&CertificateFacts>,
     shared: &Shared,
 ) -> Admission {
-    match objection(connect, certificate, shared) {
-        None => Admission::Accepted,
-        Some(because) => Admission::Refused(because),
-    }
+    objection(connect, certificate, shared).map_or(Admission::Accepted, Admission::Refused)
 }
 
 fn objection(
@@ -96,16 +101,10 @@ fn objection(
     if connect.client_id.is_empty() && !connect.clean_session {
         return Some(RefusedBecause::NoClientId);
     }
-    if !shared.accounts.is_empty() {
-        let account = match account_of(connect, &shared.accounts) {
-            Ok(account) => account,
-            Err(because) => return Some(because),
-        };
-        if let Some(expected) = &account.client_id
-            && *expected != connect.client_id
-        {
-            return Some(RefusedBecause::WrongClientId { expected: expected.clone() });
-        }
+    if !shared.allow_anonymous
+        && let Some(because) = account_objection(connect, shared)
+    {
+        return Some(because);
     }
     let common_name = certificate.and_then(|facts| facts.common_name.clone());
     if shared.common_name_is_client_id && common_name.as_ref() != Some(&connect.client_id) {
@@ -114,27 +113,37 @@ fn objection(
     None
 }
 
-fn account_of<'a>(
-    connect: &ConnectPacket,
-    accounts: &'a [Account],
-) -> Result<&'a Account, RefusedBecause> {
-    let username = connect.username.as_ref().ok_or(RefusedBecause::NoCredentials)?;
-    let account = accounts
-        .iter()
-        .find(|account| account.username == *username)
-        .ok_or(RefusedBecause::UnknownUser)?;
-    if connect.password.as_ref() == Some(&account.password) {
-        Ok(account)
-    } else {
-        Err(RefusedBecause::WrongPassword)
+fn account_objection(connect: &ConnectPacket, shared: &Shared) -> Option<RefusedBecause> {
+    let Some(username) = &connect.username else { return Some(RefusedBecause::NoCredentials) };
+    let accounts = shared.accounts.read().unwrap_or_else(PoisonError::into_inner);
+    let Some(account) = accounts.iter().find(|account| account.username == *username) else {
+        return Some(RefusedBecause::UnknownUser);
+    };
+    if connect.password.as_ref() != Some(&account.password) {
+        return Some(RefusedBecause::WrongPassword);
+    }
+    match &account.client_id {
+        Some(expected) if *expected != connect.client_id => {
+            Some(RefusedBecause::WrongClientId { expected: expected.clone() })
+        }
+        _ => None,
     }
 }
 
-async fn refuse(stream: &mut (impl AsyncWrite + Unpin), code: u8) -> Ending {
+async fn refuse(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), code: u8) {
     // A client that is gone already needs no answer.
-    let _told = acknowledge(stream, false, code).await;
-    let _closed = timeout(WRITE_DEADLINE, stream.shutdown()).await;
-    Ending::Refused
+    let _told = timeout(WRITE_DEADLINE, acknowledge(stream, false, code)).await;
+    close_gently(stream).await;
+}
+
+/// The CONNACK for a client of another MQTT version: 5 has a code of its own (MQTT 5, 3.2.2.2), the
+/// older ones know that of MQTT 3.1.1.
+fn version_refusal(error: &ReadError) -> Option<u8> {
+    match error {
+        ReadError::ProtocolLevel(Some(5)) => Some(0x84),
+        ReadError::ProtocolLevel(_) => Some(1),
+        _ => None,
+    }
 }
 
 async fn open_session(
@@ -189,12 +198,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<'_, S> {
                 ) => {
                     heard = Instant::now();
                     match read {
-                        Ok(packet) => self.from_client(packet),
+                        Ok(packet) => match self.take_in(packet) {
+                            Ok(Some(answer)) => self.write(answer).await,
+                            Ok(None) => Ok(()),
+                            Err(ending) => Err(ending),
+                        },
                         Err(ending) => Err(ending),
                     }
                 }
                 received = self.session.receive() => match received {
-                    Ok(packet) => self.to_client(packet).await,
+                    Ok(packet) => self.give_out(packet).await,
                     Err(_) => Err(Ending::TakenOver),
                 },
             };
@@ -204,7 +217,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<'_, S> {
         }
     }
 
-    fn from_client(&mut self, packet: Packet) -> Step {
+    /// Hands a client's packet to the router; gives the answer if it is ours to give.
+    fn take_in(&mut self, packet: Packet) -> Result<Option<Packet>, Ending> {
+        let mut answer = None;
         let packet = match packet {
             Packet::Publish(publish, _) => self.enter_publish(publish)?,
             Packet::Subscribe(mut subscribe, properties) => {
@@ -218,6 +233,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<'_, S> {
                 Packet::Subscribe(subscribe, properties)
             }
             Packet::Unsubscribe(mut unsubscribe, properties) => {
+                // rumqttd answers once per filter, and not at all for one it does not know; MQTT
+                // 3.1.1, 3.10.4, wants one answer in any case.
+                let acknowledged = UnsubAck { pkid: unsubscribe.pkid, reasons: Vec::new() };
+                answer = Some(Packet::UnsubAck(acknowledged, None));
                 for filter in &mut unsubscribe.filters {
                     *filter = self.shared.tenant.enter(filter);
                 }
@@ -231,7 +250,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<'_, S> {
             Packet::Disconnect(..) => return Err(Ending::Disconnected),
             _ => return Err(Ending::ProtocolError("a packet that only a broker sends".to_owned())),
         };
-        self.session.send(packet).map_err(|_| Ending::TakenOver)
+        self.session.send(packet).map_err(|_| Ending::TakenOver)?;
+        Ok(answer)
     }
 
     fn enter_publish(&self, mut publish: Publish) -> Result<Packet, Ending> {
@@ -242,28 +262,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<'_, S> {
         Ok(Packet::Publish(publish, None))
     }
 
-    async fn to_client(&mut self, packet: Packet) -> Step {
+    async fn give_out(&mut self, packet: Packet) -> Step {
         let packet = match packet {
             Packet::Publish(mut publish, _) => {
                 let Some(topic) = self.shared.tenant.leave(&publish.topic) else { return Ok(()) };
                 publish.topic = topic;
                 Packet::Publish(publish, None)
             }
+            // The client has its answer already.
+            Packet::UnsubAck(..) => return Ok(()),
             packet => packet,
         };
         let subscribed = match &packet {
             Packet::SubAck(answer, _) => self.subscribed(answer),
             _ => None,
         };
-        match timeout(WRITE_DEADLINE, write_packet(&mut self.stream, packet)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(ending_of(error)),
-            Err(_) => return Err(Ending::Dropped),
-        }
+        self.write(packet).await?;
         if let Some(subscriptions) = subscribed {
             self.shared.log.record(self.number, Happening::Subscribed(subscriptions));
         }
         Ok(())
+    }
+
+    async fn write(&mut self, packet: Packet) -> Step {
+        match timeout(WRITE_DEADLINE, write_packet(&mut self.stream, packet)).await {
+            Ok(written) => written.map_err(ending_of),
+            Err(_) => Err(Ending::Dropped),
+        }
     }
 
     fn subscribed(&mut self, answer: &SubAck) -> Option<Vec<Subscription>> {

@@ -11,8 +11,28 @@ use super::{CsvError, Mode, Position, Problem};
 #[derive(Debug)]
 pub(super) struct Field<'t> {
     pub text: Cow<'t, str>,
-    pub position: Position,
     pub quoted: bool,
+    place: Place<'t>,
+}
+
+/// Where something begins. Columns are counted only when they are asked for: a
+/// line can have a million fields.
+#[derive(Clone, Copy, Debug)]
+struct Place<'t> {
+    line: u32,
+    before: &'t str,
+}
+
+impl Field<'_> {
+    pub fn position(&self) -> Position {
+        self.place.position()
+    }
+}
+
+impl Place<'_> {
+    fn position(&self) -> Position {
+        Position { line: self.line, column: saturate(self.before.chars().count() + 1) }
+    }
 }
 
 /// The bytes as text with LF line ends and without a byte order mark.
@@ -80,11 +100,11 @@ impl<'t> Records<'t> {
 
     /// One field, up to but without the comma or line end behind it.
     fn field(&mut self) -> Result<Field<'t>, CsvError> {
-        let position = self.position();
+        let place = self.place();
         if self.rest().starts_with('"') {
-            return self.quoted(position);
+            return self.quoted(place);
         }
-        Ok(Field { text: Cow::Borrowed(self.unquoted()), position, quoted: false })
+        Ok(Field { text: Cow::Borrowed(self.unquoted()), quoted: false, place })
     }
 
     fn unquoted(&mut self) -> &'t str {
@@ -94,13 +114,13 @@ impl<'t> Records<'t> {
         &rest[..end]
     }
 
-    fn quoted(&mut self, position: Position) -> Result<Field<'t>, CsvError> {
+    fn quoted(&mut self, place: Place<'t>) -> Result<Field<'t>, CsvError> {
         self.at += 1;
         let mut text = Cow::Borrowed("");
         loop {
             let rest = self.rest();
             let Some(end) = rest.find('"') else {
-                return Err(Problem::OpenQuote.at_position(position));
+                return Err(Problem::OpenQuote.at_position(place.position()));
             };
             self.cross_lines(end)?;
             append(&mut text, &rest[..end]);
@@ -111,15 +131,15 @@ impl<'t> Records<'t> {
             append(&mut text, "\"");
             self.at += 1;
         }
-        let after = self.position();
+        let after = self.place();
         let tail = self.unquoted();
         if self.mode == Mode::Strict && !tail.trim().is_empty() {
-            return Err(Problem::TextAfterQuote.at_position(after));
+            return Err(Problem::TextAfterQuote.at_position(after.position()));
         }
         if self.mode == Mode::Compat {
             append(&mut text, tail);
         }
-        Ok(Field { text, position, quoted: true })
+        Ok(Field { text, quoted: true, place })
     }
 
     /// Moves on by `bytes` of quoted text, counting the lines it crosses.
@@ -129,7 +149,7 @@ impl<'t> Records<'t> {
             self.at += newline + 1;
             self.begin_line();
             if self.rest().starts_with('#') {
-                return Err(Problem::CommentInQuote.at_position(self.position()));
+                return Err(Problem::CommentInQuote.at_position(self.place().position()));
             }
         }
         self.at = end;
@@ -145,9 +165,8 @@ impl<'t> Records<'t> {
         self.line_start = self.at;
     }
 
-    fn position(&self) -> Position {
-        let before = self.text[self.line_start..self.at].chars().count();
-        Position { line: self.line, column: saturate(before + 1) }
+    fn place(&self) -> Place<'t> {
+        Place { line: self.line, before: &self.text[self.line_start..self.at] }
     }
 }
 

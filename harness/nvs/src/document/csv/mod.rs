@@ -17,6 +17,7 @@
 //! | text after a closing quote | refused | part of the value |
 //! | base64 with foreign characters | refused | they are skipped |
 //! | non-ASCII key | refused | stored, while it has at most 15 bytes |
+//! | a size of 0x2000 with one page of data | 0x2000 bytes | 0x2000 bytes (the reference: 0x1000) |
 //! | WiFi keys outside of `nvs.net80211` | refused | extra keys are added as by the reference |
 //! | `HEX2BIN`, `BASE64`, `STRING` in capitals | refused | refused |
 //! | rows before the first namespace | refused | refused |
@@ -31,6 +32,7 @@ mod lexer;
 mod row;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::fmt;
 use std::io;
@@ -39,6 +41,7 @@ use super::{Document, DocumentError, Position};
 use crate::key::{Key, KeyError};
 
 pub use super::encoding::EncodingError;
+pub use writer::{WriteError, write};
 
 /// How to treat what the reference generator gets wrong; see the module's table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

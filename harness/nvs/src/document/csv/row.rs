@@ -30,7 +30,7 @@ impl Columns {
         let find = |column: &'static str| {
             let found = header.iter().rposition(|field| field.text.trim() == column);
             found.ok_or_else(|| {
-                let position = header[0].position;
+                let position = header[0].position();
                 Problem::NoColumn { column }.at_position(position)
             })
         };
@@ -53,9 +53,9 @@ impl Columns {
             && mode == Mode::Strict
         {
             let (expected, found) = (self.count, fields.len());
-            return Err(Problem::ExtraFields { expected, found }.at_position(field.position));
+            return Err(Problem::ExtraFields { expected, found }.at_position(field.position()));
         }
-        let first = fields[0].position;
+        let first = fields[0].position();
         let missing = || Problem::MissingField { column: "key" }.at_position(first);
         Ok(Record {
             key: fields.get(self.key).ok_or_else(missing)?,
@@ -98,14 +98,14 @@ impl<'f> RowReader<'f> {
             Mode::Strict => Key::new(&name.text),
             Mode::Compat => compatible_key(&name.text),
         };
-        let key = key.map_err(|error| Problem::from(error).at_position(name.position))?;
+        let key = key.map_err(|error| Problem::from(error).at_position(name.position()))?;
         match (kind.text.trim(), self.mode) {
-            ("namespace", _) => self.namespace(key, name.position),
+            ("namespace", _) => self.namespace(key, name.position()),
             ("file", _) => self.entry(key, record, true),
             ("data", _) | (_, Mode::Compat) => self.entry(key, record, false),
             (other, Mode::Strict) => {
                 let found = other.to_owned();
-                Err(Problem::UnknownType { found }.at_position(kind.position))
+                Err(Problem::UnknownType { found }.at_position(kind.position()))
             }
         }
     }
@@ -131,7 +131,7 @@ impl<'f> RowReader<'f> {
         record: &Record<'_, '_>,
         from_file: bool,
     ) -> Result<(), CsvError> {
-        let position = record.key.position;
+        let position = record.key.position();
         if self.current == 0 {
             let key = key.to_string();
             return Err(Problem::NoNamespace { key }.at_position(position));
@@ -139,7 +139,7 @@ impl<'f> RowReader<'f> {
         let encoding = required(record.encoding, record.key, "encoding")?;
         let value_field = required(record.value, record.key, "value")?;
         if self.mode == Mode::Strict && is_cut_pem(value_field) {
-            return Err(Problem::UnquotedPem.at_position(value_field.position));
+            return Err(Problem::UnquotedPem.at_position(value_field.position()));
         }
         let value = self.value(encoding, value_field, from_file)?;
         self.check_wifi(key, position, from_file)?;
@@ -148,7 +148,7 @@ impl<'f> RowReader<'f> {
         if let Some((name, value)) = extras.before {
             self.push(Key::padded(name.as_bytes()), value, position, position)?;
         }
-        self.push(key, value, position, value_field.position)?;
+        self.push(key, value, position, value_field.position())?;
         for (name, value) in extras.after {
             self.push(Key::padded(name.as_bytes()), value, position, position)?;
         }
@@ -166,7 +166,7 @@ impl<'f> RowReader<'f> {
             let read = self.files.read(&field.text);
             content = read.map_err(|source| {
                 let path = field.text.clone().into_owned();
-                Problem::File { path, source }.at_position(field.position)
+                Problem::File { path, source }.at_position(field.position())
             })?;
             Source::File(&content)
         } else {
@@ -176,8 +176,8 @@ impl<'f> RowReader<'f> {
             let position = match error {
                 EncodingError::Unknown { .. }
                 | EncodingError::Capitals { .. }
-                | EncodingError::FillForm { .. } => encoding.position,
-                _ => field.position,
+                | EncodingError::FillForm { .. } => encoding.position(),
+                _ => field.position(),
             };
             Problem::from(error).at_position(position)
         })
@@ -225,7 +225,7 @@ fn required<'r, 't>(
     key: &Field<'_>,
     column: &'static str,
 ) -> Result<&'r Field<'t>, CsvError> {
-    field.ok_or_else(|| Problem::MissingField { column }.at_position(key.position))
+    field.ok_or_else(|| Problem::MissingField { column }.at_position(key.position()))
 }
 
 /// A name that the reference stores intact: 15 characters are its limit, but

@@ -2,8 +2,11 @@
 //!
 //! Must not decide what is tested: nextest's own configuration and the arguments do.
 
-use serde_json::Value;
+mod skipped;
 
+use std::{ffi::OsString, path::PathBuf};
+
+use self::skipped::JunitFile;
 use crate::{
     Outcome,
     command::{answers, cargo, output, program, run, section},
@@ -37,17 +40,24 @@ pub fn run_tests(words: &[&str]) -> Outcome {
     section("documentation's examples", || {
         run(&mut cargo(["test", "--workspace", "--doc", "-q"]))
     })?;
-    say_what_is_skipped()?;
+    say_what_is_ignored()?;
 
     println!("\n== tests{}", if full { ", full tier" } else { "" });
-    let mut nextest = cargo(["nextest", "run", "--workspace"]);
-    if workspace::in_ci() {
-        nextest.args(["--profile", "ci"]);
-    }
+    let profile = if workspace::in_ci() { "ci" } else { "default" };
+    let junit = JunitFile::of(profile);
+    junit.discard()?;
+    let mut nextest = cargo(["nextest", "run", "--workspace", "--profile", profile]);
+    nextest.env("PATH", search_path());
     if full {
         nextest.env("GOLDLINE_TIER", "full");
     }
-    run(nextest.args(for_nextest))
+    let outcome = run(nextest.args(for_nextest));
+    let skipped = junit.skipped_themselves();
+    if !skipped.is_empty() {
+        println!("\n== passed without running, for want of a peer: {}", skipped.len());
+        skipped.iter().for_each(|test| println!("   {test}"));
+    }
+    outcome
 }
 
 fn install_what_is_missing() -> Outcome {
@@ -73,54 +83,29 @@ fn install_what_is_missing() -> Outcome {
     Ok(())
 }
 
-/// Names the tests that nextest will only count: those marked ignored when they are listed.
-fn say_what_is_skipped() -> Outcome {
+/// Names the tests that nextest will only count.
+fn say_what_is_ignored() -> Outcome {
     let list = output(&mut cargo(["nextest", "list", "--workspace", "--message-format", "json"]))?;
     let list =
         serde_json::from_str(&list).map_err(|error| format!("cargo nextest list: {error}"))?;
-    let skipped = ignored_tests(&list);
-    println!("\n== skipped by name: {}", skipped.len());
-    for name in skipped {
-        println!("   {name}");
-    }
+    let ignored = skipped::ignored(&list);
+    println!("\n== ignored, by name: {}", ignored.len());
+    ignored.iter().for_each(|test| println!("   {test}"));
     Ok(())
-}
-
-fn ignored_tests(list: &Value) -> Vec<String> {
-    let mut names = Vec::new();
-    for (binary, suite) in list["rust-suites"].as_object().into_iter().flatten() {
-        for (test, case) in suite["testcases"].as_object().into_iter().flatten() {
-            if case["ignored"] == true {
-                names.push(format!("{binary} {test}"));
-            }
-        }
-    }
-    names
 }
 
 fn python_has(module: &str) -> bool {
     answers(workspace::venv_python(), &["-c", &format!("import {module}")])
 }
 
-/// Debian keeps servers in /usr/sbin, which is not on everyone's PATH.
 fn on_path(name: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(["/usr/sbin".into()])
-        .any(|folder| folder.join(name).is_file())
+    std::env::split_paths(&search_path()).any(|folder| folder.join(name).is_file())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn only_ignored_tests_are_named_as_skipped() {
-        let list = json!({ "rust-suites": { "goldline::qc": { "testcases": {
-            "espvault::wifi_join": { "ignored": false },
-            "nodecheck::wifi_join": { "ignored": true },
-        }}}});
-        assert_eq!(ignored_tests(&list), ["goldline::qc nodecheck::wifi_join"]);
-    }
+/// `PATH` and the place where Debian keeps servers, which is not on everyone's.
+fn search_path() -> OsString {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    // Only a folder with a colon in its name cannot be joined, and PATH held none.
+    std::env::join_paths(folders).unwrap_or(path)
 }

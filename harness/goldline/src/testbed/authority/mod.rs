@@ -4,14 +4,16 @@
 //! ECDSA P-256, all certificates X.509 v3 with bounded validity (RFC 5280). Private keys leave as
 //! [`Secret`] only.
 
+mod stored;
+
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
     DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData,
     SerialNumber,
 };
-use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use time::{Duration, OffsetDateTime};
-use x509_parser::{certificate::X509Certificate, pem::parse_x509_pem};
+
+pub use stored::AuthorityPem;
 
 use crate::{clock::Clock, secret::Secret};
 
@@ -80,19 +82,6 @@ pub enum AuthorityError {
     /// The operating system's generator failed.
     #[error("the operating system gives no random bytes: {0}; check the machine")]
     Random(getrandom::Error),
-}
-
-/// The authority as it is stored.
-#[derive(Clone, Debug)]
-pub struct AuthorityPem {
-    /// The root certificate.
-    pub root_certificate: String,
-    /// Its PKCS#8 key.
-    pub root_key: Secret,
-    /// The intermediate certificate, which issues everything else.
-    pub intermediate_certificate: String,
-    /// Its PKCS#8 key.
-    pub intermediate_key: Secret,
 }
 
 /// A certificate for somebody else's key.
@@ -179,20 +168,7 @@ impl Authority {
     /// [`AuthorityError::Unreadable`], [`AuthorityError::NotValidNow`] and
     /// [`AuthorityError::Mismatch`] name the part that is wrong.
     pub fn load(pem: AuthorityPem, clock: Clock) -> Result<Self, AuthorityError> {
-        let root_key = read_key("root key", &pem.root_key)?;
-        let key = read_key("intermediate key", &pem.intermediate_key)?;
-        let root_der = read_pem("root certificate", &pem.root_certificate)?;
-        let der = read_pem("intermediate certificate", &pem.intermediate_certificate)?;
-        let root = read_certificate("root certificate", &root_der)?;
-        let certificate = read_certificate("intermediate certificate", &der)?;
-
-        require_signed_by("root certificate", &root, "own key", &root)?;
-        require_signed_by("intermediate certificate", &certificate, "root certificate", &root)?;
-        require_key("root certificate", &root, &root_key)?;
-        require_key("intermediate certificate", &certificate, &key)?;
-        require_valid_now("root certificate", &root, clock.now())?;
-        require_valid_now("intermediate certificate", &certificate, clock.now())?;
-
+        let key = stored::verify(&pem, clock.now())?;
         let intermediate =
             Issuer::from_ca_cert_pem(&pem.intermediate_certificate, key).map_err(|source| {
                 AuthorityError::Unreadable {
@@ -340,63 +316,4 @@ fn stamp(
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn read_key(part: &'static str, pem: &Secret) -> Result<KeyPair, AuthorityError> {
-    KeyPair::from_pem(pem.expose())
-        .map_err(|source| AuthorityError::Unreadable { part, reason: source.to_string() })
-}
-
-fn read_pem(part: &'static str, pem: &str) -> Result<Vec<u8>, AuthorityError> {
-    parse_x509_pem(pem.as_bytes())
-        .map(|(_, pem)| pem.contents)
-        .map_err(|error| AuthorityError::Unreadable { part, reason: error.to_string() })
-}
-
-fn read_certificate<'a>(
-    part: &'static str,
-    der: &'a [u8],
-) -> Result<X509Certificate<'a>, AuthorityError> {
-    x509_parser::parse_x509_certificate(der)
-        .map(|(_, certificate)| certificate)
-        .map_err(|error| AuthorityError::Unreadable { part, reason: error.to_string() })
-}
-
-fn require_signed_by(
-    part: &'static str,
-    certificate: &X509Certificate<'_>,
-    expected: &'static str,
-    issuer: &X509Certificate<'_>,
-) -> Result<(), AuthorityError> {
-    let key = &issuer.tbs_certificate.subject_pki.subject_public_key.data;
-    UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key)
-        .verify(certificate.tbs_certificate.as_ref(), &certificate.signature_value.data)
-        .map_err(|_| AuthorityError::Mismatch { part, expected })
-}
-
-fn require_key(
-    part: &'static str,
-    certificate: &X509Certificate<'_>,
-    key: &KeyPair,
-) -> Result<(), AuthorityError> {
-    let certified = &certificate.tbs_certificate.subject_pki.subject_public_key.data;
-    if **certified == *key.public_key_raw() {
-        Ok(())
-    } else {
-        Err(AuthorityError::Mismatch { part, expected: "private key" })
-    }
-}
-
-fn require_valid_now(
-    part: &'static str,
-    certificate: &X509Certificate<'_>,
-    now: OffsetDateTime,
-) -> Result<(), AuthorityError> {
-    let validity = certificate.validity();
-    let (from, until) = (validity.not_before.to_datetime(), validity.not_after.to_datetime());
-    if from <= now && now <= until {
-        Ok(())
-    } else {
-        Err(AuthorityError::NotValidNow { part, from, until, now })
-    }
 }

@@ -1,0 +1,36 @@
+//! Data of the ESP32-S3.
+
+use super::efuse::{Beside, modern};
+use super::{Architecture, MemoryMap, Model, RomText, SecurityInfoForm, SpiMap};
+
+pub(super) const ESP32S3: Model = Model {
+    name: "esp32s3",
+    title: "ESP32-S3",
+    id: 9,
+    architecture: Architecture::Xtensa,
+    magic: 0x0000_0009,
+    security_info: SecurityInfoForm::Full,
+    bootloader_offset: 0x0,
+    stub_entries: &[0x4037_95A8, 0x4037_8C94],
+    crystal_hz: 40_000_000,
+    uart_divider: 0x6000_0014,
+    spi: SpiMap::modern(0x6000_2000),
+    efuse: modern(0x6000_7000, Beside::Nothing, &[(0x44 + 12, 2 << 18)]),
+    memory: MemoryMap {
+        mapped_data: 0x3C00_0000,
+        instruction_ram: 0x4037_4000,
+        mapped: &[(0x3C00_0000, 0x200_0000), (0x4200_0000, 0x200_0000)],
+    },
+    rom: RomText {
+        banner: "ESP-ROM:esp32s3-20210327\r\nBuild:Mar 27 2021\r\n",
+        load_preamble: "SPIWP:0xee\r\n",
+        boot_from_flash: "0x2b (SPI_FAST_FLASH_BOOT)",
+        download: "0x22 (DOWNLOAD(USB/UART0))",
+        power_on: "0x1 (POWERON)",
+        software: "0xc (RTC_SW_CPU_RST)",
+        watchdog: "0x10 (RTCWDT_RTC_RST)",
+    },
+    revision: 2,
+    wifi: true,
+    fixed_words: &[],
+};
