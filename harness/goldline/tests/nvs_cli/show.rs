@@ -186,3 +186,36 @@ fn a_reader_that_stops_early_is_no_error() {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(output.status.code(), Some(0));
 }
+
+#[test]
+fn a_profile_says_what_is_secret() {
+    let desk = Desk::new();
+    let profile = include_str!("../../../../fixtures/profiles/espvault.toml");
+    // The profile's own words on a key beat its name; other namespaces keep the careful rule.
+    let token = "{ key = \"token_count\", encoding = \"string\", value = \"{wifi_ssid}\" },";
+    let phrase = "{ key = \"phrase\", encoding = \"string\", value = \"{wifi_password}\" },";
+    let profile = profile.replace("entries = [", &format!("entries = [\n{token}\n{phrase}"));
+    desk.write("own.toml", profile);
+    desk.write(
+        "in.csv",
+        "key,type,encoding,value\n\
+         vault,namespace,,\ntoken_count,data,string,seven\nphrase,data,string,CorrectHorse99\n\
+         other,namespace,,\ntoken,data,string,StapleBattery7\n",
+    );
+    desk.nvs(&["generate", "in.csv", "out.bin", "0x3000"]).succeeded();
+    let shown = desk.nvs(&["show", "out.bin", "--profile", "./own.toml"]).succeeded();
+    let expected = "\
+other/token        str 14  <secret>
+vault/phrase       str 14  <secret>
+vault/token_count  str 5   \"seven\"
+";
+    assert_eq!(shown.stdout, expected);
+    let json = ["show", "out.bin", "--profile", "./own.toml", "--format", "json"];
+    desk.nvs(&json).succeeded().hides_secrets();
+    desk.nvs(&["edit", "out.bin", "--remove", "vault/phrase"]).succeeded();
+    desk.nvs(&["leftovers", "out.bin"]).succeeded();
+    let found = desk.nvs(&["leftovers", "out.bin", "--profile", "./own.toml"]).exited(1);
+    assert!(found.stdout.starts_with("vault/phrase  str  page 0"), "{found:#?}");
+    let unknown = desk.nvs(&["show", "out.bin", "--profile", "absent"]).exited(2);
+    assert!(unknown.stderr.contains("absent"), "{unknown:#?}");
+}

@@ -10,7 +10,7 @@
 use std::{fmt::Write, path::PathBuf};
 
 use clap::{Args, ValueEnum};
-use goldline_nvs::{Finding, Image, SecretRule, leftover::leftover_secrets, usage::Usage};
+use goldline_nvs::{Finding, Image, usage::Usage};
 use miette::Diagnostic;
 use serde::Serialize;
 
@@ -18,6 +18,7 @@ use super::{
     keys::KeyArguments,
     opened::OpenedImage,
     problem::NvsProblem,
+    secrets::SecretArguments,
     stdout::{print, print_json},
     verdict::Verdict,
 };
@@ -28,6 +29,8 @@ pub(super) struct CheckArguments {
     image: PathBuf,
     #[command(flatten)]
     keys: KeyArguments,
+    #[command(flatten)]
+    secrets: SecretArguments,
     /// How to say it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -40,6 +43,7 @@ enum Format {
 }
 
 pub(super) fn run(arguments: &CheckArguments) -> Result<u8, NvsProblem> {
+    let secrets = arguments.secrets.read()?;
     let keys = arguments.keys.read();
     let opened = keys.and_then(|keys| OpenedImage::open(&arguments.image, keys.as_ref()));
     let opened = match opened {
@@ -54,7 +58,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<u8, NvsProblem> {
     let image = opened.image();
     let findings = image.findings();
     let verdict = Verdict::of(&findings);
-    let leftovers = leftover_secrets(&image, &SecretRule::careful()).len();
+    let leftovers = secrets.leftovers(&image).len();
     match arguments.format {
         Format::Text => print(&text(&image, &findings, leftovers, verdict))?,
         Format::Json => print_json(&Document::of(&opened, &findings, leftovers, verdict))?,

@@ -5,10 +5,7 @@
 use std::{fmt::Write, path::PathBuf};
 
 use clap::{Args, ValueEnum};
-use goldline_nvs::{
-    SecretRule,
-    leftover::{Leftover, leftover_bytes, leftover_secrets},
-};
+use goldline_nvs::leftover::{Leftover, leftover_bytes};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -17,6 +14,7 @@ use super::{
     keys::KeyArguments,
     opened::OpenedImage,
     problem::NvsProblem,
+    secrets::SecretArguments,
     stdout::{print, print_json},
 };
 use crate::cli::exit;
@@ -33,6 +31,8 @@ pub(super) struct LeftoversArguments {
     /// Look also for these bytes: @FILE, or $VARIABLE of the environment
     #[arg(long = "find", value_name = "@FILE|$VARIABLE")]
     needles: Vec<String>,
+    #[command(flatten)]
+    secrets: SecretArguments,
     /// How to say it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &LeftoversArguments) -> Result<u8, NvsProblem> {
     let needles: Vec<_> = needles.collect::<Result<_, NvsProblem>>()?;
     let opened = OpenedImage::open(&arguments.image, keys.as_ref())?;
     let image = opened.image();
-    let secrets = leftover_secrets(&image, &SecretRule::careful());
+    let secrets = arguments.secrets.read()?.leftovers(&image);
     let hits: Vec<Hit<'_>> = needles
         .iter()
         .map(|(needle, bytes)| Hit { needle, offsets: leftover_bytes(&image, bytes) })

@@ -9,6 +9,7 @@
 //! | `files`, `stdout` | reading whole files, writing whole files or none, printing |
 //! | `keys`, `opened` | key files, and an image as plain bytes with the special answers |
 //! | `value`, `verdict` | a value as text and JSON; findings as one word and exit code |
+//! | `secrets` | which entries are secret, by a profile or by their names |
 //! | `problem` | what goes wrong, with its code and advice |
 
 mod check;
@@ -22,12 +23,16 @@ mod keys;
 mod leftovers;
 mod opened;
 mod problem;
+mod secrets;
 mod show;
 mod stdout;
 mod value;
 mod verdict;
 
 use clap::{Args, Subcommand};
+
+use super::problem::of_catalog;
+use problem::NvsProblem;
 
 const CHECK_EXIT_CODES: &str = "\
 Exit codes: 0 sound, 1 damaged or interrupted by a loss of power, 2 not readable, or usage.";
@@ -78,5 +83,8 @@ pub(super) fn run(arguments: &NvsArguments) -> miette::Result<u8> {
         NvsCommand::Edit(arguments) => edit::run(arguments),
         NvsCommand::Leftovers(arguments) => leftovers::run(arguments),
     };
-    Ok(outcome?)
+    outcome.map_err(|problem| match problem {
+        NvsProblem::Profile(error) => of_catalog(*error),
+        problem => problem.into(),
+    })
 }

@@ -15,6 +15,8 @@ use goldline_nvs::{
 };
 use miette::Diagnostic;
 
+use crate::profile::CatalogError;
+
 /// Why a command did not do what was asked. Nothing was written then.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub(super) enum NvsProblem {
@@ -69,6 +71,8 @@ pub(super) enum NvsProblem {
     #[diagnostic(code("key.missing"), help("give --keys FILE or --hmac-key FILE"))]
     NoKeys,
 
+    #[error(transparent)]
+    Profile(Box<CatalogError>),
     #[error("the CSV would show {secrets} secret values")]
     #[diagnostic(
         code("csv.secret"),

@@ -11,7 +11,7 @@ use std::{fmt::Write, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 use goldline_nvs::{
-    SecretRule, Value,
+    Value,
     crypt::Keys,
     diff::{Change, ChangeKind, diff},
     fingerprint::Fingerprinter,
@@ -22,6 +22,7 @@ use super::{
     keys::{self, KeyArguments},
     opened::OpenedImage,
     problem::{NvsProblem, Unreadable},
+    secrets::{SecretArguments, Secrets},
     stdout::{print, print_json},
     verdict::Verdict,
 };
@@ -45,6 +46,8 @@ pub(super) struct DiffArguments {
     /// The HMAC key of B, where it is another than that of A
     #[arg(long, value_name = "FILE")]
     hmac_key_b: Option<PathBuf>,
+    #[command(flatten)]
+    secrets: SecretArguments,
     /// How to say it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -64,7 +67,7 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<u8, NvsProblem> {
         true => layout::compare(&a.image(), &before, &b.image(), &after),
         false => Vec::new(),
     };
-    let shown = Shown::new()?;
+    let shown = Shown::new(arguments.secrets.read()?)?;
     match arguments.format {
         Format::Text => print(&text(&changes, &layout, &shown))?,
         Format::Json => print_json(&json::Document::of(&a, &b, &changes, &layout, &shown))?,
@@ -108,21 +111,22 @@ fn remark(opened: &OpenedImage) {
 
 /// What may be shown of a value.
 struct Shown {
-    rule: SecretRule,
+    secrets: Secrets,
     fingerprinter: Fingerprinter,
 }
 
 impl Shown {
-    fn new() -> Result<Self, NvsProblem> {
+    fn new(secrets: Secrets) -> Result<Self, NvsProblem> {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(NvsProblem::Random)?;
-        Ok(Self { rule: SecretRule::careful(), fingerprinter: Fingerprinter::new(key) })
+        Ok(Self { secrets, fingerprinter: Fingerprinter::new(key) })
     }
 
     /// Whether either value of a change is secret: a change must not show half of it.
     fn is_secret(&self, change: &Change) -> bool {
         let (before, after) = sides(&change.kind);
-        let is_secret = |value: &Value| self.rule.is_secret(&change.namespace, &change.key, value);
+        let is_secret =
+            |value: &Value| self.secrets.is_secret(&change.namespace, &change.key, value);
         before.is_some_and(is_secret) || after.is_some_and(is_secret)
     }
 

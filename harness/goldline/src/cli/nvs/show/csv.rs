@@ -6,24 +6,27 @@
 use std::fmt::Write;
 
 use goldline_nvs::{
-    DeviceView, Key, SecretRule, Value,
+    DeviceView, Key, Value,
     csv::{Mode, NoFiles, parse},
     device::DeviceEntry,
 };
 
-use crate::cli::nvs::{problem::NvsProblem, value::hex};
+use crate::cli::nvs::{problem::NvsProblem, secrets::Secrets, value::hex};
 
 /// Namespace of ESP-IDF's WiFi driver.
 const WIFI_NAMESPACE: &str = "nvs.net80211";
 /// Keys that the generator adds by itself beside the credentials.
 const ADDED_BY_GENERATOR: [&str; 4] = ["sta.apinfo", "sta.pmk", "sta.apsw", "ap.pmk_info"];
 
-pub(super) fn text(view: &DeviceView, secrets: bool) -> Result<String, NvsProblem> {
-    let rule = SecretRule::careful();
+pub(super) fn text(
+    view: &DeviceView,
+    secrets: &Secrets,
+    shows_secrets: bool,
+) -> Result<String, NvsProblem> {
     let is_secret =
-        |entry: &&DeviceEntry| rule.is_secret(&entry.namespace, &entry.key, &entry.value);
+        |entry: &&DeviceEntry| secrets.is_secret(&entry.namespace, &entry.key, &entry.value);
     let hidden = view.entries().iter().filter(is_secret).count();
-    if hidden > 0 && !secrets {
+    if hidden > 0 && !shows_secrets {
         return Err(NvsProblem::CsvShowsSecrets { secrets: hidden });
     }
     let everything = rows(view, |_| true)?;

@@ -11,12 +11,12 @@
 use std::path::Path;
 
 use goldline_nvs::{
-    DeviceView, SecretRule,
+    DeviceView,
     device::{DeviceEntry, Dropped},
 };
 use serde::Serialize;
 
-use super::{OpenedImage, Verdict, raw, why_closed};
+use super::{OpenedImage, Secrets, Verdict, raw, why_closed};
 use crate::cli::nvs::value::Content;
 
 #[derive(Serialize)]
@@ -63,10 +63,10 @@ impl<'a> Document<'a> {
         opened: &'a OpenedImage,
         view: &DeviceView,
         verdict: Verdict,
-        secrets: bool,
-        pages: Option<Vec<raw::Page>>,
+        secrets: &Secrets,
+        shows_secrets: bool,
     ) -> Self {
-        let rule = SecretRule::careful();
+        let entry = |entry| Entry::of(entry, secrets, shows_secrets);
         let error = why_closed(view.opening());
         Self {
             schema: 1,
@@ -77,17 +77,22 @@ impl<'a> Document<'a> {
             opens: error.is_none(),
             error,
             namespaces: view.namespaces().iter().map(ToString::to_string).collect(),
-            entries: view.entries().iter().map(|entry| Entry::of(entry, &rule, secrets)).collect(),
+            entries: view.entries().iter().map(entry).collect(),
             dropped: view.dropped().iter().map(DroppedItem::of).collect(),
-            pages,
+            pages: None,
         }
+    }
+
+    /// The same with what lies in the flash, if that is wanted.
+    pub(super) fn with_pages(self, pages: Option<Vec<raw::Page>>) -> Self {
+        Self { pages, ..self }
     }
 }
 
 impl Entry {
-    fn of(entry: &DeviceEntry, rule: &SecretRule, secrets: bool) -> Self {
-        let secret = rule.is_secret(&entry.namespace, &entry.key, &entry.value);
-        let is_shown = secrets || !secret;
+    fn of(entry: &DeviceEntry, secrets: &Secrets, shows_secrets: bool) -> Self {
+        let secret = secrets.is_secret(&entry.namespace, &entry.key, &entry.value);
+        let is_shown = shows_secrets || !secret;
         Self {
             namespace: entry.namespace.to_string(),
             key: entry.key.to_string(),

@@ -11,12 +11,13 @@ mod raw;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use goldline_nvs::{DeviceView, SecretRule, snapshot::snapshot_with};
+use goldline_nvs::{DeviceView, snapshot::snapshot_with};
 
 use super::{
     keys::KeyArguments,
     opened::{OpenedImage, why_closed},
     problem::NvsProblem,
+    secrets::{SecretArguments, Secrets},
     stdout::{print, print_json},
     verdict::Verdict,
 };
@@ -27,12 +28,14 @@ pub(super) struct ShowArguments {
     image: PathBuf,
     #[command(flatten)]
     keys: KeyArguments,
+    #[command(flatten)]
+    secrets_of: SecretArguments,
     /// Text for a review, everything as JSON, or a CSV that generate takes
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// Show the values of secrets too
-    #[arg(long)]
-    secrets: bool,
+    #[arg(long = "secrets")]
+    shows_secrets: bool,
     /// Show what lies in the flash: pages, and every item, erased and damaged ones too
     #[arg(long)]
     raw: bool,
@@ -47,28 +50,32 @@ enum Format {
 
 pub(super) fn run(arguments: &ShowArguments) -> Result<u8, NvsProblem> {
     let keys = arguments.keys.read()?;
+    let secrets = arguments.secrets_of.read()?;
     let opened = OpenedImage::open(&arguments.image, keys.as_ref())?;
     let image = opened.image();
     let view = image.device_view();
     let verdict = Verdict::of(&image.findings());
-    let secrets = arguments.secrets;
+    let shows_secrets = arguments.shows_secrets;
     match (arguments.format, arguments.raw) {
-        (Format::Text, false) => print(&review_text(&view, secrets))?,
-        (Format::Text, true) => print(&raw::text(&image, &view, secrets))?,
+        (Format::Text, false) => print(&review_text(&view, &secrets, shows_secrets))?,
+        (Format::Text, true) => print(&raw::text(&image, &view, shows_secrets))?,
         (Format::Json, is_raw) => {
-            let pages = is_raw.then(|| raw::pages(&image, &view, secrets));
-            print_json(&json::Document::of(&opened, &view, verdict, secrets, pages))?;
+            let pages = is_raw.then(|| raw::pages(&image, &view, shows_secrets));
+            let document = json::Document::of(&opened, &view, verdict, &secrets, shows_secrets);
+            print_json(&document.with_pages(pages))?;
         }
         (Format::Csv, true) => return Err(NvsProblem::CsvOfRaw),
-        (Format::Csv, false) => print(&csv::text(&opened.device_view()?, secrets)?)?,
+        (Format::Csv, false) => {
+            print(&csv::text(&opened.device_view()?, &secrets, shows_secrets)?)?
+        }
     }
     remark(&opened, &view, verdict);
     Ok(verdict.exit_code())
 }
 
 /// The snapshot that goldens hold; a secret that was asked for stands there whole.
-fn review_text(view: &DeviceView, secrets: bool) -> String {
-    snapshot_with(view, &SecretRule::careful(), |entry| match secrets {
+fn review_text(view: &DeviceView, secrets: &Secrets, shows_secrets: bool) -> String {
+    snapshot_with(view, &secrets.rule_for(view), |entry| match shows_secrets {
         true => super::value::whole(&entry.value),
         false => "<secret>".to_owned(),
     })
