@@ -27,6 +27,7 @@ fn an_image_has_the_size_that_was_asked_for() {
 #[case::unquoted_comma("a,data,string,My,Network", "3:18: 5 fields")]
 #[case::unquoted_pem("a,data,string,-----BEGIN X-----\nabc", "3:15: a PEM has several lines")]
 #[case::open_quote("a,data,string,\"abc", "3:15: the quote opened here is never closed")]
+#[case::endless_file("a,file,binary,/dev/zero", "3:15: cannot read `/dev/zero`: it is larger")]
 #[case::missing_file("a,file,binary,absent.der", "3:15: cannot read `absent.der`")]
 fn strict_mode_refuses_with_line_and_column(#[case] rows: &str, #[case] message: &str) {
     let desk = Desk::new();

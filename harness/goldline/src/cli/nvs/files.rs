@@ -25,17 +25,24 @@ pub(super) enum Readers {
 
 /// Reads a whole file. What it held is wiped from memory, since it may be a secret.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, NvsProblem> {
-    let failed = |error| NvsProblem::Read { path: path.to_owned(), error };
+    read_limited(path).map_err(|error| NvsProblem::Read { path: path.to_owned(), error })
+}
+
+/// The same for those who know what to make of the operating system's error.
+pub(super) fn read_limited(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::new());
-    let file = fs::File::open(path).map_err(failed)?;
-    let known = file.metadata().map_err(failed)?.len().min(LARGEST_BYTES);
+    let file = fs::File::open(path)?;
+    let known = file.metadata()?.len().min(LARGEST_BYTES);
     // Room for all of it and for the read that finds the end: a vector that grows leaves copies.
     bytes.reserve_exact(usize::try_from(known).unwrap_or(0) + 32);
-    file.take(LARGEST_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > LARGEST_BYTES {
-        return Err(NvsProblem::TooLarge { path: path.to_owned() });
+    file.take(LARGEST_BYTES + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > LARGEST_BYTES {
+        true => Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "it is larger than any ESP32's flash, 128 MiB",
+        )),
+        false => Ok(bytes),
     }
-    Ok(bytes)
 }
 
 /// Refuses to write over one of the command's own inputs.

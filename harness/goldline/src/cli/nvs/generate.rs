@@ -1,6 +1,6 @@
 //! `goldline nvs generate CSV OUT SIZE`, with the positions of Espressif's generator.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use goldline_nvs::{Version, crypt, csv, generate};
@@ -40,7 +40,8 @@ pub(super) fn run(arguments: &GenerateArguments) -> Result<u8, NvsProblem> {
     let keys = arguments.keys.read()?;
     let mode = if arguments.compat { csv::Mode::Compat } else { csv::Mode::Strict };
     let text = files::read(path)?;
-    let document = csv::parse(&text, mode, &mut |name: &str| std::fs::read(name))
+    let mut files = |name: &str| Ok(files::read_limited(Path::new(name))?.to_vec());
+    let document = csv::parse(&text, mode, &mut files)
         .map_err(|error| NvsProblem::Csv { path: path.clone(), error })?;
     let plain = generate(&document, *size, *version)
         .map_err(|error| NvsProblem::Generate { path: path.clone(), error })?;

@@ -23,9 +23,6 @@ pub(super) enum NvsProblem {
     #[error("cannot read {}: {error}", .path.display())]
     #[diagnostic(code("file.unreadable"))]
     Read { path: PathBuf, error: io::Error },
-    #[error("{} is larger than any ESP32's flash, 128 MiB: expected an NVS partition", .path.display())]
-    #[diagnostic(code("file.too_large"))]
-    TooLarge { path: PathBuf },
     #[error("cannot write {}, which is as it was: {error}", .path.display())]
     #[diagnostic(code("file.unwritable"))]
     Write { path: PathBuf, error: io::Error },
