@@ -45,6 +45,12 @@ pub fn run_review(words: &[&str]) -> Outcome {
             println!("goldens accepted: {}; nothing else differs", accepted.len());
             return tests;
         }
+        if !accept_all && !io::stdin().is_terminal() {
+            pending.iter().for_each(|new| show(new));
+            return Err(
+                "golden: no terminal to ask on; look at the differences, then --accept".to_owned()
+            );
+        }
         let mut refused = Vec::new();
         for new in pending {
             let golden = in_repository(&accepted_path(&new));
@@ -102,9 +108,6 @@ fn size(file: &Path) -> String {
 }
 
 fn asked(question: &str) -> Result<bool, String> {
-    if !io::stdin().is_terminal() {
-        return Err("golden: no terminal to ask on; look at the differences, then --accept".into());
-    }
     print!("{question} [y/N] ");
     let read = io::stdout().flush().and_then(|()| {
         let mut answer = String::new();

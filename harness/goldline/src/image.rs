@@ -15,8 +15,6 @@ use espflash::{
     target::{Chip as EspChip, XtalFrequency},
 };
 
-use goldline_simulator::chip::Model;
-
 use crate::profile::{AppSource, BootloaderSource, Chip, FlashMap, Profile};
 
 /// The firmware descriptions that ship with Goldline, by name.
@@ -154,9 +152,7 @@ pub fn firmware_description(name: &str) -> Result<String, ImageError> {
 fn compile_model(name: &str, trust_anchor_pem: &str, chip: Chip) -> Result<Vec<u8>, ImageError> {
     let refuse = |detail: String| ImageError::Model { name: name.to_owned(), detail };
     let description = firmware_description(name)?;
-    let model = Model::named(chip.name())
-        .ok_or_else(|| refuse(format!("the simulator has no {chip} yet; choose esp32")))?;
-    goldline_simulator::firmware::compile(&description, trust_anchor_pem, model)
+    goldline_simulator::firmware::compile(&description, trust_anchor_pem, chip.simulated())
         .map_err(|error| refuse(error.to_string()))
 }
 

@@ -11,7 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::value::Value;
+use crate::value::{Stored, Value};
 
 /// Makes fingerprints under one key.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -34,12 +34,12 @@ impl Fingerprinter {
             .expect("HMAC takes a key of any length");
         mac.update(value.type_name().as_bytes());
         mac.update(b"\0");
-        match value.primitive() {
-            Some((_, mut field)) => {
-                mac.update(&field);
-                field.zeroize();
+        match value.stored() {
+            Stored::Field(mut field) => {
+                mac.update(&field.bytes);
+                field.bytes.zeroize();
             }
-            None => mac.update(value.as_bytes().unwrap_or_default()),
+            Stored::Text(bytes) | Stored::Blob(bytes) => mac.update(bytes),
         }
         let digest = mac.finalize().into_bytes();
         let head = digest.first_chunk().expect("a digest has 32 bytes");

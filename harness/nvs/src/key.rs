@@ -21,7 +21,7 @@ pub enum KeyError {
     /// Longer than the field.
     #[error("`{name}` has {bytes} bytes, NVS allows 15; shorten it by {}", bytes - KEY_MAX_BYTES)]
     TooLong {
-        /// The name as given.
+        /// The name, or its beginning.
         name: String,
         /// Its length.
         bytes: usize,
@@ -44,6 +44,19 @@ pub enum KeyError {
     },
 }
 
+impl KeyError {
+    /// Shows no more than a key's beginning: what is too long may be a line of
+    /// a private key that lost its quotes.
+    pub(crate) fn too_long(name: &str) -> Self {
+        const SHOWN: usize = 24;
+        let mut shown: String = name.chars().take(SHOWN).collect();
+        if shown.len() < name.len() {
+            shown.push('…');
+        }
+        KeyError::TooLong { name: shown, bytes: name.len() }
+    }
+}
+
 impl Key {
     /// A name of 1 to 15 printable ASCII characters.
     ///
@@ -58,7 +71,7 @@ impl Key {
             return Err(KeyError::NotAscii { name, character });
         }
         if name.len() > KEY_MAX_BYTES {
-            return Err(KeyError::TooLong { name: name.to_owned(), bytes: name.len() });
+            return Err(KeyError::too_long(name));
         }
         if name.trim() != name {
             let name = name.to_owned();

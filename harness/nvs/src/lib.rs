@@ -13,7 +13,12 @@
 //! | [`image`] | image bytes → pages, entries and items **as they are** |
 //! | [`device`] | image → what a device sees after its boot repairs |
 //! | [`check`](mod@check) | image → findings with stable codes |
-//! | [`diff`](mod@diff), [`snapshot`](mod@snapshot), [`secret`] | device views compared and shown without secrets |
+//! | [`recover`] | image → what can still be read, whatever a device makes of it |
+//! | [`identify`](mod@identify), [`crypt`] | what a file is; encrypted images and their keys |
+//! | [`edit`] | changes as a device makes them |
+//! | [`usage`], [`leftover`] | capacity and wear; secrets in erased entries |
+//! | [`diff`](mod@diff), [`snapshot`](mod@snapshot) | device views compared and shown |
+//! | [`secret`], [`fingerprint`] | what is never shown, and what stands for it |
 //!
 //! Nothing here does I/O, knows of a chip or of a command line, and nothing is
 //! repaired on read: the raw view and the device's view stand side by side.

@@ -5,7 +5,7 @@ use crate::value::Value;
 
 /// Decides which entries are never shown.
 ///
-/// PEM private keys are secret under every rule.
+/// PEM private keys and URLs with a password in them are secret under every rule.
 #[derive(Clone, Debug)]
 pub struct SecretRule(Rule);
 
@@ -45,7 +45,7 @@ impl SecretRule {
             }
             Rule::Listed(pairs) => pairs.iter().any(|(n, k)| *namespace == **n && *key == **k),
         };
-        by_name || holds_private_key(value)
+        by_name || holds_private_key(value) || holds_url_password(value)
     }
 }
 
@@ -60,6 +60,17 @@ fn holds_private_key(value: &Value) -> bool {
     const MARK: &[u8] = b"PRIVATE KEY-----";
     let bytes = value.as_bytes().unwrap_or_default();
     bytes.windows(MARK.len()).any(|window| window == MARK)
+}
+
+/// `scheme://user:password@host`.
+fn holds_url_password(value: &Value) -> bool {
+    let after_scheme = value.as_str().and_then(|text| text.split_once("://"));
+    let Some((_, rest)) = after_scheme else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let credentials = authority.rsplit_once('@').map(|(credentials, _)| credentials);
+    credentials.is_some_and(|credentials| credentials.contains(':'))
 }
 
 #[cfg(test)]
@@ -80,6 +91,14 @@ mod tests {
         for key in ["wifi_ssid", "device_id", "ca_cert", "mqtt_broker"] {
             assert!(!is_secret(&rule, key, "x"), "{key}");
         }
+    }
+
+    #[test]
+    fn a_url_with_a_password_is_secret() {
+        let rule = SecretRule::careful();
+        assert!(is_secret(&rule, "broker", "mqtts://unit:hunter2@broker.example.test:8883/x"));
+        assert!(!is_secret(&rule, "broker", "mqtts://broker.example.test:8883/a@b:c"));
+        assert!(!is_secret(&rule, "broker", "mqtts://unit@broker.example.test"));
     }
 
     #[test]

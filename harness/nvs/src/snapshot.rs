@@ -10,11 +10,13 @@
 //! string is quoted and escaped; what is longer than a line shows its beginning
 //! and its SHA-256. The layout of the image does not show.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
 use crate::device::{DeviceEntry, DeviceView};
+use crate::key::Key;
 use crate::secret::SecretRule;
 use crate::value::Value;
 
@@ -64,15 +66,13 @@ pub fn snapshot_with(
             },
         })
         .collect();
-    for namespace in view.namespaces() {
-        let is_used = view.entries().iter().any(|entry| entry.namespace == *namespace);
-        if !is_used {
-            lines.push(Line {
-                name: format!("{namespace}/"),
-                kind: "empty".to_owned(),
-                value: String::new(),
-            });
-        }
+    let used: HashSet<Key> = view.entries().iter().map(|entry| entry.namespace).collect();
+    for namespace in view.namespaces().iter().filter(|name| !used.contains(name)) {
+        lines.push(Line {
+            name: format!("{namespace}/"),
+            kind: "empty".to_owned(),
+            value: String::new(),
+        });
     }
     lines.sort_by(|a, b| (&a.name, &a.kind).cmp(&(&b.name, &b.kind)));
     let name_width = lines.iter().map(|line| line.name.chars().count()).max();

@@ -175,26 +175,27 @@ impl Value {
         }
     }
 
-    /// Type code and data field of a value that fits its header entry.
-    pub(crate) fn primitive(&self) -> Option<(ItemType, [u8; 8])> {
-        fn field<const N: usize>(bytes: [u8; N]) -> [u8; 8] {
-            let mut field = [0xFF; 8];
-            field[..N].copy_from_slice(&bytes);
-            field
+    /// The value as the format stores it.
+    pub(crate) fn stored(&self) -> Stored<'_> {
+        fn field<const N: usize>(item_type: ItemType, value: [u8; N]) -> Stored<'static> {
+            let mut bytes = [0xFF; 8];
+            bytes[..N].copy_from_slice(&value);
+            Stored::Field(Field { item_type, bytes, used: N })
         }
-        Some(match *self {
-            Value::U8(v) => (ItemType::U8, field(v.to_le_bytes())),
-            Value::I8(v) => (ItemType::I8, field(v.to_le_bytes())),
-            Value::U16(v) => (ItemType::U16, field(v.to_le_bytes())),
-            Value::I16(v) => (ItemType::I16, field(v.to_le_bytes())),
-            Value::U32(v) => (ItemType::U32, field(v.to_le_bytes())),
-            Value::I32(v) => (ItemType::I32, field(v.to_le_bytes())),
-            Value::U64(v) => (ItemType::U64, field(v.to_le_bytes())),
-            Value::I64(v) => (ItemType::I64, field(v.to_le_bytes())),
-            Value::F32(v) => (ItemType::F32, field(v.to_le_bytes())),
-            Value::F64(v) => (ItemType::F64, field(v.to_le_bytes())),
-            Value::Str(_) | Value::Blob(_) => return None,
-        })
+        match self {
+            Value::U8(v) => field(ItemType::U8, v.to_le_bytes()),
+            Value::I8(v) => field(ItemType::I8, v.to_le_bytes()),
+            Value::U16(v) => field(ItemType::U16, v.to_le_bytes()),
+            Value::I16(v) => field(ItemType::I16, v.to_le_bytes()),
+            Value::U32(v) => field(ItemType::U32, v.to_le_bytes()),
+            Value::I32(v) => field(ItemType::I32, v.to_le_bytes()),
+            Value::U64(v) => field(ItemType::U64, v.to_le_bytes()),
+            Value::I64(v) => field(ItemType::I64, v.to_le_bytes()),
+            Value::F32(v) => field(ItemType::F32, v.to_le_bytes()),
+            Value::F64(v) => field(ItemType::F64, v.to_le_bytes()),
+            Value::Str(text) => Stored::Text(text),
+            Value::Blob(bytes) => Stored::Blob(bytes),
+        }
     }
 
     /// The value that a header's data field holds for a type without payload.
@@ -220,15 +221,29 @@ impl Value {
     }
 }
 
+/// A value by the way in which it is stored.
+#[derive(PartialEq)]
+pub(crate) enum Stored<'v> {
+    /// In its header's data field.
+    Field(Field),
+    /// As payload, to which a NUL belongs that is not part of this.
+    Text(&'v [u8]),
+    /// As payload.
+    Blob(&'v [u8]),
+}
+
+/// A header's data field.
+#[derive(PartialEq)]
+pub(crate) struct Field {
+    pub item_type: ItemType,
+    pub bytes: [u8; 8],
+    /// Bytes that are the value; the rest is padding.
+    pub used: usize,
+}
+
 impl PartialEq for Value {
     fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Value::Str(a), Value::Str(b)) | (Value::Blob(a), Value::Blob(b)) => a == b,
-            _ => match (self.primitive(), other.primitive()) {
-                (Some(a), Some(b)) => a == b,
-                _ => false,
-            },
-        }
+        self.stored() == other.stored()
     }
 }
 
@@ -261,8 +276,11 @@ mod tests {
             Value::F32(f32::NAN),
             Value::F64(-0.0),
         ] {
-            let (item_type, field) = value.primitive().unwrap();
-            assert_eq!(Value::from_primitive(item_type, &field), Some(value));
+            let Stored::Field(field) = value.stored() else {
+                panic!("{value:?} has a payload");
+            };
+            let read = Value::from_primitive(field.item_type, &field.bytes);
+            assert_eq!(read, Some(value));
         }
     }
 

@@ -24,6 +24,19 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
 
 fn compare_identity(plan: &BoundPlan, broker: &BrokerObservation, finding: &mut Finding) {
     let planned = &plan.broker;
+    for (what, found, planned) in [
+        ("client id", &broker.client_id, planned.client_id.as_str()),
+        ("user name", &broker.username, planned.username.as_str()),
+        ("server name", &broker.server_name, planned.endpoint.host()),
+    ] {
+        if found.as_deref() != Some(planned) {
+            let found = found.as_deref().unwrap_or("missing");
+            finding.fail(
+                Code::MqttIdentityDiffers,
+                format!("the unit's {what} is {found}, planned is {planned}"),
+            );
+        }
+    }
     let tls = broker.tls_version.as_deref();
     finding.measure(
         Code::MqttIdentityDiffers,

@@ -12,6 +12,7 @@ use goldline_simulator::Fault;
 
 use super::{
     arguments::RunArguments,
+    devices::{self, simulated_mac},
     problem::{of_catalog, usage, usage_with_help},
 };
 use crate::{
@@ -28,8 +29,6 @@ use crate::{
 
 /// What `run` runs when nothing is named, on the simulator only.
 const DEFAULT_PROFILE: &str = "espvault";
-/// The first simulated unit's address, one of Espressif's; the others count up from it.
-const SIMULATED_MAC: [u8; 6] = [0x24, 0x0A, 0xC4, 0x00, 0x01, 0x10];
 /// Stands for a MAC while values are tried for fit before the unit is known.
 const REHEARSAL_MAC: Mac = Mac([0x02, 0, 0, 0, 0, 0]);
 
@@ -50,7 +49,7 @@ pub(super) struct Order {
 impl Order {
     /// Reads the arguments, and the files that they name. Touches no device and no state.
     pub(super) fn new(arguments: &RunArguments, scope: Scope) -> miette::Result<Self> {
-        let devices = devices(&arguments.devices)?;
+        let devices = devices::parse(&arguments.devices)?;
         let real = devices.iter().any(|(_, url)| url.is_real());
         let name = match &arguments.profile {
             Some(name) => name,
@@ -66,7 +65,7 @@ impl Order {
         let (unit_faults, testbed_faults) = faults(&arguments.faults)?;
         refuse_unbuilt(&profile)?;
         if real {
-            refuse_bench_on_real_port(&profile, scope, unit_faults.first())?;
+            refuse_bench_on_real_port(&profile, scope, arguments.faults.first())?;
         }
         let identity = match () {
             () if real => Identity::Issued,
@@ -75,9 +74,13 @@ impl Order {
         };
         let mut plan = Plan::new(Arc::clone(&profile), scope);
         plan.golden = arguments.golden.as_deref().map(|path| golden(path, identity)).transpose()?;
+        let given = given(arguments, &profile, devices.len())?;
+        if scope != Scope::Check {
+            rehearse_values(&profile, &given, identity)?;
+        }
         Ok(Self {
             plan,
-            given: given(arguments, &profile, devices.len())?,
+            given,
             profile,
             devices,
             identity,
@@ -98,8 +101,8 @@ impl Order {
         StateDirectory::open(&path).map_err(usage)
     }
 
-    /// One job for each device; values are tried for fit here, so that nothing is touched when they
-    /// do not.
+    /// One job for each device; what is to be written is tried for fit here, so that no unit is touched
+    /// when it does not.
     pub(super) fn jobs(
         self,
         state: &StateDirectory,
@@ -190,6 +193,28 @@ impl Order {
     }
 }
 
+/// Stands for the state directory while values are tried for fit: takes no number and makes no secret.
+struct Rehearsal;
+
+impl Sources for Rehearsal {
+    fn lease(&mut self, _value: &str) -> io::Result<u32> {
+        Ok(1)
+    }
+
+    fn fill_random(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        buffer.fill(0);
+        Ok(())
+    }
+}
+
+/// Refuses values of any unit that do not fit, before a state directory is made or a number leased.
+fn rehearse_values(profile: &Profile, given: &[Given], identity: Identity) -> miette::Result<()> {
+    for given in given {
+        Bindings::resolve(profile, given, identity, &mut Rehearsal).map_err(usage)?;
+    }
+    Ok(())
+}
+
 /// Leases numbers from the state directory and makes secrets from the system's generator.
 struct Station<'a> {
     state: &'a StateDirectory,
@@ -204,21 +229,6 @@ impl Sources for Station<'_> {
     fn fill_random(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         getrandom::fill(buffer).map_err(io::Error::from)
     }
-}
-
-fn devices(urls: &[String]) -> miette::Result<Vec<(String, DeviceUrl)>> {
-    if urls.is_empty() {
-        return Ok(vec![("simulator:".to_owned(), DeviceUrl::default())]);
-    }
-    let mut devices: Vec<(String, DeviceUrl)> = Vec::with_capacity(urls.len());
-    for url in urls {
-        let parsed: DeviceUrl = url.parse().map_err(usage)?;
-        if parsed.is_real() && devices.iter().any(|(_, other)| *other == parsed) {
-            return Err(usage(format!("the device {url} is named twice")));
-        }
-        devices.push((url.clone(), parsed));
-    }
-    Ok(devices)
 }
 
 fn faults(names: &[String]) -> miette::Result<(Vec<Fault>, Vec<TestbedFault>)> {
@@ -308,13 +318,15 @@ fn refuse_unbuilt(profile: &Profile) -> miette::Result<()> {
 fn refuse_bench_on_real_port(
     profile: &Profile,
     scope: Scope,
-    fault: Option<&Fault>,
+    fault: Option<&String>,
 ) -> miette::Result<()> {
     if let Some(fault) = fault {
-        return Err(usage(format!(
-            "the fault {} is a simulated unit's, not a real one's",
-            fault.name()
-        )));
+        return Err(usage_with_help(
+            format!(
+                "the fault {fault} is for simulated units: what a real one is told would be false"
+            ),
+            "leave --fault out, or choose --device simulator:",
+        ));
     }
     if let AppSource::Model { name } = &profile.images.app {
         return Err(usage_with_help(
@@ -335,11 +347,4 @@ fn refuse_bench_on_real_port(
         ));
     }
     Ok(())
-}
-
-fn simulated_mac(index: usize) -> Mac {
-    let mut mac = SIMULATED_MAC;
-    let low = u16::from_be_bytes([mac[4], mac[5]]).wrapping_add(u16::try_from(index).unwrap_or(0));
-    mac[4..].copy_from_slice(&low.to_be_bytes());
-    Mac(mac)
 }

@@ -4,9 +4,11 @@
 
 mod arguments;
 mod assembly;
+mod devices;
 mod exit;
 mod log;
 mod nvs;
+mod output;
 mod problem;
 pub mod profile;
 mod run;
@@ -21,6 +23,7 @@ use arguments::{Arguments, Command, ProfileCommand};
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    problem::keep_lines_whole();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -32,7 +35,6 @@ pub fn main() -> ExitCode {
         }
     };
     log::start();
-    problem::install();
     let outcome = match arguments.command {
         Command::Run(arguments) => run::run(&arguments, Scope::Run),
         Command::Provision(arguments) => run::run(&arguments, Scope::Provision),
@@ -56,7 +58,7 @@ fn profile_command(command: ProfileCommand) -> miette::Result<u8> {
         ProfileCommand::Check { file, profiles } => profile::check(&file, folder(&profiles)),
         ProfileCommand::Explain { name, profiles } => profile::explain(&name, folder(&profiles)),
     };
-    print!("{}", text.map_err(problem::of_catalog)?);
+    output::print(&text.map_err(problem::of_catalog)?)?;
     Ok(exit::PASS)
 }
 

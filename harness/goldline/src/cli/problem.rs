@@ -1,23 +1,21 @@
 //! Errors of the layers below as miette shows them: message, place in the file, help.
 
-use std::{fmt, io::IsTerminal};
+use std::fmt;
 
 use miette::{Diagnostic, LabeledSpan, MietteHandlerOpts, NamedSource, Report, SourceCode};
 
 use crate::profile::{CatalogError, ProfileError};
 
-/// Shows reports without breaking lines where no person reads them: a program looks for
-/// `file:line:column` in one piece.
-pub(super) fn install() {
-    let wrap = std::io::stderr().is_terminal();
-    let hook = miette::set_hook(Box::new(move |_| {
-        Box::new(MietteHandlerOpts::new().wrap_lines(wrap).build())
+/// Leaves line breaks to the terminal: a path or a `file:line:column` that is broken in the middle can
+/// neither be found nor copied.
+pub(super) fn keep_lines_whole() {
+    // Set already only when one process calls the command line twice, and then to the same.
+    let _set = miette::set_hook(Box::new(|_| {
+        Box::new(MietteHandlerOpts::new().wrap_lines(false).build())
     }));
-    // Only a second call fails, and there is none.
-    debug_assert!(hook.is_ok());
 }
 
-/// Turns any error into a report; nothing was touched yet.
+/// Turns any error into a report.
 pub(super) fn usage(error: impl fmt::Display) -> Report {
     miette::miette!("{error}")
 }

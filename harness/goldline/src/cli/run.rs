@@ -1,25 +1,27 @@
 //! `goldline run`, `provision` and `check`.
 
 use std::{
-    io::IsTerminal,
+    io::{self, IsTerminal},
     path::{Path, PathBuf},
     time::Instant,
 };
 
+use miette::Report;
 use tokio::{
     runtime::Runtime,
+    signal::unix::{SignalKind, signal},
     sync::mpsc::UnboundedReceiver,
     task::{JoinHandle, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{arguments::RunArguments, assembly::Order, exit, problem::usage};
+use super::{arguments::RunArguments, assembly::Order, exit, output, problem::usage};
 use crate::{
     clock::Clock,
     engine::{self, Event, Events, Finished, Job},
     plan::Scope,
     record::Record,
-    report::{Progress, RunProgress, verdict_text, write_files},
+    report::{Progress, RunProgress, make_folder, verdict_text, write_files},
     store::{StateDirectory, UnitEntry},
 };
 
@@ -28,40 +30,43 @@ pub(super) fn run(arguments: &RunArguments, scope: Scope) -> miette::Result<u8> 
     let began = Instant::now();
     let order = Order::new(arguments, scope)?;
     if arguments.dry_run {
-        print!("{}", order.plan);
+        output::print(&order.plan.to_string())?;
         return Ok(exit::PASS);
+    }
+    if let Some(out) = &arguments.out {
+        make_folder(out).map_err(usage)?;
     }
     let clock = Clock::system();
     let state = order.state()?;
     let jobs = order.jobs(&state, &clock, began)?;
     let runtime = Runtime::new().map_err(usage)?;
     let station = Station { state, clock, out: arguments.out.clone(), progress: bars(arguments) };
-    let records = runtime.block_on(station.run_all(jobs))?;
-    print_records(&records, arguments.json);
+    let cancel = CancellationToken::new();
+    let signals = runtime.block_on(async { stop_on_signal(cancel.clone()) }).map_err(usage)?;
+    let (records, mut troubles) = runtime.block_on(station.run_all(jobs, cancel));
+    signals.abort();
+    troubles.extend(print_records(&records, arguments.json).err());
     // A call that still blocks on a dead port must not keep the process.
     runtime.shutdown_background();
-    Ok(exit::worst(records.iter().map(exit::of)))
+    for trouble in &troubles {
+        eprintln!("{trouble:?}");
+    }
+    // The units were touched: what the station could not keep is its own error, not the user's.
+    let station = if troubles.is_empty() { exit::PASS } else { exit::ERROR };
+    Ok(exit::worst(records.iter().map(exit::of).chain([station])))
 }
 
 /// Bars are for people: not with `--json`, and only where they can be drawn.
 fn bars(arguments: &RunArguments) -> Option<Progress> {
-    (!arguments.json && std::io::stderr().is_terminal()).then(Progress::default)
+    (!arguments.json && io::stderr().is_terminal()).then(Progress::default)
 }
 
-fn print_records(records: &[Record], json: bool) {
+fn print_records(records: &[Record], json: bool) -> miette::Result<()> {
     match (json, records) {
-        (true, [record]) => print_json(record),
-        (true, records) => print_json(&records),
-        (false, records) => {
-            for record in records {
-                print!("{}", verdict_text(record));
-            }
-        }
+        (true, [record]) => output::print_json(record),
+        (true, records) => output::print_json(&records),
+        (false, records) => output::print(&records.iter().map(verdict_text).collect::<String>()),
     }
-}
-
-fn print_json(value: &impl serde::Serialize) {
-    println!("{}", serde_json::to_string_pretty(value).expect("a record becomes JSON"));
 }
 
 /// What all runs of one command share.
@@ -73,10 +78,13 @@ struct Station {
 }
 
 impl Station {
-    /// Runs the jobs side by side; records in the jobs' order.
-    async fn run_all(self, jobs: Vec<Job>) -> miette::Result<Vec<Record>> {
-        let cancel = CancellationToken::new();
-        let interrupted = stop_on_interrupt(cancel.clone());
+    /// Runs the jobs side by side. Records come in the jobs' order, whatever the station could not keep
+    /// of them; why it could not comes beside them.
+    async fn run_all(
+        self,
+        jobs: Vec<Job>,
+        cancel: CancellationToken,
+    ) -> (Vec<Record>, Vec<Report>) {
         let several = jobs.len() > 1;
         let mut runs = JoinSet::new();
         for (index, job) in jobs.into_iter().enumerate() {
@@ -98,14 +106,20 @@ impl Station {
         }
         let mut records: Vec<Option<Record>> = Vec::new();
         records.resize_with(runs.len(), || None);
+        let mut troubles = Vec::new();
         while let Some(ended) = runs.join_next().await {
-            let (index, scope, finished) = ended.map_err(usage)?;
+            let (index, scope, finished) = match ended {
+                Ok(ended) => ended,
+                Err(panic) => {
+                    troubles.push(usage(panic));
+                    continue;
+                }
+            };
             let folder = self.out.as_deref().map(|out| folder_of(out, index, several));
-            self.keep(scope, &finished, folder.as_deref())?;
+            troubles.extend(self.keep(scope, &finished, folder.as_deref()).err());
             records[index] = Some(finished.record);
         }
-        interrupted.abort();
-        Ok(records.into_iter().flatten().collect())
+        (records.into_iter().flatten().collect(), troubles)
     }
 
     /// Remembers what later commands need of a run.
@@ -136,13 +150,23 @@ fn folder_of(out: &Path, index: usize, several: bool) -> PathBuf {
     if several { out.join(format!("{:02}", index + 1)) } else { out.to_owned() }
 }
 
-/// Ctrl-C stops the runs; they end as ABORTED.
-fn stop_on_interrupt(cancel: CancellationToken) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            cancel.cancel();
+/// Ctrl-C, and what a supervisor or a closed terminal sends, stop the runs; they end as ABORTED.
+///
+/// # Errors
+/// When the system does not let a process listen to its signals.
+fn stop_on_signal(cancel: CancellationToken) -> io::Result<JoinHandle<()>> {
+    // From here on, and not only when the task gets its turn, a signal does not kill the process.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    Ok(tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
         }
-    })
+        cancel.cancel();
+    }))
 }
 
 /// The readers of one run's events: the journal, and the bars where there are any.

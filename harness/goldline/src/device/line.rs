@@ -74,6 +74,8 @@ pub struct Line {
 
 struct Shared {
     ended: AtomicBool,
+    /// Set once by a [`LineHandle`]: no later session may begin either.
+    cancelled: AtomicBool,
     vanished: AtomicBool,
     first_byte: OnceLock<Instant>,
     session: Mutex<Option<Arc<Session>>>,
@@ -102,6 +104,7 @@ impl Line {
         unit.set_timeout(READ_SLICE).map_err(refuse)?;
         let shared = Arc::new(Shared {
             ended: AtomicBool::new(false),
+            cancelled: AtomicBool::new(false),
             vanished: AtomicBool::new(false),
             first_byte: OnceLock::new(),
             session: Mutex::new(None),
@@ -132,6 +135,10 @@ impl Line {
             move || write_unit(unit, &session, &shared)
         })?;
         *self.shared.session() = Some(session);
+        // Cancelled before there was a session to hang up, for instance while the unit was reset.
+        if self.shared.cancelled.load(Ordering::Acquire) {
+            self.hang_up();
+        }
         Ok(path)
     }
 
@@ -189,8 +196,9 @@ impl Drop for Line {
 pub struct LineHandle(Arc<Shared>);
 
 impl LineHandle {
-    /// Ends the current session, which cancels espflash.
+    /// Ends the current session, if any, and every later one as it begins: espflash is cancelled.
     pub fn hang_up(&self) {
+        self.0.cancelled.store(true, Ordering::Release);
         self.0.hang_up();
     }
 
@@ -308,4 +316,26 @@ fn write_unit(mut unit: TTYPort, session: &Session, shared: &Shared) {
         }
     }
     // The last owner of the master closes it here or in `deliver`, and espflash sees the hang-up.
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stop that came while the unit was reset found no session, and espflash tried on for seconds.
+    #[test]
+    fn a_session_that_begins_after_the_line_was_cancelled_ends_at_once() {
+        let (unit, path) = open_session().expect("a pseudo terminal as the unit's port");
+        let line = Line::open(&path, 115_200).expect("it opens");
+        line.handle().hang_up();
+        let session = line.attach().expect("a session");
+        let limit = Duration::from_secs(30);
+        let port = serialport::new(session.to_string_lossy(), 115_200).timeout(limit).open_native();
+        // The session may be gone already; otherwise reading must end, and not for want of time.
+        if let Ok(mut port) = port {
+            let ended = port.read(&mut [0]).map_err(|error| error.kind());
+            assert!(!matches!(ended, Err(io::ErrorKind::TimedOut) | Ok(1..)), "{ended:?}");
+        }
+        drop(unit);
+    }
 }

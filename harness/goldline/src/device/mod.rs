@@ -168,14 +168,14 @@ impl DeviceError {
     /// The diagnosis of this error.
     pub fn code(&self) -> Code {
         match self {
-            Self::Line(_) | Self::Reset { .. } => Code::PortUnusable,
+            Self::Line(_) | Self::Reset { .. } | Self::Simulator(_) => Code::PortUnusable,
             Self::NoAnswer { .. } => Code::PortNoAnswer,
             Self::Vanished { .. } => Code::PortVanished,
             Self::UnknownChip { .. } => Code::ChipMismatch,
             Self::Loader { .. } => Code::WriteFailed,
             Self::Garbled { .. } => Code::PortGarbled,
             Self::Scratch(_) => Code::StationState,
-            Self::NotIdentified { .. } | Self::Simulator(_) => Code::Internal,
+            Self::NotIdentified { .. } => Code::Internal,
         }
     }
 

@@ -10,7 +10,6 @@ use std::{
 
 use goldline_simulator::{
     Config, Fault, Lines, Mode, Simulator, World,
-    chip::Model,
     world::{Association, Link, Refusal},
 };
 
@@ -41,12 +40,11 @@ pub struct SimulatedUnit {
 pub fn open_simulator(unit: SimulatedUnit) -> Result<Box<dyn Device>, DeviceError> {
     let refuse = |detail: String| DeviceError::Simulator(detail);
     let chip = unit.options.chip.unwrap_or(unit.chip);
-    let model = Model::named(chip.name())
-        .ok_or_else(|| refuse(format!("it has no {chip} yet; choose esp32")))?;
-    let mut config = Config::new(model);
+    let mut config = Config::new(chip.simulated());
     config.flash_size = unit.flash_size;
     config.flash_file = unit.options.flash_file;
     config.mode = Mode::Download;
+    config.paced = unit.options.pace;
     config.faults = unit.faults;
     if let Some(mac) = unit.options.mac {
         config.mac = mac.0;

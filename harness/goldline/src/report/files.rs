@@ -17,13 +17,21 @@ pub struct ReportError {
     pub source: io::Error,
 }
 
+/// Makes the folder of `--out` when it is missing, so that a wrong one is known before a unit is touched.
+///
+/// # Errors
+/// [`ReportError`] names the folder.
+pub fn make_folder(folder: &Path) -> Result<(), ReportError> {
+    fs::create_dir_all(folder).map_err(|source| ReportError { path: folder.to_owned(), source })
+}
+
 /// Writes `record.json` and `console.log` into the folder, which is made when missing.
 ///
 /// # Errors
 /// [`ReportError`] names the file.
 pub fn write_files(folder: &Path, record: &Record, seen: &Observations) -> Result<(), ReportError> {
     let at = |path: PathBuf| move |source| ReportError { path, source };
-    fs::create_dir_all(folder).map_err(at(folder.to_owned()))?;
+    make_folder(folder)?;
     let json = serde_json::to_vec_pretty(record).expect("a record becomes JSON");
     let path = folder.join("record.json");
     fs::write(&path, json).map_err(at(path))?;

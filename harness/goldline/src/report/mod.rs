@@ -5,5 +5,5 @@
 mod files;
 mod terminal;
 
-pub use files::{ReportError, write_files};
+pub use files::{ReportError, make_folder, write_files};
 pub use terminal::{Progress, RunProgress, verdict_text};

@@ -16,6 +16,7 @@ pub(super) fn check(page: &Page<'_>, findings: &mut Vec<Finding>) {
     }
     for item in page.items() {
         match (item.header.state, item.fault) {
+            (EntryState::Erased, None) => findings.extend(lost_header(item)),
             (EntryState::Erased | EntryState::Empty, _) => {}
             (EntryState::Illegal, _) => findings.push(illegal_state(item)),
             (EntryState::Written, Some(fault)) => findings.push(header(item, fault)),
@@ -65,6 +66,19 @@ fn severity_of(item: &Item<'_>, state: EntryState) -> Severity {
         true => Severity::PowerLoss,
         false => Severity::Corruption,
     }
+}
+
+/// An erased header before a live payload. A device erases from behind, so it
+/// was not the device that erased it.
+fn lost_header(item: &Item<'_>) -> Option<Finding> {
+    let (_, EntryState::Written) = item.differing_state()? else {
+        return None;
+    };
+    let finding = at(item, Code::PayloadState, Severity::Corruption);
+    Some(finding.saying(
+        format!("the header of {} is marked erased, its payload is not", item.header.key()),
+        "a device erases the payload at boot: the key is lost",
+    ))
 }
 
 fn data_crc(item: &Item<'_>, bytes: &[u8]) -> Finding {

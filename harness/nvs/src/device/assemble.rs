@@ -16,10 +16,9 @@ type BlobId = (u8, Key);
 pub(super) fn assemble(boot: Boot<'_, '_>) -> DeviceView {
     let mut assembly = Assembly {
         namespaces: [None; 256],
-        aliases: Vec::new(),
         names: Vec::new(),
         defined: HashMap::new(),
-        chunks: HashMap::new(),
+        blobs: HashMap::new(),
         seen: HashMap::with_capacity(boot.live.len()),
         entries: Vec::with_capacity(boot.live.len()),
         dropped: boot.dropped,
@@ -41,21 +40,23 @@ pub(super) fn assemble(boot: Boot<'_, '_>) -> DeviceView {
 struct Assembly<'i, 'a> {
     /// Name of each index.
     namespaces: [Option<Key>; 256],
-    /// Further names of an index, which only damage can give it.
-    aliases: Vec<(u8, Key)>,
     names: Vec<Key>,
     /// Where each name is defined.
     defined: HashMap<Key, Location>,
-    chunks: HashMap<BlobId, Vec<Chunk<'i, 'a>>>,
+    blobs: HashMap<BlobId, [BlobVersion<'i, 'a>; 2]>,
     /// The item that a firmware finds for a namespace, key and type.
     seen: HashMap<(Key, u16), Location>,
     entries: Vec<DeviceEntry>,
     dropped: Vec<Dropped>,
 }
 
-struct Chunk<'i, 'a> {
-    item: &'i Item<'a>,
-    is_claimed: bool,
+/// The chunks in one half of the chunk indexes.
+#[derive(Default)]
+struct BlobVersion<'i, 'a> {
+    chunks: Vec<&'i Item<'a>>,
+    bytes: usize,
+    /// Chunks that a whole index counts: those numbered below.
+    claimed: usize,
 }
 
 impl<'i, 'a> Assembly<'i, 'a> {
@@ -74,18 +75,17 @@ impl<'i, 'a> Assembly<'i, 'a> {
             }
             self.defined.insert(name, header.location);
             self.names.push(name);
-            match &mut self.namespaces[usize::from(index)] {
-                Some(_) => self.aliases.push((index, name)),
-                place => *place = Some(name),
-            }
+            self.namespaces[usize::from(index)].get_or_insert(name);
         }
     }
 
     fn read_chunks(&mut self, live: &[&'i Item<'a>]) {
         for &item in live {
             if item.header.item_type() == ItemType::BlobData {
-                let chunks = self.chunks.entry(blob_id(item)).or_default();
-                chunks.push(Chunk { item, is_claimed: false });
+                let versions = self.blobs.entry(blob_id(item)).or_default();
+                let version = &mut versions[half_of(item.header.chunk_index())];
+                version.bytes += item.header.payload_size();
+                version.chunks.push(item);
             }
         }
     }
@@ -112,16 +112,12 @@ impl<'i, 'a> Assembly<'i, 'a> {
             }
             Entry::Vacant(place) => place.insert(header.location),
         };
-        let entry = |namespace, value| DeviceEntry {
-            namespace,
+        self.entries.push(DeviceEntry {
+            namespace: name,
             key: header.key(),
             value,
             location: header.location,
-        };
-        for (_, alias) in self.aliases.iter().filter(|(index, _)| *index == namespace) {
-            self.entries.push(entry(*alias, value.clone()));
-        }
-        self.entries.push(entry(name, value));
+        });
     }
 
     fn value(&mut self, item: &'i Item<'a>) -> Result<Value, DropReason> {
@@ -143,53 +139,46 @@ impl<'i, 'a> Assembly<'i, 'a> {
     /// this version, then reads those that the index counts.
     fn blob(&mut self, item: &'i Item<'a>) -> Result<Value, DropReason> {
         let index = item.header.blob_index();
-        let mut none = Vec::new();
-        let chunks = self.chunks.get_mut(&blob_id(item)).unwrap_or(&mut none);
-        let of_version = |chunk: &Chunk<'_, '_>| version_start(chunk.item) == index.start;
-        let sizes = chunks.iter().filter(|chunk| of_version(chunk));
-        let (found, found_chunks) = sizes.fold((0, 0), |(bytes, count), chunk| {
-            (bytes + chunk.item.header.payload_size(), count + 1)
-        });
-        if found != index.size || found_chunks != usize::from(index.count) {
-            return Err(DropReason::BlobMismatch {
-                promised: index.size,
-                found,
-                promised_chunks: usize::from(index.count),
-                found_chunks,
-            });
+        let mut none = BlobVersion::default();
+        let version = match self.blobs.get_mut(&blob_id(item)) {
+            Some(versions) if index.start & !SECOND_VERSION_START == 0 => {
+                &mut versions[half_of(index.start)]
+            }
+            _ => &mut none,
+        };
+        let mismatch = DropReason::BlobMismatch {
+            promised: index.size,
+            found: version.bytes,
+            promised_chunks: usize::from(index.count),
+            found_chunks: version.chunks.len(),
+        };
+        if version.bytes != index.size || version.chunks.len() != usize::from(index.count) {
+            return Err(mismatch);
         }
-        let mut ordered = vec![None; found_chunks];
-        for (position, chunk) in chunks.iter_mut().enumerate().filter(|(_, c)| of_version(c)) {
-            let number = usize::from(chunk.item.header.chunk_index() - index.start);
-            chunk.is_claimed = number < found_chunks;
-            if let Some(place @ None) = ordered.get_mut(number) {
-                *place = Some(position);
+        version.claimed = usize::from(index.count);
+        let mut ordered = vec![None; version.claimed];
+        for chunk in &version.chunks {
+            if let Some(place @ None) = ordered.get_mut(chunk_number(chunk)) {
+                *place = Some(*chunk);
             }
         }
-        let mut bytes = Vec::with_capacity(found);
-        for position in ordered {
-            let position = position.ok_or(DropReason::BlobMismatch {
-                promised: index.size,
-                found: bytes.len(),
-                promised_chunks: usize::from(index.count),
-                found_chunks,
-            })?;
-            bytes.extend_from_slice(intact_payload(chunks[position].item)?);
+        let mut bytes = Vec::with_capacity(version.bytes);
+        for chunk in ordered {
+            bytes.extend_from_slice(intact_payload(chunk.ok_or(mismatch)?)?);
         }
         Ok(Value::Blob(bytes))
     }
 
     fn find_orphans(&mut self) {
         let mut orphans = Vec::new();
-        for chunks in self.chunks.values() {
-            for chunk in chunks.iter().filter(|chunk| !chunk.is_claimed) {
-                let own = version_start(chunk.item);
-                let other_version =
-                    chunks.iter().any(|other| other.is_claimed && version_start(other.item) != own);
-                orphans.push(Dropped {
-                    location: chunk.item.header.location,
+        for versions in self.blobs.values() {
+            for (half, version) in versions.iter().enumerate() {
+                let other_version = versions[1 - half].claimed > 0;
+                let unclaimed = |chunk: &&&Item<'_>| chunk_number(chunk) >= version.claimed;
+                orphans.extend(version.chunks.iter().filter(unclaimed).map(|chunk| Dropped {
+                    location: chunk.header.location,
                     reason: DropReason::OrphanChunk { other_version },
-                });
+                }));
             }
         }
         orphans.sort_by_key(|orphan| orphan.location);
@@ -206,9 +195,14 @@ fn blob_id(item: &Item<'_>) -> BlobId {
     (item.header.namespace_index(), item.header.key())
 }
 
-/// The half of the chunk indexes that a chunk belongs to.
-fn version_start(chunk: &Item<'_>) -> u8 {
-    chunk.header.chunk_index() & SECOND_VERSION_START
+/// The half of the chunk indexes, 0 or 1, that an index lies in.
+fn half_of(chunk_index: u8) -> usize {
+    usize::from(chunk_index / SECOND_VERSION_START)
+}
+
+/// Number of a chunk in its blob.
+fn chunk_number(chunk: &Item<'_>) -> usize {
+    usize::from(chunk.header.chunk_index() % SECOND_VERSION_START)
 }
 
 /// A firmware asks for a blob whatever its version.

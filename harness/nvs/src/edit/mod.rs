@@ -38,7 +38,7 @@ use crate::identify::{self, Kind};
 use crate::image::{DecodeError, Image, Location};
 use crate::key::{Key, KeyError};
 use crate::limits::{CHUNK_MAX_BYTES, NAMESPACES_MAX};
-use crate::value::{ItemType, Value};
+use crate::value::{ItemType, Stored, Value};
 use pages::Pages;
 
 /// Why an image cannot be changed, or not in this way.
@@ -167,26 +167,23 @@ impl Editor {
     }
 
     fn write(&mut self, index: u8, key: Key, value: &Value) -> Result<(), EditError> {
-        let wanted = match value {
-            Value::Str(_) => ItemType::Str,
-            Value::Blob(_) => ItemType::BlobIndex,
-            primitive => primitive.primitive().expect("strings and blobs are matched above").0,
+        let stored = value.stored();
+        let wanted = match &stored {
+            Stored::Field(field) => field.item_type,
+            Stored::Text(_) => ItemType::Str,
+            Stored::Blob(_) => ItemType::BlobIndex,
         };
         let same_type = self.find(index, key, Some(wanted));
         if same_type.is_some() && self.holds(index, key, value) {
             return Ok(());
         }
-        match value {
-            Value::Str(text) => {
-                let stored = [text, b"\0".as_slice()].concat();
-                self.pages.write(index, key, ItemType::Str, CHUNK_ANY, &stored)?;
+        match stored {
+            Stored::Field(field) => self.pages.write_field(index, key, wanted, field.bytes)?,
+            Stored::Text(text) => {
+                let payload = [text, b"\0"].concat();
+                self.pages.write(index, key, wanted, CHUNK_ANY, &payload)?;
             }
-            Value::Blob(bytes) => blob::write(&mut self.pages, index, key, bytes, same_type)?,
-            primitive => {
-                let (item_type, field) =
-                    primitive.primitive().expect("strings and blobs are matched above");
-                self.pages.write_field(index, key, item_type, field)?;
-            }
+            Stored::Blob(bytes) => blob::write(&mut self.pages, index, key, bytes, same_type)?,
         }
         self.erase_previous(index, key);
         Ok(())
@@ -225,8 +222,9 @@ impl Editor {
         let index = (1..=NAMESPACES_MAX as u8)
             .find(is_free)
             .ok_or(EditError::TooManyNamespaces { name })?;
-        let (item_type, field) = Value::U8(index).primitive().expect("a number fits its header");
-        self.pages.write_field(NAMESPACE_DEFINITIONS, name, item_type, field)?;
+        let mut field = [0xFF; 8];
+        field[0] = index;
+        self.pages.write_field(NAMESPACE_DEFINITIONS, name, ItemType::U8, field)?;
         Ok(index)
     }
 

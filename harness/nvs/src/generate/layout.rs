@@ -13,7 +13,7 @@ use crate::format::{
 };
 use crate::key::Key;
 use crate::limits::{ENTRIES_PER_PAGE, ENTRY_BYTES, PAGE_BYTES};
-use crate::value::ItemType;
+use crate::value::{Field, ItemType};
 
 /// Pages written so far; grows without bound, the caller compares with the size.
 pub(super) struct Layout {
@@ -46,17 +46,9 @@ impl Layout {
         self.bytes
     }
 
-    /// `bytes` of the field are the value.
-    pub fn primitive(
-        &mut self,
-        namespace: u8,
-        key: &Key,
-        item_type: ItemType,
-        mut field: [u8; 8],
-        bytes: usize,
-    ) {
-        pad_as_reference(key, &mut field, bytes..8);
-        self.entry(namespace, key, item_type, field);
+    pub fn field(&mut self, namespace: u8, key: &Key, mut field: Field) {
+        pad_as_reference(key, &mut field.bytes, field.used..8);
+        self.entry(namespace, key, field.item_type, field.bytes);
     }
 
     fn entry(&mut self, namespace: u8, key: &Key, item_type: ItemType, field: [u8; 8]) {

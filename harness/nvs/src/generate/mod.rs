@@ -10,7 +10,7 @@ use crate::key::Key;
 use crate::limits::{
     BLOB_V1_MAX_BYTES, CHUNKS_MAX, PAGE_BYTES, READ_WRITE_MIN_BYTES, STRING_V1_MAX_BYTES,
 };
-use crate::value::Value;
+use crate::value::Stored;
 use layout::Layout;
 
 /// Why an image cannot be made.
@@ -129,37 +129,79 @@ fn write(
         max,
         position: row.position,
     };
-    match (&row.value, version) {
-        (Value::Str(text), Version::V1) if text.len() > STRING_V1_MAX_BYTES => {
-            Err(too_long(text.len(), STRING_V1_MAX_BYTES))
+    let Row { namespace, key, .. } = row;
+    match (row.value.stored(), version) {
+        (Stored::Field(field), _) => layout.field(*namespace, key, field),
+        (Stored::Text(text), Version::V1) if text.len() > STRING_V1_MAX_BYTES => {
+            return Err(too_long(text.len(), STRING_V1_MAX_BYTES));
         }
-        (Value::Blob(bytes), Version::V1) if bytes.len() > BLOB_V1_MAX_BYTES => {
-            Err(too_long(bytes.len(), BLOB_V1_MAX_BYTES))
+        (Stored::Text(text), _) => layout.string(*namespace, key, text),
+        (Stored::Blob(bytes), Version::V1) if bytes.len() > BLOB_V1_MAX_BYTES => {
+            return Err(too_long(bytes.len(), BLOB_V1_MAX_BYTES));
         }
-        (Value::Str(text), _) => {
-            layout.string(row.namespace, &row.key, text);
-            Ok(())
-        }
-        (Value::Blob(bytes), Version::V1) => {
-            layout.blob_v1(row.namespace, &row.key, bytes);
-            Ok(())
-        }
-        (Value::Blob(bytes), Version::V2) => {
-            let chunks = layout.blob(row.namespace, &row.key, bytes);
-            if chunks > CHUNKS_MAX {
+        (Stored::Blob(bytes), Version::V1) => layout.blob_v1(*namespace, key, bytes),
+        (Stored::Blob(bytes), Version::V2) => {
+            if layout.blob(*namespace, key, bytes) > CHUNKS_MAX {
                 return Err(GenerateError::TooManyChunks {
                     namespace: document.namespace_of(row),
                     key: row.key,
                     position: row.position,
                 });
             }
-            Ok(())
         }
-        (primitive, _) => {
-            let (item_type, field) =
-                primitive.primitive().expect("strings and blobs are matched above");
-            layout.primitive(row.namespace, &row.key, item_type, field, primitive.len());
-            Ok(())
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Value;
+
+    fn document(values: &[Value]) -> Document {
+        let mut document = Document::new();
+        for (number, value) in values.iter().enumerate() {
+            let key = format!("k{number}");
+            document.insert("ns", &key, value.clone()).unwrap();
+        }
+        document
+    }
+
+    #[test]
+    fn the_size_that_is_said_to_be_needed_is_the_smallest_that_does() {
+        for blob_bytes in [8000, 12_000, 100_000] {
+            let document = document(&[Value::U8(1), Value::Blob(vec![0; blob_bytes])]);
+            let error = generate(&document, 0x1000, Version::V2).unwrap_err();
+            let GenerateError::DoesNotFit { needed, pages, .. } = error else {
+                panic!("{error}");
+            };
+            assert_eq!(generate(&document, needed, Version::V2).unwrap().len(), needed);
+            assert_eq!(pages, needed / PAGE_BYTES - 1);
+            assert!(needed == 0x3000 || generate(&document, needed - 0x1000, Version::V2).is_err());
+        }
+    }
+
+    #[test]
+    fn a_size_that_is_no_whole_number_of_pages_is_refused() {
+        for size in [0, 1, 0x5FFF, 0x6001] {
+            let error = generate(&document(&[]), size, Version::V2).unwrap_err();
+            assert_eq!(error, GenerateError::Size { size });
+        }
+    }
+
+    #[test]
+    fn a_blob_of_the_largest_size_fits_only_from_a_pages_start() {
+        let largest = Value::Blob(vec![0; crate::limits::BLOB_MAX_BYTES]);
+        let late = document(&[largest]);
+        let error = generate(&late, 0x10_0000, Version::V2).unwrap_err();
+        assert!(matches!(error, GenerateError::TooManyChunks { .. }), "{error}");
+    }
+
+    #[test]
+    fn version_1_refuses_what_it_cannot_hold() {
+        for value in [Value::Blob(vec![0; 1985]), Value::str(&"x".repeat(1984))] {
+            let error = generate(&document(&[value]), 0x6000, Version::V1).unwrap_err();
+            assert!(matches!(error, GenerateError::TooLongForV1 { .. }), "{error}");
         }
     }
 }

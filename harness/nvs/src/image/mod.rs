@@ -9,6 +9,8 @@ mod entry;
 mod item;
 mod page;
 
+use std::fmt;
+
 use crate::limits::PAGE_BYTES;
 
 pub use crate::format::EntryState;
@@ -17,7 +19,7 @@ pub use item::Item;
 pub use page::Page;
 
 /// An NVS partition's bytes, split but not interpreted.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Image<'a> {
     pages: Vec<Page<'a>>,
     tail: &'a [u8],
@@ -82,5 +84,14 @@ impl<'a> Image<'a> {
     /// What is wrong with the image, in the order of the flash.
     pub fn findings(&self) -> Vec<crate::Finding> {
         crate::check::check(self)
+    }
+}
+
+impl fmt::Debug for Image<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Image")
+            .field("pages", &self.pages)
+            .field("tail_bytes", &self.tail.len())
+            .finish()
     }
 }

@@ -1,5 +1,6 @@
 //! The codec against images and digests that it did not make itself.
 
+mod damage;
 mod differential;
 mod golden;
 mod mutation;

@@ -11,6 +11,8 @@ use goldline_nvs::{
     Document, Image, SecretRule, Value, Version, diff, generate, identify, snapshot,
 };
 
+use rstest::rstest;
+
 use crate::random::Random;
 use crate::support::{read, vectors};
 
@@ -85,10 +87,8 @@ fn mend_crc(image: &mut [u8], at: usize) {
     let Some(entry) = image.get_mut(at..at + 32) else {
         return;
     };
-    let mut hasher = crc32fast::Hasher::new_with_initial(0xFFFF_FFFF);
-    hasher.update(&entry[..4]);
-    hasher.update(&entry[8..]);
-    entry[4..8].copy_from_slice(&hasher.finalize().to_le_bytes());
+    let crc = crc32(&[&entry[..4], &entry[8..]]);
+    entry[4..8].copy_from_slice(&crc);
 }
 
 fn examine(bytes: &[u8], is_thorough: bool) {
@@ -136,6 +136,57 @@ fn no_damaged_image_does_harm() {
     });
 }
 
+/// Images of 1 MB made to be slow: every entry of every page the same kind of
+/// conflict. In quadratic time this would take minutes.
+#[rstest]
+#[case::definitions(|n| header(0, 0x01, 0xFF, n, [1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]))]
+#[case::one_name(|_| header(0, 0x01, 0xFF, 7, [1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]))]
+#[case::one_key(|_| header(1, 0x01, 0xFF, 7, [1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]))]
+#[case::empty_chunks(|n| header(1, 0x42, (n % 255) as u8, 7, [0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]))]
+#[case::chunks_and_indexes(|n| match n % 2 {
+    0 => header(1, 0x42, 0, 7, [0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]),
+    _ => header(1, 0x48, 0xFF, 7, [0, 0, 0, 0, 1, 0, 0xFF, 0xFF]),
+})]
+#[case::damaged(|n| [n as u8; 32])]
+#[case::noise(|n| Random::new(u64::from(n)).array())]
+fn a_crowded_image_takes_linear_time(#[case] entry: fn(u32) -> [u8; 32]) {
+    let mut image = generate(&Document::new(), 0x10_0000, Version::V2).unwrap();
+    for page in 0..255u32 {
+        let at = page as usize * 4096;
+        let header = &mut image[at..at + 4096];
+        header[..4].copy_from_slice(&0xFFFF_FFFCu32.to_le_bytes());
+        header[4..8].copy_from_slice(&page.to_le_bytes());
+        header[8] = 0xFE;
+        let crc = crc32(&[&header[4..28]]);
+        header[28..32].copy_from_slice(&crc);
+        header[32..63].fill(0xAA);
+        for number in 0..126 {
+            let start = 64 + number as usize * 32;
+            header[start..start + 32].copy_from_slice(&entry(page * 126 + number));
+        }
+    }
+    examine(&image, true);
+    let image = Image::decode(&image).unwrap();
+    goldline_nvs::recover::recover(&image);
+    let _ = goldline_nvs::csv::write(&image.device_view());
+}
+
+fn header(namespace: u8, item_type: u8, chunk: u8, key: u32, data: [u8; 8]) -> [u8; 32] {
+    let mut entry = [0; 32];
+    entry[..4].copy_from_slice(&[namespace, item_type, 1, chunk]);
+    entry[8..14].copy_from_slice(format!("{key:06}").as_bytes());
+    entry[24..].copy_from_slice(&data);
+    let crc = crc32(&[&entry[..4], &entry[8..]]);
+    entry[4..8].copy_from_slice(&crc);
+    entry
+}
+
+fn crc32(parts: &[&[u8]]) -> [u8; 4] {
+    let mut hasher = crc32fast::Hasher::new_with_initial(0xFFFF_FFFF);
+    parts.iter().for_each(|part| hasher.update(part));
+    hasher.finalize().to_le_bytes()
+}
+
 fn edit(bytes: &[u8]) {
     let Ok(mut editor) = Editor::open(bytes) else {
         return;
@@ -171,6 +222,22 @@ fn no_damaged_csv_does_harm() {
                 let image = generate(&document, 0x4000, Version::V2);
                 assert!(image.is_ok_and(|image| image.len() == 0x4000));
             }
+        }
+    }
+}
+
+#[rstest]
+#[case::commas(",")]
+#[case::quotes("\"\"")]
+#[case::quoted_fields("\"a\",")]
+#[case::lines("\n")]
+#[case::comments("#\n")]
+fn a_crowded_csv_takes_linear_time(#[case] part: &str) {
+    let header = "key,type,encoding,value\nns,namespace,,\na,data,string,";
+    for start in [header, "", "key,type,encoding,value\n\""] {
+        let csv = format!("{start}{}", part.repeat(500_000));
+        for mode in [Mode::Strict, Mode::Compat] {
+            let _ = parse(csv.as_bytes(), mode, &mut NoFiles);
         }
     }
 }

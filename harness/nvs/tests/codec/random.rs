@@ -25,4 +25,10 @@ impl Random {
             *byte = self.next() as u8;
         }
     }
+
+    pub fn array<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes);
+        bytes
+    }
 }

@@ -15,13 +15,11 @@ use miette::Diagnostic;
 use serde::Serialize;
 
 use super::{
-    keys::KeyArguments,
-    opened::OpenedImage,
-    problem::NvsProblem,
-    secrets::SecretArguments,
-    stdout::{print, print_json},
+    keys::KeyArguments, opened::OpenedImage, problem::NvsProblem, secrets::SecretArguments,
     verdict::Verdict,
 };
+
+use crate::cli::output::{print, print_json};
 
 #[derive(Args)]
 pub(super) struct CheckArguments {
@@ -42,7 +40,7 @@ enum Format {
     Json,
 }
 
-pub(super) fn run(arguments: &CheckArguments) -> Result<u8, NvsProblem> {
+pub(super) fn run(arguments: &CheckArguments) -> miette::Result<u8> {
     let secrets = arguments.secrets.read()?;
     let keys = arguments.keys.read();
     let opened = keys.and_then(|keys| OpenedImage::open(&arguments.image, keys.as_ref()));
@@ -52,7 +50,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<u8, NvsProblem> {
             if arguments.format == Format::Json {
                 print_json(&Document::unreadable(&arguments.image, &problem))?;
             }
-            return Err(problem);
+            return Err(problem.into());
         }
     };
     let image = opened.image();

@@ -31,12 +31,12 @@ impl ConvertArguments {
     }
 }
 
-pub(super) fn encrypt(arguments: &ConvertArguments) -> Result<u8, NvsProblem> {
+pub(super) fn encrypt(arguments: &ConvertArguments) -> miette::Result<u8> {
     arguments.refuse_input_as_output()?;
     let keys = arguments.keys.read_required()?;
     let plain = match OpenedImage::open(&arguments.image, None) {
         Err(NvsProblem::Unreadable { path, why: Unreadable::LooksEncrypted }) => {
-            return Err(NvsProblem::AlreadyEncrypted { path });
+            return Err(NvsProblem::AlreadyEncrypted { path }.into());
         }
         outcome => outcome?,
     };
@@ -44,7 +44,7 @@ pub(super) fn encrypt(arguments: &ConvertArguments) -> Result<u8, NvsProblem> {
     Ok(exit::PASS)
 }
 
-pub(super) fn decrypt(arguments: &ConvertArguments) -> Result<u8, NvsProblem> {
+pub(super) fn decrypt(arguments: &ConvertArguments) -> miette::Result<u8> {
     arguments.refuse_input_as_output()?;
     let keys = arguments.keys.read_required()?;
     let opened = OpenedImage::open(&arguments.image, Some(&keys))?;

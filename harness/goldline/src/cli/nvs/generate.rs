@@ -32,7 +32,7 @@ pub(super) struct GenerateArguments {
     keys: KeyArguments,
 }
 
-pub(super) fn run(arguments: &GenerateArguments) -> Result<u8, NvsProblem> {
+pub(super) fn run(arguments: &GenerateArguments) -> miette::Result<u8> {
     let GenerateArguments { csv: path, out, size, version, .. } = arguments;
     let inputs: Vec<_> =
         [Some(path.as_path()), arguments.keys.path()].into_iter().flatten().collect();

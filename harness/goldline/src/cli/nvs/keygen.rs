@@ -18,7 +18,7 @@ pub(super) struct KeygenArguments {
     hmac: bool,
 }
 
-pub(super) fn run(arguments: &KeygenArguments) -> Result<u8, NvsProblem> {
+pub(super) fn run(arguments: &KeygenArguments) -> miette::Result<u8> {
     match arguments.hmac {
         true => files::write_new(&arguments.out, random::<32>()?.as_slice())?,
         false => {

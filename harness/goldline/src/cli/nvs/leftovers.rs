@@ -10,14 +10,13 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{
-    edit::source::Source,
-    keys::KeyArguments,
-    opened::OpenedImage,
-    problem::NvsProblem,
+    edit::source::Source, keys::KeyArguments, opened::OpenedImage, problem::NvsProblem,
     secrets::SecretArguments,
-    stdout::{print, print_json},
 };
-use crate::cli::exit;
+use crate::cli::{
+    exit,
+    output::{print, print_json},
+};
 
 /// Fewer bytes turn up by chance.
 const NEEDLE_MIN: usize = 6;
@@ -50,7 +49,7 @@ struct Hit<'a> {
     offsets: Vec<usize>,
 }
 
-pub(super) fn run(arguments: &LeftoversArguments) -> Result<u8, NvsProblem> {
+pub(super) fn run(arguments: &LeftoversArguments) -> miette::Result<u8> {
     let keys = arguments.keys.read()?;
     let needles = arguments.needles.iter().map(|given| Ok((given.as_str(), needle(given)?)));
     let needles: Vec<_> = needles.collect::<Result<_, NvsProblem>>()?;

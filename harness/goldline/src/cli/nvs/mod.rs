@@ -6,7 +6,7 @@
 //!
 //! | file | what it owns |
 //! | --- | --- |
-//! | `files`, `stdout` | reading whole files, writing whole files or none, printing |
+//! | `files` | reading whole files, writing whole files or none |
 //! | `keys`, `opened` | key files, and an image as plain bytes with the special answers |
 //! | `value`, `verdict` | a value as text and JSON; findings as one word and exit code |
 //! | `secrets` | which entries are secret, by a profile or by their names |
@@ -25,14 +25,10 @@ mod opened;
 mod problem;
 mod secrets;
 mod show;
-mod stdout;
 mod value;
 mod verdict;
 
 use clap::{Args, Subcommand};
-
-use super::problem::of_catalog;
-use problem::NvsProblem;
 
 const CHECK_EXIT_CODES: &str = "\
 Exit codes: 0 sound, 1 damaged or interrupted by a loss of power, 2 not readable, or usage.";
@@ -72,7 +68,7 @@ enum NvsCommand {
 }
 
 pub(super) fn run(arguments: &NvsArguments) -> miette::Result<u8> {
-    let outcome = match &arguments.command {
+    match &arguments.command {
         NvsCommand::Generate(arguments) => generate::run(arguments),
         NvsCommand::Show(arguments) => show::run(arguments),
         NvsCommand::Check(arguments) => check::run(arguments),
@@ -82,9 +78,5 @@ pub(super) fn run(arguments: &NvsArguments) -> miette::Result<u8> {
         NvsCommand::Decrypt(arguments) => convert::decrypt(arguments),
         NvsCommand::Edit(arguments) => edit::run(arguments),
         NvsCommand::Leftovers(arguments) => leftovers::run(arguments),
-    };
-    outcome.map_err(|problem| match problem {
-        NvsProblem::Profile(error) => of_catalog(*error),
-        problem => problem.into(),
-    })
+    }
 }

@@ -15,8 +15,6 @@ use goldline_nvs::{
 };
 use miette::Diagnostic;
 
-use crate::profile::CatalogError;
-
 /// Why a command did not do what was asked. Nothing was written then.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub(super) enum NvsProblem {
@@ -26,9 +24,6 @@ pub(super) enum NvsProblem {
     #[error("cannot write {}, which is as it was: {error}", .path.display())]
     #[diagnostic(code("file.unwritable"))]
     Write { path: PathBuf, error: io::Error },
-    #[error("cannot print: {error}")]
-    #[diagnostic(code("stdout.unwritable"))]
-    Print { error: io::Error },
     #[error("{} is an input and would be overwritten", .path.display())]
     #[diagnostic(code("file.output_is_input"), help("name another output"))]
     OutputIsInput { path: PathBuf },
@@ -68,8 +63,6 @@ pub(super) enum NvsProblem {
     #[diagnostic(code("key.missing"), help("give --keys FILE or --hmac-key FILE"))]
     NoKeys,
 
-    #[error(transparent)]
-    Profile(Box<CatalogError>),
     #[error("the CSV would show {secrets} secret values")]
     #[diagnostic(
         code("csv.secret"),
@@ -110,9 +103,9 @@ pub(super) enum NvsProblem {
     #[error("cannot change {}: {error}", .path.display())]
     #[diagnostic(code("edit.failed"))]
     Edit { path: PathBuf, error: EditError },
-    #[error("{name} cannot be part of a fresh image: {error}")]
+    #[error("no fresh image can be made of {}: {error}", .path.display())]
     #[diagnostic(code("edit.not_compactable"), help("leave out --compact"))]
-    Compact { name: String, error: DocumentError },
+    Compact { path: PathBuf, error: DocumentError },
     #[error("nothing to do")]
     #[diagnostic(code("edit.nothing"), help("give --set, --remove or --compact"))]
     NothingToDo,

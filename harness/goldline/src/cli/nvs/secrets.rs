@@ -9,8 +9,10 @@ use goldline_nvs::{
     leftover::{Leftover, leftover_secrets},
 };
 
-use super::problem::NvsProblem;
-use crate::profile::{self, NvsEntry, Profile, ValueSource};
+use crate::{
+    cli::problem::of_catalog,
+    profile::{self, NvsEntry, Profile, ValueSource},
+};
 
 #[derive(Args)]
 pub(super) struct SecretArguments {
@@ -23,10 +25,9 @@ pub(super) struct SecretArguments {
 }
 
 impl SecretArguments {
-    pub(super) fn read(&self) -> Result<Secrets, NvsProblem> {
+    pub(super) fn read(&self) -> miette::Result<Secrets> {
         let Some(name) = &self.profile else { return Ok(Secrets::default()) };
-        let profile = profile::find(name, self.profiles.as_deref())
-            .map_err(|error| NvsProblem::Profile(Box::new(error)))?;
+        let profile = profile::find(name, self.profiles.as_deref()).map_err(of_catalog)?;
         Ok(Secrets::of(&profile))
     }
 }

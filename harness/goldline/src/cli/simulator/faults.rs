@@ -3,7 +3,7 @@
 use goldline_simulator::Fault;
 use serde::Serialize;
 
-use crate::testbed::fault::TestbedFault;
+use crate::{cli::output, testbed::fault::TestbedFault};
 
 #[derive(Serialize)]
 struct Entry {
@@ -12,15 +12,13 @@ struct Entry {
     what: &'static str,
 }
 
-pub(super) fn list(json: bool) {
+pub(super) fn list(json: bool) -> miette::Result<()> {
     let faults = all();
     if json {
-        println!("{}", serde_json::to_string_pretty(&faults).expect("faults become JSON"));
-        return;
+        return output::print_json(&faults);
     }
-    for fault in faults {
-        println!("{:24} {}", fault.name, fault.what);
-    }
+    let line = |fault: &Entry| format!("{:24} {}\n", fault.name, fault.what);
+    output::print(&faults.iter().map(line).collect::<String>())
 }
 
 fn all() -> Vec<Entry> {

@@ -23,7 +23,7 @@ pub(super) enum SimulatorCommand {
 
 pub(super) fn run(command: SimulatorCommand) -> miette::Result<u8> {
     match command {
-        SimulatorCommand::Faults { json } => faults::list(json),
+        SimulatorCommand::Faults { json } => faults::list(json)?,
         SimulatorCommand::Serve(arguments) => serve::serve(&arguments)?,
     }
     Ok(exit::PASS)

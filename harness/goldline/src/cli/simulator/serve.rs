@@ -9,7 +9,6 @@ use std::{
 use clap::{Args, ValueEnum};
 use goldline_simulator::{
     Config, Fault, Mode, NetworkPort, Protocol, Simulator,
-    chip::Model,
     flash::{Nor, SECTOR_SIZE},
     world::Silence,
 };
@@ -18,7 +17,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::link::PortLink;
 use crate::{
-    cli::problem::{of_catalog, usage, usage_with_help},
+    cli::{
+        output,
+        problem::{of_catalog, usage, usage_with_help},
+    },
     clock::Clock,
     identity::Mac,
     image::FlashImages,
@@ -96,14 +98,14 @@ pub(super) fn serve(arguments: &ServeArguments) -> miette::Result<()> {
             let socket = TcpListener::bind(address)
                 .map_err(|error| usage(format!("cannot listen on {address}: {error}")))?;
             let port = NetworkPort::serve(&simulator, socket, protocol).map_err(usage)?;
-            println!("{}", port.url());
+            output::print(&format!("{}\n", port.url()))?;
             network = Some(port);
         }
         (None, Some(path)) => {
             link = Some(PortLink::create(path, simulator.port_path()).map_err(usage)?);
-            println!("{}", path.display());
+            output::print(&format!("{}\n", path.display()))?;
         }
-        (None, None) => println!("{}", simulator.port_path().display()),
+        (None, None) => output::print(&format!("{}\n", simulator.port_path().display()))?,
     }
     wait_for_interrupt()?;
     drop((network, link));
@@ -111,7 +113,7 @@ pub(super) fn serve(arguments: &ServeArguments) -> miette::Result<()> {
 }
 
 fn config(arguments: &ServeArguments) -> miette::Result<Config> {
-    let mut config = Config::new(model(arguments.chip)?);
+    let mut config = Config::new(arguments.chip.simulated());
     config.flash_size = arguments.flash_size.checked_mul(1 << 20).ok_or_else(|| {
         usage(format!("{} MB of flash is more than any chip has", arguments.flash_size))
     })?;
@@ -127,10 +129,6 @@ fn config(arguments: &ServeArguments) -> miette::Result<Config> {
         config.mac = mac.0;
     }
     Ok(config)
-}
-
-fn model(chip: Chip) -> miette::Result<&'static Model> {
-    Model::named(chip.name()).ok_or_else(|| usage(format!("the simulator has no {chip} yet")))
 }
 
 fn fault(name: &str) -> Result<Fault, Report> {

@@ -23,6 +23,7 @@
 //! | rows before the first namespace | refused | refused |
 //! | non-ASCII inline `binary` | refused | refused |
 //! | blob over 508,000 bytes, > 254 namespaces | refused | refused |
+//! | a PEM over several lines without quotes | refused | refused |
 //! | a line beginning with `#` inside a quoted value | refused | refused |
 //!
 //! Lines end with LF, CRLF or CR; inside of a value each becomes LF, as in the

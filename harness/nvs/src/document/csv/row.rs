@@ -138,7 +138,7 @@ impl<'f> RowReader<'f> {
         }
         let encoding = required(record.encoding, record.key, "encoding")?;
         let value_field = required(record.value, record.key, "value")?;
-        if self.mode == Mode::Strict && is_cut_pem(value_field) {
+        if is_cut_pem(value_field) {
             return Err(Problem::UnquotedPem.at_position(value_field.position()));
         }
         let value = self.value(encoding, value_field, from_file)?;
@@ -235,7 +235,7 @@ fn compatible_key(name: &str) -> Result<Key, KeyError> {
         return Err(KeyError::Empty);
     }
     if name.len() > crate::limits::KEY_MAX_BYTES {
-        return Err(KeyError::TooLong { name: name.to_owned(), bytes: name.len() });
+        return Err(KeyError::too_long(name));
     }
     if let Some(character) = name.chars().find(|character| character.is_control()) {
         let name = name.to_owned();

@@ -90,3 +90,17 @@ fn errors_never_quote_a_value() {
         assert!(!message.contains("hunter2"), "{message}");
     }
 }
+
+#[test]
+fn a_private_key_without_quotes_does_not_reach_the_message() {
+    let line = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj";
+    let pem = format!("a,data,string,-----BEGIN PRIVATE KEY-----\n{line}\n");
+    let bare = format!("{line}\n");
+    for rows in [pem, bare] {
+        for mode in [Mode::Strict, Mode::Compat] {
+            let text = format!("key,type,encoding,value\nns,namespace,,\n{rows}");
+            let error = parse(text.as_bytes(), mode, &mut NoFiles).unwrap_err();
+            assert!(!error.to_string().contains(&line[..30]), "{error}");
+        }
+    }
+}

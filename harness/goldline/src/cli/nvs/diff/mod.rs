@@ -23,10 +23,12 @@ use super::{
     opened::OpenedImage,
     problem::{NvsProblem, Unreadable},
     secrets::{SecretArguments, Secrets},
-    stdout::{print, print_json},
     verdict::Verdict,
 };
-use crate::cli::exit;
+use crate::cli::{
+    exit,
+    output::{print, print_json},
+};
 use layout::LayoutChange;
 
 #[derive(Args)]
@@ -59,7 +61,7 @@ enum Format {
     Json,
 }
 
-pub(super) fn run(arguments: &DiffArguments) -> Result<u8, NvsProblem> {
+pub(super) fn run(arguments: &DiffArguments) -> miette::Result<u8> {
     let [a, b] = open_both(arguments)?;
     let (before, after) = (a.device_view()?, b.device_view()?);
     let changes = diff(&before, &after);

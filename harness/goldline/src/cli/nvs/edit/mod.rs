@@ -42,10 +42,10 @@ pub(super) struct EditArguments {
     keys: KeyArguments,
 }
 
-pub(super) fn run(arguments: &EditArguments) -> Result<u8, NvsProblem> {
+pub(super) fn run(arguments: &EditArguments) -> miette::Result<u8> {
     let EditArguments { image: path, settings, removals, compact, .. } = arguments;
     if settings.is_empty() && removals.is_empty() && !compact {
-        return Err(NvsProblem::NothingToDo);
+        return Err(NvsProblem::NothingToDo.into());
     }
     let output = arguments.output.as_ref().unwrap_or(path);
     let inputs: Vec<_> = arguments.keys.path().into_iter().collect();

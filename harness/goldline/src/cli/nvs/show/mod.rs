@@ -18,9 +18,10 @@ use super::{
     opened::{OpenedImage, why_closed},
     problem::NvsProblem,
     secrets::{SecretArguments, Secrets},
-    stdout::{print, print_json},
     verdict::Verdict,
 };
+
+use crate::cli::output::{print, print_json};
 
 #[derive(Args)]
 pub(super) struct ShowArguments {
@@ -48,7 +49,7 @@ enum Format {
     Csv,
 }
 
-pub(super) fn run(arguments: &ShowArguments) -> Result<u8, NvsProblem> {
+pub(super) fn run(arguments: &ShowArguments) -> miette::Result<u8> {
     let keys = arguments.keys.read()?;
     let secrets = arguments.secrets_of.read()?;
     let opened = OpenedImage::open(&arguments.image, keys.as_ref())?;
@@ -64,7 +65,7 @@ pub(super) fn run(arguments: &ShowArguments) -> Result<u8, NvsProblem> {
             let document = json::Document::of(&opened, &view, verdict, &secrets, shows_secrets);
             print_json(&document.with_pages(pages))?;
         }
-        (Format::Csv, true) => return Err(NvsProblem::CsvOfRaw),
+        (Format::Csv, true) => return Err(NvsProblem::CsvOfRaw.into()),
         (Format::Csv, false) => {
             print(&csv::text(&opened.device_view()?, &secrets, shows_secrets)?)?
         }

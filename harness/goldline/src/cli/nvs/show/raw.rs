@@ -1,14 +1,18 @@
 //! `nvs show --raw`: pages and items as they lie in the flash, with what becomes of each.
 //!
-//! An item that no device reads and that is whole in itself is *recoverable*. Of the content only
-//! `--secrets` shows anything, since here a key's name is no safe hint at what a payload holds.
+//! A value that no device reads and that its CRCs prove, or prove but for one flipped bit, is
+//! *recoverable*. Of the content only `--secrets` shows anything, since here a key's name is no safe hint at what a payload holds.
 
-use std::{collections::HashMap, fmt::Write};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Write,
+};
 
 use goldline_nvs::{
     DeviceView, Image, PageState,
     device::DropReason,
     image::{EntryState, HeaderFault, Item, Location},
+    recover::recover,
 };
 use serde::Serialize;
 
@@ -53,7 +57,7 @@ struct RawItem {
 
 /// Every page with every item, in the order of the flash.
 pub(super) fn pages(image: &Image<'_>, view: &DeviceView, secrets: bool) -> Vec<Page> {
-    let fates = Fates::of(view);
+    let fates = Fates::of(image, view);
     let page = |page: &goldline_nvs::image::Page<'_>| Page {
         page: page.index(),
         offset: page.offset(),
@@ -114,13 +118,18 @@ fn write_item(text: &mut String, item: &RawItem) {
 /// What a device does with items that it does not read.
 struct Fates {
     opens: bool,
+    recoverable: HashSet<Location>,
     dropped: HashMap<Location, DropReason>,
 }
 
 impl Fates {
-    fn of(view: &DeviceView) -> Self {
+    fn of(image: &Image<'_>, view: &DeviceView) -> Self {
         let dropped = view.dropped().iter().map(|dropped| (dropped.location, dropped.reason));
-        Self { opens: why_closed(view.opening()).is_none(), dropped: dropped.collect() }
+        Self {
+            opens: why_closed(view.opening()).is_none(),
+            recoverable: recover(image).iter().map(|recovered| recovered.location).collect(),
+            dropped: dropped.collect(),
+        }
     }
 
     fn of_item(&self, item: &Item<'_>, page: &goldline_nvs::image::Page<'_>) -> String {
@@ -167,7 +176,7 @@ fn raw_item(
         entries: item.entries,
         length: payload.map(<[u8]>::len),
         payload_crc_is_right: is_whole,
-        recoverable: is_whole && fate != "live",
+        recoverable: fates.recoverable.contains(&header.location),
         fate: match item.fault {
             Some(fault) if header.state == EntryState::Written => {
                 format!("{fate} ({})", fault_text(fault))

@@ -2,8 +2,8 @@
 //!
 //! Must not know of rows and columns; whoever calls adds the position.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+mod base64;
+mod fill;
 
 use super::csv::Mode;
 use crate::value::Value;
@@ -115,7 +115,7 @@ pub(super) fn decode(
     mode: Mode,
 ) -> Result<Value, EncodingError> {
     if encoding.starts_with("blob_fill") || encoding.starts_with("blob_sz_fill") {
-        return fill(encoding, source, mode);
+        return fill::fill(encoding, source, mode);
     }
     let lower = encoding.to_ascii_lowercase();
     if encoding != lower && matches!(lower.as_str(), "hex2bin" | "base64" | "string") {
@@ -134,7 +134,7 @@ pub(super) fn decode(
         "string" => text(source).map(Value::str),
         "binary" => binary(source).map(Value::Blob),
         "hex2bin" => hex(source.bytes().trim_ascii()).map(Value::Blob),
-        "base64" => base64(source.bytes(), mode).map(Value::Blob),
+        "base64" => base64::decode(source.bytes(), mode).map(Value::Blob),
         _ => Err(EncodingError::Unknown { found: encoding.to_owned() }),
     }
 }
@@ -228,91 +228,6 @@ fn hex(digits: &[u8]) -> Result<Vec<u8>, EncodingError> {
     (0..digits.len()).step_by(2).map(|at| Ok(nibble(at)? << 4 | nibble(at + 1)?)).collect()
 }
 
-fn base64(text: &[u8], mode: Mode) -> Result<Vec<u8>, EncodingError> {
-    let kept: Vec<u8> = match mode {
-        Mode::Strict => {
-            let spaces = |byte: &&u8| !byte.is_ascii_whitespace();
-            text.iter().filter(spaces).copied().collect()
-        }
-        Mode::Compat => lenient_base64(text),
-    };
-    STANDARD.decode(kept).map_err(|error| EncodingError::NotBase64 { reason: error.to_string() })
-}
-
-/// What Python's lenient decoder makes of a text: foreign characters skipped,
-/// everything after complete padding ignored, unused last bits dropped.
-fn lenient_base64(text: &[u8]) -> Vec<u8> {
-    let mut kept: Vec<u8> = Vec::with_capacity(text.len());
-    let mut pads = 0;
-    for &byte in text {
-        match byte {
-            b'=' if kept.len() % 4 >= 2 => {
-                pads += 1;
-                if kept.len() % 4 + pads == 4 {
-                    break;
-                }
-            }
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' => {
-                pads = 0;
-                kept.push(byte);
-            }
-            _ => {}
-        }
-    }
-    clear_unused_bits(&mut kept);
-    kept.resize(kept.len() + pads, b'=');
-    kept
-}
-
-/// Python ignores the bits of the last character that no byte uses; the strict
-/// decoder behind does not.
-fn clear_unused_bits(kept: &mut [u8]) {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let unused_mask = match kept.len() % 4 {
-        2 => 0b11_0000,
-        3 => 0b11_1100,
-        _ => return,
-    };
-    let last = kept.last_mut().expect("two or three characters are left over");
-    let index = ALPHABET.iter().position(|letter| letter == last);
-    *last = ALPHABET[index.expect("only letters of the alphabet are kept") & unused_mask];
-}
-
-/// `blob_fill(N;0xXX)`: the value padded to N bytes. `blob_sz_fill`: the same
-/// behind the value's length as a little-endian word.
-fn fill(encoding: &str, source: Source<'_>, mode: Mode) -> Result<Value, EncodingError> {
-    let form = || EncodingError::FillForm { found: encoding.to_owned() };
-    let Source::Inline(value) = source else {
-        let found = encoding.to_owned();
-        return Err(EncodingError::FillFromFile { found });
-    };
-    let (name, arguments) = encoding.split_once('(').ok_or_else(form)?;
-    let (arguments, tail) = arguments.split_once(')').ok_or_else(form)?;
-    let (length, byte) = arguments.split_once(";0x").ok_or_else(form)?;
-    let well_formed = length.bytes().all(|digit| digit.is_ascii_digit())
-        && byte.len() == 2
-        && byte.bytes().all(|digit| digit.is_ascii_hexdigit())
-        && (tail.is_empty() || mode == Mode::Compat);
-    if !well_formed {
-        return Err(form());
-    }
-    let byte = u8::from_str_radix(byte, 16).map_err(|_| form())?;
-    let length: usize = length.parse().map_err(|_| form())?;
-    if length > crate::limits::BLOB_MAX_BYTES || value.len() > length {
-        let bytes = value.len();
-        return Err(EncodingError::FillOverflow { bytes, length });
-    }
-    let mut filled = match name {
-        "blob_fill" => Vec::new(),
-        "blob_sz_fill" => u32::try_from(value.len()).map_err(|_| form())?.to_le_bytes().to_vec(),
-        _ => return Err(form()),
-    };
-    let end = filled.len() + length;
-    filled.extend_from_slice(value.as_bytes());
-    filled.resize(end, byte);
-    Ok(Value::Blob(filled))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -361,30 +276,5 @@ mod tests {
     fn an_unknown_encoding_comes_with_a_guess() {
         let message = inline("uint8_t", "1").unwrap_err().to_string();
         assert!(message.contains("did you mean `u8`?"), "{message}");
-    }
-
-    #[test]
-    fn base64_is_canonical_when_strict_and_lenient_when_compatible() {
-        assert_eq!(inline("base64", "TWFu\nTQ=="), Ok(Value::Blob(b"ManM".to_vec())));
-        assert!(inline("base64", "T-Q=").is_err());
-        let lenient = |text| decode("base64", Source::Inline(text), Mode::Compat);
-        assert_eq!(lenient("T-W*Fu"), Ok(Value::Blob(b"Man".to_vec())));
-        assert_eq!(lenient("TR==TWFu"), Ok(Value::Blob(b"M".to_vec())));
-        assert!(lenient("TWF").is_err());
-    }
-
-    #[test]
-    fn fills_pad_a_value_to_their_length() {
-        assert_eq!(
-            inline("blob_fill(4;0xAb)", "hi"),
-            Ok(Value::Blob(vec![b'h', b'i', 0xAB, 0xAB]))
-        );
-        assert_eq!(
-            inline("blob_sz_fill(3;0x00)", "hi"),
-            Ok(Value::Blob(vec![2, 0, 0, 0, b'h', b'i', 0]))
-        );
-        assert!(inline("blob_fill(1;0x00)", "hi").is_err());
-        assert!(inline("blob_fill(1,0x00)", "").is_err());
-        assert!(inline("blob_fill(9999999999;0x00)", "").is_err());
     }
 }
