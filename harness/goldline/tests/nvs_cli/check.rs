@@ -89,7 +89,7 @@ fn desk_with_keys() -> Desk {
 #[case::an_hmac_key(&["hmac.bin"], "image.is_a_key", "an HMAC key, not an NVS image")]
 #[case::absent(&["absent.bin"], "file.unreadable", "cannot read absent.bin")]
 #[case::a_folder(&["."], "file.unreadable", "cannot read .")]
-#[case::endless(&["/dev/zero"], "file.unreadable", "larger than any ESP32's flash")]
+#[case::huge(&["huge.bin"], "file.unreadable", "larger than any ESP32's flash")]
 fn what_cannot_be_read_is_answered_and_exits_2(
     #[case] arguments: &[&str],
     #[case] code: &str,
@@ -98,6 +98,8 @@ fn what_cannot_be_read_is_answered_and_exits_2(
     let desk = desk_with_keys();
     desk.write("noise.bin", noise(1, 0x3000));
     desk.write("empty.bin", "");
+    let huge = std::fs::File::create(desk.path("huge.bin")).expect("a file");
+    huge.set_len(1 << 32).expect("it is sparse");
     let text = desk.nvs(&[&["check"], arguments].concat()).exited(2);
     assert_eq!(text.stdout, "");
     assert!(text.stderr.starts_with(code), "{text:#?}");

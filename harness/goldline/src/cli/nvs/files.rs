@@ -32,15 +32,19 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, NvsProblem> {
 pub(super) fn read_limited(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::new());
     let file = fs::File::open(path)?;
-    let known = file.metadata()?.len().min(LARGEST_BYTES);
+    let too_large = || {
+        let message = "it is larger than any ESP32's flash, 128 MiB";
+        io::Error::new(io::ErrorKind::FileTooLarge, message)
+    };
+    let known = file.metadata()?.len();
+    if known > LARGEST_BYTES {
+        return Err(too_large());
+    }
     // Room for all of it and for the read that finds the end: a vector that grows leaves copies.
     bytes.reserve_exact(usize::try_from(known).unwrap_or(0) + 32);
     file.take(LARGEST_BYTES + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > LARGEST_BYTES {
-        true => Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            "it is larger than any ESP32's flash, 128 MiB",
-        )),
+        true => Err(too_large()),
         false => Ok(bytes),
     }
 }
