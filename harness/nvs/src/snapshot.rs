@@ -93,8 +93,8 @@ struct Line {
     value: String,
 }
 
-/// A value that is no secret, in one line.
-fn shown(value: &Value) -> String {
+/// A value that is no secret, in one line and without type and length.
+pub fn shown(value: &Value) -> String {
     match value {
         Value::U8(v) => v.to_string(),
         Value::I8(v) => v.to_string(),

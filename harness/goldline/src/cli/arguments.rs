@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::simulator::SimulatorCommand;
+use super::{nvs::NvsArguments, simulator::SimulatorCommand};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 PASS, 1 FAIL (the unit is bad), 2 usage or profile error (nothing touched), \
@@ -29,6 +29,8 @@ pub(super) enum Command {
     /// List, check and explain profiles
     #[command(subcommand)]
     Profile(ProfileCommand),
+    /// Make, show, check, compare, encrypt and edit NVS partitions
+    Nvs(NvsArguments),
     /// The simulated unit
     #[command(subcommand)]
     Simulator(SimulatorCommand),

@@ -7,6 +7,7 @@ mod assembly;
 mod devices;
 mod exit;
 mod log;
+mod nvs;
 mod output;
 mod problem;
 pub mod profile;
@@ -39,6 +40,7 @@ pub fn main() -> ExitCode {
         Command::Provision(arguments) => run::run(&arguments, Scope::Provision),
         Command::Check(arguments) => run::run(&arguments, Scope::Check),
         Command::Profile(command) => profile_command(command),
+        Command::Nvs(arguments) => nvs::run(&arguments),
         Command::Simulator(command) => simulator::run(command),
     };
     match outcome {
