@@ -372,3 +372,23 @@ fn a_stop_of_the_stations_is_an_error_and_an_abort_says_so() {
     case.seen.aborted = true;
     case.expect(Verdict::Aborted, Code::Aborted);
 }
+
+#[test]
+fn an_association_without_an_address_is_no_fault_of_the_broker() {
+    let mut case = Case::good();
+    case.seen.console.retain(|line| !line.text.contains("sta ip"));
+    case.not_connected(None, witness(true));
+    case.expect(Verdict::Fail, Code::WifiNotJoined);
+    case.not_connected(None, witness(false));
+    case.expect(Verdict::Error, Code::TestbedAccessPoint);
+}
+
+#[test]
+fn a_secret_in_the_log_is_replaced_by_its_name() {
+    let case = Case::good();
+    let (text, leaked) = case.plan.bindings().redact("wifi password is SecurePassword123!");
+    assert_eq!(text, "wifi password is ‹wifi_password›!");
+    assert_eq!(leaked, ["wifi_password"]);
+    let (text, leaked) = case.plan.bindings().redact("I am VAULT-00001");
+    assert_eq!((text.as_str(), leaked.len()), ("I am VAULT-00001", 0));
+}

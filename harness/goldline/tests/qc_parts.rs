@@ -17,7 +17,7 @@ use std::{
 };
 
 use goldline::{
-    profile::{CheckId, Listed},
+    profile::Listed,
     record::{Record, Verdict},
 };
 use libtest_mimic::{Arguments, Conclusion, Trial};
@@ -40,10 +40,8 @@ mod cases {
     #[test]
     fn each_shipped_profile_has_a_case_for_each_check() {
         let names = names(&[]);
-        for check in CheckId::ALL {
-            let name = format!("espvault::{}", check.name());
-            assert!(names.contains(&name), "{name} in {names:?}");
-        }
+        let checks = ["flash_integrity", "nvs_readback", "wifi_join", "mqtt_connect"];
+        assert_eq!(names, checks.map(|check| format!("espvault::{check}")));
     }
 
     #[test]
@@ -228,7 +226,7 @@ mod failures {
         let picky = UnitRun { profile: folder.path().join("picky.toml"), ..run_with(&[]) };
         let record = record(&picky, evidence.path());
         let text = failure_text(&record, "wifi_join", evidence.path()).expect("a failure");
-        assert!(text.contains("rssi             -45.0 dBm (limits -20 to -10): FAIL"), "{text}");
+        assert!(text.contains("rssi             -45 dBm (limits -20 to -10): FAIL"), "{text}");
         assert!(text.contains("(wifi.out_of_limits)"), "{text}");
     }
 

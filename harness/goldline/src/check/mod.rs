@@ -9,6 +9,7 @@ mod log;
 mod mqtt_connect;
 mod nvs_readback;
 mod observations;
+mod secret_hygiene;
 mod wifi_join;
 
 use crate::{
@@ -103,6 +104,7 @@ fn judge_one(spec: &CheckSpec, plan: Option<&BoundPlan>, seen: &Observations) ->
         CheckId::NvsReadback => nvs_readback::judge(plan, seen),
         CheckId::WifiJoin => wifi_join::judge(spec, plan, seen),
         CheckId::MqttConnect => mqtt_connect::judge(spec, plan, seen),
+        CheckId::SecretHygiene => secret_hygiene::judge(seen),
     };
     finding.into_record(spec.id)
 }

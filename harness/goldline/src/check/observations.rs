@@ -3,7 +3,7 @@
 //! Keyed by what the bench itself knows: the unit's MAC at the access point and its network address
 //! at the broker. Client id and user name are claims that a check compares. Times are milliseconds.
 
-use std::net::Ipv4Addr;
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use crate::{
     device::{ChipFacts, ConsoleLine},
@@ -24,6 +24,8 @@ pub struct Observations {
     pub booted: bool,
     /// The serial log since the boot.
     pub console: Vec<ConsoleLine>,
+    /// Names of the secret values that the unit printed; the log holds the names in their place.
+    pub leaked: BTreeSet<String>,
     /// The wait for the network, when it took place.
     pub join: Option<JoinObservation>,
     /// The wait for the broker, when it took place.

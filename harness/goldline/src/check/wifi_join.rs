@@ -2,7 +2,7 @@
 //!
 //! The access point's own record says whether the unit joined; the serial log only explains why not.
 
-use super::{Finding, JoinObservation, LogFacts, Observations, limits};
+use super::{Finding, JoinObservation, LogFacts, Observations, Witness, limits};
 use crate::{
     plan::BoundPlan,
     profile::CheckSpec,
@@ -19,7 +19,11 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
     let Some(join) = &seen.join else { return Finding::not_run() };
     let mut finding = Finding::ran();
     let facts = LogFacts::of(&seen.console);
-    if join.address.is_some() {
+    let connected = seen.broker.as_ref().is_some_and(|broker| broker.accepted);
+    if join.address.is_some() && facts.address.is_none() && !connected {
+        let witness = seen.broker.as_ref().and_then(|broker| broker.witness.as_ref());
+        explain_no_address(plan, join, witness, &mut finding);
+    } else if join.address.is_some() {
         measure(spec, join, &facts, &mut finding);
     } else {
         explain(plan, join, &facts, &mut finding);
@@ -81,6 +85,18 @@ fn measure(spec: &CheckSpec, join: &JoinObservation, facts: &LogFacts, finding: 
             Measurement::number("rssi", facts.rssi_dbm.map(f64::from), "dBm", limits(spec, "rssi")),
         ],
     );
+}
+
+/// The access point took the unit, and the unit never said that it has an address.
+fn explain_no_address(
+    plan: &BoundPlan,
+    join: &JoinObservation,
+    witness: Option<&Witness>,
+    finding: &mut Finding,
+) {
+    let message =
+        format!("the unit joined {} and got no address in {} ms", plan.wifi.ssid, join.waited_ms);
+    finding.fail_with_witness(Code::WifiNotJoined, Code::TestbedAccessPoint, message, witness);
 }
 
 fn explain(plan: &BoundPlan, join: &JoinObservation, facts: &LogFacts, finding: &mut Finding) {

@@ -217,6 +217,7 @@ fn proof(check: CheckId) -> &'static str {
         CheckId::FlashIntegrity => "chip, flash size, and every region but NVS are as planned",
         CheckId::NvsReadback => "NVS reads back sound, with the planned keys and no others",
         CheckId::WifiJoin => "the unit joins the network and gets an address",
+        CheckId::SecretHygiene => "the unit prints no secret of its own in the serial log",
         CheckId::MqttConnect => {
             "the unit connects over TLS as itself, subscribes, and answers a command"
         }

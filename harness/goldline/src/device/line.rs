@@ -78,6 +78,8 @@ struct Shared {
     cancelled: AtomicBool,
     vanished: AtomicBool,
     first_byte: OnceLock<Instant>,
+    /// Whether the unit sent anything since the session began.
+    answered: AtomicBool,
     session: Mutex<Option<Arc<Session>>>,
     console: Console,
 }
@@ -107,6 +109,7 @@ impl Line {
             cancelled: AtomicBool::new(false),
             vanished: AtomicBool::new(false),
             first_byte: OnceLock::new(),
+            answered: AtomicBool::new(false),
             session: Mutex::new(None),
             console: Console::default(),
         });
@@ -124,6 +127,7 @@ impl Line {
     /// [`LineError::Pty`] when the system has no pseudo terminal left.
     pub fn attach(&self) -> Result<PathBuf, LineError> {
         self.hang_up();
+        self.shared.answered.store(false, Ordering::Release);
         let (session, path) = open_session()?;
         let session = Arc::new(session);
         let unit = self
@@ -155,6 +159,11 @@ impl Line {
     /// Whether the port went away.
     pub fn has_vanished(&self) -> bool {
         self.shared.vanished.load(Ordering::Acquire)
+    }
+
+    /// Whether the unit sent anything since the session began.
+    pub fn has_answered(&self) -> bool {
+        self.shared.answered.load(Ordering::Acquire)
     }
 
     /// What the unit prints while it runs.
@@ -286,6 +295,7 @@ impl Shared {
         self.console.feed(bytes);
         let session = self.session().clone();
         if let Some(session) = session {
+            self.answered.store(true, Ordering::Release);
             session.give(bytes);
         }
     }

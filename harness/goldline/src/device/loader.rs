@@ -24,6 +24,11 @@ pub(super) const ROM_BAUD: u32 = 115_200;
 /// A read-back block. espflash waits for each acknowledgement in turn; more in flight time out on a PTY.
 const READ_BLOCK: u32 = 4096;
 
+/// What the loader says when the flash itself fails; everything else may be the wire's fault. espflash
+/// keeps the kind of error to itself, so its words must do.
+const FLASH_FAILED: [&str; 3] =
+    ["Bootloader failed to write to flash", "SPI operation failed", "SPI unlock failed"];
+
 /// What holds a unit: its line, and how to reset it.
 pub(super) trait Port: Send {
     /// The line to the unit.
@@ -80,13 +85,21 @@ impl<P: Port> LoaderDevice<P> {
         if self.port.line_ref().has_vanished() {
             return DeviceError::Vanished { port, action };
         }
-        let detail = error.to_string();
-        match error {
-            espflash::Error::RomError(_) | espflash::Error::Flashing(_) => {
-                DeviceError::Loader { action, detail }
-            }
-            _ => DeviceError::Garbled { port, action, detail },
+        let detail = whole_story(error);
+        if FLASH_FAILED.iter().any(|words| detail.ends_with(words)) {
+            DeviceError::Loader { action, detail }
+        } else {
+            DeviceError::Garbled { port, action, detail }
         }
+    }
+
+    /// A connection that never came about: silence is another fault than noise.
+    fn explain_connect(&self, error: &espflash::Error) -> DeviceError {
+        let line = self.port.line_ref();
+        if line.has_vanished() || line.has_answered() {
+            return self.explain("connect", error);
+        }
+        DeviceError::NoAnswer { port: self.port.name(), detail: whole_story(error) }
     }
 
     fn connect(&mut self) -> Result<Flasher, DeviceError> {
@@ -115,12 +128,7 @@ impl<P: Port> LoaderDevice<P> {
         }));
         match connected {
             Ok(Ok(flasher)) => Ok(flasher),
-            Ok(Err(error)) if self.port.line_ref().has_vanished() => {
-                Err(self.explain("connect", &error))
-            }
-            Ok(Err(error)) => {
-                Err(DeviceError::NoAnswer { port: self.port.name(), detail: error.to_string() })
-            }
+            Ok(Err(error)) => Err(self.explain_connect(&error)),
             Err(_panic) => Err(DeviceError::Garbled {
                 port: self.port.name(),
                 action: "connect",
@@ -204,6 +212,20 @@ impl<P: Port> Device for LoaderDevice<P> {
     fn line(&self) -> LineHandle {
         self.port.line_ref().handle()
     }
+}
+
+/// An error with all that led to it: espflash's outermost words alone say little.
+fn whole_story(error: &espflash::Error) -> String {
+    let mut story = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !story.ends_with(&words) {
+            story = format!("{story}: {words}");
+        }
+        cause = error.source();
+    }
+    story
 }
 
 /// espflash asks for USB facts to choose a reset; we reset ourselves.

@@ -231,10 +231,18 @@ impl Run {
         self.seen.stopped = Some(Stop { stage, blame, diagnosis: failure.diagnosis() });
     }
 
+    /// Keeps the serial log, without the secrets that the unit may have printed.
     fn keep_console(&mut self) {
-        if let Some(device) = &self.device {
-            self.seen.console = device.line().console().lines();
+        let Some(device) = &self.device else { return };
+        let mut lines = device.line().console().lines();
+        if let Some(plan) = &self.bound {
+            for line in &mut lines {
+                let (text, leaked) = plan.bindings().redact(&line.text);
+                line.text = text;
+                self.seen.leaked.extend(leaked);
+            }
         }
+        self.seen.console = lines;
     }
 
     fn into_parts(self) -> (Observations, Option<BoundPlan>, Vec<Stage>, Vec<EndpointRecord>) {

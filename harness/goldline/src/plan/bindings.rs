@@ -183,6 +183,21 @@ impl Bindings {
         own.map(|(name, bound)| (name.clone(), bound.text.as_secret().clone())).collect()
     }
 
+    /// Puts `‹name›` in place of every secret value in a text that came from the unit; says whose were
+    /// there. Values of fewer than four bytes would be found everywhere and are left alone.
+    pub fn redact(&self, text: &str) -> (String, Vec<String>) {
+        let mut redacted = text.to_owned();
+        let mut leaked = Vec::new();
+        for (name, bound) in &self.bound {
+            let value = bound.text.expose();
+            if bound.text.is_secret() && value.len() >= 4 && redacted.contains(value) {
+                redacted = redacted.replace(value, &format!("‹{name}›"));
+                leaked.push(name.clone());
+            }
+        }
+        (redacted, leaked)
+    }
+
     /// The values that the record may show as the unit's identifiers, as far as they are known.
     pub fn public_ids(&self, profile: &Profile) -> BTreeMap<String, String> {
         let ids = profile.values.iter().filter(|spec| spec.id);

@@ -238,6 +238,8 @@ pub enum CheckId {
     WifiJoin,
     /// TLS, credentials, subscriptions, a command round trip.
     MqttConnect,
+    /// No secret of the unit in its serial log.
+    SecretHygiene,
 }
 
 impl EndpointPolicy {
@@ -271,8 +273,13 @@ pub fn is_lease_number(text: &str) -> bool {
 
 impl CheckId {
     /// Every check.
-    pub const ALL: [Self; 4] =
-        [Self::FlashIntegrity, Self::NvsReadback, Self::WifiJoin, Self::MqttConnect];
+    pub const ALL: [Self; 5] = [
+        Self::FlashIntegrity,
+        Self::NvsReadback,
+        Self::WifiJoin,
+        Self::MqttConnect,
+        Self::SecretHygiene,
+    ];
 
     /// The name in profiles, test cases and records.
     pub fn name(self) -> &'static str {
@@ -281,6 +288,7 @@ impl CheckId {
             Self::NvsReadback => "nvs_readback",
             Self::WifiJoin => "wifi_join",
             Self::MqttConnect => "mqtt_connect",
+            Self::SecretHygiene => "secret_hygiene",
         }
     }
 
@@ -291,6 +299,7 @@ impl CheckId {
             Self::NvsReadback => &[],
             Self::WifiJoin => &["join_ms", "rssi", "unexpected_resets"],
             Self::MqttConnect => &["connect_ms", "round_trip_ms"],
+            Self::SecretHygiene => &[],
         }
     }
 }

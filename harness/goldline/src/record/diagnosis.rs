@@ -81,6 +81,8 @@ codes! {
     BootLoop = "boot.loop", "read the reset reason and backtrace in the evidence; check the app image and the supply voltage";
     /// The unit reset by itself while it was tested, and then went on.
     BootUnexpectedReset = "boot.unexpected_reset", "read the reset reason and backtrace in the evidence; if the firmware means to restart, allow it with a limit on unexpected_resets";
+    /// The unit prints a secret in its serial log.
+    SecretInLog = "secret.in_log", "remove the line from the firmware: everyone with a cable reads it";
     /// The unit started, and the firmware never said so in time.
     BootSilent = "boot.silent", "check the console's baud rate in the profile, the strapping pins, and that the app image is the right one";
     /// The boot loader refused an image.
@@ -114,7 +116,7 @@ codes! {
     /// The port exists but cannot be used.
     PortUnusable = "port.unusable", "close the program that holds the port and check its permissions (group dialout)";
     /// Bytes on the line arrive damaged.
-    PortGarbled = "port.garbled", "lower the baud rate with ?baud=115200, and check cable and ground";
+    PortGarbled = "port.garbled", "check cable and ground, lower the baud rate with ?baud=115200, and reset the unit into its download mode once more";
     /// The unit would ship with an address or certificate of the bench.
     EndpointBench = "endpoint.bench_would_ship", "give the production service in a station file, or choose the policy redirected or test_then_final";
     /// The station cannot write its state or read what it needs.

@@ -40,7 +40,7 @@ impl Measurement {
         });
         Self {
             name: name.to_owned(),
-            value: value.map_or(Value::Null, Value::from),
+            value: value.map_or(Value::Null, number),
             unit: unit.to_owned(),
             lower: limits.lower,
             upper: limits.upper,
@@ -66,6 +66,12 @@ impl Measurement {
     }
 }
 
+/// A whole number without a decimal point.
+fn number(value: f64) -> Value {
+    let whole = value as i64;
+    if whole as f64 == value { Value::from(whole) } else { Value::from(value) }
+}
+
 fn pass_if(good: bool) -> Outcome {
     if good { Outcome::Pass } else { Outcome::Fail }
 }
@@ -79,6 +85,13 @@ mod tests {
         let rssi = Measurement::number("rssi", None, "dBm", Limits::default());
         assert_eq!((rssi.outcome, rssi.value), (Outcome::Fail, Value::Null));
         assert_eq!(Measurement::fact("ip", None).outcome, Outcome::Fail);
+    }
+
+    #[test]
+    fn a_whole_number_has_no_decimal_point() {
+        let text =
+            |value| Measurement::number("x", Some(value), "", Limits::default()).value.to_string();
+        assert_eq!([4_194_304.0, -45.0, 0.5].map(text), ["4194304", "-45", "0.5"]);
     }
 
     #[test]

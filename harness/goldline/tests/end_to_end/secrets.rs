@@ -3,8 +3,9 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use rstest::rstest;
+use serde_json::Value;
 
-use crate::program::{Ended, Station};
+use crate::program::{Ended, PROFILE, Station};
 
 /// Stand for the site's and the unit's secrets; no other text contains them.
 const PASSPHRASE: &str = "MarkerPassphrase7351";
@@ -101,5 +102,23 @@ fn what_the_station_keeps_is_its_owners_only(#[case] command: &[&str]) {
         assert_eq!(mode(&file), 0o600, "{}", file.display());
         let folder = file.parent().expect("a folder");
         assert_eq!(mode(folder), 0o700, "{}", folder.display());
+    }
+}
+
+/// The firmware is at fault; what it printed must not travel any further, and the check says so.
+#[test]
+fn a_secret_that_the_unit_prints_is_found_and_goes_nowhere() {
+    let station = Station::new();
+    station.write("espvault.toml", format!("{PROFILE}\n[[check]]\nid = \"secret_hygiene\"\n"));
+    let out = station.path("out");
+    let fault = ["run", "espvault.toml", "--json", "--fault", "firmware.secret_in_log", "--out"];
+    let ended = station.unit(fault.into_iter().chain([out.to_str().expect("UTF-8")]));
+    let record = ended.json();
+    assert_eq!((ended.code(), &record["verdict"]), (1, &Value::from("FAIL")), "{record}");
+    assert_eq!(record["diagnosis"]["code"], "secret.in_log");
+    let log = fs::read_to_string(out.join("console.log")).expect("the serial log");
+    assert!(log.contains("‹wifi_password›"), "{log}");
+    for text in [&log, &ended.stdout, &ended.stderr] {
+        assert!(!text.contains("SecurePassword123"), "{text}");
     }
 }

@@ -21,7 +21,7 @@ fn an_image_has_the_size_that_was_asked_for() {
 #[case::capitals("a,data,HEX2BIN,00", "3:8: the reference generator stores")]
 #[case::long_key("a234567890123456,data,u8,1", "3:1: `a234567890123456` has 16 bytes")]
 #[case::non_ascii_key("schlüssel,data,u8,1", "3:1: `schlüssel` has the character 'ü'")]
-#[case::unknown_type("a,dta,u8,1", "3:3: the type `dta`")]
+#[case::unknown_type("a,dta,u8,1", "3:3: the type is not one of data, file, namespace")]
 #[case::unknown_encoding("a,data,uint8,1", "3:8: the encoding `uint8` does not exist")]
 #[case::odd_hex("a,data,hex2bin,123", "3:16: 3 hexadecimal digits")]
 #[case::unquoted_comma("a,data,string,My,Network", "3:18: 5 fields")]

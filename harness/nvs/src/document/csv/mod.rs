@@ -148,12 +148,10 @@ pub enum Problem {
     UnquotedPem,
     /// A type that the reference would silently take as `data`.
     #[error(
-        "the type `{found}` is not one of data, file, namespace; write `data` and put the kind of value under encoding"
+        // Not what stands there: a value that slipped into this column may be a secret.
+        "the type is not one of data, file, namespace; write `data` and put the kind of value under encoding"
     )]
-    UnknownType {
-        /// What stands there.
-        found: String,
-    },
+    UnknownType,
     /// A row of data before the first namespace.
     #[error("`{key}` stands before the first namespace; begin with a row `name,namespace,,`")]
     NoNamespace {

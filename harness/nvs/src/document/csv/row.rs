@@ -103,10 +103,7 @@ impl<'f> RowReader<'f> {
             ("namespace", _) => self.namespace(key, name.position()),
             ("file", _) => self.entry(key, record, true),
             ("data", _) | (_, Mode::Compat) => self.entry(key, record, false),
-            (other, Mode::Strict) => {
-                let found = other.to_owned();
-                Err(Problem::UnknownType { found }.at_position(kind.position()))
-            }
+            (_, Mode::Strict) => Err(Problem::UnknownType.at_position(kind.position())),
         }
     }
 

@@ -29,7 +29,7 @@ fn strict(rows: &str) -> Result<Document, String> {
 )]
 #[case::type_column(
     "a,uint8,u8,1",
-    "line 3, column 3: the type `uint8` is not one of data, file, namespace"
+    "line 3, column 3: the type is not one of data, file, namespace"
 )]
 #[case::encoding(
     "a,data,uint8,1",

@@ -22,7 +22,8 @@ pub(super) enum Source<'a> {
 pub enum EncodingError {
     /// No such encoding.
     #[error(
-        "the encoding `{found}` does not exist{}; use u8 … i64, string, hex2bin, base64 or binary",
+        "the encoding {}does not exist{}; use u8 … i64, string, hex2bin, base64 or binary",
+        named(found),
         hint(found)
     )]
     Unknown {
@@ -98,6 +99,12 @@ pub enum EncodingError {
         /// What stands there.
         found: String,
     },
+}
+
+/// Names only what is plainly an encoding, misspelt: a value that slipped into this column may be a
+/// secret.
+fn named(found: &str) -> String {
+    if hint(found).is_empty() { String::new() } else { format!("`{found}` ") }
 }
 
 fn hint(found: &str) -> String {
