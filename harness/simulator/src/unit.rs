@@ -27,6 +27,9 @@ const RESET_HOLD: Duration = Duration::from_millis(600);
 /// With `wire.vanish`, the port goes instead of answering this block of flash data. It is the first
 /// because a small image, deflated, has no second.
 const VANISHING_BLOCK: u32 = 1;
+/// How often a program in RAM says its text. A real one may do so without a pause, which would keep
+/// a processor of the host busy for nothing.
+const RAM_PROGRAM_PERIOD: Duration = Duration::from_millis(250);
 const CHUNK: usize = 0x4000;
 
 /// The control lines as a client sets them; true is asserted.
@@ -155,8 +158,7 @@ impl Unit {
                 // A reset from inside finds the strapping pin released.
                 Some(Exit::Reboot) => return (Mode::Boot, ResetReason::Software),
                 Some(Exit::RunFromRam { output, .. }) => {
-                    port.send(output.as_bytes());
-                    return self.idle(port, &mut buffer).await;
+                    return self.run_from_ram(&output, port, &mut buffer).await;
                 }
                 None => {}
             }
@@ -203,6 +205,19 @@ impl Unit {
                         return INTO_DOWNLOAD;
                     }
                 }
+            }
+        }
+    }
+
+    /// A program in RAM has nothing to return to: it says its text for ever.
+    async fn run_from_ram(&self, output: &str, port: &mut Port, buffer: &mut [u8]) -> Reset {
+        loop {
+            if port.is_drained() {
+                port.send(output.as_bytes());
+            }
+            tokio::select! {
+                reset = self.idle(port, buffer) => return reset,
+                () = sleep(RAM_PROGRAM_PERIOD) => {}
             }
         }
     }

@@ -11,7 +11,6 @@ pub(super) const ESP32: Model = Model {
     magic: 0x00F0_1D83,
     security_info: SecurityInfoForm::Unknown,
     bootloader_offset: 0x1000,
-    stub_entries: &[0x400A_902C, 0x400B_E658],
     crystal_hz: 40_000_000,
     uart_divider: 0x3FF4_0014,
     spi: SpiMap {

@@ -38,8 +38,6 @@ pub struct Model {
     pub security_info: SecurityInfoForm,
     /// Flash offset of the second-stage bootloader.
     pub bootloader_offset: u32,
-    /// Entry points of the flasher stubs that are known for this chip.
-    pub stub_entries: &'static [u32],
     /// Crystal frequency in Hz.
     pub crystal_hz: u32,
     /// Address of the UART's clock divider.
