@@ -157,6 +157,7 @@ impl Unit {
             match exit {
                 // A reset from inside finds the strapping pin released.
                 Some(Exit::Reboot) => return (Mode::Boot, ResetReason::Software),
+                Some(Exit::WatchdogReset) => return (Mode::Boot, ResetReason::Watchdog),
                 Some(Exit::RunFromRam { output, .. }) => {
                     return self.run_from_ram(&output, port, &mut buffer).await;
                 }

@@ -83,6 +83,7 @@ pub(super) const ESP32: Model = Model {
     },
     revision: 300,
     wifi: true,
+    watchdog: None,
     fixed_words: &[(0x3FF6_607C, 0x8000_0000)],
 };
 

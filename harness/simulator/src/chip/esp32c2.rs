@@ -1,7 +1,7 @@
 //! Data of the ESP32-C2.
 
 use super::efuse::{Beside, Block, EfuseMap, Field, MacPlace, SecurityFields};
-use super::{Architecture, MemoryMap, Model, RomText, SecurityInfoForm, SpiMap};
+use super::{Architecture, MemoryMap, Model, RomText, SecurityInfoForm, SpiMap, WatchdogMap};
 
 pub(super) const ESP32C2: Model = Model {
     name: "esp32c2",
@@ -93,5 +93,9 @@ pub(super) const ESP32C2: Model = Model {
     },
     revision: 100,
     wifi: true,
+    watchdog: Some(WatchdogMap {
+        configuration: 0x6000_8084,
+        write_protection: 0x6000_809C,
+    }),
     fixed_words: &[],
 };

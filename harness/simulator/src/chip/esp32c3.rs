@@ -1,7 +1,7 @@
 //! Data of the ESP32-C3.
 
 use super::efuse::{Beside, modern};
-use super::{Architecture, MemoryMap, Model, RomText, SecurityInfoForm, SpiMap};
+use super::{Architecture, MemoryMap, Model, RomText, SecurityInfoForm, SpiMap, WatchdogMap};
 
 pub(super) const ESP32C3: Model = Model {
     name: "esp32c3",
@@ -33,5 +33,9 @@ pub(super) const ESP32C3: Model = Model {
     },
     revision: 3,
     wifi: true,
+    watchdog: Some(WatchdogMap {
+        configuration: 0x6000_8090,
+        write_protection: 0x6000_80A8,
+    }),
     fixed_words: &[],
 };

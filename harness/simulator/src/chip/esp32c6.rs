@@ -33,5 +33,6 @@ pub(super) const ESP32C6: Model = Model {
     },
     revision: 1,
     wifi: true,
+    watchdog: None,
     fixed_words: &[],
 };

@@ -33,5 +33,6 @@ pub(super) const ESP32H2: Model = Model {
     },
     revision: 1,
     wifi: false,
+    watchdog: None,
     fixed_words: &[],
 };

@@ -1,7 +1,7 @@
 //! Data of the ESP32-S2.
 
 use super::efuse::{Beside, modern};
-use super::{Architecture, MemoryMap, Model, RomText, SecurityInfoForm, SpiMap};
+use super::{Architecture, MemoryMap, Model, RomText, SecurityInfoForm, SpiMap, WatchdogMap};
 
 pub(super) const ESP32S2: Model = Model {
     name: "esp32s2",
@@ -33,5 +33,9 @@ pub(super) const ESP32S2: Model = Model {
     },
     revision: 100,
     wifi: true,
+    watchdog: Some(WatchdogMap {
+        configuration: 0x3F40_8094,
+        write_protection: 0x3F40_80AC,
+    }),
     fixed_words: &[],
 };

@@ -1,7 +1,7 @@
 //! Data of the ESP32-S3.
 
 use super::efuse::{Beside, modern};
-use super::{Architecture, MemoryMap, Model, RomText, SecurityInfoForm, SpiMap};
+use super::{Architecture, MemoryMap, Model, RomText, SecurityInfoForm, SpiMap, WatchdogMap};
 
 pub(super) const ESP32S3: Model = Model {
     name: "esp32s3",
@@ -33,5 +33,9 @@ pub(super) const ESP32S3: Model = Model {
     },
     revision: 2,
     wifi: true,
+    watchdog: Some(WatchdogMap {
+        configuration: 0x6000_8098,
+        write_protection: 0x6000_80B0,
+    }),
     fixed_words: &[],
 };

@@ -54,6 +54,8 @@ pub struct Model {
     pub revision: u16,
     /// Whether there is a WiFi radio.
     pub wifi: bool,
+    /// The watchdog by which tools reset a chip that has no reset line.
+    pub watchdog: Option<WatchdogMap>,
     /// Words that this silicon always reads.
     pub fixed_words: &'static [(u32, u32)],
 }
@@ -65,6 +67,15 @@ pub enum Architecture {
     Xtensa,
     /// The C and H series.
     RiscV,
+}
+
+/// Addresses of the watchdog in the low-power domain.
+#[derive(Debug)]
+pub struct WatchdogMap {
+    /// Its configuration; the highest bit starts it.
+    pub configuration: u32,
+    /// Its write protection; anything but the key locks it.
+    pub write_protection: u32,
 }
 
 /// Form of the answer to GET_SECURITY_INFO.
@@ -253,9 +264,12 @@ impl Chip {
     }
 
     /// Writes a word by address, which may run a command of the SPI controller.
-    pub fn write_register(&mut self, address: u32, value: u32) {
+    ///
+    /// True when that let the watchdog run, which resets the chip soon after.
+    pub fn write_register(&mut self, address: u32, value: u32) -> bool {
         if self.registers.write(address, value) {
             spi::run(self);
         }
+        self.registers.watchdog_runs(address)
     }
 }

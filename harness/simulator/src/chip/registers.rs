@@ -114,6 +114,18 @@ impl Registers {
         address == self.model.spi.base && value & SPI_USER_COMMAND != 0
     }
 
+    /// Whether a write to `address` was the last step of starting the watchdog.
+    ///
+    /// Its lock is that step: until then a client may still change its mind.
+    pub(super) fn watchdog_runs(&self, address: u32) -> bool {
+        const RUNNING: u32 = 1 << 31;
+        self.model.watchdog.as_ref().is_some_and(|watchdog| {
+            address == watchdog.write_protection
+                && self.scratch.get(watchdog.write_protection) == 0
+                && self.scratch.get(watchdog.configuration) & RUNNING != 0
+        })
+    }
+
     pub(super) fn finish_spi_command(&mut self) {
         self.scratch.set(self.model.spi.base, 0);
     }

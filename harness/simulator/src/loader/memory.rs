@@ -86,6 +86,9 @@ impl Loader {
         }
         if image.is_stub() {
             if !self.runs_stubs {
+                // It crashes, and nothing answers until the next reset.
+                let output = String::new();
+                self.exit = Some(Exit::RunFromRam { entry, output });
                 return;
             }
             self.dialect = Dialect::Stub;

@@ -45,6 +45,8 @@ impl Dialect {
 pub enum Exit {
     /// The client asked for a reset, which boots from flash.
     Reboot,
+    /// The client let the watchdog reset the chip.
+    WatchdogReset,
     /// The client started an application in RAM.
     RunFromRam {
         /// Address at which it starts.
@@ -139,7 +141,7 @@ impl Loader {
             (0x06, _) => self.memory_end(chip, request),
             (0x07, _) => self.ram.data(request),
             (0x08, dialect) => link::sync(dialect, request),
-            (0x09, _) => register::write(chip, request),
+            (0x09, _) => self.write_registers(chip, request),
             (0x0A, _) => register::read(chip, request),
             (0x0B, _) => identity::set_flash_parameters(request),
             (0x0D, _) => identity::attach_flash(chip, request),
@@ -155,6 +157,13 @@ impl Loader {
             (0xD3, Dialect::Stub) => Ok(Answer::default()),
             _ => Err(Failure::Unknown),
         }
+    }
+
+    fn write_registers(&mut self, chip: &mut Chip, request: &Request) -> Result<Answer, Failure> {
+        if register::write(chip, request)? {
+            self.exit = Some(Exit::WatchdogReset);
+        }
+        Ok(Answer::default())
     }
 
     /// What follows once the response is on the line.

@@ -9,10 +9,13 @@ pub(super) fn read(chip: &mut Chip, request: &Request) -> Result<Answer, Failure
 }
 
 /// One request can hold many writes: address, value, mask, delay in µs.
-pub(super) fn write(chip: &mut Chip, request: &Request) -> Result<Answer, Failure> {
+///
+/// True when the client thereby resets the chip.
+pub(super) fn write(chip: &mut Chip, request: &Request) -> Result<bool, Failure> {
     if request.data.is_empty() || !request.data.len().is_multiple_of(16) {
         return Err(Failure::BadLength);
     }
+    let mut resets = false;
     for entry in request.data.chunks_exact(16) {
         let word = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|i| entry[at + i]));
         let (address, value, mask) = (word(0), word(4), word(8));
@@ -21,7 +24,7 @@ pub(super) fn write(chip: &mut Chip, request: &Request) -> Result<Answer, Failur
         } else {
             chip.read_register(address) & !mask
         };
-        chip.write_register(address, kept | value & mask);
+        resets |= chip.write_register(address, kept | value & mask);
     }
-    Ok(Answer::default())
+    Ok(resets)
 }

@@ -148,3 +148,65 @@ fn a_unit_in_a_boot_loop_never_joins() {
     assert!(second.contains("rst:0xc (SW_CPU_RESET)"), "{second}");
     assert!(!second.contains("wifi:"), "{second}");
 }
+
+#[rstest]
+#[case(Fault::FlashStuckBit)]
+#[case(Fault::FlashWeakSector)]
+#[case(Fault::FlashEraseFailed)]
+fn a_defect_of_the_flash_fails_the_clients_verification(
+    #[case] fault: Fault,
+    #[values(0, 1, 77)] seed: u64,
+) {
+    let unit = unit(fault, seed);
+    let mut flasher = connect(&unit, true).unwrap();
+    let failed = regions().iter().any(|region| {
+        flasher
+            .write_bin_to_flash(region.offset, &region.data, &mut DefaultProgressCallback)
+            .is_err()
+    });
+    assert!(failed);
+}
+
+#[test]
+fn a_flash_chip_of_the_wrong_size_says_so() {
+    let unit = unit(Fault::FlashWrongSize, 0);
+    let mut flasher = connect(&unit, true).unwrap();
+    let size = flasher.device_info().unwrap().flash_size;
+    assert_eq!(size, espflash::flasher::FlashSize::_2Mb);
+}
+
+#[test]
+fn another_chip_and_a_blank_address_are_what_the_client_sees() {
+    let wrong = unit(Fault::ChipWrongChip, 0);
+    assert_eq!(connect(&wrong, true).unwrap().chip(), Chip::Esp32s2);
+    let blank = unit(Fault::ChipWrongMac, 0);
+    let info = connect(&blank, true).unwrap().device_info().unwrap();
+    assert_eq!(info.mac_address.as_deref(), Some("00:00:00:00:00:00"));
+}
+
+#[test]
+fn a_chip_that_refuses_the_stub_still_works_without_it() {
+    let unit = unit(Fault::ChipStubRefused, 0);
+    assert!(connect(&unit, true).is_err());
+    // The broken stub took the ROM loader with it: only a reset brings that back.
+    unit.lines().reset_into(goldline_simulator::Mode::Download);
+    assert!(connect(&unit, false).is_ok());
+}
+
+#[rstest]
+#[case(Fault::WireDrop)]
+#[case(Fault::WireDuplicate)]
+#[case(Fault::WireCorrupt)]
+fn a_disturbed_wire_breaks_a_transfer_but_never_the_flash_silently(#[case] fault: Fault) {
+    let unit = unit(fault, 0);
+    let failed = match connect(&unit, false) {
+        Ok(mut flasher) => flasher
+            .write_bin_to_flash(0x20000, &[0x5A; 0x4000], &mut DefaultProgressCallback)
+            .is_err(),
+        Err(_) => true,
+    };
+    assert!(
+        failed,
+        "16 KB pass more bytes than any stretch without a disturbance"
+    );
+}

@@ -1,7 +1,7 @@
 //! The firmware's whole way: NVS, network, broker.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use goldline_simulator::{Config, Fault, Simulator, chip};
 use rstest::rstest;
@@ -74,12 +74,63 @@ fn a_provisioned_unit_connects_and_answers_a_command() {
 )]
 #[case::firmware_wrong_ca(Fault::FirmwareWrongCa, "mbedtls_ssl_handshake returned -0x2700")]
 #[case::firmware_boot_loop(Fault::FirmwareBootLoop, "rst:0xc (SW_CPU_RESET)")]
+#[case::firmware_key_ignored(Fault::FirmwareKeyIgnored, "Failed to load wifi_ssi from NVS")]
+#[case::firmware_setting_ignored(Fault::FirmwareSettingIgnored, "couldn't get hostname")]
+#[case::firmware_stuck(Fault::FirmwareStuck, "Got IP: 127.77.0.10")]
+#[case::chip_brown_out(Fault::ChipBrownOut, "rst:0xf (RTCWDT_BROWN_OUT_RESET)")]
+#[case::chip_watchdog(Fault::ChipWatchdog, "rst:0x8 (TG1WDT_SYS_RESET)")]
+#[case::chip_encrypted(Fault::ChipEncrypted, "invalid header: 0x8a3c51f7")]
+#[case::radio_drops(Fault::RadioDrops, "reason: 200 (BEACON_TIMEOUT)")]
+#[case::radio_no_ip(Fault::RadioNoIp, "connected with Workbench")]
+#[case::time_not_set(Fault::TimeNotSet, "The certificate validity starts in the future")]
 fn a_fault_shows_in_the_log(#[case] fault: Fault, #[case] expected: &str) {
     let broker = Broker::start(NAME, PASSWORD, PING);
     let room = Room::new(Some(broker.address));
     let simulator = unit(room, &[fault], &provisioned(&broker.authority));
     let log = boot_until(&simulator, expected);
     assert!(!log.contains("MQTT_EVENT_CONNECTED"), "{log}");
+}
+
+#[rstest]
+#[case::radio_weak(Fault::RadioWeak, "rssi: -91")]
+#[case::firmware_secret_in_log(Fault::FirmwareSecretInLog, "correct horse")]
+#[case::firmware_slow_boot(Fault::FirmwareSlowBoot, "vault: Configuration loaded")]
+fn a_fault_that_lets_the_unit_connect_shows_in_the_log(
+    #[case] fault: Fault,
+    #[case] expected: &str,
+) {
+    let broker = Broker::start(NAME, PASSWORD, PING);
+    let room = Room::new(Some(broker.address));
+    let simulator = unit(room, &[fault], &provisioned(&broker.authority));
+    let started = Instant::now();
+    let log = boot_until(&simulator, "MQTT_EVENT_CONNECTED");
+    assert!(log.contains(expected), "{log}");
+    if fault == Fault::FirmwareSlowBoot {
+        assert!(started.elapsed() >= Duration::from_secs(3));
+    }
+}
+
+#[test]
+fn a_careless_firmware_connects_to_a_broker_of_a_strange_authority() {
+    let broker = Broker::start(NAME, PASSWORD, PING);
+    let room = Room::new(Some(broker.address));
+    let regions = provisioned(&crate::boot::authority());
+    let simulator = unit(room, &[Fault::FirmwareAnyCertificate], &regions);
+    boot_until(&simulator, "MQTT_EVENT_CONNECTED");
+}
+
+#[test]
+fn a_firmware_with_a_wrong_client_id_tells_the_broker_so() {
+    let broker = Broker::start(NAME, PASSWORD, PING);
+    let room = Room::new(Some(broker.address));
+    let regions = provisioned(&broker.authority);
+    let simulator = unit(room, &[Fault::FirmwareWrongClientId], &regions);
+    boot_until(&simulator, "MQTT_EVENT_CONNECTED");
+    let seen = broker.seen.recv_timeout(DEADLINE).unwrap();
+    assert!(
+        matches!(&seen, Seen::Connect { client_id, .. } if client_id != "VAULT-00001"),
+        "{seen:?}"
+    );
 }
 
 #[test]
