@@ -43,6 +43,16 @@ fn main() -> ExitCode {
         let name = format!("{}::burns_fuses", model.name);
         trials.push(trial(name, "espefuse", move |tool| fuses(&tool, model)));
     }
+    for (model, key) in [
+        (chip::ESP32, "flash_encryption"),
+        (chip::ESP32C3, "XTS_AES_128_KEY"),
+        (chip::ESP32S3, "XTS_AES_256_KEY"),
+    ] {
+        let name = format!("{}::encrypts_flash", model.name);
+        trials.push(trial(name, "esptool", move |tool| {
+            encryption(&tool, model, key)
+        }));
+    }
     trials.push(trial(
         "esp32::ram_application".to_owned(),
         "esptool",
@@ -237,6 +247,54 @@ fn fuses(tool: &Tool, model: &'static Model) -> Outcome {
     };
     run(burn)?;
     expect(&run(&["summary"])?, "?? ?? ?? ??")
+}
+
+/// What is written encrypted reads back as the ciphertext that Espressif's own tool computes.
+fn encryption(tool: &Tool, model: &'static Model, purpose: &str) -> Outcome {
+    let simulator = unit(model);
+    let folder = tempfile::tempdir()?;
+    let sample = sample(folder.path(), 0x3040);
+    let place = |name: &str| folder.path().join(name);
+    let (key, expected, back) = (place("key"), place("expected"), place("back"));
+    let key_length = if purpose == "XTS_AES_256_KEY" { 64 } else { 32 };
+    fs::write(&key, (1..=key_length).collect::<Vec<u8>>())?;
+
+    let espefuse = |arguments: &[&str]| {
+        let mut command = Command::new(tool.path.with_file_name("espefuse"));
+        command.arg("--port").arg(simulator.port_path());
+        command.args(["--before", "no-reset", "--chip", model.name]);
+        checked(
+            command.arg("--do-not-confirm").args(arguments).output()?,
+            arguments,
+        )
+    };
+    let algorithm: &[&str] = if model.name == "esp32" {
+        espefuse(&["burn-key", purpose, text(&key)])?;
+        espefuse(&["burn-efuse", "FLASH_CRYPT_CONFIG", "0xF"])?;
+        &["--flash-crypt-conf", "0xF"]
+    } else {
+        espefuse(&["burn-key", "BLOCK_KEY0", text(&key), purpose])?;
+        &["--aes-xts"]
+    };
+    let mut espsecure = Command::new(tool.path.with_file_name("espsecure"));
+    espsecure.args(["encrypt-flash-data", "--address", "0x10020"]);
+    espsecure.args(["--keyfile", text(&key), "--output", text(&expected)]);
+    checked(
+        espsecure.args(algorithm).arg(&sample).output()?,
+        &["encrypt-flash-data"],
+    )?;
+
+    for compression in ["--compress", "--no-compress"] {
+        let run = |arguments: &[&str]| tool.on(&simulator, Loader::Stub, arguments);
+        let options = ["write-flash", "--encrypt", compression];
+        run(&[&options[..], &["0x10020", text(&sample)]].concat())?;
+        run(&["read-flash", "0x10020", "0x3040", text(&back)])?;
+        if fs::read(&back)? != fs::read(&expected)? {
+            return Err(format!("{compression} gave another ciphertext than espsecure").into());
+        }
+        run(&["erase-flash"])?;
+    }
+    Ok(())
 }
 
 /// With real control lines: the chip runs, is reset into the loader, and runs again.

@@ -4,6 +4,7 @@
 //! *program* burns what is in its write registers, *read* refreshes the read registers from the
 //! fuses. Each needs its own key in the configuration register.
 
+use super::encryption::FlashCipher;
 use super::registers::Words;
 
 const PROGRAM: u32 = 2;
@@ -12,6 +13,10 @@ const COMMANDS: u32 = PROGRAM | READ;
 const PROGRAM_KEY: u32 = 0x5A5A;
 const READ_KEY: u32 = 0x5AA5;
 const WRITE_WORDS: u32 = 8;
+/// Purposes of key blocks that encrypt the flash.
+const XTS_AES_256_KEY_1: u8 = 2;
+const XTS_AES_256_KEY_2: u8 = 3;
+const XTS_AES_128_KEY: u8 = 4;
 
 /// Where a chip keeps what in its eFuse controller.
 #[derive(Debug)]
@@ -64,6 +69,27 @@ pub struct SecurityFields {
     pub secure_download: Option<Field>,
     /// What each key block is for.
     pub key_purposes: &'static [Field],
+    /// Which key encrypts the flash, and how.
+    pub flash_key: FlashKey,
+}
+
+/// Which key encrypts the flash, and how. Blocks are numbers.
+#[derive(Debug)]
+pub enum FlashKey {
+    /// AES-256; `quarters` says which parts of the key are mixed with the address.
+    Tweaked {
+        /// The key.
+        block: usize,
+        /// One bit for each quarter of the key.
+        quarters: Field,
+    },
+    /// AES-XTS with a block that is for nothing else.
+    Xts {
+        /// The key.
+        block: usize,
+    },
+    /// AES-XTS with the blocks whose purpose says so.
+    XtsByPurpose,
 }
 
 /// One block of fuses.
@@ -132,6 +158,9 @@ const MODERN_BLOCKS: &[Block] = &[
     block(0x15C, 8, 29, 1 << 6),
 ];
 
+/// Number of the first key block of these chips.
+const FIRST_KEY: usize = 4;
+
 const MODERN_KEY_PURPOSES: &[Field] = &[
     field(2, 24, 4),
     field(2, 28, 4),
@@ -160,6 +189,7 @@ pub(super) const fn modern(base: u32, beside: Beside, factory: &'static [(u32, u
             secure_boot: field(3, 20, 1),
             secure_download: Some(field(4, 5, 1)),
             key_purposes: MODERN_KEY_PURPOSES,
+            flash_key: FlashKey::XtsByPurpose,
         },
         factory,
     }
@@ -252,6 +282,38 @@ impl Efuse {
     pub(crate) fn key_purposes(&self) -> impl Iterator<Item = u8> {
         let fields = self.map.security.key_purposes.iter();
         fields.map(|field| self.field(*field) as u8)
+    }
+
+    /// What encrypts the flash; fuses that were never burnt make a key of zeros.
+    pub(crate) fn flash_cipher(&self) -> FlashCipher {
+        match &self.map.security.flash_key {
+            FlashKey::Tweaked { block, quarters } => FlashCipher::Tweaked {
+                key: self.key(*block),
+                quarters: self.field(*quarters),
+            },
+            FlashKey::Xts { block } => FlashCipher::xts_128(&self.key(*block)),
+            FlashKey::XtsByPurpose => {
+                let purposes: Vec<u8> = self.key_purposes().collect();
+                let key = |purpose: u8| {
+                    let index = purposes.iter().position(|known| *known == purpose)?;
+                    Some(self.key(FIRST_KEY + index))
+                };
+                match (key(XTS_AES_256_KEY_1), key(XTS_AES_256_KEY_2)) {
+                    (Some(data), Some(tweak)) => FlashCipher::xts_256(&data, &tweak),
+                    _ => FlashCipher::xts_128(&key(XTS_AES_128_KEY).unwrap_or_default()),
+                }
+            }
+        }
+    }
+
+    /// A key as a key file has it, which is the other way round than in the fuses.
+    fn key(&self, block: usize) -> [u8; 32] {
+        let mut key = [0; 32];
+        let start = self.map.blocks[block].read;
+        for (bytes, offset) in key.rchunks_exact_mut(4).zip((start..).step_by(4)) {
+            bytes.copy_from_slice(&self.fuses.get(offset).to_be_bytes());
+        }
+        key
     }
 
     /// Burns what switches flash encryption on.

@@ -1,6 +1,6 @@
 //! Data of the ESP32.
 
-use super::efuse::{Beside, Block, EfuseMap, Field, MacPlace, SecurityFields};
+use super::efuse::{Beside, Block, EfuseMap, Field, FlashKey, MacPlace, SecurityFields};
 use super::{Architecture, MemoryMap, Model, RomText, SecurityInfoForm, SpiMap};
 
 pub(super) const ESP32: Model = Model {
@@ -61,6 +61,14 @@ pub(super) const ESP32: Model = Model {
             },
             secure_download: None,
             key_purposes: &[],
+            flash_key: FlashKey::Tweaked {
+                block: 1,
+                quarters: Field {
+                    word: 5,
+                    shift: 28,
+                    bits: 4,
+                },
+            },
         },
         // Revision 3 is three single bits: two in the eFuses, the third in another register.
         factory: &[(0x0C, 1 << 15), (0x14, 1 << 20)],

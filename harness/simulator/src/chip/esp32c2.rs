@@ -1,6 +1,6 @@
 //! Data of the ESP32-C2.
 
-use super::efuse::{Beside, Block, EfuseMap, Field, MacPlace, SecurityFields};
+use super::efuse::{Beside, Block, EfuseMap, Field, FlashKey, MacPlace, SecurityFields};
 use super::{Architecture, MemoryMap, Model, RomText, SecurityInfoForm, SpiMap, WatchdogMap};
 
 pub(super) const ESP32C2: Model = Model {
@@ -72,6 +72,7 @@ pub(super) const ESP32C2: Model = Model {
                 bits: 1,
             }),
             key_purposes: &[],
+            flash_key: FlashKey::Xts { block: 3 },
         },
         factory: &[(0x40 + 4, 1 << 20)],
     },

@@ -4,6 +4,7 @@
 //! its own MAC address, eFuses, registers and flash. Adding a chip adds data, not code.
 
 pub mod efuse;
+pub(crate) mod encryption;
 mod esp32;
 mod esp32c2;
 mod esp32c3;
