@@ -31,6 +31,6 @@ mod unit;
 pub mod world;
 
 pub use fault::Fault;
-pub use port::{NetworkPort, Protocol};
+pub use port::{LinkError, NetworkPort, Protocol};
 pub use simulator::{Config, Lines, Mode, Simulator, StartError};
 pub use world::World;

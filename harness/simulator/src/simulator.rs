@@ -12,7 +12,7 @@ use crate::chip::{self, Chip, Model};
 use crate::fault::damage::Damage;
 use crate::fault::{Fault, Faults};
 use crate::flash::{FileError, Nor, SECTOR_SIZE};
-use crate::port::{Port, Pty, Wire};
+use crate::port::{Link, LinkError, Port, Pty, Wire};
 use crate::unit::{LineState, ResetCircuit, Unit};
 use crate::world::World;
 
@@ -27,6 +27,9 @@ pub struct Config {
     pub flash_size: u32,
     /// A file that keeps the flash contents; without one they end with the simulator.
     pub flash_file: Option<PathBuf>,
+    /// A name for the port; a link that lasts as long as the unit. Without one, the port has the
+    /// name that the system gave.
+    pub link: Option<PathBuf>,
     /// How the strapping pins are set when power comes.
     pub mode: Mode,
     /// Whether a client's SYNC resets the chip into download mode: the first one after it opened
@@ -51,6 +54,7 @@ impl Config {
             mac: [0x24, 0x0A, 0xC4, 0x00, 0x01, 0x10],
             flash_size: 4 << 20,
             flash_file: None,
+            link: None,
             mode: Mode::Download,
             sync_resets: false,
             paced: false,
@@ -80,6 +84,12 @@ pub enum StartError {
     /// The flash file cannot be used.
     #[error(transparent)]
     FlashFile(#[from] FileError),
+    /// The name for the port cannot be used.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// A port that vanishes can return under a name of its own only.
+    #[error("chip.usb_vanishes needs a link name for the port, under which it returns: give one")]
+    NeedsLink,
     /// The system gives no pseudo-terminal, thread or event queue.
     #[error("cannot start a simulated unit: {0}")]
     System(#[from] io::Error),
@@ -105,9 +115,16 @@ impl Simulator {
         let faults: Faults = config.faults.iter().copied().collect();
         let chip = chip(&config, &faults)?;
         let pty = Pty::open(config.sync_resets)?;
-        let port_path = pty.path().to_owned();
+        let link = config.link.as_deref().map(Link::claim).transpose()?;
+        if faults.has(Fault::ChipUsbVanishes) && link.is_none() {
+            return Err(StartError::NeedsLink);
+        }
+        if let Some(link) = &link {
+            link.point_to(pty.path())?;
+        }
+        let port_path = config.link.as_deref().unwrap_or(pty.path()).to_owned();
         let wire_faults = faults.clone();
-        let unit = Unit::new(chip, faults, world, config.sync_resets);
+        let unit = Unit::new(chip, faults, world, link, config.sync_resets);
         let (line_sender, line_receiver) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -15,8 +15,8 @@ use crate::chip::Chip;
 use crate::fault::{Fault, Faults};
 use crate::firmware::{self, Console};
 use crate::loader::{Exit, Loader};
-use crate::port::Port;
-use crate::simulator::Mode;
+use crate::port::{Link, Port, Pty};
+use crate::simulator::{Mode, StartError};
 use crate::world::World;
 
 /// How long a boot that failed lasts until the watchdog resets the chip; a real one takes longer,
@@ -30,6 +30,8 @@ const VANISHING_BLOCK: u32 = 1;
 /// How often a program in RAM says its text. A real one may do so without a pause, which would keep
 /// a processor of the host busy for nothing.
 const RAM_PROGRAM_PERIOD: Duration = Duration::from_millis(250);
+/// How long a native USB is away at a reset.
+const USB_ABSENCE: Duration = Duration::from_millis(100);
 const CHUNK: usize = 0x4000;
 
 /// The control lines as a client sets them; true is asserted.
@@ -88,6 +90,8 @@ pub(crate) struct Unit {
     chip: Chip,
     faults: Faults,
     world: Arc<dyn World>,
+    /// The name under which clients find the port.
+    link: Option<Link>,
     /// Whether clients reset the chip by opening the port and sending SYNC.
     sync_resets: bool,
 }
@@ -100,12 +104,14 @@ impl Unit {
         chip: Chip,
         faults: Faults,
         world: Arc<dyn World>,
+        link: Option<Link>,
         sync_resets: bool,
     ) -> Self {
         Self {
             chip,
             faults,
             world,
+            link,
             sync_resets,
         }
     }
@@ -126,7 +132,26 @@ impl Unit {
                 Some(reset) => reset,
                 None => (circuit.released().await, ResetReason::PowerOn),
             };
+            if self.faults.has(Fault::ChipUsbVanishes)
+                && let Err(error) = self.come_back(&mut port).await
+            {
+                tracing::error!(%error, "simulated port did not return");
+            }
         }
+    }
+
+    /// Takes the port away for a while, as a native USB does while its chip starts.
+    async fn come_back(&self, port: &mut Port) -> Result<(), StartError> {
+        if let Some(link) = &self.link {
+            // First the name: who sees the hang-up must not find the old terminal by it.
+            link.hide();
+            port.hang_up();
+            sleep(USB_ABSENCE).await;
+            let pty = Pty::open(self.sync_resets)?;
+            link.point_to(pty.path())?;
+            port.replace(pty)?;
+        }
+        Ok(())
     }
 
     async fn session(&mut self, mode: Mode, reason: ResetReason, port: &mut Port) -> Reset {

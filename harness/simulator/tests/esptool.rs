@@ -4,9 +4,11 @@
 //! root of the repository. Where they are not, each case is listed as ignored; with `CI=true` it
 //! fails instead, because there the install script has to provide them.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
 use std::sync::Arc;
+use std::time::Duration;
 use std::{env, fs};
 
 use goldline_simulator::chip::{self, MODELS, Model};
@@ -195,6 +197,7 @@ fn thorough(tool: &Tool, model: &'static Model, loader: Loader) -> Outcome {
     Ok(())
 }
 
+/// The program goes on talking, so that a client which comes later hears it.
 fn ram(tool: &Tool) -> Outcome {
     let simulator = unit(chip::ESP32);
     let folder = tempfile::tempdir()?;
@@ -203,12 +206,22 @@ fn ram(tool: &Tool) -> Outcome {
     expect(
         &tool.on(&simulator, Loader::Rom, &["load-ram", text(&image)])?,
         "executing at 0x40080000",
-    )
+    )?;
+    let path = text(simulator.port_path());
+    let mut port = serialport::new(path, 115_200)
+        .timeout(Duration::from_secs(10))
+        .open()?;
+    port.clear(serialport::ClearBuffer::Input)?;
+    let mut heard = [0; 2 * RAM_TEXT.len()];
+    port.read_exact(&mut heard)?;
+    expect(&String::from_utf8_lossy(&heard), "Hello from RAM!\n")
 }
+
+const RAM_TEXT: [u8; 16] = *b"Hello from RAM!\n";
 
 /// An ESP image with one segment in RAM.
 fn ram_image() -> Vec<u8> {
-    let data = *b"Hello from RAM!\n";
+    let data = RAM_TEXT;
     let mut image = vec![0xE9, 1, 0, 0];
     image.extend(0x4008_0000_u32.to_le_bytes());
     image.extend([0xEE, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0, 0, 0, 0, 0]);

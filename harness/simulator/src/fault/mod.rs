@@ -50,6 +50,8 @@ pub enum Fault {
     ChipBrownOut,
     /// `chip.watchdog`
     ChipWatchdog,
+    /// `chip.usb_vanishes`
+    ChipUsbVanishes,
     /// `chip.stub_refused`
     ChipStubRefused,
     /// `firmware.boot_loop`
@@ -107,6 +109,7 @@ impl Fault {
         Self::ChipEncrypted,
         Self::ChipBrownOut,
         Self::ChipWatchdog,
+        Self::ChipUsbVanishes,
         Self::ChipStubRefused,
         Self::FirmwareBootLoop,
         Self::FirmwareKeyIgnored,
@@ -200,6 +203,10 @@ impl Fault {
             Self::ChipWatchdog => (
                 "chip.watchdog",
                 "The application hangs until the watchdog resets the chip, again after each reset.",
+            ),
+            Self::ChipUsbVanishes => (
+                "chip.usb_vanishes",
+                "The port, a native USB, vanishes at each reset and returns under its link name.",
             ),
             Self::ChipStubRefused => (
                 "chip.stub_refused",

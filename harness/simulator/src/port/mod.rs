@@ -3,10 +3,17 @@
 //! A port moves bytes. It knows neither loader nor firmware, and survives clients that come, go or
 //! die at any moment. Every unit has a pseudo-terminal; a [`NetworkPort`] can stand in front of it.
 
+mod link;
 mod network;
 mod pace;
 mod pty;
 mod rfc2217;
+mod uart;
+mod wire;
 
+pub(crate) use link::Link;
+pub use link::LinkError;
 pub use network::{NetworkPort, Protocol};
-pub(crate) use pty::{Port, Pty, Wire};
+pub(crate) use pty::Pty;
+pub(crate) use uart::Port;
+pub(crate) use wire::Wire;

@@ -34,6 +34,9 @@ impl Pace {
 
     /// Counts bytes that begin to pass now, or behind those before them.
     pub(super) fn pass(&mut self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
         let earliest = Instant::now().checked_sub(TIMER_SLACK);
         let start = earliest.map_or(self.idle_at, |earliest| self.idle_at.max(earliest));
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);

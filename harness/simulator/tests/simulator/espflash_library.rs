@@ -1,12 +1,14 @@
 //! espflash's library, which was written for real chips.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::Instant;
 
 use espflash::flasher::FlashSize;
 use espflash::target::{Chip, DefaultProgressCallback};
 use goldline_simulator::chip::Model;
-use goldline_simulator::{Config, chip};
+use goldline_simulator::world::Silence;
+use goldline_simulator::{Config, LinkError, Simulator, StartError, chip};
 use md5::{Digest, Md5};
 use rstest::rstest;
 
@@ -119,4 +121,41 @@ fn a_client_that_died_in_a_frame_does_not_keep_the_next_one_out() {
         drop(port);
         assert_eq!(connect(&simulator, true).unwrap().chip(), Chip::Esp32);
     }
+}
+
+#[test]
+fn a_port_has_the_name_that_was_asked_for_until_its_unit_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config::new(chip::ESP32);
+    config.link = Some(folder.path().join("ttyUnit0"));
+    let simulator = start(config.clone());
+    assert_eq!(simulator.port_path(), config.link.as_deref().unwrap());
+    assert_eq!(connect(&simulator, true).unwrap().chip(), Chip::Esp32);
+    let second = Simulator::start(config, Arc::new(Silence));
+    assert!(matches!(
+        second,
+        Err(StartError::Link(LinkError::InUse { .. }))
+    ));
+    drop(simulator);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn what_was_flashed_into_a_file_is_there_for_the_next_unit() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config::new(chip::ESP32C3);
+    config.flash_file = Some(folder.path().join("flash.bin"));
+    let data = sample(0x1234);
+    let first = start(config.clone());
+    connect(&first, true)
+        .unwrap()
+        .write_bin_to_flash(0x20000, &data, &mut DefaultProgressCallback)
+        .unwrap();
+    drop(first);
+    let second = start(config);
+    let digest = connect(&second, true)
+        .unwrap()
+        .checksum_md5(0x20000, data.len() as u32)
+        .unwrap();
+    assert_eq!(digest.to_be_bytes(), Md5::digest(&data)[..]);
 }

@@ -2,6 +2,9 @@
 //!
 //! What a fault of the firmware or the radio does is in the log, and tested with the firmware.
 
+use std::io::{ErrorKind, Read};
+use std::time::{Duration, Instant};
+
 use espflash::target::{Chip, DefaultProgressCallback};
 use goldline_simulator::{Config, Fault, Simulator, chip};
 use md5::{Digest, Md5};
@@ -209,4 +212,33 @@ fn a_disturbed_wire_breaks_a_transfer_but_never_the_flash_silently(#[case] fault
         failed,
         "16 KB pass more bytes than any stretch without a disturbance"
     );
+}
+
+#[test]
+fn a_native_usb_vanishes_at_a_reset_and_returns_under_its_name() {
+    use goldline_simulator::Mode;
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config::new(chip::ESP32C3);
+    config.faults = vec![Fault::ChipUsbVanishes];
+    config.link = Some(folder.path().join("ttyACM0"));
+    let unit = start(config);
+    let device = std::fs::read_link(unit.port_path()).unwrap();
+    let mut port = open(unit.port_path());
+    unit.lines().reset_into(Mode::Download);
+    // The hang-up is the event to wait for; a read that ends otherwise is only too early.
+    let mut byte = [0];
+    while !port
+        .read(&mut byte)
+        .is_err_and(|error| error.kind() != ErrorKind::TimedOut)
+    {}
+    drop(port);
+    let started = Instant::now();
+    while std::fs::read_link(unit.port_path()).is_err() {
+        assert!(
+            started.elapsed() < Duration::from_secs(20),
+            "{device:?} did not return"
+        );
+        std::thread::yield_now();
+    }
+    assert_eq!(connect(&unit, true).unwrap().chip(), Chip::Esp32c3);
 }

@@ -1,0 +1,240 @@
+//! The unit's end of its serial port.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use tokio::io::unix::AsyncFd;
+use tokio::io::{Interest, Ready};
+use tokio::time::Instant;
+
+use super::pty::Pty;
+use super::wire::Wire;
+
+/// Bytes that wait for a client which does not read; a UART would lose them much earlier.
+const LONGEST_QUEUE: usize = 1 << 20;
+
+/// A pseudo-terminal that is served.
+#[derive(Debug)]
+pub(crate) struct Port {
+    line: Option<Line>,
+    outgoing: VecDeque<u8>,
+    /// Bytes that are still on the wire, or were put back.
+    incoming: Vec<u8>,
+    wire: Wire,
+}
+
+#[derive(Debug)]
+struct Line {
+    master: AsyncFd<OwnedFd>,
+    _slave: OwnedFd,
+    opens: Option<OwnedFd>,
+}
+
+impl Line {
+    fn over(pty: Pty) -> io::Result<Self> {
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe for types that may swap their descriptor, which an OwnedFd cannot"
+        )]
+        let master = AsyncFd::new(pty.master)?;
+        Ok(Self {
+            master,
+            _slave: pty.slave,
+            opens: pty.opens,
+        })
+    }
+
+    /// Waits until one of the directions that are asked for is ready, and moves bytes.
+    async fn exchange(
+        &self,
+        reading: Option<&mut [u8]>,
+        writing: Option<&[u8]>,
+    ) -> Result<Moved, Errno> {
+        let interest = match (&reading, &writing) {
+            (Some(_), Some(_)) => Interest::READABLE | Interest::WRITABLE,
+            (Some(_), None) => Interest::READABLE,
+            (None, Some(_)) => Interest::WRITABLE,
+            (None, None) => return pending().await,
+        };
+        let guard = self.master.ready(interest).await;
+        let mut guard = guard.map_err(|_| Errno::IO)?;
+        let mut moved = Moved::default();
+        if let Some(bytes) = writing
+            && guard.ready().is_writable()
+        {
+            match rustix::io::write(self.master.get_ref(), bytes) {
+                Ok(count) => moved.written = count,
+                Err(Errno::AGAIN) => guard.clear_ready_matching(Ready::WRITABLE),
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(buffer) = reading
+            && guard.ready().is_readable()
+        {
+            match rustix::io::read(self.master.get_ref(), buffer) {
+                Ok(0) => return Err(Errno::IO),
+                Ok(count) => moved.read = count,
+                Err(Errno::AGAIN) => guard.clear_ready_matching(Ready::READABLE),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(moved)
+    }
+}
+
+/// Bytes that went each way.
+#[derive(Debug, Default)]
+struct Moved {
+    read: usize,
+    written: usize,
+}
+
+impl Port {
+    /// Serves the terminal; must be called inside a runtime.
+    pub(crate) fn serve(pty: Pty, wire: Wire) -> io::Result<Self> {
+        Ok(Self {
+            line: Some(Line::over(pty)?),
+            outgoing: VecDeque::new(),
+            incoming: Vec::new(),
+            wire,
+        })
+    }
+
+    /// Serves another terminal instead: clients of the one before see a hang-up.
+    pub(crate) fn replace(&mut self, pty: Pty) -> io::Result<()> {
+        self.hang_up();
+        self.line = Some(Line::over(pty)?);
+        Ok(())
+    }
+
+    /// The UART's rate changed.
+    pub(crate) fn set_baud(&mut self, baud: u32) {
+        if let Some((incoming, outgoing)) = &mut self.wire.pace {
+            incoming.set_baud(baud);
+            outgoing.set_baud(baud);
+        }
+    }
+
+    /// Queues bytes for the client; they leave while [`Port::receive`] waits.
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        let room = LONGEST_QUEUE.saturating_sub(self.outgoing.len());
+        if self.wire.silent || self.line.is_none() || bytes.is_empty() {
+            return;
+        }
+        let delay = self.wire.delay;
+        if let Some(pace) = self.wire.outgoing() {
+            pace.wait(delay);
+        }
+        let bytes = self.wire.disturbed(&bytes[..bytes.len().min(room)]);
+        self.outgoing.extend(bytes);
+    }
+
+    /// Whether all that was sent has left.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.outgoing.is_empty()
+    }
+
+    /// Lets the next [`Port::receive`] give these bytes once more.
+    pub(crate) fn put_back(&mut self, bytes: &[u8]) {
+        self.incoming.splice(0..0, bytes.iter().copied());
+    }
+
+    /// Whether a client opened the terminal since this was last asked.
+    pub(crate) fn was_opened(&self) -> bool {
+        let mut events = [0; 1024];
+        let Some(opens) = self.line.as_ref().and_then(|line| line.opens.as_ref()) else {
+            return false;
+        };
+        let mut opened = false;
+        while rustix::io::read(opens, &mut events).is_ok_and(|count| count > 0) {
+            opened = true;
+        }
+        opened
+    }
+
+    /// Ends the terminal: clients see a hang-up, as when the cable is pulled.
+    pub(crate) fn hang_up(&mut self) {
+        self.line = None;
+        self.outgoing.clear();
+        self.incoming.clear();
+    }
+
+    /// Waits for bytes from the client, and sends what is queued. Gives at least one byte.
+    ///
+    /// Dropping the future loses nothing.
+    pub(crate) async fn receive(&mut self, buffer: &mut [u8]) -> usize {
+        loop {
+            if let Some(count) = self.arrived(buffer) {
+                return count;
+            }
+            let wake_at = self.next_event();
+            let reading = self.incoming.is_empty().then_some(&mut *buffer);
+            let writing = self.may_leave();
+            let Some(line) = &self.line else {
+                return pending().await;
+            };
+            let moved = tokio::select! {
+                moved = line.exchange(reading, writing) => moved,
+                () = sleep_until(wake_at) => continue,
+            };
+            match moved {
+                Ok(moved) => self.account(&moved, buffer),
+                Err(Errno::INTR) => {}
+                Err(_) => self.hang_up(),
+            }
+        }
+    }
+
+    /// The queued bytes that may go out now.
+    fn may_leave(&self) -> Option<&[u8]> {
+        let (front, _) = self.outgoing.as_slices();
+        let most = match &self.wire.pace {
+            Some((_, outgoing)) if !outgoing.is_idle() => 0,
+            Some((_, outgoing)) => outgoing.grain(),
+            None => front.len(),
+        };
+        let front = &front[..front.len().min(most)];
+        (!front.is_empty()).then_some(front)
+    }
+
+    fn account(&mut self, moved: &Moved, buffer: &[u8]) {
+        self.outgoing.drain(..moved.written);
+        if let Some((incoming, outgoing)) = &mut self.wire.pace {
+            incoming.pass(moved.read);
+            outgoing.pass(moved.written);
+        }
+        let bytes = self.wire.disturbed(&buffer[..moved.read]);
+        self.incoming.extend(bytes);
+    }
+
+    /// Hands over what has come over the wire by now.
+    fn arrived(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let passed = self.wire.incoming().is_none_or(|pace| pace.is_idle());
+        if self.incoming.is_empty() || !passed {
+            return None;
+        }
+        let count = self.incoming.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&self.incoming[..count]);
+        self.incoming.drain(..count);
+        Some(count)
+    }
+
+    /// When bytes that are on the wire have passed.
+    fn next_event(&self) -> Option<Instant> {
+        let (incoming, outgoing) = self.wire.pace.as_ref()?;
+        let incoming = (!self.incoming.is_empty()).then_some(incoming.idle_at);
+        let waiting = !self.outgoing.is_empty() && !outgoing.is_idle();
+        let outgoing = waiting.then_some(outgoing.idle_at);
+        incoming.into_iter().chain(outgoing).min()
+    }
+}
+
+async fn sleep_until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => pending().await,
+    }
+}
