@@ -56,6 +56,11 @@ fn main() -> ExitCode {
         }));
     }
     trials.push(trial(
+        "esp32c3::locks_downloads".to_owned(),
+        "esptool",
+        |tool| locks_downloads(&tool),
+    ));
+    trials.push(trial(
         "esp32::ram_application".to_owned(),
         "esptool",
         |tool| ram(&tool),
@@ -260,6 +265,26 @@ fn fuses(tool: &Tool, model: &'static Model) -> Outcome {
     };
     run(burn)?;
     expect(&run(&["summary"])?, "?? ?? ?? ??")
+}
+
+/// The tool that burns the switch sees the mode begin, and later tools keep to it.
+fn locks_downloads(tool: &Tool) -> Outcome {
+    let simulator = unit(chip::ESP32C3);
+    let burn = ["burn-efuse", "ENABLE_SECURITY_DOWNLOAD", "1"];
+    let mut espefuse = Command::new(tool.path.with_file_name("espefuse"));
+    espefuse.arg("--port").arg(simulator.port_path());
+    espefuse.args(["--before", "no-reset", "--chip", "esp32c3"]);
+    let burnt = checked(espefuse.arg("--do-not-confirm").args(burn).output()?, &burn)?;
+    expect(&burnt, "Secure download mode is enabled.")?;
+    let folder = tempfile::tempdir()?;
+    let sample = sample(folder.path(), 5000);
+    let run = |arguments: &[&str]| tool.on(&simulator, Loader::Stub, arguments);
+    let written = run(&["write-flash", "0", text(&sample)])?;
+    expect(&written, "ESP32-C3 in Secure Download Mode")?;
+    if run(&["read-flash", "0", "16", "unused"]).is_ok() {
+        return Err("flash was read in secure download mode".into());
+    }
+    Ok(())
 }
 
 /// What is written encrypted reads back as the ciphertext that Espressif's own tool computes.

@@ -157,9 +157,9 @@ impl Efuse {
         self.control_word(field.word) >> field.shift & ((1 << field.bits) - 1)
     }
 
-    /// A word of block 0, as the fuses are.
+    /// A word of block 0 as the chip knows it: what was burnt since the last read has no effect.
     fn control_word(&self, index: u32) -> u32 {
-        self.fuses.get(self.map.blocks[0].read + index * 4)
+        self.shown.get(self.map.blocks[0].read + index * 4)
     }
 
     fn is_readout(&self, offset: u32) -> bool {
@@ -196,7 +196,7 @@ impl Efuse {
 
     fn refresh(&mut self) {
         let (word, shift) = self.map.read_disable;
-        let hidden = self.control_word(word) >> shift;
+        let hidden = self.fuses.get(self.map.blocks[0].read + word * 4) >> shift;
         for block in self.map.blocks {
             for word in 0..block.words {
                 let at = block.read + word * 4;
@@ -271,6 +271,18 @@ mod tests {
         burn(&mut efuse, 0, &[1 << 23]);
         burn(&mut efuse, 4, &[1]);
         assert_eq!(efuse.read(KEY0), 0);
+    }
+
+    #[test]
+    fn a_burnt_switch_has_no_effect_before_the_fuses_are_read() {
+        let mut efuse = c3();
+        efuse.write(0x10, 1 << 5);
+        efuse.write(0x1CC, PROGRAM_KEY);
+        efuse.write(0x1D4, PROGRAM);
+        assert!(!efuse.restricts_download());
+        efuse.write(0x1CC, READ_KEY);
+        efuse.write(0x1D4, READ);
+        assert!(efuse.restricts_download());
     }
 
     #[test]
