@@ -3,7 +3,7 @@
 //! Changes are written through at once, each page of 4 KB by one write at its place: a process that
 //! is killed leaves every change that it finished, and none by half.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -56,11 +56,12 @@ impl FlashFile {
             path: path.to_owned(),
             source,
         };
+        if fs::metadata(path).map_or(0, |found| found.len()) == 0 {
+            create_blank(path, size).map_err(failed)?;
+        }
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
-            .create(true)
-            .truncate(false)
             .open(path)
             .map_err(failed)?;
         match file.try_lock() {
@@ -74,10 +75,6 @@ impl FlashFile {
         }
         let mut cells = Vec::new();
         file.read_to_end(&mut cells).map_err(failed)?;
-        if cells.is_empty() {
-            cells = vec![0xFF; size as usize];
-            file.write_all_at(&cells, 0).map_err(failed)?;
-        }
         if cells.len() != size as usize {
             return Err(FileError::WrongSize {
                 path: path.to_owned(),
@@ -101,4 +98,12 @@ impl FlashFile {
             }
         }
     }
+}
+
+/// Makes a blank file that is there whole or not at all.
+fn create_blank(path: &Path, size: u32) -> io::Result<()> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".new");
+    fs::write(&unfinished, vec![0xFF; size as usize])?;
+    fs::rename(&unfinished, path)
 }

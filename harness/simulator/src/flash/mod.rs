@@ -137,7 +137,7 @@ impl Nor {
         self.erase_counts.get(sector).copied().unwrap_or(0)
     }
 
-    /// Replaces bytes as firmware's flash driver does: erases only sectors that need a set bit.
+    /// Replaces whole sectors as firmware's flash driver does: erases only those that need a set bit.
     pub fn rewrite(&mut self, offset: u32, data: &[u8]) -> Result<(), OutOfRange> {
         self.range(offset, data.len() as u32)?;
         for (index, sector) in data.chunks(SECTOR_SIZE as usize).enumerate() {
@@ -239,6 +239,16 @@ mod tests {
     }
 
     #[test]
+    fn a_flash_file_whose_making_was_cut_short_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flash.bin");
+        std::fs::write(folder.path().join("flash.bin.new"), [0; 100]).unwrap();
+        let nor = Nor::in_file(&path, 0x2000).unwrap();
+        assert!(nor.cells().iter().all(|cell| *cell == 0xFF));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
     fn a_flash_file_of_another_size_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("flash.bin");
@@ -247,5 +257,58 @@ mod tests {
             Nor::in_file(&path, 0x2000),
             Err(FileError::WrongSize { actual: 100, .. })
         ));
+    }
+
+    /// One change of a chip of two sectors.
+    #[derive(Debug, Clone)]
+    enum Change {
+        Program(u32, Vec<u8>),
+        Erase(u32),
+        Rewrite(u32, Vec<u8>),
+    }
+
+    fn any_change() -> impl proptest::strategy::Strategy<Value = Change> {
+        use proptest::prelude::*;
+        let bytes = || proptest::collection::vec(any::<u8>(), 0..64);
+        prop_oneof![
+            (0..0x2000_u32, bytes()).prop_map(|(at, data)| Change::Program(at, data)),
+            (0..0x2000_u32).prop_map(Change::Erase),
+            (0..2_u32, bytes()).prop_map(|(sector, data)| Change::Rewrite(sector * 0x1000, data)),
+        ]
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_changes_give_what_a_plain_model_gives(
+            changes in proptest::collection::vec(any_change(), 0..60),
+        ) {
+            let mut nor = Nor::in_memory(0x2000);
+            let mut model = vec![0xFF_u8; 0x2000];
+            for change in changes {
+                match change {
+                    Change::Program(at, data) => {
+                        let fits = at as usize + data.len() <= model.len();
+                        proptest::prop_assert_eq!(nor.program(at, &data).is_ok(), fits);
+                        if fits {
+                            let cells = model[at as usize..].iter_mut();
+                            cells.zip(&data).for_each(|(cell, byte)| *cell &= byte);
+                        }
+                    }
+                    Change::Erase(at) => {
+                        nor.erase_sector(at).unwrap();
+                        model[at as usize / 0x1000 * 0x1000..][..0x1000].fill(0xFF);
+                    }
+                    Change::Rewrite(at, data) => {
+                        let old = &mut model[at as usize..][..0x1000];
+                        if old.iter().zip(&data).any(|(old, new)| new & !*old != 0) {
+                            old.fill(0xFF);
+                        }
+                        old[..data.len()].copy_from_slice(&data);
+                        nor.rewrite(at, &data).unwrap();
+                    }
+                }
+            }
+            proptest::prop_assert!(nor.cells() == model);
+        }
     }
 }

@@ -128,7 +128,7 @@ impl Port {
         if let Some(pace) = self.wire.outgoing() {
             pace.wait(delay);
         }
-        let bytes = self.wire.disturbed(&bytes[..bytes.len().min(room)]);
+        let bytes = self.wire.disturb_outgoing(&bytes[..bytes.len().min(room)]);
         self.outgoing.extend(bytes);
     }
 
@@ -206,7 +206,7 @@ impl Port {
             incoming.pass(moved.read);
             outgoing.pass(moved.written);
         }
-        let bytes = self.wire.disturbed(&buffer[..moved.read]);
+        let bytes = self.wire.disturb_incoming(&buffer[..moved.read]);
         self.incoming.extend(bytes);
     }
 

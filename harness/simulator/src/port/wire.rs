@@ -17,7 +17,9 @@ pub(crate) struct Wire {
     pub(super) silent: bool,
     /// How long each answer is held back.
     pub(super) delay: Duration,
-    noise: Option<Noise>,
+    /// What disturbs what comes and what goes, each by itself: only so does a run repeat exactly,
+    /// however the two directions interleave.
+    noise: Option<(Noise, Noise)>,
     /// Pace of what comes and of what goes; without it, bytes take no time.
     pub(super) pace: Option<(Pace, Pace)>,
 }
@@ -29,14 +31,23 @@ impl Wire {
         Self {
             silent: faults.has(Fault::WireSilent),
             delay: if late { LATENESS } else { Duration::ZERO },
-            noise: Noise::new(faults, seed),
+            noise: Noise::new(faults, seed).zip(Noise::new(faults, !seed)),
             pace: (paced || late).then(|| (pace(), pace())),
         }
     }
 
-    pub(super) fn disturbed(&mut self, bytes: &[u8]) -> Vec<u8> {
+    /// What arrives at the unit of what its client sent.
+    pub(super) fn disturb_incoming(&mut self, bytes: &[u8]) -> Vec<u8> {
         match &mut self.noise {
-            Some(noise) => noise.disturb(bytes),
+            Some((incoming, _)) => incoming.disturb(bytes),
+            None => bytes.to_vec(),
+        }
+    }
+
+    /// What arrives at the client of what the unit sent.
+    pub(super) fn disturb_outgoing(&mut self, bytes: &[u8]) -> Vec<u8> {
+        match &mut self.noise {
+            Some((_, outgoing)) => outgoing.disturb(bytes),
             None => bytes.to_vec(),
         }
     }

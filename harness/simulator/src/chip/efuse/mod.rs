@@ -157,7 +157,7 @@ impl Efuse {
         self.control_word(field.word) >> field.shift & ((1 << field.bits) - 1)
     }
 
-    /// A word of block 0 as the chip knows it: what was burnt since the last read has no effect.
+    /// A word of block 0 as it was last read; what was burnt since is not in force yet.
     fn control_word(&self, index: u32) -> u32 {
         self.shown.get(self.map.blocks[0].read + index * 4)
     }
