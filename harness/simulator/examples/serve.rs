@@ -19,9 +19,7 @@ fn main() {
 
 fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = env::args().skip(1);
-    let name = arguments
-        .next()
-        .unwrap_or_else(|| chip::ESP32.name.to_owned());
+    let name = arguments.next().unwrap_or_else(|| chip::ESP32.name.to_owned());
     let model = Model::named(&name).ok_or_else(|| format!("unknown chip {name:?}"))?;
     let protocol = match arguments.next().as_deref() {
         None | Some("pty") => None,
@@ -31,9 +29,7 @@ fn serve() -> Result<(), Box<dyn std::error::Error>> {
     };
     let mut config = Config::new(model);
     config.sync_resets = protocol.is_none();
-    config.faults = arguments
-        .map(|name| name.parse())
-        .collect::<Result<_, _>>()?;
+    config.faults = arguments.map(|name| name.parse()).collect::<Result<_, _>>()?;
     let simulator = Simulator::start(config, Arc::new(Silence))?;
     let Some(protocol) = protocol else {
         println!("{}", simulator.port_path().display());

@@ -127,9 +127,7 @@ impl Simulator {
         let unit = Unit::new(chip, faults, world, link, config.sync_resets);
         let (line_sender, line_receiver) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let life = move || {
             runtime.block_on(async move {
                 let wire = Wire::new(&wire_faults, config.seed, config.paced);
@@ -147,15 +145,8 @@ impl Simulator {
             // A question to the world may still be open; it must not keep the unit alive.
             runtime.shutdown_timeout(Duration::from_millis(100));
         };
-        let thread = thread::Builder::new()
-            .name("simulated-unit".to_owned())
-            .spawn(life)?;
-        Ok(Self {
-            port_path,
-            lines: Lines(line_sender),
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        let thread = thread::Builder::new().name("simulated-unit".to_owned()).spawn(life)?;
+        Ok(Self { port_path, lines: Lines(line_sender), stop: Some(stop), thread: Some(thread) })
     }
 
     /// The device file that clients open.

@@ -107,13 +107,7 @@ impl Unit {
         link: Option<Link>,
         sync_resets: bool,
     ) -> Self {
-        Self {
-            chip,
-            faults,
-            world,
-            link,
-            sync_resets,
-        }
+        Self { chip, faults, world, link, sync_resets }
     }
 
     /// Lives until it is dropped.
@@ -195,9 +189,8 @@ impl Unit {
         self.chip.settle_flash();
         let boot = boot::boot(&self.chip, reason);
         port.send(boot.log.as_bytes());
-        let program = boot
-            .application
-            .and_then(|application| firmware::load(&self.chip, application));
+        let program =
+            boot.application.and_then(|application| firmware::load(&self.chip, application));
         let mut buffer = vec![0; CHUNK];
         let Some(program) = program else {
             return tokio::select! {
@@ -207,13 +200,7 @@ impl Unit {
         };
         let (output, mut printed) = mpsc::unbounded_channel();
         let console = Console::new(boot.uptime_ms, output);
-        let run = firmware::run(
-            program,
-            &mut self.chip,
-            console,
-            &self.faults,
-            self.world.clone(),
-        );
+        let run = firmware::run(program, &mut self.chip, console, &self.faults, self.world.clone());
         tokio::pin!(run);
         loop {
             tokio::select! {
@@ -266,7 +253,5 @@ const INTO_DOWNLOAD: Reset = (Mode::Download, ResetReason::PowerOn);
 /// Whether a client is trying to reach the ROM loader.
 fn is_sync(bytes: &[u8]) -> bool {
     const GREETING: [u8; 8] = [0x07, 0x07, 0x12, 0x20, 0x55, 0x55, 0x55, 0x55];
-    bytes
-        .windows(GREETING.len())
-        .any(|window| window == GREETING)
+    bytes.windows(GREETING.len()).any(|window| window == GREETING)
 }

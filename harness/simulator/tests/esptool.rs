@@ -32,11 +32,7 @@ fn main() -> ExitCode {
         for (loader, name) in [(Loader::Stub, "stub"), (Loader::Rom, "rom")] {
             let whole = [chip::ESP32.name, chip::ESP32C3.name].contains(&model.name);
             let case = move |tool: Tool| {
-                if whole {
-                    thorough(&tool, model, loader)
-                } else {
-                    brief(&tool, model, loader)
-                }
+                if whole { thorough(&tool, model, loader) } else { brief(&tool, model, loader) }
             };
             trials.push(trial(format!("{}::{name}", model.name), "esptool", case));
         }
@@ -51,23 +47,13 @@ fn main() -> ExitCode {
         (chip::ESP32S3, "XTS_AES_256_KEY"),
     ] {
         let name = format!("{}::encrypts_flash", model.name);
-        trials.push(trial(name, "esptool", move |tool| {
-            encryption(&tool, model, key)
-        }));
+        trials.push(trial(name, "esptool", move |tool| encryption(&tool, model, key)));
     }
-    trials.push(trial(
-        "esp32c3::locks_downloads".to_owned(),
-        "esptool",
-        |tool| locks_downloads(&tool),
-    ));
-    trials.push(trial(
-        "esp32::ram_application".to_owned(),
-        "esptool",
-        |tool| ram(&tool),
-    ));
-    trials.push(trial("esp32::rfc2217".to_owned(), "esptool", |tool| {
-        rfc2217(&tool)
+    trials.push(trial("esp32c3::locks_downloads".to_owned(), "esptool", |tool| {
+        locks_downloads(&tool)
     }));
+    trials.push(trial("esp32::ram_application".to_owned(), "esptool", |tool| ram(&tool)));
+    trials.push(trial("esp32::rfc2217".to_owned(), "esptool", |tool| rfc2217(&tool)));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -87,10 +73,8 @@ fn trial(
 }
 
 fn find(program: &str) -> Option<PathBuf> {
-    let venv = env::var_os("GOLDLINE_VENV").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv"),
-        PathBuf::from,
-    );
+    let venv = env::var_os("GOLDLINE_VENV")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv"), PathBuf::from);
     let path = venv.join("bin").join(program);
     path.exists().then_some(path)
 }
@@ -161,11 +145,7 @@ fn brief(tool: &Tool, model: &'static Model, loader: Loader) -> Outcome {
     expect(&id, &format!("Connected to {}", model.title))?;
     expect(&id, "24:0a:c4:00:01:10")?;
     expect(&id, "Detected flash size: 4MB")?;
-    let written = tool.on(
-        &simulator,
-        loader,
-        &["write-flash", "0x10000", text(&sample)],
-    )?;
+    let written = tool.on(&simulator, loader, &["write-flash", "0x10000", text(&sample)])?;
     expect(&written, "Hash of data verified.")
 }
 
@@ -190,13 +170,7 @@ fn thorough(tool: &Tool, model: &'static Model, loader: Loader) -> Outcome {
         return Err("erase-region left something".into());
     }
     expect(&run(&["read-flash-sfdp", "0", "4"])?, "0x53 0x46 0x44 0x50")?;
-    run(&[
-        "write-flash-status",
-        "--non-volatile",
-        "--bytes",
-        "2",
-        "0x0240",
-    ])?;
+    run(&["write-flash-status", "--non-volatile", "--bytes", "2", "0x0240"])?;
     expect(&run(&["read-flash-status", "--bytes", "2"])?, "0x0240")?;
     run(&["dump-mem", "0x40001000", "16", text(&back)])?;
     Ok(())
@@ -213,9 +187,7 @@ fn ram(tool: &Tool) -> Outcome {
         "executing at 0x40080000",
     )?;
     let path = text(simulator.port_path());
-    let mut port = serialport::new(path, 115_200)
-        .timeout(Duration::from_secs(10))
-        .open()?;
+    let mut port = serialport::new(path, 115_200).timeout(Duration::from_secs(10)).open()?;
     port.clear(serialport::ClearBuffer::Input)?;
     let mut heard = [0; 2 * RAM_TEXT.len()];
     port.read_exact(&mut heard)?;
@@ -244,13 +216,7 @@ fn fuses(tool: &Tool, model: &'static Model) -> Outcome {
     let run = |arguments: &[&str]| {
         let mut command = Command::new(&tool.path);
         command.arg("--port").arg(simulator.port_path());
-        command.args([
-            "--before",
-            "no-reset",
-            "--chip",
-            model.name,
-            "--do-not-confirm",
-        ]);
+        command.args(["--before", "no-reset", "--chip", model.name, "--do-not-confirm"]);
         checked(command.args(arguments).output()?, arguments)
     };
     expect(&run(&["summary"])?, "24:0a:c4:00:01:10")?;
@@ -301,10 +267,7 @@ fn encryption(tool: &Tool, model: &'static Model, purpose: &str) -> Outcome {
         let mut command = Command::new(tool.path.with_file_name("espefuse"));
         command.arg("--port").arg(simulator.port_path());
         command.args(["--before", "no-reset", "--chip", model.name]);
-        checked(
-            command.arg("--do-not-confirm").args(arguments).output()?,
-            arguments,
-        )
+        checked(command.arg("--do-not-confirm").args(arguments).output()?, arguments)
     };
     let algorithm: &[&str] = if model.name == "esp32" {
         espefuse(&["burn-key", purpose, text(&key)])?;
@@ -317,10 +280,7 @@ fn encryption(tool: &Tool, model: &'static Model, purpose: &str) -> Outcome {
     let mut espsecure = Command::new(tool.path.with_file_name("espsecure"));
     espsecure.args(["encrypt-flash-data", "--address", "0x10020"]);
     espsecure.args(["--keyfile", text(&key), "--output", text(&expected)]);
-    checked(
-        espsecure.args(algorithm).arg(&sample).output()?,
-        &["encrypt-flash-data"],
-    )?;
+    checked(espsecure.args(algorithm).arg(&sample).output()?, &["encrypt-flash-data"])?;
 
     for compression in ["--compress", "--no-compress"] {
         let run = |arguments: &[&str]| tool.on(&simulator, Loader::Stub, arguments);

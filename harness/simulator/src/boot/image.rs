@@ -148,11 +148,10 @@ impl Image {
         let mut at = offset + HEADER;
         for _ in 0..count {
             let segment = segment(flash, at)?;
-            at = segment.flash_offset.checked_add(segment.length).ok_or(
-                ImageError::SegmentLength {
-                    length: segment.length,
-                },
-            )?;
+            at = segment
+                .flash_offset
+                .checked_add(segment.length)
+                .ok_or(ImageError::SegmentLength { length: segment.length })?;
             segments.push(segment);
         }
         // The checksum is the last byte of a 16-byte line.
@@ -180,11 +179,7 @@ impl Image {
             calculated = data.iter().fold(calculated, |sum, byte| sum ^ byte);
         }
         let stored = flash.read(self.checksum_at, 1)?[0];
-        if calculated == stored {
-            Ok(())
-        } else {
-            Err(ImageError::Checksum { calculated, stored })
-        }
+        if calculated == stored { Ok(()) } else { Err(ImageError::Checksum { calculated, stored }) }
     }
 
     /// Checks the appended SHA-256, when there is one.
@@ -206,10 +201,7 @@ impl Image {
         if self.length <= partition {
             Ok(())
         } else {
-            Err(ImageError::TooLong {
-                length: self.length,
-                partition,
-            })
+            Err(ImageError::TooLong { length: self.length, partition })
         }
     }
 }
@@ -217,10 +209,7 @@ impl Image {
 fn check_chip(header: &[u8], fit: Fit) -> Result<(), ImageError> {
     let found = u16::from_le_bytes([header[12], header[13]]);
     if found != fit.chip_id {
-        return Err(ImageError::ChipId {
-            expected: fit.chip_id,
-            found,
-        });
+        return Err(ImageError::ChipId { expected: fit.chip_id, found });
     }
     let found = fit.revision;
     let required = u16::from_le_bytes([header[15], header[16]]);

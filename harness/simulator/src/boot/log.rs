@@ -22,10 +22,7 @@ pub(super) struct BootLog {
 
 impl Default for BootLog {
     fn default() -> Self {
-        Self {
-            text: String::new(),
-            milliseconds: FIRST_LINE_MS,
-        }
+        Self { text: String::new(), milliseconds: FIRST_LINE_MS }
     }
 }
 
@@ -78,10 +75,7 @@ impl BootLog {
 
     pub(super) fn partition_table(&mut self, table: &PartitionTable) {
         self.info("boot", "Partition Table:");
-        self.info(
-            "boot",
-            "## Label            Usage          Type ST Offset   Length",
-        );
+        self.info("boot", "## Label            Usage          Type ST Offset   Length");
         for (index, partition) in table.iter().enumerate() {
             self.info(
                 "boot",
@@ -117,9 +111,7 @@ impl BootLog {
 
 /// The flash mode of an image header.
 pub(super) fn mode(byte: u8) -> &'static str {
-    ["QIO", "QOUT", "DIO", "DOUT"]
-        .get(usize::from(byte))
-        .unwrap_or(&"DIO")
+    ["QIO", "QOUT", "DIO", "DOUT"].get(usize::from(byte)).unwrap_or(&"DIO")
 }
 
 /// The version that the bootloader in flash carries.

@@ -81,11 +81,7 @@ pub fn download_log(model: &Model, reason: ResetReason) -> String {
 pub fn boot(chip: &Chip, reason: ResetReason) -> Boot {
     let mut log = BootLog::default();
     let application = start(chip, reason, &mut log);
-    Boot {
-        uptime_ms: log.milliseconds(),
-        log: log.into_text(),
-        application,
-    }
+    Boot { uptime_ms: log.milliseconds(), log: log.into_text(), application }
 }
 
 fn start(chip: &Chip, reason: ResetReason, log: &mut BootLog) -> Option<Application> {
@@ -94,10 +90,7 @@ fn start(chip: &Chip, reason: ResetReason, log: &mut BootLog) -> Option<Applicat
 }
 
 fn fit(model: &Model) -> Fit {
-    Fit {
-        chip_id: model.id,
-        revision: model.revision,
-    }
+    Fit { chip_id: model.id, revision: model.revision }
 }
 
 /// The ROM: loads the bootloader, whose digest only the bootloader's own chain would check.
@@ -127,10 +120,7 @@ fn first_stage(chip: &Chip, reason: ResetReason, log: &mut BootLog) -> Option<Im
         return None;
     }
     log.raw(model.rom.load_preamble);
-    log.raw(&format!(
-        "mode:{}, clock div:2\r\n",
-        log::mode(image.flash_mode)
-    ));
+    log.raw(&format!("mode:{}, clock div:2\r\n", log::mode(image.flash_mode)));
     for segment in &image.segments {
         let (address, length) = (segment.address, segment.length);
         log.raw(&format!("load:{address:#010x},len:{length}\r\n"));
@@ -169,11 +159,7 @@ fn second_stage(chip: &Chip, bootloader: &Image, log: &mut BootLog) -> Option<Ap
     let candidates = otadata::candidates(&table, &chip.flash, log);
     for partition in candidates {
         if let Some(image) = load(chip, &partition, log) {
-            return Some(Application {
-                partition,
-                image,
-                table,
-            });
+            return Some(Application { partition, image, table });
         }
     }
     log.error("boot", "No bootable app partitions in the partition table");
@@ -186,10 +172,7 @@ fn load(chip: &Chip, partition: &Partition, log: &mut BootLog) -> Option<Image> 
             log.segments(&image, chip.model);
             log.info(
                 "boot",
-                &format!(
-                    "Loaded app from partition at offset {:#x}",
-                    partition.offset
-                ),
+                &format!("Loaded app from partition at offset {:#x}", partition.offset),
             );
             log.info("boot", "Disabling RNG early entropy source...");
             Some(image)

@@ -61,10 +61,7 @@ pub(crate) fn confirm(table: &PartitionTable, flash: &mut Nor, slot: u8) -> Resu
 fn sequence(table: &PartitionTable, flash: &Nor) -> Option<u32> {
     let data = table.ota_data()?;
     let records = [data.offset, data.offset + SECTOR_SIZE];
-    records
-        .into_iter()
-        .filter_map(|at| record(flash.read(at, RECORD).ok()?))
-        .max()
+    records.into_iter().filter_map(|at| record(flash.read(at, RECORD).ok()?)).max()
 }
 
 fn record(bytes: &[u8]) -> Option<u32> {

@@ -172,17 +172,14 @@ impl PartitionTable {
 
     /// The OTA data.
     pub fn ota_data(&self) -> Option<&Partition> {
-        self.iter()
-            .find(|partition| (partition.kind, partition.subtype) == (DATA, DATA_OTA))
+        self.iter().find(|partition| (partition.kind, partition.subtype) == (DATA, DATA_OTA))
     }
 
     /// The NVS in which a product keeps what its factory gave it: the first that is not named
     /// `nvs` as ESP-IDF's own, else that one.
     pub fn nvs_of_product(&self) -> Option<&Partition> {
         let mut nvs = self.iter().filter(|partition| partition.is_nvs());
-        nvs.clone()
-            .find(|partition| partition.label != "nvs")
-            .or_else(|| nvs.next())
+        nvs.clone().find(|partition| partition.label != "nvs").or_else(|| nvs.next())
     }
 }
 
@@ -202,9 +199,5 @@ fn check_range(index: usize, partition: &Partition, chip: u32) -> Result<(), Tab
 
 fn check_digest(entry: &[u8], entries: &[u8]) -> Result<(), TableError> {
     let digest = Md5::digest(entries);
-    if entry[16..] == digest[..] {
-        Ok(())
-    } else {
-        Err(TableError::Digest)
-    }
+    if entry[16..] == digest[..] { Ok(()) } else { Err(TableError::Digest) }
 }

@@ -118,10 +118,7 @@ mod tests {
 
     fn ciphers() -> [FlashCipher; 3] {
         [
-            FlashCipher::Tweaked {
-                key: KEY,
-                quarters: 0xF,
-            },
+            FlashCipher::Tweaked { key: KEY, quarters: 0xF },
             FlashCipher::xts_128(&KEY),
             FlashCipher::xts_256(&KEY, &[7; 32]),
         ]
@@ -151,10 +148,7 @@ mod tests {
 
     #[test]
     fn a_key_of_which_no_quarter_is_mixed_encrypts_alike_everywhere() {
-        let cipher = FlashCipher::Tweaked {
-            key: [0; 32],
-            quarters: 0,
-        };
+        let cipher = FlashCipher::Tweaked { key: [0; 32], quarters: 0 };
         let mut blocks = [0; 64];
         cipher.encrypt(0x1000, &mut blocks);
         assert_ne!(blocks[..16], [0; 16]);

@@ -31,43 +31,22 @@ pub(super) const ESP32: Model = Model {
         command: 0x104,
         one_block_at_a_time: false,
         blocks: &[
-            Block {
-                read: 0x00,
-                write: 0x1C,
-                words: 7,
-                write_protect: None,
-                read_protect: 0,
-            },
+            Block { read: 0x00, write: 0x1C, words: 7, write_protect: None, read_protect: 0 },
             key_block(0x38, 0x98, 7, 1 << 0),
             key_block(0x58, 0xB8, 8, 1 << 1),
             key_block(0x78, 0xD8, 9, 1 << 2),
         ],
         read_disable: (0, 16),
-        mac: MacPlace {
-            offset: 0x04,
-            beside: Beside::Crc,
-        },
+        mac: MacPlace { offset: 0x04, beside: Beside::Crc },
         security: SecurityFields {
-            flash_crypt_count: Field {
-                word: 0,
-                shift: 20,
-                bits: 7,
-            },
+            flash_crypt_count: Field { word: 0, shift: 20, bits: 7 },
             // The second version of secure boot, which this revision has.
-            secure_boot: Field {
-                word: 6,
-                shift: 5,
-                bits: 1,
-            },
+            secure_boot: Field { word: 6, shift: 5, bits: 1 },
             secure_download: None,
             key_purposes: &[],
             flash_key: FlashKey::Tweaked {
                 block: 1,
-                quarters: Field {
-                    word: 5,
-                    shift: 28,
-                    bits: 4,
-                },
+                quarters: Field { word: 5, shift: 28, bits: 4 },
             },
         },
         // Revision 3 is three single bits: two in the eFuses, the third in another register.
@@ -96,11 +75,5 @@ pub(super) const ESP32: Model = Model {
 };
 
 const fn key_block(read: u32, write: u32, write_protect: u32, read_protect: u32) -> Block {
-    Block {
-        read,
-        write,
-        words: 8,
-        write_protect: Some(write_protect),
-        read_protect,
-    }
+    Block { read, write, words: 8, write_protect: Some(write_protect), read_protect }
 }

@@ -33,9 +33,6 @@ pub(super) const ESP32C3: Model = Model {
     },
     revision: 3,
     wifi: true,
-    watchdog: Some(WatchdogMap {
-        configuration: 0x6000_8090,
-        write_protection: 0x6000_80A8,
-    }),
+    watchdog: Some(WatchdogMap { configuration: 0x6000_8090, write_protection: 0x6000_80A8 }),
     fixed_words: &[],
 };

@@ -33,9 +33,6 @@ pub(super) const ESP32S2: Model = Model {
     },
     revision: 100,
     wifi: true,
-    watchdog: Some(WatchdogMap {
-        configuration: 0x3F40_8094,
-        write_protection: 0x3F40_80AC,
-    }),
+    watchdog: Some(WatchdogMap { configuration: 0x3F40_8094, write_protection: 0x3F40_80AC }),
     fixed_words: &[],
 };

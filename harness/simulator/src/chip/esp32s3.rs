@@ -33,9 +33,6 @@ pub(super) const ESP32S3: Model = Model {
     },
     revision: 2,
     wifi: true,
-    watchdog: Some(WatchdogMap {
-        configuration: 0x6000_8098,
-        write_protection: 0x6000_80B0,
-    }),
+    watchdog: Some(WatchdogMap { configuration: 0x6000_8098, write_protection: 0x6000_80B0 }),
     fixed_words: &[],
 };

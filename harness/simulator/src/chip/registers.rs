@@ -44,13 +44,7 @@ pub const ROM_BAUD: u32 = 115_200;
 
 impl Registers {
     pub(super) fn new(model: &'static Model, efuse: Efuse) -> Self {
-        Self {
-            model,
-            efuse,
-            scratch: Words::default(),
-            baud: ROM_BAUD,
-            flash_attached: false,
-        }
+        Self { model, efuse, scratch: Words::default(), baud: ROM_BAUD, flash_attached: false }
     }
 
     pub(super) fn reset(&mut self) {

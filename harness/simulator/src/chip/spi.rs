@@ -16,9 +16,7 @@ const DEVICE: u32 = 0x40;
 const DATA_OUT: u32 = 1 << 27;
 const UNDRIVEN: u32 = u32::MAX;
 /// Signature, revision 1.6, one parameter header.
-const SFDP: [u8; 16] = [
-    b'S', b'F', b'D', b'P', 6, 1, 0, 0xFF, 0, 6, 1, 16, 0x30, 0, 0, 0xFF,
-];
+const SFDP: [u8; 16] = [b'S', b'F', b'D', b'P', 6, 1, 0, 0xFF, 0, 6, 1, 16, 0x30, 0, 0, 0xFF];
 
 /// The status registers of a flash chip.
 #[derive(Debug, Default)]
@@ -42,11 +40,7 @@ impl StatusRegisters {
 /// Runs the command that the registers describe, and leaves the answer in the first data word.
 pub(super) fn run(chip: &mut Chip) {
     let map = &chip.model.spi;
-    let answer = if chip.registers.flash_attached {
-        execute(chip)
-    } else {
-        UNDRIVEN
-    };
+    let answer = if chip.registers.flash_attached { execute(chip) } else { UNDRIVEN };
     let answer = answer & read_mask(chip);
     chip.registers.set_scratch(map.base + map.w0, answer);
     chip.registers.finish_spi_command();
@@ -87,15 +81,8 @@ fn execute(chip: &mut Chip) -> u32 {
 /// Only as many bits as were asked for arrive.
 fn read_mask(chip: &Chip) -> u32 {
     let map = &chip.model.spi;
-    let bits = chip
-        .registers
-        .scratch(map.base + map.miso_length)
-        .saturating_add(1);
-    if bits >= 32 {
-        u32::MAX
-    } else {
-        (1 << bits) - 1
-    }
+    let bits = chip.registers.scratch(map.base + map.miso_length).saturating_add(1);
+    if bits >= 32 { u32::MAX } else { (1 << bits) - 1 }
 }
 
 /// Manufacturer, device and the size's power of two, from the lowest byte up.

@@ -34,19 +34,13 @@ struct Wound {
 
 impl Damage {
     pub(crate) fn new(faults: &Faults, seed: u64) -> Self {
-        let kinds = [
-            Fault::FlashAppBit,
-            Fault::FlashNvsBit,
-            Fault::FlashNvsKeyMissing,
-        ];
+        let kinds = [Fault::FlashAppBit, Fault::FlashNvsBit, Fault::FlashNvsKeyMissing];
         let pending = kinds.into_iter().filter(|fault| faults.has(*fault));
         Self {
             pending: pending.map(|fault| Injury { fault, done: None }).collect(),
             seed,
             writing: false,
-            weakness: faults
-                .has(Fault::FlashWeakSector)
-                .then(|| Chance::new(seed)),
+            weakness: faults.has(Fault::FlashWeakSector).then(|| Chance::new(seed)),
         }
     }
 
@@ -100,9 +94,7 @@ fn weaken(chance: &mut Chance, flash: &mut Nor) {
     };
     if let Some(app) = table.apps().next() {
         let at = app.offset + chance.below(SECTOR_SIZE.into()) as u32;
-        flash
-            .disturb(at, chance.bit())
-            .expect("a table that was read lies inside the flash");
+        flash.disturb(at, chance.bit()).expect("a table that was read lies inside the flash");
     }
 }
 
@@ -117,10 +109,7 @@ fn app_bit(seed: u64, table: &PartitionTable, flash: &Nor) -> Option<Vec<Wound>>
     // The header stays whole: a unit that does not even start would hide the digest's finding.
     let header = 0x20.min(used - 1);
     let at = header + seed % (used - header);
-    Some(vec![Wound {
-        offset: app.offset + at as u32,
-        mask: 1 << (seed % 8),
-    }])
+    Some(vec![Wound { offset: app.offset + at as u32, mask: 1 << (seed % 8) }])
 }
 
 /// A bit in the last entry of an item, which for a string is its payload.
@@ -128,10 +117,7 @@ fn nvs_bit(seed: u64, nvs: &Partition, flash: &Nor) -> Option<Vec<Wound>> {
     let items = items(nvs, flash)?;
     let item = items.get((seed % items.len().max(1) as u64) as usize)?;
     let last = item.offset + (item.span - 1) * ENTRY;
-    Some(vec![Wound {
-        offset: last + if item.span == 1 { 24 } else { 0 },
-        mask: 1 << (seed % 7),
-    }])
+    Some(vec![Wound { offset: last + if item.span == 1 { 24 } else { 0 }, mask: 1 << (seed % 7) }])
 }
 
 /// The state bits of all entries of one item: from written (10) to erased (00).
@@ -140,10 +126,8 @@ fn nvs_key(seed: u64, nvs: &Partition, flash: &Nor) -> Option<Vec<Wound>> {
     let item = items.get((seed % items.len().max(1) as u64) as usize)?;
     let page = item.offset / SECTOR_SIZE * SECTOR_SIZE;
     let first = (item.offset - page - FIRST_ENTRY) / ENTRY;
-    let wound = |index: u32| Wound {
-        offset: page + BITMAP + index / 4,
-        mask: 0b10 << (index % 4 * 2),
-    };
+    let wound =
+        |index: u32| Wound { offset: page + BITMAP + index / 4, mask: 0b10 << (index % 4 * 2) };
     Some((first..first + item.span).map(wound).collect())
 }
 
@@ -172,10 +156,7 @@ fn items(nvs: &Partition, flash: &Nor) -> Option<Vec<Item>> {
             let span = u32::from(header[2]);
             let written = state == 0b10 && (1..=ENTRIES - index).contains(&span);
             if written && header[0] != NAMESPACE_OF_NAMESPACES && !BLOB_PARTS.contains(&header[1]) {
-                items.push(Item {
-                    offset: page_at + at,
-                    span,
-                });
+                items.push(Item { offset: page_at + at, span });
             }
             index += if written { span } else { 1 };
         }

@@ -153,14 +153,12 @@ impl Fault {
                 "The serial port hangs up while flash is being written, and stays away.",
             ),
             Self::WireDrop => ("wire.drop", "Now and then, a byte on the wire is lost."),
-            Self::WireDuplicate => (
-                "wire.duplicate",
-                "Now and then, a byte on the wire arrives twice.",
-            ),
-            Self::WireCorrupt => (
-                "wire.corrupt",
-                "Now and then, a byte on the wire arrives with an inverted bit.",
-            ),
+            Self::WireDuplicate => {
+                ("wire.duplicate", "Now and then, a byte on the wire arrives twice.")
+            }
+            Self::WireCorrupt => {
+                ("wire.corrupt", "Now and then, a byte on the wire arrives with an inverted bit.")
+            }
             Self::WireDelay => ("wire.delay", "Everything that the unit sends arrives late."),
             Self::FlashAppBit => (
                 "flash.app_bit",
@@ -183,14 +181,12 @@ impl Fault {
                 "flash.erase_failed",
                 "One sector of the flash cannot be erased and keeps what an earlier test left in it.",
             ),
-            Self::FlashWrongSize => (
-                "flash.wrong_size",
-                "The flash chip has half of the size that was ordered.",
-            ),
-            Self::ChipWrongChip => (
-                "chip.wrong_chip",
-                "The unit carries another chip than the one that was ordered.",
-            ),
+            Self::FlashWrongSize => {
+                ("flash.wrong_size", "The flash chip has half of the size that was ordered.")
+            }
+            Self::ChipWrongChip => {
+                ("chip.wrong_chip", "The unit carries another chip than the one that was ordered.")
+            }
             Self::ChipWrongMac => ("chip.wrong_mac", "The MAC address in the eFuses is blank."),
             Self::ChipEncrypted => (
                 "chip.encrypted",
@@ -208,42 +204,36 @@ impl Fault {
                 "chip.usb_vanishes",
                 "The port, a native USB, vanishes at each reset and returns under its link name.",
             ),
-            Self::ChipStubRefused => (
-                "chip.stub_refused",
-                "The flasher stub is loaded but does not start.",
-            ),
+            Self::ChipStubRefused => {
+                ("chip.stub_refused", "The flasher stub is loaded but does not start.")
+            }
             Self::FirmwareBootLoop => (
                 "firmware.boot_loop",
                 "The firmware panics soon after it starts, and again after each reset.",
             ),
-            Self::FirmwareKeyIgnored => (
-                "firmware.key_ignored",
-                "The firmware looks for one NVS key under another name.",
-            ),
+            Self::FirmwareKeyIgnored => {
+                ("firmware.key_ignored", "The firmware looks for one NVS key under another name.")
+            }
             Self::FirmwareSettingIgnored => (
                 "firmware.setting_ignored",
                 "The firmware uses a broker of its own instead of the one in its NVS.",
             ),
-            Self::FirmwareSecretInLog => (
-                "firmware.secret_in_log",
-                "The firmware prints its WiFi passphrase in the log.",
-            ),
-            Self::FirmwareAnyCertificate => (
-                "firmware.any_certificate",
-                "The firmware accepts any certificate of a broker.",
-            ),
+            Self::FirmwareSecretInLog => {
+                ("firmware.secret_in_log", "The firmware prints its WiFi passphrase in the log.")
+            }
+            Self::FirmwareAnyCertificate => {
+                ("firmware.any_certificate", "The firmware accepts any certificate of a broker.")
+            }
             Self::FirmwareWrongClientId => (
                 "firmware.wrong_client_id",
                 "The firmware connects to the broker under another client id.",
             ),
-            Self::FirmwareSlowBoot => (
-                "firmware.slow_boot",
-                "The firmware takes some seconds before it does anything.",
-            ),
-            Self::FirmwareStuck => (
-                "firmware.stuck",
-                "The firmware joins its network and then does nothing more.",
-            ),
+            Self::FirmwareSlowBoot => {
+                ("firmware.slow_boot", "The firmware takes some seconds before it does anything.")
+            }
+            Self::FirmwareStuck => {
+                ("firmware.stuck", "The firmware joins its network and then does nothing more.")
+            }
             Self::FirmwareWifiPassword => (
                 "firmware.wifi_password",
                 "The firmware joins with another passphrase than its NVS holds.",
@@ -257,22 +247,16 @@ impl Fault {
                 "The firmware trusts another CA than the one it was built with.",
             ),
             Self::RadioDeaf => ("radio.deaf", "The radio hears no access point."),
-            Self::RadioWeak => (
-                "radio.weak",
-                "The radio receives a signal that is barely strong enough.",
-            ),
-            Self::RadioDrops => (
-                "radio.drops",
-                "The radio loses its link soon after each joining.",
-            ),
-            Self::RadioNoIp => (
-                "radio.no_ip",
-                "The radio joins, but no IP address is obtained.",
-            ),
-            Self::TimeNotSet => (
-                "time.not_set",
-                "The clock stays at 1970, so that no certificate is valid yet.",
-            ),
+            Self::RadioWeak => {
+                ("radio.weak", "The radio receives a signal that is barely strong enough.")
+            }
+            Self::RadioDrops => {
+                ("radio.drops", "The radio loses its link soon after each joining.")
+            }
+            Self::RadioNoIp => ("radio.no_ip", "The radio joins, but no IP address is obtained."),
+            Self::TimeNotSet => {
+                ("time.not_set", "The clock stays at 1970, so that no certificate is valid yet.")
+            }
         }
     }
 }
@@ -301,9 +285,7 @@ impl FromStr for Fault {
 
     fn from_str(name: &str) -> Result<Self, UnknownFault> {
         let found = Self::ALL.iter().copied().find(|fault| fault.name() == name);
-        found.ok_or_else(|| UnknownFault {
-            name: name.to_owned(),
-        })
+        found.ok_or_else(|| UnknownFault { name: name.to_owned() })
     }
 }
 

@@ -29,11 +29,7 @@ impl Noise {
             (Fault::WireCorrupt, Disturbance::Corrupt),
         ];
         let (_, kind) = kinds.into_iter().find(|(fault, _)| faults.has(*fault))?;
-        let mut noise = Self {
-            kind,
-            chance: Chance::new(seed),
-            sound: 0,
-        };
+        let mut noise = Self { kind, chance: Chance::new(seed), sound: 0 };
         noise.sound = noise.interval();
         Some(noise)
     }

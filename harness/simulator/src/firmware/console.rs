@@ -15,11 +15,7 @@ pub(crate) struct Console {
 impl Console {
     /// A console whose clock shows `uptime_ms` now.
     pub(crate) fn new(uptime_ms: u32, output: UnboundedSender<Vec<u8>>) -> Self {
-        Self {
-            started: Instant::now(),
-            ahead: Duration::from_millis(uptime_ms.into()),
-            output,
-        }
+        Self { started: Instant::now(), ahead: Duration::from_millis(uptime_ms.into()), output }
     }
 
     /// Moves the clock on, as if the firmware had been busy for so long.

@@ -167,10 +167,7 @@ impl Description {
         ];
         match fields.into_iter().find(|(_, value)| value.len() > 31) {
             None => Ok(()),
-            Some((field, value)) => Err(DescriptionError::TooLong {
-                field,
-                value: value.clone(),
-            }),
+            Some((field, value)) => Err(DescriptionError::TooLong { field, value: value.clone() }),
         }
     }
 
@@ -192,17 +189,12 @@ impl Description {
         let known = |name: &&str| self.settings.values.contains_key(*name);
         match names.into_iter().find(|name| !known(name)) {
             None => Ok(()),
-            Some(name) => Err(DescriptionError::UnknownSetting {
-                name: name.to_owned(),
-            }),
+            Some(name) => Err(DescriptionError::UnknownSetting { name: name.to_owned() }),
         }
     }
 }
 
 /// The names between braces.
 fn placeholders(template: &str) -> impl Iterator<Item = &str> {
-    template
-        .split('{')
-        .skip(1)
-        .filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
+    template.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
 }

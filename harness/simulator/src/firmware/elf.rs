@@ -36,12 +36,7 @@ pub(super) fn write(chip: &Model, constants: &[u8]) -> Vec<u8> {
             data: constants,
             executable: false,
         },
-        Part {
-            name: CODE,
-            address: chip.memory.instruction_ram,
-            data: code,
-            executable: true,
-        },
+        Part { name: CODE, address: chip.memory.instruction_ram, data: code, executable: true },
     ];
     let header = FileHeader {
         os_abi: elf::ELFOSABI_NONE,
@@ -99,11 +94,7 @@ fn lay_out(
 fn program_header(part: &Part<'_>, offset: u64) -> ProgramHeader {
     ProgramHeader {
         p_type: elf::PT_LOAD,
-        p_flags: if part.executable {
-            elf::PF_R | elf::PF_X
-        } else {
-            elf::PF_R
-        },
+        p_flags: if part.executable { elf::PF_R | elf::PF_X } else { elf::PF_R },
         p_offset: offset,
         p_vaddr: part.address.into(),
         p_paddr: part.address.into(),

@@ -64,11 +64,7 @@ impl Endpoint {
         if host.is_empty() {
             return Err(BadUri);
         }
-        Ok(Self {
-            tls,
-            host: host.to_owned(),
-            port,
-        })
+        Ok(Self { tls, host: host.to_owned(), port })
     }
 }
 
@@ -139,10 +135,7 @@ impl Session<'_> {
                 console.info(self.tag, &text);
             }
             Event::Incoming(Packet::Publish(message)) => {
-                console.info(
-                    self.tag,
-                    &format!("MQTT_EVENT_DATA, topic={}", message.topic),
-                );
+                console.info(self.tag, &format!("MQTT_EVENT_DATA, topic={}", message.topic));
                 self.obey(&message.topic, &message.payload, client, console);
             }
             _ => {}
@@ -157,27 +150,18 @@ impl Session<'_> {
             return;
         }
         let Some((id, name)) = command_of(payload) else {
-            console.warn(
-                self.tag,
-                "Ignoring a command that is not JSON with id and command",
-            );
+            console.warn(self.tag, "Ignoring a command that is not JSON with id and command");
             return;
         };
         let mut answer = Map::new();
         answer.insert("id".to_owned(), id);
-        answer.insert(
-            "event".to_owned(),
-            Value::String(answer_to(&name).to_owned()),
-        );
+        answer.insert("event".to_owned(), Value::String(answer_to(&name).to_owned()));
         for (field, template) in &command.fields {
             answer.insert(field.clone(), Value::String(self.settings.fill(template)));
         }
         let to = self.settings.fill(&command.answer);
         let text = Value::Object(answer).to_string();
-        if client
-            .try_publish(&to, QoS::AtLeastOnce, false, text)
-            .is_ok()
-        {
+        if client.try_publish(&to, QoS::AtLeastOnce, false, text).is_ok() {
             console.info(self.tag, &format!("Answered {name} on {to}"));
         }
     }
@@ -243,10 +227,7 @@ fn report_route(failure: Option<relay::Failure>, console: &Console) {
             let text = format!("[sock=54] connect() error: {kind}");
             console.error("esp-tls", &text);
         }
-        None => console.error(
-            "esp-tls",
-            "[sock=54] connect() error: Connection reset by peer",
-        ),
+        None => console.error("esp-tls", "[sock=54] connect() error: Connection reset by peer"),
     }
 }
 
@@ -334,20 +315,9 @@ mod tests {
     fn a_uri_has_scheme_host_and_port() {
         let endpoint = Endpoint::parse("mqtts://broker.example.test:8883").unwrap();
         assert!(endpoint.tls);
-        assert_eq!(
-            (endpoint.host.as_str(), endpoint.port),
-            ("broker.example.test", 8883)
-        );
-        assert_eq!(
-            Endpoint::parse("mqtt://broker.example.test").unwrap().port,
-            1883
-        );
-        for bad in [
-            "broker.example.test",
-            "https://x",
-            "mqtts://",
-            "mqtts://x:port",
-        ] {
+        assert_eq!((endpoint.host.as_str(), endpoint.port), ("broker.example.test", 8883));
+        assert_eq!(Endpoint::parse("mqtt://broker.example.test").unwrap().port, 1883);
+        for bad in ["broker.example.test", "https://x", "mqtts://", "mqtts://x:port"] {
             assert!(Endpoint::parse(bad).is_err(), "{bad}");
         }
     }

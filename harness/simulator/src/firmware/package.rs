@@ -84,19 +84,12 @@ pub(crate) struct Program {
 
 /// Finds the firmware in a booted application; an application that is none gives nothing.
 pub(crate) fn load(chip: &Chip, application: Application) -> Option<Program> {
-    let Application {
-        partition,
-        image,
-        table,
-    } = application;
+    let Application { partition, image, table } = application;
     let constants = constants(chip, &image)?;
     let payload = constants[DESCRIPTOR_SIZE..].strip_prefix(PAYLOAD_MAGIC)?;
     let (description, rest) = part(payload)?;
     let (trust_anchor, _) = part(rest)?;
-    let elf_digest = constants[ELF_DIGEST][..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let elf_digest = constants[ELF_DIGEST][..8].iter().map(|byte| format!("{byte:02x}")).collect();
     Some(Program {
         description: Description::parse(description).ok()?,
         trust_anchor: trust_anchor.to_owned(),

@@ -39,22 +39,14 @@ impl Relay {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
         let last_failure = Arc::new(Mutex::new(None));
-        let route = Route {
-            world,
-            from,
-            last_failure: last_failure.clone(),
-        };
+        let route = Route { world, from, last_failure: last_failure.clone() };
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 // The client sees a broken connection as the end of its stream.
                 let _ = route.serve(client).await;
             }
         });
-        Ok(Self {
-            port,
-            last_failure,
-            task: task.abort_handle(),
-        })
+        Ok(Self { port, last_failure, task: task.abort_handle() })
     }
 
     pub(super) fn port(&self) -> u16 {
@@ -63,10 +55,7 @@ impl Relay {
 
     /// The reason of the last failure, once.
     pub(super) fn take_failure(&self) -> Option<Failure> {
-        self.last_failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -88,17 +77,12 @@ impl Route {
         let (host, port) = target(&mut client).await?;
         match self.open(host, port).await {
             Ok(mut server) => {
-                client
-                    .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                    .await?;
+                client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
                 copy_bidirectional(&mut client, &mut server).await?;
                 Ok(())
             }
             Err(failure) => {
-                *self
-                    .last_failure
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner) = Some(failure);
+                *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
                 client.write_all(b"HTTP/1.1 502 Bad Gateway\r\n\r\n").await
             }
         }
@@ -111,18 +95,14 @@ impl Route {
                 Ok(address) => address,
                 Err(_) => world.resolve(from, &host).ok_or(Failure::Unresolved)?,
             };
-            let stream = world
-                .connect(from, SocketAddrV4::new(address, port))
-                .and_then(|stream| {
-                    stream.set_nonblocking(true)?;
-                    stream.set_nodelay(true)?;
-                    Ok(stream)
-                });
+            let stream = world.connect(from, SocketAddrV4::new(address, port)).and_then(|stream| {
+                stream.set_nonblocking(true)?;
+                stream.set_nodelay(true)?;
+                Ok(stream)
+            });
             stream.map_err(|error| Failure::Connect(error.kind()))
         });
-        let stream = opened
-            .await
-            .unwrap_or(Err(Failure::Connect(io::ErrorKind::Other)))?;
+        let stream = opened.await.unwrap_or(Err(Failure::Connect(io::ErrorKind::Other)))?;
         TcpStream::from_std(stream).map_err(|error| Failure::Connect(error.kind()))
     }
 }

@@ -51,9 +51,8 @@ pub(crate) async fn run(
     let description = &program.description;
     let tag = description.app.tag.as_str();
     first_boot(&program, chip, &mut console);
-    let renamed = faults
-        .has(Fault::FirmwareKeyIgnored)
-        .then(|| description.settings.with_a_key_renamed());
+    let renamed =
+        faults.has(Fault::FirmwareKeyIgnored).then(|| description.settings.with_a_key_renamed());
     let wanted = renamed.as_ref().unwrap_or(&description.settings);
     let loaded = Settings::load(wanted, &program.table, &mut chip.flash);
     let settings = match loaded {
@@ -75,13 +74,7 @@ pub(crate) async fn run(
         console.error(tag, "Failed to init WiFi: ESP_ERR_NOT_SUPPORTED");
         return pending().await;
     }
-    let radio = Radio {
-        mac: chip.mac,
-        world: world.clone(),
-        faults,
-        tag,
-        attempts: wifi.attempts,
-    };
+    let radio = Radio { mac: chip.mac, world: world.clone(), faults, tag, attempts: wifi.attempts };
     let (ssid, passphrase) = (settings.value(&wifi.ssid), settings.value(&wifi.passphrase));
     if faults.has(Fault::FirmwareSecretInLog) {
         let text = format!("Connecting to {ssid} with {passphrase}");
@@ -133,14 +126,8 @@ fn greet(program: &Program, chip: &Chip, console: &mut Console) {
     console.info("app_init", "Application information:");
     console.info("app_init", &format!("Project name:     {}", app.name));
     console.info("app_init", &format!("App version:      {}", app.version));
-    console.info(
-        "app_init",
-        &format!("ELF file SHA256:  {}...", program.elf_digest),
-    );
-    console.info(
-        "app_init",
-        &format!("ESP-IDF:          {}", app.idf_version),
-    );
+    console.info("app_init", &format!("ELF file SHA256:  {}...", program.elf_digest));
+    console.info("app_init", &format!("ESP-IDF:          {}", app.idf_version));
     console.pass(60);
     let revision = chip.model.revision;
     let text = format!("Chip rev:         v{}.{}", revision / 100, revision % 100);
@@ -156,10 +143,9 @@ fn first_boot(program: &Program, chip: &mut Chip, console: &mut Console) {
     let tag = "system_api";
     let mac = chip.mac;
     match system_nvs(&program.table, mac, &mut chip.flash) {
-        Ok(true) => console.info(
-            "phy_init",
-            "saving new calibration data because of checksum failure",
-        ),
+        Ok(true) => {
+            console.info("phy_init", "saving new calibration data because of checksum failure")
+        }
         Ok(false) | Err(NvsError::PartitionNotFound) => {}
         Err(error) => console.error(tag, &format!("NVS of the system: {error}")),
     }

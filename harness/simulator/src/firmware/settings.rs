@@ -36,10 +36,8 @@ impl Settings {
         table: &PartitionTable,
         flash: &mut Nor,
     ) -> Result<Self, SettingsError> {
-        let partition_failed = |error| SettingsError::Partition {
-            partition: wanted.partition.clone(),
-            error,
-        };
+        let partition_failed =
+            |error| SettingsError::Partition { partition: wanted.partition.clone(), error };
         let partition = table
             .labelled(&wanted.partition)
             .filter(|partition| partition.is_nvs())
@@ -59,11 +57,9 @@ impl Settings {
 
     /// A template with each `{name}` replaced.
     pub(super) fn fill(&self, template: &str) -> String {
-        self.0
-            .iter()
-            .fold(template.to_owned(), |text, (name, value)| {
-                text.replace(&format!("{{{name}}}"), value)
-            })
+        self.0.iter().fold(template.to_owned(), |text, (name, value)| {
+            text.replace(&format!("{{{name}}}"), value)
+        })
     }
 }
 
@@ -84,10 +80,8 @@ fn read_all(
     let mut values = BTreeMap::new();
     for name in ordered.chain(others) {
         let setting = &wanted.values[name];
-        let value = read(namespace, setting, storage).map_err(|error| SettingsError::Key {
-            key: setting.key.clone(),
-            error,
-        })?;
+        let value = read(namespace, setting, storage)
+            .map_err(|error| SettingsError::Key { key: setting.key.clone(), error })?;
         values.insert(name.clone(), value);
     }
     Ok(values)

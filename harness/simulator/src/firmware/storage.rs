@@ -64,16 +64,11 @@ impl Storage {
         if partition.encrypted {
             return Err(NvsError::WrongEncryption);
         }
-        let bytes = flash
-            .read(partition.offset, partition.size)
-            .map_err(|_| NvsError::Corrupt)?;
+        let bytes = flash.read(partition.offset, partition.size).map_err(|_| NvsError::Corrupt)?;
         check_pages(bytes)?;
         let memory = MemFlash::from_bytes(bytes.to_vec());
         let nvs = Nvs::new(0, bytes.len(), memory)?;
-        Ok(Self {
-            nvs,
-            offset: partition.offset,
-        })
+        Ok(Self { nvs, offset: partition.offset })
     }
 
     pub(super) fn string(&mut self, namespace: &str, key: &str) -> Result<String, NvsError> {
@@ -81,9 +76,7 @@ impl Storage {
     }
 
     pub(super) fn has_namespace(&self, namespace: &str) -> bool {
-        self.nvs
-            .namespaces()
-            .any(|found| found.as_str() == namespace)
+        self.nvs.namespaces().any(|found| found.as_str() == namespace)
     }
 
     pub(super) fn set_byte(
@@ -116,16 +109,13 @@ impl Storage {
     /// Writes what changed back to flash, under the rules of NOR.
     pub(super) fn close(self, flash: &mut Nor) {
         let bytes = self.nvs.into_inner().into_inner();
-        flash
-            .rewrite(self.offset, &bytes)
-            .expect("the partition was read from the same flash");
+        flash.rewrite(self.offset, &bytes).expect("the partition was read from the same flash");
     }
 }
 
 fn name(text: &str) -> Result<Key, NvsError> {
     let fits = text.len() <= esp_nvs::MAX_KEY_LENGTH;
-    fits.then(|| Key::from_str(text))
-        .ok_or(NvsError::InvalidName)
+    fits.then(|| Key::from_str(text)).ok_or(NvsError::InvalidName)
 }
 
 fn check_pages(bytes: &[u8]) -> Result<(), NvsError> {
@@ -137,9 +127,5 @@ fn check_pages(bytes: &[u8]) -> Result<(), NvsError> {
             return Err(NvsError::NewVersion);
         }
     }
-    if empty == 0 {
-        Err(NvsError::NoFreePages)
-    } else {
-        Ok(())
-    }
+    if empty == 0 { Err(NvsError::NoFreePages) } else { Ok(()) }
 }

@@ -12,9 +12,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 
 /// The certificates in a PEM text; broken ones are left out, as mbedTLS leaves them.
 pub(super) fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
-    CertificateDer::pem_slice_iter(pem.as_bytes())
-        .filter_map(Result::ok)
-        .collect()
+    CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok).collect()
 }
 
 /// How a firmware decides whom to trust.
@@ -34,18 +32,13 @@ impl Trust<'_> {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(certificates(self.ca_pem));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let clock: Arc<dyn TimeProvider> = if self.clock_unset {
-            Arc::new(Since1970)
-        } else {
-            Arc::new(DefaultTimeProvider)
-        };
+        let clock: Arc<dyn TimeProvider> =
+            if self.clock_unset { Arc::new(Since1970) } else { Arc::new(DefaultTimeProvider) };
         let builder = ClientConfig::builder_with_details(provider.clone(), clock)
             .with_safe_default_protocol_versions()?;
         let config = if self.blind {
             let verifier = Arc::new(Blind(provider));
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(verifier)
+            builder.dangerous().with_custom_certificate_verifier(verifier)
         } else {
             builder.with_root_certificates(roots)
         };

@@ -87,11 +87,7 @@ impl Radio<'_> {
         if self.faults.has(Fault::RadioWeak) {
             link.rssi_dbm = WEAK_DBM;
         }
-        Ok(Joined {
-            link,
-            mac: self.mac,
-            world: self.world.clone(),
-        })
+        Ok(Joined { link, mac: self.mac, world: self.world.clone() })
     }
 
     fn report_address(&self, link: &Link, console: &mut Console) {
@@ -116,10 +112,7 @@ impl Radio<'_> {
             console.pass(SCAN_MS);
         }
         let name = reason_name(reason);
-        console.warn(
-            self.tag,
-            &format!("Disconnected, reason: {reason} ({name})"),
-        );
+        console.warn(self.tag, &format!("Disconnected, reason: {reason} ({name})"));
         let of = self.attempts;
         let text = format!("Retry to connect to the AP ({attempt}/{of})");
         console.info(self.tag, &text);
@@ -129,9 +122,7 @@ impl Radio<'_> {
 fn report_link(ssid: &str, link: &Link, console: &mut Console) {
     let (channel, rssi) = (link.channel, link.rssi_dbm);
     let [a, b, c, d, e, f] = link.bssid;
-    console.wifi(&format!(
-        "new:<{channel},0>, old:<1,0>, ap:<255,255>, sta:<{channel},0>, prof:1"
-    ));
+    console.wifi(&format!("new:<{channel},0>, old:<1,0>, ap:<255,255>, sta:<{channel},0>, prof:1"));
     console.pass(340);
     console.wifi("state: init -> auth (b0)");
     console.pass(8);

@@ -52,24 +52,15 @@ pub(super) struct FlashFile {
 impl FlashFile {
     /// Opens or makes the file, and gives its contents.
     pub(super) fn open(path: &Path, size: u32) -> Result<(Self, Vec<u8>), FileError> {
-        let failed = |source| FileError::Io {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| FileError::Io { path: path.to_owned(), source };
         if fs::metadata(path).map_or(0, |found| found.len()) == 0 {
             create_blank(path, size).map_err(failed)?;
         }
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(path)
-            .map_err(failed)?;
+        let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(FileError::InUse {
-                    path: path.to_owned(),
-                });
+                return Err(FileError::InUse { path: path.to_owned() });
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }

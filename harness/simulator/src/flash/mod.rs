@@ -56,12 +56,7 @@ impl Nor {
 
     fn over(cells: Vec<u8>, backing: Option<FlashFile>) -> Self {
         let sectors = cells.len().div_ceil(SECTOR_SIZE as usize);
-        Self {
-            cells,
-            backing,
-            erase_counts: vec![0; sectors],
-            defects: Defects::default(),
-        }
+        Self { cells, backing, erase_counts: vec![0; sectors], defects: Defects::default() }
     }
 
     /// Gives the chip cells that do not do what they are told.
@@ -91,8 +86,7 @@ impl Nor {
         for (cell, byte) in self.cells[range.clone()].iter_mut().zip(data) {
             *cell &= byte;
         }
-        self.defects
-            .after_program(&mut self.cells, offset, data.len() as u32);
+        self.defects.after_program(&mut self.cells, offset, data.len() as u32);
         self.persist(range);
         Ok(())
     }
@@ -127,8 +121,7 @@ impl Nor {
     /// Sets the whole chip.
     pub fn erase_chip(&mut self) {
         let size = self.size();
-        self.erase(0, size)
-            .expect("the chip lies inside itself by definition");
+        self.erase(0, size).expect("the chip lies inside itself by definition");
     }
 
     /// How often the sector that holds `offset` was erased since the simulator started.
@@ -166,11 +159,7 @@ impl Nor {
         let size = self.size();
         match offset.checked_add(length) {
             Some(end) if end <= size => Ok(offset as usize..end as usize),
-            _ => Err(OutOfRange {
-                offset,
-                length,
-                size,
-            }),
+            _ => Err(OutOfRange { offset, length, size }),
         }
     }
 
@@ -229,10 +218,7 @@ mod tests {
         let path = folder.path().join("flash.bin");
         let mut nor = Nor::in_file(&path, 0x2000).unwrap();
         nor.program(0x1001, b"kept").unwrap();
-        assert!(matches!(
-            Nor::in_file(&path, 0x2000),
-            Err(FileError::InUse { .. })
-        ));
+        assert!(matches!(Nor::in_file(&path, 0x2000), Err(FileError::InUse { .. })));
         drop(nor);
         let nor = Nor::in_file(&path, 0x2000).unwrap();
         assert_eq!(nor.read(0x1001, 4).unwrap(), b"kept");

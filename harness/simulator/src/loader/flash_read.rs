@@ -21,10 +21,7 @@ pub(super) fn digest(
     let [offset, length, _, _] = request.words()?;
     require_attached(chip)?;
     chip.settle_flash();
-    let region = chip
-        .flash
-        .read(offset, length)
-        .map_err(|_| Failure::Flash)?;
+    let region = chip.flash.read(offset, length).map_err(|_| Failure::Flash)?;
     let digest = Md5::digest(region);
     Ok(match dialect {
         Dialect::Rom => {
@@ -43,10 +40,7 @@ pub(super) fn slow(chip: &mut Chip, request: &Request) -> Result<Answer, Failure
     if length as usize > SLOW_READ {
         return Err(Failure::BadLength);
     }
-    let region = chip
-        .flash
-        .read(offset, length)
-        .map_err(|_| Failure::Flash)?;
+    let region = chip.flash.read(offset, length).map_err(|_| Failure::Flash)?;
     let mut data = region.to_vec();
     data.resize(SLOW_READ, 0);
     Ok(Answer::data(data))
@@ -57,9 +51,7 @@ pub(super) fn check(chip: &mut Chip, request: &Request) -> Result<Answer, Failur
     let [offset, length, block, _in_flight] = request.words()?;
     require_attached(chip)?;
     chip.settle_flash();
-    chip.flash
-        .read(offset, length)
-        .map_err(|_| Failure::Flash)?;
+    chip.flash.read(offset, length).map_err(|_| Failure::Flash)?;
     if block == 0 || block > LARGEST_BLOCK {
         return Err(Failure::BadLength);
     }

@@ -216,9 +216,5 @@ fn takes_encryption(dialect: Dialect, chip: &Chip) -> bool {
 }
 
 pub(super) fn require_attached(chip: &Chip) -> Result<(), Failure> {
-    if chip.registers.flash_attached {
-        Ok(())
-    } else {
-        Err(Failure::Flash)
-    }
+    if chip.registers.flash_attached { Ok(()) } else { Err(Failure::Flash) }
 }

@@ -55,9 +55,7 @@ impl RamImage {
         let printable = |byte: &u8| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\r' | b'\n');
         let texts = self.bytes.split(|byte| !printable(byte));
         let texts = texts.filter(|text| text.len() >= SHORTEST_TEXT);
-        texts
-            .map(|text| String::from_utf8_lossy(text).into_owned())
-            .collect()
+        texts.map(|text| String::from_utf8_lossy(text).into_owned()).collect()
     }
 }
 

@@ -57,11 +57,7 @@ impl Request {
             return Err(Failure::BadLength);
         }
         let sum = body.iter().fold(CHECKSUM_SEED, |sum, byte| sum ^ byte);
-        if u32::from(sum) == self.checksum {
-            Ok(body)
-        } else {
-            Err(Failure::BadChecksum)
-        }
+        if u32::from(sum) == self.checksum { Ok(body) } else { Err(Failure::BadChecksum) }
     }
 }
 
@@ -108,17 +104,11 @@ pub(super) struct Answer {
 
 impl Answer {
     pub(super) fn value(value: u32) -> Self {
-        Self {
-            value,
-            data: Vec::new(),
-        }
+        Self { value, data: Vec::new() }
     }
 
     pub(super) fn data(data: impl Into<Vec<u8>>) -> Self {
-        Self {
-            value: 0,
-            data: data.into(),
-        }
+        Self { value: 0, data: data.into() }
     }
 }
 

@@ -19,11 +19,7 @@ pub(super) fn write(chip: &mut Chip, request: &Request) -> Result<bool, Failure>
     for entry in request.data.chunks_exact(16) {
         let word = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|i| entry[at + i]));
         let (address, value, mask) = (word(0), word(4), word(8));
-        let kept = if mask == u32::MAX {
-            0
-        } else {
-            chip.read_register(address) & !mask
-        };
+        let kept = if mask == u32::MAX { 0 } else { chip.read_register(address) & !mask };
         resets |= chip.write_register(address, kept | value & mask);
     }
     Ok(resets)

@@ -81,10 +81,7 @@ mod tests {
 
     fn frames(bytes: &[u8]) -> Vec<Vec<u8>> {
         let mut decoder = Decoder::default();
-        bytes
-            .iter()
-            .filter_map(|byte| decoder.push(*byte))
-            .collect()
+        bytes.iter().filter_map(|byte| decoder.push(*byte)).collect()
     }
 
     #[test]

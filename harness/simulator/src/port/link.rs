@@ -44,10 +44,7 @@ impl Link {
     /// Takes a name that is free, or was left behind.
     pub(crate) fn claim(path: &Path) -> Result<Self, LinkError> {
         let path = path.to_owned();
-        let failed = |source| LinkError::Io {
-            path: path.clone(),
-            source,
-        };
+        let failed = |source| LinkError::Io { path: path.clone(), source };
         let mut name = path.as_os_str().to_owned();
         name.push(".lock");
         let lock_path = PathBuf::from(name);
@@ -61,19 +58,12 @@ impl Link {
             Ok(found) if !found.is_symlink() => return Err(LinkError::Occupied { path }),
             _ => {}
         }
-        Ok(Self {
-            path,
-            lock_path,
-            _lock: lock,
-        })
+        Ok(Self { path, lock_path, _lock: lock })
     }
 
     /// Leads the name to a device, in one step.
     pub(crate) fn point_to(&self, device: &Path) -> Result<(), LinkError> {
-        let failed = |source| LinkError::Io {
-            path: self.path.clone(),
-            source,
-        };
+        let failed = |source| LinkError::Io { path: self.path.clone(), source };
         let mut fresh = self.path.as_os_str().to_owned();
         fresh.push(".new");
         // A crash between the two steps may have left it.

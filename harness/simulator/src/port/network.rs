@@ -49,35 +49,23 @@ impl NetworkPort {
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
-        let server = Server {
-            device: simulator.port_path().to_owned(),
-            lines: simulator.lines(),
-            protocol,
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let server =
+            Server { device: simulator.port_path().to_owned(), lines: simulator.lines(), protocol };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
-        let thread = thread::Builder::new()
-            .name("network-port".to_owned())
-            .spawn(move || {
-                runtime.block_on(async move {
-                    tokio::select! {
-                        _ = stopped => {}
-                        result = server.run(listener) => {
-                            if let Err(error) = result {
-                                tracing::info!(%error, "network port ended");
-                            }
+        let thread = thread::Builder::new().name("network-port".to_owned()).spawn(move || {
+            runtime.block_on(async move {
+                tokio::select! {
+                    _ = stopped => {}
+                    result = server.run(listener) => {
+                        if let Err(error) = result {
+                            tracing::info!(%error, "network port ended");
                         }
                     }
-                });
-            })?;
-        Ok(Self {
-            address,
-            protocol,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+                }
+            });
+        })?;
+        Ok(Self { address, protocol, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Where clients connect.

@@ -20,10 +20,7 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) fn new(baud: u32) -> Self {
-        let mut pace = Self {
-            byte_time: Duration::ZERO,
-            idle_at: Instant::now(),
-        };
+        let mut pace = Self { byte_time: Duration::ZERO, idle_at: Instant::now() };
         pace.set_baud(baud);
         pace
     }

@@ -36,12 +36,7 @@ impl Pty {
         let status = rustix::fs::fcntl_getfl(&master)?;
         rustix::fs::fcntl_setfl(&master, status | OFlags::NONBLOCK)?;
         let opens = watch_clients.then(|| watch_opens(&path)).transpose()?;
-        Ok(Self {
-            master,
-            slave,
-            opens,
-            path,
-        })
+        Ok(Self { master, slave, opens, path })
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -144,8 +144,7 @@ impl Session {
         match index {
             Some(index) if side[index] != wanted => {
                 side[index] = wanted;
-                out.reply
-                    .extend([IAC, if wanted { yes } else { no }, option]);
+                out.reply.extend([IAC, if wanted { yes } else { no }, option]);
             }
             Some(_) => {}
             None if wanted => out.reply.extend([IAC, no, option]),
@@ -169,8 +168,7 @@ impl Session {
             (SET_CONTROL, [control]) => vec![self.control(*control, out)],
             (_, value) => value.to_vec(),
         };
-        out.reply
-            .extend([IAC, SUBNEGOTIATION, COM_PORT, command.wrapping_add(ANSWER)]);
+        out.reply.extend([IAC, SUBNEGOTIATION, COM_PORT, command.wrapping_add(ANSWER)]);
         out.reply.extend(Self::encode(&answer));
         out.reply.extend([IAC, END]);
     }
@@ -215,21 +213,8 @@ mod tests {
     #[test]
     fn control_lines_are_set_and_acknowledged() {
         let mut session = Session::default();
-        let set = |control| {
-            [
-                IAC,
-                SUBNEGOTIATION,
-                COM_PORT,
-                SET_CONTROL,
-                control,
-                IAC,
-                END,
-            ]
-        };
-        let bytes: Vec<u8> = [DTR_ON, RTS_ON, DTR_OFF]
-            .into_iter()
-            .flat_map(set)
-            .collect();
+        let set = |control| [IAC, SUBNEGOTIATION, COM_PORT, SET_CONTROL, control, IAC, END];
+        let bytes: Vec<u8> = [DTR_ON, RTS_ON, DTR_OFF].into_iter().flat_map(set).collect();
         let decoded = session.decode(&bytes);
         assert_eq!(decoded.lines, [(true, false), (true, true), (false, true)]);
         assert_eq!(decoded.reply[3..5], [SET_CONTROL + ANSWER, DTR_ON]);
@@ -244,18 +229,7 @@ mod tests {
         set.extend(Session::encode(&460_800_u32.to_be_bytes()));
         set.extend([IAC, END]);
         session.decode(&set);
-        let query = [
-            IAC,
-            SUBNEGOTIATION,
-            COM_PORT,
-            SET_BAUD_RATE,
-            0,
-            0,
-            0,
-            0,
-            IAC,
-            END,
-        ];
+        let query = [IAC, SUBNEGOTIATION, COM_PORT, SET_BAUD_RATE, 0, 0, 0, 0, IAC, END];
         let reply = session.decode(&query).reply;
         assert_eq!(reply[4..8], 460_800_u32.to_be_bytes());
     }

@@ -40,11 +40,7 @@ impl Line {
             reason = "its successor is unsafe for types that may swap their descriptor, which an OwnedFd cannot"
         )]
         let master = AsyncFd::new(pty.master)?;
-        Ok(Self {
-            master,
-            _slave: pty.slave,
-            opens: pty.opens,
-        })
+        Ok(Self { master, _slave: pty.slave, opens: pty.opens })
     }
 
     /// Waits until one of the directions that are asked for is ready, and moves bytes.

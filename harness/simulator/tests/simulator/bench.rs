@@ -27,13 +27,8 @@ pub fn open(path: &Path) -> TTYPort {
 
 /// espflash's library on the unit's port.
 pub fn connect(simulator: &Simulator, stub: bool) -> Result<Flasher, espflash::Error> {
-    let info = UsbPortInfo {
-        vid: 0,
-        pid: 0,
-        serial_number: None,
-        manufacturer: None,
-        product: None,
-    };
+    let info =
+        UsbPortInfo { vid: 0, pid: 0, serial_number: None, manufacturer: None, product: None };
     let connection = Connection::new(
         open(simulator.port_path()),
         info,
@@ -76,10 +71,7 @@ pub fn read_until(port: &mut TTYPort, until: &str) -> String {
         if text.contains(until) {
             return text.into_owned();
         }
-        assert!(
-            started.elapsed() < DEADLINE,
-            "{until:?} did not appear in:\n{text}"
-        );
+        assert!(started.elapsed() < DEADLINE, "{until:?} did not appear in:\n{text}");
     }
 }
 

@@ -35,10 +35,7 @@ fn a_reset_into_download_mode_says_so() {
     let mut port = open(simulator.port_path());
     simulator.lines().reset_into(Mode::Download);
     let log = read_until(&mut port, "waiting for download");
-    assert!(
-        log.contains("boot:0x3 (DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2))"),
-        "{log}"
-    );
+    assert!(log.contains("boot:0x3 (DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2))"), "{log}");
 }
 
 #[rstest]
@@ -57,19 +54,13 @@ fn every_chip_boots_its_own_image_chain(
     flash(&simulator, &product(model, chip, &authority()));
     let log = boot_until(&simulator, "Calling app_main()");
     assert!(log.contains(model.rom.banner), "{log}");
-    assert!(
-        log.contains("Loaded app from partition at offset 0x20000"),
-        "{log}"
-    );
+    assert!(log.contains("Loaded app from partition at offset 0x20000"), "{log}");
 }
 
 #[test]
 fn a_whole_image_chain_boots_to_its_application() {
     let simulator = start(Config::new(chip::ESP32));
-    flash(
-        &simulator,
-        &product(chip::ESP32, espflash::target::Chip::Esp32, &authority()),
-    );
+    flash(&simulator, &product(chip::ESP32, espflash::target::Chip::Esp32, &authority()));
     let log = boot_until(&simulator, "Calling app_main()");
     for expected in [
         "rst:0x1 (POWERON_RESET)",
@@ -88,16 +79,10 @@ fn a_whole_image_chain_boots_to_its_application() {
 fn a_flipped_bit_in_the_application_stops_the_boot() {
     let simulator = start(Config::new(chip::ESP32));
     let mut regions = product(chip::ESP32, espflash::target::Chip::Esp32, &authority());
-    let app = regions
-        .iter_mut()
-        .find(|region| region.offset == APP_OFFSET)
-        .unwrap();
+    let app = regions.iter_mut().find(|region| region.offset == APP_OFFSET).unwrap();
     app.data[0x100] ^= 1;
     flash(&simulator, &regions);
-    let log = boot_until(
-        &simulator,
-        "No bootable app partitions in the partition table",
-    );
+    let log = boot_until(&simulator, "No bootable app partitions in the partition table");
     assert!(log.contains("Checksum failed. Calculated"), "{log}");
 }
 
@@ -116,32 +101,19 @@ const NOT_BOOTABLE: &str = "OTA app partition slot 0 is not bootable";
 #[test]
 fn an_application_without_magic_is_not_booted() {
     let log = boot_with(APP_OFFSET, |app| app[0] = 0xE8, NOT_BOOTABLE);
-    assert!(
-        log.contains("image at 0x20000 has invalid magic byte"),
-        "{log}"
-    );
+    assert!(log.contains("image at 0x20000 has invalid magic byte"), "{log}");
 }
 
 #[test]
 fn an_application_for_another_chip_is_not_booted() {
     let log = boot_with(APP_OFFSET, |app| app[12] = 5, NOT_BOOTABLE);
-    assert!(
-        log.contains("mismatch chip ID, expected 0, found 5"),
-        "{log}"
-    );
+    assert!(log.contains("mismatch chip ID, expected 0, found 5"), "{log}");
 }
 
 #[test]
 fn an_application_whose_digest_fails_is_not_booted() {
-    let log = boot_with(
-        APP_OFFSET,
-        |app| *app.last_mut().unwrap() ^= 1,
-        NOT_BOOTABLE,
-    );
-    assert!(
-        log.contains("Image hash failed - image is corrupt"),
-        "{log}"
-    );
+    let log = boot_with(APP_OFFSET, |app| *app.last_mut().unwrap() ^= 1, NOT_BOOTABLE);
+    assert!(log.contains("Image hash failed - image is corrupt"), "{log}");
 }
 
 #[test]
@@ -152,10 +124,6 @@ fn a_bootloader_whose_checksum_fails_is_not_started() {
 
 #[test]
 fn a_broken_partition_table_is_refused_by_its_digest() {
-    let log = boot_with(
-        0x8000,
-        |table| table[8] ^= 0x10,
-        "load partition table error!",
-    );
+    let log = boot_with(0x8000, |table| table[8] ^= 0x10, "load partition table error!");
     assert!(log.contains("Incorrect MD5 checksum"), "{log}");
 }

@@ -21,16 +21,9 @@ pub const BAD_CREDENTIALS: u8 = 4;
 /// What a client did.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Seen {
-    Connect {
-        client_id: String,
-        username: String,
-        password: String,
-    },
+    Connect { client_id: String, username: String, password: String },
     Subscribe(String),
-    Publish {
-        topic: String,
-        payload: String,
-    },
+    Publish { topic: String, payload: String },
 }
 
 pub struct Broker {
@@ -70,11 +63,7 @@ impl Broker {
                 thread::spawn(move || serve(stream, config, sender, password, command));
             }
         });
-        Self {
-            address,
-            authority: issuer.pem(),
-            seen,
-        }
+        Self { address, authority: issuer.pem(), seen }
     }
 }
 
@@ -94,16 +83,8 @@ fn serve(
                 let mut fields = Fields(&body[10..]);
                 let (client_id, username) = (fields.text(), fields.text());
                 let given = fields.text();
-                let code = if given == password {
-                    ACCEPTED
-                } else {
-                    BAD_CREDENTIALS
-                };
-                let _ = seen.send(Seen::Connect {
-                    client_id,
-                    username,
-                    password: given,
-                });
+                let code = if given == password { ACCEPTED } else { BAD_CREDENTIALS };
+                let _ = seen.send(Seen::Connect { client_id, username, password: given });
                 stream.write_all(&[0x20, 2, 0, code])?;
             }
             SUBSCRIBE => {

@@ -37,16 +37,11 @@ fn it_knows_every_chip(
     assert_eq!(flasher.chip(), chip);
     let info = flasher.device_info().unwrap();
     assert_eq!(info.mac_address.as_deref(), Some("24:0a:c4:00:01:10"));
-    let revision = (
-        u32::from(model.revision / 100),
-        u32::from(model.revision % 100),
-    );
+    let revision = (u32::from(model.revision / 100), u32::from(model.revision % 100));
     assert_eq!(info.revision, Some(revision));
     assert_eq!(info.flash_size, FlashSize::_4Mb);
     let data = sample(0x4321);
-    flasher
-        .write_bin_to_flash(0x10000, &data, &mut DefaultProgressCallback)
-        .unwrap();
+    flasher.write_bin_to_flash(0x10000, &data, &mut DefaultProgressCallback).unwrap();
 }
 
 #[rstest]
@@ -66,16 +61,12 @@ fn it_writes_verifies_and_reads_back_with_its_stub() {
     let simulator = start(Config::new(chip::ESP32));
     let mut flasher = connect(&simulator, true).unwrap();
     let data = sample(0x1_2344);
-    flasher
-        .write_bin_to_flash(0x10000, &data, &mut DefaultProgressCallback)
-        .unwrap();
+    flasher.write_bin_to_flash(0x10000, &data, &mut DefaultProgressCallback).unwrap();
     let digest = flasher.checksum_md5(0x10000, data.len() as u32).unwrap();
     assert_eq!(digest.to_be_bytes(), Md5::digest(&data)[..]);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("back.bin");
-    flasher
-        .read_flash(0x10000, data.len() as u32, 0x1000, 1, file.clone())
-        .unwrap();
+    flasher.read_flash(0x10000, data.len() as u32, 0x1000, 1, file.clone()).unwrap();
     assert!(fs::read(file).unwrap() == data);
     flasher.erase_region(0x10000, 0x1000).unwrap();
     let digest = flasher.checksum_md5(0x10000, 0x1000).unwrap();
@@ -87,9 +78,7 @@ fn it_writes_and_verifies_without_a_stub() {
     let simulator = start(Config::new(chip::ESP32));
     let mut flasher = connect(&simulator, false).unwrap();
     // The last step of a write without stub restarts the chip, so nothing follows it here.
-    flasher
-        .write_bin_to_flash(0x10000, &sample(0x2345), &mut DefaultProgressCallback)
-        .unwrap();
+    flasher.write_bin_to_flash(0x10000, &sample(0x2345), &mut DefaultProgressCallback).unwrap();
 }
 
 #[test]
@@ -102,9 +91,7 @@ fn a_paced_line_takes_the_time_of_its_baud_rate() {
     // Without a stub nothing is deflated; with their padding, 64 KB are 64 blocks of 1 KB.
     let data = sample(0x1_0000);
     let started = Instant::now();
-    flasher
-        .write_bin_to_flash(0x10000, &data, &mut DefaultProgressCallback)
-        .unwrap();
+    flasher.write_bin_to_flash(0x10000, &data, &mut DefaultProgressCallback).unwrap();
     let took = started.elapsed().as_secs_f64();
     let wire = data.len() as f64 * 10.0 / 460_800.0;
     assert!(took > wire, "{took} s is less than the wire's {wire} s");
@@ -116,8 +103,7 @@ fn a_client_that_died_in_a_frame_does_not_keep_the_next_one_out() {
     let simulator = start(Config::new(chip::ESP32));
     for _ in 0..3 {
         let mut port = crate::bench::open(simulator.port_path());
-        port.write_all(&[0xC0, 0x00, 0x08, 0x24, 0x00, 0xDB])
-            .unwrap();
+        port.write_all(&[0xC0, 0x00, 0x08, 0x24, 0x00, 0xDB]).unwrap();
         drop(port);
         assert_eq!(connect(&simulator, true).unwrap().chip(), Chip::Esp32);
     }
@@ -132,10 +118,7 @@ fn a_port_has_the_name_that_was_asked_for_until_its_unit_ends() {
     assert_eq!(simulator.port_path(), config.link.as_deref().unwrap());
     assert_eq!(connect(&simulator, true).unwrap().chip(), Chip::Esp32);
     let second = Simulator::start(config, Arc::new(Silence));
-    assert!(matches!(
-        second,
-        Err(StartError::Link(LinkError::InUse { .. }))
-    ));
+    assert!(matches!(second, Err(StartError::Link(LinkError::InUse { .. }))));
     drop(simulator);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
@@ -153,9 +136,6 @@ fn what_was_flashed_into_a_file_is_there_for_the_next_unit() {
         .unwrap();
     drop(first);
     let second = start(config);
-    let digest = connect(&second, true)
-        .unwrap()
-        .checksum_md5(0x20000, data.len() as u32)
-        .unwrap();
+    let digest = connect(&second, true).unwrap().checksum_md5(0x20000, data.len() as u32).unwrap();
     assert_eq!(digest.to_be_bytes(), Md5::digest(&data)[..]);
 }

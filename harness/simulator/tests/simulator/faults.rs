@@ -40,16 +40,10 @@ fn digest_after_writing(
             .write_bin_to_flash(region.offset, &region.data, &mut DefaultProgressCallback)
             .expect("the fault must survive the client's own verification");
     }
-    let region = regions
-        .iter()
-        .find(|region| region.offset == offset)
-        .unwrap();
+    let region = regions.iter().find(|region| region.offset == offset).unwrap();
     let length = region.data.len() as u32;
     let read = flasher.checksum_md5(offset, length).unwrap();
-    (
-        read.to_be_bytes().to_vec(),
-        Md5::digest(&region.data).to_vec(),
-    )
+    (read.to_be_bytes().to_vec(), Md5::digest(&region.data).to_vec())
 }
 
 #[rstest]
@@ -101,27 +95,16 @@ fn a_key_marked_erased_is_gone_and_its_neighbours_are_not() {
     }
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("nvs.bin");
-    flasher
-        .read_flash(NVS_OFFSET, NVS_SIZE as u32, 0x1000, 1, file.clone())
-        .unwrap();
+    flasher.read_flash(NVS_OFFSET, NVS_SIZE as u32, 0x1000, 1, file.clone()).unwrap();
     let flash = esp_nvs::mem_flash::MemFlash::from_bytes(std::fs::read(file).unwrap());
     let mut nvs = esp_nvs::Nvs::new(0, NVS_SIZE, flash).unwrap();
-    let keys: Vec<String> = nvs
-        .keys()
-        .map(|found| found.unwrap().1.as_str().to_owned())
-        .collect();
+    let keys: Vec<String> = nvs.keys().map(|found| found.unwrap().1.as_str().to_owned()).collect();
     let expected: Vec<&str> = SAMPLE.iter().map(|(key, _)| *key).collect();
-    let missing: Vec<_> = expected
-        .iter()
-        .filter(|key| !keys.contains(&key.to_string()))
-        .collect();
+    let missing: Vec<_> = expected.iter().filter(|key| !keys.contains(&key.to_string())).collect();
     assert_eq!(missing, [&"wifi_password"]);
     drop(flasher);
     let log = boot_until(&unit, "Device not provisioned!");
-    assert!(
-        log.contains("Failed to load wifi_password from NVS"),
-        "{log}"
-    );
+    assert!(log.contains("Failed to load wifi_password from NVS"), "{log}");
 }
 
 #[test]
@@ -227,17 +210,11 @@ fn a_native_usb_vanishes_at_a_reset_and_returns_under_its_name() {
     unit.lines().reset_into(Mode::Download);
     // The hang-up is the event to wait for; a read that ends otherwise is only too early.
     let mut byte = [0];
-    while !port
-        .read(&mut byte)
-        .is_err_and(|error| error.kind() != ErrorKind::TimedOut)
-    {}
+    while !port.read(&mut byte).is_err_and(|error| error.kind() != ErrorKind::TimedOut) {}
     drop(port);
     let started = Instant::now();
     while std::fs::read_link(unit.port_path()).is_err() {
-        assert!(
-            started.elapsed() < Duration::from_secs(20),
-            "{device:?} did not return"
-        );
+        assert!(started.elapsed() < Duration::from_secs(20), "{device:?} did not return");
         std::thread::yield_now();
     }
     assert_eq!(connect(&unit, true).unwrap().chip(), Chip::Esp32c3);

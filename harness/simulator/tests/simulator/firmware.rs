@@ -35,16 +35,11 @@ fn a_provisioned_unit_connects_and_answers_a_command() {
     let room = Room::new(Some(broker.address));
     let simulator = unit(room.clone(), &[], &provisioned(&broker.authority));
     let log = boot_until(&simulator, "MQTT_EVENT_SUBSCRIBED");
-    assert!(
-        log.contains("connected with Workbench, aid = 1, channel 6"),
-        "{log}"
-    );
+    assert!(log.contains("connected with Workbench, aid = 1, channel 6"), "{log}");
     assert!(log.contains("sta ip: 127.77.0.10"), "{log}");
     assert!(log.contains("MQTT_EVENT_CONNECTED"), "{log}");
     assert!(!log.contains("correct horse") && !log.contains(PASSWORD));
-    let seen: Vec<_> = (0..3)
-        .map(|_| broker.seen.recv_timeout(DEADLINE).unwrap())
-        .collect();
+    let seen: Vec<_> = (0..3).map(|_| broker.seen.recv_timeout(DEADLINE).unwrap()).collect();
     assert_eq!(
         seen,
         [
@@ -138,10 +133,7 @@ fn a_broker_that_is_not_there_is_an_error_of_the_transport() {
     let broker = Broker::start(NAME, PASSWORD, PING);
     let simulator = unit(Room::new(None), &[], &provisioned(&broker.authority));
     let log = boot_until(&simulator, "mqtt_client: Error transport connect");
-    assert!(
-        log.contains("esp-tls: [sock=54] connect() error: connection refused"),
-        "{log}"
-    );
+    assert!(log.contains("esp-tls: [sock=54] connect() error: connection refused"), "{log}");
 }
 
 #[test]
@@ -166,10 +158,8 @@ fn a_missing_key_is_named_in_the_log() {
 
 #[test]
 fn a_partition_with_the_encrypted_flag_is_refused() {
-    let table = crate::images::TABLE.replace(
-        "factory,data,nvs,0x10000,0x6000,",
-        "factory,data,nvs,0x10000,0x6000,encrypted",
-    );
+    let table = crate::images::TABLE
+        .replace("factory,data,nvs,0x10000,0x6000,", "factory,data,nvs,0x10000,0x6000,encrypted");
     let authority = crate::boot::authority();
     let esp32 = espflash::target::Chip::Esp32;
     let mut regions = product_with_table(chip::ESP32, esp32, &authority, &table);
@@ -189,8 +179,5 @@ fn a_value_longer_than_the_firmwares_buffer_is_refused() {
     regions.push(settings(&values));
     let simulator = unit(Room::new(None), &[], &regions);
     let log = boot_until(&simulator, "Device not provisioned!");
-    assert!(
-        log.contains("wifi_ssid from NVS: ESP_ERR_NVS_INVALID_LENGTH"),
-        "{log}"
-    );
+    assert!(log.contains("wifi_ssid from NVS: ESP_ERR_NVS_INVALID_LENGTH"), "{log}");
 }

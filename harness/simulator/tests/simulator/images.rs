@@ -56,21 +56,12 @@ pub fn product_with_table(
         _ => XtalFrequency::_40Mhz,
     };
     let flash_data = FlashData::new(settings, 0, None, chip, crystal);
-    let format = IdfBootloaderFormat::new(
-        &elf,
-        &flash_data,
-        Some(&table_file),
-        None,
-        None,
-        Some("ota_0"),
-    )
-    .unwrap();
+    let format =
+        IdfBootloaderFormat::new(&elf, &flash_data, Some(&table_file), None, None, Some("ota_0"))
+            .unwrap();
     format
         .flash_segments()
-        .map(|segment| Region {
-            offset: segment.addr,
-            data: segment.data.to_vec(),
-        })
+        .map(|segment| Region { offset: segment.addr, data: segment.data.to_vec() })
         .collect()
 }
 
@@ -80,13 +71,9 @@ pub fn settings(values: &[(&str, &str)]) -> Region {
     use esp_nvs::{Key, Nvs};
     let mut nvs = Nvs::new(0, NVS_SIZE, MemFlash::new(NVS_SIZE / 0x1000)).unwrap();
     for (key, value) in values {
-        nvs.set(&Key::from_str("vault"), &Key::from_str(key), *value)
-            .unwrap();
+        nvs.set(&Key::from_str("vault"), &Key::from_str(key), *value).unwrap();
     }
-    Region {
-        offset: NVS_OFFSET,
-        data: nvs.into_inner().into_inner(),
-    }
+    Region { offset: NVS_OFFSET, data: nvs.into_inner().into_inner() }
 }
 
 pub const SAMPLE: &[(&str, &str)] = &[

@@ -34,16 +34,11 @@ fn serve(simulator: &Simulator, protocol: Protocol) -> NetworkPort {
 }
 
 fn read_until(stream: &mut TcpStream, expected: &[u8]) -> Vec<u8> {
-    stream
-        .set_read_timeout(Some(Duration::from_millis(200)))
-        .unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     let started = Instant::now();
     let mut seen = Vec::new();
     let mut buffer = [0; 4096];
-    while !seen
-        .windows(expected.len())
-        .any(|window| window == expected)
-    {
+    while !seen.windows(expected.len()).any(|window| window == expected) {
         if let Ok(count) = stream.read(&mut buffer) {
             seen.extend(&buffer[..count]);
         }

@@ -110,24 +110,12 @@ pub enum Beside {
 }
 
 const fn block(read: u32, words: u32, write_protect: u32, read_protect: u32) -> Block {
-    Block {
-        read,
-        write: 0,
-        words,
-        write_protect: Some(write_protect),
-        read_protect,
-    }
+    Block { read, write: 0, words, write_protect: Some(write_protect), read_protect }
 }
 
 /// Blocks of the S2, S3, C3, C6 and H2.
 const MODERN_BLOCKS: &[Block] = &[
-    Block {
-        read: 0x2C,
-        write: 0,
-        words: 6,
-        write_protect: None,
-        read_protect: 0,
-    },
+    Block { read: 0x2C, write: 0, words: 6, write_protect: None, read_protect: 0 },
     block(0x44, 6, 20, 0),
     block(0x5C, 8, 21, 0),
     block(0x7C, 8, 22, 0),
@@ -163,10 +151,7 @@ pub(in crate::chip) const fn modern(
         one_block_at_a_time: true,
         blocks: MODERN_BLOCKS,
         read_disable: (1, 0),
-        mac: MacPlace {
-            offset: 0x44,
-            beside,
-        },
+        mac: MacPlace { offset: 0x44, beside },
         security: SecurityFields {
             flash_crypt_count: field(2, 18, 3),
             secure_boot: field(3, 20, 1),

@@ -53,12 +53,7 @@ impl Efuse {
         let at = map.mac.offset;
         fuses.set(at, low);
         fuses.set(at + 4, fuses.get(at + 4) | high);
-        let mut efuse = Self {
-            map,
-            shown: Words::default(),
-            fuses,
-            registers: Words::default(),
-        };
+        let mut efuse = Self { map, shown: Words::default(), fuses, registers: Words::default() };
         efuse.refresh();
         efuse
     }
@@ -70,11 +65,7 @@ impl Efuse {
     }
 
     pub(super) fn read(&self, offset: u32) -> u32 {
-        if self.is_readout(offset) {
-            self.shown.get(offset)
-        } else {
-            self.registers.get(offset)
-        }
+        if self.is_readout(offset) { self.shown.get(offset) } else { self.registers.get(offset) }
     }
 
     pub(super) fn write(&mut self, offset: u32, value: u32) {
@@ -116,10 +107,9 @@ impl Efuse {
     /// What encrypts the flash; fuses that were never burnt make a key of zeros.
     pub(crate) fn flash_cipher(&self) -> FlashCipher {
         match &self.map.security.flash_key {
-            FlashKey::Tweaked { block, quarters } => FlashCipher::Tweaked {
-                key: self.key(*block),
-                quarters: self.field(*quarters),
-            },
+            FlashKey::Tweaked { block, quarters } => {
+                FlashCipher::Tweaked { key: self.key(*block), quarters: self.field(*quarters) }
+            }
             FlashKey::Xts { block } => FlashCipher::xts_128(&self.key(*block)),
             FlashKey::XtsByPurpose => {
                 let purposes: Vec<u8> = self.key_purposes().collect();
@@ -180,9 +170,7 @@ impl Efuse {
         let protected = self.control_word(0);
         for (index, block) in self.map.blocks.iter().enumerate() {
             let chosen = !self.map.one_block_at_a_time || index as u32 == number;
-            let locked = block
-                .write_protect
-                .is_some_and(|bit| protected >> bit & 1 == 1);
+            let locked = block.write_protect.is_some_and(|bit| protected >> bit & 1 == 1);
             if !chosen || locked {
                 continue;
             }
@@ -211,13 +199,7 @@ impl Efuse {
 /// Dallas/Maxim CRC-8, as the ESP32 stores it beside its MAC address.
 fn crc8(bytes: &[u8]) -> u8 {
     bytes.iter().fold(0, |crc, byte| {
-        (0..8).fold(crc ^ byte, |crc, _| {
-            if crc & 1 == 1 {
-                (crc >> 1) ^ 0x8C
-            } else {
-                crc >> 1
-            }
-        })
+        (0..8).fold(crc ^ byte, |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0x8C } else { crc >> 1 })
     })
 }
 

@@ -191,15 +191,10 @@ fn the_stub_erases_as_it_writes() {
 #[case(Dialect::Stub)]
 fn deflated_data_is_inflated_across_blocks(#[case] dialect: Dialect) {
     let mut bench = Bench::in_dialect(dialect);
-    let data: Vec<u8> = (0..0x2_0123_u32)
-        .map(|i| (i.wrapping_mul(i) >> 7) as u8)
-        .collect();
+    let data: Vec<u8> = (0..0x2_0123_u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect();
     let packed = deflate(&data);
     let blocks = packed.chunks(0x400);
-    bench.ok(
-        0x10,
-        &[data.len() as u32, blocks.len() as u32, 0x400, 0x4000],
-    );
+    bench.ok(0x10, &[data.len() as u32, blocks.len() as u32, 0x400, 0x4000]);
     for block in blocks {
         assert_eq!(bench.data(0x11, block).failure, None);
     }
@@ -320,10 +315,7 @@ fn an_end_of_zero_restarts_the_rom_and_ends_the_stub() {
 #[case::other_text(*b"\x36\x41OHI!\x0C", false)]
 fn a_ram_image_that_greets_is_a_stub(#[case] program: [u8; 7], #[case] stub: bool) {
     let mut bench = Bench::rom();
-    let greeted = bench
-        .start_in_ram(&program)
-        .get(1)
-        .is_some_and(|frame| frame == b"OHAI");
+    let greeted = bench.start_in_ram(&program).get(1).is_some_and(|frame| frame == b"OHAI");
     assert_eq!(greeted, stub);
     assert_eq!(bench.loader.dialect() == Dialect::Stub, stub);
 }
@@ -336,13 +328,8 @@ fn a_ram_image_that_is_no_stub_is_started_as_an_application() {
     assert_eq!(bench.data(0x07, image).failure, None);
     let mut line = Vec::new();
     slip::encode(&request(0x06, &words(&[0, 0x4008_0000]), 0), &mut line);
-    let exit = bench
-        .loader
-        .receive(&mut bench.chip, &line, &mut Vec::new());
-    let expected = Exit::RunFromRam {
-        entry: 0x4008_0000,
-        output: "Hello from RAM\n".to_owned(),
-    };
+    let exit = bench.loader.receive(&mut bench.chip, &line, &mut Vec::new());
+    let expected = Exit::RunFromRam { entry: 0x4008_0000, output: "Hello from RAM\n".to_owned() };
     assert_eq!(exit, Some(expected));
 }
 

@@ -7,13 +7,9 @@ use crate::chip;
 /// Burns a word of block 0 of an ESP32-C3, as espefuse does.
 fn burn(bench: &mut Bench, word: u32, bits: u32) {
     let base = chip::ESP32C3.efuse.base;
-    for (offset, value) in [
-        (word * 4, bits),
-        (0x1CC, 0x5A5A),
-        (0x1D4, 2),
-        (0x1CC, 0x5AA5),
-        (0x1D4, 1),
-    ] {
+    for (offset, value) in
+        [(word * 4, bits), (0x1CC, 0x5A5A), (0x1D4, 2), (0x1CC, 0x5AA5), (0x1D4, 1)]
+    {
         bench.ok(0x09, &[base + offset, value, u32::MAX, 0]);
     }
 }
@@ -44,11 +40,7 @@ fn secure_download_mode_reads_nothing_and_runs_nothing() {
 #[test]
 fn an_unsigned_bootloader_is_not_started_under_secure_boot() {
     let mut bench = Bench::rom_of(chip::ESP32C3);
-    bench
-        .chip
-        .flash
-        .program(0, &[0xE9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0])
-        .unwrap();
+    bench.chip.flash.program(0, &[0xE9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0]).unwrap();
     bench.chip.flash.program(14, &[0; 18]).unwrap();
     burn(&mut bench, 3, 1 << 20);
     let boot = boot::boot(&bench.chip, ResetReason::PowerOn);
