@@ -1,1 +1,33 @@
-//! placeholder
+//! Goldline provisions an ESP32, starts the services it must reach, and proves that the unit is good.
+//!
+//! # Layout
+//!
+//! Data flows one way: profile → plan → device → observations → checks → verdict → record.
+//! Imports point down only, and `cargo xtask check` fails on one that points up:
+//!
+//! | layer | modules | what for |
+//! | --- | --- | --- |
+//! | 6 | `cli` | arguments, exit codes, the only place that knows miette |
+//! | 5 | `report`, `store` | read events and records: terminal, state directory |
+//! | 4 | `engine` | the only interpreter of a plan's steps |
+//! | 3 | `check`, `plan` | judge observations; turn a profile into steps |
+//! | 2 | `device`, `testbed`, `image` | the unit, what it must reach, what is flashed |
+//! | 1 | [`profile`], [`record`] | one product's description; everything about one run |
+//! | 0 | [`identity`], [`secret`], [`clock`], [`process`] | words that everything shares |
+
+pub mod check;
+pub mod cli;
+
+pub mod clock;
+pub mod device;
+pub mod engine;
+pub mod identity;
+pub mod image;
+pub mod plan;
+pub mod process;
+pub mod profile;
+pub mod record;
+pub mod report;
+pub mod secret;
+pub mod store;
+pub mod testbed;

@@ -1,1 +1,5 @@
-fn main(){}
+//! The `goldline` program; everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    goldline::cli::main()
+}

@@ -1,1 +1,75 @@
-//! placeholder
+//! ESP32 NVS partitions: generate, decode, diagnose, encrypt, compare and edit.
+//!
+//! # Layout
+//!
+//! The folders follow the way of the data.
+//!
+//! | module | what it knows |
+//! | --- | --- |
+//! | [`limits`], `format` | the numbers of the format on flash |
+//! | [`Key`], [`Value`], [`ItemType`] | what an item is |
+//! | [`document`] | what is to be written: built by hand or read from CSV |
+//! | [`generate`](mod@generate) | document → image bytes |
+//! | [`image`] | image bytes → pages, entries and items **as they are** |
+//! | [`device`] | image → what a device sees after its boot repairs |
+//! | [`check`](mod@check) | image → findings with stable codes |
+//! | [`recover`] | image → what can still be read, whatever a device makes of it |
+//! | [`identify`](mod@identify), [`crypt`] | what a file is; encrypted images and their keys |
+//! | [`edit`] | changes as a device makes them |
+//! | [`usage`], [`leftover`] | capacity and wear; secrets in erased entries |
+//! | [`diff`](mod@diff), [`snapshot`](mod@snapshot) | device views compared and shown |
+//! | [`secret`], [`fingerprint`] | what is never shown, and what stands for it |
+//!
+//! Nothing here does I/O, knows of a chip or of a command line, and nothing is
+//! repaired on read: the raw view and the device's view stand side by side.
+//!
+//! Units: sizes and offsets are bytes from the partition's start unless a name
+//! says pages or entries (an entry is 32 bytes, a page 4096 bytes).
+//!
+//! ```
+//! use goldline_nvs::{Document, Image, Value, Version, generate};
+//!
+//! let mut document = Document::new();
+//! document.insert("vault", "device_id", Value::str("VAULT-00001"))?;
+//! let bytes = generate(&document, 0x6000, Version::V2)?;
+//!
+//! let image = Image::decode(&bytes)?;
+//! assert!(image.findings().is_empty());
+//! let view = image.device_view();
+//! assert_eq!(view.get("vault", "device_id"), Some(&Value::str("VAULT-00001")));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod check;
+pub mod crypt;
+pub mod device;
+pub mod diff;
+pub mod document;
+pub mod edit;
+pub mod fingerprint;
+mod format;
+pub mod generate;
+pub mod identify;
+pub mod image;
+mod key;
+pub mod leftover;
+pub mod limits;
+pub mod recover;
+pub mod secret;
+pub mod snapshot;
+pub mod usage;
+mod value;
+
+pub use check::{Code, Finding, Severity};
+pub use device::DeviceView;
+pub use diff::{diff, diff_layout};
+pub use document::{Document, csv};
+pub use format::{PageState, Version};
+pub use generate::generate;
+pub use identify::identify;
+pub use image::Image;
+pub use key::{Key, KeyError};
+pub use secret::SecretRule;
+pub use snapshot::snapshot;
+pub use value::{ItemType, Value};

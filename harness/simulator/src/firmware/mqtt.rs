@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use rumqttc::{
-    AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions, Packet, Proxy,
-    ProxyAuth, ProxyType, QoS, TlsConfiguration, TlsError, Transport,
+    AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions, NetworkOptions,
+    Packet, Proxy, ProxyAuth, ProxyType, QoS, TlsConfiguration, TlsError, Transport,
 };
 use rustls::{AlertDescription, CertificateError};
 use serde_json::{Map, Value};
@@ -116,7 +116,12 @@ impl Session<'_> {
             let config = self.trust.client_config().ok()?;
             options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(config)));
         }
-        Some(AsyncClient::new(options, MOST_IN_FLIGHT))
+        let (client, mut events) = AsyncClient::new(options, MOST_IN_FLIGHT);
+        // lwIP on a chip sends small packets at once; without this each answer waits for 40 ms.
+        let mut network = NetworkOptions::new();
+        network.set_tcp_nodelay(true);
+        events.set_network_options(network);
+        Some((client, events))
     }
 
     async fn handle(&self, event: Event, client: &AsyncClient, console: &mut Console) {

@@ -1,0 +1,203 @@
+//! The QC list: observations and plan → outcomes.
+//!
+//! A check is a pure function. It never asks a device or a service for anything: what it needs, the
+//! engine observed before. A check that depends on the testbed blames the unit only when a witness
+//! says that the service was sound.
+
+mod flash_integrity;
+mod log;
+mod mqtt_connect;
+mod nvs_readback;
+mod observations;
+mod wifi_join;
+
+use crate::{
+    plan::{BoundPlan, Scope},
+    profile::{CheckId, CheckSpec, Profile},
+    record::{CheckRecord, Code, Diagnosis, Limits, Measurement, Outcome, Verdict},
+};
+
+pub use log::LogFacts;
+pub use observations::{
+    BrokerObservation, Evidence, JoinObservation, Observations, Refusal, RegionDigest, Stop,
+    Witness,
+};
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    /// `None` when the plan had no QC.
+    pub verdict: Option<Verdict>,
+    /// The first reason of the gravest kind.
+    pub diagnosis: Option<Diagnosis>,
+    /// In the profile's order.
+    pub checks: Vec<CheckRecord>,
+}
+
+/// Judges a whole run; `plan` is missing when the unit was never identified.
+pub fn judge(
+    profile: &Profile,
+    scope: Scope,
+    plan: Option<&BoundPlan>,
+    seen: &Observations,
+) -> Judgement {
+    let checks: Vec<CheckRecord> =
+        profile.checks.iter().map(|spec| judge_one(spec, plan, seen)).collect();
+    let stopped = seen.stopped.as_ref().map(|stop| stop.diagnosis.clone());
+    if scope == Scope::Provision {
+        return provisioned(checks, stopped, seen);
+    }
+    let verdict = verdict(&checks, seen);
+    let diagnosis = match verdict {
+        Verdict::Pass => None,
+        Verdict::Aborted => Some(aborted()),
+        Verdict::Fail => first_diagnosis(&checks, Outcome::Fail).or(stopped),
+        Verdict::Error => stopped.or_else(|| first_diagnosis(&checks, Outcome::Error)),
+    };
+    Judgement { verdict: Some(verdict), diagnosis, checks }
+}
+
+fn verdict(checks: &[CheckRecord], seen: &Observations) -> Verdict {
+    let stopped = seen.stopped.iter().map(|stop| stop.blame);
+    match Verdict::of(checks.iter().map(|check| check.outcome).chain(stopped)) {
+        // A witnessed FAIL stands even when the run was stopped afterwards.
+        Verdict::Fail => Verdict::Fail,
+        _ if seen.aborted => Verdict::Aborted,
+        verdict => verdict,
+    }
+}
+
+/// Provisioning has no verdict: a diagnosis says that it did not succeed.
+fn provisioned(
+    mut checks: Vec<CheckRecord>,
+    stopped: Option<Diagnosis>,
+    seen: &Observations,
+) -> Judgement {
+    checks.retain(|check| check.outcome != Outcome::NotRun);
+    let diagnosis = if seen.aborted { Some(aborted()) } else { stopped };
+    let diagnosis = diagnosis.or_else(|| first_diagnosis(&checks, Outcome::Fail));
+    Judgement { verdict: None, diagnosis, checks }
+}
+
+fn aborted() -> Diagnosis {
+    Diagnosis::new(Code::Aborted, "the run was stopped")
+}
+
+/// Judges what can be judged before the first boot: `false` keeps the unit from being booted.
+pub fn flash_is_sound(plan: &BoundPlan, seen: &Observations) -> bool {
+    plan.profile()
+        .checks
+        .iter()
+        .filter(|spec| matches!(spec.id, CheckId::FlashIntegrity | CheckId::NvsReadback))
+        .all(|spec| judge_one(spec, Some(plan), seen).outcome == Outcome::Pass)
+}
+
+fn first_diagnosis(checks: &[CheckRecord], outcome: Outcome) -> Option<Diagnosis> {
+    checks.iter().filter(|check| check.outcome == outcome).find_map(|check| check.diagnosis.clone())
+}
+
+fn judge_one(spec: &CheckSpec, plan: Option<&BoundPlan>, seen: &Observations) -> CheckRecord {
+    let Some(plan) = plan else { return Finding::not_run().into_record(spec.id) };
+    let finding = match spec.id {
+        CheckId::FlashIntegrity => flash_integrity::judge(plan, seen),
+        CheckId::NvsReadback => nvs_readback::judge(plan, seen),
+        CheckId::WifiJoin => wifi_join::judge(spec, plan, seen),
+        CheckId::MqttConnect => mqtt_connect::judge(spec, plan, seen),
+    };
+    finding.into_record(spec.id)
+}
+
+/// What one check found; becomes a [`CheckRecord`].
+#[derive(Debug, Default)]
+struct Finding {
+    ran: bool,
+    measurements: Vec<Measurement>,
+    evidence: Vec<String>,
+    blame: Option<(Outcome, Diagnosis)>,
+}
+
+impl Finding {
+    /// The check could not run.
+    fn not_run() -> Self {
+        Self::default()
+    }
+
+    /// The check ran; nothing is known yet.
+    fn ran() -> Self {
+        Self { ran: true, ..Self::default() }
+    }
+
+    /// The unit is bad. The first reason stands.
+    fn fail(&mut self, code: Code, message: impl Into<String>) {
+        self.blame.get_or_insert_with(|| (Outcome::Fail, Diagnosis::new(code, message)));
+    }
+
+    /// Blames the unit when the witness found the service sound, and the testbed otherwise.
+    fn fail_with_witness(
+        &mut self,
+        code: Code,
+        testbed: Code,
+        message: String,
+        witness: Option<&Witness>,
+    ) {
+        match witness {
+            Some(witness) if witness.sound => {
+                self.evidence.push(format!("witness: {}", witness.detail));
+                self.fail(code, message);
+            }
+            Some(witness) => {
+                self.evidence.push(format!("the unit: {message}"));
+                self.error(testbed, witness.detail.clone());
+            }
+            None => {
+                self.error(
+                    testbed,
+                    format!("{message}; no witness tells whether the bench was sound"),
+                );
+            }
+        }
+    }
+
+    /// Nothing can be said of the unit.
+    fn error(&mut self, code: Code, message: impl Into<String>) {
+        self.blame.get_or_insert_with(|| (Outcome::Error, Diagnosis::new(code, message)));
+    }
+
+    /// Adds measurements; one outside its limits, or never set, fails with that code.
+    fn measure(&mut self, code: Code, measurements: impl IntoIterator<Item = Measurement>) {
+        for measurement in measurements {
+            if measurement.outcome != Outcome::Pass {
+                self.fail(code, describe(&measurement));
+            }
+            self.measurements.push(measurement);
+        }
+    }
+
+    fn into_record(self, id: CheckId) -> CheckRecord {
+        let (outcome, diagnosis) = match self.blame {
+            _ if !self.ran => (Outcome::NotRun, None),
+            None => (Outcome::Pass, None),
+            Some((outcome, diagnosis)) => (outcome, Some(diagnosis)),
+        };
+        CheckRecord {
+            id: id.name().to_owned(),
+            outcome,
+            diagnosis,
+            measurements: self.measurements,
+            evidence: self.evidence,
+        }
+    }
+}
+
+fn describe(measurement: &Measurement) -> String {
+    let Measurement { name, value, unit, lower, upper, .. } = measurement;
+    if value.is_null() {
+        return format!("{name} was never measured");
+    }
+    let bound = |bound: &Option<f64>| bound.map_or_else(|| "any".to_owned(), |b| b.to_string());
+    format!("{name} is {value} {unit}, expected {} to {}", bound(lower), bound(upper))
+}
+
+fn limits(spec: &CheckSpec, name: &str) -> Limits {
+    spec.limits.get(name).copied().unwrap_or_default()
+}

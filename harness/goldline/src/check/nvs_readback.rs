@@ -1,0 +1,172 @@
+//! NVS structure and content against the plan and the golden.
+//!
+//! Before the first boot the whole image must be the planned one, byte for byte. After it, the
+//! plan's own keys must be unchanged and nothing may be there that the profile does not name; so too
+//! for a unit that an earlier command provisioned, since it may have run in the meantime.
+//! No value is ever shown: a difference is told by key, type and length.
+
+use goldline_nvs::{
+    DeviceView, Image, Severity, Value, diff,
+    diff::{Change, ChangeKind},
+};
+
+use super::{Finding, Observations};
+use crate::{
+    plan::{BoundPlan, Scope},
+    record::{Code, Limits, Measurement},
+};
+
+pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
+    let Some(before) = &seen.before_boot else { return Finding::not_run() };
+    let mut finding = Finding::ran();
+    let keys = read("before the first boot", plan, &before.nvs, &mut finding);
+    judge_bytes(plan, &before.nvs, &mut finding);
+    if let Some(golden) = &plan.plan().golden {
+        compare_golden(golden, &before.nvs, &mut finding);
+    }
+    if let Some(after) = &seen.after_boot {
+        read("after the firmware ran", plan, &after.nvs, &mut finding);
+    }
+    let planned = plan.document().entries().count() as f64;
+    finding.measure(
+        Code::NvsKeyMissing,
+        [Measurement::number(
+            "keys_compared",
+            Some(keys as f64),
+            "",
+            Limits { lower: Some(planned), upper: None },
+        )],
+    );
+    finding
+}
+
+/// Decodes an image and compares its keys; returns how many of the planned ones are right.
+fn read(moment: &str, plan: &BoundPlan, bytes: &[u8], finding: &mut Finding) -> usize {
+    let image = match Image::decode(bytes) {
+        Ok(image) => image,
+        Err(error) => {
+            finding.fail(Code::NvsDamaged, format!("{moment}: {error}"));
+            return 0;
+        }
+    };
+    for damage in image.findings() {
+        match damage.severity {
+            Severity::Corruption => finding.fail(Code::NvsDamaged, format!("{moment}: {damage}")),
+            // The bench's own reset may have cut a write of the firmware short; the device mends it.
+            Severity::PowerLoss => finding.evidence.push(format!("{moment}: {damage}")),
+            Severity::Note => {}
+        }
+    }
+    let view = image.device_view();
+    let right = compare_planned(moment, plan, &view, finding);
+    refuse_unexpected(moment, plan, &view, finding);
+    right
+}
+
+fn compare_planned(
+    moment: &str,
+    plan: &BoundPlan,
+    view: &DeviceView,
+    finding: &mut Finding,
+) -> usize {
+    let mut right = 0;
+    for (namespace, key, planned) in plan.document().entries() {
+        let name = format!("{namespace}/{key}");
+        match view.get(&namespace.to_string(), &key.to_string()) {
+            Some(found) if found == planned => {
+                right += 1;
+                let (kind, bytes) = (planned.type_name(), planned.len());
+                finding
+                    .evidence
+                    .push(format!("{name} {moment}: {kind}, {bytes} bytes, as planned"));
+            }
+            Some(found) => finding.fail(
+                Code::NvsValueDiffers,
+                format!(
+                    "{name} {moment} holds another {} of {} bytes, planned is {} of {} bytes",
+                    found.type_name(),
+                    found.len(),
+                    planned.type_name(),
+                    planned.len()
+                ),
+            ),
+            None => finding.fail(Code::NvsKeyMissing, format!("{name} {moment} is not there")),
+        }
+    }
+    right
+}
+
+fn refuse_unexpected(moment: &str, plan: &BoundPlan, view: &DeviceView, finding: &mut Finding) {
+    let own = &plan.profile().nvs;
+    for item in view.entries() {
+        let (namespace, key) = (item.namespace.to_string(), item.key.to_string());
+        let planned = plan
+            .document()
+            .entries()
+            .any(|(n, k, _)| n.to_string() == namespace && k.to_string() == key);
+        let foreign = namespace != own.namespace && own.foreign_namespaces.contains(&namespace);
+        if !planned && !foreign {
+            finding.fail(
+                Code::NvsUnexpected,
+                format!(
+                    "{namespace}/{key} {moment} is in the partition, and the plan does not name it"
+                ),
+            );
+        }
+    }
+}
+
+/// The bytes that no key shows: page headers, erased entries, slack.
+fn judge_bytes(plan: &BoundPlan, found: &[u8], finding: &mut Finding) {
+    let planned =
+        plan.images().iter().find(|image| image.region.name == plan.profile().nvs.partition);
+    let Some(planned) = planned else { return };
+    if planned.bytes == found {
+        finding.evidence.push(format!("the image is the planned one, all {} bytes", found.len()));
+        return;
+    }
+    let at = planned.bytes.iter().zip(found).position(|(planned, found)| planned != found);
+    let at = at.unwrap_or(planned.bytes.len().min(found.len()));
+    if plan.plan().scope == Scope::Check {
+        finding.evidence.push("the image was written to since it was provisioned".to_owned());
+        return;
+    }
+    finding.fail(
+        Code::NvsValueDiffers,
+        format!(
+            "the image before the first boot differs from the planned one first at byte {at:#x}"
+        ),
+    );
+}
+
+/// Tells a drift from the reviewed image key by key, and by layout when the keys agree.
+fn compare_golden(golden: &[u8], found: &[u8], finding: &mut Finding) {
+    if golden == found {
+        return finding.evidence.push("the image is the golden one".to_owned());
+    }
+    let message = match (Image::decode(golden), Image::decode(found)) {
+        (Ok(golden), Ok(found)) => {
+            let changes = diff(&golden.device_view(), &found.device_view());
+            match changes.as_slice() {
+                [] => "the keys are the golden's, their layout differs".to_owned(),
+                changes => changes.iter().map(describe).collect::<Vec<_>>().join("; "),
+            }
+        }
+        (Err(error), _) => format!("the golden itself cannot be read: {error}"),
+        (_, Err(error)) => error.to_string(),
+    };
+    finding.fail(Code::NvsGoldenDiffers, format!("the image differs from the golden: {message}"));
+}
+
+/// One difference by key, type and length.
+fn describe(change: &Change) -> String {
+    let shape = |value: &Value| format!("{} of {} bytes", value.type_name(), value.len());
+    let what = match &change.kind {
+        ChangeKind::Added(value) => format!("is new ({})", shape(value)),
+        ChangeKind::Removed(value) => format!("is gone ({})", shape(value)),
+        ChangeKind::Type { before, after } | ChangeKind::Value { before, after } => {
+            format!("was {}, is another {}", shape(before), shape(after))
+        }
+    };
+    format!("{}/{} {what}", change.namespace, change.key)
+}

@@ -1,0 +1,133 @@
+//! Association, address, time and signal.
+//!
+//! The access point's own record says whether the unit joined; the serial log only explains why not.
+
+use super::{Finding, JoinObservation, LogFacts, Observations, limits};
+use crate::{
+    plan::BoundPlan,
+    profile::CheckSpec,
+    record::{Code, Measurement, Outcome},
+};
+
+/// ESP-IDF's reason for "no access point of that name".
+const NO_AP_FOUND: u16 = 201;
+/// ESP-IDF's reasons that a wrong passphrase leads to: AUTH_EXPIRE, 4WAY_HANDSHAKE_TIMEOUT,
+/// HANDSHAKE_TIMEOUT, AUTH_FAIL.
+const WRONG_PASSWORD: [u16; 4] = [2, 15, 204, 202];
+
+pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> Finding {
+    let Some(join) = &seen.join else { return Finding::not_run() };
+    let mut finding = Finding::ran();
+    let facts = LogFacts::of(&seen.console);
+    if join.address.is_some() {
+        measure(spec, join, &facts, &mut finding);
+    } else {
+        explain(plan, join, &facts, &mut finding);
+    }
+    if facts.is_boot_loop() {
+        finding.fail(Code::BootLoop, boot_loop(&facts));
+    } else {
+        count_resets(spec, &facts, &mut finding);
+    }
+    finding
+}
+
+/// A unit that crashes once and then works is a bad unit, unless its profile says that it restarts.
+fn count_resets(spec: &CheckSpec, facts: &LogFacts, finding: &mut Finding) {
+    let mut allowed = limits(spec, "unexpected_resets");
+    allowed.upper.get_or_insert(0.0);
+    let resets = Measurement::number(
+        "unexpected_resets",
+        Some(facts.unexpected_resets() as f64),
+        "",
+        allowed,
+    );
+    if resets.outcome != Outcome::Pass {
+        finding.evidence.extend(facts.panic.iter().map(|line| format!("serial log: {line}")));
+        finding.fail(
+            Code::BootUnexpectedReset,
+            format!(
+                "the unit reset {} times by itself ({})",
+                facts.unexpected_resets(),
+                facts.resets.join(", ")
+            ),
+        );
+    }
+    finding.measurements.push(resets);
+}
+
+fn measure(spec: &CheckSpec, join: &JoinObservation, facts: &LogFacts, finding: &mut Finding) {
+    let address = join.address.map(|address| address.to_string());
+    if facts.address.is_some() && facts.address != join.address {
+        finding.fail(
+            Code::WifiOutOfLimits,
+            format!(
+                "the unit says that its address is {}, the access point gave it {}",
+                facts.address.map(|address| address.to_string()).unwrap_or_default(),
+                address.as_deref().unwrap_or("none")
+            ),
+        );
+    }
+    finding.measure(
+        Code::WifiOutOfLimits,
+        [
+            Measurement::fact("ip_address", address.as_deref()),
+            Measurement::number(
+                "join_ms",
+                join.joined_after_ms.map(|ms| ms as f64),
+                "ms",
+                limits(spec, "join_ms"),
+            ),
+            Measurement::number("rssi", facts.rssi_dbm.map(f64::from), "dBm", limits(spec, "rssi")),
+        ],
+    );
+}
+
+fn explain(plan: &BoundPlan, join: &JoinObservation, facts: &LogFacts, finding: &mut Finding) {
+    if facts.is_boot_loop() {
+        return finding.fail(Code::BootLoop, boot_loop(facts));
+    }
+    if let Some(line) = facts.image_refused.as_ref().filter(|_| !facts.application) {
+        return finding.fail(Code::BootImageRefused, format!("the boot loader says: {line}"));
+    }
+    if !facts.application {
+        return finding.fail(
+            Code::BootSilent,
+            format!("no application started within {} ms of the reset", join.waited_ms),
+        );
+    }
+    // Firmware that goes on to the network has coped with the key that it misses.
+    let tried = join.refused.is_some() || !facts.disconnects.is_empty();
+    if let Some(line) = facts.configuration.as_ref().filter(|_| !tried) {
+        return finding.fail(Code::FirmwareConfiguration, format!("the firmware says: {line}"));
+    }
+    let ssid = &plan.wifi.ssid;
+    let waited = join.waited_ms;
+    let (code, message) = match join.refused.or(facts.disconnects.last().copied()) {
+        Some(NO_AP_FOUND) => (
+            Code::WifiNotFound,
+            format!("the unit finds no network {ssid} (reason {NO_AP_FOUND}) in {waited} ms"),
+        ),
+        Some(reason) if WRONG_PASSWORD.contains(&reason) => (
+            Code::WifiWrongPassword,
+            format!("the network {ssid} refuses the unit's password (reason {reason})"),
+        ),
+        Some(reason) => (
+            Code::WifiNotJoined,
+            format!("the unit did not join {ssid} in {waited} ms (last reason {reason})"),
+        ),
+        None => {
+            (Code::WifiNotJoined, format!("the unit did not try to join {ssid} in {waited} ms"))
+        }
+    };
+    finding.fail_with_witness(code, Code::TestbedAccessPoint, message, join.witness.as_ref());
+}
+
+fn boot_loop(facts: &LogFacts) -> String {
+    let reason = facts.resets.last().map_or("unknown", String::as_str);
+    let panic = facts.panic.as_deref().unwrap_or("no panic was printed");
+    format!(
+        "the unit reset {} times by itself (last: {reason}); {panic}",
+        facts.unexpected_resets()
+    )
+}

@@ -1,0 +1,109 @@
+//! What may be typed, as clap sees it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::{nvs::NvsArguments, simulator::SimulatorCommand};
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 PASS, 1 FAIL (the unit is bad), 2 usage or profile error (nothing touched), \
+3 ERROR (station or testbed at fault), 4 ABORTED.";
+
+/// Provisions ESP32 units and proves that they are good.
+#[derive(Parser)]
+#[command(name = "goldline", version, after_help = EXIT_CODES)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Provision a unit, then run its QC list
+    Run(RunArguments),
+    /// Provision a unit; there is no verdict
+    Provision(RunArguments),
+    /// Run the QC list on a unit that this station provisioned
+    Check(RunArguments),
+    /// List, check and explain profiles
+    #[command(subcommand)]
+    Profile(ProfileCommand),
+    /// Make, show, check, compare, encrypt and edit NVS partitions
+    Nvs(NvsArguments),
+    /// The simulated unit
+    #[command(subcommand)]
+    Simulator(SimulatorCommand),
+}
+
+#[derive(Subcommand)]
+pub(super) enum ProfileCommand {
+    /// List the profiles there are
+    List {
+        /// Profiles of one's own
+        #[arg(long, value_name = "DIR", env = "GOLDLINE_PROFILES")]
+        profiles: Option<PathBuf>,
+    },
+    /// Say what is wrong with a profile, with file, line and column
+    Check {
+        /// A path, or a name
+        file: String,
+        /// Profiles of one's own
+        #[arg(long, value_name = "DIR", env = "GOLDLINE_PROFILES")]
+        profiles: Option<PathBuf>,
+    },
+    /// Say what a profile writes where, and what it checks
+    Explain {
+        /// A name, or a path
+        name: String,
+        /// Profiles of one's own
+        #[arg(long, value_name = "DIR", env = "GOLDLINE_PROFILES")]
+        profiles: Option<PathBuf>,
+    },
+}
+
+/// Arguments of everything that runs a unit.
+#[derive(Args)]
+pub(super) struct RunArguments {
+    /// Name of a shipped profile, a name under --profiles, or a path; espvault on the simulator
+    pub(super) profile: Option<String>,
+    /// Where the unit is: simulator:, /dev/ttyUSB0, serial:…; several run in parallel
+    #[arg(long = "device", env = "GOLDLINE_DEVICE", value_name = "URL")]
+    pub(super) devices: Vec<String>,
+    /// The batch of units; each gets numbers and secrets of its own
+    #[arg(long)]
+    pub(super) lot: Option<String>,
+    /// Who runs it
+    #[arg(long)]
+    pub(super) operator: Option<String>,
+    /// Print the record as JSON, and nothing else, on standard output
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Print the plan and touch nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Write record.json and console.log into a folder
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Compare the NVS image of a declared identity with a reviewed one
+    #[arg(long, value_name = "IMAGE")]
+    pub(super) golden: Option<PathBuf>,
+    /// Make something wrong on purpose; see goldline simulator faults
+    #[arg(long = "fault", value_name = "NAME")]
+    pub(super) faults: Vec<String>,
+    /// A value of the unit: KEY=VALUE, KEY=@FILE or KEY=$VARIABLE
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(super) settings: Vec<String>,
+    /// Values of units, a CSV row each, in the order of the devices
+    #[arg(long, value_name = "CSV")]
+    pub(super) units: Option<PathBuf>,
+    /// Services and values of this station
+    #[arg(long, value_name = "FILE")]
+    pub(super) station: Option<PathBuf>,
+    /// Profiles of one's own
+    #[arg(long, value_name = "DIR", env = "GOLDLINE_PROFILES")]
+    pub(super) profiles: Option<PathBuf>,
+    /// What the station remembers, readable by its owner only
+    #[arg(long, value_name = "DIR", env = "GOLDLINE_STATE")]
+    pub(super) state: Option<PathBuf>,
+}

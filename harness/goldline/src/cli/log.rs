@@ -1,0 +1,17 @@
+//! Goldline's own log, for whoever looks for a fault in Goldline: warnings on standard error.
+
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
+
+/// Starts the log of this process.
+pub(super) fn start() {
+    // rumqttd calls ordinary events, such as a client that connects anew, errors; the broker's front
+    // records what matters.
+    let wanted =
+        Targets::new().with_default(LevelFilter::WARN).with_target("rumqttd", LevelFilter::OFF);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time();
+    tracing_subscriber::registry().with(lines).with(wanted).init();
+}

@@ -1,0 +1,67 @@
+//! The command line: arguments, exit codes, and the only place that knows miette.
+//!
+//! A command here gathers what the layers below need, calls them, and prints. It decides nothing.
+
+mod arguments;
+mod assembly;
+mod devices;
+mod exit;
+mod log;
+mod nvs;
+mod output;
+mod problem;
+pub mod profile;
+mod run;
+mod simulator;
+
+use std::{path::Path, process::ExitCode};
+
+use clap::Parser;
+
+use crate::plan::Scope;
+use arguments::{Arguments, Command, ProfileCommand};
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    problem::keep_lines_whole();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no errors; clap knows which is which.
+            let code = if error.use_stderr() { exit::USAGE } else { exit::PASS };
+            // The terminal may be closed; there is nobody left to tell.
+            let _printed = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    log::start();
+    let outcome = match arguments.command {
+        Command::Run(arguments) => run::run(&arguments, Scope::Run),
+        Command::Provision(arguments) => run::run(&arguments, Scope::Provision),
+        Command::Check(arguments) => run::run(&arguments, Scope::Check),
+        Command::Profile(command) => profile_command(command),
+        Command::Nvs(arguments) => nvs::run(&arguments),
+        Command::Simulator(command) => simulator::run(command),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(report) => {
+            eprintln!("{report:?}");
+            ExitCode::from(exit::USAGE)
+        }
+    }
+}
+
+fn profile_command(command: ProfileCommand) -> miette::Result<u8> {
+    let text = match command {
+        ProfileCommand::List { profiles } => profile::list(folder(&profiles)),
+        ProfileCommand::Check { file, profiles } => profile::check(&file, folder(&profiles)),
+        ProfileCommand::Explain { name, profiles } => profile::explain(&name, folder(&profiles)),
+    };
+    output::print(&text.map_err(problem::of_catalog)?)?;
+    Ok(exit::PASS)
+}
+
+fn folder(path: &Option<std::path::PathBuf>) -> Option<&Path> {
+    path.as_deref()
+}

@@ -1,0 +1,74 @@
+//! `goldline nvs generate CSV OUT SIZE`, with the positions of Espressif's generator.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use goldline_nvs::{Version, crypt, csv, generate};
+use zeroize::Zeroizing;
+
+use super::{
+    files::{self, Readers},
+    keys::KeyArguments,
+    problem::NvsProblem,
+};
+use crate::cli::exit;
+
+#[derive(Args)]
+pub(super) struct GenerateArguments {
+    /// Rows of key,type,encoding,value; file rows are relative to the current folder
+    csv: PathBuf,
+    /// The image to write
+    out: PathBuf,
+    /// Bytes of the partition, decimal or 0x…
+    #[arg(value_parser = parse_size)]
+    size: usize,
+    /// Store what Espressif's generator stores, even where a device then reads something else
+    #[arg(long)]
+    compat: bool,
+    /// Format of blobs: 1 for ESP-IDF before 4.0
+    #[arg(long, value_name = "1|2", default_value = "2", value_parser = parse_version)]
+    version: Version,
+    #[command(flatten)]
+    keys: KeyArguments,
+}
+
+pub(super) fn run(arguments: &GenerateArguments) -> miette::Result<u8> {
+    let GenerateArguments { csv: path, out, size, version, .. } = arguments;
+    let inputs: Vec<_> =
+        [Some(path.as_path()), arguments.keys.path()].into_iter().flatten().collect();
+    files::refuse_input_as_output(out, &inputs)?;
+    let keys = arguments.keys.read()?;
+    let mode = if arguments.compat { csv::Mode::Compat } else { csv::Mode::Strict };
+    let text = files::read(path)?;
+    let mut files = |name: &str| Ok(files::read_limited(Path::new(name))?.to_vec());
+    let document = csv::parse(&text, mode, &mut files)
+        .map_err(|error| NvsProblem::Csv { path: path.clone(), error })?;
+    let plain = generate(&document, *size, *version)
+        .map_err(|error| NvsProblem::Generate { path: path.clone(), error })?;
+    let plain = Zeroizing::new(plain);
+    match keys {
+        Some(keys) => files::write(out, &crypt::encrypt(&plain, &keys), Readers::AsBefore)?,
+        None => files::write(out, &plain, Readers::AsBefore)?,
+    }
+    Ok(exit::PASS)
+}
+
+fn parse_size(text: &str) -> Result<usize, String> {
+    let number = match text.strip_prefix("0x").or(text.strip_prefix("0X")) {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    let number = number.map_err(|_| "expected bytes, decimal or 0x…".to_owned())?;
+    if number > files::LARGEST_BYTES {
+        return Err(format!("no flash is larger than {:#x}", files::LARGEST_BYTES));
+    }
+    usize::try_from(number).map_err(|error| error.to_string())
+}
+
+fn parse_version(text: &str) -> Result<Version, String> {
+    match text {
+        "1" => Ok(Version::V1),
+        "2" => Ok(Version::V2),
+        _ => Err("expected 1 or 2".to_owned()),
+    }
+}

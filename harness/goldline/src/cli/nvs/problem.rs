@@ -1,0 +1,194 @@
+//! What can go wrong in `goldline nvs`, as miette shows it: message, stable code, advice.
+//!
+//! No message and no label repeats a line of a CSV or a value: they may be secret.
+
+use std::{io, path::PathBuf};
+
+use goldline_nvs::{
+    crypt::{DecryptError, KeysError},
+    csv::CsvError,
+    document::{DocumentError, EncodingError},
+    edit::EditError,
+    generate::GenerateError,
+    identify::Kind,
+    image::DecodeError,
+};
+use miette::Diagnostic;
+
+/// Why a command did not do what was asked. Nothing was written then.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub(super) enum NvsProblem {
+    #[error("cannot read {}: {error}", .path.display())]
+    #[diagnostic(code("file.unreadable"))]
+    Read { path: PathBuf, error: io::Error },
+    #[error("cannot write {}, which is as it was: {error}", .path.display())]
+    #[diagnostic(code("file.unwritable"))]
+    Write { path: PathBuf, error: io::Error },
+    #[error("{} is an input and would be overwritten", .path.display())]
+    #[diagnostic(code("file.output_is_input"), help("name another output"))]
+    OutputIsInput { path: PathBuf },
+    #[error("{} exists: a key file is never overwritten, units may depend on it", .path.display())]
+    #[diagnostic(code("key.exists"), help("name another file, or remove this one yourself"))]
+    KeyFileExists { path: PathBuf },
+    #[error("the operating system gives no random bytes: {0}")]
+    #[diagnostic(code("random.unavailable"))]
+    Random(getrandom::Error),
+
+    #[error("{}:{}:{}: {}", .path.display(), .error.position.line, .error.position.column, .error.problem)]
+    #[diagnostic(code("csv.invalid"))]
+    Csv { path: PathBuf, error: CsvError },
+    #[error("cannot make an image of {}: {error}", .path.display())]
+    #[diagnostic(code("image.not_made"))]
+    Generate { path: PathBuf, error: GenerateError },
+
+    #[error("{}: {why}", .path.display())]
+    #[diagnostic(forward(why))]
+    Key { path: PathBuf, why: BadKey },
+    #[error("{}: {why}", .path.display())]
+    #[diagnostic(forward(why))]
+    Unreadable { path: PathBuf, why: Unreadable },
+    #[error("a device does not open {}: {why}", .path.display())]
+    #[diagnostic(
+        code("image.does_not_open"),
+        help("goldline nvs check says what is wrong with it")
+    )]
+    DoesNotOpen { path: PathBuf, why: &'static str },
+    #[error("{} is encrypted already", .path.display())]
+    #[diagnostic(code("image.encrypted"))]
+    AlreadyEncrypted { path: PathBuf },
+    #[error("none of the images is encrypted, and keys were given")]
+    #[diagnostic(code("image.not_encrypted"), help("leave out the keys"))]
+    KeysUnused,
+    #[error("no keys were given")]
+    #[diagnostic(code("key.missing"), help("give --keys FILE or --hmac-key FILE"))]
+    NoKeys,
+
+    #[error("the CSV would show {secrets} secret values")]
+    #[diagnostic(
+        code("csv.secret"),
+        help("a CSV without them would make another image; --secrets writes them into it")
+    )]
+    CsvShowsSecrets { secrets: usize },
+    #[error("--raw has no CSV form")]
+    #[diagnostic(code("csv.raw"), help("use --format text or --format json"))]
+    CsvOfRaw,
+    #[error("{name} cannot be written as CSV: {why}")]
+    #[diagnostic(code("csv.not_expressible"), help("--format json holds everything"))]
+    NotCsv { name: String, why: String },
+
+    #[error("an argument of {option} is not of the form {form}")]
+    #[diagnostic(code("edit.form"))]
+    Form { option: &'static str, form: &'static str },
+    #[error("{name} looks like a secret, and arguments can be read by every user of the machine")]
+    #[diagnostic(
+        code("edit.secret_in_arguments"),
+        help("give it as @FILE, or as '$VARIABLE' of the environment")
+    )]
+    SecretInArguments { name: String },
+    #[error("the environment has no variable {variable}, or it is not UTF-8 text")]
+    #[diagnostic(code("edit.variable"))]
+    Variable { variable: String },
+    #[error("the content of {place} for {name} is not UTF-8 text")]
+    #[diagnostic(code("edit.not_text"), help("the encoding binary takes any bytes of a file"))]
+    NotText { name: String, place: String },
+    #[error("{name}: {error}")]
+    #[diagnostic(code("edit.value"))]
+    Value { name: String, error: EncodingError },
+    #[error("{} has no key {name}", .path.display())]
+    #[diagnostic(
+        code("edit.no_such_key"),
+        help("nothing was changed; goldline nvs show lists the keys there are")
+    )]
+    NoSuchKey { path: PathBuf, name: String },
+    #[error("cannot change {}: {error}", .path.display())]
+    #[diagnostic(code("edit.failed"))]
+    Edit { path: PathBuf, error: EditError },
+    #[error("no fresh image can be made of {}: {error}", .path.display())]
+    #[diagnostic(code("edit.not_compactable"), help("leave out --compact"))]
+    Compact { path: PathBuf, error: DocumentError },
+    #[error("nothing to do")]
+    #[diagnostic(code("edit.nothing"), help("give --set, --remove or --compact"))]
+    NothingToDo,
+    #[error("{found} bytes are too few to look for: they turn up by chance")]
+    #[diagnostic(code("leftovers.short"), help("give at least 6 bytes"))]
+    ShortNeedle { found: usize },
+}
+
+/// A key file that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub(super) struct BadKey(#[from] KeysError);
+
+impl BadKey {
+    fn stable_code(self) -> &'static str {
+        match self.0 {
+            KeysError::IsHmacKey => "key.is_hmac_key",
+            KeysError::IsKeyPartition => "key.is_key_partition",
+            KeysError::TooShort { .. } => "key.too_short",
+            KeysError::Blank => "key.erased",
+            KeysError::Crc { .. } => "key.crc",
+            KeysError::HmacKeyLength { .. } => "key.hmac_length",
+        }
+    }
+}
+
+impl Diagnostic for BadKey {
+    fn code<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
+        Some(Box::new(self.stable_code()))
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
+        Some(Box::new(match self.0 {
+            KeysError::IsHmacKey => "give it with --hmac-key",
+            KeysError::IsKeyPartition => "give it with --keys",
+            _ => return None,
+        }))
+    }
+}
+
+/// Why a file's content cannot be judged as an NVS image at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Diagnostic)]
+pub(super) enum Unreadable {
+    #[error("the image is encrypted, and no key was given")]
+    #[diagnostic(
+        code("image.looks_encrypted"),
+        help("give its keys with --keys FILE or --hmac-key FILE")
+    )]
+    LooksEncrypted,
+    #[error("the image is not encrypted, and a key was given")]
+    #[diagnostic(
+        code("image.not_encrypted"),
+        help("leave out the key, if it was meant to be plain; else it was never encrypted")
+    )]
+    NotEncrypted,
+    #[error("these are not the keys of this image: nothing readable comes out")]
+    #[diagnostic(code("image.wrong_key"), help("look up which unit the key file belongs to"))]
+    WrongKey,
+    #[error("this is {0}, not an NVS image")]
+    #[diagnostic(code("image.not_nvs"), help("read the NVS partition, all of it"))]
+    NotNvs(Kind),
+    #[error("this is not an NVS image: no page of it looks like one")]
+    #[diagnostic(code("image.not_nvs"), help("read the NVS partition, all of it"))]
+    NoNvsPage,
+    #[error("this is {0}, not an NVS image")]
+    #[diagnostic(
+        code("image.is_a_key"),
+        help(
+            "the arguments may be in the wrong order: the image comes first, the key follows --keys or --hmac-key"
+        )
+    )]
+    IsKey(Kind),
+    #[error(transparent)]
+    #[diagnostic(code("image.too_short"))]
+    TooShort(DecodeError),
+}
+
+impl From<DecryptError> for Unreadable {
+    fn from(error: DecryptError) -> Self {
+        match error {
+            DecryptError::NotEncrypted => Unreadable::NotEncrypted,
+            DecryptError::WrongKey => Unreadable::WrongKey,
+            DecryptError::NotNvs(kind) => Unreadable::NotNvs(kind),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `nvs show --format json`: the device's view as one document.
+//!
+//! ```text
+//! { "schema": 1, "image", "bytes", "encrypted", "verdict": "sound|interrupted|damaged",
+//!   "opens": true, "error": null | "ESP_ERR_…", "namespaces": ["…"],
+//!   "entries": [{"namespace","key","type","length","secret","value","page","entry","offset"}],
+//!   "dropped": [{"page","entry","offset","reason"}], "pages": [see `raw`] }
+//! ```
+//! `value` is missing for a secret, `pages` without `--raw`. Offsets and lengths are bytes.
+
+use std::path::Path;
+
+use goldline_nvs::{
+    DeviceView,
+    device::{DeviceEntry, Dropped},
+};
+use serde::Serialize;
+
+use super::{OpenedImage, Secrets, Verdict, raw, why_closed};
+use crate::cli::nvs::value::Content;
+
+#[derive(Serialize)]
+pub(super) struct Document<'a> {
+    schema: u32,
+    image: &'a Path,
+    bytes: usize,
+    encrypted: bool,
+    verdict: Verdict,
+    opens: bool,
+    error: Option<&'static str>,
+    namespaces: Vec<String>,
+    entries: Vec<Entry>,
+    dropped: Vec<DroppedItem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pages: Option<Vec<raw::Page>>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    namespace: String,
+    key: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    length: usize,
+    secret: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<Content>,
+    page: usize,
+    entry: usize,
+    offset: usize,
+}
+
+#[derive(Serialize)]
+struct DroppedItem {
+    page: usize,
+    entry: usize,
+    offset: usize,
+    reason: String,
+}
+
+impl<'a> Document<'a> {
+    pub(super) fn of(
+        opened: &'a OpenedImage,
+        view: &DeviceView,
+        verdict: Verdict,
+        secrets: &Secrets,
+        shows_secrets: bool,
+    ) -> Self {
+        let entry = |entry| Entry::of(entry, secrets, shows_secrets);
+        let error = why_closed(view.opening());
+        Self {
+            schema: 1,
+            image: opened.path(),
+            bytes: opened.plain().len(),
+            encrypted: opened.is_encrypted(),
+            verdict,
+            opens: error.is_none(),
+            error,
+            namespaces: view.namespaces().iter().map(ToString::to_string).collect(),
+            entries: view.entries().iter().map(entry).collect(),
+            dropped: view.dropped().iter().map(DroppedItem::of).collect(),
+            pages: None,
+        }
+    }
+
+    /// The same with what lies in the flash, if that is wanted.
+    pub(super) fn with_pages(self, pages: Option<Vec<raw::Page>>) -> Self {
+        Self { pages, ..self }
+    }
+}
+
+impl Entry {
+    fn of(entry: &DeviceEntry, secrets: &Secrets, shows_secrets: bool) -> Self {
+        let secret = secrets.is_secret(&entry.namespace, &entry.key, &entry.value);
+        let is_shown = shows_secrets || !secret;
+        Self {
+            namespace: entry.namespace.to_string(),
+            key: entry.key.to_string(),
+            kind: entry.value.type_name(),
+            length: entry.value.len(),
+            secret,
+            value: is_shown.then(|| Content::of(&entry.value)),
+            page: entry.location.page,
+            entry: entry.location.entry,
+            offset: entry.location.offset(),
+        }
+    }
+}
+
+impl DroppedItem {
+    fn of(dropped: &Dropped) -> Self {
+        Self {
+            page: dropped.location.page,
+            entry: dropped.location.entry,
+            offset: dropped.location.offset(),
+            reason: raw::reason(dropped.reason),
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! `goldline profile`: what profiles there are, whether one is valid, and what one means.
+//!
+//! Returns text; whoever calls prints it. Of a secret it shows the length only.
+
+use std::{
+    fmt::{self, Write as _},
+    path::Path,
+};
+
+use crate::{
+    profile::{
+        AppSource, BootloaderSource, CatalogError, CheckId, EndpointPolicy, Method, Partition,
+        Profile, ValueSource, ValueSpec, find, list as list_profiles,
+    },
+    record::Limits,
+};
+
+/// `profile list`: one line a profile.
+///
+/// # Errors
+/// When the folder cannot be read. A profile in it that is not valid is listed as such.
+pub fn list(dir: Option<&Path>) -> Result<String, CatalogError> {
+    let mut text = String::new();
+    for listed in list_profiles(dir)? {
+        let place =
+            listed.path.as_ref().map_or("built in".to_owned(), |path| path.display().to_string());
+        let what = match listed.load() {
+            Ok(profile) => format!("{} on {}", profile.title, profile.chip),
+            Err(_) => format!("not valid: see goldline profile check {place}"),
+        };
+        line(&mut text, format_args!("{:16} {what} ({place})", listed.name));
+    }
+    Ok(text)
+}
+
+/// `profile check FILE`: one line on a valid profile.
+///
+/// # Errors
+/// Whatever is wrong with it, with file, line and column.
+pub fn check(file: &str, dir: Option<&Path>) -> Result<String, CatalogError> {
+    let profile = find(file, dir)?;
+    Ok(format!(
+        "{file}: valid: {} on {}, {} partitions, {} values, {} NVS keys, {} checks\n",
+        profile.name,
+        profile.chip,
+        profile.flash.partitions().len(),
+        profile.values.len(),
+        profile.nvs.entries.len(),
+        profile.checks.len(),
+    ))
+}
+
+/// `profile explain NAME`: what is written where, with which values, and what is checked.
+///
+/// # Errors
+/// As [`find`].
+pub fn explain(name: &str, dir: Option<&Path>) -> Result<String, CatalogError> {
+    let profile = find(name, dir)?;
+    let mut text = String::new();
+    explain_product(&mut text, &profile);
+    explain_flash(&mut text, &profile);
+    explain_nvs(&mut text, &profile);
+    explain_values(&mut text, &profile);
+    explain_services(&mut text, &profile);
+    explain_checks(&mut text, &profile);
+    Ok(text)
+}
+
+fn explain_product(text: &mut String, profile: &Profile) {
+    let method = match profile.method {
+        Method::FactoryImage => "an NVS image is made for each unit and flashed with the rest",
+    };
+    line(text, format_args!("{} (profile {})", profile.title, profile.name));
+    line(text, format_args!("{} with {} of flash", profile.chip, size(profile.flash.size())));
+    line(text, format_args!("How a unit gets its values: {method}."));
+}
+
+fn explain_flash(text: &mut String, profile: &Profile) {
+    let flash = &profile.flash;
+    let bootloader = match &profile.images.bootloader {
+        BootloaderSource::EspIdf => format!("ESP-IDF's own for {}", profile.chip),
+        BootloaderSource::File(path) => path.display().to_string(),
+    };
+    heading(text, "What is written where");
+    region(text, profile.chip.bootloader_offset(), "bootloader", &bootloader);
+    let partitions = flash.partitions();
+    let table = format!("{} partitions", partitions.len());
+    region(text, flash.table_offset(), "partition table", &table);
+    let (written, left): (Vec<_>, Vec<_>) =
+        partitions.iter().partition(|partition| content(profile, partition).is_some());
+    for partition in written {
+        let content = content(profile, partition).unwrap_or_default();
+        region(text, partition.offset, &partition.name, &content);
+    }
+    if !left.is_empty() {
+        let names: Vec<_> = left.iter().map(|partition| partition.name.as_str()).collect();
+        line(text, format_args!("  left to the firmware: {}", names.join(", ")));
+    }
+}
+
+/// What the run writes into a partition.
+fn content(profile: &Profile, partition: &Partition) -> Option<String> {
+    let place =
+        format!("{}/{}, {}", partition.kind.kind, partition.kind.subtype, size(partition.size));
+    if partition.name == profile.nvs.partition {
+        let namespace = &profile.nvs.namespace;
+        return Some(format!("{place}: the unit's values, in namespace \"{namespace}\""));
+    }
+    let app = match &profile.images.app {
+        AppSource::Model { name } => format!("the firmware model {name}, for simulated units"),
+        AppSource::File(path) => path.display().to_string(),
+    };
+    (partition.name == profile.images.app_partition).then(|| format!("{place}: {app}"))
+}
+
+fn explain_nvs(text: &mut String, profile: &Profile) {
+    heading(text, &format!("Keys in namespace \"{}\"", profile.nvs.namespace));
+    for entry in &profile.nvs.entries {
+        let encoding = entry.encoding.name();
+        line(text, format_args!("  {:15} {encoding:8} {}", entry.key, entry.value));
+    }
+    if !profile.nvs.foreign_namespaces.is_empty() {
+        let names = profile.nvs.foreign_namespaces.join(", ");
+        line(text, format_args!("  after a boot, these namespaces may appear too: {names}"));
+    }
+}
+
+fn explain_values(text: &mut String, profile: &Profile) {
+    heading(text, "Where a unit's values come from");
+    for spec in &profile.values {
+        line(text, format_args!("  {:15} {}", spec.name, origin(spec)));
+        line(text, format_args!("  {:15} {}", "", nature(spec)));
+    }
+    line(
+        text,
+        format_args!("  Each can be given with --set NAME=VALUE or as a column of --units."),
+    );
+    line(text, format_args!("  Samples serve simulated units; a real port refuses them."));
+}
+
+fn origin(spec: &ValueSpec) -> String {
+    match &spec.source {
+        ValueSource::Site => "given: --set, --units or the station file".to_owned(),
+        ValueSource::Lease => "a number that is leased and never given twice".to_owned(),
+        ValueSource::Random { bytes } => {
+            format!("{bytes} bytes of the operating system's generator, as lowercase hex")
+        }
+        ValueSource::Template(template) => format!("built as {template}"),
+    }
+}
+
+fn nature(spec: &ValueSpec) -> String {
+    let kind = match (spec.secret, spec.id) {
+        (true, _) => "secret, ",
+        (false, true) => "public id, ",
+        (false, false) => "",
+    };
+    let (min, max) = (spec.min_bytes, spec.max_bytes);
+    let sample = match &spec.sample {
+        Some(sample) if spec.secret => format!("; sample of {} bytes", sample.len()),
+        Some(sample) => format!("; sample {sample}"),
+        None => "; no sample".to_owned(),
+    };
+    format!("{kind}{min} to {max} bytes{sample}")
+}
+
+fn explain_services(text: &mut String, profile: &Profile) {
+    let (wifi, mqtt, deadlines) = (&profile.wifi, &profile.mqtt, &profile.deadlines);
+    heading(text, "What the unit must reach");
+    let wait = deadlines.boot.as_secs();
+    line(text, format_args!("  boot    the application starts within {wait} s"));
+    let wait = deadlines.wifi.as_secs();
+    line(text, format_args!("  WiFi    network {}, an address within {wait} s", wifi.ssid));
+    let wait = deadlines.mqtt.as_secs();
+    line(text, format_args!("  broker  {}, within {wait} s", mqtt.endpoint));
+    line(text, format_args!("          {}", policy(mqtt.policy)));
+    line(text, format_args!("          client id {}, user {}", mqtt.client_id, mqtt.username));
+    if mqtt.client_certificate {
+        line(text, format_args!("          with a client certificate of the plan's CA"));
+    }
+    for filter in &mqtt.subscriptions {
+        line(text, format_args!("          subscribed to {filter}"));
+    }
+    if let Some(command) = &mqtt.command {
+        let (topic, reply) = (&command.topic, &command.reply_topic);
+        let wait = deadlines.command.as_secs();
+        line(text, format_args!("  command on {topic}, answered on {reply} within {wait} s"));
+    }
+}
+
+fn policy(policy: EndpointPolicy) -> &'static str {
+    match policy {
+        EndpointPolicy::Redirected => {
+            "redirected: the unit holds its final address, and the bench answers for that name"
+        }
+        EndpointPolicy::TestThenFinal => {
+            "test then final: QC runs with bench addresses; the final image is written last"
+        }
+        EndpointPolicy::Bench => {
+            "bench: the unit holds a bench address and never passes on a real port"
+        }
+    }
+}
+
+fn explain_checks(text: &mut String, profile: &Profile) {
+    heading(text, "What is checked, in this order");
+    for check in &profile.checks {
+        line(text, format_args!("  {:15} {}", check.id.name(), proof(check.id)));
+        for (name, limits) in &check.limits {
+            line(text, format_args!("  {:15}   {name}: {}", "", range(*limits)));
+        }
+    }
+}
+
+fn proof(check: CheckId) -> &'static str {
+    match check {
+        CheckId::FlashIntegrity => "chip, flash size, and every region but NVS are as planned",
+        CheckId::NvsReadback => "NVS reads back sound, with the planned keys and no others",
+        CheckId::WifiJoin => "the unit joins the network and gets an address",
+        CheckId::MqttConnect => {
+            "the unit connects over TLS as itself, subscribes, and answers a command"
+        }
+    }
+}
+
+fn range(limits: Limits) -> String {
+    match (limits.lower, limits.upper) {
+        (Some(lower), Some(upper)) => format!("{lower} to {upper}"),
+        (Some(lower), None) => format!("{lower} or more"),
+        (None, Some(upper)) => format!("{upper} or less"),
+        (None, None) => "any".to_owned(),
+    }
+}
+
+/// Bytes in the largest unit that leaves no fraction.
+fn size(bytes: u32) -> String {
+    if bytes.is_multiple_of(1 << 20) {
+        format!("{} MB", bytes >> 20)
+    } else {
+        format!("{} KB", bytes >> 10)
+    }
+}
+
+fn region(text: &mut String, offset: u32, name: &str, content: &str) {
+    line(text, format_args!("  {offset:#08x}  {name:16} {content}"));
+}
+
+fn heading(text: &mut String, heading: &str) {
+    line(text, format_args!("\n{heading}"));
+}
+
+fn line(text: &mut String, content: fmt::Arguments<'_>) {
+    writeln!(text, "{content}").expect("a String takes every text");
+}

@@ -1,0 +1,204 @@
+//! `goldline run`, `provision` and `check`.
+
+use std::{
+    io::{self, IsTerminal},
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use miette::Report;
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+    sync::mpsc::UnboundedReceiver,
+    task::{JoinHandle, JoinSet},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{arguments::RunArguments, assembly::Order, exit, output, problem::usage};
+use crate::{
+    clock::Clock,
+    engine::{self, Event, Events, Finished, Job},
+    plan::Scope,
+    record::Record,
+    report::{Progress, RunProgress, make_folder, verdict_text, write_files},
+    store::{StateDirectory, UnitEntry},
+};
+
+/// Runs every device of the arguments; the code is the worst unit's.
+pub(super) fn run(arguments: &RunArguments, scope: Scope) -> miette::Result<u8> {
+    let began = Instant::now();
+    let order = Order::new(arguments, scope)?;
+    if arguments.dry_run {
+        output::print(&order.plan.to_string())?;
+        return Ok(exit::PASS);
+    }
+    if let Some(out) = &arguments.out {
+        make_folder(out).map_err(usage)?;
+    }
+    let clock = Clock::system();
+    let state = order.state()?;
+    let jobs = order.jobs(&state, &clock, began)?;
+    let runtime = Runtime::new().map_err(usage)?;
+    let station = Station { state, clock, out: arguments.out.clone(), progress: bars(arguments) };
+    let cancel = CancellationToken::new();
+    let signals = runtime.block_on(async { stop_on_signal(cancel.clone()) }).map_err(usage)?;
+    let (records, mut troubles) = runtime.block_on(station.run_all(jobs, cancel));
+    signals.abort();
+    troubles.extend(print_records(&records, arguments.json).err());
+    // A call that still blocks on a dead port must not keep the process.
+    runtime.shutdown_background();
+    for trouble in &troubles {
+        eprintln!("{trouble:?}");
+    }
+    // The units were touched: what the station could not keep is its own error, not the user's.
+    let station = if troubles.is_empty() { exit::PASS } else { exit::ERROR };
+    Ok(exit::worst(records.iter().map(exit::of).chain([station])))
+}
+
+/// Bars are for people: not with `--json`, and only where they can be drawn.
+fn bars(arguments: &RunArguments) -> Option<Progress> {
+    (!arguments.json && io::stderr().is_terminal()).then(Progress::default)
+}
+
+fn print_records(records: &[Record], json: bool) -> miette::Result<()> {
+    match (json, records) {
+        (true, [record]) => output::print_json(record),
+        (true, records) => output::print_json(&records),
+        (false, records) => output::print(&records.iter().map(verdict_text).collect::<String>()),
+    }
+}
+
+/// What all runs of one command share.
+struct Station {
+    state: StateDirectory,
+    clock: Clock,
+    out: Option<PathBuf>,
+    progress: Option<Progress>,
+}
+
+impl Station {
+    /// Runs the jobs side by side. Records come in the jobs' order, whatever the station could not keep
+    /// of them; why it could not comes beside them.
+    async fn run_all(
+        self,
+        jobs: Vec<Job>,
+        cancel: CancellationToken,
+    ) -> (Vec<Record>, Vec<Report>) {
+        let several = jobs.len() > 1;
+        let mut runs = JoinSet::new();
+        for (index, job) in jobs.into_iter().enumerate() {
+            let (events, seen) = Events::channel();
+            let scope = job.plan.scope;
+            let follow = Follower {
+                state: self.state.clone(),
+                clock: self.clock.clone(),
+                bars: self.progress.as_ref().map(Progress::add),
+            };
+            let follower = tokio::spawn(follow.follow(seen));
+            let run = engine::run(job, events, cancel.clone());
+            runs.spawn(async move {
+                let finished = run.await;
+                // A panic in the display was printed already; the run itself is done.
+                let _shown = follower.await;
+                (index, scope, finished)
+            });
+        }
+        let mut records: Vec<Option<Record>> = Vec::new();
+        records.resize_with(runs.len(), || None);
+        let mut troubles = Vec::new();
+        while let Some(ended) = runs.join_next().await {
+            let (index, scope, finished) = match ended {
+                Ok(ended) => ended,
+                Err(panic) => {
+                    troubles.push(usage(panic));
+                    continue;
+                }
+            };
+            let folder = self.out.as_deref().map(|out| folder_of(out, index, several));
+            troubles.extend(self.keep(scope, &finished, folder.as_deref()).err());
+            records[index] = Some(finished.record);
+        }
+        (records.into_iter().flatten().collect(), troubles)
+    }
+
+    /// Remembers what later commands need of a run.
+    fn keep(&self, scope: Scope, finished: &Finished, out: Option<&Path>) -> miette::Result<()> {
+        let record = &finished.record;
+        if let (Some(plan), Some(mac)) = (&finished.plan, record.unit.mac)
+            && scope != Scope::Check
+            && finished.observations.before_boot.is_some()
+        {
+            let unit = UnitEntry {
+                mac,
+                profile: record.profile.clone(),
+                product: finished.product.clone(),
+                run_id: record.run_id,
+                provisioned_at: record.started_at,
+                values: plan.bindings().to_remember(),
+            };
+            self.state.remember(&unit).map_err(usage)?;
+        }
+        if let Some(folder) = out {
+            write_files(folder, record, &finished.observations).map_err(usage)?;
+        }
+        Ok(())
+    }
+}
+
+/// One folder for one unit, numbered ones for several.
+fn folder_of(out: &Path, index: usize, several: bool) -> PathBuf {
+    if several { out.join(format!("{:02}", index + 1)) } else { out.to_owned() }
+}
+
+/// Ctrl-C, and what a supervisor or a closed terminal sends, stop the runs; they end as ABORTED.
+///
+/// # Errors
+/// When the system does not let a process listen to its signals.
+fn stop_on_signal(cancel: CancellationToken) -> io::Result<JoinHandle<()>> {
+    // From here on, and not only when the task gets its turn, a signal does not kill the process.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    Ok(tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+        cancel.cancel();
+    }))
+}
+
+/// The readers of one run's events: the journal, and the bars where there are any.
+struct Follower {
+    state: StateDirectory,
+    clock: Clock,
+    bars: Option<RunProgress>,
+}
+
+impl Follower {
+    async fn follow(mut self, mut seen: UnboundedReceiver<Event>) {
+        while let Some(event) = seen.recv().await {
+            if let Some(bars) = &mut self.bars {
+                bars.show(&event);
+            }
+            if let Err(error) = self.note(&event) {
+                tracing::warn!(%error, "the journal is incomplete");
+            }
+            if matches!(event, Event::Ended(_)) {
+                break;
+            }
+        }
+    }
+
+    fn note(&self, event: &Event) -> Result<(), crate::store::StoreError> {
+        match event {
+            Event::Started { run_id, profile, device, .. } => {
+                self.state.journal_started(*run_id, self.clock.now(), profile, device)
+            }
+            Event::Ended(record) => self.state.journal_ended(record, self.clock.now()),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! `goldline simulator serve`: a unit for esptool scripts, pytest-embedded or a web flasher.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use clap::{Args, ValueEnum};
+use goldline_simulator::{
+    Config, Fault, Mode, NetworkPort, Protocol, Simulator,
+    flash::{Nor, SECTOR_SIZE},
+    world::Silence,
+};
+use miette::Report;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    cli::{
+        output,
+        problem::{of_catalog, usage, usage_with_help},
+    },
+    clock::Clock,
+    identity::Mac,
+    image::FlashImages,
+    plan::{Content, Plan, Scope},
+    profile::{Chip, find},
+    testbed::authority::Authority,
+};
+
+#[derive(Args)]
+pub(in crate::cli) struct ServeArguments {
+    /// Which chip: esp32, esp32s2, esp32s3, esp32c2, esp32c3, esp32c6, esp32h2
+    #[arg(long, default_value = "esp32")]
+    chip: Chip,
+    /// Base MAC address
+    #[arg(long)]
+    mac: Option<Mac>,
+    /// Flash a profile's bootloader, partition table and firmware model first
+    #[arg(long, value_name = "PROFILE")]
+    firmware: Option<String>,
+    /// Flash size in MB
+    #[arg(long, value_name = "MB", default_value = "4")]
+    flash_size: u32,
+    /// Keep the flash in a file
+    #[arg(long, value_name = "FILE")]
+    flash_file: Option<PathBuf>,
+    /// Give the pseudo-terminal a name of your own
+    #[arg(long, value_name = "LINK", conflicts_with_all = ["tcp", "rfc2217"])]
+    pty: Option<PathBuf>,
+    /// Serve raw bytes on a TCP address (port 0: the system chooses)
+    #[arg(long, value_name = "ADDR", conflicts_with = "rfc2217")]
+    tcp: Option<SocketAddr>,
+    /// Serve RFC 2217, with DTR and RTS, on a TCP address
+    #[arg(long, value_name = "ADDR")]
+    rfc2217: Option<SocketAddr>,
+    /// What the unit does when it powers up
+    #[arg(long, value_enum, default_value = "download")]
+    mode: PowerUp,
+    /// Let bytes take the time that they take at the baud rate
+    #[arg(long)]
+    pace: bool,
+    /// Decides everything that is random about the unit and its faults
+    #[arg(long, default_value = "0")]
+    seed: u64,
+    /// Make something wrong with the unit; see goldline simulator faults
+    #[arg(long = "fault", value_name = "NAME")]
+    faults: Vec<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PowerUp {
+    /// The ROM loader waits for a client
+    Download,
+    /// The application in flash runs
+    Boot,
+}
+
+pub(super) fn serve(arguments: &ServeArguments) -> miette::Result<()> {
+    let mut config = config(arguments)?;
+    // Goes with the process: a unit without --flash-file ends with it.
+    let scratch = tempfile::tempdir().map_err(usage)?;
+    if let Some(name) = &arguments.firmware {
+        let file = config.flash_file.get_or_insert_with(|| scratch.path().join("flash.bin"));
+        flash_firmware(name, file, config.flash_size)?;
+    }
+    let listener = arguments
+        .tcp
+        .map(|address| (address, Protocol::Raw))
+        .or(arguments.rfc2217.map(|address| (address, Protocol::Rfc2217)));
+    let config = Config { sync_resets: listener.is_none(), ..config };
+    let simulator = Simulator::start(config, Arc::new(Silence)).map_err(usage)?;
+    let network = listener.map(|(address, protocol)| listen(&simulator, address, protocol));
+    let network = network.transpose()?;
+    let port = match &network {
+        Some(network) => network.url(),
+        None => simulator.port_path().display().to_string(),
+    };
+    output::print(&format!("{port}\n"))?;
+    wait_for_interrupt()
+}
+
+fn listen(
+    simulator: &Simulator,
+    address: SocketAddr,
+    protocol: Protocol,
+) -> miette::Result<NetworkPort> {
+    let socket = TcpListener::bind(address)
+        .map_err(|error| usage(format!("cannot listen on {address}: {error}")))?;
+    NetworkPort::serve(simulator, socket, protocol).map_err(usage)
+}
+
+fn config(arguments: &ServeArguments) -> miette::Result<Config> {
+    let mut config = Config::new(arguments.chip.simulated());
+    config.flash_size = arguments.flash_size.checked_mul(1 << 20).ok_or_else(|| {
+        usage(format!("{} MB of flash is more than any chip has", arguments.flash_size))
+    })?;
+    config.flash_file.clone_from(&arguments.flash_file);
+    config.link.clone_from(&arguments.pty);
+    config.paced = arguments.pace;
+    config.seed = arguments.seed;
+    config.mode = match arguments.mode {
+        PowerUp::Download => Mode::Download,
+        PowerUp::Boot => Mode::Boot,
+    };
+    config.faults = arguments.faults.iter().map(|name| fault(name)).collect::<Result<_, _>>()?;
+    if let Some(mac) = arguments.mac {
+        config.mac = mac.0;
+    }
+    Ok(config)
+}
+
+fn fault(name: &str) -> Result<Fault, Report> {
+    name.parse().map_err(|error| {
+        usage_with_help(
+            error,
+            "goldline simulator faults lists them; those of ap and broker need goldline run",
+        )
+    })
+}
+
+/// Puts a profile's images into the flash, as a factory would have done.
+fn flash_firmware(name: &str, file: &Path, flash_size: u32) -> miette::Result<()> {
+    let profile = find(name, None).map_err(of_catalog)?;
+    let authority = Authority::create(Clock::system()).map_err(usage)?;
+    let images = FlashImages::build(&profile, authority.root_pem()).map_err(usage)?;
+    let mut flash = Nor::in_file(file, flash_size).map_err(usage)?;
+    for region in Plan::new(Arc::new(profile), Scope::Provision).immutable_regions() {
+        let bytes = match region.content {
+            Content::Bootloader => &images.bootloader,
+            Content::PartitionTable => &images.partition_table,
+            Content::App => &images.app,
+            Content::Nvs => continue,
+        };
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        flash
+            .erase(region.offset, length.next_multiple_of(SECTOR_SIZE))
+            .and_then(|()| flash.program(region.offset, bytes))
+            .map_err(|error| usage(format!("{} does not fit: {error}", region.name)))?;
+    }
+    Ok(())
+}
+
+fn wait_for_interrupt() -> miette::Result<()> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(usage)?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(usage)?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted.map_err(usage),
+            _ = terminate.recv() => Ok(()),
+        }
+    })
+}

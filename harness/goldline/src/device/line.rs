@@ -1,0 +1,341 @@
+//! The line between this process and a unit, with a PTY of our own in the middle.
+//!
+//! espflash opens the PTY's end and cannot be cancelled; a hang-up on our side of it can. Every byte
+//! that the unit sends is seen here, so the console needs no second reader. Must not know what the
+//! bytes mean.
+//!
+//! ```text
+//! unit port ── reader ──┬─▶ console (while the unit runs)
+//!                       └─▶ PTY master ═ PTY slave ◀─▶ espflash (while attached)
+//!          ◀── writer ────────┘
+//! ```
+
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::{OFlags, fcntl_setfl},
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{OptionalActions, tcgetattr, tcsetattr},
+};
+use serialport::{SerialPort, TTYPort};
+
+use super::console::Console;
+
+/// How long a blocked read may keep the line from ending; data wakes it at once.
+const READ_SLICE: Duration = Duration::from_millis(20);
+/// How long the unit's port may refuse bytes before the line counts as dead.
+const WRITE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Opening or using the line failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LineError {
+    /// The port cannot be opened.
+    #[error("cannot open {port}: {source}")]
+    Open {
+        /// Path of the port.
+        port: String,
+        /// The operating system's or serialport's reason.
+        source: serialport::Error,
+    },
+    /// A PTY of our own cannot be made.
+    #[error("cannot make a pseudo terminal: {0}")]
+    Pty(#[from] io::Error),
+    /// The port does not take the baud rate.
+    #[error("{port} does not take {baud} baud: {source}")]
+    Baud {
+        /// Path of the port.
+        port: String,
+        /// The rate that was asked for.
+        baud: u32,
+        /// serialport's reason.
+        source: serialport::Error,
+    },
+}
+
+/// A unit's line; its threads end when it is dropped.
+pub struct Line {
+    port_name: String,
+    port: TTYPort,
+    shared: Arc<Shared>,
+    reader: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    ended: AtomicBool,
+    /// Set once by a [`LineHandle`]: no later session may begin either.
+    cancelled: AtomicBool,
+    vanished: AtomicBool,
+    first_byte: OnceLock<Instant>,
+    session: Mutex<Option<Arc<Session>>>,
+    console: Console,
+}
+
+/// One PTY between espflash and the line.
+struct Session {
+    master: File,
+    /// Kept open: without any open slave the master reads an error before espflash has opened it.
+    _slave: OwnedFd,
+    hung_up: AtomicBool,
+}
+
+impl Line {
+    /// Opens the unit's port and starts reading it.
+    ///
+    /// # Errors
+    /// [`LineError::Open`] when the port is missing, busy or not allowed.
+    pub fn open(path: &Path, baud: u32) -> Result<Self, LineError> {
+        let port_name = path.display().to_string();
+        let refuse = |source| LineError::Open { port: port_name.clone(), source };
+        let port =
+            serialport::new(&port_name, baud).timeout(WRITE_LIMIT).open_native().map_err(refuse)?;
+        let mut unit = port.try_clone_native().map_err(refuse)?;
+        unit.set_timeout(READ_SLICE).map_err(refuse)?;
+        let shared = Arc::new(Shared {
+            ended: AtomicBool::new(false),
+            cancelled: AtomicBool::new(false),
+            vanished: AtomicBool::new(false),
+            first_byte: OnceLock::new(),
+            session: Mutex::new(None),
+            console: Console::default(),
+        });
+        let reader = std::thread::Builder::new().name("line-reader".to_owned()).spawn({
+            let shared = Arc::clone(&shared);
+            move || read_unit(unit, &shared)
+        })?;
+        Ok(Self { port_name, port, shared, reader: Some(reader) })
+    }
+
+    /// Starts a session for espflash and returns the path of its PTY. A session that is still open is
+    /// hung up first.
+    ///
+    /// # Errors
+    /// [`LineError::Pty`] when the system has no pseudo terminal left.
+    pub fn attach(&self) -> Result<PathBuf, LineError> {
+        self.hang_up();
+        let (session, path) = open_session()?;
+        let session = Arc::new(session);
+        let unit = self
+            .port
+            .try_clone_native()
+            .map_err(|source| LineError::Open { port: self.port_name.clone(), source })?;
+        std::thread::Builder::new().name("line-writer".to_owned()).spawn({
+            let (session, shared) = (Arc::clone(&session), Arc::clone(&self.shared));
+            move || write_unit(unit, &session, &shared)
+        })?;
+        *self.shared.session() = Some(session);
+        // Cancelled before there was a session to hang up, for instance while the unit was reset.
+        if self.shared.cancelled.load(Ordering::Acquire) {
+            self.hang_up();
+        }
+        Ok(path)
+    }
+
+    /// Ends the session: espflash's next read or write fails at once.
+    pub fn hang_up(&self) {
+        self.shared.hang_up();
+    }
+
+    /// What others may do with the line while a call blocks on it.
+    pub fn handle(&self) -> LineHandle {
+        LineHandle(Arc::clone(&self.shared))
+    }
+
+    /// Whether the port went away.
+    pub fn has_vanished(&self) -> bool {
+        self.shared.vanished.load(Ordering::Acquire)
+    }
+
+    /// What the unit prints while it runs.
+    pub fn console(&self) -> &Console {
+        &self.shared.console
+    }
+
+    /// Sets the rate of the unit's port.
+    ///
+    /// # Errors
+    /// [`LineError::Baud`] when the port refuses the rate.
+    pub fn set_baud(&mut self, baud: u32) -> Result<(), LineError> {
+        self.port.set_baud_rate(baud).map_err(|source| LineError::Baud {
+            port: self.port_name.clone(),
+            baud,
+            source,
+        })
+    }
+
+    /// The port itself, for its modem lines.
+    pub fn port(&mut self) -> &mut TTYPort {
+        &mut self.port
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.hang_up();
+        self.shared.ended.store(true, Ordering::Release);
+        if let Some(reader) = self.reader.take() {
+            // A panic in the reader was printed already; there is nobody left to tell.
+            let _ended = reader.join();
+        }
+    }
+}
+
+/// A unit's line as seen from other threads than the one that uses it.
+#[derive(Clone)]
+pub struct LineHandle(Arc<Shared>);
+
+impl LineHandle {
+    /// Ends the current session, if any, and every later one as it begins: espflash is cancelled.
+    pub fn hang_up(&self) {
+        self.0.cancelled.store(true, Ordering::Release);
+        self.0.hang_up();
+    }
+
+    /// What the unit prints while it runs.
+    pub fn console(&self) -> &Console {
+        &self.0.console
+    }
+
+    /// When the first byte went to the unit.
+    pub fn first_byte(&self) -> Option<Instant> {
+        self.0.first_byte.get().copied()
+    }
+}
+
+impl Shared {
+    fn hang_up(&self) {
+        if let Some(session) = self.session().take() {
+            session.hung_up.store(true, Ordering::Release);
+        }
+    }
+
+    fn session(&self) -> MutexGuard<'_, Option<Arc<Session>>> {
+        self.session.lock().expect("no thread panics while it holds the session")
+    }
+}
+
+impl Session {
+    /// Hands bytes to espflash for as long as the session lasts; afterwards they have no reader.
+    fn give(&self, mut bytes: &[u8]) {
+        while !bytes.is_empty() && !self.hung_up.load(Ordering::Acquire) {
+            match (&self.master).write(bytes) {
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.wait_for(PollFlags::OUT);
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Waits a moment for the PTY; `false` when nothing happened.
+    fn wait_for(&self, flags: PollFlags) -> bool {
+        let slice = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+        let mut fds = [PollFd::new(&self.master, flags)];
+        poll(&mut fds, Some(&slice)).is_ok_and(|ready| ready > 0)
+    }
+}
+
+fn open_session() -> io::Result<(Session, PathBuf)> {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+    grantpt(&master)?;
+    unlockpt(&master)?;
+    fcntl_setfl(&master, OFlags::NONBLOCK)?;
+    let name = ptsname(&master, Vec::new())?;
+    let path = PathBuf::from(name.to_string_lossy().into_owned());
+    let slave = rustix::fs::open(
+        &path,
+        OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    )?;
+    let mut attributes = tcgetattr(&slave)?;
+    attributes.make_raw();
+    tcsetattr(&slave, OptionalActions::Now, &attributes)?;
+    let session =
+        Session { master: File::from(master), _slave: slave, hung_up: AtomicBool::new(false) };
+    Ok((session, path))
+}
+
+/// Unit → console and espflash, until the line ends or the port vanishes.
+fn read_unit(mut unit: TTYPort, shared: &Shared) {
+    let mut buffer = [0; 16 * 1024];
+    while !shared.ended.load(Ordering::Acquire) {
+        match unit.read(&mut buffer) {
+            Ok(0) => return shared.vanish(),
+            Ok(count) => shared.deliver(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return shared.vanish(),
+        }
+    }
+}
+
+impl Shared {
+    fn deliver(&self, bytes: &[u8]) {
+        self.console.feed(bytes);
+        let session = self.session().clone();
+        if let Some(session) = session {
+            session.give(bytes);
+        }
+    }
+
+    fn vanish(&self) {
+        self.vanished.store(true, Ordering::Release);
+        self.console.close();
+        self.hang_up();
+    }
+}
+
+/// espflash → unit, until the session hangs up.
+fn write_unit(mut unit: TTYPort, session: &Session, shared: &Shared) {
+    let mut buffer = [0; 16 * 1024];
+    while !session.hung_up.load(Ordering::Acquire) {
+        if !session.wait_for(PollFlags::IN) {
+            continue;
+        }
+        let written = match (&session.master).read(&mut buffer) {
+            Ok(count) => {
+                shared.first_byte.get_or_init(Instant::now);
+                unit.write_all(&buffer[..count])
+            }
+            Err(_) => break,
+        };
+        if written.is_err() {
+            return shared.vanish();
+        }
+    }
+    // The last owner of the master closes it here or in `deliver`, and espflash sees the hang-up.
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stop that came while the unit was reset found no session, and espflash tried on for seconds.
+    #[test]
+    fn a_session_that_begins_after_the_line_was_cancelled_ends_at_once() {
+        let (unit, path) = open_session().expect("a pseudo terminal as the unit's port");
+        let line = Line::open(&path, 115_200).expect("it opens");
+        line.handle().hang_up();
+        let session = line.attach().expect("a session");
+        let limit = Duration::from_secs(30);
+        let port = serialport::new(session.to_string_lossy(), 115_200).timeout(limit).open_native();
+        // The session may be gone already; otherwise reading must end, and not for want of time.
+        if let Ok(mut port) = port {
+            let ended = port.read(&mut [0]).map_err(|error| error.kind());
+            assert!(!matches!(ended, Err(io::ErrorKind::TimedOut) | Ok(1..)), "{ended:?}");
+        }
+        drop(unit);
+    }
+}

@@ -1,0 +1,248 @@
+//! A unit reached through the ROM loader: espflash over a [`Line`], and a way to reset.
+//!
+//! This is the one place that works round espflash's limits; each says why, and the tests of the
+//! simulator's crate fail when upstream mends one.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use espflash::{
+    connection::{Connection, ResetAfterOperation, ResetBeforeOperation},
+    flasher::Flasher,
+    target::{Chip as EspChip, ProgressCallbacks},
+};
+use goldline_simulator::World;
+use serialport::UsbPortInfo;
+
+use super::{BootMode, ChipFacts, Device, DeviceError, LineHandle, line::Line};
+use crate::profile::Chip;
+
+/// The ROM listens at this rate after a reset.
+pub(super) const ROM_BAUD: u32 = 115_200;
+/// A read-back block. espflash waits for each acknowledgement in turn; more in flight time out on a PTY.
+const READ_BLOCK: u32 = 4096;
+
+/// What holds a unit: its line, and how to reset it.
+pub(super) trait Port: Send {
+    /// The line to the unit.
+    fn line(&mut self) -> &mut Line;
+
+    /// The line, to look at.
+    fn line_ref(&self) -> &Line;
+
+    /// Name for people.
+    fn name(&self) -> String;
+
+    /// Tells a simulated unit what surrounds it.
+    fn surround(&mut self, _world: Arc<dyn World>) {}
+
+    /// Resets the unit.
+    fn reset_into(&mut self, mode: BootMode) -> Result<(), DeviceError>;
+}
+
+/// A unit behind a port that speaks the loader's protocol.
+pub(super) struct LoaderDevice<P> {
+    port: P,
+    /// Rate of the transfer after the stub runs; `None` stays at [`ROM_BAUD`].
+    baud: Option<u32>,
+    flasher: Option<Flasher>,
+}
+
+impl<P: Port> LoaderDevice<P> {
+    pub(super) fn new(port: P, baud: Option<u32>) -> Self {
+        Self { port, baud, flasher: None }
+    }
+
+    /// Runs one espflash call: a panic inside it (it slices by lengths that the unit sends) and a
+    /// port that went away become errors that say so.
+    fn with_flasher<T>(
+        &mut self,
+        action: &'static str,
+        call: impl FnOnce(&mut Flasher) -> Result<T, espflash::Error>,
+    ) -> Result<T, DeviceError> {
+        let flasher = self.flasher.as_mut().ok_or(DeviceError::NotIdentified { action })?;
+        let outcome = catch_unwind(AssertUnwindSafe(|| call(flasher)));
+        match outcome {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(self.explain(action, &error)),
+            Err(_panic) => Err(DeviceError::Garbled {
+                port: self.port.name(),
+                action,
+                detail: "a response of impossible length".to_owned(),
+            }),
+        }
+    }
+
+    fn explain(&self, action: &'static str, error: &espflash::Error) -> DeviceError {
+        let port = self.port.name();
+        if self.port.line_ref().has_vanished() {
+            return DeviceError::Vanished { port, action };
+        }
+        let detail = error.to_string();
+        match error {
+            espflash::Error::RomError(_) | espflash::Error::Flashing(_) => {
+                DeviceError::Loader { action, detail }
+            }
+            _ => DeviceError::Garbled { port, action, detail },
+        }
+    }
+
+    fn connect(&mut self) -> Result<Flasher, DeviceError> {
+        self.flasher = None;
+        self.port.line_ref().console().pause();
+        self.port.line().set_baud(ROM_BAUD)?;
+        self.port.reset_into(BootMode::Download)?;
+        let path = self.port.line_ref().attach()?;
+        let serial =
+            serialport::new(path.to_string_lossy(), ROM_BAUD).open_native().map_err(|source| {
+                super::LineError::Open { port: path.display().to_string(), source }
+            })?;
+        let connection = Connection::new(
+            serial,
+            no_usb_facts(),
+            // Not `NoReset`: it sends the chip back to the ROM after a write while the flasher still
+            // speaks to the stub.
+            ResetAfterOperation::NoResetNoStub,
+            // The PTY has no modem lines; the reset was ours.
+            ResetBeforeOperation::NoReset,
+            ROM_BAUD,
+        );
+        // No verification by espflash: the evidence step reads the unit's own digests.
+        let connected = catch_unwind(AssertUnwindSafe(|| {
+            Flasher::connect(connection, true, false, false, None, None)
+        }));
+        match connected {
+            Ok(Ok(flasher)) => Ok(flasher),
+            Ok(Err(error)) if self.port.line_ref().has_vanished() => {
+                Err(self.explain("connect", &error))
+            }
+            Ok(Err(error)) => {
+                Err(DeviceError::NoAnswer { port: self.port.name(), detail: error.to_string() })
+            }
+            Err(_panic) => Err(DeviceError::Garbled {
+                port: self.port.name(),
+                action: "connect",
+                detail: "a response of impossible length".to_owned(),
+            }),
+        }
+    }
+
+    /// Raises the rate on both sides; espflash only knows its own PTY.
+    fn raise_baud(&mut self) -> Result<(), DeviceError> {
+        if let Some(baud) = self.baud.filter(|baud| *baud != ROM_BAUD) {
+            self.with_flasher("change the baud rate", |flasher| flasher.change_baud(baud))?;
+            self.port.line().set_baud(baud)?;
+        }
+        Ok(())
+    }
+}
+
+impl<P: Port> Device for LoaderDevice<P> {
+    fn identify(&mut self) -> Result<ChipFacts, DeviceError> {
+        self.flasher = Some(self.connect()?);
+        self.raise_baud()?;
+        let port = self.port.name();
+        let info = self.with_flasher("read its identity", |flasher| flasher.device_info())?;
+        let chip = known_chip(info.chip).ok_or_else(|| DeviceError::UnknownChip {
+            port: port.clone(),
+            chip: info.chip.to_string(),
+        })?;
+        let mac = info.mac_address.as_deref().unwrap_or_default();
+        let mac = mac.parse().map_err(|error| DeviceError::Garbled {
+            port,
+            action: "read its MAC address",
+            detail: format!("{error}"),
+        })?;
+        Ok(ChipFacts { chip, revision: info.revision, mac, flash_size: info.flash_size.size() })
+    }
+
+    fn erase(&mut self) -> Result<(), DeviceError> {
+        self.with_flasher("erase its flash", Flasher::erase_flash)
+    }
+
+    fn write(
+        &mut self,
+        offset: u32,
+        bytes: &[u8],
+        progress: &mut (dyn FnMut(usize) + Send),
+    ) -> Result<(), DeviceError> {
+        let mut progress = Progress { report: progress, total: bytes.len(), blocks: 1 };
+        self.with_flasher("write its flash", |flasher| {
+            flasher.write_bin_to_flash(offset, bytes, &mut progress)
+        })
+    }
+
+    fn digest(&mut self, offset: u32, size: u32) -> Result<[u8; 16], DeviceError> {
+        self.with_flasher("digest its flash", |flasher| flasher.checksum_md5(offset, size))
+            .map(u128::to_be_bytes)
+    }
+
+    fn read(&mut self, offset: u32, size: u32) -> Result<Vec<u8>, DeviceError> {
+        // espflash reads into a file only. The folder is private and goes with the read-back.
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("readback");
+        self.with_flasher("read its flash", |flasher| {
+            flasher.read_flash(offset, size, READ_BLOCK, 1, path.clone())
+        })?;
+        Ok(std::fs::read(path)?)
+    }
+
+    fn boot(&mut self) -> Result<(), DeviceError> {
+        self.flasher = None;
+        self.port.line_ref().hang_up();
+        self.port.line().set_baud(ROM_BAUD)?;
+        self.port.line_ref().console().listen();
+        self.port.reset_into(BootMode::Application)
+    }
+
+    fn surround(&mut self, world: Arc<dyn World>) {
+        self.port.surround(world);
+    }
+
+    fn line(&self) -> LineHandle {
+        self.port.line_ref().handle()
+    }
+}
+
+/// espflash asks for USB facts to choose a reset; we reset ourselves.
+fn no_usb_facts() -> UsbPortInfo {
+    UsbPortInfo { vid: 0, pid: 0, serial_number: None, manufacturer: None, product: None }
+}
+
+fn known_chip(chip: EspChip) -> Option<Chip> {
+    Some(match chip {
+        EspChip::Esp32 => Chip::Esp32,
+        EspChip::Esp32s2 => Chip::Esp32S2,
+        EspChip::Esp32s3 => Chip::Esp32S3,
+        EspChip::Esp32c2 => Chip::Esp32C2,
+        EspChip::Esp32c3 => Chip::Esp32C3,
+        EspChip::Esp32c6 => Chip::Esp32C6,
+        EspChip::Esp32h2 => Chip::Esp32H2,
+        _ => return None,
+    })
+}
+
+/// espflash counts blocks of deflated data; people count bytes of theirs.
+struct Progress<'a> {
+    report: &'a mut (dyn FnMut(usize) + Send),
+    total: usize,
+    blocks: usize,
+}
+
+impl ProgressCallbacks for Progress<'_> {
+    fn init(&mut self, _addr: u32, total: usize) {
+        self.blocks = total.max(1);
+    }
+
+    fn update(&mut self, current: usize) {
+        (self.report)(self.total * current.min(self.blocks) / self.blocks);
+    }
+
+    fn verifying(&mut self) {}
+
+    fn finish(&mut self, _skipped: bool) {
+        (self.report)(self.total);
+    }
+}

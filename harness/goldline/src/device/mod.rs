@@ -1,0 +1,186 @@
+//! The seam to hardware: what the engine may ask of a unit, whatever holds it.
+//!
+//! Blocking; the engine calls it off its async threads. Must not know profiles, plans or checks.
+//! Addresses and sizes are bytes.
+
+mod console;
+mod line;
+mod loader;
+mod serial;
+mod simulator;
+mod url;
+
+use std::sync::Arc;
+
+use goldline_simulator::World;
+
+use crate::{identity::Mac, profile::Chip, record::Code};
+
+pub use console::{Console, ConsoleLine};
+pub use line::{LineError, LineHandle};
+pub use serial::open_serial;
+pub use simulator::{SimulatedUnit, open_simulator};
+pub use url::{DeviceUrl, DeviceUrlError, SimulatorOptions};
+
+/// One unit under test.
+pub trait Device: Send {
+    /// Resets into the download mode, loads the flasher stub and says what chip it is.
+    ///
+    /// # Errors
+    /// [`DeviceError::NoAnswer`] when nothing speaks the loader's protocol.
+    fn identify(&mut self) -> Result<ChipFacts, DeviceError>;
+
+    /// Erases the whole flash.
+    ///
+    /// # Errors
+    /// When the port or the flash fails.
+    fn erase(&mut self) -> Result<(), DeviceError>;
+
+    /// Writes bytes; `progress` hears how many of them are done.
+    ///
+    /// # Errors
+    /// When the port or the flash fails.
+    fn write(
+        &mut self,
+        offset: u32,
+        bytes: &[u8],
+        progress: &mut (dyn FnMut(usize) + Send),
+    ) -> Result<(), DeviceError>;
+
+    /// MD5 of a region, computed by the unit.
+    ///
+    /// # Errors
+    /// When the port fails.
+    fn digest(&mut self, offset: u32, size: u32) -> Result<[u8; 16], DeviceError>;
+
+    /// Reads a region back.
+    ///
+    /// # Errors
+    /// When the port fails or the unit's own digest does not fit the bytes.
+    fn read(&mut self, offset: u32, size: u32) -> Result<Vec<u8>, DeviceError>;
+
+    /// Resets into the application and starts a new console log.
+    ///
+    /// # Errors
+    /// When the unit cannot be reset.
+    fn boot(&mut self) -> Result<(), DeviceError>;
+
+    /// Tells a simulated unit what surrounds it; a real one is surrounded already.
+    fn surround(&mut self, world: Arc<dyn World>);
+
+    /// The line to the unit: its serial log, and a way to cancel a call that blocks.
+    fn line(&self) -> LineHandle;
+}
+
+/// What a reset leads to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BootMode {
+    /// The ROM loader waits for commands.
+    Download,
+    /// The application in flash runs.
+    Application,
+}
+
+/// What the chip says of itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChipFacts {
+    /// Which chip.
+    pub chip: Chip,
+    /// Major and minor revision, when the chip tells.
+    pub revision: Option<(u32, u32)>,
+    /// Base MAC.
+    pub mac: Mac,
+    /// Flash size in bytes, as the flash chip reports it.
+    pub flash_size: u32,
+}
+
+/// A unit or its port failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// The port cannot be used.
+    #[error(transparent)]
+    Line(#[from] LineError),
+    /// Nothing speaks the loader's protocol.
+    #[error("nothing answered on {port} to the loader's SYNC ({detail})")]
+    NoAnswer {
+        /// Path of the port.
+        port: String,
+        /// espflash's own words.
+        detail: String,
+    },
+    /// The port went away.
+    #[error("{port} went away while the bench tried to {action}")]
+    Vanished {
+        /// Path of the port.
+        port: String,
+        /// What was going on.
+        action: &'static str,
+    },
+    /// A chip that Goldline does not know.
+    #[error("the chip on {port} is a {chip}, which goldline does not support yet")]
+    UnknownChip {
+        /// Path of the port.
+        port: String,
+        /// espflash's name of it.
+        chip: String,
+    },
+    /// The loader refused or broke off.
+    #[error("the unit failed to {action}: {detail}")]
+    Loader {
+        /// What was going on.
+        action: &'static str,
+        /// espflash's own words.
+        detail: String,
+    },
+    /// Bytes arrived damaged.
+    #[error("damaged bytes arrived on {port} while the bench tried to {action}: {detail}")]
+    Garbled {
+        /// Path of the port.
+        port: String,
+        /// What was going on.
+        action: &'static str,
+        /// What was wrong with them.
+        detail: String,
+    },
+    /// The unit cannot be reset through this port.
+    #[error("cannot reset the unit on {port}: {detail}")]
+    Reset {
+        /// Path of the port.
+        port: String,
+        /// The reason.
+        detail: String,
+    },
+    /// A temporary file for a read-back cannot be used.
+    #[error("cannot hold a read-back in a temporary file: {0}")]
+    Scratch(#[from] std::io::Error),
+    /// A call came before [`Device::identify`].
+    #[error("the unit was not identified before it was asked to {action}")]
+    NotIdentified {
+        /// What was asked.
+        action: &'static str,
+    },
+    /// The simulator could not start.
+    #[error("cannot start the simulated unit: {0}")]
+    Simulator(String),
+}
+
+impl DeviceError {
+    /// The diagnosis of this error.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Line(_) | Self::Reset { .. } | Self::Simulator(_) => Code::PortUnusable,
+            Self::NoAnswer { .. } => Code::PortNoAnswer,
+            Self::Vanished { .. } => Code::PortVanished,
+            Self::UnknownChip { .. } => Code::ChipMismatch,
+            Self::Loader { .. } => Code::WriteFailed,
+            Self::Garbled { .. } => Code::PortGarbled,
+            Self::Scratch(_) => Code::StationState,
+            Self::NotIdentified { .. } => Code::Internal,
+        }
+    }
+
+    /// Whether the unit itself is at fault; everything else is the station's.
+    pub fn blames_unit(&self) -> bool {
+        matches!(self, Self::Loader { .. } | Self::UnknownChip { .. })
+    }
+}

@@ -1,0 +1,119 @@
+//! A simulated unit: the simulator's port on a [`Line`], and its control lines for resets.
+//!
+//! The unit is powered up before it is known which testbed it belongs to; until then it hears nothing.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddrV4, TcpStream},
+    sync::{Arc, OnceLock},
+};
+
+use goldline_simulator::{
+    Config, Fault, Lines, Mode, Simulator, World,
+    world::{Association, Link, Refusal},
+};
+
+use super::{
+    BootMode, Device, DeviceError, SimulatorOptions,
+    line::Line,
+    loader::{LoaderDevice, Port, ROM_BAUD},
+};
+use crate::profile::Chip;
+
+/// A simulated unit as the profile and the device URL describe it.
+#[derive(Clone, Debug)]
+pub struct SimulatedUnit {
+    /// The profile's chip, unless the URL names another.
+    pub chip: Chip,
+    /// In bytes.
+    pub flash_size: u32,
+    /// From the device URL.
+    pub options: SimulatorOptions,
+    /// What is wrong with the unit.
+    pub faults: Vec<Fault>,
+}
+
+/// Powers a simulated unit up, in download mode, and opens its port.
+///
+/// # Errors
+/// [`DeviceError::Simulator`] when the flash file or the system does not allow it.
+pub fn open_simulator(unit: SimulatedUnit) -> Result<Box<dyn Device>, DeviceError> {
+    let refuse = |detail: String| DeviceError::Simulator(detail);
+    let chip = unit.options.chip.unwrap_or(unit.chip);
+    let mut config = Config::new(chip.simulated());
+    config.flash_size = unit.flash_size;
+    config.flash_file = unit.options.flash_file;
+    config.mode = Mode::Download;
+    config.paced = unit.options.pace;
+    config.faults = unit.faults;
+    if let Some(mac) = unit.options.mac {
+        config.mac = mac.0;
+    }
+    let surroundings = Arc::new(Surroundings::default());
+    let world: Arc<dyn World> = Arc::clone(&surroundings) as Arc<dyn World>;
+    let simulator = Simulator::start(config, world).map_err(|error| refuse(error.to_string()))?;
+    let line = Line::open(simulator.port_path(), ROM_BAUD)?;
+    let lines = simulator.lines();
+    let port = SimulatorPort { line, lines, surroundings, _simulator: simulator };
+    Ok(Box::new(LoaderDevice::new(port, unit.options.baud)))
+}
+
+struct SimulatorPort {
+    line: Line,
+    lines: Lines,
+    surroundings: Arc<Surroundings>,
+    // Last, so that the line is closed before the unit is switched off.
+    _simulator: Simulator,
+}
+
+impl Port for SimulatorPort {
+    fn line(&mut self) -> &mut Line {
+        &mut self.line
+    }
+
+    fn line_ref(&self) -> &Line {
+        &self.line
+    }
+
+    fn name(&self) -> String {
+        "simulator:".to_owned()
+    }
+
+    fn surround(&mut self, world: Arc<dyn World>) {
+        // A unit stays in the testbed that it was first put into.
+        let _first = self.surroundings.0.set(world);
+    }
+
+    fn reset_into(&mut self, mode: BootMode) -> Result<(), DeviceError> {
+        self.lines.reset_into(match mode {
+            BootMode::Download => Mode::Download,
+            BootMode::Application => Mode::Boot,
+        });
+        Ok(())
+    }
+}
+
+/// The world that the unit was put into; silence while there is none.
+#[derive(Default)]
+struct Surroundings(OnceLock<Arc<dyn World>>);
+
+impl World for Surroundings {
+    fn associate(&self, station: &Association<'_>) -> Result<Link, Refusal> {
+        self.0.get().ok_or(Refusal::NO_AP_FOUND)?.associate(station)
+    }
+
+    fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<Ipv4Addr> {
+        self.0.get()?.resolve(from, name)
+    }
+
+    fn connect(&self, from: Ipv4Addr, to: SocketAddrV4) -> io::Result<TcpStream> {
+        let unreachable = || io::Error::from(io::ErrorKind::NetworkUnreachable);
+        self.0.get().ok_or_else(unreachable)?.connect(from, to)
+    }
+
+    fn leave(&self, mac: [u8; 6]) {
+        if let Some(world) = self.0.get() {
+            world.leave(mac);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Where a unit is: `simulator:`, `/dev/ttyUSB0`, `serial:…`.
+//!
+//! Must not open anything.
+
+use std::{path::PathBuf, str::FromStr};
+
+use crate::{
+    identity::Mac,
+    profile::{Chip, UnknownChip},
+};
+
+/// A device as the user names it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DeviceUrl {
+    /// Our own simulated unit.
+    Simulator(SimulatorOptions),
+    /// A serial port.
+    Serial {
+        /// Such as `/dev/ttyUSB0`.
+        path: PathBuf,
+        /// Rate of transfers.
+        baud: Option<u32>,
+    },
+}
+
+/// What may be asked of a simulated unit.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SimulatorOptions {
+    /// The profile's chip unless given.
+    pub chip: Option<Chip>,
+    /// A fixed sample address unless given.
+    pub mac: Option<Mac>,
+    /// Where its flash is kept; in memory unless given.
+    pub flash_file: Option<PathBuf>,
+    /// Rate of transfers.
+    pub baud: Option<u32>,
+    /// Whether bytes take the time that they take on a wire.
+    pub pace: bool,
+}
+
+/// A text is no device URL.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum DeviceUrlError {
+    /// No such kind of device.
+    #[error("unknown device \"{url}\": expected simulator:, /dev/…, or serial:…")]
+    Scheme {
+        /// As given.
+        url: String,
+    },
+    /// No such option.
+    #[error("unknown option \"{option}\" in device \"{url}\": expected one of {expected}")]
+    Option {
+        /// As given.
+        url: String,
+        /// The option's name.
+        option: String,
+        /// The names there are.
+        expected: &'static str,
+    },
+    /// An option's value is wrong.
+    #[error("option \"{option}\" in device \"{url}\" is \"{value}\": expected {expected}")]
+    Value {
+        /// As given.
+        url: String,
+        /// The option's name.
+        option: String,
+        /// Its value.
+        value: String,
+        /// What it should be.
+        expected: String,
+    },
+}
+
+impl DeviceUrl {
+    /// Whether a real unit hangs there, for which samples and bench endpoints are refused.
+    pub fn is_real(&self) -> bool {
+        matches!(self, Self::Serial { .. })
+    }
+}
+
+impl Default for DeviceUrl {
+    fn default() -> Self {
+        Self::Simulator(SimulatorOptions::default())
+    }
+}
+
+impl FromStr for DeviceUrl {
+    type Err = DeviceUrlError;
+
+    fn from_str(url: &str) -> Result<Self, DeviceUrlError> {
+        let (place, query) = url.split_once('?').unwrap_or((url, ""));
+        let options: Vec<(&str, &str)> = query
+            .split('&')
+            .filter(|option| !option.is_empty())
+            .map(|option| option.split_once('=').unwrap_or((option, "")))
+            .collect();
+        if place == "simulator:" || place == "simulator" {
+            return simulator(url, &options).map(Self::Simulator);
+        }
+        let path = match place.strip_prefix("serial:") {
+            Some(path) => path,
+            None if place.starts_with('/') => place,
+            None => return Err(DeviceUrlError::Scheme { url: url.to_owned() }),
+        };
+        if path.is_empty() {
+            return Err(DeviceUrlError::Scheme { url: url.to_owned() });
+        }
+        let mut baud = None;
+        for (option, value) in options {
+            match option {
+                "baud" => baud = Some(number(url, option, value)?),
+                _ => return Err(unknown(url, option, "baud")),
+            }
+        }
+        Ok(Self::Serial { path: PathBuf::from(path), baud })
+    }
+}
+
+fn simulator(url: &str, options: &[(&str, &str)]) -> Result<SimulatorOptions, DeviceUrlError> {
+    let mut parsed = SimulatorOptions::default();
+    for &(option, value) in options {
+        match option {
+            "chip" => {
+                parsed.chip =
+                    Some(value.parse().map_err(|error: UnknownChip| {
+                        wrong(url, option, value, &error.to_string())
+                    })?)
+            }
+            "mac" => {
+                parsed.mac = Some(value.parse().map_err(|_| {
+                    wrong(url, option, value, "a MAC address such as a4:cf:12:34:56:78")
+                })?)
+            }
+            "flash-file" if !value.is_empty() => parsed.flash_file = Some(PathBuf::from(value)),
+            "flash-file" => return Err(wrong(url, option, value, "the path of a file")),
+            "baud" => parsed.baud = Some(number(url, option, value)?),
+            "pace" => {
+                parsed.pace =
+                    value.parse().map_err(|_| wrong(url, option, value, "true or false"))?
+            }
+            _ => return Err(unknown(url, option, "chip, mac, flash-file, baud, pace")),
+        }
+    }
+    Ok(parsed)
+}
+
+fn number(url: &str, option: &str, value: &str) -> Result<u32, DeviceUrlError> {
+    value
+        .parse()
+        .ok()
+        .filter(|baud| (300..=6_000_000).contains(baud))
+        .ok_or_else(|| wrong(url, option, value, "a baud rate from 300 to 6000000"))
+}
+
+fn unknown(url: &str, option: &str, expected: &'static str) -> DeviceUrlError {
+    DeviceUrlError::Option { url: url.to_owned(), option: option.to_owned(), expected }
+}
+
+fn wrong(url: &str, option: &str, value: &str, expected: &str) -> DeviceUrlError {
+    DeviceUrlError::Value {
+        url: url.to_owned(),
+        option: option.to_owned(),
+        value: value.to_owned(),
+        expected: expected.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_simulator_takes_its_options() {
+        let url: DeviceUrl =
+            "simulator:?chip=esp32-c3&mac=a4:cf:12:34:56:78&flash-file=unit.bin&pace=true"
+                .parse()
+                .expect("a good URL");
+        let DeviceUrl::Simulator(options) = url else { panic!("a simulator") };
+        assert_eq!(options.chip, Some(Chip::Esp32C3));
+        assert_eq!(options.flash_file, Some(PathBuf::from("unit.bin")));
+        assert!(options.pace);
+    }
+
+    #[test]
+    fn a_path_is_a_serial_port() {
+        let port = |baud| DeviceUrl::Serial { path: PathBuf::from("/dev/ttyUSB0"), baud };
+        assert_eq!("/dev/ttyUSB0".parse(), Ok(port(None)));
+        assert_eq!("serial:/dev/ttyUSB0?baud=921600".parse(), Ok(port(Some(921_600))));
+        assert!(port(None).is_real());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (url, part) in [
+            ("usb0", "unknown device"),
+            ("serial:", "unknown device"),
+            ("simulator:?colour=red", "colour"),
+            ("simulator:?chip=esp8266", "esp8266"),
+            ("simulator:?mac=1", "MAC address"),
+            ("/dev/ttyUSB0?baud=fast", "baud rate"),
+        ] {
+            let error = url.parse::<DeviceUrl>().expect_err(url).to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

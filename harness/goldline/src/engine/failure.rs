@@ -1,0 +1,77 @@
+//! Why a step could not be done, and whose fault that is.
+
+use tokio::task::JoinError;
+
+use crate::{
+    device::DeviceError,
+    plan::{BindingError, MaterialError},
+    record::{Code, Diagnosis},
+    testbed::TestbedError,
+};
+
+/// A step could not be done.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// Someone stopped the run.
+    #[error("the run was stopped")]
+    Aborted,
+    /// The unit or its port.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// A service of the testbed.
+    #[error(transparent)]
+    Testbed(#[from] TestbedError),
+    /// The chip is not the product's; the check says what it is instead.
+    #[error("the chip or its flash is not the profile's; nothing was written")]
+    WrongChip,
+    /// The unit's values are not known.
+    #[error("the unit's values are not known: {0}")]
+    Values(String),
+    /// A value of the unit does not fit.
+    #[error(transparent)]
+    Binding(#[from] BindingError),
+    /// The plan does not fit the unit's values.
+    #[error(transparent)]
+    Material(#[from] MaterialError),
+    /// The port went away while the unit ran.
+    #[error("the unit's port went away while its application ran")]
+    PortVanished,
+    /// A blocking call panicked.
+    #[error("a call to the device broke down: {0}")]
+    Panicked(#[from] JoinError),
+    /// The broker of the bench does not take the bench's own messages.
+    #[error("the bench cannot publish on its own broker: {0}")]
+    Publish(String),
+    /// A step that needs an earlier one.
+    #[error("the plan asks to {step} too early; a step that comes before it is missing")]
+    OutOfOrder {
+        /// What was asked.
+        step: &'static str,
+    },
+}
+
+impl Failure {
+    /// What is said of it in the record.
+    pub(super) fn diagnosis(&self) -> Diagnosis {
+        let code = match self {
+            Self::Aborted => Code::Aborted,
+            Self::Device(error) => error.code(),
+            Self::WrongChip => Code::ChipMismatch,
+            Self::Testbed(_) => Code::TestbedNotStarted,
+            Self::PortVanished => Code::PortVanished,
+            Self::Values(_) | Self::Binding(_) => Code::StationState,
+            Self::Publish(_) => Code::TestbedBroker,
+            Self::Material(_) | Self::Panicked(_) | Self::OutOfOrder { .. } => Code::Internal,
+        };
+        Diagnosis::new(code, self.to_string())
+    }
+
+    /// Whether the unit is at fault; everything else is the station's.
+    pub(super) fn blames_unit(&self) -> bool {
+        match self {
+            Self::Device(error) => error.blames_unit(),
+            Self::WrongChip => true,
+            _ => false,
+        }
+    }
+}

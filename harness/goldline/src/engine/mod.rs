@@ -1,0 +1,283 @@
+//! The only interpreter of a plan's steps: plan → device and testbed → observations.
+//!
+//! One task owns all that is known of a run; device calls block on threads of their own. Steps are
+//! done in order; the first that cannot be done ends the run, and what was seen until then is judged.
+//! Must not judge by itself, and knows no terminal.
+
+mod bench;
+mod event;
+mod failure;
+mod provisioning;
+mod trial;
+mod witness;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    check::{Judgement, Observations, Stop, judge},
+    device::{ChipFacts, Device, DeviceError},
+    image::FlashImages,
+    plan::{Bindings, BoundPlan, Plan, Step},
+    profile::EndpointPolicy,
+    record::{EndpointRecord, Outcome, Record, SCHEMA, Stage, Unit},
+    testbed::Testbed,
+};
+
+pub use bench::Bench;
+pub use event::{Event, Events};
+use failure::Failure;
+
+/// Opens the device of a run.
+pub type OpenDevice = Box<dyn FnOnce() -> Result<Box<dyn Device>, DeviceError> + Send>;
+
+/// Gives a unit its values, once it is known which unit it is; says in words why it cannot.
+pub type ValuesOfUnit = Box<dyn FnOnce(&ChipFacts) -> Result<Bindings, String> + Send>;
+
+/// All that a run needs.
+pub struct Job {
+    /// What to do.
+    pub plan: Plan,
+    /// The unit's values; `unit.mac` is bound by the run.
+    pub values: ValuesOfUnit,
+    /// What is flashed besides data.
+    pub images: FlashImages,
+    /// What the bench brings to the testbed.
+    pub bench: Bench,
+    /// The unit.
+    pub open_device: OpenDevice,
+    /// URL of the device, for the record.
+    pub device_url: String,
+    /// The batch of units.
+    pub lot: Option<String>,
+    /// Who runs it.
+    pub operator: Option<String>,
+    /// When the command began, to tell how long it took to the first byte on the wire.
+    pub began: std::time::Instant,
+}
+
+/// What a run leaves behind.
+pub struct Finished {
+    /// What is said of the unit.
+    pub record: Record,
+    /// What was seen.
+    pub observations: Observations,
+    /// Which version of the product was flashed: [`Plan::product_digest`].
+    pub product: String,
+    /// What was planned for this very unit; `None` when it was never identified.
+    pub plan: Option<BoundPlan>,
+}
+
+/// Runs a job to its record. Never fails: whatever goes wrong is in the record.
+pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finished {
+    let started_at = job.bench.clock.now();
+    let started = Instant::now();
+    let run_id = Uuid::new_v4();
+    events.send(Event::Started {
+        run_id,
+        profile: job.plan.profile.name.clone(),
+        device: job.device_url.clone(),
+        steps: job.plan.steps.iter().map(ToString::to_string).collect(),
+    });
+    let (lot, operator, device) = (job.lot.clone(), job.operator.clone(), job.device_url.clone());
+    let profile = Arc::clone(&job.plan.profile);
+    let scope = job.plan.scope;
+    let product = job.plan.product_digest(&job.images);
+
+    let mut run = Run::new(job, events.clone(), cancel);
+    run.perform().await;
+    let (observations, plan, stages, endpoints) = run.into_parts();
+
+    let Judgement { verdict, diagnosis, checks } =
+        judge(&profile, scope, plan.as_ref(), &observations);
+    let record = Record {
+        schema: SCHEMA,
+        run_id,
+        profile: profile.name.clone(),
+        device,
+        lot,
+        operator,
+        started_at,
+        duration_ms: millis(started.elapsed()),
+        verdict,
+        diagnosis,
+        unit: describe_unit(&observations, plan.as_ref()),
+        endpoints,
+        stages,
+        checks,
+    };
+    events.send(Event::Ended(Box::new(record.clone())));
+    Finished { record, observations, product, plan }
+}
+
+/// A run under way.
+struct Run {
+    plan: Plan,
+    images: FlashImages,
+    bench: Bench,
+    events: Events,
+    cancel: CancellationToken,
+    open_device: Option<OpenDevice>,
+    values: Option<ValuesOfUnit>,
+    testbed: Option<Testbed>,
+    /// `None` while a call blocks on it in another thread.
+    device: Option<Box<dyn Device>>,
+    bound: Option<BoundPlan>,
+    seen: Observations,
+    began: std::time::Instant,
+    booted_at: Option<Instant>,
+    joined_at: Option<Instant>,
+    stages: Vec<Stage>,
+}
+
+impl Run {
+    fn new(job: Job, events: Events, cancel: CancellationToken) -> Self {
+        Self {
+            plan: job.plan,
+            images: job.images,
+            bench: job.bench,
+            events,
+            cancel,
+            open_device: Some(job.open_device),
+            values: Some(job.values),
+            testbed: None,
+            device: None,
+            bound: None,
+            seen: Observations::default(),
+            began: job.began,
+            booted_at: None,
+            joined_at: None,
+            stages: Vec::new(),
+        }
+    }
+
+    /// Does the steps in order until one cannot be done.
+    async fn perform(&mut self) {
+        if let Err(failure) = self.timed("open", Self::open).await {
+            return self.stop("open", failure);
+        }
+        for (index, step) in self.plan.steps.clone().into_iter().enumerate() {
+            self.events.send(Event::StepStarted { index });
+            let began = Instant::now();
+            let outcome = self.step(&step).await;
+            let duration_ms = millis(began.elapsed());
+            self.stages.push(Stage { name: step.stage(), duration_ms, attempts: 1 });
+            self.events.send(Event::StepEnded { index, duration_ms });
+            match outcome {
+                Ok(Next::GoOn) => {}
+                Ok(Next::Enough) => break,
+                Err(failure) => {
+                    self.stop(step.name(), failure);
+                    break;
+                }
+            }
+        }
+        self.keep_console();
+        self.note_first_byte();
+    }
+
+    /// Not a step, but what a user waits for before anything moves: from the command's start on.
+    fn note_first_byte(&mut self) {
+        let first_byte = self.device.as_ref().and_then(|device| device.line().first_byte());
+        if let Some(at) = first_byte {
+            let duration_ms = millis(at.saturating_duration_since(self.began));
+            let name = "first_byte".to_owned();
+            self.stages.insert(0, Stage { name, duration_ms, attempts: 1 });
+        }
+    }
+
+    async fn step(&mut self, step: &Step) -> Result<Next, Failure> {
+        if self.cancel.is_cancelled() {
+            return Err(Failure::Aborted);
+        }
+        match step {
+            Step::Identify => self.identify().await?,
+            Step::Erase => self.erase().await?,
+            Step::Write(region) => self.write(region).await?,
+            Step::CollectEvidence { moment, digests, nvs } => {
+                self.collect(*moment, digests, nvs).await?;
+            }
+            Step::Gate => return self.gate(),
+            Step::Boot => self.boot().await?,
+            Step::AwaitJoin => return self.await_join().await,
+            Step::AwaitBroker => return self.await_broker().await,
+            Step::Command(command) => self.command(command).await?,
+        }
+        Ok(Next::GoOn)
+    }
+
+    async fn timed(
+        &mut self,
+        name: &str,
+        work: impl AsyncFnOnce(&mut Self) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let began = Instant::now();
+        let outcome = work(self).await;
+        let duration_ms = millis(began.elapsed());
+        self.stages.push(Stage { name: name.to_owned(), duration_ms, attempts: 1 });
+        outcome
+    }
+
+    fn stop(&mut self, stage: &'static str, failure: Failure) {
+        self.keep_console();
+        if matches!(failure, Failure::Aborted) {
+            self.seen.aborted = true;
+            return;
+        }
+        let blame = if failure.blames_unit() { Outcome::Fail } else { Outcome::Error };
+        self.seen.stopped = Some(Stop { stage, blame, diagnosis: failure.diagnosis() });
+    }
+
+    fn keep_console(&mut self) {
+        if let Some(device) = &self.device {
+            self.seen.console = device.line().console().lines();
+        }
+    }
+
+    fn into_parts(self) -> (Observations, Option<BoundPlan>, Vec<Stage>, Vec<EndpointRecord>) {
+        let endpoints = self.bound.as_ref().map(endpoint_records).unwrap_or_default();
+        (self.seen, self.bound, self.stages, endpoints)
+    }
+}
+
+/// What follows a step.
+enum Next {
+    /// The next step.
+    GoOn,
+    /// No further step can tell anything more of this unit.
+    Enough,
+}
+
+fn endpoint_records(plan: &BoundPlan) -> Vec<EndpointRecord> {
+    let policy = match plan.profile().mqtt.policy {
+        EndpointPolicy::Redirected => "redirected",
+        EndpointPolicy::TestThenFinal => "test_then_final",
+        EndpointPolicy::Bench => "bench",
+    };
+    vec![EndpointRecord {
+        service: "mqtt".to_owned(),
+        shipped: plan.broker.endpoint.to_string(),
+        policy: policy.to_owned(),
+        answered_by: "built-in bench".to_owned(),
+    }]
+}
+
+fn describe_unit(seen: &Observations, plan: Option<&BoundPlan>) -> Unit {
+    let chip = seen.chip.as_ref();
+    Unit {
+        mac: chip.map(|chip| chip.mac),
+        chip: chip.map(|chip| match chip.revision {
+            Some((major, minor)) => format!("{} v{major}.{minor}", chip.chip),
+            None => chip.chip.to_string(),
+        }),
+        flash_size: chip.map(|chip| chip.flash_size),
+        ids: plan.map_or_else(BTreeMap::new, |plan| plan.bindings().public_ids(plan.profile())),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

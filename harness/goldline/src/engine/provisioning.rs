@@ -1,0 +1,141 @@
+//! The steps that touch the flash, and the evidence that is read from it.
+
+use std::sync::Arc;
+
+use super::{Event, Failure, Next, Run};
+use crate::{
+    check::{Evidence, RegionDigest, flash_is_sound},
+    device::{ChipFacts, Device, DeviceError},
+    plan::{BoundPlan, Moment, Region, Text},
+    record::Unit,
+    testbed::Testbed,
+};
+
+impl Run {
+    pub(super) async fn open(&mut self) -> Result<(), Failure> {
+        let open = self.open_device.take().ok_or(Failure::OutOfOrder { step: "open it twice" })?;
+        self.device = Some(tokio::task::spawn_blocking(open).await??);
+        Ok(())
+    }
+
+    /// Reads who the unit is, binds the plan to it, and puts it into its testbed.
+    pub(super) async fn identify(&mut self) -> Result<(), Failure> {
+        let chip = self.with_device(|device| device.identify()).await?;
+        self.events.send(Event::Identified(Unit {
+            mac: Some(chip.mac),
+            chip: Some(chip.chip.to_string()),
+            flash_size: Some(chip.flash_size),
+            ..Unit::default()
+        }));
+        let profile = &self.plan.profile;
+        let fits = chip.chip == profile.chip && chip.flash_size == profile.flash.size();
+        let bound = self.bind(&chip)?;
+        self.seen.chip = Some(chip);
+        let bound = self.bound.insert(bound);
+        // Nothing is written into a chip that is not the product's.
+        if !fits {
+            return Err(Failure::WrongChip);
+        }
+        let testbed = Testbed::start(self.bench.testbed_for(bound)).await?;
+        if let Some(device) = &mut self.device {
+            device.surround(Arc::new(testbed.access_point.clone()));
+        }
+        self.testbed = Some(testbed);
+        Ok(())
+    }
+
+    fn bind(&mut self, chip: &ChipFacts) -> Result<BoundPlan, Failure> {
+        let values = self.values.take().ok_or(Failure::OutOfOrder { step: "identify it twice" })?;
+        let mut bindings = values(chip).map_err(Failure::Values)?;
+        bindings.bind("unit.mac", Text::public(chip.mac.to_string()))?;
+        Ok(BoundPlan::bind(self.plan.clone(), bindings, &self.images)?)
+    }
+
+    pub(super) async fn erase(&mut self) -> Result<(), Failure> {
+        self.with_device(|device| device.erase()).await
+    }
+
+    pub(super) async fn write(&mut self, region: &Region) -> Result<(), Failure> {
+        let bytes = self
+            .bound
+            .as_ref()
+            .and_then(|plan| plan.image(region))
+            .ok_or(Failure::OutOfOrder { step: "write a region" })?
+            .to_vec();
+        let (offset, total, events) = (region.offset, bytes.len(), self.events.clone());
+        self.with_device(move |device| {
+            device.write(offset, &bytes, &mut |done| events.send(Event::Progress { done, total }))
+        })
+        .await
+    }
+
+    /// Digests regions and reads NVS back. After a boot the loader must be entered again.
+    pub(super) async fn collect(
+        &mut self,
+        moment: Moment,
+        digests: &[Region],
+        nvs: &Region,
+    ) -> Result<(), Failure> {
+        if moment == Moment::AfterBoot {
+            self.keep_console();
+            self.with_device(|device| device.identify()).await?;
+        }
+        let plan = self.bound.as_ref().ok_or(Failure::OutOfOrder { step: "collect evidence" })?;
+        let wanted: Vec<(String, u32, u32)> = digests
+            .iter()
+            .filter_map(|region| {
+                let size = u32::try_from(plan.image(region)?.len()).ok()?;
+                Some((region.name.clone(), region.offset, size))
+            })
+            .collect();
+        let (offset, size) = (nvs.offset, nvs.capacity);
+        let evidence = self.with_device(move |device| read_evidence(device, wanted, offset, size));
+        let evidence = evidence.await?;
+        *self.seen.evidence(moment) = Some(evidence);
+        Ok(())
+    }
+
+    /// Keeps a unit with bad flash from being booted: everything after would only repeat the reason.
+    pub(super) fn gate(&self) -> Result<Next, Failure> {
+        let plan = self.bound.as_ref().ok_or(Failure::OutOfOrder { step: "judge the flash" })?;
+        Ok(if flash_is_sound(plan, &self.seen) { Next::GoOn } else { Next::Enough })
+    }
+
+    /// Runs a blocking call on the device; a cancelled run hangs up on it.
+    pub(super) async fn with_device<T: Send + 'static>(
+        &mut self,
+        call: impl FnOnce(&mut dyn Device) -> Result<T, DeviceError> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let mut device =
+            self.device.take().ok_or(Failure::OutOfOrder { step: "use the device" })?;
+        let line = device.line();
+        let mut blocking = tokio::task::spawn_blocking(move || {
+            let outcome = call(device.as_mut());
+            (device, outcome)
+        });
+        let cancelled = self.cancel.cancelled();
+        let (finished, aborted) = tokio::select! {
+            finished = &mut blocking => (finished, false),
+            () = cancelled => {
+                line.hang_up();
+                (blocking.await, true)
+            }
+        };
+        let (device, outcome) = finished?;
+        self.device = Some(device);
+        if aborted { Err(Failure::Aborted) } else { Ok(outcome?) }
+    }
+}
+
+fn read_evidence(
+    device: &mut dyn Device,
+    wanted: Vec<(String, u32, u32)>,
+    nvs_offset: u32,
+    nvs_size: u32,
+) -> Result<Evidence, DeviceError> {
+    let mut digests = Vec::with_capacity(wanted.len());
+    for (name, offset, size) in wanted {
+        digests.push(RegionDigest { name, md5: device.digest(offset, size)? });
+    }
+    Ok(Evidence { digests, nvs: device.read(nvs_offset, nvs_size)? })
+}

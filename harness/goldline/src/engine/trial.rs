@@ -1,0 +1,311 @@
+//! The steps in which the unit runs: boot, join, connect, answer.
+//!
+//! What the access point and the broker saw of the unit's own address is the evidence; the serial
+//! log only tells when waiting is in vain. After a failure the bench itself tries the same with the
+//! plan's credentials: its success is the witness that blames the unit, its failure the testbed.
+
+use std::net::Ipv4Addr;
+
+use tokio::time::{Instant, sleep_until};
+use uuid::Uuid;
+
+use super::{
+    Failure, Next, Run, millis,
+    witness::{at_access_point, at_broker},
+};
+use crate::{
+    check::{BrokerObservation, JoinObservation, LogFacts, Refusal},
+    clock::Deadline,
+    device::Console,
+    identity::Mac,
+    plan::{BoundPlan, Text},
+    profile::CommandRoundTrip,
+    testbed::{
+        Testbed,
+        access_point::AccessPointEvent,
+        broker::{Admission, Connection, Ending, RefusedBecause},
+    },
+};
+
+/// Firmware tries again after a refusal; this many without a success in between are no accident.
+const REFUSALS: usize = 5;
+
+impl Run {
+    pub(super) async fn boot(&mut self) -> Result<(), Failure> {
+        self.with_device(|device| device.boot()).await?;
+        self.booted_at = Some(Instant::now());
+        self.seen.booted = true;
+        Ok(())
+    }
+
+    /// Waits until the unit has an address; a unit without one is not waited for at the broker.
+    pub(super) async fn await_join(&mut self) -> Result<Next, Failure> {
+        let (mac, booted_at) = self.unit_and_boot()?;
+        let deadlines = self.plan.profile.deadlines;
+        let deadline = Deadline::after(deadlines.boot + deadlines.wifi);
+        let console = self.console()?;
+        let testbed = self.testbed()?;
+        let mut join = JoinObservation::default();
+        let mut associated_at;
+        let mut lines_seen = 0;
+        let mut events = testbed.access_point.follow();
+        loop {
+            associated_at = note_association(testbed, mac, booted_at, &mut join);
+            let lines = console.lines();
+            lines_seen = lines_seen.max(lines.len());
+            let facts = LogFacts::of(&lines);
+            let started_late = !facts.application && booted_at.elapsed() > deadlines.boot;
+            let refusals = facts.disconnects.len().max(refusals(testbed, mac));
+            // The address counts when both ends know it, so that what follows does not race DHCP.
+            let joined = join.address.is_some() && facts.address.is_some();
+            if joined || facts.is_boot_loop() || refusals >= REFUSALS || started_late {
+                break;
+            }
+            if console.is_closed() {
+                return Err(Failure::PortVanished);
+            }
+            tokio::select! {
+                () = console.changed(lines_seen) => {}
+                _ = events.next(deadline) => {}
+                () = sleep_until(booted_at + deadlines.boot), if !facts.application => {}
+                () = sleep_until(deadline.instant()) => break,
+                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+            }
+        }
+        join.waited_ms = millis(booted_at.elapsed());
+        let joined = join.address.is_some();
+        if !joined {
+            let plan = self.bound()?;
+            join.witness = Some(at_access_point(testbed, plan).await);
+        }
+        self.joined_at = associated_at;
+        self.seen.join = Some(join);
+        Ok(if joined { Next::GoOn } else { Next::Enough })
+    }
+
+    /// Waits until the broker has accepted the unit and granted what the plan names.
+    pub(super) async fn await_broker(&mut self) -> Result<Next, Failure> {
+        let address = self.unit_address()?;
+        let joined_at =
+            self.joined_at.ok_or(Failure::OutOfOrder { step: "wait for the broker" })?;
+        let deadline = Deadline::after(self.plan.profile.deadlines.mqtt);
+        let testbed = self.testbed()?;
+        let plan = self.bound()?;
+        let mut connections = testbed.broker.follow();
+        let mut network = testbed.access_point.follow();
+        let console = self.console()?;
+        loop {
+            let seen = observe_broker(testbed, address, joined_at);
+            let subscribed =
+                plan.broker.subscriptions.iter().all(|filter| seen.subscriptions.contains(filter));
+            let facts = LogFacts::of(&console.lines());
+            let in_vain = failed_connections(testbed, address) >= REFUSALS || facts.is_boot_loop();
+            if (seen.accepted && subscribed) || (!seen.accepted && in_vain) {
+                break;
+            }
+            if console.is_closed() {
+                return Err(Failure::PortVanished);
+            }
+            tokio::select! {
+                _ = connections.next(deadline) => {}
+                _ = network.next(deadline) => {}
+                () = console.changed(console.lines().len()) => {}
+                () = sleep_until(deadline.instant()) => break,
+                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+            }
+        }
+        let mut broker = observe_broker(testbed, address, joined_at);
+        let accepted = broker.accepted;
+        if !accepted {
+            broker.witness = Some(at_broker(testbed, plan, &self.bench.authority).await?);
+        }
+        self.seen.broker = Some(broker);
+        Ok(if accepted { Next::GoOn } else { Next::Enough })
+    }
+
+    /// Sends the command and waits for the answer on the unit's own connection.
+    pub(super) async fn command(&mut self, command: &CommandRoundTrip) -> Result<(), Failure> {
+        let address = self.unit_address()?;
+        let deadline = Deadline::after(self.plan.profile.deadlines.command);
+        let mut bindings = self.bound()?.bindings().clone();
+        bindings.bind("nonce", Text::public(Uuid::new_v4().simple().to_string()))?;
+        let text = |template| -> Result<String, Failure> {
+            Ok(bindings
+                .render(template)
+                .map_err(crate::plan::MaterialError::from)?
+                .expose()
+                .to_owned())
+        };
+        let (topic, payload) = (text(&command.topic)?, text(&command.payload)?);
+        let reply_topic = text(&command.reply_topic)?;
+        let expected: Vec<String> =
+            command.reply_contains.iter().map(text).collect::<Result<_, _>>()?;
+
+        let sent = Instant::now();
+        let testbed = self.testbed()?;
+        let broker = &testbed.broker;
+        broker
+            .publish(&topic, payload.as_bytes())
+            .map_err(|error| Failure::Publish(error.to_string()))?;
+        let answers = |connection: &Connection| {
+            let on_topic = connection.published.iter().filter(|(at, message)| {
+                *at >= sent && message.topic == reply_topic && connection.peer.ip() == address
+            });
+            on_topic
+                .map(|(at, message)| (*at, String::from_utf8_lossy(&message.payload).into_owned()))
+                .collect::<Vec<_>>()
+        };
+        let right = |text: &str| expected.iter().all(|part| text.contains(part.as_str()));
+        let answered = tokio::select! {
+            answered = broker.wait_for(deadline, |connection| {
+                answers(connection).into_iter().find(|(_, text)| right(text))
+            }) => answered.ok(),
+            () = self.cancel.cancelled() => return Err(Failure::Aborted),
+        };
+        let last = broker.connections().iter().flat_map(answers).map(|(_, text)| text).next_back();
+        let wrong = last.map(|text| what_lacks(&text, command, &expected));
+        let witness = match answered {
+            Some(_) => None,
+            None => Some(at_broker(testbed, self.bound()?, &self.bench.authority).await?),
+        };
+        if let Some(seen) = &mut self.seen.broker {
+            seen.round_trip_ms = answered.as_ref().map(|(at, _)| millis(at.duration_since(sent)));
+            seen.wrong_answer = wrong.filter(|_| answered.is_none());
+            seen.witness = witness;
+        }
+        Ok(())
+    }
+
+    fn unit_and_boot(&self) -> Result<(Mac, Instant), Failure> {
+        let chip = self.seen.chip.as_ref().map(|chip| chip.mac);
+        chip.zip(self.booted_at).ok_or(Failure::OutOfOrder { step: "wait for the unit" })
+    }
+
+    fn unit_address(&self) -> Result<Ipv4Addr, Failure> {
+        let join = self.seen.join.as_ref();
+        join.and_then(|join| join.address).ok_or(Failure::OutOfOrder { step: "talk to the unit" })
+    }
+
+    fn testbed(&self) -> Result<&Testbed, Failure> {
+        self.testbed.as_ref().ok_or(Failure::OutOfOrder { step: "use the testbed" })
+    }
+
+    fn bound(&self) -> Result<&BoundPlan, Failure> {
+        self.bound.as_ref().ok_or(Failure::OutOfOrder { step: "use the unit's values" })
+    }
+
+    fn console(&self) -> Result<Console, Failure> {
+        let device = self.device.as_ref();
+        device
+            .map(|device| device.line().console().clone())
+            .ok_or(Failure::OutOfOrder { step: "read the console" })
+    }
+}
+
+/// Which expected parts an answer lacks, by their templates: neither holds a value.
+fn what_lacks(answer: &str, command: &CommandRoundTrip, expected: &[String]) -> String {
+    let parts = command.reply_contains.iter().zip(expected);
+    let missing: Vec<String> = parts
+        .filter(|(_, part)| !answer.contains(part.as_str()))
+        .map(|(template, _)| template.to_string())
+        .collect();
+    format!("{} bytes without {}", answer.len(), missing.join(", "))
+}
+
+/// The unit's association since its boot, as the access point recorded it; the moment of the last.
+fn note_association(
+    testbed: &Testbed,
+    unit: Mac,
+    since: Instant,
+    join: &mut JoinObservation,
+) -> Option<Instant> {
+    let mut associated_at = None;
+    for stamped in testbed.access_point.events() {
+        match stamped.event {
+            AccessPointEvent::Association { mac, outcome, .. } if mac == unit => match outcome {
+                Ok(address) => {
+                    join.address = Some(address);
+                    join.joined_after_ms = Some(millis(stamped.instant.duration_since(since)));
+                    associated_at = Some(stamped.instant);
+                }
+                Err(refusal) => join.refused = Some(refusal.reason),
+            },
+            AccessPointEvent::Left { mac } if mac == unit => join.address = None,
+            _ => {}
+        }
+    }
+    associated_at
+}
+
+fn refusals(testbed: &Testbed, unit: Mac) -> usize {
+    let refused = |event: &AccessPointEvent| matches!(event, AccessPointEvent::Association { mac, outcome: Err(_), .. } if *mac == unit);
+    testbed.access_point.events().iter().filter(|stamped| refused(&stamped.event)).count()
+}
+
+/// Connections of the unit that ended before the broker accepted it, at the door or on the way.
+fn failed_connections(testbed: &Testbed, unit: Ipv4Addr) -> usize {
+    let unreached = |event: &AccessPointEvent| matches!(event, AccessPointEvent::Connection { from, connected: false, .. } if *from == unit);
+    let on_the_way =
+        testbed.access_point.events().iter().filter(|stamped| unreached(&stamped.event)).count();
+    let turned_away = |connection: &&Connection| {
+        connection.tls_failure.is_some()
+            || connection.connect.is_some() && !connection.is_accepted()
+            || matches!(connection.ending, Some(Ending::ProtocolError(_)))
+    };
+    let connections = testbed.broker.connections_from(unit);
+    on_the_way + connections.iter().filter(turned_away).count()
+}
+
+/// What the broker saw of the unit's address: an accepted connection if there is one, else the last.
+fn observe_broker(testbed: &Testbed, unit: Ipv4Addr, joined_at: Instant) -> BrokerObservation {
+    let connections = testbed.broker.connections_from(unit);
+    let accepted = connections.iter().rev().find(|connection| connection.is_accepted());
+    let Some(connection) = accepted.or(connections.last()) else {
+        return BrokerObservation::default();
+    };
+    let tls = connection.tls.as_ref();
+    let connect = connection.connect.as_ref();
+    let granted = connection.subscriptions.iter().filter(|filter| filter.granted_qos.is_some());
+    BrokerObservation {
+        reached: true,
+        refusal: refusal(connection),
+        tls_version: tls.map(|tls| tls.version.clone()),
+        server_name: tls.and_then(|tls| tls.server_name.clone()),
+        client_certificate: tls
+            .and_then(|tls| tls.client_certificate.as_ref())
+            .map(|certificate| certificate.subject.clone()),
+        client_id: connect.map(|connect| connect.client_id.clone()),
+        username: connect.and_then(|connect| connect.username.clone()),
+        accepted: connection.is_accepted(),
+        connected_after_ms: connection
+            .answered
+            .map(|answered| millis(answered.saturating_duration_since(joined_at))),
+        subscriptions: granted.map(|filter| filter.filter.clone()).collect(),
+        ..BrokerObservation::default()
+    }
+}
+
+fn refusal(connection: &Connection) -> Option<Refusal> {
+    if let Some(failure) = &connection.tls_failure {
+        return Some(if failure.cause.is_distrust() {
+            Refusal::ServerUntrusted(failure.cause.to_string())
+        } else {
+            Refusal::Handshake(failure.cause.to_string())
+        });
+    }
+    if let Some(Ending::ProtocolError(reason)) = &connection.ending {
+        return Some(Refusal::Protocol(reason.clone()));
+    }
+    match &connection.connect.as_ref()?.admission {
+        Admission::Accepted => None,
+        Admission::Refused(because) => Some(match because {
+            RefusedBecause::UnknownUser
+            | RefusedBecause::WrongPassword
+            | RefusedBecause::NoCredentials => Refusal::BadCredentials,
+            RefusedBecause::WrongClientId { .. } | RefusedBecause::NotCertificateName { .. } => {
+                Refusal::NotAuthorized(because.to_string())
+            }
+            RefusedBecause::NoClientId => Refusal::Protocol(because.to_string()),
+        }),
+    }
+}

@@ -1,0 +1,91 @@
+//! Who a unit is: its MAC address and what is derived from it.
+//!
+//! Must not know profiles or devices; it turns bytes into names and back.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// A 48-bit base MAC address, the unit's first identity. Printed as `a4:cf:12:34:56:78`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Mac(pub [u8; 6]);
+
+/// A text is not a MAC address.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "\"{text}\" is not a MAC address: expected six hexadecimal bytes such as a4:cf:12:34:56:78"
+)]
+pub struct MacError {
+    text: String,
+}
+
+impl Mac {
+    /// Twelve lowercase hexadecimal digits without separators.
+    pub fn compact(self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl FromStr for Mac {
+    type Err = MacError;
+
+    /// Accepts colons, dashes or no separator, in either case.
+    fn from_str(text: &str) -> Result<Self, MacError> {
+        let refuse = || MacError { text: text.to_owned() };
+        let digits: String = text.chars().filter(|c| !matches!(c, ':' | '-')).collect();
+        let separators = text.len() - digits.len();
+        let hexadecimal = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        if digits.len() != 12 || !hexadecimal || !matches!(separators, 0 | 5) {
+            return Err(refuse());
+        }
+        let mut bytes = [0; 6];
+        for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| refuse())?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| refuse())?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl Serialize for Mac {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Mac {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_spellings_are_one_address() {
+        let mac = Mac([0xA4, 0xCF, 0x12, 0x34, 0x56, 0x78]);
+        for text in ["a4:cf:12:34:56:78", "A4-CF-12-34-56-78", "a4cf12345678"] {
+            assert_eq!(text.parse(), Ok(mac));
+        }
+        assert_eq!(mac.to_string(), "a4:cf:12:34:56:78");
+        assert_eq!(mac.compact(), "a4cf12345678");
+    }
+
+    #[test]
+    fn a_lost_digit_is_refused() {
+        for text in ["", "a4:cf:12:34:56:7", "a4:cf:12:34:56:7g", "a4:cf:12345678", "+4cf12345678"]
+        {
+            assert!(text.parse::<Mac>().is_err(), "{text}");
+        }
+    }
+}

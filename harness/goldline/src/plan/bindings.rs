@@ -1,0 +1,346 @@
+//! The values of one unit: each name of the profile bound once to a text.
+//!
+//! A value is taken from the first that has it: `--set`, the unit's row of `--units`, the station
+//! file, the profile's sample (simulated units only), and at last the lease or the generator. Templates
+//! are rendered as soon as all their values are bound; what only the engine learns, such as
+//! `unit.mac`, it binds later. Must not know how a value reaches the unit. Lengths are bytes.
+
+use std::{collections::BTreeMap, fmt, io};
+
+use zeroize::Zeroizing;
+
+use super::{Given, Text};
+use crate::{
+    profile::{
+        Endpoint, EndpointError, Profile, Template, UnboundSymbol, ValueSource, ValueSpec,
+        forbidden_character, is_lease_number,
+    },
+    secret::Secret,
+};
+
+/// Names bound to texts, for one unit and one run.
+#[derive(Clone, Debug)]
+pub struct Bindings {
+    bound: BTreeMap<String, Bound>,
+    /// Templates that wait for a value which the engine binds.
+    waiting: Vec<ValueSpec>,
+}
+
+#[derive(Clone, Debug)]
+struct Bound {
+    text: Text,
+    origin: Origin,
+}
+
+/// Where a bound value came from.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Origin {
+    /// `--set`.
+    Set,
+    /// The unit's row of `--units`.
+    UnitsRow,
+    /// What the station remembers of the unit.
+    Remembered,
+    /// The station file.
+    StationFile,
+    /// The profile's sample.
+    Sample,
+    /// Leased from the state directory.
+    Lease,
+    /// Made by the operating system's generator.
+    Random,
+    /// Built of other values.
+    Template,
+    /// Learnt during the run.
+    Engine,
+}
+
+/// Whose values a unit gets when nobody gave any.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Identity {
+    /// The samples of the profile: goldens and a single simulated unit.
+    Declared,
+    /// The site's samples, and numbers and secrets of each unit's own: a lot of simulated units.
+    DeclaredSite,
+    /// No sample at all: whatever may ship.
+    Issued,
+}
+
+/// What makes numbers and secrets for a unit.
+pub trait Sources {
+    /// A number that was never given before under this value's name.
+    ///
+    /// # Errors
+    /// When the state directory cannot be written.
+    fn lease(&mut self, value: &str) -> io::Result<u32>;
+
+    /// Fills the buffer from the operating system's generator.
+    ///
+    /// # Errors
+    /// When the generator has none.
+    fn fill_random(&mut self, buffer: &mut [u8]) -> io::Result<()>;
+}
+
+/// A unit's values cannot be bound.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are what the messages show")]
+pub enum BindingError {
+    #[error(
+        "the value \"{name}\" is not given: pass --set {name}=VALUE, a column of --units, or [values] in the station file"
+    )]
+    NotGiven { name: String },
+    #[error(
+        "the value \"{name}\" is secret and not given: pass --set {name}=@FILE, --set {name}=$VARIABLE, a column of --units, or [values] in the station file"
+    )]
+    SecretNotGiven { name: String },
+    #[error("the value \"{name}\" is {length} bytes long: expected {min} to {max}")]
+    Length { name: String, length: usize, min: usize, max: usize },
+    #[error("the value \"{name}\" holds {what}, which no value may hold")]
+    Character { name: String, what: &'static str },
+    #[error("the value \"{name}\" is not a number from 0 to 4294967295 without leading zeros")]
+    NotANumber { name: String },
+    #[error(
+        "the secret \"{name}\" is the sample of the profile, which everyone can read: give one of its own"
+    )]
+    PublicSecret { name: String },
+    #[error("the value \"{name}\" is bound already")]
+    BoundTwice { name: String },
+    #[error(transparent)]
+    Unbound(#[from] UnboundSymbol),
+    #[error("the broker's address cannot be used: {0}")]
+    Endpoint(#[from] EndpointError),
+    #[error("no number could be leased for \"{name}\": {error}")]
+    Lease { name: String, error: io::Error },
+    #[error("no secret could be made for \"{name}\": {error}")]
+    Random { name: String, error: io::Error },
+}
+
+impl Bindings {
+    /// Binds every value of the profile that can be known before the unit is.
+    ///
+    /// # Errors
+    /// The first value, in the profile's order, that is missing or does not fit. No number is leased
+    /// before everything that was given is found good.
+    pub fn resolve(
+        profile: &Profile,
+        given: &Given,
+        identity: Identity,
+        sources: &mut impl Sources,
+    ) -> Result<Self, BindingError> {
+        let mut bindings = Self { bound: BTreeMap::new(), waiting: Vec::new() };
+        for spec in &profile.values {
+            bindings.bind_ready(spec, given, identity)?;
+        }
+        bindings.bind_templates()?;
+        bindings.check_endpoint(profile)?;
+        for spec in &profile.values {
+            bindings.bind_made(spec, sources)?;
+        }
+        bindings.bind_templates()?;
+        bindings.check_endpoint(profile)?;
+        Ok(bindings)
+    }
+
+    /// Binds what the engine has learnt, such as `unit.mac`, and every template that waited for it.
+    ///
+    /// # Errors
+    /// When the name is bound already, or a template that becomes known does not fit.
+    pub fn bind(&mut self, name: &str, text: Text) -> Result<(), BindingError> {
+        if self.bound.contains_key(name) {
+            return Err(BindingError::BoundTwice { name: name.to_owned() });
+        }
+        self.insert(name, text, Origin::Engine);
+        self.bind_templates()
+    }
+
+    /// The text of a value.
+    pub fn get(&self, name: &str) -> Option<&Text> {
+        self.bound.get(name).map(|bound| &bound.text)
+    }
+
+    /// Where a value came from.
+    pub fn origin(&self, name: &str) -> Option<Origin> {
+        self.bound.get(name).map(|bound| bound.origin)
+    }
+
+    /// Puts values in place of their names; secret when any of them is.
+    ///
+    /// # Errors
+    /// The first symbol that is not bound yet.
+    pub fn render(&self, template: &Template) -> Result<Text, UnboundSymbol> {
+        let mut secret = false;
+        let text = template.render(|name| {
+            let text = self.get(name)?;
+            secret |= text.is_secret();
+            Some(text.expose())
+        })?;
+        Ok(Text::new(text, secret))
+    }
+
+    /// Every value of the profile's, to be remembered for a later check; not what a run learns anew.
+    pub fn to_remember(&self) -> BTreeMap<String, Secret> {
+        let own = self.bound.iter().filter(|(_, bound)| bound.origin != Origin::Engine);
+        own.map(|(name, bound)| (name.clone(), bound.text.as_secret().clone())).collect()
+    }
+
+    /// The values that the record may show as the unit's identifiers, as far as they are known.
+    pub fn public_ids(&self, profile: &Profile) -> BTreeMap<String, String> {
+        let ids = profile.values.iter().filter(|spec| spec.id);
+        ids.filter_map(|spec| Some((spec, self.get(&spec.name)?)))
+            .filter(|(_, text)| !text.is_secret())
+            .map(|(spec, text)| (spec.name.clone(), text.expose().to_owned()))
+            .collect()
+    }
+
+    /// Binds what was given or declared, and leaves the rest for later.
+    fn bind_ready(
+        &mut self,
+        spec: &ValueSpec,
+        given: &Given,
+        identity: Identity,
+    ) -> Result<(), BindingError> {
+        if let Some((text, origin)) = given.get(&spec.name) {
+            refuse_public_secret(spec, text, identity)?;
+            return self.bind_spec(spec, text.expose(), origin);
+        }
+        let sample = spec.sample.as_deref().filter(|_| uses_sample(&spec.source, identity));
+        match (sample, &spec.source) {
+            (_, ValueSource::Template(_)) => self.waiting.push(spec.clone()),
+            (Some(sample), _) => return self.bind_spec(spec, sample, Origin::Sample),
+            (None, ValueSource::Site) => return Err(not_given(spec)),
+            (None, ValueSource::Lease | ValueSource::Random { .. }) => {}
+        }
+        Ok(())
+    }
+
+    /// Binds what is made for the unit.
+    fn bind_made(
+        &mut self,
+        spec: &ValueSpec,
+        sources: &mut impl Sources,
+    ) -> Result<(), BindingError> {
+        if self.bound.contains_key(&spec.name) {
+            return Ok(());
+        }
+        let name = || spec.name.clone();
+        match spec.source {
+            ValueSource::Lease => {
+                let number = sources
+                    .lease(&spec.name)
+                    .map_err(|error| BindingError::Lease { name: name(), error })?;
+                self.bind_spec(spec, &number.to_string(), Origin::Lease)
+            }
+            ValueSource::Random { bytes } => {
+                let text = random_hex(bytes, sources)
+                    .map_err(|error| BindingError::Random { name: name(), error })?;
+                self.bind_spec(spec, &text, Origin::Random)
+            }
+            ValueSource::Site | ValueSource::Template(_) => Ok(()),
+        }
+    }
+
+    /// Binds the templates whose every value is bound. One pass does, because a template names only
+    /// values that stand before it.
+    fn bind_templates(&mut self) -> Result<(), BindingError> {
+        for spec in std::mem::take(&mut self.waiting) {
+            let ValueSource::Template(template) = &spec.source else { continue };
+            match self.render(template) {
+                Ok(text) => self.bind_spec(&spec, text.expose(), Origin::Template)?,
+                Err(UnboundSymbol { .. }) => self.waiting.push(spec),
+            }
+        }
+        Ok(())
+    }
+
+    fn bind_spec(
+        &mut self,
+        spec: &ValueSpec,
+        text: &str,
+        origin: Origin,
+    ) -> Result<(), BindingError> {
+        let name = || spec.name.clone();
+        let (length, min, max) = (text.len(), spec.min_bytes, spec.max_bytes);
+        if let Some(what) = forbidden_character(text) {
+            return Err(BindingError::Character { name: name(), what });
+        }
+        if spec.source == ValueSource::Lease && !is_lease_number(text) {
+            return Err(BindingError::NotANumber { name: name() });
+        }
+        if !(min..=max).contains(&length) {
+            return Err(BindingError::Length { name: name(), length, min, max });
+        }
+        self.insert(&spec.name, Text::new(text, spec.secret), origin);
+        Ok(())
+    }
+
+    fn insert(&mut self, name: &str, text: Text, origin: Origin) {
+        self.bound.insert(name.to_owned(), Bound { text, origin });
+    }
+
+    /// A given address is judged as the profile's sample was.
+    fn check_endpoint(&self, profile: &Profile) -> Result<(), BindingError> {
+        match self.render(&profile.mqtt.endpoint) {
+            Ok(uri) => Ok(uri.expose().parse::<Endpoint>().map(|_| ())?),
+            // What the engine binds later, it parses then.
+            Err(UnboundSymbol { .. }) => Ok(()),
+        }
+    }
+}
+
+fn uses_sample(source: &ValueSource, identity: Identity) -> bool {
+    match identity {
+        Identity::Declared => true,
+        Identity::DeclaredSite => *source == ValueSource::Site,
+        Identity::Issued => false,
+    }
+}
+
+fn refuse_public_secret(
+    spec: &ValueSpec,
+    text: &Secret,
+    identity: Identity,
+) -> Result<(), BindingError> {
+    let public = spec.secret && spec.sample.as_deref() == Some(text.expose());
+    if public && identity == Identity::Issued {
+        return Err(BindingError::PublicSecret { name: spec.name.clone() });
+    }
+    Ok(())
+}
+
+fn not_given(spec: &ValueSpec) -> BindingError {
+    let name = spec.name.clone();
+    if spec.secret {
+        BindingError::SecretNotGiven { name }
+    } else {
+        BindingError::NotGiven { name }
+    }
+}
+
+/// So many random bytes as lowercase hex.
+fn random_hex(bytes: usize, sources: &mut impl Sources) -> io::Result<Zeroizing<String>> {
+    let mut buffer = Zeroizing::new(vec![0; bytes]);
+    sources.fill_random(&mut buffer)?;
+    let mut hex = Zeroizing::new(String::with_capacity(2 * bytes));
+    for byte in buffer.iter() {
+        for nibble in [byte >> 4, byte & 0xF] {
+            hex.extend(char::from_digit(nibble.into(), 16));
+        }
+    }
+    Ok(hex)
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Set => "--set",
+            Self::UnitsRow => "--units",
+            Self::Remembered => "the station's ledger",
+            Self::StationFile => "the station file",
+            Self::Sample => "the profile's sample",
+            Self::Lease => "a lease",
+            Self::Random => "the generator",
+            Self::Template => "other values",
+            Self::Engine => "the run",
+        })
+    }
+}

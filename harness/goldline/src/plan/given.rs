@@ -1,0 +1,148 @@
+//! What a person or a station gives for one unit, before it is joined with the profile's own values.
+//!
+//! Knows which of several givers wins, and that a secret must not stand in the process's arguments,
+//! where every user of the machine can read it. Must not check lengths: the bindings do.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use super::{Origin, UnitRow};
+use crate::{
+    profile::{Profile, SecretError, SecretSource, Setting, StationFile, did_you_mean},
+    secret::Secret,
+};
+
+/// Values by name, each from the giver that outranks the others.
+#[derive(Clone, Debug, Default)]
+pub struct Given(BTreeMap<String, (Secret, Origin)>);
+
+/// What was given cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are what the messages show")]
+pub enum GivenError {
+    #[error("the argument of --set has no \"=\": expected KEY=VALUE, KEY=@FILE or KEY=$VARIABLE")]
+    NoEquals,
+    #[error("the profile has no value \"{name}\": it has {}{}", .existing.join(", "), did_you_mean(.name, .existing.iter().map(String::as_str)))]
+    Unknown { name: String, existing: Vec<String> },
+    #[error("--set names \"{name}\" twice")]
+    SetTwice { name: String },
+    #[error(
+        "\"{name}\" is secret and never goes through arguments, which every user of the machine can read: use --set {name}=@FILE or --set '{name}=$VARIABLE'"
+    )]
+    SecretInArguments { name: String },
+    #[error(
+        "the secret \"{name}\" stands in the clear in the station file: expected {{ env = \"X\" }}, {{ file = \"PATH\" }} or {{ command = [\"PROGRAM\"] }}"
+    )]
+    SecretInStationFile { name: String },
+    #[error("cannot read the value \"{name}\": {error}")]
+    Source { name: String, error: SecretError },
+}
+
+impl Given {
+    /// Takes one argument of `--set`: `KEY=VALUE`, `KEY=@FILE` or `KEY=$VARIABLE`. A line's end at the
+    /// end of a file does not count.
+    ///
+    /// # Errors
+    /// When the profile has no such value, it is given twice, it cannot be read, or it is a secret in
+    /// the clear. The argument itself is not repeated, because it may hold a secret.
+    pub fn parse_set(&mut self, profile: &Profile, argument: &str) -> Result<(), GivenError> {
+        let (name, value) = argument.split_once('=').ok_or(GivenError::NoEquals)?;
+        let spec = profile.values.iter().find(|spec| spec.name == name);
+        let Some(spec) = spec else { return Err(unknown(profile, name)) };
+        let name = name.to_owned();
+        if self.0.get(&name).is_some_and(|(_, origin)| *origin == Origin::Set) {
+            return Err(GivenError::SetTwice { name });
+        }
+        let source = if let Some(path) = value.strip_prefix('@') {
+            SecretSource::File(PathBuf::from(path))
+        } else if let Some(variable) = value.strip_prefix('$') {
+            SecretSource::Environment(variable.to_owned())
+        } else if spec.secret {
+            return Err(GivenError::SecretInArguments { name });
+        } else {
+            self.give(&name, Secret::new(value), Origin::Set);
+            return Ok(());
+        };
+        self.give(&name, read(&name, &source)?, Origin::Set);
+        Ok(())
+    }
+
+    /// Takes the unit's row of `--units`.
+    pub fn take_row(&mut self, row: &UnitRow) {
+        for (name, text) in row.values() {
+            self.give(name, text.clone(), Origin::UnitsRow);
+        }
+    }
+
+    /// Takes what the station remembers of a unit that it provisioned.
+    pub fn take_remembered(&mut self, values: impl IntoIterator<Item = (String, Secret)>) {
+        for (name, text) in values {
+            self.give(&name, text, Origin::Remembered);
+        }
+    }
+
+    /// Takes what the station file has for the profile: `[values]`, and `[services.wifi]` for a
+    /// network whose SSID or password is one value of the unit. A file, variable or command is read
+    /// only for a value that was not given before, so this is best taken last.
+    ///
+    /// # Errors
+    /// When a secret stands in the clear or cannot be read.
+    pub fn take_station(
+        &mut self,
+        profile: &Profile,
+        station: &StationFile,
+    ) -> Result<(), GivenError> {
+        for spec in &profile.values {
+            let Some(setting) = station_setting(profile, station, &spec.name) else { continue };
+            if self.0.contains_key(&spec.name) {
+                continue;
+            }
+            let name = || spec.name.clone();
+            let text = match setting {
+                Setting::Plain(_) if spec.secret => {
+                    return Err(GivenError::SecretInStationFile { name: name() });
+                }
+                Setting::Plain(text) => Secret::new(text.expose()),
+                Setting::Source(source) => read(&spec.name, source)?,
+            };
+            self.give(&spec.name, text, Origin::StationFile);
+        }
+        Ok(())
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<(&Secret, Origin)> {
+        self.0.get(name).map(|(text, origin)| (text, *origin))
+    }
+
+    /// Keeps the text unless a giver of higher rank has one.
+    fn give(&mut self, name: &str, text: Secret, origin: Origin) {
+        let outranked = self.0.get(name).is_some_and(|(_, earlier)| *earlier < origin);
+        if !outranked {
+            self.0.insert(name.to_owned(), (text, origin));
+        }
+    }
+}
+
+fn station_setting<'a>(
+    profile: &Profile,
+    station: &'a StationFile,
+    name: &str,
+) -> Option<&'a Setting> {
+    let service = |template: &crate::profile::Template, setting: &'a Option<Setting>| {
+        setting.as_ref().filter(|_| template.lone_symbol() == Some(name))
+    };
+    let wifi = station.wifi.as_ref();
+    station
+        .values
+        .get(name)
+        .or_else(|| service(&profile.wifi.ssid, &wifi?.ssid))
+        .or_else(|| service(&profile.wifi.password, &wifi?.password))
+}
+
+fn read(name: &str, source: &SecretSource) -> Result<Secret, GivenError> {
+    source.read().map_err(|error| GivenError::Source { name: name.to_owned(), error })
+}
+
+fn unknown(profile: &Profile, name: &str) -> GivenError {
+    let existing: Vec<String> = profile.values.iter().map(|spec| spec.name.clone()).collect();
+    GivenError::Unknown { name: name.to_owned(), existing }
+}

@@ -1,0 +1,99 @@
+//! The chips that Goldline knows, by the field's names.
+//!
+//! Must not know registers: those are the ROM's and espflash's affair.
+
+use std::{fmt, str::FromStr};
+
+use goldline_simulator::chip::Model;
+
+/// An ESP chip.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[expect(missing_docs, reason = "each name is the chip's own")]
+pub enum Chip {
+    Esp32,
+    Esp32S2,
+    Esp32S3,
+    Esp32C2,
+    Esp32C3,
+    Esp32C6,
+    Esp32H2,
+}
+
+/// A text names no chip.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "unknown chip \"{text}\": expected one of esp32, esp32s2, esp32s3, esp32c2, esp32c3, esp32c6, esp32h2"
+)]
+pub struct UnknownChip {
+    text: String,
+}
+
+impl Chip {
+    /// Every chip.
+    pub const ALL: [Self; 7] = [
+        Self::Esp32,
+        Self::Esp32S2,
+        Self::Esp32S3,
+        Self::Esp32C2,
+        Self::Esp32C3,
+        Self::Esp32C6,
+        Self::Esp32H2,
+    ];
+
+    /// The name in profiles and URLs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Esp32 => "esp32",
+            Self::Esp32S2 => "esp32s2",
+            Self::Esp32S3 => "esp32s3",
+            Self::Esp32C2 => "esp32c2",
+            Self::Esp32C3 => "esp32c3",
+            Self::Esp32C6 => "esp32c6",
+            Self::Esp32H2 => "esp32h2",
+        }
+    }
+
+    /// The simulator's model of it.
+    pub fn simulated(self) -> &'static Model {
+        Model::named(self.name()).expect("the simulator has every chip that a profile can name")
+    }
+
+    /// Where the ROM looks for the second-stage bootloader.
+    pub fn bootloader_offset(self) -> u32 {
+        match self {
+            Self::Esp32 | Self::Esp32S2 => 0x1000,
+            _ => 0,
+        }
+    }
+}
+
+impl fmt::Display for Chip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Chip {
+    type Err = UnknownChip;
+
+    /// Accepts either case and dashes, as in `ESP32-C3`.
+    fn from_str(text: &str) -> Result<Self, UnknownChip> {
+        let plain = text.to_ascii_lowercase().replace('-', "");
+        Self::ALL
+            .into_iter()
+            .find(|chip| chip.name() == plain)
+            .ok_or_else(|| UnknownChip { text: text.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_simulator_has_every_chip() {
+        for chip in Chip::ALL {
+            assert_eq!(chip.simulated().name, chip.name());
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! One product: chip, flash map, values of a unit, NVS content, method, endpoints, checks.
+//!
+//! [`Profile`] is valid by construction: whoever holds one need not check offsets, lengths or names
+//! again. Must not know how anything is written or checked. Offsets and sizes are bytes.
+
+mod catalog;
+mod chip;
+mod endpoint;
+mod flash_map;
+mod nearest;
+mod nvs_content;
+mod parse;
+mod position;
+mod problem;
+mod raw;
+mod secret_source;
+mod station_file;
+mod template;
+
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+
+use crate::record::Limits;
+
+pub use catalog::{CatalogError, Listed, find, list};
+pub use chip::{Chip, UnknownChip};
+pub use endpoint::{Endpoint, EndpointError};
+pub use flash_map::{FlashMap, FlashMapError, Partition, PartitionKind};
+pub use nearest::did_you_mean;
+pub use nvs_content::{NvsContent, NvsEncoding, NvsEntry};
+pub use position::LineColumn;
+pub use problem::{Located, Problem, ProfileError};
+pub use secret_source::{SecretError, SecretSource};
+pub use station_file::{
+    CaService, MqttService, Setting, StationFile, StationFileError, StationFileProblem, WifiService,
+};
+pub use template::{Part, Template, TemplateError, UnboundSymbol};
+
+/// One product, validated.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// What `goldline run NAME` calls it.
+    pub name: String,
+    /// The product's name for people.
+    pub title: String,
+    /// How the unit gets its values.
+    pub method: Method,
+    /// The chip the product is built on.
+    pub chip: Chip,
+    /// Flash size and partitions.
+    pub flash: FlashMap,
+    /// What is flashed besides data.
+    pub images: Images,
+    /// The values of one unit by name, in the file's order; a template names only earlier ones.
+    pub values: Vec<ValueSpec>,
+    /// What is written into the NVS partition.
+    pub nvs: NvsContent,
+    /// The network that the unit must join.
+    pub wifi: Wifi,
+    /// The broker that the unit must reach.
+    pub mqtt: Mqtt,
+    /// How long to wait for what.
+    pub deadlines: Deadlines,
+    /// The QC list, in order.
+    pub checks: Vec<CheckSpec>,
+}
+
+/// How a unit gets its values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Method {
+    /// An NVS image is made for each unit and flashed with the rest.
+    FactoryImage,
+}
+
+/// What is flashed besides data.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Images {
+    /// The second-stage bootloader.
+    pub bootloader: BootloaderSource,
+    /// The application.
+    pub app: AppSource,
+    /// Name of the partition that the application is written to.
+    pub app_partition: String,
+}
+
+/// Where the second-stage bootloader comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum BootloaderSource {
+    /// ESP-IDF's own for the chip, as espflash carries it.
+    EspIdf,
+    /// An ESP image of the product's.
+    File(PathBuf),
+}
+
+/// Where the application comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AppSource {
+    /// A firmware description that the simulator's compiler turns into an app, for simulated units.
+    Model {
+        /// Name of the shipped description, or the path of one.
+        name: String,
+    },
+    /// An ELF file or ESP image of the product's.
+    File(PathBuf),
+}
+
+/// One named value of a unit and where it comes from.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ValueSpec {
+    /// The name that templates use.
+    pub name: String,
+    /// Where it comes from when `--set` and `--units` do not give it.
+    pub source: ValueSource,
+    /// Whether it must never be shown.
+    pub secret: bool,
+    /// Whether the record lists it among the unit's public identifiers.
+    pub id: bool,
+    /// Shortest good value in bytes.
+    pub min_bytes: usize,
+    /// Longest good value in bytes.
+    pub max_bytes: usize,
+    /// The declared value of goldens and simulated units.
+    pub sample: Option<String>,
+}
+
+impl fmt::Debug for ValueSpec {
+    /// Leaves the sample of a secret out: somebody will put a real one there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sample = self.sample.as_deref().filter(|_| !self.secret);
+        f.debug_struct("ValueSpec")
+            .field("name", &self.name)
+            .field("source", &self.source)
+            .field("secret", &self.secret)
+            .field("sample", &sample)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a value comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ValueSource {
+    /// The same for all units of a site: `--set`, the unit's CSV row, or the station file.
+    Site,
+    /// A number that the state directory leases and never gives twice.
+    Lease,
+    /// Made for the unit by the operating system's generator: so many bytes, printed as lowercase hex.
+    Random {
+        /// Entropy in bytes.
+        bytes: usize,
+    },
+    /// Built of earlier values.
+    Template(Template),
+}
+
+/// The network that the unit must join.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Wifi {
+    /// Network name.
+    pub ssid: Template,
+    /// WPA2 passphrase.
+    pub password: Template,
+}
+
+/// The broker that the unit must reach, and what it must do there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mqtt {
+    /// A URI with scheme and port, as the unit holds it.
+    pub endpoint: Template,
+    /// Which of test, redirected and final the address is.
+    pub policy: EndpointPolicy,
+    /// What the unit must call itself.
+    pub client_id: Template,
+    /// User name.
+    pub username: Template,
+    /// Password.
+    pub password: Template,
+    /// Topic filters that the unit must subscribe to.
+    pub subscriptions: Vec<Template>,
+    /// Whether the unit must show a client certificate of the plan's CA.
+    pub client_certificate: bool,
+    /// A command and the answer that proves the unit alive.
+    pub command: Option<CommandRoundTrip>,
+}
+
+/// What the address in a unit means during QC and after it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EndpointPolicy {
+    /// The unit holds its final address, and the bench answers for that name.
+    Redirected,
+    /// QC runs with bench addresses; the final image is written last.
+    TestThenFinal,
+    /// The unit holds a bench address; for emulators and development only.
+    Bench,
+}
+
+/// A command that the bench sends and the answer that it expects. `{nonce}` is fresh for each run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CommandRoundTrip {
+    /// Where the command is published.
+    pub topic: Template,
+    /// What is published.
+    pub payload: Template,
+    /// Where the answer appears.
+    pub reply_topic: Template,
+    /// Texts that the answer must contain.
+    pub reply_contains: Vec<Template>,
+}
+
+/// How long to wait for what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Deadlines {
+    /// From reset to the first line of the application.
+    pub boot: Duration,
+    /// From the application's start to an address.
+    pub wifi: Duration,
+    /// From the address to the broker's acceptance.
+    pub mqtt: Duration,
+    /// From the command to its answer.
+    pub command: Duration,
+}
+
+/// One item of the QC list.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CheckSpec {
+    /// Which check.
+    pub id: CheckId,
+    /// Limits by measurement name.
+    pub limits: BTreeMap<String, Limits>,
+}
+
+/// The checks there are.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum CheckId {
+    /// Chip, flash size, and every region but NVS against what was planned.
+    FlashIntegrity,
+    /// NVS structure and content against the plan and the golden.
+    NvsReadback,
+    /// Association, address, time, signal.
+    WifiJoin,
+    /// TLS, credentials, subscriptions, a command round trip.
+    MqttConnect,
+}
+
+impl EndpointPolicy {
+    /// Every policy.
+    pub const ALL: [Self; 3] = [Self::Redirected, Self::TestThenFinal, Self::Bench];
+
+    /// The name in profiles and records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Redirected => "redirected",
+            Self::TestThenFinal => "test_then_final",
+            Self::Bench => "bench",
+        }
+    }
+}
+
+/// What no value may hold, when there is some of it: firmware and consoles end a value there.
+pub fn forbidden_character(text: &str) -> Option<&'static str> {
+    text.chars().find_map(|character| match character {
+        '\0' => Some("a NUL"),
+        '\r' => Some("a carriage return"),
+        '\n' => Some("a line feed"),
+        _ => None,
+    })
+}
+
+/// Whether a text is a number as leases give them, so that `+1` and `01` do not become other ids.
+pub fn is_lease_number(text: &str) -> bool {
+    text.parse::<u32>().is_ok_and(|number| number.to_string() == text)
+}
+
+impl CheckId {
+    /// Every check.
+    pub const ALL: [Self; 4] =
+        [Self::FlashIntegrity, Self::NvsReadback, Self::WifiJoin, Self::MqttConnect];
+
+    /// The name in profiles, test cases and records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FlashIntegrity => "flash_integrity",
+            Self::NvsReadback => "nvs_readback",
+            Self::WifiJoin => "wifi_join",
+            Self::MqttConnect => "mqtt_connect",
+        }
+    }
+
+    /// The measurements that a limit may name.
+    pub fn measurements(self) -> &'static [&'static str] {
+        match self {
+            Self::FlashIntegrity => &[],
+            Self::NvsReadback => &[],
+            Self::WifiJoin => &["join_ms", "rssi", "unexpected_resets"],
+            Self::MqttConnect => &["connect_ms", "round_trip_ms"],
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Turns the text of a profile into a [`Profile`], or says everything that is wrong with it and where.
+//!
+//! Each section has its own file; all of them push what they find into one list, so that a person
+//! corrects a file in one go. Must not touch the disk.
+
+mod checks;
+mod content;
+mod flash;
+mod values;
+
+use std::{ops::Range, path::Path};
+
+use toml::Spanned;
+
+use super::{
+    Chip, Method, Profile,
+    problem::{Located, Problem, ProfileError},
+    raw::RawProfile,
+    template::Template,
+};
+use values::Scope;
+
+impl Profile {
+    /// Reads the profile in `text`. `file` is the name that errors show; `folder` is where the images
+    /// that the profile names lie, `None` for a profile without a folder of its own.
+    ///
+    /// # Errors
+    /// The first fault of form (no TOML, an unknown key), or else everything that is wrong.
+    pub fn parse(file: &str, text: &str, folder: Option<&Path>) -> Result<Self, ProfileError> {
+        let raw = toml::from_str(text)
+            .map_err(|error| ProfileError::new(file, text, vec![form_problem(&error, text)]))?;
+        let mut problems = Problems(Vec::new());
+        match problems.profile(raw, folder) {
+            Some(profile) if problems.0.is_empty() => Ok(profile),
+            _ => Err(ProfileError::new(file, text, problems.0)),
+        }
+    }
+}
+
+/// Words a fault of form as the rest of the profile errors: TOML has keys, not fields.
+fn form_problem(error: &toml::de::Error, text: &str) -> Located {
+    let message = error.message().trim().replace('\n', "; ");
+    let message = match message.split_once(" field ") {
+        Some((start @ ("unknown" | "missing" | "duplicate"), rest)) => {
+            format!("{start} key {rest}")
+        }
+        _ => message,
+    };
+    let span = error.span().unwrap_or(0..0);
+    let span = span.start.min(text.len())..span.end.min(text.len());
+    Located { span, problem: Problem::Form { message } }
+}
+
+/// What was found wrong so far. A method that returns `None` has left a problem here.
+struct Problems(Vec<Located>);
+
+impl Problems {
+    fn push(&mut self, span: Range<usize>, problem: impl Into<Problem>) {
+        self.0.push(Located { span, problem: problem.into() });
+    }
+
+    fn profile(&mut self, raw: RawProfile, folder: Option<&Path>) -> Option<Profile> {
+        if *raw.schema.get_ref() != 1 {
+            self.push(raw.schema.span(), Problem::Schema { found: *raw.schema.get_ref() });
+        }
+        let name = self.profile_name(&raw.name);
+        let method = self.one_of("method", &raw.method, &[("factory_image", Method::FactoryImage)]);
+        let chips = Chip::ALL.map(|chip| (chip.name(), chip));
+        let chip = self.one_of("chip", &raw.chip.model, &chips);
+        let flash = self.flash_map(&raw.chip.flash_size, raw.partition);
+        let values = self.values(raw.values);
+        let scope = Scope::of(&values);
+        let nvs = self.nvs(raw.nvs, flash.as_ref(), &scope);
+        let wifi = self.wifi(&raw.wifi, &scope);
+        let mqtt = self.mqtt(raw.mqtt, &scope);
+        let images = self.images(raw.images, flash.as_ref(), folder);
+        let deadlines = self.deadlines(&raw.deadlines);
+        let checks = self.checks(raw.check);
+        Some(Profile {
+            name: name?,
+            title: raw.title,
+            method: method?,
+            chip: chip?,
+            flash: flash?,
+            images: images?,
+            values,
+            nvs: nvs?,
+            wifi: wifi?,
+            mqtt: mqtt?,
+            deadlines,
+            checks,
+        })
+    }
+
+    fn profile_name(&mut self, name: &Spanned<String>) -> Option<String> {
+        let text = name.get_ref();
+        let good = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        if text.is_empty() || text.starts_with('-') || !text.bytes().all(good) {
+            self.push(name.span(), Problem::ProfileName { name: text.clone() });
+            return None;
+        }
+        Some(text.clone())
+    }
+
+    /// The choice of that name.
+    fn one_of<T: Copy>(
+        &mut self,
+        what: &'static str,
+        found: &Spanned<String>,
+        choices: &[(&str, T)],
+    ) -> Option<T> {
+        let choice = choices.iter().find(|(name, _)| name == found.get_ref());
+        if choice.is_none() {
+            let expected = choices.iter().map(|(name, _)| (*name).to_owned()).collect();
+            let found_text = found.get_ref().clone();
+            self.push(found.span(), Problem::Unknown { what, found: found_text, expected });
+        }
+        choice.map(|(_, choice)| *choice)
+    }
+
+    /// A template whose every symbol the scope knows.
+    fn template(&mut self, source: &Spanned<String>, scope: &Scope<'_>) -> Option<Template> {
+        let template = match source.get_ref().parse::<Template>() {
+            Ok(template) => template,
+            Err(error) => {
+                self.push(source.span(), error);
+                return None;
+            }
+        };
+        let mut known = true;
+        for symbol in template.symbols() {
+            if let Some(problem) = scope.missing(symbol) {
+                self.push(source.span(), problem);
+                known = false;
+            }
+        }
+        known.then_some(template)
+    }
+}

@@ -1,0 +1,82 @@
+//! The sections `deadlines` and `check`.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use toml::Spanned;
+
+use super::Problems;
+use crate::{
+    profile::{
+        CheckId, CheckSpec, Deadlines,
+        problem::Problem,
+        raw::{RawCheck, RawDeadlines, RawLimits},
+    },
+    record::Limits,
+};
+
+/// Longer than anyone stands in front of a jig, in seconds.
+const LONGEST_DEADLINE: u64 = 600;
+
+impl Problems {
+    pub(super) fn deadlines(&mut self, raw: &RawDeadlines) -> Deadlines {
+        Deadlines {
+            boot: self.deadline(&raw.boot_s),
+            wifi: self.deadline(&raw.wifi_s),
+            mqtt: self.deadline(&raw.mqtt_s),
+            command: self.deadline(&raw.command_s),
+        }
+    }
+
+    fn deadline(&mut self, raw: &Spanned<u64>) -> Duration {
+        let seconds = *raw.get_ref();
+        if !(1..=LONGEST_DEADLINE).contains(&seconds) {
+            self.push(raw.span(), Problem::Deadline { found: seconds });
+        }
+        Duration::from_secs(seconds)
+    }
+
+    pub(super) fn checks(&mut self, raw: Spanned<Vec<RawCheck>>) -> Vec<CheckSpec> {
+        if raw.get_ref().is_empty() {
+            self.push(raw.span(), Problem::NoChecks);
+        }
+        let mut checks: Vec<CheckSpec> = Vec::new();
+        for raw in raw.into_inner() {
+            let names = CheckId::ALL.map(|check| (check.name(), check));
+            let Some(id) = self.one_of("check", &raw.id, &names) else { continue };
+            if checks.iter().any(|check| check.id == id) {
+                self.push(raw.id.span(), Problem::CheckTwice { id: id.name() });
+            }
+            let limits = self.limits(id, raw.limits);
+            checks.push(CheckSpec { id, limits });
+        }
+        checks
+    }
+
+    fn limits(
+        &mut self,
+        check: CheckId,
+        raw: BTreeMap<Spanned<String>, RawLimits>,
+    ) -> BTreeMap<String, Limits> {
+        let names: Vec<_> = check.measurements().iter().map(|name| (*name, ())).collect();
+        let mut limits = BTreeMap::new();
+        for (name, RawLimits { lower, upper }) in raw {
+            if self.one_of("measurement", &name, &names).is_none() {
+                continue;
+            }
+            if !passes_something(lower, upper) {
+                self.push(name.span(), Problem::Limits { name: name.get_ref().clone() });
+            }
+            limits.insert(name.into_inner(), Limits { lower, upper });
+        }
+        limits
+    }
+}
+
+/// Whether there is a bound and a number within it; NaN is neither.
+fn passes_something(lower: Option<f64>, upper: Option<f64>) -> bool {
+    match (lower, upper) {
+        (None, None) => false,
+        (Some(lower), Some(upper)) => lower <= upper,
+        (Some(bound), None) | (None, Some(bound)) => bound.is_finite(),
+    }
+}

@@ -1,0 +1,203 @@
+//! The sections `nvs`, `wifi` and `mqtt`: what the unit holds and must reach.
+
+use std::collections::BTreeSet;
+
+use toml::Spanned;
+
+use super::{
+    Problems,
+    values::{LONGEST_STRING, Scope},
+};
+use crate::profile::{
+    CommandRoundTrip, Endpoint, EndpointPolicy, FlashMap, Mqtt, NvsContent, NvsEncoding, NvsEntry,
+    Template, Wifi,
+    problem::Problem,
+    raw::{RawCommand, RawMqtt, RawNvs, RawNvsEntry, RawWifi},
+};
+
+/// The longest key or namespace of NVS, in characters.
+const LONGEST_NVS_NAME: usize = 15;
+
+impl Problems {
+    pub(super) fn nvs(
+        &mut self,
+        raw: RawNvs,
+        flash: Option<&FlashMap>,
+        scope: &Scope<'_>,
+    ) -> Option<NvsContent> {
+        let namespace = self.nvs_name("namespace", &raw.namespace);
+        let mut keys = BTreeSet::new();
+        let mut entries = Vec::new();
+        for entry in &raw.entries {
+            if !keys.insert(entry.key.get_ref()) {
+                let key = entry.key.get_ref().clone();
+                let namespace = raw.namespace.get_ref().clone();
+                self.push(entry.key.span(), Problem::KeyTwice { key, namespace });
+            }
+            entries.extend(self.nvs_entry(entry, scope));
+        }
+        let foreign_namespaces = raw
+            .foreign_namespaces
+            .iter()
+            .filter_map(|name| self.nvs_name("namespace", name))
+            .collect();
+        let partition = self.partition_of(&raw.partition, flash?, "data/nvs", |partition| {
+            partition.is("data", "nvs")
+        });
+        Some(NvsContent {
+            partition: partition?,
+            namespace: namespace?,
+            entries,
+            foreign_namespaces,
+        })
+    }
+
+    fn nvs_name(&mut self, what: &'static str, name: &Spanned<String>) -> Option<String> {
+        let text = name.get_ref();
+        let length = text.chars().count();
+        let problem = if !(1..=LONGEST_NVS_NAME).contains(&length) {
+            Problem::NvsName { what, name: text.clone(), length }
+        } else if !text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+            Problem::NvsNameCharacter { what, name: text.clone() }
+        } else {
+            return Some(text.clone());
+        };
+        self.push(name.span(), problem);
+        None
+    }
+
+    fn nvs_entry(&mut self, raw: &RawNvsEntry, scope: &Scope<'_>) -> Option<NvsEntry> {
+        let key = self.nvs_name("key", &raw.key);
+        let encodings = NvsEncoding::ALL.map(|encoding| (encoding.name(), encoding));
+        let encoding = self.one_of("encoding", &raw.encoding, &encodings);
+        let value = self.template(&raw.value, scope);
+        if let (Some(encoding), Some(value)) = (encoding, &value) {
+            let problem = nvs_value_problem(raw.key.get_ref(), encoding, value, scope);
+            if let Some(problem) = problem {
+                self.push(raw.value.span(), problem);
+            }
+        }
+        Some(NvsEntry { key: key?, encoding: encoding?, value: value? })
+    }
+
+    pub(super) fn wifi(&mut self, raw: &RawWifi, scope: &Scope<'_>) -> Option<Wifi> {
+        let ssid = self.template(&raw.ssid, scope);
+        let password = self.template(&raw.password, scope);
+        let (ssid, password) = (ssid?, password?);
+        let (shortest, longest) = scope.bounds(&ssid);
+        if longest > 32 || shortest == 0 {
+            let template = ssid.to_string();
+            self.push(raw.ssid.span(), Problem::SsidLength { template, longest });
+        }
+        let (shortest, longest) = scope.bounds(&password);
+        if shortest < 8 || longest > 63 {
+            let template = password.to_string();
+            let problem = Problem::PassphraseLength { template, shortest, longest };
+            self.push(raw.password.span(), problem);
+        }
+        Some(Wifi { ssid, password })
+    }
+
+    pub(super) fn mqtt(&mut self, raw: RawMqtt, scope: &Scope<'_>) -> Option<Mqtt> {
+        let endpoint = self.endpoint(&raw.endpoint, scope);
+        let policies = EndpointPolicy::ALL.map(|policy| (policy.name(), policy));
+        let policy = self.one_of("policy", &raw.policy, &policies);
+        let client_id = self.template(&raw.client_id, scope);
+        let username = self.template(&raw.username, scope);
+        let password = self.template(&raw.password, scope);
+        let subscriptions =
+            raw.subscriptions.iter().filter_map(|filter| self.template(filter, scope)).collect();
+        let command = match raw.command {
+            Some(command) => Some(self.command(&command, scope)?),
+            None => None,
+        };
+        Some(Mqtt {
+            endpoint: endpoint?,
+            policy: policy?,
+            client_id: client_id?,
+            username: username?,
+            password: password?,
+            subscriptions,
+            client_certificate: raw.client_certificate,
+            command,
+        })
+    }
+
+    /// The address is judged by its sample; that of a unit is judged again when it is bound.
+    fn endpoint(&mut self, raw: &Spanned<String>, scope: &Scope<'_>) -> Option<Template> {
+        let template = self.template(raw, scope)?;
+        if scope.is_secret(&template) {
+            self.push(raw.span(), Problem::SecretEndpoint { template: template.to_string() });
+            return None;
+        }
+        if let Some(Err(error)) = scope.sample(&template).map(|uri| uri.parse::<Endpoint>()) {
+            self.push(raw.span(), error);
+        }
+        Some(template)
+    }
+
+    fn command(&mut self, raw: &RawCommand, scope: &Scope<'_>) -> Option<CommandRoundTrip> {
+        let scope = scope.with_nonce();
+        let topic = self.topic(&raw.topic, &scope);
+        let payload = self.template(&raw.payload, &scope);
+        let reply_topic = self.topic(&raw.reply_topic, &scope);
+        let texts = raw.reply_contains.get_ref();
+        let reply_contains: Vec<Template> =
+            texts.iter().filter_map(|text| self.template(text, &scope)).collect();
+        let payload = payload?;
+        if !names_nonce(&payload) {
+            self.push(raw.payload.span(), Problem::NoNonce { place: "payload" });
+        }
+        if !reply_contains.iter().any(names_nonce) && reply_contains.len() == texts.len() {
+            self.push(raw.reply_contains.span(), Problem::NoNonce { place: "reply_contains" });
+        }
+        Some(CommandRoundTrip { topic: topic?, payload, reply_topic: reply_topic?, reply_contains })
+    }
+
+    fn topic(&mut self, raw: &Spanned<String>, scope: &Scope<'_>) -> Option<Template> {
+        let topic = raw.get_ref();
+        if topic.is_empty() || topic.contains(['+', '#']) {
+            self.push(raw.span(), Problem::Topic { topic: topic.clone() });
+            return None;
+        }
+        self.template(raw, scope)
+    }
+}
+
+fn names_nonce(template: &Template) -> bool {
+    template.symbols().any(|symbol| symbol == "nonce")
+}
+
+/// What is wrong with a value as far as the file tells: its sample, or its text when it is literal.
+fn nvs_value_problem(
+    key: &str,
+    encoding: NvsEncoding,
+    value: &Template,
+    scope: &Scope<'_>,
+) -> Option<Problem> {
+    if encoding == NvsEncoding::String {
+        let (length, _) = scope.bounds(value);
+        return (length > LONGEST_STRING)
+            .then(|| Problem::StringTooLong { key: key.to_owned(), length });
+    }
+    let sample = scope.sample(value)?;
+    let text = if scope.is_secret(value) { value.to_string() } else { sample.clone() };
+    if let Some((min, max)) = encoding.range() {
+        let fits = parse_number(&sample).is_some_and(|number| (min..=max).contains(&number));
+        let encoding = encoding.name();
+        return (!fits).then_some(Problem::OutOfRange { text, encoding, min, max });
+    }
+    let hexadecimal =
+        sample.len().is_multiple_of(2) && sample.bytes().all(|digit| digit.is_ascii_hexdigit());
+    (encoding == NvsEncoding::Hex2Bin && !hexadecimal).then_some(Problem::NotHexadecimal { text })
+}
+
+/// A decimal number, or a hexadecimal one behind `0x`.
+fn parse_number(text: &str) -> Option<i128> {
+    match text.strip_prefix("0x") {
+        Some(digits) => {
+            i128::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with(['+', '-']))
+        }
+        None => text.parse().ok().filter(|_| !text.starts_with('+')),
+    }
+}

@@ -1,0 +1,331 @@
+//! The station file: which services a production line reaches, and the values of its site.
+//!
+//! ```toml
+//! [services.mqtt]
+//! url = "mqtts://broker.example.test:8883"
+//! username = "station-7"
+//! password = { env = "BROKER_PASSWORD" }
+//!
+//! [services.ca]
+//! url = "https://ca.example.test"
+//! token = { command = ["vault-read", "ca/token"] }
+//!
+//! [services.wifi]
+//! ssid = "Production"
+//! password = { file = "/run/secrets/wifi" }
+//!
+//! [values]
+//! mqtt_broker = "mqtts://broker.example.test:8883"
+//! ```
+//!
+//! Secrets never stand in it; no error repeats a value, in case one does. Reads the file, and none of
+//! the places that it names.
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs, io,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{LineColumn, SecretSource, nearest::did_you_mean};
+use crate::secret::Secret;
+
+/// The services of a station and the values of its site.
+#[derive(Clone, Debug, Default)]
+pub struct StationFile {
+    /// The broker that the station itself uses.
+    pub mqtt: Option<MqttService>,
+    /// The certificate authority.
+    pub ca: Option<CaService>,
+    /// The network that units join.
+    pub wifi: Option<WifiService>,
+    /// `[values]`: those of the profile, by name.
+    pub values: BTreeMap<String, Setting>,
+}
+
+/// The broker that the station itself uses, with the station's own credentials.
+#[derive(Clone, Debug)]
+pub struct MqttService {
+    /// Its address, as it stands in the file.
+    pub url: String,
+    /// The station's own user name.
+    pub username: Option<Setting>,
+    /// The station's own password.
+    pub password: Option<SecretSource>,
+}
+
+/// The certificate authority.
+#[derive(Clone, Debug)]
+pub struct CaService {
+    /// Its address, as it stands in the file.
+    pub url: String,
+    /// What authorises the station.
+    pub token: Option<SecretSource>,
+}
+
+/// The network that units join.
+#[derive(Clone, Debug)]
+pub struct WifiService {
+    /// Its name.
+    pub ssid: Option<Setting>,
+    /// Its passphrase; always a source.
+    pub password: Option<Setting>,
+}
+
+/// A value as it stands in the file.
+#[derive(Clone, Debug)]
+pub enum Setting {
+    /// In the clear. Held as a secret all the same: only a profile tells which values are.
+    Plain(Secret),
+    /// Somewhere else.
+    Source(SecretSource),
+}
+
+/// A station file that is not valid. It does not carry the file's text: a secret may stand there.
+#[derive(Debug)]
+pub struct StationFileError {
+    file: String,
+    place: LineColumn,
+    problem: StationFileProblem,
+}
+
+/// What is wrong with a station file.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are what the messages show")]
+pub enum StationFileProblem {
+    #[error("cannot read the file: {0}")]
+    Unreadable(io::Error),
+    #[error("no TOML: {message}")]
+    Toml { message: String },
+    #[error("unknown key `{key}`: expected one of {}{}", .expected.join(", "), did_you_mean(.key, .expected.iter().copied()))]
+    UnknownKey { key: String, expected: Vec<&'static str> },
+    #[error("missing key `{key}` in [{section}]")]
+    MissingKey { section: &'static str, key: &'static str },
+    #[error("`{key}` is {found}: expected {expected}")]
+    Type { key: String, found: &'static str, expected: &'static str },
+    #[error(
+        "`{key}` is a secret and never stands in the station file: expected {{ env = \"X\" }}, {{ file = \"PATH\" }} or {{ command = [\"PROGRAM\"] }}"
+    )]
+    SecretInTheClear { key: String },
+    #[error("`{key}` names {count} sources: expected exactly one of env, file and command")]
+    SourceCount { key: String, count: usize },
+    #[error("the command of `{key}` is empty: expected a program and its arguments")]
+    EmptyCommand { key: String },
+}
+
+type Found<'a> = Spanned<DeValue<'a>>;
+type Fault = (Range<usize>, StationFileProblem);
+
+impl StationFile {
+    /// Reads a file. Relative paths in it start at its own folder.
+    ///
+    /// # Errors
+    /// When it cannot be read, or as [`StationFile::parse`].
+    pub fn load(path: &Path) -> Result<Self, StationFileError> {
+        let file = path.display().to_string();
+        let folder = path.parent().unwrap_or(Path::new(""));
+        match fs::read_to_string(path) {
+            Ok(text) => Self::parse(&file, &text, folder),
+            Err(error) => Err(StationFileError {
+                file,
+                place: LineColumn::of("", 0),
+                problem: StationFileProblem::Unreadable(error),
+            }),
+        }
+    }
+
+    /// Reads the TOML in `text`. `file` is the name that errors show; relative paths start at `folder`.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with line and column.
+    pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Self, StationFileError> {
+        let parsed = DeTable::parse(text).map_err(|error| {
+            let message = error.message().replace('\n', "; ");
+            (error.span().unwrap_or(0..0), StationFileProblem::Toml { message })
+        });
+        let station = parsed.and_then(|root| Reader { folder }.station(root.get_ref()));
+        station.map_err(|(span, problem)| StationFileError {
+            file: file.to_owned(),
+            place: LineColumn::of(text, span.start),
+            problem,
+        })
+    }
+}
+
+/// Reads values, and knows where relative paths start.
+struct Reader<'a> {
+    folder: &'a Path,
+}
+
+impl Reader<'_> {
+    fn station(&self, root: &DeTable<'_>) -> Result<StationFile, Fault> {
+        let mut station = StationFile::default();
+        for (key, value) in root {
+            match key.get_ref().as_ref() {
+                "services" => self.services(table("services", value)?, &mut station)?,
+                "values" => {
+                    for (name, value) in table("values", value)? {
+                        let setting = self.setting(name.get_ref(), value)?;
+                        station.values.insert(name.get_ref().to_string(), setting);
+                    }
+                }
+                _ => return Err(unknown(key, &["services", "values"])),
+            }
+        }
+        Ok(station)
+    }
+
+    fn services(&self, services: &DeTable<'_>, station: &mut StationFile) -> Result<(), Fault> {
+        for (key, value) in services {
+            match key.get_ref().as_ref() {
+                "mqtt" => station.mqtt = Some(self.mqtt(table("services.mqtt", value)?, value)?),
+                "ca" => station.ca = Some(self.ca(table("services.ca", value)?, value)?),
+                "wifi" => station.wifi = Some(self.wifi(table("services.wifi", value)?)?),
+                _ => return Err(unknown(key, &["mqtt", "ca", "wifi"])),
+            }
+        }
+        Ok(())
+    }
+
+    fn mqtt(&self, section: &DeTable<'_>, whole: &Found<'_>) -> Result<MqttService, Fault> {
+        let (mut url, mut username, mut password) = (None, None, None);
+        for (key, value) in section {
+            match key.get_ref().as_ref() {
+                "url" => url = Some(plain("url", value)?),
+                "username" => username = Some(self.setting("username", value)?),
+                "password" => password = Some(self.source("password", value)?),
+                _ => return Err(unknown(key, &["url", "username", "password"])),
+            }
+        }
+        let url = url.ok_or_else(|| missing(whole, "services.mqtt", "url"))?;
+        Ok(MqttService { url, username, password })
+    }
+
+    fn ca(&self, section: &DeTable<'_>, whole: &Found<'_>) -> Result<CaService, Fault> {
+        let (mut url, mut token) = (None, None);
+        for (key, value) in section {
+            match key.get_ref().as_ref() {
+                "url" => url = Some(plain("url", value)?),
+                "token" => token = Some(self.source("token", value)?),
+                _ => return Err(unknown(key, &["url", "token"])),
+            }
+        }
+        let url = url.ok_or_else(|| missing(whole, "services.ca", "url"))?;
+        Ok(CaService { url, token })
+    }
+
+    fn wifi(&self, section: &DeTable<'_>) -> Result<WifiService, Fault> {
+        let (mut ssid, mut password) = (None, None);
+        for (key, value) in section {
+            match key.get_ref().as_ref() {
+                "ssid" => ssid = Some(self.setting("ssid", value)?),
+                "password" => password = Some(Setting::Source(self.source("password", value)?)),
+                _ => return Err(unknown(key, &["ssid", "password"])),
+            }
+        }
+        Ok(WifiService { ssid, password })
+    }
+
+    /// A text, or the place of one.
+    fn setting(&self, key: &str, value: &Found<'_>) -> Result<Setting, Fault> {
+        match value.get_ref() {
+            DeValue::String(text) => Ok(Setting::Plain(Secret::new(text.as_ref()))),
+            DeValue::Table(_) => self.source(key, value).map(Setting::Source),
+            _ => Err(wrong_type(key, value, "a text, or a table with env, file or command")),
+        }
+    }
+
+    /// The place of a secret.
+    fn source(&self, key: &str, value: &Found<'_>) -> Result<SecretSource, Fault> {
+        let DeValue::Table(sources) = value.get_ref() else {
+            return Err((
+                value.span(),
+                StationFileProblem::SecretInTheClear { key: key.to_owned() },
+            ));
+        };
+        let mut found = None;
+        for (kind, place) in sources {
+            found = Some(match kind.get_ref().as_ref() {
+                "env" => SecretSource::Environment(plain("env", place)?),
+                "file" => {
+                    SecretSource::File(self.folder.join(PathBuf::from(plain("file", place)?)))
+                }
+                "command" => command(key, place)?,
+                _ => return Err(unknown(kind, &["env", "file", "command"])),
+            });
+        }
+        match found {
+            Some(source) if sources.len() == 1 => Ok(source),
+            _ => {
+                let (key, count) = (key.to_owned(), sources.len());
+                Err((value.span(), StationFileProblem::SourceCount { key, count }))
+            }
+        }
+    }
+}
+
+fn command(key: &str, value: &Found<'_>) -> Result<SecretSource, Fault> {
+    let DeValue::Array(words) = value.get_ref() else {
+        return Err(wrong_type("command", value, "a list of texts"));
+    };
+    let mut words = words.iter().map(|word| plain("command", word));
+    let Some(program) = words.next() else {
+        let key = key.to_owned();
+        return Err((value.span(), StationFileProblem::EmptyCommand { key }));
+    };
+    Ok(SecretSource::Command { program: program?, arguments: words.collect::<Result<_, _>>()? })
+}
+
+fn table<'a, 'i>(key: &str, value: &'a Found<'i>) -> Result<&'a DeTable<'i>, Fault> {
+    value.get_ref().as_table().ok_or_else(|| wrong_type(key, value, "a table"))
+}
+
+fn plain(key: &str, value: &Found<'_>) -> Result<String, Fault> {
+    let text = value.get_ref().as_str().ok_or_else(|| wrong_type(key, value, "a text"))?;
+    Ok(text.to_owned())
+}
+
+fn wrong_type(key: &str, value: &Found<'_>, expected: &'static str) -> Fault {
+    let found = value.get_ref().type_str();
+    (value.span(), StationFileProblem::Type { key: key.to_owned(), found, expected })
+}
+
+fn missing(whole: &Found<'_>, section: &'static str, key: &'static str) -> Fault {
+    (whole.span(), StationFileProblem::MissingKey { section, key })
+}
+
+fn unknown(key: &Spanned<std::borrow::Cow<'_, str>>, expected: &[&'static str]) -> Fault {
+    let (name, expected) = (key.get_ref().to_string(), expected.to_vec());
+    (key.span(), StationFileProblem::UnknownKey { key: name, expected })
+}
+
+impl StationFileError {
+    /// The file's name, as it was given.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Where the problem stands.
+    pub fn line_column(&self) -> LineColumn {
+        self.place
+    }
+
+    /// What is wrong.
+    pub fn problem(&self) -> &StationFileProblem {
+        &self.problem
+    }
+}
+
+impl fmt::Display for StationFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.file, self.place, self.problem)
+    }
+}
+
+impl std::error::Error for StationFileError {}

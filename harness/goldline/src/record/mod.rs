@@ -1,0 +1,107 @@
+//! Everything about one run, written once; stores and reports only read it.
+//!
+//! Must not know how a run is made. Times are UTC; durations are milliseconds; every other
+//! measurement carries its unit.
+
+mod diagnosis;
+mod measurement;
+mod verdict;
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use time::OffsetDateTime;
+
+use crate::identity::Mac;
+
+pub use diagnosis::{Code, Diagnosis};
+pub use measurement::{Limits, Measurement};
+pub use verdict::{Outcome, Verdict};
+
+/// The version of the record's form; raised when a reader of older records would misread a new one.
+pub const SCHEMA: u32 = 1;
+
+/// One run of one unit.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// [`SCHEMA`] at the time of writing.
+    pub schema: u32,
+    /// Unique for this run.
+    pub run_id: uuid::Uuid,
+    /// Name of the profile.
+    pub profile: String,
+    /// URL of the device, as given.
+    pub device: String,
+    /// The batch of units, when named.
+    pub lot: Option<String>,
+    /// Who ran it, when named.
+    pub operator: Option<String>,
+    /// When the run began.
+    #[serde(with = "time::serde::rfc3339")]
+    pub started_at: OffsetDateTime,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// The judgement; `None` after `provision`, which has none.
+    pub verdict: Option<Verdict>,
+    /// Why it is not a PASS.
+    pub diagnosis: Option<Diagnosis>,
+    /// The unit, as far as it was identified.
+    pub unit: Unit,
+    /// What the unit was told to reach, and who answered there.
+    pub endpoints: Vec<EndpointRecord>,
+    /// The stages of the run, in order.
+    pub stages: Vec<Stage>,
+    /// The checks, in the profile's order.
+    pub checks: Vec<CheckRecord>,
+}
+
+/// The unit under test.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Unit {
+    /// Base MAC, read from the chip.
+    pub mac: Option<Mac>,
+    /// Chip name and revision, such as `ESP32 v3.0`.
+    pub chip: Option<String>,
+    /// Flash size in bytes.
+    pub flash_size: Option<u32>,
+    /// Public identifiers, by name.
+    pub ids: BTreeMap<String, String>,
+}
+
+/// One service of the plan: what was written into the unit, and what answered during the run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EndpointRecord {
+    /// Which service, such as `mqtt`.
+    pub service: String,
+    /// The address that the unit holds when the run ends.
+    pub shipped: String,
+    /// `redirected`, `test_then_final` or `bench`.
+    pub policy: String,
+    /// What answered: `built-in bench` or the station file's service.
+    pub answered_by: String,
+}
+
+/// One part of the run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Stage {
+    /// A step's name, such as `write_flash`.
+    pub name: String,
+    /// How long it took, all attempts together.
+    pub duration_ms: u64,
+    /// How often it was tried; more than one is worth a look.
+    pub attempts: u32,
+}
+
+/// One item of the QC list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CheckRecord {
+    /// Name of the check, such as `wifi_join`.
+    pub id: String,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Why it is not a pass.
+    pub diagnosis: Option<Diagnosis>,
+    /// What was measured.
+    pub measurements: Vec<Measurement>,
+    /// Facts that carry the outcome, in words, without secrets.
+    pub evidence: Vec<String>,
+}

@@ -1,0 +1,9 @@
+//! What people and programs read of a run: the terminal while it lasts and at its end, and files.
+//!
+//! Reads events and records only.
+
+mod files;
+mod terminal;
+
+pub use files::{ReportError, make_folder, write_files};
+pub use terminal::{Progress, RunProgress, verdict_text};

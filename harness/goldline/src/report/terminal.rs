@@ -1,0 +1,186 @@
+//! The run on a person's terminal: bars while it lasts, a short verdict at its end.
+//!
+//! Progress goes to standard error, and only where that is a terminal; the verdict is plain text.
+
+use std::fmt::Write;
+
+use crate::{
+    engine::Event,
+    record::{CheckRecord, Measurement, Outcome, Record},
+};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+/// The bars of all runs under way.
+#[derive(Clone, Default)]
+pub struct Progress(MultiProgress);
+
+impl Progress {
+    /// Bars for one more run.
+    pub fn add(&self) -> RunProgress {
+        let steps = self.0.add(ProgressBar::new(0));
+        steps.set_style(style("{prefix} {bar:24} {pos:>2}/{len} {wide_msg}"));
+        RunProgress { bars: self.0.clone(), steps, bytes: None, titles: Vec::new() }
+    }
+}
+
+/// The bars of one run; they go when it ends.
+pub struct RunProgress {
+    bars: MultiProgress,
+    steps: ProgressBar,
+    /// Only while a step moves bytes.
+    bytes: Option<ProgressBar>,
+    titles: Vec<String>,
+}
+
+impl RunProgress {
+    /// Shows what happened.
+    pub fn show(&mut self, event: &Event) {
+        match event {
+            Event::Started { profile, device, steps, .. } => {
+                self.steps.set_prefix(format!("{profile} on {device}"));
+                self.steps.set_length(steps.len() as u64);
+                self.titles.clone_from(steps);
+            }
+            Event::StepStarted { index } => {
+                self.steps.set_message(self.titles.get(*index).cloned().unwrap_or_default());
+            }
+            Event::Progress { done, total } => {
+                let bytes = self.bytes.get_or_insert_with(|| {
+                    let bytes =
+                        self.bars.insert_after(&self.steps, ProgressBar::new(*total as u64));
+                    bytes.set_style(style("  {bytes:>10} of {total_bytes} {wide_bar}"));
+                    bytes
+                });
+                bytes.set_position(*done as u64);
+            }
+            Event::StepEnded { index, .. } => {
+                self.steps.set_position(*index as u64 + 1);
+                self.clear_bytes();
+            }
+            Event::Identified(unit) => {
+                let mac = unit.mac.map(|mac| mac.to_string()).unwrap_or_default();
+                self.steps.set_prefix(format!("{} {mac}", self.steps.prefix()));
+            }
+            Event::Ended(_) => {
+                self.clear_bytes();
+                self.steps.finish_and_clear();
+            }
+        }
+    }
+}
+
+impl RunProgress {
+    fn clear_bytes(&mut self) {
+        if let Some(bytes) = self.bytes.take() {
+            bytes.finish_and_clear();
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the templates of this file are right")
+}
+
+/// The verdict as a person reads it at the line: what, which unit, why, what to do.
+pub fn verdict_text(record: &Record) -> String {
+    let mut text = String::new();
+    let verdict = record.verdict.map_or("PROVISIONED".to_owned(), |verdict| verdict.to_string());
+    let verdict = match (&record.verdict, &record.diagnosis) {
+        (None, Some(_)) => "NOT PROVISIONED".to_owned(),
+        _ => verdict,
+    };
+    let ids = record.unit.ids.values().cloned().collect::<Vec<_>>().join(" ");
+    let mac = record.unit.mac.map_or("unknown unit".to_owned(), |mac| mac.to_string());
+    let seconds = record.duration_ms as f64 / 1000.0;
+    line(&mut text, &format!("{verdict}  {} {mac} {ids}  {seconds:.2} s", record.profile));
+    for check in &record.checks {
+        line(&mut text, &check_line(check));
+        for evidence in check.evidence.iter().filter(|_| check.outcome != Outcome::Pass) {
+            line(&mut text, &format!("             {evidence}"));
+        }
+    }
+    if let Some(diagnosis) = &record.diagnosis {
+        line(&mut text, "");
+        line(&mut text, &format!("  why   {} ({})", diagnosis.message, diagnosis.code.as_str()));
+        line(&mut text, &format!("  do    {}", diagnosis.action));
+    }
+    text
+}
+
+fn line(text: &mut String, content: &str) {
+    writeln!(text, "{}", content.trim_end()).expect("a string takes every line");
+}
+
+fn check_line(check: &CheckRecord) -> String {
+    let outcome = match check.outcome {
+        Outcome::Pass => "pass",
+        Outcome::Fail => "FAIL",
+        Outcome::Error => "ERROR",
+        Outcome::NotRun => "not run",
+    };
+    let measured: Vec<String> = check.measurements.iter().filter_map(measured).collect();
+    format!("  {outcome:7} {:16} {}", check.id, measured.join(", "))
+}
+
+/// Numbers with their limits; words stay in the record.
+fn measured(measurement: &Measurement) -> Option<String> {
+    let Measurement { name, value, unit, lower, upper, .. } = measurement;
+    let value = value.as_f64()?;
+    let limits = match (lower, upper) {
+        (Some(lower), Some(upper)) if lower == upper => String::new(),
+        (Some(lower), Some(upper)) => format!(" ({lower}…{upper})"),
+        (Some(lower), None) => format!(" (≥ {lower})"),
+        (None, Some(upper)) => format!(" (≤ {upper})"),
+        (None, None) => String::new(),
+    };
+    Some(format!("{} {value} {unit}", name.trim_end_matches("_ms")).trim_end().to_owned() + &limits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Code, Diagnosis, Limits, SCHEMA, Unit, Verdict};
+
+    fn record() -> Record {
+        Record {
+            schema: SCHEMA,
+            run_id: uuid::Uuid::nil(),
+            profile: "espvault".to_owned(),
+            device: "simulator:".to_owned(),
+            lot: None,
+            operator: None,
+            started_at: time::OffsetDateTime::UNIX_EPOCH,
+            duration_ms: 812,
+            verdict: Some(Verdict::Fail),
+            diagnosis: Some(Diagnosis::new(
+                Code::WifiOutOfLimits,
+                "rssi is -80 dBm, expected -75 to -10",
+            )),
+            unit: Unit::default(),
+            endpoints: Vec::new(),
+            stages: Vec::new(),
+            checks: vec![CheckRecord {
+                id: "wifi_join".to_owned(),
+                outcome: Outcome::Fail,
+                diagnosis: None,
+                measurements: vec![Measurement::number(
+                    "rssi",
+                    Some(-80.0),
+                    "dBm",
+                    Limits { lower: Some(-75.0), upper: Some(-10.0) },
+                )],
+                evidence: vec!["serial log: rssi: -80".to_owned()],
+            }],
+        }
+    }
+
+    #[test]
+    fn a_fail_says_why_and_what_to_do() {
+        let text = verdict_text(&record());
+        assert!(text.starts_with("FAIL  espvault unknown unit"), "{text}");
+        assert!(text.contains("rssi -80 dBm (-75…-10)"), "{text}");
+        assert!(text.contains("serial log: rssi: -80"), "{text}");
+        assert!(text.contains("why   rssi is -80 dBm"), "{text}");
+        assert!(text.contains("do    check the antenna"), "{text}");
+    }
+}

@@ -1,0 +1,226 @@
+//! The state directory: what a station knows from one process to the next.
+//!
+//! Readable by its owner only. It holds the bench CA, the station's key, the ledger of units by MAC,
+//! the leased numbers, and the journal of runs. Secrets in it are sealed with the station's key, so
+//! that a copied ledger alone tells nothing. Must not know how a run is made.
+//!
+//! ```text
+//! ca/root.pem root.key intermediate.pem intermediate.key
+//! station.key                 32 bytes
+//! units/a4cf12345678.json     one unit's last provisioning, values sealed
+//! leases/espvault.number      the next number
+//! journal.jsonl               one line for each run, append only
+//! ```
+
+mod journal;
+mod leases;
+mod ledger;
+mod seal;
+
+use std::{
+    fs::{self, DirBuilder, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    clock::Clock,
+    secret::{FingerprintKey, Secret},
+    testbed::authority::{Authority, AuthorityError, AuthorityPem},
+};
+
+pub use ledger::UnitEntry;
+use seal::StationKey;
+
+/// The state directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file or folder cannot be read or written.
+    #[error(
+        "cannot use {path}: {source}; check its permissions, or name another folder with --state"
+    )]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Others can read the folder.
+    #[error("{path} is open to others (mode {mode:03o}): run chmod 700 on it, since it holds keys")]
+    Open {
+        /// The folder.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// No home to put the folder under.
+    #[error("no state directory: set GOLDLINE_STATE or HOME, or give --state DIR")]
+    NoHome,
+    /// The stored CA cannot be used.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// A stored file is not what this program wrote.
+    #[error("{path} is damaged: {reason}; restore it from a backup, or remove it to start anew")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The operating system's generator failed.
+    #[error("the operating system gives no random bytes: {0}")]
+    Random(getrandom::Error),
+}
+
+/// An open state directory.
+#[derive(Clone, Debug)]
+pub struct StateDirectory {
+    root: PathBuf,
+    key: StationKey,
+}
+
+impl StateDirectory {
+    /// Opens the directory and makes what is missing, readable by the owner only.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`] when others could read it, [`StoreError::Io`] when it cannot be made.
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        make_private_folder(root)?;
+        let metadata = fs::metadata(root).map_err(at(root))?;
+        let mode = metadata.mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(StoreError::Open { path: root.to_owned(), mode });
+        }
+        let key = StationKey::load_or_create(&root.join("station.key"))?;
+        Ok(Self { root: root.to_owned(), key })
+    }
+
+    /// Where the directory is unless told otherwise: `GOLDLINE_STATE`, else under XDG's state home.
+    ///
+    /// # Errors
+    /// [`StoreError::NoHome`] when the environment names no home.
+    pub fn default_path() -> Result<PathBuf, StoreError> {
+        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        if let Some(path) = variable("GOLDLINE_STATE") {
+            return Ok(path.into());
+        }
+        let home = variable("XDG_STATE_HOME").map(PathBuf::from).or_else(|| {
+            variable("HOME").map(|home| PathBuf::from(home).join(".local").join("state"))
+        });
+        Ok(home.ok_or(StoreError::NoHome)?.join("goldline"))
+    }
+
+    /// The bench CA, made on first use. Units that trust it stay testable on this station.
+    ///
+    /// # Errors
+    /// [`StoreError::Authority`] when the stored one is damaged or no longer valid.
+    pub fn authority(&self, clock: &Clock) -> Result<Authority, StoreError> {
+        let folder = self.root.join("ca");
+        make_private_folder(&folder)?;
+        // Two first runs at once must not make two CAs.
+        let _lock = lock(&folder.join("lock"))?;
+        if folder.join("root.pem").exists() {
+            return Ok(Authority::load(read_authority(&folder)?, clock.clone())?);
+        }
+        let authority = Authority::create(clock.clone())?;
+        let pem = authority.to_pem();
+        write_private(&folder.join("root.key"), pem.root_key.expose().as_bytes())?;
+        write_private(&folder.join("intermediate.key"), pem.intermediate_key.expose().as_bytes())?;
+        write_private(&folder.join("intermediate.pem"), pem.intermediate_certificate.as_bytes())?;
+        // Last: it is what says that the CA is complete.
+        write_private(&folder.join("root.pem"), pem.root_certificate.as_bytes())?;
+        Ok(authority)
+    }
+
+    /// The key of the fingerprints in this station's records.
+    pub fn fingerprint_key(&self) -> FingerprintKey {
+        self.key.fingerprints()
+    }
+}
+
+fn read_authority(folder: &Path) -> Result<AuthorityPem, StoreError> {
+    let read = |name: &str| {
+        let path = folder.join(name);
+        fs::read_to_string(&path).map_err(at(&path))
+    };
+    Ok(AuthorityPem {
+        root_certificate: read("root.pem")?,
+        root_key: Secret::new(read("root.key")?),
+        intermediate_certificate: read("intermediate.pem")?,
+        intermediate_key: Secret::new(read("intermediate.key")?),
+    })
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    let path = path.to_owned();
+    |source| StoreError::Io { path, source }
+}
+
+fn make_private_folder(path: &Path) -> Result<(), StoreError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at(path))
+}
+
+/// Writes a file whole or not at all, readable by the owner only.
+fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    // A temporary file of this crate has mode 0600 and a name that nobody can guess.
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(at(path))?;
+    file.write_all(bytes).map_err(at(path))?;
+    file.as_file().sync_all().map_err(at(path))?;
+    file.persist(path)
+        .map_err(|error| StoreError::Io { path: path.to_owned(), source: error.error })?;
+    Ok(())
+}
+
+/// Holds a lock until dropped; another process waits for it.
+fn lock(path: &Path) -> Result<fs::File, StoreError> {
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(at(path))?;
+    file.lock().map_err(at(path))?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn private() -> (tempfile::TempDir, StateDirectory) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let state = StateDirectory::open(&folder.path().join("state")).expect("it opens");
+        (folder, state)
+    }
+
+    #[test]
+    fn nobody_else_can_read_it() {
+        let (_folder, state) = private();
+        state.authority(&Clock::system()).expect("a CA is made");
+        for path in ["", "station.key", "ca", "ca/root.key", "ca/intermediate.key"] {
+            let mode = fs::metadata(state.root.join(path)).expect("it exists").mode();
+            assert_eq!(mode & 0o077, 0, "{path} has mode {mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
+        let refused = StateDirectory::open(folder.path());
+        assert!(matches!(refused, Err(StoreError::Open { mode: 0o755, .. })), "{refused:?}");
+    }
+
+    #[test]
+    fn the_ca_is_the_same_the_next_time() {
+        let (_folder, state) = private();
+        let first = state.authority(&Clock::system()).expect("made");
+        let again = StateDirectory::open(&state.root).expect("it opens again");
+        let second = again.authority(&Clock::system()).expect("loaded");
+        assert_eq!(first.root_pem(), second.root_pem());
+    }
+}

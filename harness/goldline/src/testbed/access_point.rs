@@ -1,0 +1,350 @@
+//! The bench's access point: one network, its addresses, its DNS, and the way to the bench's services.
+//!
+//! It answers for a station of any kind (a simulated unit, the bench's own witness). No name reaches
+//! the machine's resolver: what is not redirected does not exist. Each station has an address of its
+//! own in 127.77.0.0/16, by which the services know it. Must not know units, profiles or MQTT.
+//! Signal strength is in dBm.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use rustix::{
+    io::Errno,
+    net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with},
+};
+
+use super::{
+    event_log::{EventLog, Follower, NotSeen, Stamped},
+    fault::TestbedFault,
+};
+use crate::{
+    clock::{Clock, Deadline},
+    identity::Mac,
+    secret::Secret,
+};
+
+/// Why an access point does not take a station, as ESP-IDF numbers it (`wifi_err_reason_t`).
+pub mod reason {
+    /// The authentication is no longer valid.
+    pub const AUTH_EXPIRE: u16 = 2;
+    /// No more stations are taken.
+    pub const ASSOC_TOOMANY: u16 = 5;
+    /// The four-way handshake did not end in time: what a wrong passphrase looks like.
+    pub const FOUR_WAY_HANDSHAKE_TIMEOUT: u16 = 15;
+    /// No beacon was heard for too long.
+    pub const BEACON_TIMEOUT: u16 = 200;
+    /// No access point with this SSID is on the air.
+    pub const NO_AP_FOUND: u16 = 201;
+    /// The authentication failed for another reason than the passphrase.
+    pub const AUTH_FAIL: u16 = 202;
+    /// The association failed.
+    pub const ASSOC_FAIL: u16 = 203;
+    /// The connection failed.
+    pub const CONNECTION_FAIL: u16 = 205;
+}
+
+const GATEWAY: Ipv4Addr = Ipv4Addr::new(127, 77, 0, 1);
+const NETMASK: Ipv4Addr = Ipv4Addr::new(255, 255, 0, 0);
+/// Stations are numbered within the /16; 0 is the network, 1 the gateway, the last is broadcast.
+const STATIONS: std::ops::Range<u16> = 2..u16::MAX;
+/// TEST-NET-1 of RFC 5737: an address that never leads anywhere by accident.
+const SERVICES: [u8; 3] = [192, 0, 2];
+
+/// What the network is like.
+#[derive(Clone, Debug)]
+pub struct AccessPointConfig {
+    /// Network name, at most 32 bytes.
+    pub ssid: String,
+    /// WPA2 passphrase, 8 to 63 characters.
+    pub passphrase: Secret,
+    /// 2.4 GHz channel, 1 to 13.
+    pub channel: u8,
+    /// What every station hears, in dBm.
+    pub rssi_dbm: i8,
+    /// The access point's own address.
+    pub bssid: [u8; 6],
+}
+
+/// What a station says when it wants to join.
+#[derive(Clone, Copy)]
+pub struct Association<'a> {
+    /// The station's address.
+    pub mac: [u8; 6],
+    /// Network name.
+    pub ssid: &'a str,
+    /// WPA2 passphrase.
+    pub passphrase: &'a str,
+}
+
+/// What a station that joined is given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Link {
+    /// The station's own address.
+    pub address: Ipv4Addr,
+    /// The network's mask.
+    pub netmask: Ipv4Addr,
+    /// The way out, and the DNS server.
+    pub gateway: Ipv4Addr,
+    /// The access point's own address.
+    pub bssid: [u8; 6],
+    /// 2.4 GHz channel.
+    pub channel: u8,
+    /// Signal strength in dBm.
+    pub rssi_dbm: i8,
+}
+
+/// A station was not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// One of [`reason`].
+    pub reason: u16,
+}
+
+/// What the access point saw.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AccessPointEvent {
+    /// A station asked to join.
+    Association {
+        /// Which station.
+        mac: Mac,
+        /// The network it asked for.
+        ssid: String,
+        /// Its address, or why it was not taken.
+        outcome: Result<Ipv4Addr, Refusal>,
+    },
+    /// A station left.
+    Left {
+        /// Which station.
+        mac: Mac,
+    },
+    /// A station asked for a name.
+    Resolved {
+        /// The station's address.
+        from: Ipv4Addr,
+        /// The name.
+        name: String,
+        /// The answer; none means that the name does not exist.
+        answer: Option<Ipv4Addr>,
+    },
+    /// A station opened a connection, or was refused.
+    Connection {
+        /// The station's address.
+        from: Ipv4Addr,
+        /// Where it wanted to go.
+        to: SocketAddrV4,
+        /// Whether it got there.
+        connected: bool,
+    },
+}
+
+/// A name cannot be redirected.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "the access point has no address left for \"{name}\": it answers for 254 names at most; redirect fewer"
+)]
+pub struct TooManyNames {
+    name: String,
+}
+
+/// A simulated access point. Cheap to clone: all clones are the same access point.
+#[derive(Clone, Debug)]
+pub struct AccessPoint(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: AccessPointConfig,
+    absent: bool,
+    network: Mutex<Network>,
+    log: Arc<EventLog<AccessPointEvent>>,
+}
+
+#[derive(Debug, Default)]
+struct Network {
+    /// Who has which address; kept after a station leaves, so that an address is never shared.
+    leases: HashMap<Mac, Ipv4Addr>,
+    /// Who is joined now.
+    joined: HashMap<Ipv4Addr, Mac>,
+    names: HashMap<String, Ipv4Addr>,
+    services: HashMap<SocketAddrV4, SocketAddr>,
+}
+
+impl AccessPoint {
+    /// Goes on the air, with those of the faults that concern an access point.
+    pub fn start(mut config: AccessPointConfig, faults: &[TestbedFault], clock: Clock) -> Self {
+        if faults.contains(&TestbedFault::AccessPointPassword) {
+            config.passphrase = Secret::new(format!("not-{}", config.passphrase.expose()));
+        }
+        Self(Arc::new(Inner {
+            config,
+            absent: faults.contains(&TestbedFault::AccessPointAbsent),
+            network: Mutex::default(),
+            log: Arc::new(EventLog::new(clock)),
+        }))
+    }
+
+    /// Leads connections for the name (or the literal IPv4 address) and port to a listener of the bench.
+    ///
+    /// # Errors
+    /// [`TooManyNames`] when the addresses for names are used up.
+    pub fn redirect(
+        &self,
+        name: &str,
+        port: u16,
+        listener: SocketAddr,
+    ) -> Result<Ipv4Addr, TooManyNames> {
+        let mut network = self.network();
+        let address = network.name(name)?;
+        network.services.insert(SocketAddrV4::new(address, port), listener);
+        Ok(address)
+    }
+
+    /// Lets a station join, or says why not.
+    ///
+    /// # Errors
+    /// A [`Refusal`] with ESP-IDF's reason code.
+    pub fn associate(&self, station: &Association<'_>) -> Result<Link, Refusal> {
+        let mac = Mac(station.mac);
+        let outcome = self.admit(mac, station);
+        self.0.log.record(AccessPointEvent::Association {
+            mac,
+            ssid: station.ssid.to_owned(),
+            outcome,
+        });
+        let config = &self.0.config;
+        outcome.map(|address| Link {
+            address,
+            netmask: NETMASK,
+            gateway: GATEWAY,
+            bssid: config.bssid,
+            channel: config.channel,
+            rssi_dbm: config.rssi_dbm,
+        })
+    }
+
+    fn admit(&self, mac: Mac, station: &Association<'_>) -> Result<Ipv4Addr, Refusal> {
+        if self.0.absent || station.ssid != self.0.config.ssid {
+            return Err(Refusal { reason: reason::NO_AP_FOUND });
+        }
+        if station.passphrase != self.0.config.passphrase.expose() {
+            return Err(Refusal { reason: reason::FOUR_WAY_HANDSHAKE_TIMEOUT });
+        }
+        self.network().join(mac).ok_or(Refusal { reason: reason::ASSOC_TOOMANY })
+    }
+
+    /// What the access point's DNS answers a joined station; none means that the name does not exist.
+    pub fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<Ipv4Addr> {
+        let answer = {
+            let network = self.network();
+            network.joined.get(&from).and_then(|_| network.names.get(&canonical(name)).copied())
+        };
+        self.0.log.record(AccessPointEvent::Resolved { from, name: name.to_owned(), answer });
+        answer
+    }
+
+    /// Opens a connection from a joined station's own address. Blocks until the listener accepts or
+    /// refuses, which on loopback is at once.
+    ///
+    /// # Errors
+    /// `NetworkUnreachable` when the station has not joined, `ConnectionRefused` when nothing is
+    /// redirected there, and the operating system's own.
+    pub fn connect(&self, from: Ipv4Addr, to: SocketAddrV4) -> io::Result<TcpStream> {
+        let outcome = self.route(from, to).and_then(|listener| open(from, listener));
+        let connected = outcome.is_ok();
+        self.0.log.record(AccessPointEvent::Connection { from, to, connected });
+        outcome
+    }
+
+    fn route(&self, from: Ipv4Addr, to: SocketAddrV4) -> io::Result<SocketAddr> {
+        let network = self.network();
+        if !network.joined.contains_key(&from) {
+            return Err(Errno::NETUNREACH.into());
+        }
+        network.services.get(&to).copied().ok_or_else(|| Errno::CONNREFUSED.into())
+    }
+
+    /// A station goes away. Its address stays its own.
+    pub fn leave(&self, mac: [u8; 6]) {
+        let mac = Mac(mac);
+        self.network().joined.retain(|_, station| *station != mac);
+        self.0.log.record(AccessPointEvent::Left { mac });
+    }
+
+    /// Everything that was seen, in order.
+    pub fn events(&self) -> Vec<Stamped<AccessPointEvent>> {
+        self.0.log.all()
+    }
+
+    /// A reader of the log from its beginning.
+    pub fn follow(&self) -> Follower<AccessPointEvent> {
+        Follower::new(Arc::clone(&self.0.log))
+    }
+
+    /// Waits until `answer` finds something in the log.
+    ///
+    /// # Errors
+    /// [`NotSeen`] when the deadline passes first.
+    pub async fn wait_for<T>(
+        &self,
+        deadline: Deadline,
+        answer: impl FnMut(&[Stamped<AccessPointEvent>]) -> Option<T>,
+    ) -> Result<T, NotSeen> {
+        self.0.log.wait_until(deadline, answer).await
+    }
+
+    fn network(&self) -> MutexGuard<'_, Network> {
+        self.0.network.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Network {
+    /// The address that stands for a name: its own if it is a literal, else the next free one.
+    fn name(&mut self, name: &str) -> Result<Ipv4Addr, TooManyNames> {
+        let name = canonical(name);
+        if let Ok(literal) = name.parse() {
+            return Ok(literal);
+        }
+        if let Some(&known) = self.names.get(&name) {
+            return Ok(known);
+        }
+        let [a, b, c] = SERVICES;
+        let Some(host) = u8::try_from(self.names.len() + 1).ok().filter(|&host| host < u8::MAX)
+        else {
+            return Err(TooManyNames { name });
+        };
+        let address = Ipv4Addr::new(a, b, c, host);
+        self.names.insert(name, address);
+        Ok(address)
+    }
+
+    fn join(&mut self, mac: Mac) -> Option<Ipv4Addr> {
+        let address = match self.leases.get(&mac) {
+            Some(&leased) => leased,
+            None => {
+                let number = STATIONS.start + u16::try_from(self.leases.len()).ok()?;
+                let [high, low] = STATIONS.contains(&number).then_some(number)?.to_be_bytes();
+                let address = Ipv4Addr::new(127, 77, high, low);
+                self.leases.insert(mac, address);
+                address
+            }
+        };
+        self.joined.insert(address, mac);
+        Some(address)
+    }
+}
+
+/// DNS names do not distinguish case, and a trailing dot only says that the name is complete.
+fn canonical(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+/// The standard library cannot choose the source address, by which the services know the station.
+fn open(from: Ipv4Addr, listener: SocketAddr) -> io::Result<TcpStream> {
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    bind(&socket, &SocketAddrV4::new(from, 0))?;
+    connect(&socket, &listener)?;
+    Ok(TcpStream::from(socket))
+}

@@ -1,0 +1,189 @@
+//! The TLS front: accepts connections, ends TLS, and hands each client to a session of its own.
+//!
+//! A client that stalls holds up nobody: every handshake runs in its own task under a deadline.
+//! Must not know MQTT beyond that a session serves it.
+
+use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
+
+use rustls::{
+    ServerConfig, ServerConnection,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::{Acceptor, WebPkiClientVerifier},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use x509_parser::extensions::GeneralName;
+
+use super::{
+    BrokerError, ClientAuth, Shared,
+    connect_packet::close_gently,
+    log::{CertificateFacts, Ending, Happening, TlsFacts, TlsFailure, TlsFailureCause},
+    session,
+};
+use crate::testbed::authority::Issued;
+
+/// When the machine is out of sockets, asking again at once would only burn the processor.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Builds the TLS side of a broker, without touching rustls' process-wide default.
+pub(super) fn tls_config(
+    server: &Issued,
+    client_auth: Option<&ClientAuth>,
+) -> Result<ServerConfig, BrokerError> {
+    let provider = Arc::new(ring::default_provider());
+    let chain = certificates(&server.signed.chain)?;
+    let key = PrivateKeyDer::from_pem_slice(server.key.expose().as_bytes())
+        .map_err(|error| BrokerError::Key(error.to_string()))?;
+    let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(BrokerError::Tls)?;
+    let config = match client_auth {
+        None => config.with_no_client_auth(),
+        Some(auth) => {
+            let mut roots = rustls::RootCertStore::empty();
+            for certificate in certificates(&auth.ca_pem)? {
+                roots.add(certificate).map_err(BrokerError::Tls)?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                .build()
+                .map_err(|error| BrokerError::ClientCa(error.to_string()))?;
+            config.with_client_cert_verifier(verifier)
+        }
+    };
+    config.with_single_cert(chain, key).map_err(BrokerError::Tls)
+}
+
+fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, BrokerError> {
+    CertificateDer::pem_slice_iter(pem.as_bytes())
+        .collect::<Result<_, _>>()
+        .map_err(|error| BrokerError::Certificate(error.to_string()))
+}
+
+/// Accepts until cancelled; the listener closes with it.
+pub(super) async fn accept(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    ended: CancellationToken,
+    clients: TaskTracker,
+) {
+    loop {
+        let accepted = tokio::select! {
+            () = ended.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let number = shared.log.open(peer);
+                let client = serve(stream, number, Arc::clone(&shared));
+                clients.spawn(ended.clone().run_until_cancelled_owned(client));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the broker cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, number: usize, shared: Arc<Shared>) {
+    // Only a matter of speed.
+    let _nodelay = stream.set_nodelay(true);
+    let mut server_name = None;
+    let handshake = secure(stream, &shared.tls, &mut server_name);
+    let secured = match timeout(shared.handshake_deadline, handshake).await {
+        Ok(secured) => secured,
+        Err(_) => Err((TlsFailureCause::Timeout, None)),
+    };
+    let ending = match secured {
+        Ok(stream) => {
+            let facts = facts(stream.get_ref().1, server_name);
+            shared.log.record(number, Happening::Secured(facts.clone()));
+            session::serve(stream, number, facts.client_certificate.as_ref(), &shared).await
+        }
+        Err((cause, stream)) => {
+            let failure = TlsFailure { server_name, cause };
+            shared.log.record(number, Happening::NotSecured(failure));
+            if let Some(mut stream) = stream {
+                close_gently(&mut stream).await;
+            }
+            Ending::Refused
+        }
+    };
+    shared.log.record(number, Happening::Closed(ending));
+}
+
+/// Reads the client's first message before answering, so that its SNI is known even if it then
+/// refuses us. A stream that failed later comes back, to be closed after our alert has arrived.
+async fn secure<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    config: &Arc<ServerConfig>,
+    server_name: &mut Option<String>,
+) -> Result<TlsStream<S>, (TlsFailureCause, Option<S>)> {
+    let hello = LazyConfigAcceptor::new(Acceptor::default(), stream)
+        .await
+        .map_err(|error| (cause(&error), None))?;
+    *server_name = hello.client_hello().server_name().map(str::to_owned);
+    let handshake = hello.into_stream(Arc::clone(config)).into_fallible();
+    handshake.await.map_err(|(error, stream)| (cause(&error), Some(stream)))
+}
+
+fn cause(error: &io::Error) -> TlsFailureCause {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match tls {
+        Some(rustls::Error::AlertReceived(alert)) => TlsFailureCause::Alert(format!("{alert:?}")),
+        Some(other) => TlsFailureCause::Refused(other.to_string()),
+        None => TlsFailureCause::Closed,
+    }
+}
+
+fn facts(connection: &ServerConnection, server_name: Option<String>) -> TlsFacts {
+    let version = match connection.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2".to_owned(),
+        Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3".to_owned(),
+        other => format!("{other:?}"),
+    };
+    let suite = connection.negotiated_cipher_suite().map(|suite| suite.suite());
+    TlsFacts {
+        version,
+        cipher_suite: suite
+            .and_then(|suite| suite.as_str())
+            .map_or_else(|| "unknown".to_owned(), str::to_owned),
+        server_name,
+        client_certificate: connection
+            .peer_certificates()
+            .and_then(|chain| chain.first())
+            .and_then(|leaf| certificate_facts(leaf)),
+    }
+}
+
+/// The verifier has accepted the certificate, so what cannot be parsed is only left out.
+fn certificate_facts(der: &[u8]) -> Option<CertificateFacts> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
+    let common_name = certificate.subject().iter_common_name().next();
+    let alternative_names = certificate.subject_alternative_name().ok().flatten();
+    Some(CertificateFacts {
+        subject: certificate.subject().to_string(),
+        common_name: common_name.and_then(|name| name.as_str().ok()).map(str::to_owned),
+        alternative_names: alternative_names.map_or_else(Vec::new, |extension| {
+            extension.value.general_names.iter().map(alternative_name).collect()
+        }),
+        serial: certificate.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect(),
+    })
+}
+
+fn alternative_name(name: &GeneralName<'_>) -> String {
+    match name {
+        GeneralName::DNSName(name) => (*name).to_owned(),
+        GeneralName::IPAddress(bytes) => match **bytes {
+            [a, b, c, d] => Ipv4Addr::new(a, b, c, d).to_string(),
+            _ => name.to_string(),
+        },
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,363 @@
+//! What the broker saw, connection by connection: the facts that the checks judge.
+//!
+//! Connections are keyed by the peer's address, which the bench gave out; client id, user name and
+//! certificate are claims of the peer. Passwords are never kept. Must not judge.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use crate::{
+    clock::{Clock, Deadline},
+    testbed::event_log::{EventLog, Follower, NotSeen},
+};
+
+/// One event of one connection.
+#[derive(Clone, Debug)]
+pub struct BrokerEvent {
+    /// Number of the connection, from 0 in the order of arrival.
+    pub connection: usize,
+    /// Where it comes from.
+    pub peer: SocketAddr,
+    /// What happened.
+    pub what: Happening,
+}
+
+/// What can happen on a connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Happening {
+    /// The TCP connection was accepted.
+    Opened,
+    /// The TLS handshake is complete.
+    Secured(TlsFacts),
+    /// The TLS handshake failed.
+    NotSecured(TlsFailure),
+    /// A CONNECT was read and answered.
+    Connect(ConnectFacts),
+    /// A SUBSCRIBE was answered.
+    Subscribed(Vec<Subscription>),
+    /// The client published.
+    Published(Message),
+    /// The connection is over.
+    Closed(Ending),
+}
+
+/// What the TLS handshake agreed on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TlsFacts {
+    /// Such as `TLSv1.3`.
+    pub version: String,
+    /// IANA name, such as `TLS13_AES_256_GCM_SHA384`.
+    pub cipher_suite: String,
+    /// The name that the client asked for (SNI).
+    pub server_name: Option<String>,
+    /// What the client showed.
+    pub client_certificate: Option<CertificateFacts>,
+}
+
+/// What a client certificate says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CertificateFacts {
+    /// The whole subject, such as `CN=ESP32-0001`.
+    pub subject: String,
+    /// The subject's common name.
+    pub common_name: Option<String>,
+    /// DNS names and IP addresses.
+    pub alternative_names: Vec<String>,
+    /// Lowercase hex.
+    pub serial: String,
+}
+
+/// How a TLS handshake failed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TlsFailure {
+    /// The name that the client asked for, if it came that far.
+    pub server_name: Option<String>,
+    /// Who gave up, and why.
+    pub cause: TlsFailureCause,
+}
+
+/// Who gave up a TLS handshake, and why.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TlsFailureCause {
+    /// The client refused us and said so; the alert's name as rustls spells it, such as `UnknownCA`.
+    Alert(String),
+    /// We refused the client: no or wrong certificate, no common version, not TLS at all.
+    Refused(String),
+    /// The client closed without a word; many do when they do not trust the certificate.
+    Closed,
+    /// The client did not end the handshake in time.
+    Timeout,
+}
+
+impl TlsFailureCause {
+    /// Whether the client said that it does not trust the server's certificate (RFC 8446, 6.2).
+    pub fn is_distrust(&self) -> bool {
+        let alerts = [
+            "UnknownCA",
+            "BadCertificate",
+            "CertificateUnknown",
+            "CertificateExpired",
+            "CertificateRevoked",
+            "UnsupportedCertificate",
+        ];
+        matches!(self, Self::Alert(alert) if alerts.contains(&alert.as_str()))
+    }
+}
+
+/// What a CONNECT said and how it was answered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ConnectFacts {
+    /// What the client calls itself.
+    pub client_id: String,
+    /// User name, if one was given.
+    pub username: Option<String>,
+    /// Keep alive in seconds.
+    pub keep_alive_s: u16,
+    /// Whether an earlier session is forgotten.
+    pub clean_session: bool,
+    /// What the broker decided.
+    pub admission: Admission,
+}
+
+/// What the broker decided on a CONNECT.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Admission {
+    /// CONNACK 0.
+    Accepted,
+    /// CONNACK with [`RefusedBecause::return_code`].
+    Refused(RefusedBecause),
+}
+
+/// Why the broker refused a CONNECT.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RefusedBecause {
+    /// Neither user name nor password were given.
+    NoCredentials,
+    /// No account has this user name.
+    UnknownUser,
+    /// The account has another password.
+    WrongPassword,
+    /// The account belongs to another client id.
+    WrongClientId {
+        /// The account's client id.
+        expected: String,
+    },
+    /// The client id is not the certificate's common name.
+    NotCertificateName {
+        /// The certificate's common name.
+        common_name: Option<String>,
+    },
+    /// An empty client id with a lasting session.
+    NoClientId,
+}
+
+impl RefusedBecause {
+    /// The return code of MQTT 3.1.1, table 3.1.
+    pub fn return_code(&self) -> u8 {
+        match self {
+            Self::NoClientId => 2,
+            Self::UnknownUser | Self::WrongPassword => 4,
+            Self::NoCredentials | Self::WrongClientId { .. } | Self::NotCertificateName { .. } => 5,
+        }
+    }
+}
+
+/// One filter of a SUBSCRIBE and its answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Subscription {
+    /// Topic filter.
+    pub filter: String,
+    /// Granted quality of service, or none for a refusal.
+    pub granted_qos: Option<u8>,
+}
+
+/// One PUBLISH of a client.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Message {
+    /// Topic name.
+    pub topic: String,
+    /// As it came.
+    pub payload: Vec<u8>,
+    /// Whether the broker keeps it for later subscribers.
+    pub retain: bool,
+}
+
+/// How a connection ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// The client sent DISCONNECT.
+    Disconnected,
+    /// The client went away without a word.
+    Dropped,
+    /// Nothing came for one and a half times the keep alive.
+    KeepAliveExpired,
+    /// No CONNECT came in time.
+    NoConnect,
+    /// The client broke the protocol or speaks another version of it; the sentence says which.
+    ProtocolError(String),
+    /// The broker refused TLS or CONNECT.
+    Refused,
+    /// Another connection took the same client id, or the broker ended the session.
+    TakenOver,
+}
+
+impl fmt::Display for TlsFailureCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Alert(alert) => f.write_str(alert),
+            Self::Refused(reason) => write!(f, "the broker refused the client: {reason}"),
+            Self::Closed => f.write_str("the client closed the connection without an alert"),
+            Self::Timeout => f.write_str("the client did not end the handshake in time"),
+        }
+    }
+}
+
+impl fmt::Display for RefusedBecause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoCredentials => f.write_str("neither user name nor password were given"),
+            Self::UnknownUser => f.write_str("the user name is unknown"),
+            Self::WrongPassword => f.write_str("the password is wrong"),
+            Self::WrongClientId { expected } => {
+                write!(f, "the account belongs to the client id {expected}")
+            }
+            Self::NotCertificateName { common_name } => write!(
+                f,
+                "the client id is not the certificate's common name {}",
+                common_name.as_deref().unwrap_or("(none)")
+            ),
+            Self::NoClientId => f.write_str("an empty client id asks for a lasting session"),
+        }
+    }
+}
+
+/// All that is known of one connection.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Number of the connection, from 0 in the order of arrival.
+    pub number: usize,
+    /// Where it comes from: the unit's own address.
+    pub peer: SocketAddr,
+    /// When it was accepted, time of day.
+    pub opened_at: OffsetDateTime,
+    /// When it was accepted, to measure with.
+    pub opened: Instant,
+    /// When the TLS handshake ended well.
+    pub secured: Option<Instant>,
+    /// When the CONNECT was answered.
+    pub answered: Option<Instant>,
+    /// What TLS agreed on.
+    pub tls: Option<TlsFacts>,
+    /// Why TLS failed.
+    pub tls_failure: Option<TlsFailure>,
+    /// What the CONNECT said.
+    pub connect: Option<ConnectFacts>,
+    /// All filters so far.
+    pub subscriptions: Vec<Subscription>,
+    /// All messages so far, with the moment of each.
+    pub published: Vec<(Instant, Message)>,
+    /// How it ended; none while it lasts.
+    pub ending: Option<Ending>,
+}
+
+impl Connection {
+    /// Whether the broker accepted the client.
+    pub fn is_accepted(&self) -> bool {
+        self.connect.as_ref().is_some_and(|connect| connect.admission == Admission::Accepted)
+    }
+}
+
+/// The broker's log: events in order, and what they add up to.
+pub(super) struct BrokerLog {
+    events: Arc<EventLog<BrokerEvent>>,
+    connections: Mutex<Vec<Connection>>,
+    clock: Clock,
+}
+
+impl BrokerLog {
+    pub(super) fn new(clock: Clock) -> Self {
+        let events = Arc::new(EventLog::new(clock.clone()));
+        Self { events, connections: Mutex::default(), clock }
+    }
+
+    /// A new connection; its number.
+    pub(super) fn open(&self, peer: SocketAddr) -> usize {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = connections.len();
+        connections.push(Connection {
+            number,
+            peer,
+            opened_at: self.clock.now(),
+            opened: Instant::now(),
+            secured: None,
+            answered: None,
+            tls: None,
+            tls_failure: None,
+            connect: None,
+            subscriptions: Vec::new(),
+            published: Vec::new(),
+            ending: None,
+        });
+        drop(connections);
+        self.events.record(BrokerEvent { connection: number, peer, what: Happening::Opened });
+        number
+    }
+
+    /// Something happened on a connection.
+    pub(super) fn record(&self, number: usize, what: Happening) {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = &mut connections[number];
+        connection.apply(what.clone());
+        let peer = connection.peer;
+        drop(connections);
+        self.events.record(BrokerEvent { connection: number, peer, what });
+    }
+
+    pub(super) fn connections(&self) -> Vec<Connection> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn follow(&self) -> Follower<BrokerEvent> {
+        Follower::new(Arc::clone(&self.events))
+    }
+
+    pub(super) async fn wait_for<T>(
+        &self,
+        deadline: Deadline,
+        mut answer: impl FnMut(&Connection) -> Option<T>,
+    ) -> Result<T, NotSeen> {
+        self.events
+            .wait_until(deadline, |_| {
+                let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+                connections.iter().find_map(&mut answer)
+            })
+            .await
+    }
+}
+
+impl Connection {
+    fn apply(&mut self, what: Happening) {
+        let now = Instant::now();
+        match what {
+            Happening::Opened => {}
+            Happening::Secured(facts) => {
+                self.secured = Some(now);
+                self.tls = Some(facts);
+            }
+            Happening::NotSecured(failure) => self.tls_failure = Some(failure),
+            Happening::Connect(facts) => {
+                self.answered = Some(now);
+                self.connect = Some(facts);
+            }
+            Happening::Subscribed(subscriptions) => self.subscriptions.extend(subscriptions),
+            Happening::Published(message) => self.published.push((now, message)),
+            Happening::Closed(ending) => self.ending = Some(ending),
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The bench's MQTTS broker: a TLS front of our own before rumqttd's router.
+//!
+//! rumqttd's listener neither reports its port nor stops, accepts TLS inline and refuses without a
+//! CONNACK, so only its router is used (`inner`); the front ends TLS (`front`), judges the
+//! CONNECT and relays (`session`), and writes every fact to the log (`log`). Must not know
+//! profiles or units.
+
+mod connect_packet;
+mod front;
+mod inner;
+mod log;
+mod session;
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use rumqttd::protocol::{Packet, Publish};
+use tokio::net::TcpSocket;
+use tokio_util::{bytes::Bytes, sync::CancellationToken, task::TaskTracker};
+
+pub use inner::RouterGone;
+pub use log::{
+    Admission, BrokerEvent, CertificateFacts, ConnectFacts, Connection, Ending, Happening, Message,
+    RefusedBecause, Subscription, TlsFacts, TlsFailure, TlsFailureCause,
+};
+
+use super::{
+    authority::Issued,
+    event_log::{Follower, NotSeen},
+};
+use crate::{
+    clock::{Clock, Deadline},
+    secret::Secret,
+};
+
+/// The bench's own name towards the router; client ids are in hex there, so no client has it.
+const BENCH: &str = "";
+
+/// Why the broker does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// No port can be had.
+    #[error("the broker cannot listen on {address}: {source}; free the address")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// The server's chain or the client CA is not PEM.
+    #[error("a certificate of the broker cannot be read: {0}; expected PEM")]
+    Certificate(String),
+    /// The server's key is not PEM.
+    #[error("the broker's private key cannot be read: {0}; expected PKCS#8 PEM")]
+    Key(String),
+    /// The CA for clients cannot be used.
+    #[error("the CA for client certificates cannot be used: {0}; give at least one CA certificate")]
+    ClientCa(String),
+    /// Certificates and key do not fit each other or the protocol.
+    #[error("the broker's TLS cannot be set up: {0}; check that chain and key belong together")]
+    Tls(rustls::Error),
+    /// The router does not answer.
+    #[error(transparent)]
+    Router(#[from] RouterGone),
+}
+
+/// One user of the broker.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// User name.
+    pub username: String,
+    /// Password.
+    pub password: Secret,
+    /// The only client id that may use the account, if it is bound to one.
+    pub client_id: Option<String>,
+}
+
+/// Which client certificates are required.
+#[derive(Clone, Debug)]
+pub struct ClientAuth {
+    /// PEM of the CA that must have issued them.
+    pub ca_pem: String,
+    /// Whether the certificate's common name must be the client id.
+    pub common_name_is_client_id: bool,
+}
+
+/// What the broker is like.
+#[derive(Clone, Debug)]
+pub struct BrokerConfig {
+    /// Chain and key that it shows; the names are in the certificate.
+    pub server: Issued,
+    /// Who may connect from the start; more come with [`Broker::grant`].
+    pub accounts: Vec<Account>,
+    /// Whether clients may connect without credentials, whatever the accounts are.
+    pub allow_anonymous: bool,
+    /// Whether clients need a certificate.
+    pub client_auth: Option<ClientAuth>,
+    /// How long a TLS handshake may take.
+    pub handshake_deadline: Duration,
+    /// How long after it the CONNECT may take.
+    pub connect_deadline: Duration,
+}
+
+impl BrokerConfig {
+    /// A broker for these accounts, without client certificates, with deadlines of ten seconds.
+    pub fn new(server: Issued, accounts: Vec<Account>) -> Self {
+        let deadline = Duration::from_secs(10);
+        Self {
+            server,
+            accounts,
+            allow_anonymous: false,
+            client_auth: None,
+            handshake_deadline: deadline,
+            connect_deadline: deadline,
+        }
+    }
+}
+
+/// What every connection of one broker needs.
+struct Shared {
+    tls: Arc<rustls::ServerConfig>,
+    accounts: RwLock<Vec<Account>>,
+    allow_anonymous: bool,
+    common_name_is_client_id: bool,
+    handshake_deadline: Duration,
+    connect_deadline: Duration,
+    tenant: inner::Tenant,
+    log: log::BrokerLog,
+}
+
+/// A running broker. Its listener and all its connections end when it is dropped.
+pub struct Broker {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    bench: Mutex<inner::Session>,
+    ended: CancellationToken,
+    tasks: TaskTracker,
+    /// A port that is held but not listened on, for the fault `broker.down`.
+    _reserved: Option<TcpSocket>,
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broker").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Broker {
+    /// Listens on a free port of 127.0.0.1 and serves until dropped. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// [`BrokerError`] names what is wrong with the certificates or the machine.
+    pub async fn start(config: BrokerConfig, clock: Clock) -> Result<Self, BrokerError> {
+        let socket = bind()?;
+        let broker = Self::prepare(config, clock, address_of(&socket)?, None)?;
+        let listener = socket
+            .listen(1024)
+            .map_err(|source| BrokerError::Listen { address: broker.address, source })?;
+        let (shared, ended) = (Arc::clone(&broker.shared), broker.ended.clone());
+        broker.tasks.spawn(front::accept(listener, shared, ended, broker.tasks.clone()));
+        Ok(broker)
+    }
+
+    /// The fault `broker.down`: an address where every connection is refused, reserved while this lives.
+    ///
+    /// # Errors
+    /// As [`Broker::start`].
+    pub async fn start_down(config: BrokerConfig, clock: Clock) -> Result<Self, BrokerError> {
+        let socket = bind()?;
+        Self::prepare(config, clock, address_of(&socket)?, Some(socket))
+    }
+
+    fn prepare(
+        config: BrokerConfig,
+        clock: Clock,
+        address: SocketAddr,
+        reserved: Option<TcpSocket>,
+    ) -> Result<Self, BrokerError> {
+        let tls = front::tls_config(&config.server, config.client_auth.as_ref())?;
+        let tenant = inner::Tenant::new();
+        let bench = Mutex::new(tenant.open(BENCH, true)?);
+        let shared = Arc::new(Shared {
+            tls: Arc::new(tls),
+            accounts: RwLock::new(config.accounts),
+            allow_anonymous: config.allow_anonymous,
+            common_name_is_client_id: config
+                .client_auth
+                .is_some_and(|auth| auth.common_name_is_client_id),
+            handshake_deadline: config.handshake_deadline,
+            connect_deadline: config.connect_deadline,
+            tenant,
+            log: log::BrokerLog::new(clock),
+        });
+        let (ended, tasks) = (CancellationToken::new(), TaskTracker::new());
+        Ok(Self { address, shared, bench, ended, tasks, _reserved: reserved })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Lets a user in from now on, since a unit's credentials may be made after the broker started;
+    /// an account of the same user name is replaced.
+    pub fn grant(&self, account: Account) {
+        let mut accounts = self.shared.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        accounts.retain(|known| known.username != account.username);
+        accounts.push(account);
+    }
+
+    /// Lets a user in no more; a session that is open stays open.
+    pub fn revoke(&self, username: &str) {
+        let mut accounts = self.shared.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        accounts.retain(|known| known.username != username);
+    }
+
+    /// Publishes as the bench, QoS 0, not retained.
+    ///
+    /// # Errors
+    /// [`RouterGone`].
+    pub fn publish(&self, topic: &str, payload: &[u8]) -> Result<(), RouterGone> {
+        let topic = Bytes::from(self.shared.tenant.enter(topic));
+        let publish = Publish::new(topic, Bytes::copy_from_slice(payload), false);
+        let mut bench = self.bench.lock().unwrap_or_else(PoisonError::into_inner);
+        bench.send(Packet::Publish(publish, None))
+    }
+
+    /// All connections so far, in the order of arrival.
+    pub fn connections(&self) -> Vec<Connection> {
+        self.shared.log.connections()
+    }
+
+    /// The connections that came from one address, in the order of arrival.
+    pub fn connections_from(&self, peer: Ipv4Addr) -> Vec<Connection> {
+        let mut connections = self.connections();
+        connections.retain(|connection| connection.peer.ip() == peer);
+        connections
+    }
+
+    /// A reader of all events from the beginning.
+    pub fn follow(&self) -> Follower<BrokerEvent> {
+        self.shared.log.follow()
+    }
+
+    /// Waits until `answer` finds something in a connection; asked at once and after each event.
+    ///
+    /// # Errors
+    /// [`NotSeen`] when the deadline passes first.
+    pub async fn wait_for<T>(
+        &self,
+        deadline: Deadline,
+        answer: impl FnMut(&Connection) -> Option<T>,
+    ) -> Result<T, NotSeen> {
+        self.shared.log.wait_for(deadline, answer).await
+    }
+
+    /// Ends the listener and every connection, and returns when they are gone.
+    pub async fn stop(self) {
+        self.ended.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.ended.cancel();
+    }
+}
+
+fn bind() -> Result<TcpSocket, BrokerError> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let refuse = |source| BrokerError::Listen { address, source };
+    let socket = TcpSocket::new_v4().map_err(refuse)?;
+    socket.bind(address).map_err(refuse)?;
+    Ok(socket)
+}
+
+fn address_of(socket: &TcpSocket) -> Result<SocketAddr, BrokerError> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    socket.local_addr().map_err(|source| BrokerError::Listen { address, source })
+}

@@ -1,0 +1,374 @@
+//! The QC list as pure functions: what was seen, and what must be said of it.
+//!
+//! Each case starts from the observations of a good unit and spoils one thing.
+
+use std::{io, net::Ipv4Addr, sync::Arc};
+
+use goldline::{
+    check::{
+        BrokerObservation, Evidence, JoinObservation, Observations, Refusal, RegionDigest, Stop,
+        Witness, judge,
+    },
+    device::{ChipFacts, ConsoleLine},
+    identity::Mac,
+    image::FlashImages,
+    plan::{Bindings, BoundPlan, Content, Given, Identity, Plan, Scope, Sources},
+    profile::{Chip, Profile, find},
+    record::{CheckRecord, Code, Diagnosis, Outcome, Verdict},
+};
+use md5::{Digest, Md5};
+use rstest::rstest;
+
+/// The samples of a declared identity leave nothing to be made.
+struct NoSources;
+
+impl Sources for NoSources {
+    fn lease(&mut self, _value: &str) -> io::Result<u32> {
+        Err(io::Error::other("a declared identity leases nothing"))
+    }
+
+    fn fill_random(&mut self, _buffer: &mut [u8]) -> io::Result<()> {
+        Err(io::Error::other("a declared identity needs no secret"))
+    }
+}
+
+struct Case {
+    profile: Arc<Profile>,
+    plan: BoundPlan,
+    seen: Observations,
+}
+
+impl Case {
+    /// A good unit.
+    fn good() -> Self {
+        let profile = Arc::new(find("espvault", None).expect("a shipped profile"));
+        let plan = Plan::new(Arc::clone(&profile), Scope::Run);
+        let given = Given::default();
+        let bindings = Bindings::resolve(&profile, &given, Identity::Declared, &mut NoSources)
+            .expect("the samples are complete");
+        let images = FlashImages {
+            bootloader: vec![1; 100],
+            partition_table: vec![2; 100],
+            app: vec![3; 100],
+        };
+        let plan = BoundPlan::bind(plan, bindings, &images).expect("the samples fit");
+        let seen = good_observations(&plan);
+        Self { profile, plan, seen }
+    }
+
+    fn judge(&self) -> (Verdict, Option<Code>, Vec<CheckRecord>) {
+        let judgement = judge(&self.profile, Scope::Run, Some(&self.plan), &self.seen);
+        let verdict = judgement.verdict.expect("a run has a verdict");
+        (verdict, judgement.diagnosis.map(|diagnosis| diagnosis.code), judgement.checks)
+    }
+
+    fn expect(&self, verdict: Verdict, code: Code) {
+        let (found, why, checks) = self.judge();
+        assert_eq!((found, why), (verdict, Some(code)), "{checks:#?}");
+    }
+
+    fn nvs(&mut self) -> &mut Vec<u8> {
+        &mut self.seen.before_boot.as_mut().expect("evidence").nvs
+    }
+
+    fn join(&mut self) -> &mut JoinObservation {
+        self.seen.join.as_mut().expect("a wait for the network")
+    }
+
+    fn broker(&mut self) -> &mut BrokerObservation {
+        self.seen.broker.as_mut().expect("a wait for the broker")
+    }
+
+    /// The unit never joined, and says this.
+    fn not_joined(&mut self, reason: Option<u16>, witness: Option<Witness>) {
+        self.seen.join = Some(JoinObservation { refused: reason, witness, ..Default::default() });
+        self.seen.broker = None;
+        self.seen.after_boot = None;
+        self.seen.console = log(&["I (311) main_task: Calling app_main()"]);
+    }
+
+    /// The broker never accepted the unit.
+    fn not_connected(&mut self, refusal: Option<Refusal>, witness: Option<Witness>) {
+        let reached = refusal.is_some();
+        self.seen.broker =
+            Some(BrokerObservation { reached, refusal, witness, ..Default::default() });
+        self.seen.after_boot = None;
+    }
+}
+
+fn good_observations(plan: &BoundPlan) -> Observations {
+    let evidence = || Evidence {
+        digests: plan
+            .images()
+            .iter()
+            .filter(|image| image.region.content != Content::Nvs)
+            .map(|image| RegionDigest {
+                name: image.region.name.clone(),
+                md5: Md5::digest(&image.bytes).into(),
+            })
+            .collect(),
+        nvs: nvs_image(plan),
+    };
+    Observations {
+        chip: Some(ChipFacts {
+            chip: Chip::Esp32,
+            revision: Some((3, 0)),
+            mac: Mac([0x24, 0x0A, 0xC4, 0, 1, 0x10]),
+            flash_size: 4 << 20,
+        }),
+        before_boot: Some(evidence()),
+        after_boot: Some(evidence()),
+        booted: true,
+        console: log(&[
+            "rst:0x1 (POWERON_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)",
+            "I (311) main_task: Calling app_main()",
+            "I (768) wifi:security: WPA2-PSK, phy: bgn, rssi: -45",
+            "I (1388) esp_netif_handlers: sta ip: 127.77.0.2, mask: 255.255.0.0, gw: 127.77.0.1",
+        ]),
+        join: Some(JoinObservation {
+            address: Some(Ipv4Addr::new(127, 77, 0, 2)),
+            joined_after_ms: Some(400),
+            ..Default::default()
+        }),
+        broker: Some(BrokerObservation {
+            reached: true,
+            tls_version: Some("TLSv1.3".to_owned()),
+            server_name: Some("prod.broker.com".to_owned()),
+            client_id: Some("VAULT-00001".to_owned()),
+            username: Some("device_vault_00001".to_owned()),
+            accepted: true,
+            connected_after_ms: Some(120),
+            subscriptions: vec!["vault/command".to_owned()],
+            round_trip_ms: Some(3),
+            ..Default::default()
+        }),
+        ..Observations::default()
+    }
+}
+
+fn nvs_image(plan: &BoundPlan) -> Vec<u8> {
+    let image = plan.images().iter().find(|image| image.region.content == Content::Nvs);
+    image.expect("the plan writes NVS").bytes.clone()
+}
+
+fn log(lines: &[&str]) -> Vec<ConsoleLine> {
+    lines.iter().map(|text| ConsoleLine { at_ms: 0, text: (*text).to_owned() }).collect()
+}
+
+fn witness(sound: bool) -> Option<Witness> {
+    Some(Witness { sound, detail: "the bench tried the same".to_owned() })
+}
+
+#[test]
+fn a_good_unit_passes_with_every_measurement_set() {
+    let (verdict, why, checks) = Case::good().judge();
+    assert_eq!((verdict, why), (Verdict::Pass, None), "{checks:#?}");
+    assert_eq!(checks.len(), 4);
+    for check in &checks {
+        assert_eq!(check.outcome, Outcome::Pass);
+        assert!(check.measurements.iter().all(|measurement| !measurement.value.is_null()));
+    }
+}
+
+#[test]
+fn nothing_seen_is_no_pass() {
+    let mut case = Case::good();
+    case.seen = Observations::default();
+    let (verdict, _, checks) = case.judge();
+    assert_eq!(verdict, Verdict::Error);
+    assert!(checks.iter().all(|check| check.outcome == Outcome::NotRun));
+}
+
+#[test]
+fn a_check_that_did_not_run_leaves_no_pass() {
+    let mut case = Case::good();
+    case.seen.broker = None;
+    assert_eq!(case.judge().0, Verdict::Error);
+}
+
+#[test]
+fn a_wrong_chip_fails_although_nothing_was_written() {
+    let mut case = Case::good();
+    let chip = case.seen.chip.take().map(|chip| ChipFacts { chip: Chip::Esp32C3, ..chip });
+    case.seen = Observations { chip, ..Observations::default() };
+    case.expect(Verdict::Fail, Code::ChipMismatch);
+}
+
+#[test]
+fn a_region_that_changed_while_the_firmware_ran_fails() {
+    let mut case = Case::good();
+    case.seen.after_boot.as_mut().expect("evidence").digests[2].md5[0] ^= 1;
+    case.expect(Verdict::Fail, Code::RegionDiffers);
+}
+
+#[test]
+fn a_region_that_was_not_digested_fails() {
+    let mut case = Case::good();
+    case.seen.before_boot.as_mut().expect("evidence").digests.pop();
+    case.expect(Verdict::Fail, Code::RegionDiffers);
+}
+
+#[test]
+fn a_flipped_bit_in_nvs_is_damage() {
+    let mut case = Case::good();
+    case.nvs()[64 + 2 * 32] ^= 1;
+    case.expect(Verdict::Fail, Code::NvsDamaged);
+}
+
+#[test]
+fn a_byte_behind_the_last_entry_is_found_although_every_key_reads_well() {
+    let mut case = Case::good();
+    let last = case.nvs().len() - 1;
+    case.nvs()[last] = 0xFE;
+    let (verdict, ..) = case.judge();
+    assert_eq!(verdict, Verdict::Fail);
+}
+
+#[test]
+fn a_key_of_nobodys_fails_after_the_boot() {
+    let mut case = Case::good();
+    let mut document = case.plan.document().clone();
+    document.insert("stranger", "key", goldline_nvs::Value::U8(1)).expect("it fits");
+    let image = goldline_nvs::generate(&document, 0x6000, goldline_nvs::Version::V2);
+    case.seen.after_boot.as_mut().expect("evidence").nvs = image.expect("it fits");
+    case.expect(Verdict::Fail, Code::NvsUnexpected);
+}
+
+#[test]
+fn a_foreign_namespace_that_the_profile_names_may_appear() {
+    let mut case = Case::good();
+    let mut document = case.plan.document().clone();
+    document.insert("phy", "cal_version", goldline_nvs::Value::U32(1)).expect("it fits");
+    let image = goldline_nvs::generate(&document, 0x6000, goldline_nvs::Version::V2);
+    case.seen.after_boot.as_mut().expect("evidence").nvs = image.expect("it fits");
+    assert_eq!(case.judge().0, Verdict::Pass);
+}
+
+#[test]
+fn an_image_other_than_the_golden_fails_and_names_the_key() {
+    let mut case = Case::good();
+    let mut document = goldline_nvs::Document::new();
+    document.insert("vault", "wifi_ssid", goldline_nvs::Value::str("Other")).expect("it fits");
+    let golden = goldline_nvs::generate(&document, 0x6000, goldline_nvs::Version::V2);
+    let mut plan = case.plan.plan().clone();
+    plan.golden = Some(golden.expect("it fits").into());
+    let images =
+        FlashImages { bootloader: vec![1; 100], partition_table: vec![2; 100], app: vec![3; 100] };
+    case.plan = BoundPlan::bind(plan, case.plan.bindings().clone(), &images).expect("it fits");
+    case.expect(Verdict::Fail, Code::NvsGoldenDiffers);
+    let message = case.judge().2[1].diagnosis.clone().expect("a diagnosis").message;
+    assert!(message.contains("vault/device_id is new"), "{message}");
+    assert!(!message.contains("ProductionWiFi"), "{message}");
+}
+
+#[rstest]
+#[case::no_network(Some(201), Code::WifiNotFound)]
+#[case::handshake(Some(15), Code::WifiWrongPassword)]
+#[case::auth_expire(Some(2), Code::WifiWrongPassword)]
+#[case::auth_fail(Some(202), Code::WifiWrongPassword)]
+#[case::other(Some(205), Code::WifiNotJoined)]
+#[case::never_tried(None, Code::WifiNotJoined)]
+fn a_unit_that_does_not_join_fails_only_with_a_witness(
+    #[case] reason: Option<u16>,
+    #[case] code: Code,
+) {
+    let mut case = Case::good();
+    case.not_joined(reason, witness(true));
+    case.expect(Verdict::Fail, code);
+    case.not_joined(reason, witness(false));
+    case.expect(Verdict::Error, Code::TestbedAccessPoint);
+    case.not_joined(reason, None);
+    case.expect(Verdict::Error, Code::TestbedAccessPoint);
+}
+
+#[rstest]
+#[case::untrusted(Some(Refusal::ServerUntrusted("UnknownCA".to_owned())), Code::MqttServerUntrusted)]
+#[case::handshake(Some(Refusal::Handshake("closed".to_owned())), Code::MqttNotConnected)]
+#[case::credentials(Some(Refusal::BadCredentials), Code::MqttBadCredentials)]
+#[case::not_authorized(Some(Refusal::NotAuthorized("id".to_owned())), Code::MqttIdentityDiffers)]
+#[case::protocol(Some(Refusal::Protocol("garbage".to_owned())), Code::MqttNotConnected)]
+#[case::never_reached(None, Code::MqttNotConnected)]
+fn a_unit_that_does_not_connect_fails_only_with_a_witness(
+    #[case] refusal: Option<Refusal>,
+    #[case] code: Code,
+) {
+    let mut case = Case::good();
+    case.not_connected(refusal.clone(), witness(true));
+    case.expect(Verdict::Fail, code);
+    case.not_connected(refusal.clone(), witness(false));
+    case.expect(Verdict::Error, Code::TestbedBroker);
+    case.not_connected(refusal, None);
+    case.expect(Verdict::Error, Code::TestbedBroker);
+}
+
+#[rstest]
+#[case::panic(&["Guru Meditation Error: Core  0 panic'ed", "rst:0xc (SW_CPU_RESET),boot:0x13"])]
+#[case::brownout(&["Brownout detector was triggered", "rst:0xf (BROWNOUT_RST),boot:0x13"])]
+fn a_unit_that_resets_once_and_then_works_fails(#[case] lines: &[&str]) {
+    let mut case = Case::good();
+    case.seen.console.extend(log(lines));
+    case.expect(Verdict::Fail, Code::BootUnexpectedReset);
+}
+
+#[test]
+fn an_nvs_error_in_the_log_names_the_key() {
+    let mut case = Case::good();
+    case.not_joined(None, witness(true));
+    case.seen.console = log(&[
+        "cpu_start: x",
+        "E (4) vault: Failed to load wifi_ssid from NVS: ESP_ERR_NVS_NOT_FOUND",
+    ]);
+    case.expect(Verdict::Fail, Code::FirmwareConfiguration);
+}
+
+#[rstest]
+#[case::weak_signal(|case: &mut Case| case.seen.console[2].text = "rssi: -80".to_owned(), Code::WifiOutOfLimits)]
+#[case::no_signal_in_the_log(|case: &mut Case| { case.seen.console.remove(2); }, Code::WifiOutOfLimits)]
+#[case::slow_join(|case: &mut Case| case.join().joined_after_ms = Some(15_001), Code::WifiOutOfLimits)]
+#[case::other_address(|case: &mut Case| case.join().address = Some(Ipv4Addr::new(127, 77, 0, 9)), Code::WifiOutOfLimits)]
+#[case::client_id(|case: &mut Case| case.broker().client_id = Some("VAULT-00002".to_owned()), Code::MqttIdentityDiffers)]
+#[case::username(|case: &mut Case| case.broker().username = None, Code::MqttIdentityDiffers)]
+#[case::server_name(|case: &mut Case| case.broker().server_name = None, Code::MqttIdentityDiffers)]
+#[case::old_tls(|case: &mut Case| case.broker().tls_version = Some("TLSv1.1".to_owned()), Code::MqttIdentityDiffers)]
+#[case::subscription(|case: &mut Case| case.broker().subscriptions.clear(), Code::MqttSubscriptionMissing)]
+#[case::slow_answer(|case: &mut Case| case.broker().round_trip_ms = Some(5_001), Code::MqttOutOfLimits)]
+fn one_wrong_value_fails_by_its_own_name(#[case] spoil: fn(&mut Case), #[case] code: Code) {
+    let mut case = Case::good();
+    spoil(&mut case);
+    case.expect(Verdict::Fail, code);
+}
+
+#[test]
+fn a_command_without_an_answer_fails_only_with_a_witness() {
+    let mut case = Case::good();
+    case.broker().round_trip_ms = None;
+    case.expect(Verdict::Error, Code::TestbedBroker);
+    case.broker().witness = witness(false);
+    case.expect(Verdict::Error, Code::TestbedBroker);
+    case.broker().witness = witness(true);
+    case.expect(Verdict::Fail, Code::MqttCommandUnanswered);
+}
+
+#[test]
+fn a_fault_of_the_unit_outranks_one_of_the_testbed() {
+    let mut case = Case::good();
+    case.not_connected(Some(Refusal::BadCredentials), witness(false));
+    case.seen.console[2].text = "rssi: -80".to_owned();
+    case.expect(Verdict::Fail, Code::WifiOutOfLimits);
+}
+
+#[test]
+fn a_stop_of_the_stations_is_an_error_and_an_abort_says_so() {
+    let mut case = Case::good();
+    case.seen.after_boot = None;
+    case.seen.broker = None;
+    case.seen.stopped = Some(Stop {
+        stage: "mqtt_connect",
+        blame: Outcome::Error,
+        diagnosis: Diagnosis::new(Code::PortVanished, "the port went away"),
+    });
+    case.expect(Verdict::Error, Code::PortVanished);
+    case.seen.stopped = None;
+    case.seen.aborted = true;
+    case.expect(Verdict::Aborted, Code::Aborted);
+}

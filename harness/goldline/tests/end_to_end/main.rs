@@ -1,0 +1,16 @@
+//! The `goldline` program as its users have it: arguments in, standard output, files and an exit code
+//! out. Nothing here calls the library.
+
+mod abort;
+mod catalog;
+mod dry_run;
+mod faults;
+mod lots;
+mod products;
+mod program;
+mod provision_and_check;
+mod record;
+mod regression;
+mod secrets;
+mod usage;
+mod values;

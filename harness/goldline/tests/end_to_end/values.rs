@@ -1,0 +1,102 @@
+//! Values with a difficult form reach the unit unchanged: what the unit itself does with them proves
+//! it, since it joins and logs in with nothing but what lies in its flash.
+
+use rstest::rstest;
+
+use crate::program::{Ended, Station};
+
+fn assert_passes(ended: &Ended) {
+    assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""), "{}", ended.stdout);
+    assert_eq!(ended.json()["verdict"], "PASS");
+}
+
+const SPACES: &str = " two  words ";
+const QUOTES: &str = "it's a \"shop\"";
+const COMMAS: &str = "a,b;c=d,\t,";
+const UNICODE: &str = "Café 日本 🛜";
+const BRACES: &str = "{wifi_ssid} {{x}}";
+const SHELL: &str = "$HOME `id` \\n %s";
+const LONGEST_SSID: &str = "12345678901234567890123456789012";
+const SHORTEST_PASSPHRASE: &str = "12345678";
+const LONGEST_PASSPHRASE: &str = "123456789012345678901234567890123456789012345678901234567890123";
+
+#[rstest]
+fn a_network_name_reaches_the_unit(
+    #[values(SPACES, QUOTES, COMMAS, UNICODE, BRACES, SHELL, LONGEST_SSID, "x")] ssid: &str,
+) {
+    let station = Station::new();
+    station.write("ssid", ssid);
+    let setting = if ssid.starts_with('$') {
+        "wifi_ssid=@ssid".to_owned()
+    } else {
+        format!("wifi_ssid={ssid}")
+    };
+    let device = ["--device", "simulator:?flash-file=unit.flash"];
+    assert_passes(
+        &station.unit([&["run", "--json", "--set", &setting], device.as_slice()].concat()),
+    );
+    let flash = std::fs::read(station.path("unit.flash")).expect("the flash");
+    let text = [ssid.as_bytes(), b"\0"].concat();
+    let factory = &flash[0x10000..0x16000];
+    assert!(factory.windows(text.len()).any(|window| window == text), "{ssid} is not in the flash");
+}
+
+#[rstest]
+fn a_passphrase_reaches_the_unit(
+    #[values(QUOTES, COMMAS, UNICODE, BRACES, SHELL, SHORTEST_PASSPHRASE, LONGEST_PASSPHRASE)]
+    passphrase: &str,
+) {
+    let station = Station::new();
+    station.write("secret", format!("{passphrase}\n"));
+    assert_passes(&station.unit(["run", "--json", "--set", "wifi_password=@secret"]));
+}
+
+#[test]
+fn cells_of_a_row_reach_their_own_unit() {
+    let station = Station::new();
+    let rows = "number,wifi_ssid,wifi_password\n\
+        41,\"a,b \"\"c\"\"\",\"pass,word \"\"x\"\"\"\n\
+        42,Café 日本 🛜,{number:05} {{x}}\n\
+        ,Shop,otherwise\n";
+    station.write("units.csv", rows);
+    let devices = ["--device", "simulator:"].repeat(3);
+    let ended =
+        station.unit([&["run", "--json", "--units", "units.csv"], devices.as_slice()].concat());
+    assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""), "{}", ended.stdout);
+    let records = ended.json();
+    let ids: Vec<_> = (0..3).map(|unit| &records[unit]["unit"]["ids"]["device_id"]).collect();
+    assert_eq!(ids, ["VAULT-00041", "VAULT-00042", "VAULT-00001"], "an empty cell gives nothing");
+}
+
+#[test]
+fn a_value_is_taken_from_the_first_that_has_it() {
+    let station = Station::new();
+    station.write("units.csv", "number,wifi_ssid\n41,Row\n");
+    station.write("station.toml", "[values]\nwifi_ssid = \"Station\"\nnumber = \"43\"\n");
+    let files = ["--units", "units.csv", "--station", "station.toml"];
+    let ended = station.unit([&["run", "--json", "--set", "number=40"], files.as_slice()].concat());
+    assert_passes(&ended);
+    assert_eq!(ended.json()["unit"]["ids"]["device_id"], "VAULT-00040");
+    let with_row = station.unit([&["run", "--json"], files.as_slice()].concat());
+    assert_eq!(with_row.json()["unit"]["ids"]["device_id"], "VAULT-00041");
+    let with_station = station.unit(["run", "--json", "--station", "station.toml"]);
+    assert_eq!(with_station.json()["unit"]["ids"]["device_id"], "VAULT-00043");
+}
+
+#[test]
+fn a_station_file_gives_secrets_from_all_their_places() {
+    let station = Station::new();
+    station.write("passphrase", "from a file\n");
+    for source in [
+        "{ file = \"passphrase\" }",
+        "{ env = \"PASSPHRASE\" }",
+        "{ command = [\"echo\", \"from a program\"] }",
+    ] {
+        station.write(
+            "station.toml",
+            format!("[services.wifi]\nssid = \"Site\"\npassword = {source}\n"),
+        );
+        let mut command = station.unit_command(["run", "--json", "--station", "station.toml"]);
+        assert_passes(&Ended::of(command.env("PASSPHRASE", "from the environment")));
+    }
+}

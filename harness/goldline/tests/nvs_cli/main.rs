@@ -1,0 +1,11 @@
+//! `goldline nvs …` over the real binary: exit codes, what is printed, what is written, and what
+//! never appears anywhere.
+
+mod check;
+mod desk;
+mod diff;
+mod edit;
+mod encryption;
+mod generate;
+mod show;
+mod vectors;

@@ -1,0 +1,200 @@
+//! Findings about one item at a time, as it lies in flash.
+//!
+//! Only live items count: what is erased or never recorded may be anything.
+
+use super::repair::{Flip, single_flip};
+use super::{Code, Finding, Severity};
+use crate::format::{EntryState, entry, entry_offset};
+use crate::image::{HeaderFault, Item, Page};
+use crate::key::Key;
+use crate::limits::ENTRY_BYTES;
+use crate::value::ItemType;
+
+pub(super) fn check(page: &Page<'_>, findings: &mut Vec<Finding>) {
+    if !page.state().holds_items() {
+        return;
+    }
+    for item in page.items() {
+        match (item.header.state, item.fault) {
+            (EntryState::Erased, None) => findings.extend(lost_header(item)),
+            (EntryState::Erased | EntryState::Empty, _) => {}
+            (EntryState::Illegal, _) => findings.push(illegal_state(item)),
+            (EntryState::Written, Some(fault)) => findings.push(header(item, fault)),
+            (EntryState::Written, None) => sound_header(item, findings),
+        }
+    }
+}
+
+fn sound_header(item: &Item<'_>, findings: &mut Vec<Finding>) {
+    let key = item.header.key();
+    if !key.is_well_formed() {
+        findings.push(at(item, Code::BadKey, Severity::Corruption).saying(
+            format!("the key field of {key} is not a name of 1 to 15 bytes padded with NUL"),
+            "a firmware may never find it",
+        ));
+    }
+    if item.differing_state().is_some() || item.header.item_type().has_payload() {
+        payload(item, findings);
+    }
+}
+
+fn payload(item: &Item<'_>, findings: &mut Vec<Finding>) {
+    if let Some((at_entry, state)) = item.differing_state() {
+        let message = format!("entry {at_entry} of its payload is marked {state:?}");
+        let dropped = "a device erases the item at boot";
+        findings
+            .push(at(item, Code::PayloadState, severity_of(item, state)).saying(message, dropped));
+        return;
+    }
+    let Some(bytes) = item.payload() else { return };
+    if !item.payload_is_intact() {
+        findings.push(data_crc(item, bytes));
+    } else if item.header.item_type() == ItemType::Str && bytes.last() != Some(&0) {
+        findings.push(
+            at(item, Code::NoNul, Severity::Corruption)
+                .saying("the string does not end with a NUL", "a firmware reads past its end"),
+        );
+    }
+}
+
+/// A device writes the header first and the payload after; nothing follows
+/// until both are recorded.
+fn severity_of(item: &Item<'_>, state: EntryState) -> Severity {
+    let end = item.header.location.entry + item.entries;
+    let erased_from_behind = state == EntryState::Erased;
+    match item.is_last_before(end) && state == EntryState::Empty || erased_from_behind {
+        true => Severity::PowerLoss,
+        false => Severity::Corruption,
+    }
+}
+
+/// An erased header before a live payload. A device erases from behind, so it
+/// was not the device that erased it.
+fn lost_header(item: &Item<'_>) -> Option<Finding> {
+    let (_, EntryState::Written) = item.differing_state()? else {
+        return None;
+    };
+    let finding = at(item, Code::PayloadState, Severity::Corruption);
+    Some(finding.saying(
+        format!("the header of {} is marked erased, its payload is not", item.header.key()),
+        "a device erases the payload at boot: the key is lost",
+    ))
+}
+
+fn data_crc(item: &Item<'_>, bytes: &[u8]) -> Finding {
+    let stored = item.header.payload_crc();
+    let computed = crate::format::crc32(bytes);
+    let what = match item.header.item_type() {
+        ItemType::BlobData => "the whole blob is lost: a device finds no value for its key",
+        _ => "a firmware gets ESP_ERR_NVS_NOT_FOUND, and the device erases the item",
+    };
+    let mut finding = at(item, Code::DataCrc, Severity::Corruption).saying(
+        // Neither CRC is shown: it tells a guesser whether he has found the secret that it is of.
+        "the payload's bytes do not match the CRC in its header",
+        what,
+    );
+    let header = item.header.location.offset();
+    let payload = header + entry_offset(1) - entry_offset(0);
+    finding.repair = single_flip(stored, computed, bytes.len()).map(|flip| match flip {
+        Flip::Covered { byte, bit } => flip_at(bit, payload + byte),
+        Flip::Crc { byte, bit } => flip_at(bit, header + entry::DATA_CRC + byte),
+    });
+    finding
+}
+
+fn header(item: &Item<'_>, fault: HeaderFault) -> Finding {
+    let header = &item.header;
+    let (code, message) = match fault {
+        HeaderFault::Crc => return header_crc(item),
+        HeaderFault::Type => (
+            Code::UnknownType,
+            format!("the type {} is not one the format defines", header.item_type()),
+        ),
+        HeaderFault::Span => (
+            Code::Span,
+            format!(
+                "the span is {}, which a {} here cannot have",
+                header.span(),
+                header.item_type()
+            ),
+        ),
+        HeaderFault::Size => (
+            Code::ItemSize,
+            format!("the size is larger than a {} here can be", header.item_type()),
+        ),
+        HeaderFault::Chunk => (
+            Code::ChunkIndex,
+            format!(
+                "the chunk index is {:#04x}, which a {} cannot have",
+                header.chunk_index(),
+                header.item_type()
+            ),
+        ),
+    };
+    at(item, code, Severity::Corruption).saying(
+        format!("{message} (key {})", header.key()),
+        "a device erases the item at boot; before ESP-IDF 5.3 it may stop or misread",
+    )
+}
+
+fn header_crc(item: &Item<'_>) -> Finding {
+    let behind = match item.entries - 1 {
+        0 => String::new(),
+        entries => format!(" and the {entries} entries behind it"),
+    };
+    let mut finding = at(item, Code::EntryCrc, Severity::Corruption).saying(
+        "the entry's bytes do not match its CRC",
+        format!("a device erases it{behind} at boot: the key is lost"),
+    );
+    finding.repair = entry_hint(item);
+    finding
+}
+
+/// The bit of a damaged header that restores its CRC: byte of the entry, bit.
+fn entry_flip(item: &Item<'_>) -> Option<(usize, u8)> {
+    let (stored, computed) = (item.header.stored_crc(), item.header.computed_crc());
+    let flip = single_flip(stored, computed, item.header.bytes.len() - 4)?;
+    Some(match flip {
+        Flip::Covered { byte, bit } if byte < entry::CRC => (byte, bit),
+        Flip::Covered { byte, bit } => (byte + 4, bit),
+        Flip::Crc { byte, bit } => (entry::CRC + byte, bit),
+    })
+}
+
+/// A header damaged in one bit, as it was before.
+pub(crate) fn mended_header(item: &Item<'_>) -> Option<[u8; ENTRY_BYTES]> {
+    if item.fault != Some(HeaderFault::Crc) {
+        return None;
+    }
+    let (byte, bit) = entry_flip(item)?;
+    let mut header = *item.header.bytes;
+    header[byte] ^= 1 << bit;
+    Some(header)
+}
+
+fn entry_hint(item: &Item<'_>) -> Option<String> {
+    let (byte, bit) = entry_flip(item)?;
+    let hint = flip_at(bit, item.header.location.offset() + byte);
+    if !(entry::KEY..entry::DATA).contains(&byte) {
+        return Some(hint);
+    }
+    let mut field = *item.header.key().field();
+    field[byte - entry::KEY] ^= 1 << bit;
+    let key = Key::from_field(field);
+    Some(format!("{hint}; the key was `{key}`"))
+}
+
+fn illegal_state(item: &Item<'_>) -> Finding {
+    at(item, Code::EntryState, Severity::Corruption).saying(
+        "the entry's state bits are 01, which nothing writes",
+        "a device erases the entry at boot",
+    )
+}
+
+fn flip_at(bit: u8, offset: usize) -> String {
+    format!("flipping bit {bit} of byte {offset:#x} restores the CRC")
+}
+
+fn at(item: &Item<'_>, code: Code, severity: Severity) -> Finding {
+    Finding::at(code, severity, item.header.location)
+}

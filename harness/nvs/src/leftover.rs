@@ -1,0 +1,215 @@
+//! Secrets that nobody reads any more but flash still holds: in erased items,
+//! on given-up pages, in the slack behind values.
+//!
+//! A factory reset or a re-provisioning that only erases keys leaves them
+//! there until their page is erased.
+
+use std::collections::HashSet;
+
+use crate::device::DeviceView;
+use crate::format::{EntryState, FIRST_ENTRY_OFFSET, NAMESPACE_DEFINITIONS, entry_offset};
+use crate::image::{Image, Item, Location, Page};
+use crate::key::Key;
+use crate::limits::{ENTRY_BYTES, PAGE_BYTES};
+use crate::recover;
+use crate::secret::SecretRule;
+use crate::value::{ItemType, Value};
+
+/// An item that is not live and, by its key or its content, a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leftover {
+    /// Where its header lies.
+    pub location: Location,
+    /// Namespace, when its definition is readable somewhere in the image.
+    pub namespace: Option<Key>,
+    /// The key.
+    pub key: Key,
+    /// Type of the item.
+    pub item_type: ItemType,
+}
+
+/// Items a device does not read that hold a secret by the rule.
+pub fn leftover_secrets(image: &Image<'_>, secrets: &SecretRule) -> Vec<Leftover> {
+    let live = Live::of(image, &image.device_view());
+    let namespaces = recover::namespaces(image);
+    let unknown = Key::padded(b"");
+    let of_secret = |item: &&Item<'_>| {
+        let namespace = namespaces.get(&item.header.namespace_index());
+        let holds_value = item.header.item_type() != ItemType::BlobIndex
+            && item.header.namespace_index() != NAMESPACE_DEFINITIONS;
+        let content = Value::Blob(item.payload_entries().to_vec());
+        let namespace = namespace.unwrap_or(&unknown);
+        holds_value
+            && item.fault.is_none()
+            && secrets.is_secret(namespace, &item.header.key(), &content)
+    };
+    image
+        .items()
+        .filter(|item| !live.contains(item))
+        .filter(of_secret)
+        .map(|item| Leftover {
+            location: item.header.location,
+            namespace: namespaces.get(&item.header.namespace_index()).copied(),
+            key: item.header.key(),
+            item_type: item.header.item_type(),
+        })
+        .collect()
+}
+
+/// Offsets at which bytes that a device does not read hold `needle`, or a
+/// 32-byte piece of a longer one, since values are split over pages.
+///
+/// Short needles turn up by chance: give at least 6 bytes. Pieces of one
+/// repeated byte are not looked for, since blank flash is full of them.
+pub fn leftover_bytes(image: &Image<'_>, needle: &[u8]) -> Vec<usize> {
+    let live = Live::of(image, &image.device_view());
+    let needle = Needle::new(needle);
+    let mut offsets = Vec::new();
+    for page in image.pages() {
+        let dead = dead_bytes(page, &live);
+        // A hit that overlaps live bytes is part of a live value.
+        let is_dead = |at: usize, length: usize| dead[at..at + length].iter().all(|dead| *dead);
+        let hits = needle.hits(page.bytes(), is_dead);
+        offsets.extend(hits.into_iter().map(|at| page.offset() + at));
+    }
+    let tail_offset = image.len() - image.tail().len();
+    let hits = needle.hits(image.tail(), |_, _| true);
+    offsets.extend(hits.into_iter().map(|at| tail_offset + at));
+    offsets
+}
+
+/// What to look for: whole pieces of an entry's length, and a shorter one.
+struct Needle<'n> {
+    pieces: HashSet<&'n [u8; ENTRY_BYTES]>,
+    short: Option<&'n [u8]>,
+}
+
+impl<'n> Needle<'n> {
+    fn new(needle: &'n [u8]) -> Self {
+        const REST_MIN: usize = 8;
+        let (pieces, rest) = needle.as_chunks();
+        let is_telling = |piece: &[u8]| piece.iter().any(|byte| *byte != piece[0]);
+        let is_long_enough = !rest.is_empty() && (pieces.is_empty() || rest.len() >= REST_MIN);
+        let telling = pieces.iter().filter(|piece| is_telling(piece.as_slice()));
+        Self {
+            pieces: telling.collect(),
+            short: (is_long_enough && is_telling(rest)).then_some(rest),
+        }
+    }
+
+    fn hits(&self, bytes: &[u8], counts: impl Fn(usize, usize) -> bool) -> Vec<usize> {
+        let mut hits = Vec::new();
+        if !self.pieces.is_empty() {
+            let windows = bytes.array_windows().enumerate();
+            let found = windows
+                .filter(|(at, window)| self.pieces.contains(window) && counts(*at, window.len()));
+            hits.extend(found.map(|(at, _)| at));
+        }
+        if let Some(short) = self.short {
+            let windows = bytes.windows(short.len()).enumerate();
+            let found = windows.filter(|(at, window)| *window == short && counts(*at, short.len()));
+            hits.extend(found.map(|(at, _)| at));
+        }
+        hits.sort_unstable();
+        hits
+    }
+}
+
+/// Which bytes of a page belong neither to the format nor to a live item.
+fn dead_bytes(page: &Page<'_>, live: &Live) -> Vec<bool> {
+    let mut dead = vec![true; PAGE_BYTES];
+    if page.state().holds_items() {
+        dead[..FIRST_ENTRY_OFFSET].fill(false);
+    }
+    for item in page.items().iter().filter(|item| live.contains(item)) {
+        let first = item.header.location.entry;
+        let payload = item.payload().unwrap_or_default().len();
+        let start = entry_offset(first);
+        dead[start..start + ENTRY_BYTES + payload].fill(false);
+    }
+    dead
+}
+
+/// The items that a device reads.
+struct Live {
+    is_page_read: Vec<bool>,
+    dropped: HashSet<Location>,
+}
+
+impl Live {
+    fn of(image: &Image<'_>, view: &DeviceView) -> Self {
+        let is_read = |page: &Page<'_>| {
+            view.opening().is_readable()
+                && page.state().holds_items()
+                && page.stored_crc() == page.computed_crc()
+        };
+        Self {
+            is_page_read: image.pages().iter().map(is_read).collect(),
+            dropped: view.dropped().iter().map(|dropped| dropped.location).collect(),
+        }
+    }
+
+    fn contains(&self, item: &Item<'_>) -> bool {
+        let location = item.header.location;
+        self.is_page_read[location.page]
+            && item.header.state == EntryState::Written
+            && item.fault.is_none()
+            && !self.dropped.contains(&location)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edit::Editor;
+    use crate::{Document, Version, generate};
+
+    /// An image whose password and certificate were changed once.
+    fn edited() -> Vec<u8> {
+        let mut document = Document::new();
+        document.insert("wifi", "password", Value::str("first-secret")).unwrap();
+        document.insert("wifi", "ssid", Value::str("network")).unwrap();
+        let certificate: Vec<u8> = (0..=255).collect();
+        document.insert("wifi", "cert", Value::Blob(certificate)).unwrap();
+        let bytes = generate(&document, 0x3000, Version::V2).unwrap();
+        let mut editor = Editor::open(&bytes).unwrap();
+        editor.set("wifi", "password", &Value::str("second-secret")).unwrap();
+        editor.set("wifi", "ssid", &Value::str("elsewhere")).unwrap();
+        editor.set("wifi", "cert", &Value::Blob(vec![0; 9])).unwrap();
+        editor.finish()
+    }
+
+    #[test]
+    fn an_erased_secret_is_found_by_its_key() {
+        let bytes = edited();
+        let image = Image::decode(&bytes).unwrap();
+        let found = leftover_secrets(&image, &SecretRule::careful());
+        let names: Vec<_> = found.iter().map(|leftover| leftover.key.to_string()).collect();
+        assert_eq!(names, ["password"]);
+        assert_eq!(found[0].namespace, Some(Key::new("wifi").unwrap()));
+    }
+
+    #[test]
+    fn erased_bytes_are_found_and_live_ones_are_not() {
+        let bytes = edited();
+        let image = Image::decode(&bytes).unwrap();
+        assert_eq!(leftover_bytes(&image, b"first-secret").len(), 1);
+        assert!(leftover_bytes(&image, b"second-secret").is_empty());
+        let certificate: Vec<u8> = (0..=255).collect();
+        assert_eq!(leftover_bytes(&image, &certificate).len(), 8);
+        assert_eq!(leftover_bytes(&image, &[0xFF; 64]), []);
+        assert!(leftover_bytes(&image, b"").is_empty());
+    }
+
+    #[test]
+    fn a_fresh_image_of_the_same_content_has_no_leftovers() {
+        let bytes = edited();
+        let view = Image::decode(&bytes).unwrap().device_view();
+        let fresh = Document::from_view(&view).unwrap();
+        let fresh = generate(&fresh, 0x3000, Version::V2).unwrap();
+        let image = Image::decode(&fresh).unwrap();
+        assert!(crate::diff(&view, &image.device_view()).is_empty());
+        assert_eq!(leftover_secrets(&image, &SecretRule::careful()), []);
+        assert!(leftover_bytes(&image, b"first-secret").is_empty());
+    }
+}

@@ -1,0 +1,10 @@
+//! The codec against images and digests that it did not make itself.
+
+mod damage;
+mod differential;
+mod golden;
+mod mutation;
+mod other_reader;
+mod random;
+mod support;
+mod vectors;

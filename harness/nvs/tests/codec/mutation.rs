@@ -1,0 +1,243 @@
+//! Damaged images and CSVs, many of them: nothing may panic, hang or grow.
+//!
+//! `GOLDLINE_MUTATIONS` sets how many images there are; the default is what
+//! every test run does.
+
+use goldline_nvs::csv::{Mode, NoFiles, parse};
+use goldline_nvs::edit::Editor;
+use goldline_nvs::leftover::leftover_secrets;
+use goldline_nvs::usage::Usage;
+use goldline_nvs::{
+    Document, Image, SecretRule, Value, Version, diff, generate, identify, snapshot,
+};
+
+use rstest::rstest;
+
+use crate::random::Random;
+use crate::support::{read, vectors};
+
+const IMAGES: u64 = 200_000;
+const CSVS: u64 = 20_000;
+
+fn count(default: u64) -> u64 {
+    let set = std::env::var("GOLDLINE_MUTATIONS").ok();
+    set.map_or(default, |count| count.parse().expect("GOLDLINE_MUTATIONS is a number"))
+}
+
+/// Small images, so that there can be many: one to three pages.
+fn seeds() -> Vec<Vec<u8>> {
+    let mut document = Document::new();
+    document.insert("wifi", "password", Value::str("secret")).unwrap();
+    document.insert("wifi", "cert", Value::Blob(vec![7; 200])).unwrap();
+    document.insert("id", "serial", Value::U32(1)).unwrap();
+    let mut images = vec![
+        generate(&document, 0x1000, Version::V2).unwrap(),
+        generate(&document, 0x3000, Version::V1).unwrap(),
+    ];
+    let mut editor = Editor::open(&generate(&document, 0x3000, Version::V2).unwrap()).unwrap();
+    for round in 0..60 {
+        editor.set("wifi", "cert", &Value::Blob(vec![round; 100])).unwrap();
+    }
+    images.push(editor.finish());
+    if let Some(folder) = vectors("mutations of the damaged vectors") {
+        for file in std::fs::read_dir(folder.join("damaged")).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "bin") {
+                let mut image = read(path);
+                image.truncate(0x2000);
+                images.push(image);
+            }
+        }
+    }
+    images
+}
+
+fn mutate(image: &mut Vec<u8>, random: &mut Random) {
+    for _ in 0..1 + random.below(6) {
+        if image.len() < 64 {
+            return;
+        }
+        // Most of the structure is at the start of a page.
+        let page = random.below(image.len().div_ceil(4096)) * 4096;
+        let at = match random.below(3) {
+            0 => page + random.below(64),
+            1 => page + random.below(512),
+            _ => random.below(image.len()),
+        };
+        let at = at.min(image.len() - 1);
+        match random.below(8) {
+            0..=2 => image[at] ^= 1 << random.below(8),
+            3 => image[at] = random.next() as u8,
+            4 => image[at] = [0, 0xFF, 0x7F, 0x80][random.below(4)],
+            5 => {
+                let (from, to) = (random.below(image.len() / 32), at / 32);
+                let end = (to * 32 + 32).min(image.len());
+                let length = end - to * 32;
+                image.copy_within(from * 32..from * 32 + length, to * 32);
+            }
+            6 => mend_crc(image, at / 32 * 32),
+            _ if random.below(40) == 0 => image.truncate(at),
+            _ => {}
+        }
+    }
+}
+
+/// Gives an entry a valid CRC, so that a wrong field gets past the first check.
+fn mend_crc(image: &mut [u8], at: usize) {
+    let Some(entry) = image.get_mut(at..at + 32) else {
+        return;
+    };
+    let crc = crc32(&[&entry[..4], &entry[8..]]);
+    entry[4..8].copy_from_slice(&crc);
+}
+
+fn examine(bytes: &[u8], is_thorough: bool) {
+    let Ok(image) = Image::decode(bytes) else {
+        return;
+    };
+    let covered: usize = image.items().map(|item| item.entries).sum();
+    assert!(covered <= image.pages().len() * 126);
+    let findings = image.findings();
+    for finding in &findings {
+        assert!(finding.offset < bytes.len());
+    }
+    assert!(findings.len() <= 4 + image.pages().len() * 256);
+    if !is_thorough {
+        return;
+    }
+    identify(bytes);
+    let view = image.device_view();
+    let text = snapshot(&view, &SecretRule::careful());
+    assert!(text.len() <= bytes.len() * 16 + 1024);
+    leftover_secrets(&image, &SecretRule::careful());
+    Usage::of(&image).updates_before_compaction(3);
+    assert!(diff(&view, &view).is_empty());
+}
+
+#[test]
+fn no_damaged_image_does_harm() {
+    let seeds = seeds();
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let seeds = &seeds;
+            scope.spawn(move || {
+                for number in (thread..count(IMAGES)).step_by(threads as usize) {
+                    let mut random = Random::new(number);
+                    let mut image = seeds[random.below(seeds.len())].clone();
+                    mutate(&mut image, &mut random);
+                    examine(&image, number % 8 == 0);
+                    if number % 64 == 0 {
+                        edit(&image);
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// Images of 1 MB made to be slow: every entry of every page the same kind of
+/// conflict. In quadratic time this would take minutes.
+#[rstest]
+#[case::definitions(|n| header(0, 0x01, 0xFF, n, [1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]))]
+#[case::one_name(|_| header(0, 0x01, 0xFF, 7, [1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]))]
+#[case::one_key(|_| header(1, 0x01, 0xFF, 7, [1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]))]
+#[case::empty_chunks(|n| header(1, 0x42, (n % 255) as u8, 7, [0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]))]
+#[case::chunks_and_indexes(|n| match n % 2 {
+    0 => header(1, 0x42, 0, 7, [0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]),
+    _ => header(1, 0x48, 0xFF, 7, [0, 0, 0, 0, 1, 0, 0xFF, 0xFF]),
+})]
+#[case::damaged(|n| [n as u8; 32])]
+#[case::noise(|n| Random::new(u64::from(n)).array())]
+fn a_crowded_image_takes_linear_time(#[case] entry: fn(u32) -> [u8; 32]) {
+    let mut image = generate(&Document::new(), 0x10_0000, Version::V2).unwrap();
+    for page in 0..255u32 {
+        let at = page as usize * 4096;
+        let header = &mut image[at..at + 4096];
+        header[..4].copy_from_slice(&0xFFFF_FFFCu32.to_le_bytes());
+        header[4..8].copy_from_slice(&page.to_le_bytes());
+        header[8] = 0xFE;
+        let crc = crc32(&[&header[4..28]]);
+        header[28..32].copy_from_slice(&crc);
+        header[32..63].fill(0xAA);
+        for number in 0..126 {
+            let start = 64 + number as usize * 32;
+            header[start..start + 32].copy_from_slice(&entry(page * 126 + number));
+        }
+    }
+    examine(&image, true);
+    let image = Image::decode(&image).unwrap();
+    goldline_nvs::recover::recover(&image);
+    let _ = goldline_nvs::csv::write(&image.device_view());
+}
+
+fn header(namespace: u8, item_type: u8, chunk: u8, key: u32, data: [u8; 8]) -> [u8; 32] {
+    let mut entry = [0; 32];
+    entry[..4].copy_from_slice(&[namespace, item_type, 1, chunk]);
+    entry[8..14].copy_from_slice(format!("{key:06}").as_bytes());
+    entry[24..].copy_from_slice(&data);
+    let crc = crc32(&[&entry[..4], &entry[8..]]);
+    entry[4..8].copy_from_slice(&crc);
+    entry
+}
+
+fn crc32(parts: &[&[u8]]) -> [u8; 4] {
+    let mut hasher = crc32fast::Hasher::new_with_initial(0xFFFF_FFFF);
+    parts.iter().for_each(|part| hasher.update(part));
+    hasher.finalize().to_le_bytes()
+}
+
+fn edit(bytes: &[u8]) {
+    let Ok(mut editor) = Editor::open(bytes) else {
+        return;
+    };
+    let value = Value::Blob(vec![1; 90]);
+    if editor.set("wifi", "cert", &value).is_ok() {
+        let edited = editor.finish();
+        let image = Image::decode(&edited).unwrap();
+        let view = image.device_view();
+        assert_eq!(view.get("wifi", "cert"), Some(&value));
+    }
+}
+
+#[test]
+fn no_damaged_csv_does_harm() {
+    let text: &[u8] = b"key,type,encoding,value\nns,namespace,,\na,data,u8,1\n\
+        b,data,string,\"x\n\"\"y\"\"\"\nc,data,hex2bin,00ff\nd,data,base64,QUJD\n\
+        e,data,blob_fill(9;0xAA),z\nsta.ssid,data,string,net\nf,file,binary,x\n";
+    for number in 0..count(CSVS) {
+        let mut random = Random::new(number);
+        let mut csv = text.to_vec();
+        for _ in 0..1 + random.below(8) {
+            let at = random.below(csv.len());
+            match random.below(4) {
+                0 => csv[at] ^= 1 << random.below(8),
+                1 => csv[at] = b",\"\n#\r();x 9"[random.below(11)],
+                2 => csv.insert(at, b",\"\n#\r();x 9"[random.below(11)]),
+                _ => drop(csv.remove(at)),
+            }
+        }
+        for mode in [Mode::Strict, Mode::Compat] {
+            if let Ok(document) = parse(&csv, mode, &mut NoFiles) {
+                let image = generate(&document, 0x4000, Version::V2);
+                assert!(image.is_ok_and(|image| image.len() == 0x4000));
+            }
+        }
+    }
+}
+
+#[rstest]
+#[case::commas(",")]
+#[case::quotes("\"\"")]
+#[case::quoted_fields("\"a\",")]
+#[case::lines("\n")]
+#[case::comments("#\n")]
+fn a_crowded_csv_takes_linear_time(#[case] part: &str) {
+    let header = "key,type,encoding,value\nns,namespace,,\na,data,string,";
+    for start in [header, "", "key,type,encoding,value\n\""] {
+        let csv = format!("{start}{}", part.repeat(500_000));
+        for mode in [Mode::Strict, Mode::Compat] {
+            let _ = parse(csv.as_bytes(), mode, &mut NoFiles);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! `cargo xtask bench`: figures of whole processes, side by side from one run on one machine.
+//!
+//! A figure alone says more about the machine than about the program, so each row stands against a
+//! limit or against a reference that was measured in the same rounds. Nothing here fails on a slow
+//! machine: timed tests would.
+
+mod cases;
+mod measure;
+mod table;
+
+use std::path::PathBuf;
+
+use crate::{
+    Outcome,
+    command::{cargo, output, run, section},
+    workspace,
+};
+
+pub use measure::{MEASURE_ONE, measure_one};
+
+const DEFAULT_ROUNDS: usize = 5;
+
+/// Measures every case and prints the table.
+pub fn run_rounds(words: &[&str]) -> Outcome {
+    let options = Options::parse(words)?;
+    let binary = match options.binary {
+        Some(binary) => binary,
+        None => build_release()?,
+    };
+    let folder = workspace::root().join("target/bench");
+    let mut rows = cases::all(&binary, &folder)?;
+    println!("\n== measuring {}, {} rounds", binary.display(), options.rounds);
+    // Round by round, so that a slow moment of the machine falls on every row alike.
+    for _ in 0..options.rounds {
+        for row in &mut rows {
+            row.measure();
+        }
+    }
+    table::print(&rows);
+    Ok(())
+}
+
+struct Options {
+    rounds: usize,
+    binary: Option<PathBuf>,
+}
+
+impl Options {
+    fn parse(words: &[&str]) -> Result<Self, String> {
+        let mut options = Self { rounds: DEFAULT_ROUNDS, binary: None };
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            let value = words.next().ok_or_else(|| format!("bench: {word} needs a value"))?;
+            match *word {
+                "--runs" => {
+                    options.rounds =
+                        value.parse().ok().filter(|rounds| *rounds > 0).ok_or_else(|| {
+                            format!("bench: --runs {value}: expected a number from 1 up")
+                        })?;
+                }
+                "--binary" => options.binary = Some(absolute(value)?),
+                _ => return Err(format!("bench: unknown option {word}: see cargo xtask help")),
+            }
+        }
+        Ok(options)
+    }
+}
+
+fn absolute(path: &str) -> Result<PathBuf, String> {
+    std::fs::canonicalize(path).map_err(|error| format!("bench: {path}: {error}"))
+}
+
+fn build_release() -> Result<PathBuf, String> {
+    section("release build", || run(&mut cargo(["build", "--release", "-p", "goldline"])))?;
+    let text = output(&mut cargo(["metadata", "--no-deps", "--format-version", "1"]))?;
+    let metadata: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| format!("cargo metadata: {error}"))?;
+    let target = metadata["target_directory"].as_str().ok_or("cargo metadata: no target folder")?;
+    Ok(PathBuf::from(target).join("release/goldline"))
+}

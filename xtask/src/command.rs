@@ -1,0 +1,72 @@
+//! Runs one program in the repository's root and says so.
+//!
+//! Must not know what the program is for.
+
+use std::{
+    ffi::OsStr,
+    path::Path,
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use crate::{Outcome, workspace};
+
+/// `cargo` with these words; the one that runs us, so that `+toolchain` is kept.
+pub fn cargo<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = program(cargo);
+    command.args(words);
+    command
+}
+
+/// A program that starts in the repository's root.
+pub fn program(name: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(name);
+    command.current_dir(workspace::root());
+    command
+}
+
+/// Prints the command and runs it to its end; its output is the terminal's.
+pub fn run(command: &mut Command) -> Outcome {
+    println!("$ {}", shown(command));
+    let status = command
+        .status()
+        .map_err(|error| format!("cannot start \"{}\": {error}", shown(command)))?;
+    if status.success() { Ok(()) } else { Err(format!("\"{}\": {status}", shown(command))) }
+}
+
+/// What the command prints on stdout; its stderr is the terminal's, for long builds show there.
+pub fn output(command: &mut Command) -> Result<String, String> {
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("cannot start \"{}\": {error}", shown(command)))?;
+    if !output.status.success() {
+        return Err(format!("\"{}\": {}", shown(command), output.status));
+    }
+    String::from_utf8(output.stdout)
+        .map_err(|_| format!("\"{}\" printed bytes that are not UTF-8", shown(command)))
+}
+
+/// True when the program starts and ends well with these words, printing nothing here.
+pub fn answers(name: impl AsRef<OsStr>, words: &[&str]) -> bool {
+    program(name).args(words).output().is_ok_and(|output| output.status.success())
+}
+
+/// Runs one part under a header, and says how long it took.
+pub fn section(title: &str, part: impl FnOnce() -> Outcome) -> Outcome {
+    println!("\n== {title}");
+    let started = Instant::now();
+    let outcome = part();
+    let word = if outcome.is_ok() { "done" } else { "FAILED" };
+    println!("== {title}: {word} after {:.1} s", started.elapsed().as_secs_f64());
+    outcome
+}
+
+/// The command as a person would type it.
+fn shown(command: &Command) -> String {
+    let name = Path::new(command.get_program());
+    let name = if name.ends_with("cargo") { OsStr::new("cargo") } else { name.as_os_str() };
+    let words = std::iter::once(name).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,111 @@
+//! `cargo xtask test`: installs what is missing, then runs every test with nextest.
+//!
+//! Must not decide what is tested: nextest's own configuration and the arguments do.
+
+mod skipped;
+
+use std::{ffi::OsString, path::PathBuf};
+
+use self::skipped::JunitFile;
+use crate::{
+    Outcome,
+    command::{answers, cargo, output, program, run, section},
+    install, workspace,
+};
+
+/// A program made by others that tests compare with.
+struct Peer {
+    name: &'static str,
+    is_there: fn() -> bool,
+}
+
+/// What `ci/install` installs; all of it is mandatory in a CI.
+const PEERS: &[Peer] = &[
+    Peer {
+        name: "esp-idf-nvs-partition-gen",
+        is_there: || python_has("esp_idf_nvs_partition_gen"),
+    },
+    Peer { name: "esptool", is_there: || python_has("esptool") },
+    Peer { name: "openssl", is_there: || answers("openssl", &["version"]) },
+    Peer { name: "mosquitto", is_there: || on_path("mosquitto") },
+    Peer { name: "mosquitto_pub", is_there: || on_path("mosquitto_pub") },
+];
+
+/// Runs the tests; `words` are `--full` and whatever nextest is to get.
+pub fn run_tests(words: &[&str]) -> Outcome {
+    let full = words.contains(&"--full");
+    let for_nextest: Vec<&str> = words.iter().copied().filter(|word| *word != "--full").collect();
+    section("what the tests need", install_what_is_missing)?;
+    // First, so that nextest's summary is the last that is printed.
+    section("documentation's examples", || {
+        run(&mut cargo(["test", "--workspace", "--doc", "-q"]))
+    })?;
+    say_what_is_ignored()?;
+
+    println!("\n== tests{}", if full { ", full tier" } else { "" });
+    let profile = if workspace::in_ci() { "ci" } else { "default" };
+    let junit = JunitFile::of(profile);
+    junit.discard()?;
+    let mut nextest = cargo(["nextest", "run", "--workspace", "--profile", profile]);
+    nextest.env("PATH", search_path());
+    if full {
+        nextest.env("GOLDLINE_TIER", "full");
+    }
+    let outcome = run(nextest.args(for_nextest));
+    let skipped = junit.skipped_themselves();
+    if !skipped.is_empty() {
+        println!("\n== passed without running, for want of a peer: {}", skipped.len());
+        skipped.iter().for_each(|test| println!("   {test}"));
+    }
+    outcome
+}
+
+fn install_what_is_missing() -> Outcome {
+    install::NEXTEST.ensure()?;
+    if let Err(reason) = run(&mut program("ci/install")) {
+        // Outside a CI the tests are worth running without the peers, and say what they skip.
+        println!("{reason}");
+    }
+    let missing: Vec<&str> =
+        PEERS.iter().filter(|peer| !(peer.is_there)()).map(|peer| peer.name).collect();
+    if missing.is_empty() {
+        println!(
+            "every peer is there: {}",
+            PEERS.iter().map(|p| p.name).collect::<Vec<_>>().join(", ")
+        );
+        return Ok(());
+    }
+    let list = missing.join(", ");
+    if workspace::in_ci() {
+        return Err(format!("missing in CI: {list}; a CI must run every peer, see ci/install"));
+    }
+    println!("missing: {list}; the tests that need them are skipped");
+    Ok(())
+}
+
+/// Names the tests that nextest will only count.
+fn say_what_is_ignored() -> Outcome {
+    let list = output(&mut cargo(["nextest", "list", "--workspace", "--message-format", "json"]))?;
+    let list =
+        serde_json::from_str(&list).map_err(|error| format!("cargo nextest list: {error}"))?;
+    let ignored = skipped::ignored(&list);
+    println!("\n== ignored, by name: {}", ignored.len());
+    ignored.iter().for_each(|test| println!("   {test}"));
+    Ok(())
+}
+
+fn python_has(module: &str) -> bool {
+    answers(workspace::venv_python(), &["-c", &format!("import {module}")])
+}
+
+fn on_path(name: &str) -> bool {
+    std::env::split_paths(&search_path()).any(|folder| folder.join(name).is_file())
+}
+
+/// `PATH` and the place where Debian keeps servers, which is not on everyone's.
+fn search_path() -> OsString {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    // Only a folder with a colon in its name cannot be joined, and PATH held none.
+    std::env::join_paths(folders).unwrap_or(path)
+}
