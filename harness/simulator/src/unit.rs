@@ -27,8 +27,9 @@ const RESET_HOLD: Duration = Duration::from_millis(600);
 /// With `wire.vanish`, the port goes instead of answering this block of flash data. It is the first
 /// because a small image, deflated, has no second.
 const VANISHING_BLOCK: u32 = 1;
-/// How often a program in RAM repeats its output.
-const RAM_PROGRAM_PERIOD: Duration = Duration::from_millis(500);
+/// How often a program in RAM says its text. A real one may do so without a pause, which would keep
+/// a processor of the host busy for nothing.
+const RAM_PROGRAM_PERIOD: Duration = Duration::from_millis(250);
 /// How long a native USB is away at a reset.
 const USB_ABSENCE: Duration = Duration::from_millis(100);
 const CHUNK: usize = 0x4000;
@@ -221,11 +222,12 @@ impl Unit {
         }
     }
 
-    /// A program in RAM repeats what it has to say, so that a client which opens the port later
-    /// hears it too.
+    /// A program in RAM has nothing to return to: it says its text for ever.
     async fn run_from_ram(&self, output: &str, port: &mut Port, buffer: &mut [u8]) -> Reset {
         loop {
-            port.send(output.as_bytes());
+            if port.is_drained() {
+                port.send(output.as_bytes());
+            }
             tokio::select! {
                 reset = self.idle(port, buffer) => return reset,
                 () = sleep(RAM_PROGRAM_PERIOD) => {}

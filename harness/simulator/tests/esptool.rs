@@ -4,9 +4,11 @@
 //! root of the repository. Where they are not, each case is listed as ignored; with `CI=true` it
 //! fails instead, because there the install script has to provide them.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
 use std::sync::Arc;
+use std::time::Duration;
 use std::{env, fs};
 
 use goldline_simulator::chip::{self, MODELS, Model};
@@ -39,6 +41,17 @@ fn main() -> ExitCode {
         let name = format!("{}::burns_fuses", model.name);
         trials.push(trial(name, "espefuse", move |tool| fuses(&tool, model)));
     }
+    for (model, key) in [
+        (chip::ESP32, "flash_encryption"),
+        (chip::ESP32C3, "XTS_AES_128_KEY"),
+        (chip::ESP32S3, "XTS_AES_256_KEY"),
+    ] {
+        let name = format!("{}::encrypts_flash", model.name);
+        trials.push(trial(name, "esptool", move |tool| encryption(&tool, model, key)));
+    }
+    trials.push(trial("esp32c3::locks_downloads".to_owned(), "esptool", |tool| {
+        locks_downloads(&tool)
+    }));
     trials.push(trial("esp32::ram_application".to_owned(), "esptool", |tool| ram(&tool)));
     trials.push(trial("esp32::rfc2217".to_owned(), "esptool", |tool| rfc2217(&tool)));
     libtest_mimic::run(&arguments, trials).exit_code()
@@ -163,6 +176,7 @@ fn thorough(tool: &Tool, model: &'static Model, loader: Loader) -> Outcome {
     Ok(())
 }
 
+/// The program goes on talking, so that a client which comes later hears it.
 fn ram(tool: &Tool) -> Outcome {
     let simulator = unit(chip::ESP32);
     let folder = tempfile::tempdir()?;
@@ -171,12 +185,20 @@ fn ram(tool: &Tool) -> Outcome {
     expect(
         &tool.on(&simulator, Loader::Rom, &["load-ram", text(&image)])?,
         "executing at 0x40080000",
-    )
+    )?;
+    let path = text(simulator.port_path());
+    let mut port = serialport::new(path, 115_200).timeout(Duration::from_secs(10)).open()?;
+    port.clear(serialport::ClearBuffer::Input)?;
+    let mut heard = [0; 2 * RAM_TEXT.len()];
+    port.read_exact(&mut heard)?;
+    expect(&String::from_utf8_lossy(&heard), "Hello from RAM!\n")
 }
+
+const RAM_TEXT: [u8; 16] = *b"Hello from RAM!\n";
 
 /// An ESP image with one segment in RAM.
 fn ram_image() -> Vec<u8> {
-    let data = *b"Hello from RAM!\n";
+    let data = RAM_TEXT;
     let mut image = vec![0xE9, 1, 0, 0];
     image.extend(0x4008_0000_u32.to_le_bytes());
     image.extend([0xEE, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0, 0, 0, 0, 0]);
@@ -209,6 +231,68 @@ fn fuses(tool: &Tool, model: &'static Model) -> Outcome {
     };
     run(burn)?;
     expect(&run(&["summary"])?, "?? ?? ?? ??")
+}
+
+/// The tool that burns the switch sees the mode begin, and later tools keep to it.
+fn locks_downloads(tool: &Tool) -> Outcome {
+    let simulator = unit(chip::ESP32C3);
+    let burn = ["burn-efuse", "ENABLE_SECURITY_DOWNLOAD", "1"];
+    let mut espefuse = Command::new(tool.path.with_file_name("espefuse"));
+    espefuse.arg("--port").arg(simulator.port_path());
+    espefuse.args(["--before", "no-reset", "--chip", "esp32c3"]);
+    let burnt = checked(espefuse.arg("--do-not-confirm").args(burn).output()?, &burn)?;
+    expect(&burnt, "Secure download mode is enabled.")?;
+    let folder = tempfile::tempdir()?;
+    let sample = sample(folder.path(), 5000);
+    let run = |arguments: &[&str]| tool.on(&simulator, Loader::Stub, arguments);
+    let written = run(&["write-flash", "0", text(&sample)])?;
+    expect(&written, "ESP32-C3 in Secure Download Mode")?;
+    if run(&["read-flash", "0", "16", "unused"]).is_ok() {
+        return Err("flash was read in secure download mode".into());
+    }
+    Ok(())
+}
+
+/// What is written encrypted reads back as the ciphertext that Espressif's own tool computes.
+fn encryption(tool: &Tool, model: &'static Model, purpose: &str) -> Outcome {
+    let simulator = unit(model);
+    let folder = tempfile::tempdir()?;
+    let sample = sample(folder.path(), 0x3040);
+    let place = |name: &str| folder.path().join(name);
+    let (key, expected, back) = (place("key"), place("expected"), place("back"));
+    let key_length = if purpose == "XTS_AES_256_KEY" { 64 } else { 32 };
+    fs::write(&key, (1..=key_length).collect::<Vec<u8>>())?;
+
+    let espefuse = |arguments: &[&str]| {
+        let mut command = Command::new(tool.path.with_file_name("espefuse"));
+        command.arg("--port").arg(simulator.port_path());
+        command.args(["--before", "no-reset", "--chip", model.name]);
+        checked(command.arg("--do-not-confirm").args(arguments).output()?, arguments)
+    };
+    let algorithm: &[&str] = if model.name == "esp32" {
+        espefuse(&["burn-key", purpose, text(&key)])?;
+        espefuse(&["burn-efuse", "FLASH_CRYPT_CONFIG", "0xF"])?;
+        &["--flash-crypt-conf", "0xF"]
+    } else {
+        espefuse(&["burn-key", "BLOCK_KEY0", text(&key), purpose])?;
+        &["--aes-xts"]
+    };
+    let mut espsecure = Command::new(tool.path.with_file_name("espsecure"));
+    espsecure.args(["encrypt-flash-data", "--address", "0x10020"]);
+    espsecure.args(["--keyfile", text(&key), "--output", text(&expected)]);
+    checked(espsecure.args(algorithm).arg(&sample).output()?, &["encrypt-flash-data"])?;
+
+    for compression in ["--compress", "--no-compress"] {
+        let run = |arguments: &[&str]| tool.on(&simulator, Loader::Stub, arguments);
+        let options = ["write-flash", "--encrypt", compression];
+        run(&[&options[..], &["0x10020", text(&sample)]].concat())?;
+        run(&["read-flash", "0x10020", "0x3040", text(&back)])?;
+        if fs::read(&back)? != fs::read(&expected)? {
+            return Err(format!("{compression} gave another ciphertext than espsecure").into());
+        }
+        run(&["erase-flash"])?;
+    }
+    Ok(())
 }
 
 /// With real control lines: the chip runs, is reset into the loader, and runs again.

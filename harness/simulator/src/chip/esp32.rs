@@ -1,6 +1,6 @@
 //! Data of the ESP32.
 
-use super::efuse::{Beside, Block, EfuseMap, Field, MacPlace, SecurityFields};
+use super::efuse::{Beside, Block, EfuseMap, Field, FlashKey, MacPlace, SecurityFields};
 use super::{Architecture, MemoryMap, Model, RomText, SecurityInfoForm, SpiMap};
 
 pub(super) const ESP32: Model = Model {
@@ -11,8 +11,6 @@ pub(super) const ESP32: Model = Model {
     magic: 0x00F0_1D83,
     security_info: SecurityInfoForm::Unknown,
     bootloader_offset: 0x1000,
-    stub_entries: &[0x400A_902C, 0x400B_E658],
-    stub_texts: &[0x400A_8000, 0x400B_E000],
     crystal_hz: 40_000_000,
     uart_divider: 0x3FF4_0014,
     spi: SpiMap {
@@ -46,6 +44,10 @@ pub(super) const ESP32: Model = Model {
             secure_boot: Field { word: 6, shift: 5, bits: 1 },
             secure_download: None,
             key_purposes: &[],
+            flash_key: FlashKey::Tweaked {
+                block: 1,
+                quarters: Field { word: 5, shift: 28, bits: 4 },
+            },
         },
         // Revision 3 is three single bits: two in the eFuses, the third in another register.
         factory: &[(0x0C, 1 << 15), (0x14, 1 << 20)],

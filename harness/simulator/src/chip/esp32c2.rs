@@ -1,6 +1,6 @@
 //! Data of the ESP32-C2.
 
-use super::efuse::{Beside, Block, EfuseMap, Field, MacPlace, SecurityFields};
+use super::efuse::{Beside, Block, EfuseMap, Field, FlashKey, MacPlace, SecurityFields};
 use super::{Architecture, MemoryMap, Model, RomText, SecurityInfoForm, SpiMap, WatchdogMap};
 
 pub(super) const ESP32C2: Model = Model {
@@ -11,8 +11,6 @@ pub(super) const ESP32C2: Model = Model {
     magic: 0x7C41_A06F,
     security_info: SecurityInfoForm::Full,
     bootloader_offset: 0x0,
-    stub_entries: &[0x4038_0F90, 0x4038_05DA],
-    stub_texts: &[0x4038_0000],
     crystal_hz: 40_000_000,
     uart_divider: 0x6000_0014,
     spi: SpiMap::modern(0x6000_2000),
@@ -35,6 +33,7 @@ pub(super) const ESP32C2: Model = Model {
             secure_boot: Field { word: 1, shift: 21, bits: 1 },
             secure_download: Some(Field { word: 1, shift: 16, bits: 1 }),
             key_purposes: &[],
+            flash_key: FlashKey::Xts { block: 3 },
         },
         factory: &[(0x40 + 4, 1 << 20)],
     },

@@ -11,8 +11,6 @@ pub(super) const ESP32C3: Model = Model {
     magic: 0x1B31_506F,
     security_info: SecurityInfoForm::Full,
     bootloader_offset: 0x0,
-    stub_entries: &[0x4038_0E9A, 0x4038_06D2],
-    stub_texts: &[0x4038_0000],
     crystal_hz: 40_000_000,
     uart_divider: 0x6000_0014,
     spi: SpiMap::modern(0x6000_2000),

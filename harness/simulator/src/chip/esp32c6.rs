@@ -11,8 +11,6 @@ pub(super) const ESP32C6: Model = Model {
     magic: 0x2CE0_806F,
     security_info: SecurityInfoForm::Full,
     bootloader_offset: 0x0,
-    stub_entries: &[0x4080_127C, 0x4080_06C2],
-    stub_texts: &[0x4080_0000],
     crystal_hz: 40_000_000,
     uart_divider: 0x6000_0014,
     spi: SpiMap::modern(0x6000_3000),

@@ -11,8 +11,6 @@ pub(super) const ESP32H2: Model = Model {
     magic: 0xD7B7_3E80,
     security_info: SecurityInfoForm::Full,
     bootloader_offset: 0x0,
-    stub_entries: &[0x4080_0E92, 0x4080_06C2],
-    stub_texts: &[0x4080_0000],
     crystal_hz: 32_000_000,
     uart_divider: 0x6000_0014,
     spi: SpiMap::modern(0x6000_3000),

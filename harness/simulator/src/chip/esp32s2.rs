@@ -11,8 +11,6 @@ pub(super) const ESP32S2: Model = Model {
     magic: 0x0000_07C6,
     security_info: SecurityInfoForm::Short,
     bootloader_offset: 0x1000,
-    stub_entries: &[0x4002_90A4, 0x4002_88AC],
-    stub_texts: &[0x4002_8000],
     crystal_hz: 40_000_000,
     uart_divider: 0x3F40_0014,
     spi: SpiMap::modern(0x3F40_2000),

@@ -11,8 +11,6 @@ pub(super) const ESP32S3: Model = Model {
     magic: 0x0000_0009,
     security_info: SecurityInfoForm::Full,
     bootloader_offset: 0x0,
-    stub_entries: &[0x4037_95A8, 0x4037_8C94],
-    stub_texts: &[0x4037_8000],
     crystal_hz: 40_000_000,
     uart_divider: 0x6000_0014,
     spi: SpiMap::modern(0x6000_2000),

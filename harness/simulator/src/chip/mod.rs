@@ -4,6 +4,7 @@
 //! its own MAC address, eFuses, registers and flash. Adding a chip adds data, not code.
 
 pub mod efuse;
+pub(crate) mod encryption;
 mod esp32;
 mod esp32c2;
 mod esp32c3;
@@ -38,10 +39,6 @@ pub struct Model {
     pub security_info: SecurityInfoForm,
     /// Flash offset of the second-stage bootloader.
     pub bootloader_offset: u32,
-    /// Entry points of the flasher stubs that are known for this chip.
-    pub stub_entries: &'static [u32],
-    /// Addresses at which the code of stubs begins, of releases that are not known too.
-    pub stub_texts: &'static [u32],
     /// Crystal frequency in Hz.
     pub crystal_hz: u32,
     /// Address of the UART's clock divider.

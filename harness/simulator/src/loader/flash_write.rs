@@ -6,7 +6,8 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use super::packet::{Answer, Failure, Request};
 use super::{Dialect, Exit, Loader};
-use crate::chip::Chip;
+use crate::chip::encryption::{ENCRYPTION_BLOCK, FlashCipher};
+use crate::chip::{Chip, ESP32};
 use crate::flash::{Nor, SECTOR_SIZE};
 
 /// A transfer between BEGIN and END.
@@ -19,12 +20,43 @@ pub(super) struct Download {
     /// First byte that is not erased yet, for a loader that erases as it goes.
     erased_to: Option<u32>,
     inflate: Option<Decompress>,
+    encryption: Option<Encryption>,
+}
+
+/// Encryption on the way into flash, which takes whole blocks only.
+#[derive(Debug)]
+struct Encryption {
+    cipher: FlashCipher,
+    /// The beginning of a block whose end is still to come.
+    pending: Vec<u8>,
+}
+
+impl Encryption {
+    /// Takes plain bytes and gives what now belongs at `offset`.
+    fn encrypt(&mut self, offset: u32, data: &[u8]) -> Vec<u8> {
+        self.pending.extend(data);
+        let whole = self.pending.len() / ENCRYPTION_BLOCK * ENCRYPTION_BLOCK;
+        let mut blocks: Vec<u8> = self.pending.drain(..whole).collect();
+        self.cipher.encrypt(offset, &mut blocks);
+        blocks
+    }
 }
 
 impl Download {
     fn store(&mut self, flash: &mut Nor, data: &[u8]) -> Result<(), Failure> {
         // Clients pad the last block; what passes the announced size is not written.
         let data = &data[..data.len().min(self.remaining as usize)];
+        self.remaining -= data.len() as u32;
+        match &mut self.encryption {
+            Some(encryption) => {
+                let blocks = encryption.encrypt(self.at, data);
+                self.write(flash, &blocks)
+            }
+            None => self.write(flash, data),
+        }
+    }
+
+    fn write(&mut self, flash: &mut Nor, data: &[u8]) -> Result<(), Failure> {
         let end = self.at + data.len() as u32;
         if let Some(erased_to) = &mut self.erased_to {
             while *erased_to < end {
@@ -34,7 +66,6 @@ impl Download {
         }
         flash.program(self.at, data).map_err(|_| Failure::Flash)?;
         self.at = end;
-        self.remaining -= data.len() as u32;
         Ok(())
     }
 
@@ -98,12 +129,17 @@ impl Loader {
             }
             Dialect::Stub => Some(offset / SECTOR_SIZE * SECTOR_SIZE),
         };
+        let encrypted = takes_encryption(self.dialect, chip) && request.word(4) == Some(1);
         chip.writing_began();
         self.download = Some(Download {
             at: offset,
             remaining: length.min(chip.flash.size() - offset),
             erased_to,
             inflate,
+            encryption: encrypted.then(|| Encryption {
+                cipher: chip.registers.efuse().flash_cipher(),
+                pending: Vec::new(),
+            }),
         });
         Ok(Answer::default())
     }
@@ -172,6 +208,11 @@ pub(super) fn erase_region(chip: &mut Chip, request: &Request) -> Result<Answer,
     }
     chip.flash.erase(offset, size).map_err(|_| Failure::Flash)?;
     Ok(Answer::default())
+}
+
+/// Whether BEGIN has a fifth word; the ROM of the ESP32 is older than that.
+fn takes_encryption(dialect: Dialect, chip: &Chip) -> bool {
+    dialect == Dialect::Stub || chip.model.id != ESP32.id
 }
 
 pub(super) fn require_attached(chip: &Chip) -> Result<(), Failure> {

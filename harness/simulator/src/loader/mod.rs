@@ -1,8 +1,8 @@
 //! The ROM loader and the flasher stub, as clients meet them in download mode.
 //!
 //! Pure: bytes in, bytes out, and changes to a [`Chip`]. Knows nothing of ports, time or tools.
-//! Each group of commands has a file of its own. The stub is not executed: a RAM image with a
-//! known entry point switches the loader to the stub's dialect, any other one leaves it.
+//! Each group of commands has a file of its own. The stub is not executed: a RAM image that holds
+//! the stub's greeting switches the loader to the stub's dialect, any other one leaves it.
 
 mod flash_read;
 mod flash_write;

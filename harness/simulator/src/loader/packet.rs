@@ -43,6 +43,12 @@ impl Request {
         Ok(words)
     }
 
+    /// An argument that not all clients send.
+    pub(super) fn word(&self, index: usize) -> Option<u32> {
+        let bytes = self.data.chunks_exact(4).nth(index)?;
+        Some(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+    }
+
     /// The body of a DATA request, when length and checksum fit it.
     pub(super) fn body(&self) -> Result<&[u8], Failure> {
         let [length, ..] = self.words::<4>()?;

@@ -128,6 +128,11 @@ impl Port {
         self.outgoing.extend(bytes);
     }
 
+    /// Whether all that was sent has left.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.outgoing.is_empty()
+    }
+
     /// Lets the next [`Port::receive`] give these bytes once more.
     pub(crate) fn put_back(&mut self, bytes: &[u8]) {
         self.incoming.splice(0..0, bytes.iter().copied());
