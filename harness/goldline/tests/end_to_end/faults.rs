@@ -3,7 +3,7 @@
 use rstest::rstest;
 use serde_json::Value;
 
-use crate::program::{Station, check};
+use crate::program::{PROFILE, Station, check};
 
 /// What the program says of the default unit with these faults.
 fn verdict(faults: &[&str]) -> (i32, Value) {
@@ -131,4 +131,82 @@ fn a_unit_with_bad_flash_is_not_booted() {
     assert_eq!(outcomes(&record)[2..], ["not_run", "not_run"], "{record:#}");
     let stages = record["stages"].as_array().expect("stages");
     assert!(stages.iter().all(|stage| stage["name"] != "boot"), "{stages:?}");
+}
+
+/// The default unit with a fault, and deadlines that a silent unit does not stretch.
+fn hasty_verdict(fault: &str) -> (i32, Value) {
+    let station = Station::new();
+    let hasty = PROFILE
+        .replace("boot_s = 10", "boot_s = 5")
+        .replace("wifi_s = 20", "wifi_s = 3")
+        .replace("mqtt_s = 20", "mqtt_s = 3");
+    station.write("espvault.toml", hasty);
+    let ended = station.unit(["run", "espvault.toml", "--json", "--fault", fault]);
+    (ended.code(), ended.json())
+}
+
+/// The faults that no product of the first kind is named for; each is found all the same.
+#[rstest]
+#[case::stuck_bit("flash.stuck_bit", "flash_integrity", "flash.region_differs")]
+#[case::weak_sector("flash.weak_sector", "flash_integrity", "flash.region_differs")]
+#[case::erase_failed("flash.erase_failed", "nvs_readback", "nvs.damaged")]
+#[case::wrong_size("flash.wrong_size", "flash_integrity", "chip.mismatch")]
+#[case::wrong_chip("chip.wrong_chip", "flash_integrity", "chip.mismatch")]
+#[case::encrypted("chip.encrypted", "wifi_join", "boot.loop")]
+#[case::brown_out("chip.brown_out", "wifi_join", "boot.loop")]
+#[case::watchdog("chip.watchdog", "wifi_join", "boot.loop")]
+#[case::key_ignored("firmware.key_ignored", "wifi_join", "firmware.configuration")]
+#[case::setting_ignored("firmware.setting_ignored", "mqtt_connect", "mqtt.not_connected")]
+#[case::wrong_client_id("firmware.wrong_client_id", "mqtt_connect", "mqtt.identity_differs")]
+#[case::stuck("firmware.stuck", "mqtt_connect", "mqtt.not_connected")]
+#[case::weak("radio.weak", "wifi_join", "wifi.out_of_limits")]
+#[case::drops("radio.drops", "wifi_join", "wifi.not_joined")]
+#[case::no_ip("radio.no_ip", "wifi_join", "wifi.not_joined")]
+#[case::clock_not_set("time.not_set", "mqtt_connect", "mqtt.server_untrusted")]
+fn every_other_defect_of_the_unit_fails_by_its_name(
+    #[case] fault: &str,
+    #[case] expected: &str,
+    #[case] code: &str,
+) {
+    let (exit, record) = hasty_verdict(fault);
+    assert_eq!((exit, &record["verdict"]), (1, &Value::from("FAIL")), "{record:#}");
+    assert_eq!(record["diagnosis"]["code"], code, "{record:#}");
+    assert_eq!(check(&record, expected)["diagnosis"]["code"], code, "{record:#}");
+}
+
+#[rstest]
+#[case::dropped("wire.drop", "port.garbled")]
+#[case::duplicated("wire.duplicate", "port.garbled")]
+#[case::corrupted("wire.corrupt", "port.garbled")]
+#[case::stub_refused("chip.stub_refused", "port.garbled")]
+#[case::usb_vanishes("chip.usb_vanishes", "port.unusable")]
+fn noise_on_the_wire_says_nothing_of_the_unit(#[case] fault: &str, #[case] code: &str) {
+    let (exit, record) = hasty_verdict(fault);
+    assert_eq!((exit, &record["verdict"]), (3, &Value::from("ERROR")), "{record:#}");
+    assert_eq!(record["diagnosis"]["code"], code, "{record:#}");
+}
+
+/// What the four checks of this product's list cannot see, or what does no harm. A unit that prints
+/// a secret is found by `secret_hygiene`, in profiles that ask for it.
+#[rstest]
+#[case::slow_wire("wire.delay")]
+#[case::another_address("chip.wrong_mac")]
+#[case::slow_boot("firmware.slow_boot")]
+#[case::talkative("firmware.secret_in_log")]
+#[case::credulous("firmware.any_certificate")]
+fn a_fault_beyond_the_list_passes(#[case] fault: &str) {
+    let (exit, record) = hasty_verdict(fault);
+    assert_eq!((exit, &record["verdict"]), (0, &Value::from("PASS")), "{record:#}");
+}
+
+/// A new fault must be put into one of the tables of this file.
+#[test]
+fn every_fault_there_is_has_its_verdict_here() {
+    let ended = Station::new().goldline(["simulator", "faults", "--json"]);
+    let faults = ended.json();
+    let source = include_str!("faults.rs");
+    for fault in faults.as_array().expect("a list") {
+        let name = fault["name"].as_str().expect("a name");
+        assert!(source.contains(&format!("(\"{name}\"")), "{name} has no expected verdict");
+    }
 }
