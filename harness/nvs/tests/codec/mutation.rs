@@ -1,7 +1,7 @@
 //! Damaged images and CSVs, many of them: nothing may panic, hang or grow.
 //!
 //! `GOLDLINE_MUTATIONS` sets how many images there are; the default is what
-//! every test run does.
+//! every test run does, and five times as many in the full tier.
 
 use goldline_nvs::csv::{Mode, NoFiles, parse};
 use goldline_nvs::edit::Editor;
@@ -20,6 +20,8 @@ const IMAGES: u64 = 200_000;
 const CSVS: u64 = 20_000;
 
 fn count(default: u64) -> u64 {
+    let tier = std::env::var("GOLDLINE_TIER").unwrap_or_default();
+    let default = if tier == "full" { 5 * default } else { default };
     let set = std::env::var("GOLDLINE_MUTATIONS").ok();
     set.map_or(default, |count| count.parse().expect("GOLDLINE_MUTATIONS is a number"))
 }
