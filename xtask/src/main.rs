@@ -1,4 +1,4 @@
-//! The project's own chores: `cargo xtask check | test | golden | bench`.
+//! The project's own chores: `cargo xtask check | test | golden | bench | fuzz`.
 //!
 //! Must not know how Goldline works: it starts the same commands that a person would type, and reads
 //! sources, manifests and printed records only.
@@ -8,6 +8,7 @@
 mod bench;
 mod check;
 mod command;
+mod fuzz;
 mod golden;
 mod install;
 mod test;
@@ -27,7 +28,11 @@ Usage: cargo xtask COMMAND
   golden [--accept]        run the golden tests and review what differs from golden/, file by file;
                            --accept takes every change over without asking
   bench [--runs N] [--binary PATH]
-                           measure whole processes; builds the release binary unless PATH names one
+                           measure whole processes, then the codec and the simulator in process;
+                           builds the release binary unless PATH names one
+  fuzz [COUNT]             the long run of the NVS codec's seeded mutations: COUNT damaged images
+                           (20000000) and a tenth as many damaged CSVs, with overflow checks; the
+                           same ones each time, so that a failure is found again
 ";
 
 /// A chore failed, or the command line is not one that it knows.
@@ -51,6 +56,7 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["test", rest @ ..] => test::run_tests(rest),
         ["golden", rest @ ..] => golden::run_review(rest),
         ["bench", rest @ ..] => bench::run_rounds(rest),
+        ["fuzz", rest @ ..] => fuzz::run_long(rest),
         [bench::MEASURE_ONE, rest @ ..] => bench::measure_one(rest),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -7,9 +7,11 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the repository")
 }
 
-/// The interpreter that `ci/install` sets up with the Python peers.
+/// The interpreter with the Python peers: of the environment that `GOLDLINE_VENV` names, else of the
+/// one that `ci/install` sets up.
 pub fn venv_python() -> PathBuf {
-    root().join(".venv/bin/python")
+    let venv = std::env::var_os("GOLDLINE_VENV").unwrap_or_else(|| ".venv".into());
+    root().join(venv).join("bin/python")
 }
 
 /// True where `CI=true`: nothing is asked, nothing is accepted, no mandatory peer may be missing.

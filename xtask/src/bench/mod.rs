@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: figures of whole processes, side by side from one run on one machine.
+//! `cargo xtask bench`: figures of whole processes and of the crates, side by side from one run on
+//! one machine.
 //!
 //! A figure alone says more about the machine than about the program, so each row stands against a
 //! limit or against a reference that was measured in the same rounds. Nothing here fails on a slow
@@ -20,7 +21,11 @@ pub use measure::{MEASURE_ONE, measure_one};
 
 const DEFAULT_ROUNDS: usize = 5;
 
-/// Measures every case and prints the table.
+/// Figures that no whole process shows: a crate and its example that prints them.
+const IN_PROCESS: [(&str, &str); 2] =
+    [("goldline-nvs", "figures"), ("goldline-simulator", "simulator_figures")];
+
+/// Measures every case, prints the table, and then the figures that are taken in process.
 pub fn run_rounds(words: &[&str]) -> Outcome {
     let options = Options::parse(words)?;
     let binary = match options.binary {
@@ -37,6 +42,11 @@ pub fn run_rounds(words: &[&str]) -> Outcome {
         }
     }
     table::print(&rows);
+    for (crate_name, example) in IN_PROCESS {
+        section(example, || {
+            run(&mut cargo(["run", "--release", "-q", "-p", crate_name, "--example", example]))
+        })?;
+    }
     Ok(())
 }
 

@@ -38,16 +38,22 @@ fn ratios(row: &Row, rows: &[Row], wall_ms: f64, peak_mb: f64) -> Vec<String> {
     if let Some(limit) = row.limits.peak_bytes {
         ratios.push(format!("{:.2} of {:.0} MB", peak_mb / (limit / 1e6), limit / 1e6));
     }
-    let reference = rows.iter().find(|other| Some(other.name) == row.reference);
-    if let Some(reference) = reference.filter(|reference| reference.skipped.is_none()) {
-        let other_ms = Spread::of(&reference.samples, |sample| sample.wall_s * 1e3).median;
-        ratios.push(if row.wrote_the_same_as(reference) {
-            format!("{:.1} times as fast as {}, same bytes", other_ms / wall_ms, reference.name)
-        } else {
-            format!("not compared: its bytes differ from those of {}", reference.name)
-        });
+    if let Some(reference) = row.reference {
+        let measured = rows.iter().find(|other| other.name == reference.name);
+        let measured = measured.filter(|other| other.skipped.is_none());
+        ratios.extend(measured.map(|other| compared(row, other, reference.cpu_aim)));
     }
     ratios
+}
+
+/// By CPU time: a busy machine stretches the wall time of both, and not alike.
+fn compared(row: &Row, reference: &Row, cpu_aim: f64) -> String {
+    if !row.wrote_the_same_as(reference) {
+        return format!("not compared: its bytes differ from those of {}", reference.name);
+    }
+    let cpu_s = |row: &Row| Spread::of(&row.samples, |sample| sample.cpu_s).median;
+    let times = cpu_s(reference) / cpu_s(row);
+    format!("{times:.1} times less CPU than {} (aim {cpu_aim}), same bytes", reference.name)
 }
 
 /// The middle and the ends of some figures.
