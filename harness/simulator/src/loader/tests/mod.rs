@@ -7,6 +7,7 @@ use super::{Dialect, Exit, Loader, slip};
 use crate::chip::{self, Chip, Model};
 use crate::flash::Nor;
 
+mod encryption;
 mod noise;
 mod security;
 
