@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
 use std::process::{ChildStdout, Command, Stdio};
-use std::{env, fs};
+use std::time::Duration;
+use std::{env, fs, thread};
 
 use goldline_simulator::flash::{Nor, SECTOR_SIZE};
 
@@ -12,7 +13,8 @@ const SIZE: u32 = 0x3_0000;
 const REGION: u32 = 3 * SECTOR_SIZE;
 /// Names the flash file to the child, which is this test in another process.
 const FILE_OF_CHILD: &str = "KILLED_FLASH_FILE";
-const OPERATION: &str = "operation done";
+const ROUND: &str = "round done";
+const KILLS: u32 = 120;
 const BLANK: u32 = u32::MAX;
 
 #[test]
@@ -22,9 +24,8 @@ fn a_kill_leaves_every_sector_before_or_after_one_operation() {
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("flash.bin");
-    // The first kill may come before there is a file.
-    for operations in (0..200).step_by(9) {
-        kill_after(operations, &path);
+    for kill in 0..KILLS {
+        kill_during_writes(kill, &path);
         if let Ok(found) = fs::metadata(&path) {
             assert_eq!(found.len(), u64::from(SIZE));
         }
@@ -32,7 +33,7 @@ fn a_kill_leaves_every_sector_before_or_after_one_operation() {
         for (sector, cells) in flash.cells().chunks(SECTOR_SIZE as usize).enumerate() {
             let stamp = u32::from_le_bytes(cells[..4].try_into().unwrap());
             let whole = cells.chunks(4).all(|word| word == stamp.to_le_bytes());
-            assert!(whole, "sector {sector} is torn after {operations} operations");
+            assert!(whole, "sector {sector} is torn by kill {kill}");
             assert!(stamp == BLANK || stamp % sectors() == sector as u32);
         }
     }
@@ -42,7 +43,7 @@ fn sectors() -> u32 {
     SIZE / SECTOR_SIZE
 }
 
-fn kill_after(operations: usize, path: &Path) {
+fn kill_during_writes(kill: u32, path: &Path) {
     let test = "kill::a_kill_leaves_every_sector_before_or_after_one_operation";
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
@@ -51,29 +52,38 @@ fn kill_after(operations: usize, path: &Path) {
         .spawn()
         .unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
-    (0..operations).for_each(|_| await_operation(&mut output));
+    // The first kill may come before there is a file.
+    if kill > 0 {
+        await_round(&mut output);
+        // Nothing is awaited here: each kill comes at another moment of the round.
+        thread::sleep(Duration::from_micros(37) * kill);
+    }
     child.kill().unwrap();
     child.wait().unwrap();
 }
 
-fn await_operation(output: &mut Lines<BufReader<ChildStdout>>) {
-    let done = output.any(|line| line.unwrap().ends_with(OPERATION));
+fn await_round(output: &mut Lines<BufReader<ChildStdout>>) {
+    let done = output.any(|line| line.unwrap().ends_with(ROUND));
     assert!(done, "the child ended by itself");
 }
 
 /// Fills each sector with words that name it and the round; ends with the reader of its output.
 fn write_until_killed(path: &Path) -> ! {
     let mut flash = Nor::in_file(path, SIZE).unwrap();
-    for round in 0.. {
-        for offset in (0..SIZE).step_by(REGION as usize) {
-            flash.erase(offset, REGION).unwrap();
-            println!("{OPERATION}");
-            let stamp = |at: u32| round * sectors() + (offset + at) / SECTOR_SIZE;
-            let data: Vec<u8> =
-                (0..REGION).step_by(4).flat_map(|at| stamp(at).to_le_bytes()).collect();
-            flash.program(offset, &data).unwrap();
-            println!("{OPERATION}");
+    let mut round = 0;
+    loop {
+        let contents = contents(round);
+        for (region, data) in (0..).step_by(REGION as usize).zip(contents.chunks(REGION as usize)) {
+            flash.erase(region, REGION).unwrap();
+            flash.program(region, data).unwrap();
         }
+        round += 1;
+        // Also ends an orphan, whose output nobody holds open.
+        println!("{ROUND}");
     }
-    unreachable!("the rounds do not end before the kill")
+}
+
+fn contents(round: u32) -> Vec<u8> {
+    let words = (0..SIZE / 4).map(|word| round * sectors() + word * 4 / SECTOR_SIZE);
+    words.flat_map(u32::to_le_bytes).collect()
 }
