@@ -40,6 +40,9 @@ pub struct Config {
     pub sync_resets: bool,
     /// Whether bytes take the time that they take at the UART's baud rate.
     pub paced: bool,
+    /// Whether a loader's erasing takes the time that it takes on real chips: 45 ms for a sector,
+    /// 150 ms for a block of 64 KB, 10 s for a chip of 4 MB.
+    pub timed_erase: bool,
     /// What is wrong with the unit.
     pub faults: Vec<Fault>,
     /// Decides everything that is random about the unit and its faults.
@@ -58,6 +61,7 @@ impl Config {
             mode: Mode::Download,
             sync_resets: false,
             paced: false,
+            timed_erase: false,
             faults: Vec::new(),
             seed: 0,
         }
@@ -170,6 +174,7 @@ fn chip(config: &Config, faults: &Faults) -> Result<Chip, StartError> {
         Some(path) => Nor::in_file(path, size)?,
         None => Nor::in_memory(size),
     };
+    let flash = if config.timed_erase { flash.with_erase_times() } else { flash };
     let model = match faults.has(Fault::ChipWrongChip) {
         true if config.chip.id == chip::ESP32S2.id => chip::ESP32,
         true => chip::ESP32S2,

@@ -160,6 +160,8 @@ impl Unit {
         let mut loader = Loader::new(!self.faults.has(Fault::ChipStubRefused));
         let mut buffer = vec![0; CHUNK];
         let mut reply = Vec::new();
+        // What an application erased, it waited for itself.
+        self.chip.flash.take_busy_time();
         loop {
             let count = port.receive(&mut buffer).await;
             if self.sync_resets && is_sync(&buffer[..count]) && port.was_opened() {
@@ -171,6 +173,7 @@ impl Unit {
             if self.faults.has(Fault::WireVanish) && loader.data_blocks() >= VANISHING_BLOCK {
                 port.hang_up();
             }
+            sleep(self.chip.flash.take_busy_time()).await;
             port.send(&reply);
             port.set_baud(self.chip.registers.baud());
             match exit {

@@ -1,4 +1,4 @@
-//! The real esptool and espefuse as clients of every simulated chip.
+//! The real esptool, espefuse and pytest-embedded as clients of simulated chips.
 //!
 //! They are found in the virtual environment that `GOLDLINE_VENV` names, else in `.venv` at the
 //! root of the repository. Where they are not, each case is listed as ignored; with `CI=true` it
@@ -54,6 +54,8 @@ fn main() -> ExitCode {
     }));
     trials.push(trial("esp32::ram_application".to_owned(), "esptool", |tool| ram(&tool)));
     trials.push(trial("esp32::rfc2217".to_owned(), "esptool", |tool| rfc2217(&tool)));
+    trials
+        .push(trial("esp32::pytest_embedded".to_owned(), "pytest", |tool| pytest_embedded(&tool)));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -309,6 +311,32 @@ fn rfc2217(tool: &Tool) -> Outcome {
     expect(&read, "24:0a:c4:00:01:10")?;
     expect(&read, "Hard resetting via RTS pin...")
 }
+
+/// A test of somebody's firmware, as pytest-embedded runs it: it resets the chip into the loader to
+/// learn what it is, and then into the application.
+fn pytest_embedded(tool: &Tool) -> Outcome {
+    let mut config = Config::new(chip::ESP32);
+    config.mode = Mode::Boot;
+    let simulator = Simulator::start(config, Arc::new(Silence))?;
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+    let port = NetworkPort::serve(&simulator, listener, Protocol::Rfc2217)?;
+    let folder = tempfile::tempdir()?;
+    fs::write(folder.path().join("test_unit.py"), TEST_OF_A_BLANK_UNIT)?;
+    let arguments = ["-p", "no:cacheprovider", "--embedded-services", "esp,serial"];
+    let mut command = Command::new(&tool.path);
+    command.current_dir(folder.path()).args(arguments);
+    command.args(["--target", "esp32", "--port", &port.url()]);
+    command.arg("--root-logdir").arg(folder.path());
+    expect(&checked(command.output()?, &arguments)?, "1 passed")
+}
+
+const TEST_OF_A_BLANK_UNIT: &str = "
+def test_a_blank_unit(dut):
+    dut.expect('invalid header: 0xffffffff', timeout=30)
+    dut.serial.hard_reset()
+    dut.expect_exact('rst:0x1 (POWERON_RESET)', timeout=30)
+    dut.serial.erase_flash()
+";
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("temporary folders have plain names")

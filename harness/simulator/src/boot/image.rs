@@ -2,7 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::flash::{Nor, OutOfRange};
+use crate::chip::mapped::MappedFlash;
+use crate::flash::OutOfRange;
 
 /// First byte of every image.
 pub const MAGIC: u8 = 0xE9;
@@ -133,7 +134,7 @@ pub struct Fit {
 
 impl Image {
     /// Reads header and segment headers at `offset`.
-    pub fn parse(flash: &Nor, offset: u32, fit: Fit) -> Result<Self, ImageError> {
+    pub fn parse(flash: &MappedFlash<'_>, offset: u32, fit: Fit) -> Result<Self, ImageError> {
         let header = flash.read(offset, HEADER)?;
         if header[0] != MAGIC {
             let word = u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
@@ -143,7 +144,7 @@ impl Image {
         if count > MOST_SEGMENTS {
             return Err(ImageError::SegmentCount { offset, count });
         }
-        check_chip(header, fit)?;
+        check_chip(&header, fit)?;
         let mut segments = Vec::new();
         let mut at = offset + HEADER;
         for _ in 0..count {
@@ -172,7 +173,7 @@ impl Image {
     }
 
     /// Checks the XOR of all segment bytes.
-    pub fn verify_checksum(&self, flash: &Nor) -> Result<(), ImageError> {
+    pub fn verify_checksum(&self, flash: &MappedFlash<'_>) -> Result<(), ImageError> {
         let mut calculated = CHECKSUM_SEED;
         for segment in &self.segments {
             let data = flash.read(segment.flash_offset, segment.length)?;
@@ -183,7 +184,7 @@ impl Image {
     }
 
     /// Checks the appended SHA-256, when there is one.
-    pub fn verify_digest(&self, flash: &Nor) -> Result<(), ImageError> {
+    pub fn verify_digest(&self, flash: &MappedFlash<'_>) -> Result<(), ImageError> {
         if !self.has_digest {
             return Ok(());
         }
@@ -223,7 +224,7 @@ fn check_chip(header: &[u8], fit: Fit) -> Result<(), ImageError> {
     Ok(())
 }
 
-fn segment(flash: &Nor, at: u32) -> Result<Segment, ImageError> {
+fn segment(flash: &MappedFlash<'_>, at: u32) -> Result<Segment, ImageError> {
     let header = flash.read(at, SEGMENT_HEADER)?;
     let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
     if length > LONGEST_SEGMENT {

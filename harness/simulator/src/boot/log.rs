@@ -117,7 +117,7 @@ pub(super) fn mode(byte: u8) -> &'static str {
 /// The version that the bootloader in flash carries.
 fn version(chip: &Chip, bootloader: &Image) -> String {
     let described = bootloader.segments.first().and_then(|segment| {
-        let data = chip.flash.read(segment.flash_offset, segment.length).ok()?;
+        let data = chip.mapped_flash().read(segment.flash_offset, segment.length).ok()?;
         let text = data.get(VERSION_OFFSET..VERSION_OFFSET + VERSION_LENGTH)?;
         let text = text.split(|byte| *byte == 0).next()?;
         let text = std::str::from_utf8(text).ok()?;

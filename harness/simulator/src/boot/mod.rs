@@ -8,8 +8,8 @@ mod log;
 mod otadata;
 pub mod partitions;
 
+use crate::chip::mapped::MappedFlash;
 use crate::chip::{Chip, Model};
-use crate::flash::Nor;
 use image::{Fit, Image, ImageError};
 use log::BootLog;
 pub(crate) use otadata::confirm as confirm_ota_slot;
@@ -102,12 +102,9 @@ fn first_stage(chip: &Chip, reason: ResetReason, log: &mut BootLog) -> Option<Im
         reason.text(model),
         model.rom.boot_from_flash
     ));
-    if chip.registers.efuse().encrypts_flash() {
-        // What was written plain is decrypted all the same, into noise.
-        log.raw(&"invalid header: 0x8a3c51f7\r\n".repeat(REFUSALS));
-        return None;
-    }
-    let loaded = Image::parse(&chip.flash, model.bootloader_offset, fit(model));
+    // What was written plain is decrypted all the same, into noise.
+    let flash = chip.mapped_flash();
+    let loaded = Image::parse(&flash, model.bootloader_offset, fit(model));
     let image = match loaded {
         Ok(image) => image,
         Err(error) => {
@@ -125,7 +122,7 @@ fn first_stage(chip: &Chip, reason: ResetReason, log: &mut BootLog) -> Option<Im
         let (address, length) = (segment.address, segment.length);
         log.raw(&format!("load:{address:#010x},len:{length}\r\n"));
     }
-    if let Err(ImageError::Checksum { calculated, stored }) = image.verify_checksum(&chip.flash) {
+    if let Err(ImageError::Checksum { calculated, stored }) = image.verify_checksum(&flash) {
         log.raw(&format!("csum err:{calculated:#04x}!={stored:#04x}\r\n"));
         log.raw("ets_main.c 384 \r\n");
         return None;
@@ -146,7 +143,8 @@ fn rom_refusal(error: &ImageError) -> String {
 
 fn second_stage(chip: &Chip, bootloader: &Image, log: &mut BootLog) -> Option<Application> {
     log.second_stage_banner(chip, bootloader);
-    let table = match PartitionTable::read(&chip.flash) {
+    let flash = chip.mapped_flash();
+    let table = match PartitionTable::read(&flash) {
         Ok(table) => table,
         Err(error) => {
             log.error("flash_parts", &error.to_string());
@@ -156,9 +154,9 @@ fn second_stage(chip: &Chip, bootloader: &Image, log: &mut BootLog) -> Option<Ap
         }
     };
     log.partition_table(&table);
-    let candidates = otadata::candidates(&table, &chip.flash, log);
+    let candidates = otadata::candidates(&table, &flash, log);
     for partition in candidates {
-        if let Some(image) = load(chip, &partition, log) {
+        if let Some(image) = load(chip.model, &flash, &partition, log) {
             return Some(Application { partition, image, table });
         }
     }
@@ -166,10 +164,15 @@ fn second_stage(chip: &Chip, bootloader: &Image, log: &mut BootLog) -> Option<Ap
     None
 }
 
-fn load(chip: &Chip, partition: &Partition, log: &mut BootLog) -> Option<Image> {
-    match verify(chip.model, &chip.flash, partition) {
+fn load(
+    model: &Model,
+    flash: &MappedFlash<'_>,
+    partition: &Partition,
+    log: &mut BootLog,
+) -> Option<Image> {
+    match verify(model, flash, partition) {
         Ok(image) => {
-            log.segments(&image, chip.model);
+            log.segments(&image, model);
             log.info(
                 "boot",
                 &format!("Loaded app from partition at offset {:#x}", partition.offset),
@@ -189,7 +192,11 @@ fn load(chip: &Chip, partition: &Partition, log: &mut BootLog) -> Option<Image> 
     }
 }
 
-fn verify(model: &Model, flash: &Nor, partition: &Partition) -> Result<Image, ImageError> {
+fn verify(
+    model: &Model,
+    flash: &MappedFlash<'_>,
+    partition: &Partition,
+) -> Result<Image, ImageError> {
     let image = Image::parse(flash, partition.offset, fit(model))?;
     image.verify_fits(partition.size)?;
     image.verify_checksum(flash)?;

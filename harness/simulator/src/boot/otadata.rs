@@ -4,7 +4,9 @@
 
 use super::log::BootLog;
 use super::partitions::{Partition, PartitionTable};
-use crate::flash::{Nor, OutOfRange, SECTOR_SIZE};
+use crate::chip::Chip;
+use crate::chip::mapped::MappedFlash;
+use crate::flash::{OutOfRange, SECTOR_SIZE};
 
 const RECORD: u32 = 32;
 const CHECKSUM: usize = 28;
@@ -15,7 +17,11 @@ const ABORTED: u32 = 4;
 const BLANK: u32 = u32::MAX;
 
 /// Applications in the order in which the bootloader tries them.
-pub(super) fn candidates(table: &PartitionTable, flash: &Nor, log: &mut BootLog) -> Vec<Partition> {
+pub(super) fn candidates(
+    table: &PartitionTable,
+    flash: &MappedFlash<'_>,
+    log: &mut BootLog,
+) -> Vec<Partition> {
     let slots = table.apps().filter(|app| app.ota_slot().is_some()).count() as u32;
     let chosen = match sequence(table, flash) {
         Some(sequence) if slots > 0 => table.ota_app(((sequence - 1) % slots) as u8),
@@ -42,11 +48,11 @@ pub(super) fn candidates(table: &PartitionTable, flash: &Nor, log: &mut BootLog)
 /// Marks the application of `slot` as the one to boot, as firmware does once it is sure of itself.
 ///
 /// Does nothing when there is a valid record already.
-pub(crate) fn confirm(table: &PartitionTable, flash: &mut Nor, slot: u8) -> Result<(), OutOfRange> {
+pub(crate) fn confirm(table: &PartitionTable, chip: &mut Chip, slot: u8) -> Result<(), OutOfRange> {
     let Some(data) = table.ota_data() else {
         return Ok(());
     };
-    if sequence(table, flash).is_some() {
+    if sequence(table, &chip.mapped_flash()).is_some() {
         return Ok(());
     }
     let sequence = (u32::from(slot) + 1).to_le_bytes();
@@ -54,14 +60,14 @@ pub(crate) fn confirm(table: &PartitionTable, flash: &mut Nor, slot: u8) -> Resu
     record[..4].copy_from_slice(&sequence);
     record[STATE..STATE + 4].copy_from_slice(&VALID.to_le_bytes());
     record[CHECKSUM..].copy_from_slice(&checksum(sequence).to_le_bytes());
-    flash.erase_sector(data.offset)?;
-    flash.program(data.offset, &record)
+    chip.flash.erase_sector(data.offset)?;
+    chip.program_mapped(data.offset, &record)
 }
 
-fn sequence(table: &PartitionTable, flash: &Nor) -> Option<u32> {
+fn sequence(table: &PartitionTable, flash: &MappedFlash<'_>) -> Option<u32> {
     let data = table.ota_data()?;
     let records = [data.offset, data.offset + SECTOR_SIZE];
-    records.into_iter().filter_map(|at| record(flash.read(at, RECORD).ok()?)).max()
+    records.into_iter().filter_map(|at| record(&flash.read(at, RECORD).ok()?)).max()
 }
 
 fn record(bytes: &[u8]) -> Option<u32> {

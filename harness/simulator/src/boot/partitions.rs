@@ -2,7 +2,8 @@
 
 use md5::{Digest, Md5};
 
-use crate::flash::{Nor, OutOfRange, SECTOR_SIZE};
+use crate::chip::mapped::MappedFlash;
+use crate::flash::{OutOfRange, SECTOR_SIZE};
 
 /// Flash offset of the table.
 pub const TABLE_OFFSET: u32 = 0x8000;
@@ -127,7 +128,7 @@ pub struct PartitionTable {
 
 impl PartitionTable {
     /// Reads and checks the table in flash.
-    pub fn read(flash: &Nor) -> Result<Self, TableError> {
+    pub fn read(flash: &MappedFlash<'_>) -> Result<Self, TableError> {
         let bytes = flash.read(TABLE_OFFSET, TABLE_SIZE)?;
         let mut partitions = Vec::new();
         for (index, entry) in bytes.chunks_exact(ENTRY).enumerate() {

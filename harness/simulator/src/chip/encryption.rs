@@ -1,4 +1,4 @@
-//! How the flash controller encrypts what a loader hands it for that.
+//! How the flash controller encrypts what it is handed for that, and decrypts what the chip runs.
 //!
 //! The ESP32 uses AES-256 backwards with a key that is mixed with the address; later chips use
 //! AES-XTS over units of 128 bytes. Both count the bytes of what they encrypt from its end. Keys
@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use aes::cipher::{BlockCipherDecrypt, KeyInit};
+use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use aes::{Aes128, Aes256};
 use xts_mode::{Xts128, get_tweak_default};
 
@@ -50,7 +50,11 @@ impl FlashCipher {
     /// Encrypts whole blocks that belong at `offset`, which is where a block begins.
     pub(crate) fn encrypt(&self, offset: u32, data: &mut [u8]) {
         match self {
-            Self::Tweaked { key, quarters } => encrypt_tweaked(key, *quarters, offset, data),
+            Self::Tweaked { key, quarters } => {
+                in_tweaked_blocks(key, *quarters, offset, data, |cipher, block| {
+                    cipher.decrypt_block(block.into());
+                });
+            }
             Self::Xts128(cipher) => in_xts_units(offset, data, |unit, address| {
                 cipher.encrypt_sector(unit, get_tweak_default(address));
             }),
@@ -59,15 +63,39 @@ impl FlashCipher {
             }),
         }
     }
+
+    /// Decrypts whole blocks that were read at `offset`, which is where a block begins.
+    pub(crate) fn decrypt(&self, offset: u32, data: &mut [u8]) {
+        match self {
+            Self::Tweaked { key, quarters } => {
+                in_tweaked_blocks(key, *quarters, offset, data, |cipher, block| {
+                    cipher.encrypt_block(block.into());
+                });
+            }
+            Self::Xts128(cipher) => in_xts_units(offset, data, |unit, address| {
+                cipher.decrypt_sector(unit, get_tweak_default(address));
+            }),
+            Self::Xts256(cipher) => in_xts_units(offset, data, |unit, address| {
+                cipher.decrypt_sector(unit, get_tweak_default(address));
+            }),
+        }
+    }
 }
 
-fn encrypt_tweaked(key: &[u8; 32], quarters: u32, offset: u32, data: &mut [u8]) {
-    for (index, block) in data.chunks_exact_mut(ENCRYPTION_BLOCK).enumerate() {
+/// Gives each block to `change`, backwards and together with the cipher of its place.
+fn in_tweaked_blocks(
+    key: &[u8; 32],
+    quarters: u32,
+    offset: u32,
+    data: &mut [u8],
+    change: impl Fn(&Aes256, &mut [u8; ENCRYPTION_BLOCK]),
+) {
+    let (blocks, _) = data.as_chunks_mut();
+    for (index, block) in blocks.iter_mut().enumerate() {
         let at = offset + (index * ENCRYPTION_BLOCK) as u32;
         let cipher = Aes256::new(&tweaked_key(key, quarters, at).into());
         block.reverse();
-        let block_of_cipher = block.try_into().expect("chunks of 16 bytes are blocks");
-        cipher.decrypt_block(block_of_cipher);
+        change(&cipher, block);
         block.reverse();
     }
 }
@@ -92,8 +120,8 @@ fn tweaked_key(key: &[u8; 32], quarters: u32, address: u32) -> [u8; 32] {
     key
 }
 
-/// Gives each unit that `data` touches to `encrypt`, together with its address.
-fn in_xts_units(offset: u32, data: &mut [u8], encrypt: impl Fn(&mut [u8; XTS_UNIT], u128)) {
+/// Gives each unit that `data` touches to `change`, together with its address.
+fn in_xts_units(offset: u32, data: &mut [u8], change: impl Fn(&mut [u8; XTS_UNIT], u128)) {
     let mut start = offset as usize % XTS_UNIT;
     let mut unit_offset = offset as usize - start;
     let mut rest = data;
@@ -103,7 +131,7 @@ fn in_xts_units(offset: u32, data: &mut [u8], encrypt: impl Fn(&mut [u8; XTS_UNI
         let mut unit = [0; XTS_UNIT];
         unit[start..start + length].copy_from_slice(part);
         unit.reverse();
-        encrypt(&mut unit, unit_offset as u128);
+        change(&mut unit, unit_offset as u128);
         unit.reverse();
         part.copy_from_slice(&unit[start..start + length]);
         (start, unit_offset, rest) = (0, unit_offset + XTS_UNIT, behind);
@@ -133,6 +161,21 @@ mod tests {
             cipher.encrypt(0x1_0050, &mut pieces[..0x20]);
             cipher.encrypt(0x1_0070, &mut pieces[0x20..]);
             assert_eq!(whole, pieces);
+        }
+    }
+
+    #[test]
+    fn what_was_encrypted_is_decrypted_at_its_own_place_only() {
+        for cipher in ciphers() {
+            let plain: Vec<u8> = (0..=255).collect();
+            let mut data = plain.clone();
+            cipher.encrypt(0x1_0050, &mut data);
+            assert_ne!(data, plain);
+            let mut elsewhere = data.clone();
+            cipher.decrypt(0x1_0050, &mut data);
+            cipher.decrypt(0x1_0070, &mut elsewhere);
+            assert_eq!(data, plain);
+            assert_ne!(elsewhere, plain);
         }
     }
 

@@ -12,14 +12,16 @@ mod esp32c6;
 mod esp32h2;
 mod esp32s2;
 mod esp32s3;
+pub mod mapped;
 pub mod registers;
 mod spi;
 
 use std::fmt;
 
 use crate::fault::damage::Damage;
-use crate::flash::Nor;
+use crate::flash::{Nor, OutOfRange};
 use efuse::Efuse;
+use mapped::MappedFlash;
 use registers::Registers;
 
 /// The data sheet of one chip.
@@ -257,6 +259,23 @@ impl Chip {
     /// Called before flash contents leave the chip or are run: a defect shows from here on.
     pub fn settle_flash(&mut self) {
         self.damage.apply(&mut self.flash);
+    }
+
+    /// Flash as the running chip sees it.
+    pub fn mapped_flash(&self) -> MappedFlash<'_> {
+        let efuse = self.registers.efuse();
+        MappedFlash::new(&self.flash, efuse.encrypts_flash().then(|| efuse.flash_cipher()))
+    }
+
+    /// Programs flash so that [`Chip::mapped_flash`] shows `data`: whole blocks of the encryption
+    /// that begin at one.
+    pub(crate) fn program_mapped(&mut self, offset: u32, data: &[u8]) -> Result<(), OutOfRange> {
+        let efuse = self.registers.efuse();
+        let mut cells = data.to_vec();
+        if efuse.encrypts_flash() {
+            efuse.flash_cipher().encrypt(offset, &mut cells);
+        }
+        self.flash.program(offset, &cells)
     }
 
     /// Reads a word by address; unknown addresses read what was last written, or 0.

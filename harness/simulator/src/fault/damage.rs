@@ -7,6 +7,7 @@
 use super::chance::Chance;
 use super::{Fault, Faults};
 use crate::boot::partitions::{Partition, PartitionTable};
+use crate::chip::mapped::MappedFlash;
 use crate::flash::{Nor, SECTOR_SIZE};
 
 /// The defects of one flash chip.
@@ -78,7 +79,7 @@ impl Damage {
 }
 
 fn wounds(fault: Fault, seed: u64, flash: &Nor) -> Option<Vec<Wound>> {
-    let table = PartitionTable::read(flash).ok()?;
+    let table = PartitionTable::read(&MappedFlash::new(flash, None)).ok()?;
     match fault {
         Fault::FlashAppBit => app_bit(seed, &table, flash),
         Fault::FlashNvsBit => nvs_bit(seed, table.nvs_of_product()?, flash),
@@ -89,7 +90,7 @@ fn wounds(fault: Fault, seed: u64, flash: &Nor) -> Option<Vec<Wound>> {
 
 /// Inverts a bit in the first sector of the application, another each time.
 fn weaken(chance: &mut Chance, flash: &mut Nor) {
-    let Ok(table) = PartitionTable::read(flash) else {
+    let Ok(table) = PartitionTable::read(&MappedFlash::new(flash, None)) else {
         return;
     };
     if let Some(app) = table.apps().next() {

@@ -5,10 +5,13 @@
 //! description and the CA certificate. Integrity is the image's business: checksum and SHA-256
 //! cover all of it.
 
+use std::borrow::Cow;
+
 use super::description::{App, Description, DescriptionError};
 use crate::boot::Application;
 use crate::boot::image::Image;
 use crate::boot::partitions::{Partition, PartitionTable};
+use crate::chip::mapped::MappedFlash;
 use crate::chip::{Chip, Model};
 
 const DESCRIPTOR_MAGIC: u32 = 0xABCD_5432;
@@ -85,7 +88,7 @@ pub(crate) struct Program {
 /// Finds the firmware in a booted application; an application that is none gives nothing.
 pub(crate) fn load(chip: &Chip, application: Application) -> Option<Program> {
     let Application { partition, image, table } = application;
-    let constants = constants(chip, &image)?;
+    let constants = constants(&chip.mapped_flash(), &image)?;
     let payload = constants[DESCRIPTOR_SIZE..].strip_prefix(PAYLOAD_MAGIC)?;
     let (description, rest) = part(payload)?;
     let (trust_anchor, _) = part(rest)?;
@@ -99,9 +102,9 @@ pub(crate) fn load(chip: &Chip, application: Application) -> Option<Program> {
     })
 }
 
-fn constants<'a>(chip: &'a Chip, image: &Image) -> Option<&'a [u8]> {
+fn constants<'a>(flash: &MappedFlash<'a>, image: &Image) -> Option<Cow<'a, [u8]>> {
     image.segments.iter().find_map(|segment| {
-        let data = chip.flash.read(segment.flash_offset, segment.length).ok()?;
+        let data = flash.read(segment.flash_offset, segment.length).ok()?;
         let described = data.starts_with(&DESCRIPTOR_MAGIC.to_le_bytes());
         (described && data.len() > DESCRIPTOR_SIZE).then_some(data)
     })

@@ -150,7 +150,7 @@ fn first_boot(program: &Program, chip: &mut Chip, console: &mut Console) {
         Err(error) => console.error(tag, &format!("NVS of the system: {error}")),
     }
     if let Some(slot) = program.partition.ota_slot()
-        && let Err(error) = confirm_ota_slot(&program.table, &mut chip.flash, slot)
+        && let Err(error) = confirm_ota_slot(&program.table, chip, slot)
     {
         console.error("esp_ota_ops", &error.to_string());
     }

@@ -3,10 +3,12 @@
 //! Knows nothing of partitions or images. Offsets and lengths are bytes from the start of the chip.
 
 mod defect;
+mod erase_time;
 mod file;
 
 use std::ops::Range;
 use std::path::Path;
+use std::time::Duration;
 
 pub use file::FileError;
 use file::FlashFile;
@@ -38,6 +40,8 @@ pub struct Nor {
     backing: Option<FlashFile>,
     erase_counts: Vec<u32>,
     defects: Defects,
+    /// How long the chip was busy with erasing, when that takes time.
+    busy: Option<Duration>,
 }
 
 impl Nor {
@@ -56,13 +60,30 @@ impl Nor {
 
     fn over(cells: Vec<u8>, backing: Option<FlashFile>) -> Self {
         let sectors = cells.len().div_ceil(SECTOR_SIZE as usize);
-        Self { cells, backing, erase_counts: vec![0; sectors], defects: Defects::default() }
+        Self {
+            cells,
+            backing,
+            erase_counts: vec![0; sectors],
+            defects: Defects::default(),
+            busy: None,
+        }
     }
 
     /// Gives the chip cells that do not do what they are told.
     pub(crate) fn with_defects(mut self, faults: &Faults, seed: u64) -> Self {
         self.defects = Defects::new(faults, seed);
         self
+    }
+
+    /// Lets erasing take the time that it takes on real chips.
+    pub(crate) fn with_erase_times(mut self) -> Self {
+        self.busy = Some(Duration::ZERO);
+        self
+    }
+
+    /// How long the chip was busy with erasing since this was last asked.
+    pub(crate) fn take_busy_time(&mut self) -> Duration {
+        self.busy.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Size of the chip in bytes.
@@ -93,6 +114,10 @@ impl Nor {
 
     /// Sets the sector that holds `offset`.
     pub fn erase_sector(&mut self, offset: u32) -> Result<(), OutOfRange> {
+        self.erase(offset / SECTOR_SIZE * SECTOR_SIZE, SECTOR_SIZE)
+    }
+
+    fn set_sector(&mut self, offset: u32) -> Result<(), OutOfRange> {
         let start = offset / SECTOR_SIZE * SECTOR_SIZE;
         let range = self.range(start, SECTOR_SIZE)?;
         self.cells[range.clone()].fill(0xFF);
@@ -110,18 +135,31 @@ impl Nor {
     /// Sets every sector that `length` bytes from `offset` touch.
     pub fn erase(&mut self, offset: u32, length: u32) -> Result<(), OutOfRange> {
         self.range(offset, length)?;
-        let first = offset / SECTOR_SIZE;
-        let end = (offset + length).div_ceil(SECTOR_SIZE);
-        for sector in first..end {
-            self.erase_sector(sector * SECTOR_SIZE)?;
+        if length == 0 {
+            return Ok(());
         }
+        let start = offset / SECTOR_SIZE * SECTOR_SIZE;
+        let end = (offset + length).next_multiple_of(SECTOR_SIZE);
+        self.set_sectors(start, end)?;
+        self.spend(erase_time::of_sectors(start, end));
         Ok(())
+    }
+
+    fn set_sectors(&mut self, start: u32, end: u32) -> Result<(), OutOfRange> {
+        (start..end).step_by(SECTOR_SIZE as usize).try_for_each(|sector| self.set_sector(sector))
+    }
+
+    fn spend(&mut self, time: Duration) {
+        if let Some(busy) = &mut self.busy {
+            *busy += time;
+        }
     }
 
     /// Sets the whole chip.
     pub fn erase_chip(&mut self) {
         let size = self.size();
-        self.erase(0, size).expect("the chip lies inside itself by definition");
+        self.set_sectors(0, size).expect("the chip lies inside itself by definition");
+        self.spend(erase_time::of_chip(size));
     }
 
     /// How often the sector that holds `offset` was erased since the simulator started.
@@ -192,6 +230,28 @@ mod tests {
         assert_eq!(nor.read(0x2000, 1).unwrap(), [0]);
         assert_eq!(nor.erase_count(0x1000), 1);
         assert_eq!(nor.erase_count(0x2000), 0);
+    }
+
+    #[test]
+    fn an_erase_of_nothing_erases_nothing() {
+        let mut nor = Nor::in_memory(0x2000);
+        nor.program(0, &[0; 0x2000]).unwrap();
+        nor.erase(0x1234, 0).unwrap();
+        assert!(nor.cells().iter().all(|cell| *cell == 0));
+    }
+
+    #[test]
+    fn erasing_takes_time_only_when_that_was_asked_for() {
+        let mut nor = Nor::in_memory(1 << 20);
+        nor.erase_chip();
+        assert_eq!(nor.take_busy_time(), Duration::ZERO);
+        let mut nor = nor.with_erase_times();
+        nor.erase_sector(0x5000).unwrap();
+        nor.erase_block(0x1_0000).unwrap();
+        assert_eq!(nor.take_busy_time(), Duration::from_millis(45 + 150));
+        assert_eq!(nor.take_busy_time(), Duration::ZERO);
+        nor.erase_chip();
+        assert_eq!(nor.take_busy_time(), Duration::from_millis(2500));
     }
 
     #[test]

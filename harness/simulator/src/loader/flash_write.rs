@@ -1,6 +1,7 @@
 //! Writing and erasing flash, plain and deflated.
 //!
-//! The ROM erases everything at BEGIN; the stub erases each sector as it comes to it.
+//! The ROM erases everything at BEGIN; the stub erases each sector as it comes to it, or a
+//! whole block where it has one to write.
 
 use flate2::{Decompress, FlushDecompress, Status};
 
@@ -8,7 +9,7 @@ use super::packet::{Answer, Failure, Request};
 use super::{Dialect, Exit, Loader};
 use crate::chip::encryption::{ENCRYPTION_BLOCK, FlashCipher};
 use crate::chip::{Chip, ESP32};
-use crate::flash::{Nor, SECTOR_SIZE};
+use crate::flash::{BLOCK_SIZE, Nor, SECTOR_SIZE};
 
 /// A transfer between BEGIN and END.
 #[derive(Debug)]
@@ -57,11 +58,18 @@ impl Download {
     }
 
     fn write(&mut self, flash: &mut Nor, data: &[u8]) -> Result<(), Failure> {
+        if data.is_empty() {
+            return Ok(());
+        }
         let end = self.at + data.len() as u32;
+        let announced = end + self.remaining;
         if let Some(erased_to) = &mut self.erased_to {
             while *erased_to < end {
-                flash.erase_sector(*erased_to).map_err(|_| Failure::Flash)?;
-                *erased_to += SECTOR_SIZE;
+                let whole_block =
+                    erased_to.is_multiple_of(BLOCK_SIZE) && announced - *erased_to >= BLOCK_SIZE;
+                let length = if whole_block { BLOCK_SIZE } else { SECTOR_SIZE };
+                flash.erase(*erased_to, length).map_err(|_| Failure::Flash)?;
+                *erased_to += length;
             }
         }
         flash.program(self.at, data).map_err(|_| Failure::Flash)?;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use espflash::flasher::FlashSize;
 use espflash::target::{Chip, DefaultProgressCallback};
@@ -138,4 +138,16 @@ fn what_was_flashed_into_a_file_is_there_for_the_next_unit() {
     let second = start(config);
     let digest = connect(&second, true).unwrap().checksum_md5(0x20000, data.len() as u32).unwrap();
     assert_eq!(digest.to_be_bytes(), Md5::digest(&data)[..]);
+}
+
+#[test]
+fn erasing_takes_as_long_as_on_a_real_chip_where_that_is_asked_for() {
+    let mut config = Config::new(chip::ESP32);
+    config.timed_erase = true;
+    let simulator = start(config);
+    let mut flasher = connect(&simulator, true).unwrap();
+    let started = Instant::now();
+    flasher.erase_region(0x1_0000, 0x1_4000).unwrap();
+    // A block and four sectors.
+    assert!(started.elapsed() >= Duration::from_millis(150 + 4 * 45));
 }

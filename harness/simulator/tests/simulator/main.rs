@@ -7,4 +7,5 @@ mod espflash_library;
 mod faults;
 mod firmware;
 mod images;
+mod kill;
 mod network;

@@ -24,6 +24,18 @@ const XTS_AES_256_KEY_1: u8 = 2;
 const XTS_AES_256_KEY_2: u8 = 3;
 const XTS_AES_128_KEY: u8 = 4;
 
+/// What a chip's factory burns when it switches flash encryption on.
+const FACTORY_KEY: [u32; 8] = [
+    0x6A09_E667,
+    0xBB67_AE85,
+    0x3C6E_F372,
+    0xA54F_F53A,
+    0x510E_527F,
+    0x9B05_688C,
+    0x1F83_D9AB,
+    0x5BE0_CD19,
+];
+
 /// The eFuse controller of one chip, with its fuses.
 #[derive(Debug)]
 pub struct Efuse {
@@ -135,12 +147,33 @@ impl Efuse {
         key
     }
 
-    /// Burns what switches flash encryption on.
+    /// Burns what switches flash encryption on, with a key that nobody can read.
     pub(super) fn burn_flash_encryption(&mut self) {
-        let field = self.map.security.flash_crypt_count;
-        let at = self.map.blocks[0].read + field.word * 4;
-        self.fuses.set(at, self.fuses.get(at) | 1 << field.shift);
+        let security = &self.map.security;
+        let key_block = match &security.flash_key {
+            FlashKey::Tweaked { block, quarters } => {
+                self.burn(*quarters, 0xF);
+                *block
+            }
+            FlashKey::Xts { block } => *block,
+            FlashKey::XtsByPurpose => {
+                self.burn(security.key_purposes[0], XTS_AES_128_KEY.into());
+                FIRST_KEY
+            }
+        };
+        let block = &self.map.blocks[key_block];
+        for (offset, word) in (block.read..).step_by(4).zip(FACTORY_KEY) {
+            self.fuses.set(offset, word);
+        }
+        let (word, shift) = self.map.read_disable;
+        self.burn(Field { word, shift, bits: 32 - shift }, block.read_protect);
+        self.burn(security.flash_crypt_count, 1);
         self.refresh();
+    }
+
+    fn burn(&mut self, field: Field, bits: u32) {
+        let at = self.map.blocks[0].read + field.word * 4;
+        self.fuses.set(at, self.fuses.get(at) | bits << field.shift);
     }
 
     fn field(&self, field: Field) -> u32 {

@@ -7,6 +7,7 @@ use super::{Dialect, Exit, Loader, slip};
 use crate::chip::{self, Chip, Model};
 use crate::flash::Nor;
 
+mod encryption;
 mod noise;
 mod security;
 
@@ -184,6 +185,16 @@ fn the_stub_erases_as_it_writes() {
     assert_eq!(bench.data(0x03, &[0xA5; 0x1000]).failure, None);
     assert_eq!(bench.region(0x1000, 0x1000), [0xA5; 0x1000]);
     assert_eq!(bench.region(0x2000, 1), [0]);
+}
+
+#[test]
+fn a_write_of_nothing_erases_nothing() {
+    for mut bench in [Bench::rom(), Bench::stub()] {
+        bench.chip.flash.program(0x1000, &[0; 0x1000]).unwrap();
+        bench.ok(0x02, &[0, 0, 0x400, 0x1234]);
+        bench.data(0x03, &[0xA5; 4]);
+        assert_eq!(bench.region(0x1000, 0x1000), [0; 0x1000]);
+    }
 }
 
 #[rstest]
