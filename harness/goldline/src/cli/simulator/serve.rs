@@ -60,6 +60,9 @@ pub(in crate::cli) struct ServeArguments {
     /// Let bytes take the time that they take at the baud rate
     #[arg(long)]
     pace: bool,
+    /// Let erasing take the time that it takes on a flash chip
+    #[arg(long)]
+    timed_erase: bool,
     /// Decides everything that is random about the unit and its faults
     #[arg(long, default_value = "0")]
     seed: u64,
@@ -118,6 +121,7 @@ fn config(arguments: &ServeArguments) -> miette::Result<Config> {
     config.flash_file.clone_from(&arguments.flash_file);
     config.link.clone_from(&arguments.pty);
     config.paced = arguments.pace;
+    config.timed_erase = arguments.timed_erase;
     config.seed = arguments.seed;
     config.mode = match arguments.mode {
         PowerUp::Download => Mode::Download,
