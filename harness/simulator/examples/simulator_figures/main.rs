@@ -110,13 +110,14 @@ fn espflash_write(unit: &Simulator, length: usize, baud: u32) -> Result<f64, Fai
     Ok(started.elapsed().as_secs_f64())
 }
 
-/// Ten bits a byte; about a second's worth, of noise, so that deflating gains nothing.
+/// For about a second's worth of noise, so that deflating gains nothing, in whole blocks, which
+/// espflash would else fill up.
 fn over_line_time_percent(baud: u32) -> Result<f64, Failure> {
-    let length = usize::try_from(baud / 10)?;
+    let length = usize::try_from(baud / 10)?.next_multiple_of(client::BLOCK);
     let unit = start_with(Config { paced: true, ..Config::new(chip::ESP32) })?;
     let took_s = espflash_write(&unit, length, baud)?;
-    let line_s = length as f64 * 10.0 / f64::from(baud);
-    Ok((took_s / line_s - 1.0) * 100.0)
+    let bits = 10 * client::on_the_wire(&client::noise(length));
+    Ok((took_s * f64::from(baud) / bits as f64 - 1.0) * 100.0)
 }
 
 /// What the process grows by while every unit has a client that has written to it; the clients, which
