@@ -48,8 +48,14 @@ fn main() {
 fn report(name: &str, limit: &str, figure: Result<f64, Failure>) {
     match figure {
         Ok(figure) => println!("{name:<52} {figure:>12.2}  {limit}"),
-        Err(reason) => println!("{name:<52} not measured: {reason}"),
+        Err(reason) => println!("{name:<52} not measured: {}", with_causes(&*reason)),
     }
+}
+
+/// espflash says what happened in the causes only.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn esptool_rows() {
