@@ -15,9 +15,12 @@ use crate::Failure;
 
 /// The rate that a ROM loader listens at first.
 pub const POWER_UP_BAUD: u32 = 115_200;
-/// Direction and command of the ROM loader's answer to SYNC.
-const SYNC_REPLY: [u8; 2] = [0x01, 0x08];
+/// How the ROM loader's answer to SYNC begins: frame, direction, command.
+const SYNC_REPLY: [u8; 3] = [FRAME_END, 0x01, 0x08];
 const FRAME_END: u8 = 0xC0;
+const FRAME_ESCAPE: u8 = 0xDB;
+/// What espflash writes at once with a stub, in bytes.
+pub const BLOCK: usize = 0x4000;
 
 /// Opens the port, asks once, and returns when the first reply has begun to arrive.
 pub fn sync(port: &Path) -> Result<(), Failure> {
@@ -26,12 +29,14 @@ pub fn sync(port: &Path) -> Result<(), Failure> {
     request.extend([0x55; 32]);
     request.push(FRAME_END);
     port.write_all(&request)?;
-    let mut reply = [0; 3];
-    port.read_exact(&mut reply)?;
-    match reply {
-        [FRAME_END, direction, command] if [direction, command] == SYNC_REPLY => Ok(()),
-        _ => Err(format!("the first bytes are {reply:02x?}: expected a reply to SYNC").into()),
+    // The ROM's greeting comes first, as from a chip.
+    let mut last = [0; 3];
+    while last != SYNC_REPLY {
+        let mut byte = [0];
+        port.read_exact(&mut byte)?;
+        last = [last[1], last[2], byte[0]];
     }
+    Ok(())
 }
 
 /// espflash's library on the port, with its stub loaded, verifying what it writes.
@@ -50,6 +55,12 @@ pub fn connect(port: &Path) -> Result<Flasher, Failure> {
 
 pub fn write(flasher: &mut Flasher, offset: u32, image: &[u8]) -> Result<(), Failure> {
     Ok(flasher.write_bin_to_flash(offset, image, &mut DefaultProgressCallback)?)
+}
+
+/// Bytes that an image takes on the wire; the few around each block are not counted.
+pub fn on_the_wire(image: &[u8]) -> usize {
+    let is_escaped = |byte: &&u8| [FRAME_END, FRAME_ESCAPE].contains(byte);
+    image.len() + image.iter().filter(is_escaped).count()
 }
 
 /// The same bytes each time, and none that deflate well.

@@ -12,7 +12,7 @@ mod client;
 mod esptool;
 mod process;
 
-use std::sync::{Arc, Barrier};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -48,8 +48,14 @@ fn main() {
 fn report(name: &str, limit: &str, figure: Result<f64, Failure>) {
     match figure {
         Ok(figure) => println!("{name:<52} {figure:>12.2}  {limit}"),
-        Err(reason) => println!("{name:<52} not measured: {reason}"),
+        Err(reason) => println!("{name:<52} not measured: {}", with_causes(&*reason)),
     }
+}
+
+/// espflash says what happened in the causes only.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn esptool_rows() {
@@ -110,41 +116,33 @@ fn espflash_write(unit: &Simulator, length: usize, baud: u32) -> Result<f64, Fai
     Ok(started.elapsed().as_secs_f64())
 }
 
-/// Ten bits a byte; about a second's worth, of noise, so that deflating gains nothing.
+/// For about a second's worth of noise, so that deflating gains nothing, in whole blocks, which
+/// espflash would else fill up.
 fn over_line_time_percent(baud: u32) -> Result<f64, Failure> {
-    let length = usize::try_from(baud / 10)?;
+    let length = usize::try_from(baud / 10)?.next_multiple_of(client::BLOCK);
     let unit = start_with(Config { paced: true, ..Config::new(chip::ESP32) })?;
     let took_s = espflash_write(&unit, length, baud)?;
-    let line_s = length as f64 * 10.0 / f64::from(baud);
-    Ok((took_s / line_s - 1.0) * 100.0)
+    let bits = 10 * client::on_the_wire(&client::noise(length));
+    Ok((took_s * f64::from(baud) / bits as f64 - 1.0) * 100.0)
 }
 
 /// What the process grows by while every unit has a client that has written to it; the clients, which
 /// run here too, are counted in.
+///
+/// They connect one after the other, because espflash gives a fresh stub 50 ms to answer, but write
+/// all at once.
 fn crowd_memory_mb() -> Result<f64, Failure> {
     let before_mb = process::resident_mb()?;
-    let (served, measured) = (Barrier::new(CROWD + 1), Barrier::new(CROWD + 1));
-    let serve = || {
-        let unit = start();
-        let client = unit.and_then(|unit| {
-            let mut flasher = client::connect(unit.port_path())?;
-            client::write(&mut flasher, OFFSET, &client::noise(MEGABYTE / 4))?;
-            Ok((unit, flasher))
-        });
-        served.wait();
-        measured.wait();
-        client.map(drop)
-    };
+    let units = (0..CROWD).map(|_| start()).collect::<Result<Vec<_>, _>>()?;
+    let connected = units.iter().map(|unit| client::connect(unit.port_path()));
+    let mut clients = connected.collect::<Result<Vec<_>, _>>()?;
+    let image = client::noise(MEGABYTE / 4);
     thread::scope(|scope| {
-        let clients: Vec<_> = (0..CROWD).map(|_| scope.spawn(serve)).collect();
-        served.wait();
-        let after_mb = process::resident_mb();
-        measured.wait();
-        for client in clients {
-            client.join().map_err(|_| "a client panicked")??;
-        }
-        Ok((after_mb? - before_mb) / CROWD as f64)
-    })
+        let write = |flasher| scope.spawn(|| client::write(flasher, OFFSET, &image));
+        let writers: Vec<_> = clients.iter_mut().map(write).collect();
+        writers.into_iter().try_for_each(|writer| writer.join().map_err(|_| "a client panicked")?)
+    })?;
+    Ok((process::resident_mb()? - before_mb) / CROWD as f64)
 }
 
 fn in_ms(duration: Duration) -> f64 {
