@@ -20,6 +20,11 @@ pub struct MacError {
 }
 
 impl Mac {
+    /// Whether a chip can have it: neither blank, nor all ones, nor a group's address.
+    pub fn is_a_chips(self) -> bool {
+        self.0 != [0; 6] && self.0[0] & 1 == 0
+    }
+
     /// Twelve lowercase hexadecimal digits without separators.
     pub fn compact(self) -> String {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -79,6 +84,14 @@ mod tests {
         }
         assert_eq!(mac.to_string(), "a4:cf:12:34:56:78");
         assert_eq!(mac.compact(), "a4cf12345678");
+    }
+
+    #[test]
+    fn a_blank_or_group_address_is_no_chips() {
+        assert!(Mac([0x24, 0x0A, 0xC4, 0, 1, 0x10]).is_a_chips());
+        for bytes in [[0; 6], [0xFF; 6], [0x01, 0, 0x5E, 0, 0, 1]] {
+            assert!(!Mac(bytes).is_a_chips(), "{bytes:02x?}");
+        }
     }
 
     #[test]

@@ -330,7 +330,7 @@ fn an_nvs_error_in_the_log_names_the_key() {
 #[case::username(|case: &mut Case| case.broker().username = None, Code::MqttIdentityDiffers)]
 #[case::server_name(|case: &mut Case| case.broker().server_name = None, Code::MqttIdentityDiffers)]
 #[case::old_tls(|case: &mut Case| case.broker().tls_version = Some("TLSv1.1".to_owned()), Code::MqttIdentityDiffers)]
-#[case::subscription(|case: &mut Case| case.broker().subscriptions.clear(), Code::MqttSubscriptionMissing)]
+#[case::subscription(|case: &mut Case| { case.broker().subscriptions.clear(); case.broker().witness = witness(true); }, Code::MqttSubscriptionMissing)]
 #[case::slow_answer(|case: &mut Case| case.broker().round_trip_ms = Some(5_001), Code::MqttOutOfLimits)]
 fn one_wrong_value_fails_by_its_own_name(#[case] spoil: fn(&mut Case), #[case] code: Code) {
     let mut case = Case::good();
@@ -391,4 +391,47 @@ fn a_secret_in_the_log_is_replaced_by_its_name() {
     assert_eq!(leaked, ["wifi_password"]);
     let (text, leaked) = case.plan.bindings().redact("I am VAULT-00001");
     assert_eq!((text.as_str(), leaked.len()), ("I am VAULT-00001", 0));
+}
+
+#[test]
+fn a_secret_that_begins_with_another_one_leaves_no_tail() {
+    let case = Case::good();
+    let profile = &case.profile;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut given = Given::default();
+    for (name, value) in
+        [("mqtt_password", "hunter2hunter2"), ("wifi_password", "hunter2hunter2-more")]
+    {
+        let file = folder.path().join(name);
+        std::fs::write(&file, value).expect("written");
+        given.parse_set(profile, &format!("{name}=@{}", file.display())).expect("a value");
+    }
+    let bindings = Bindings::resolve(profile, &given, Identity::Declared, &mut NoSources);
+    let (text, leaked) = bindings.expect("they fit").redact("psk=hunter2hunter2-more");
+    assert_eq!(text, "psk=‹wifi_password›");
+    assert_eq!(leaked, ["wifi_password", "mqtt_password"]);
+}
+
+#[test]
+fn a_crash_fails_the_unit_even_where_the_bench_is_at_fault_too() {
+    let mut case = Case::good();
+    case.not_joined(Some(201), witness(false));
+    case.seen.console.extend(log(&["Guru Meditation Error: Core  0 panic'ed"]));
+    case.expect(Verdict::Fail, Code::BootUnexpectedReset);
+}
+
+#[test]
+fn a_line_about_nvs_blames_no_unit_that_found_no_broker() {
+    let mut case = Case::good();
+    case.not_connected(None, witness(false));
+    case.seen.console.extend(log(&["W (9) app: optional key: ESP_ERR_NVS_NOT_FOUND"]));
+    case.expect(Verdict::Error, Code::TestbedBroker);
+}
+
+#[test]
+fn a_blank_mac_address_fails() {
+    let mut case = Case::good();
+    let chip = case.seen.chip.take().map(|chip| ChipFacts { mac: Mac([0; 6]), ..chip });
+    case.seen = Observations { chip, ..Observations::default() };
+    case.expect(Verdict::Fail, Code::ChipMacInvalid);
 }

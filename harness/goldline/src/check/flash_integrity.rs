@@ -42,6 +42,12 @@ fn judge_chip(plan: &BoundPlan, chip: &ChipFacts, finding: &mut Finding) {
         "bytes",
         Limits { lower: Some(size), upper: Some(size) },
     );
+    if !chip.mac.is_a_chips() {
+        finding.fail(
+            Code::ChipMacInvalid,
+            format!("the chip's MAC address is {}, which no chip can have", chip.mac),
+        );
+    }
     if chip.chip != profile.chip {
         finding.fail(
             Code::ChipMismatch,

@@ -38,6 +38,8 @@ pub struct LogFacts {
     pub resets: Vec<String>,
     /// The last panic, abort or brown-out.
     pub panic: Option<String>,
+    /// How many of them there were.
+    pub panics: usize,
     /// The boot loader's refusal of an image.
     pub image_refused: Option<String>,
     /// Whether the application ever started.
@@ -69,9 +71,10 @@ impl LogFacts {
         self.resets.len() > LOOP_RESETS
     }
 
-    /// How often the unit reset by itself; the bench's own reset does not count.
+    /// How often the unit reset or crashed by itself; the bench's own reset does not count. A crash
+    /// counts even where the line of a reset was lost.
     pub fn unexpected_resets(&self) -> usize {
-        self.resets.len().saturating_sub(1)
+        self.resets.len().saturating_sub(1).max(self.panics)
     }
 
     fn take(&mut self, text: &str) {
@@ -81,6 +84,7 @@ impl LogFacts {
         }
         if PANIC.is_match(text) {
             self.panic = keep();
+            self.panics += 1;
         }
         if IMAGE_REFUSED.is_match(text) {
             self.image_refused = keep();

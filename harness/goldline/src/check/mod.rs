@@ -134,6 +134,13 @@ impl Finding {
         self.blame.get_or_insert_with(|| (Outcome::Fail, Diagnosis::new(code, message)));
     }
 
+    /// The unit is bad, whatever is wrong with the bench: a FAIL outranks an ERROR.
+    fn fail_outranking(&mut self, code: Code, message: impl Into<String>) {
+        if !matches!(self.blame, Some((Outcome::Fail, _))) {
+            self.blame = Some((Outcome::Fail, Diagnosis::new(code, message)));
+        }
+    }
+
     /// Blames the unit when the witness found the service sound, and the testbed otherwise.
     fn fail_with_witness(
         &mut self,

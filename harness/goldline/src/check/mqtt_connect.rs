@@ -72,9 +72,11 @@ fn compare_subscriptions(plan: &BoundPlan, broker: &BrokerObservation, finding: 
                 [] => "nothing".to_owned(),
                 filters => filters.join(", "),
             };
-            finding.fail(
+            finding.fail_with_witness(
                 Code::MqttSubscriptionMissing,
+                Code::TestbedBroker,
                 format!("the unit did not subscribe to {filter}; it subscribed to {found}"),
+                broker.witness.as_ref(),
             );
         }
     }
@@ -117,7 +119,12 @@ fn explain(plan: &BoundPlan, broker: &BrokerObservation, facts: &LogFacts, findi
         finding.evidence.push(format!("serial log: {line}"));
     }
     if let Some(line) = facts.configuration.as_ref().filter(|_| !broker.reached) {
-        return finding.fail(Code::FirmwareConfiguration, format!("the firmware says: {line}"));
+        return finding.fail_with_witness(
+            Code::FirmwareConfiguration,
+            Code::TestbedBroker,
+            format!("the firmware says: {line}"),
+            broker.witness.as_ref(),
+        );
     }
     let endpoint = &plan.broker.endpoint;
     let (code, message) = match &broker.refusal {

@@ -29,7 +29,7 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
         explain(plan, join, &facts, &mut finding);
     }
     if facts.is_boot_loop() {
-        finding.fail(Code::BootLoop, boot_loop(&facts));
+        finding.fail_outranking(Code::BootLoop, boot_loop(&facts));
     } else {
         count_resets(spec, &facts, &mut finding);
     }
@@ -48,7 +48,7 @@ fn count_resets(spec: &CheckSpec, facts: &LogFacts, finding: &mut Finding) {
     );
     if resets.outcome != Outcome::Pass {
         finding.evidence.extend(facts.panic.iter().map(|line| format!("serial log: {line}")));
-        finding.fail(
+        finding.fail_outranking(
             Code::BootUnexpectedReset,
             format!(
                 "the unit reset {} times by itself ({})",

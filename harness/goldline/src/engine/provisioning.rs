@@ -28,7 +28,9 @@ impl Run {
             ..Unit::default()
         }));
         let profile = &self.plan.profile;
-        let fits = chip.chip == profile.chip && chip.flash_size == profile.flash.size();
+        let fits = chip.chip == profile.chip
+            && chip.flash_size == profile.flash.size()
+            && chip.mac.is_a_chips();
         let bound = self.bind(&chip)?;
         self.seen.chip = Some(chip);
         let bound = self.bound.insert(bound);

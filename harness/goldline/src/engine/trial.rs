@@ -116,9 +116,13 @@ impl Run {
         }
         let mut broker = observe_broker(testbed, address, joined_at);
         let accepted = broker.accepted;
-        if !accepted {
+        let subscribed =
+            plan.broker.subscriptions.iter().all(|filter| broker.subscriptions.contains(filter));
+        if !accepted || !subscribed {
             broker.witness = Some(at_broker(testbed, plan, &self.bench.authority).await?);
         }
+        let leaked = redact_claims(plan, &mut broker);
+        self.seen.leaked.extend(leaked);
         self.seen.broker = Some(broker);
         Ok(if accepted { Next::GoOn } else { Next::Enough })
     }
@@ -171,7 +175,7 @@ impl Run {
         if let Some(seen) = &mut self.seen.broker {
             seen.round_trip_ms = answered.as_ref().map(|(at, _)| millis(at.duration_since(sent)));
             seen.wrong_answer = wrong.filter(|_| answered.is_none());
-            seen.witness = witness;
+            seen.witness = witness.or(seen.witness.take());
         }
         Ok(())
     }
@@ -200,6 +204,34 @@ impl Run {
             .map(|device| device.line().console().clone())
             .ok_or(Failure::OutOfOrder { step: "read the console" })
     }
+}
+
+/// A unit may call itself by a secret: what it claims is kept without them, and whose they were.
+fn redact_claims(plan: &BoundPlan, broker: &mut BrokerObservation) -> Vec<String> {
+    let mut leaked = Vec::new();
+    let mut redact = |text: &mut String| {
+        let (redacted, names) = plan.bindings().redact(text);
+        *text = redacted;
+        leaked.extend(names);
+    };
+    let claims = [
+        &mut broker.client_id,
+        &mut broker.username,
+        &mut broker.server_name,
+        &mut broker.client_certificate,
+    ];
+    claims.into_iter().flatten().for_each(&mut redact);
+    broker.subscriptions.iter_mut().for_each(&mut redact);
+    if let Some(
+        Refusal::ServerUntrusted(text)
+        | Refusal::Handshake(text)
+        | Refusal::NotAuthorized(text)
+        | Refusal::Protocol(text),
+    ) = &mut broker.refusal
+    {
+        redact(text);
+    }
+    leaked
 }
 
 /// Which expected parts an answer lacks, by their templates: neither holds a value.

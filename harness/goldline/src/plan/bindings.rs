@@ -186,16 +186,20 @@ impl Bindings {
     /// Puts `‹name›` in place of every secret value in a text that came from the unit; says whose were
     /// there. Values of fewer than four bytes would be found everywhere and are left alone.
     pub fn redact(&self, text: &str) -> (String, Vec<String>) {
+        let mut secrets: Vec<(&String, &str)> = self
+            .bound
+            .iter()
+            .filter(|(_, bound)| bound.text.is_secret())
+            .map(|(name, bound)| (name, bound.text.expose()))
+            .filter(|(_, value)| value.len() >= 4 && text.contains(value))
+            .collect();
+        // The longest first: a secret that begins with another one must not keep its tail.
+        secrets.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
         let mut redacted = text.to_owned();
-        let mut leaked = Vec::new();
-        for (name, bound) in &self.bound {
-            let value = bound.text.expose();
-            if bound.text.is_secret() && value.len() >= 4 && redacted.contains(value) {
-                redacted = redacted.replace(value, &format!("‹{name}›"));
-                leaked.push(name.clone());
-            }
+        for (name, value) in &secrets {
+            redacted = redacted.replace(value, &format!("‹{name}›"));
         }
-        (redacted, leaked)
+        (redacted, secrets.into_iter().map(|(name, _)| name.clone()).collect())
     }
 
     /// The values that the record may show as the unit's identifiers, as far as they are known.

@@ -53,6 +53,8 @@ macro_rules! codes {
 codes! {
     /// The chip, its flash size or its revision is not the profile's.
     ChipMismatch = "chip.mismatch", "check that the right product lies in the nest and that the profile is its own";
+    /// The chip has no MAC address of its own.
+    ChipMacInvalid = "chip.mac_invalid", "the chip's eFuses are blank or damaged: scrap or rework the unit";
     /// A flash region reads back other than what was written.
     RegionDiffers = "flash.region_differs", "flash the unit once more; if the same region differs again, the flash chip is bad: scrap or rework the unit";
     /// The unit refused or failed a flash write or erase.

@@ -152,6 +152,7 @@ fn hasty_verdict(fault: &str) -> (i32, Value) {
 #[case::erase_failed("flash.erase_failed", "nvs_readback", "nvs.damaged")]
 #[case::wrong_size("flash.wrong_size", "flash_integrity", "chip.mismatch")]
 #[case::wrong_chip("chip.wrong_chip", "flash_integrity", "chip.mismatch")]
+#[case::blank_address("chip.wrong_mac", "flash_integrity", "chip.mac_invalid")]
 #[case::encrypted("chip.encrypted", "wifi_join", "boot.loop")]
 #[case::brown_out("chip.brown_out", "wifi_join", "boot.loop")]
 #[case::watchdog("chip.watchdog", "wifi_join", "boot.loop")]
@@ -190,7 +191,6 @@ fn noise_on_the_wire_says_nothing_of_the_unit(#[case] fault: &str, #[case] code:
 /// a secret is found by `secret_hygiene`, in profiles that ask for it.
 #[rstest]
 #[case::slow_wire("wire.delay")]
-#[case::another_address("chip.wrong_mac")]
 #[case::slow_boot("firmware.slow_boot")]
 #[case::talkative("firmware.secret_in_log")]
 #[case::credulous("firmware.any_certificate")]

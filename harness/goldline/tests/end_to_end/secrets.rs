@@ -122,3 +122,22 @@ fn a_secret_that_the_unit_prints_is_found_and_goes_nowhere() {
         assert!(!text.contains("SecurePassword123"), "{text}");
     }
 }
+
+/// The broker's record of what a unit calls itself is the unit's own text.
+#[test]
+fn a_unit_that_calls_itself_by_a_secret_does_not_spread_it() {
+    let station = Station::new();
+    let confused = PROFILE.replace(
+        "{ key = \"device_id\", encoding = \"string\", value = \"{device_id}\" }",
+        "{ key = \"device_id\", encoding = \"string\", value = \"{mqtt_password}\" }",
+    );
+    assert_ne!(confused, PROFILE);
+    station.write("espvault.toml", confused);
+    let ended = run_with_markers(&station, &["run", "espvault.toml", "--json"]);
+    let record = ended.json();
+    assert_eq!((ended.code(), &record["verdict"]), (1, &Value::from("FAIL")), "{record}");
+    assert_none(&[PASSPHRASE, PASSWORD], ended.stdout.as_bytes(), Path::new("standard output"));
+    for file in station.files(&station.state()) {
+        assert_none(&[PASSPHRASE, PASSWORD], &fs::read(&file).expect("readable"), &file);
+    }
+}
