@@ -60,11 +60,7 @@ fn the_shipped_profile_parses() {
 #[case::name("name = \"espvault\"", "name = ¦\"Esp Vault\"", "\"Esp Vault\"")]
 #[case::method("method = \"factory_image\"", "method = ¦\"factory\"", "unknown method \"factory\"")]
 #[case::chip("model = \"esp32\"", "model = ¦\"esp33\"", "unknown chip \"esp33\"")]
-#[case::empty_checks(
-    "[[check]]\nid = \"flash_integrity\"",
-    "[[check]]\nid = ¦\"flash\"",
-    "unknown check"
-)]
+#[case::unknown_check("id = \"mqtt_connect\"", "id = ¦\"mqtt\"", "unknown check")]
 fn faults_of_form(#[case] old: &str, #[case] new: &str, #[case] message: &str) {
     if new.is_empty() {
         // A missing key belongs to the whole table, which starts with the file.
@@ -256,7 +252,7 @@ fn faults_of_the_values(#[case] old: &str, #[case] new: &str, #[case] message: &
 #[case::stale_answer("reply_contains = [\"{nonce}\", ", "reply_contains = ¦[", "{nonce}")]
 #[case::stale_command("\"id\":\"{nonce}\"", "\"id\":\"1\"", "payload lacks {nonce}")]
 #[case::no_deadline("boot_s = 10", "boot_s = ¦0", "1 to 600")]
-#[case::check_twice("id = \"nvs_readback\"", "id = ¦\"flash_integrity\"", "stands twice")]
+#[case::check_twice("id = \"mqtt_connect\"", "id = ¦\"wifi_join\"", "stands twice")]
 #[case::measurement(
     "join_ms = { upper",
     "¦joined_ms = { upper",
@@ -275,6 +271,15 @@ fn faults_of_content(#[case] old: &str, #[case] new: &str, #[case] message: &str
         let place = error.line_column(found.unwrap_or_else(|| panic!("{error}")));
         assert!(place.line > 1 && place.column > 1, "{error}");
     }
+}
+
+#[test]
+fn a_missing_flash_check_points_at_the_list() {
+    let text = edited("[[check]]\nid = \"nvs_readback\"\n", "");
+    let error = refusal(&text);
+    let list = text.find("[[check]]").expect("the list of checks");
+    assert_eq!(error.line_column(&error.problems()[0]), LineColumn::of(&text, list), "{error}");
+    assert!(error.to_string().contains("\"nvs_readback\" is missing"), "{error}");
 }
 
 #[test]

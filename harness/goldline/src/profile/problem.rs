@@ -111,8 +111,10 @@ pub enum Problem {
     NoNonce { place: &'static str },
     #[error("the deadline {found} s is not one to wait for: expected 1 to 600")]
     Deadline { found: u64 },
-    #[error("the list of checks is empty, and nothing would be proven")]
-    NoChecks,
+    #[error(
+        "the check \"{id}\" is missing: every product's flash is judged, so that no bad one is booted"
+    )]
+    MissingCheck { id: &'static str },
     #[error("the check {id} stands twice")]
     CheckTwice { id: &'static str },
     #[error(

@@ -14,6 +14,8 @@ use crate::{
     record::Limits,
 };
 
+/// Without these a unit whose flash is bad would be booted, and could pass.
+const ALWAYS: [CheckId; 2] = [CheckId::FlashIntegrity, CheckId::NvsReadback];
 /// Longer than anyone stands in front of a jig, in seconds.
 const LONGEST_DEADLINE: u64 = 600;
 
@@ -36,9 +38,7 @@ impl Problems {
     }
 
     pub(super) fn checks(&mut self, raw: Spanned<Vec<RawCheck>>) -> Vec<CheckSpec> {
-        if raw.get_ref().is_empty() {
-            self.push(raw.span(), Problem::NoChecks);
-        }
+        let span = raw.span();
         let mut checks: Vec<CheckSpec> = Vec::new();
         for raw in raw.into_inner() {
             let names = CheckId::ALL.map(|check| (check.name(), check));
@@ -48,6 +48,11 @@ impl Problems {
             }
             let limits = self.limits(id, raw.limits);
             checks.push(CheckSpec { id, limits });
+        }
+        for id in ALWAYS {
+            if !checks.iter().any(|check| check.id == id) {
+                self.push(span.clone(), Problem::MissingCheck { id: id.name() });
+            }
         }
         checks
     }
