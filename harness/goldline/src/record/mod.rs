@@ -76,7 +76,7 @@ pub struct EndpointRecord {
     pub shipped: String,
     /// `redirected`, `test_then_final` or `bench`.
     pub policy: String,
-    /// What answered: `built-in bench` or the station file's service.
+    /// What answered; so far always `built-in bench`.
     pub answered_by: String,
 }
 
