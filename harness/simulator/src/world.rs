@@ -5,7 +5,8 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::time::Duration;
 
 /// The unit's way to the world; implemented by whoever hosts the simulator.
 ///
@@ -20,7 +21,23 @@ pub trait World: Send + Sync {
     /// Opens a TCP connection for the unit that holds the address `from`.
     fn connect(&self, from: Ipv4Addr, to: SocketAddrV4) -> io::Result<TcpStream>;
 
-    /// The station left: it was reset, switched off or dropped by its firmware.
+    /// Sends one UDP datagram for the unit that holds the address `from` and waits for one answer.
+    ///
+    /// An answer that does not come within `limit` is [`io::ErrorKind::TimedOut`].
+    fn exchange(
+        &self,
+        from: Ipv4Addr,
+        to: SocketAddrV4,
+        datagram: &[u8],
+        limit: Duration,
+    ) -> io::Result<Vec<u8>>;
+
+    /// Opens a network of the unit's own, and gives the listener where those who join it arrive when
+    /// they connect to [`OwnNetwork::service`]. It ends with [`World::leave`].
+    fn open_network(&self, network: &OwnNetwork<'_>) -> io::Result<TcpListener>;
+
+    /// The station left: it was reset, switched off or dropped by its firmware. A network of its own
+    /// ends too.
     ///
     /// Called on the unit's own thread: it must not wait for anything.
     fn leave(&self, mac: [u8; 6]);
@@ -35,6 +52,19 @@ pub struct Association<'a> {
     pub ssid: &'a str,
     /// What the station believes the passphrase to be.
     pub passphrase: Passphrase<'a>,
+}
+
+/// A network that a unit opens for those who configure it.
+#[derive(Debug)]
+pub struct OwnNetwork<'a> {
+    /// Address of the unit's radio.
+    pub mac: [u8; 6],
+    /// Network name, 1 to 32 bytes.
+    pub ssid: &'a str,
+    /// Passphrase of the network; empty for an open one.
+    pub passphrase: Passphrase<'a>,
+    /// Where the unit serves within its network, such as 192.168.4.1:80.
+    pub service: SocketAddrV4,
 }
 
 /// A passphrase that cannot be printed by accident.
@@ -109,6 +139,14 @@ impl World for Silence {
 
     fn connect(&self, _: Ipv4Addr, _: SocketAddrV4) -> io::Result<TcpStream> {
         Err(io::ErrorKind::NetworkUnreachable.into())
+    }
+
+    fn exchange(&self, _: Ipv4Addr, _: SocketAddrV4, _: &[u8], _: Duration) -> io::Result<Vec<u8>> {
+        Err(io::ErrorKind::NetworkUnreachable.into())
+    }
+
+    fn open_network(&self, _: &OwnNetwork<'_>) -> io::Result<TcpListener> {
+        Err(io::ErrorKind::NetworkDown.into())
     }
 
     fn leave(&self, _: [u8; 6]) {}

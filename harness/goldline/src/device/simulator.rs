@@ -4,13 +4,14 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddrV4, TcpStream},
+    net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream},
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use goldline_simulator::{
     Config, Fault, Lines, Mode, Simulator, World,
-    world::{Association, Link, Refusal},
+    world::{Association, Link, OwnNetwork, Refusal},
 };
 
 use super::{
@@ -97,6 +98,12 @@ impl Port for SimulatorPort {
 #[derive(Default)]
 struct Surroundings(OnceLock<Arc<dyn World>>);
 
+impl Surroundings {
+    fn world(&self) -> io::Result<&Arc<dyn World>> {
+        self.0.get().ok_or_else(|| io::ErrorKind::NetworkUnreachable.into())
+    }
+}
+
 impl World for Surroundings {
     fn associate(&self, station: &Association<'_>) -> Result<Link, Refusal> {
         self.0.get().ok_or(Refusal::NO_AP_FOUND)?.associate(station)
@@ -107,8 +114,21 @@ impl World for Surroundings {
     }
 
     fn connect(&self, from: Ipv4Addr, to: SocketAddrV4) -> io::Result<TcpStream> {
-        let unreachable = || io::Error::from(io::ErrorKind::NetworkUnreachable);
-        self.0.get().ok_or_else(unreachable)?.connect(from, to)
+        self.world()?.connect(from, to)
+    }
+
+    fn exchange(
+        &self,
+        from: Ipv4Addr,
+        to: SocketAddrV4,
+        datagram: &[u8],
+        limit: Duration,
+    ) -> io::Result<Vec<u8>> {
+        self.world()?.exchange(from, to, datagram, limit)
+    }
+
+    fn open_network(&self, network: &OwnNetwork<'_>) -> io::Result<TcpListener> {
+        self.world()?.open_network(network)
     }
 
     fn leave(&self, mac: [u8; 6]) {

@@ -3,12 +3,13 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddrV4, TcpStream},
+    net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream},
+    time::Duration,
 };
 
 use goldline_simulator::{
     World,
-    world::{Association, Link, Refusal},
+    world::{Association, Link, OwnNetwork, Refusal},
 };
 
 use super::access_point::{self, AccessPoint};
@@ -37,6 +38,22 @@ impl World for AccessPoint {
 
     fn connect(&self, from: Ipv4Addr, to: SocketAddrV4) -> io::Result<TcpStream> {
         self.connect(from, to)
+    }
+
+    fn exchange(
+        &self,
+        _from: Ipv4Addr,
+        _to: SocketAddrV4,
+        _datagram: &[u8],
+        _limit: Duration,
+    ) -> io::Result<Vec<u8>> {
+        // No service of the bench answers datagrams yet.
+        Err(io::ErrorKind::TimedOut.into())
+    }
+
+    fn open_network(&self, _network: &OwnNetwork<'_>) -> io::Result<TcpListener> {
+        // Nobody could join it yet.
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     fn leave(&self, mac: [u8; 6]) {

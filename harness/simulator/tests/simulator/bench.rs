@@ -1,7 +1,7 @@
 //! A bench for one simulated unit: its port, its clients and the world around it.
 
 use std::io::{self, Read};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use espflash::connection::{Connection, ResetAfterOperation, ResetBeforeOperation};
 use espflash::flasher::Flasher;
 use espflash::target::{Chip, DefaultProgressCallback};
-use goldline_simulator::world::{Association, Link, Refusal};
+use goldline_simulator::world::{Association, Link, OwnNetwork, Refusal};
 use goldline_simulator::{Config, Mode, Simulator, World};
 use serialport::{SerialPort, TTYPort, UsbPortInfo};
 
@@ -129,6 +129,14 @@ impl World for Room {
             Some(broker) => TcpStream::connect(broker),
             None => Err(io::ErrorKind::ConnectionRefused.into()),
         }
+    }
+
+    fn exchange(&self, _: Ipv4Addr, _: SocketAddrV4, _: &[u8], _: Duration) -> io::Result<Vec<u8>> {
+        Err(io::ErrorKind::TimedOut.into())
+    }
+
+    fn open_network(&self, _: &OwnNetwork<'_>) -> io::Result<TcpListener> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     fn leave(&self, mac: [u8; 6]) {
