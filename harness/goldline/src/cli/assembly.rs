@@ -21,8 +21,9 @@ use crate::{
     engine::{Bench, Job, OpenDevice, ValuesOfUnit},
     identity::Mac,
     image::FlashImages,
-    plan::{Bindings, BoundPlan, Given, Identity, Plan, Scope, Sources, Text, Units},
-    profile::{AppSource, EndpointPolicy, Profile, StationFile, find},
+    plan::{BindingError, Bindings, BoundPlan, Given, Identity, Plan, Scope, Sources, Text, Units},
+    profile::{AppSource, EndpointPolicy, Profile, StationFile, ValueSource, find, learnt_samples},
+    secret::Secret,
     store::StateDirectory,
     testbed::fault::TestbedFault,
 };
@@ -75,7 +76,7 @@ impl Order {
         let mut plan = Plan::new(Arc::clone(&profile), scope);
         plan.golden = arguments.golden.as_deref().map(|path| golden(path, identity)).transpose()?;
         let given = given(arguments, &profile, devices.len())?;
-        if scope != Scope::Check {
+        if scope.provisions() {
             rehearse_values(&profile, &given, identity)?;
         }
         Ok(Self {
@@ -114,8 +115,8 @@ impl Order {
         let mut jobs = Vec::with_capacity(self.devices.len());
         for (index, ((name, url), given)) in self.devices.iter().zip(&self.given).enumerate() {
             let values = match self.plan.scope {
-                Scope::Check => self.remembered(state, given.clone(), &images),
-                Scope::Run | Scope::Provision => self.fresh(state, given, &images)?,
+                scope if scope.remembers() => self.remembered(state, given.clone(), &images),
+                _ => self.fresh(state, given, &images)?,
             };
             jobs.push(Job {
                 plan: self.plan.clone(),
@@ -147,7 +148,8 @@ impl Order {
         let bindings =
             Bindings::resolve(&self.profile, given, self.identity, &mut sources).map_err(usage)?;
         let mut rehearsal = bindings.clone();
-        rehearsal.bind("unit.mac", Text::public(REHEARSAL_MAC.to_string())).map_err(usage)?;
+        rehearsal.bind_mac(REHEARSAL_MAC).map_err(usage)?;
+        rehearse_learning(&self.profile, &mut rehearsal).map_err(usage)?;
         BoundPlan::bind(self.plan.clone(), rehearsal, images).map_err(usage)?;
         Ok(Box::new(move |_: &ChipFacts| Ok(bindings)))
     }
@@ -217,6 +219,19 @@ impl Sources for Rehearsal {
         buffer.fill(0);
         Ok(())
     }
+}
+
+/// Puts samples in the place of what the run will learn, so that what is made of it is tried for fit.
+fn rehearse_learning(profile: &Profile, bindings: &mut Bindings) -> Result<(), BindingError> {
+    for (name, sample, secret) in learnt_samples() {
+        let asked = profile.values.iter().any(|spec| matches!(&spec.source, ValueSource::Template(template) if template.symbols().any(|symbol| symbol == name)));
+        if bindings.get(name).is_none() && !asked {
+            let text =
+                if secret { Text::secret(Secret::new(sample)) } else { Text::public(sample) };
+            bindings.bind(name, text)?;
+        }
+    }
+    Ok(())
 }
 
 /// Refuses values of any unit that do not fit, before a state directory is made or a number leased.

@@ -9,8 +9,8 @@ use std::{
 
 use crate::{
     profile::{
-        AppSource, BootloaderSource, CatalogError, CheckId, EndpointPolicy, Method, Partition,
-        Profile, ValueSource, ValueSpec, find, list as list_profiles,
+        AppSource, BootloaderSource, CatalogError, EndpointPolicy, Method, Partition, Profile,
+        ValueSource, ValueSpec, find, list as list_profiles,
     },
     record::Limits,
 };
@@ -69,6 +69,18 @@ pub fn explain(name: &str, dir: Option<&Path>) -> Result<String, CatalogError> {
 fn explain_product(text: &mut String, profile: &Profile) {
     let method = match profile.method {
         Method::FactoryImage => "an NVS image is made for each unit and flashed with the rest",
+        Method::CaRegistration => {
+            "the CA registers it, an NVS image with its certificate is flashed, and its console joins it to the network"
+        }
+        Method::Console => {
+            "it is flashed without values, and they are typed into its serial console"
+        }
+        Method::Portal => {
+            "it is flashed without values; a server gives credentials, and its web portal takes them"
+        }
+        Method::FactoryFirmware => {
+            "a provisioning firmware writes them and is then replaced by the final one"
+        }
     };
     line(text, format_args!("{} (profile {})", profile.title, profile.name));
     line(text, format_args!("{} with {} of flash", profile.chip, size(profile.flash.size())));
@@ -146,6 +158,10 @@ fn origin(spec: &ValueSpec) -> String {
             format!("{bytes} bytes of the operating system's generator, as lowercase hex")
         }
         ValueSource::Template(template) => format!("built as {template}"),
+        ValueSource::MacScheme(scheme) => format!("made of the unit's MAC: {}", scheme.name()),
+        ValueSource::Salted { scheme, of, salt } => {
+            format!("made of {of} and the salt {salt}: {}", scheme.name())
+        }
     }
 }
 
@@ -205,21 +221,9 @@ fn policy(policy: EndpointPolicy) -> &'static str {
 fn explain_checks(text: &mut String, profile: &Profile) {
     heading(text, "What is checked, in this order");
     for check in &profile.checks {
-        line(text, format_args!("  {:15} {}", check.id.name(), proof(check.id)));
+        line(text, format_args!("  {:15} {}", check.id.name(), check.id.what()));
         for (name, limits) in &check.limits {
             line(text, format_args!("  {:15}   {name}: {}", "", range(*limits)));
-        }
-    }
-}
-
-fn proof(check: CheckId) -> &'static str {
-    match check {
-        CheckId::FlashIntegrity => "chip, flash size, and every region but NVS are as planned",
-        CheckId::NvsReadback => "NVS reads back sound, with the planned keys and no others",
-        CheckId::WifiJoin => "the unit joins the network and gets an address",
-        CheckId::SecretHygiene => "the unit prints no secret of its own in the serial log",
-        CheckId::MqttConnect => {
-            "the unit connects over TLS as itself, subscribes, and answers a command"
         }
     }
 }

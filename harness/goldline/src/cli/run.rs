@@ -127,6 +127,7 @@ impl Station {
         let record = &finished.record;
         if let (Some(plan), Some(mac)) = (&finished.plan, record.unit.mac)
             && scope != Scope::Check
+            && scope != Scope::FactoryReset
             && finished.observations.before_boot.is_some()
         {
             let unit = UnitEntry {

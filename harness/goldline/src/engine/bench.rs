@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     clock::Clock,
-    plan::BoundPlan,
+    plan::{BoundBroker, BoundPlan},
     testbed::{
         TestbedConfig,
         access_point::AccessPointConfig,
@@ -43,13 +43,9 @@ impl Bench {
                 rssi_dbm: RSSI_DBM,
                 bssid: BSSID,
             },
-            broker_endpoints: vec![plan.broker.endpoint.clone()],
+            broker_endpoints: vec![plan.endpoint.clone()],
             // Not bound to the client id: a wrong one is admitted and then found by the check.
-            accounts: vec![Account {
-                username: plan.broker.username.clone(),
-                password: plan.broker.password.clone(),
-                client_id: None,
-            }],
+            accounts: plan.broker().map(account).into_iter().collect(),
             client_auth: mqtt.client_certificate.then(|| ClientAuth {
                 ca_pem: self.authority.root_pem().to_owned(),
                 common_name_is_client_id: true,
@@ -57,5 +53,13 @@ impl Bench {
             faults: self.faults.clone(),
             clock: self.clock.clone(),
         }
+    }
+}
+
+fn account(broker: &BoundBroker) -> Account {
+    Account {
+        username: broker.username.clone(),
+        password: broker.password.clone(),
+        client_id: None,
     }
 }

@@ -109,6 +109,12 @@ impl Given {
         Ok(())
     }
 
+    /// What a service gave to the unit in an earlier run.
+    pub(super) fn issued(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        let issued = self.0.iter().filter(|(name, _)| name.starts_with("issued."));
+        issued.map(|(name, (text, _))| (name.as_str(), text))
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<(&Secret, Origin)> {
         self.0.get(name).map(|(text, origin)| (text, *origin))
     }

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use toml::Spanned;
-
 use super::{
     Problems,
     values::{LONGEST_STRING, Scope},
@@ -12,7 +10,7 @@ use crate::profile::{
     CommandRoundTrip, Endpoint, EndpointPolicy, FlashMap, Mqtt, NvsContent, NvsEncoding, NvsEntry,
     Template, Wifi,
     problem::Problem,
-    raw::{RawCommand, RawMqtt, RawNvs, RawNvsEntry, RawWifi},
+    raw::{At, RawCommand, RawMqtt, RawNvs, RawNvsEntry, RawWifi},
 };
 
 /// The longest key or namespace of NVS, in characters.
@@ -52,7 +50,7 @@ impl Problems {
         })
     }
 
-    fn nvs_name(&mut self, what: &'static str, name: &Spanned<String>) -> Option<String> {
+    fn nvs_name(&mut self, what: &'static str, name: &At<String>) -> Option<String> {
         let text = name.get_ref();
         let length = text.chars().count();
         let problem = if !(1..=LONGEST_NVS_NAME).contains(&length) {
@@ -124,7 +122,7 @@ impl Problems {
     }
 
     /// The address is judged by its sample; that of a unit is judged again when it is bound.
-    fn endpoint(&mut self, raw: &Spanned<String>, scope: &Scope<'_>) -> Option<Template> {
+    fn endpoint(&mut self, raw: &At<String>, scope: &Scope<'_>) -> Option<Template> {
         let template = self.template(raw, scope)?;
         if scope.is_secret(&template) {
             self.push(raw.span(), Problem::SecretEndpoint { template: template.to_string() });
@@ -137,7 +135,7 @@ impl Problems {
     }
 
     fn command(&mut self, raw: &RawCommand, scope: &Scope<'_>) -> Option<CommandRoundTrip> {
-        let scope = scope.with_nonce();
+        let scope = scope.with(&["nonce"]);
         let topic = self.topic(&raw.topic, &scope);
         let payload = self.template(&raw.payload, &scope);
         let reply_topic = self.topic(&raw.reply_topic, &scope);
@@ -154,7 +152,7 @@ impl Problems {
         Some(CommandRoundTrip { topic: topic?, payload, reply_topic: reply_topic?, reply_contains })
     }
 
-    fn topic(&mut self, raw: &Spanned<String>, scope: &Scope<'_>) -> Option<Template> {
+    pub(super) fn topic(&mut self, raw: &At<String>, scope: &Scope<'_>) -> Option<Template> {
         let topic = raw.get_ref();
         if topic.is_empty() || topic.contains(['+', '#']) {
             self.push(raw.span(), Problem::Topic { topic: topic.clone() });
