@@ -56,9 +56,9 @@ impl Mac {
         let bytes: Option<Vec<u8>> =
             text.split([':', '-']).map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
         let form = || Eui64Error::Form { text: text.to_owned() };
-        match bytes.ok_or_else(form)?.as_slice() {
-            &[a, b, c, 0xFF, 0xFE, d, e, f] => Ok(Self([a, b, c, d, e, f])),
-            &[_, _, _, g, h, ..] if text.split([':', '-']).count() == 8 => {
+        match *bytes.ok_or_else(form)?.as_slice() {
+            [a, b, c, 0xFF, 0xFE, d, e, f] => Ok(Self([a, b, c, d, e, f])),
+            [_, _, _, g, h, ..] if text.split([':', '-']).count() == 8 => {
                 let found = format!("{g:02x}:{h:02x}");
                 Err(Eui64Error::NoBaseMac { text: text.to_owned(), found })
             }

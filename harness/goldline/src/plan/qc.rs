@@ -4,7 +4,7 @@
 //! after the firmware ran.
 
 use super::{Content, Moment, Purpose, Region, Scope, Step, partition_region};
-use crate::profile::{Caller, CheckId, DialogueName, Profile};
+use crate::profile::{Caller, CheckId, DialogueName, NvsKeyScheme, Profile};
 
 /// Size of the partition table with its MD5, as ESP-IDF reserves it.
 const TABLE_SIZE: u32 = 0x1000;
@@ -29,6 +29,12 @@ pub(super) fn immutable_regions(profile: &Profile) -> Vec<Region> {
     ];
     let app = profile.flash.partition(&profile.images.app_partition);
     regions.extend(app.map(|partition| partition_region(partition, Content::App)));
+    if let Some(NvsKeyScheme::Partition { name }) =
+        profile.nvs.encryption.as_ref().map(|encryption| &encryption.scheme)
+    {
+        let keys = profile.flash.partition(name);
+        regions.extend(keys.map(|partition| partition_region(partition, Content::NvsKeys)));
+    }
     regions
 }
 
