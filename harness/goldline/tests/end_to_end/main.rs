@@ -5,6 +5,7 @@ mod abort;
 mod catalog;
 mod dry_run;
 mod faults;
+mod guide;
 mod lots;
 mod products;
 mod program;
