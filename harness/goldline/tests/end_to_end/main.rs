@@ -13,5 +13,6 @@ mod provision_and_check;
 mod record;
 mod regression;
 mod secrets;
+mod two_sided;
 mod usage;
 mod values;
