@@ -4,6 +4,7 @@
 
 mod arguments;
 mod assembly;
+mod ca;
 mod devices;
 mod exit;
 mod log;
@@ -41,6 +42,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => run::run(&arguments, Scope::Check),
         Command::Profile(command) => profile_command(command),
         Command::Nvs(arguments) => nvs::run(&arguments),
+        Command::Ca(command) => ca::run(&command),
         Command::Simulator(command) => simulator::run(command),
     };
     match outcome {
