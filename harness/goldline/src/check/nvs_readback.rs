@@ -78,7 +78,10 @@ fn compare_kept(
     let later =
         if plan.profile().method.flashes_nvs() { &seen.before_boot } else { &seen.after_boot };
     let Some(later) = later else { return };
-    let (Ok(earlier), Ok(later)) = (Image::decode(earlier), Image::decode(&later.nvs)) else {
+    let (Ok(earlier), Ok(later)) = (plan.plain_nvs(earlier), plan.plain_nvs(&later.nvs)) else {
+        return finding.fail(Code::NvsDamaged, "the NVS partition cannot be decrypted");
+    };
+    let (Ok(earlier), Ok(later)) = (Image::decode(&earlier), Image::decode(&later)) else {
         return finding.fail(Code::NvsDamaged, "the NVS partition cannot be read before or after");
     };
     let own = &plan.profile().nvs;
@@ -105,6 +108,14 @@ fn compare_kept(
 /// what is planned was never learnt.
 fn read(moment: &str, plan: &BoundPlan, bytes: &[u8], finding: &mut Finding) -> Option<usize> {
     let planned = plan.document().ok()?;
+    let bytes = match plan.plain_nvs(bytes) {
+        Ok(plain) => plain,
+        Err(error) => {
+            finding.fail(Code::NvsDamaged, format!("{moment}: {error}"));
+            return Some(0);
+        }
+    };
+    let bytes = bytes.as_ref();
     let image = match Image::decode(bytes) {
         Ok(image) => image,
         Err(error) => {

@@ -76,6 +76,7 @@ impl Order {
         let mut plan = Plan::new(Arc::clone(&profile), scope);
         plan.golden = arguments.golden.as_deref().map(|path| golden(path, identity)).transpose()?;
         let given = given(arguments, &profile, devices.len())?;
+        refuse_scope(&profile, scope, &given)?;
         if scope.provisions() {
             rehearse_values(&profile, &given, identity)?;
         }
@@ -180,7 +181,12 @@ impl Order {
                     profile.name, chip.mac
                 ));
             }
-            given.take_remembered(unit.values);
+            let changing: Vec<String> = given.set_names().collect();
+            let made_of_it = |name: &String| {
+                let spec = profile.values.iter().find(|spec| spec.name == *name);
+                spec.is_some_and(|spec| spec.source.names(&changing))
+            };
+            given.take_remembered(unit.values.into_iter().filter(|(name, _)| !made_of_it(name)));
             let mut sources = Station { state: &state, profile: &profile.name };
             Bindings::resolve(&profile, &given, identity, &mut sources)
                 .map_err(|error| error.to_string())
@@ -328,6 +334,41 @@ fn rows(path: &Path, profile: &Profile, devices: usize) -> miette::Result<Units>
         ));
     }
     Ok(units)
+}
+
+/// What a product has no way for, and values that another part of it owns.
+fn refuse_scope(profile: &Profile, scope: Scope, given: &[Given]) -> miette::Result<()> {
+    let console = profile.console.as_ref();
+    match scope {
+        Scope::FactoryReset if console.is_none_or(|console| console.factory_reset.is_empty()) => {
+            Err(usage_with_help(
+                format!("the profile {} has no factory reset", profile.name),
+                "describe its console lines in [[console.factory_reset]], or erase the unit and provision it anew",
+            ))
+        }
+        Scope::Reprovision(part) => {
+            let Some(values) = profile.reprovision.get(&part) else {
+                return Err(usage_with_help(
+                    format!(
+                        "the profile {} has no part \"{}\" to give anew",
+                        profile.name,
+                        part.name()
+                    ),
+                    "name the values that it may change in [reprovision]",
+                ));
+            };
+            let foreign =
+                given.iter().flat_map(Given::set_names).find(|name| !values.contains(name));
+            match foreign {
+                Some(name) => Err(usage_with_help(
+                    format!("\"{name}\" does not belong to the part \"{}\"", part.name()),
+                    format!("it may change {}; every other value stays", values.join(", ")),
+                )),
+                None => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A policy that would silently be treated as another one.

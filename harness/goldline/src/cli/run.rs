@@ -1,6 +1,7 @@
 //! `goldline run`, `provision` and `check`.
 
 use std::{
+    collections::BTreeMap,
     io::{self, IsTerminal},
     path::{Path, PathBuf},
     time::Instant,
@@ -15,7 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{arguments::RunArguments, assembly::Order, exit, output, problem::usage};
+use super::{arguments::RunArguments, assembly::Order, credentials, exit, output, problem::usage};
 use crate::{
     clock::Clock,
     engine::{self, Event, Events, Finished, Job},
@@ -36,11 +37,20 @@ pub(super) fn run(arguments: &RunArguments, scope: Scope) -> miette::Result<u8> 
     if let Some(out) = &arguments.out {
         make_folder(out).map_err(usage)?;
     }
+    if let Some(path) = &arguments.save_credentials {
+        credentials::prepare(path)?;
+    }
     let clock = Clock::system();
     let state = order.state()?;
     let jobs = order.jobs(&state, &clock, began)?;
     let runtime = Runtime::new().map_err(usage)?;
-    let station = Station { state, clock, out: arguments.out.clone(), progress: bars(arguments) };
+    let station = Station {
+        state,
+        clock,
+        out: arguments.out.clone(),
+        credentials: arguments.save_credentials.clone(),
+        progress: bars(arguments),
+    };
     let cancel = CancellationToken::new();
     let signals = runtime.block_on(async { stop_on_signal(cancel.clone()) }).map_err(usage)?;
     let (records, mut troubles) = runtime.block_on(station.run_all(jobs, cancel));
@@ -74,6 +84,7 @@ struct Station {
     state: StateDirectory,
     clock: Clock,
     out: Option<PathBuf>,
+    credentials: Option<PathBuf>,
     progress: Option<Progress>,
 }
 
@@ -107,6 +118,7 @@ impl Station {
         let mut records: Vec<Option<Record>> = Vec::new();
         records.resize_with(runs.len(), || None);
         let mut troubles = Vec::new();
+        let mut credentials: BTreeMap<usize, serde_json::Value> = BTreeMap::new();
         while let Some(ended) = runs.join_next().await {
             let (index, scope, finished) = match ended {
                 Ok(ended) => ended,
@@ -117,7 +129,12 @@ impl Station {
             };
             let folder = self.out.as_deref().map(|out| folder_of(out, index, several));
             troubles.extend(self.keep(scope, &finished, folder.as_deref()).err());
+            credentials.extend(credentials::entry(&finished).map(|entry| (index, entry)));
             records[index] = Some(finished.record);
+        }
+        if let Some(path) = &self.credentials {
+            let entries: Vec<_> = credentials.into_values().collect();
+            troubles.extend(credentials::save(path, &entries).err());
         }
         (records.into_iter().flatten().collect(), troubles)
     }

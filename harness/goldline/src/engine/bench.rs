@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     clock::Clock,
     plan::{BoundBroker, BoundPlan},
+    profile::Profile,
     testbed::{
         TestbedConfig,
         access_point::AccessPointConfig,
@@ -48,12 +49,17 @@ impl Bench {
             accounts: plan.broker().map(account).into_iter().collect(),
             client_auth: mqtt.client_certificate.then(|| ClientAuth {
                 ca_pem: self.authority.root_pem().to_owned(),
-                common_name_is_client_id: true,
+                common_name_is_client_id: names_itself_by_certificate(plan.profile()),
             }),
             faults: self.faults.clone(),
             clock: self.clock.clone(),
         }
     }
+}
+
+/// Whether the certificate is made out to what the unit calls itself at the broker.
+fn names_itself_by_certificate(profile: &Profile) -> bool {
+    profile.ca.as_ref().is_none_or(|ca| ca.uuid == profile.mqtt.client_id)
 }
 
 fn account(broker: &BoundBroker) -> Account {

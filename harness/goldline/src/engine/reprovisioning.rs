@@ -37,14 +37,15 @@ impl Run {
                 format!("the unit's NVS partition cannot be changed: {reason}"),
             ))
         };
-        let mut editor = Editor::open(before).map_err(|error| damaged(error.to_string()))?;
         let plan = self.bound()?;
+        let plain = plan.plain_nvs(before).map_err(|error| damaged(error.to_string()))?;
+        let mut editor = Editor::open(&plain).map_err(|error| damaged(error.to_string()))?;
         for (namespace, key, value) in plan.document()?.entries() {
             let (namespace, key) = (namespace.to_string(), key.to_string());
             if self.plan.rewrites(part, &namespace, &key) {
                 editor.set(&namespace, &key, value).map_err(|error| damaged(error.to_string()))?;
             }
         }
-        Ok(editor.finish())
+        Ok(plan.flashable_nvs(editor.finish()))
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     identity::{CustomUuid, Mac, MacError, Salt},
     profile::{
         Endpoint, EndpointError, Profile, Template, UnboundSymbol, ValueSource, ValueSpec,
-        forbidden_character, is_lease_number, is_secret_when_issued,
+        is_lease_number, is_secret_when_issued,
     },
     secret::Secret,
 };
@@ -342,7 +342,7 @@ impl Bindings {
     ) -> Result<(), BindingError> {
         let name = || spec.name.clone();
         let (length, min, max) = (text.len(), spec.min_bytes, spec.max_bytes);
-        if let Some(what) = forbidden_character(text) {
+        if let Some(what) = spec.forbidden_in(text) {
             return Err(BindingError::Character { name: name(), what });
         }
         if spec.source == ValueSource::Lease && !is_lease_number(text) {

@@ -3,12 +3,19 @@
 //! Bound once per unit, after its MAC is known and before a byte is written. Holds secrets; nothing
 //! here prints one.
 
-use goldline_nvs::{Document, Value, Version, generate};
+use std::borrow::Cow;
+
+use goldline_nvs::{
+    Document, Value, Version,
+    crypt::{DecryptError, HmacKey, Keys, decrypt, encrypt},
+    generate,
+};
+use zeroize::Zeroizing;
 
 use super::{BindingError, Bindings, Content, Plan, Region, Text};
 use crate::{
     image::FlashImages,
-    profile::{Endpoint, EndpointError, NvsEntry, Profile, Template, UnboundSymbol},
+    profile::{Endpoint, EndpointError, NvsEntry, NvsKeyScheme, Profile, Template, UnboundSymbol},
     secret::Secret,
 };
 
@@ -20,6 +27,7 @@ pub struct BoundPlan {
     flash: FlashImages,
     images: Vec<RegionImage>,
     document: Option<Document>,
+    nvs_keys: Option<Keys>,
     broker: Option<BoundBroker>,
     /// The network that the unit must join.
     pub wifi: BoundWifi,
@@ -99,6 +107,12 @@ pub enum MaterialError {
     /// The NVS image does not fit its partition.
     #[error("cannot make the NVS image: {0}")]
     Generate(#[from] goldline_nvs::generate::GenerateError),
+    /// The key of the NVS partition is none.
+    #[error("the key of the NVS partition is not {expected} bytes in hexadecimal text")]
+    NvsKey {
+        /// Bytes of a key.
+        expected: usize,
+    },
     /// The broker's address is none.
     #[error("the unit's broker address cannot be used: {0}")]
     Endpoint(#[from] EndpointError),
@@ -143,6 +157,7 @@ impl BoundPlan {
             flash: images.clone(),
             images: Vec::new(),
             document: None,
+            nvs_keys: None,
             broker: None,
             wifi,
             endpoint,
@@ -181,10 +196,13 @@ impl BoundPlan {
 
     /// Makes everything anew whose values are all bound.
     fn refresh(&mut self) -> Result<(), MaterialError> {
+        self.nvs_keys = known(nvs_keys(&self.plan.profile, &self.bindings))?.flatten();
         self.document = known(nvs_document(&self.plan.profile, &self.bindings))?;
         self.broker = known(bind_broker(&self.plan.profile, &self.bindings))?;
         let regions = self.plan.regions();
-        let fill = |region| fill(region, &self.flash, self.document.as_ref()).transpose();
+        let fill = |region| {
+            fill(region, &self.flash, self.document.as_ref(), self.nvs_keys.as_ref()).transpose()
+        };
         self.images = regions.into_iter().filter_map(fill).collect::<Result<_, _>>()?;
         Ok(())
     }
@@ -210,6 +228,25 @@ impl BoundPlan {
     /// [`NotLearnt`] while a value in it is not known.
     pub fn document(&self) -> Result<&Document, NotLearnt> {
         self.document.as_ref().ok_or(NotLearnt { what: "the unit's NVS values" })
+    }
+
+    /// The unit's NVS partition as a device reads it: decrypted, where the product encrypts it.
+    ///
+    /// # Errors
+    /// When these are not its keys, or nothing is encrypted in it.
+    pub fn plain_nvs<'a>(&self, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>, DecryptError> {
+        match &self.nvs_keys {
+            Some(keys) => Ok(Cow::Owned(decrypt(bytes, keys)?)),
+            None => Ok(Cow::Borrowed(bytes)),
+        }
+    }
+
+    /// A changed NVS partition as it is flashed: encrypted, where the product encrypts it.
+    pub fn flashable_nvs(&self, plain: Vec<u8>) -> Vec<u8> {
+        match &self.nvs_keys {
+            Some(keys) => encrypt(&plain, keys),
+            None => plain,
+        }
     }
 
     /// Who the unit must be at its broker.
@@ -270,6 +307,7 @@ fn fill(
     region: Region,
     images: &FlashImages,
     document: Option<&Document>,
+    keys: Option<&Keys>,
 ) -> Result<Option<RegionImage>, MaterialError> {
     let bytes = match region.content {
         Content::Bootloader => images.bootloader.clone(),
@@ -280,7 +318,14 @@ fn fill(
             None => return Ok(None),
         },
         Content::Nvs => match document {
-            Some(document) => generate(document, region.capacity as usize, Version::V2)?,
+            Some(document) => {
+                let plain = generate(document, region.capacity as usize, Version::V2)?;
+                keys.map_or(plain.clone(), |keys| encrypt(&plain, keys))
+            }
+            None => return Ok(None),
+        },
+        Content::NvsKeys => match keys {
+            Some(keys) => keys.to_partition().to_vec(),
             None => return Ok(None),
         },
     };
@@ -292,6 +337,30 @@ fn fill(
         });
     }
     Ok(Some(RegionImage { region, bytes }))
+}
+
+fn nvs_keys(profile: &Profile, bindings: &Bindings) -> Result<Option<Keys>, MaterialError> {
+    let Some(encryption) = &profile.nvs.encryption else { return Ok(None) };
+    let text = bindings.render(&encryption.key)?;
+    let expected = encryption.scheme.key_bytes();
+    let bytes = Zeroizing::new(hex_bytes(text.expose()).unwrap_or_default());
+    if bytes.len() != expected {
+        return Err(MaterialError::NvsKey { expected });
+    }
+    let refuse = |_| MaterialError::NvsKey { expected };
+    Ok(Some(match encryption.scheme {
+        NvsKeyScheme::Hmac => HmacKey::new(&bytes).map_err(refuse)?.derive(),
+        NvsKeyScheme::Partition { .. } => {
+            let bytes =
+                bytes.as_slice().try_into().map_err(|_| MaterialError::NvsKey { expected })?;
+            Keys::new(bytes)
+        }
+    }))
+}
+
+fn hex_bytes(text: &str) -> Option<Vec<u8>> {
+    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    text.len().is_multiple_of(2).then(|| text.as_bytes().chunks_exact(2).map(pair).collect())?
 }
 
 fn nvs_document(profile: &Profile, bindings: &Bindings) -> Result<Document, MaterialError> {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Content, Moment, Plan, Purpose, Region, Scope, Step};
-use crate::profile::{DialogueName, ValueSource};
+use crate::profile::{DialogueName, Method, ValueSource};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,7 +35,7 @@ impl fmt::Display for Plan {
         writeln!(f, "\nsteps")?;
         for (index, step) in self.steps.iter().enumerate() {
             writeln!(f, "{:3}. {step}", index + 1)?;
-            if writes_values(step) {
+            if writes_values(step, profile.method) {
                 for entry in &profile.nvs.entries {
                     writeln!(
                         f,
@@ -59,15 +59,16 @@ impl fmt::Display for Plan {
 }
 
 /// Whether the unit's values get into its NVS with this step.
-fn writes_values(step: &Step) -> bool {
-    matches!(
+fn writes_values(step: &Step, method: Method) -> bool {
+    let by_firmware = matches!(
         step,
-        Step::Write(Region { content: Content::Nvs, .. })
-            | Step::RewriteNvs(..)
-            | Step::Dialogue(DialogueName::Provision | DialogueName::Wifi)
+        Step::Dialogue(DialogueName::Provision | DialogueName::Wifi)
             | Step::SubmitPortal
             | Step::AwaitFactoryFirmware
-    )
+    );
+    let by_bench =
+        matches!(step, Step::Write(Region { content: Content::Nvs, .. }) | Step::RewriteNvs(..));
+    by_bench || by_firmware && !method.flashes_nvs()
 }
 
 impl fmt::Display for Step {
@@ -149,6 +150,7 @@ impl fmt::Display for Region {
             Content::App => "the application",
             Content::FactoryApp => "the provisioning firmware, for a while,",
             Content::Nvs => "the unit's NVS image",
+            Content::NvsKeys => "the keys of the unit's NVS",
         };
         write!(f, "{content} at {:#x} ({}, {:#x} bytes)", self.offset, self.name, self.capacity)
     }

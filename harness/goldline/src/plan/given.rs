@@ -115,6 +115,13 @@ impl Given {
         issued.map(|(name, (text, _))| (name.as_str(), text))
     }
 
+    /// The names of the values that were given by hand or by a row of `--units`.
+    pub fn set_names(&self) -> impl Iterator<Item = String> + '_ {
+        let by_hand = |origin: Origin| matches!(origin, Origin::Set | Origin::UnitsRow);
+        let set = self.0.iter().filter(move |(_, (_, origin))| by_hand(*origin));
+        set.map(|(name, _)| name.clone())
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<(&Secret, Origin)> {
         self.0.get(name).map(|(text, origin)| (text, *origin))
     }

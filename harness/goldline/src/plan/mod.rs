@@ -199,6 +199,8 @@ pub enum Content {
     FactoryApp,
     /// The unit's own NVS image.
     Nvs,
+    /// The keys of the unit's NVS image.
+    NvsKeys,
 }
 
 impl Plan {

@@ -4,7 +4,7 @@
 //! after the firmware ran.
 
 use super::{Content, Moment, Purpose, Region, Scope, Step, partition_region};
-use crate::profile::{Caller, CheckId, DialogueName, Profile};
+use crate::profile::{Caller, CheckId, DialogueName, Method, NvsKeyScheme, Profile};
 
 /// Size of the partition table with its MD5, as ESP-IDF reserves it.
 const TABLE_SIZE: u32 = 0x1000;
@@ -29,6 +29,12 @@ pub(super) fn immutable_regions(profile: &Profile) -> Vec<Region> {
     ];
     let app = profile.flash.partition(&profile.images.app_partition);
     regions.extend(app.map(|partition| partition_region(partition, Content::App)));
+    if let Some(NvsKeyScheme::Partition { name }) =
+        profile.nvs.encryption.as_ref().map(|encryption| &encryption.scheme)
+    {
+        let keys = profile.flash.partition(name);
+        regions.extend(keys.map(|partition| partition_region(partition, Content::NvsKeys)));
+    }
     regions
 }
 
@@ -64,7 +70,9 @@ pub(super) fn after_boot(profile: &Profile) -> Step {
 pub(super) fn trial(profile: &Profile, scope: Scope) -> Vec<Step> {
     let checked = |id| profile.checks.iter().any(|check| check.id == id && scope.includes(id));
     let calls_ca = profile.ca.as_ref().is_some_and(|ca| ca.called_by == Caller::Unit);
-    let reads_id = checked(CheckId::DeviceId) && scope.remembers();
+    // The portal's method has read it already, to ask for credentials by it.
+    let has_read_id = scope.provisions() && profile.method == Method::Portal;
+    let reads_id = checked(CheckId::DeviceId) && !has_read_id;
     let mut steps = vec![Step::Boot(Purpose::Trial)];
     steps.extend(reads_id.then_some(Step::ReadDeviceId));
     steps.push(Step::AwaitJoin);

@@ -101,6 +101,9 @@ impl ConsoleSpec {
 }
 
 impl DialogueName {
+    /// Every dialogue.
+    pub const ALL: [Self; 4] = [Self::Provision, Self::Wifi, Self::Status, Self::FactoryReset];
+
     /// What people call it.
     pub fn name(self) -> &'static str {
         match self {

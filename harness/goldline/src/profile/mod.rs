@@ -35,7 +35,7 @@ pub use dialogue::{ConsoleSpec, DialogueName, Exchange, LineEnd, NotSayable, Quo
 pub use endpoint::{Endpoint, EndpointError};
 pub use flash_map::{FlashMap, FlashMapError, Partition, PartitionKind};
 pub use nearest::did_you_mean;
-pub use nvs_content::{NvsContent, NvsEncoding, NvsEntry};
+pub use nvs_content::{NvsContent, NvsEncoding, NvsEncryption, NvsEntry, NvsKeyScheme};
 pub use position::LineColumn;
 pub use problem::{Located, Problem, ProfileError};
 pub use schema::json_schema;
@@ -209,6 +209,8 @@ pub struct ValueSpec {
     pub secret: bool,
     /// Whether the record lists it among the unit's public identifiers.
     pub id: bool,
+    /// Whether it may have several lines.
+    pub multiline: bool,
     /// Shortest good value in bytes.
     pub min_bytes: usize,
     /// Longest good value in bytes.
@@ -255,6 +257,20 @@ pub enum ValueSource {
         /// The salt.
         salt: Template,
     },
+}
+
+impl ValueSource {
+    /// Whether one of these values is a part of it.
+    pub fn names(&self, values: &[String]) -> bool {
+        let in_template = |template: &Template| {
+            template.symbols().any(|symbol| values.iter().any(|name| name == symbol))
+        };
+        match self {
+            Self::Template(template) => in_template(template),
+            Self::Salted { of, salt, .. } => in_template(of) || in_template(salt),
+            Self::Site | Self::Lease | Self::Random { .. } | Self::MacScheme(_) => false,
+        }
+    }
 }
 
 /// The network that the unit must join.
@@ -350,13 +366,24 @@ impl EndpointPolicy {
 }
 
 /// What no value may hold, when there is some of it: firmware and consoles end a value there.
-pub fn forbidden_character(text: &str) -> Option<&'static str> {
+fn forbidden_character(text: &str) -> Option<&'static str> {
     text.chars().find_map(|character| match character {
         '\0' => Some("a NUL"),
         '\r' => Some("a carriage return"),
         '\n' => Some("a line feed"),
         _ => None,
     })
+}
+
+impl ValueSpec {
+    /// What the value may not hold, when there is some of it in the text.
+    pub fn forbidden_in(&self, text: &str) -> Option<&'static str> {
+        if self.multiline {
+            text.contains('\0').then_some("a NUL")
+        } else {
+            forbidden_character(text)
+        }
+    }
 }
 
 /// What the engine learns in the course of a run, by name: how it looks, and whether it is secret.

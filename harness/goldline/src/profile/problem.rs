@@ -141,6 +141,12 @@ pub enum Problem {
     MethodNeeds { method: &'static str, section: &'static str },
     #[error("the check {id} needs the section {section}")]
     CheckNeeds { id: &'static str, section: &'static str },
+    #[error(
+        "the scheme nvs_keys needs `partition`, and hmac has none: expected the name of a data/nvs_keys partition, or nothing"
+    )]
+    KeyPartition,
+    #[error("the sample of the key is not {digits} hexadecimal digits long")]
+    KeyDigits { digits: usize },
     #[error("the deadline {found} s is not one to wait for: expected 1 to 600")]
     Deadline { found: u64 },
     #[error(

@@ -7,10 +7,10 @@ use super::{
     values::{LONGEST_STRING, Scope},
 };
 use crate::profile::{
-    CommandRoundTrip, Endpoint, EndpointPolicy, FlashMap, Mqtt, NvsContent, NvsEncoding, NvsEntry,
-    Template, Wifi,
+    CommandRoundTrip, Endpoint, EndpointPolicy, FlashMap, Mqtt, NvsContent, NvsEncoding,
+    NvsEncryption, NvsEntry, NvsKeyScheme, Partition, Template, Wifi,
     problem::Problem,
-    raw::{At, RawCommand, RawMqtt, RawNvs, RawNvsEntry, RawWifi},
+    raw::{At, RawCommand, RawEncryption, RawMqtt, RawNvs, RawNvsEntry, RawWifi},
 };
 
 /// The longest key or namespace of NVS, in characters.
@@ -42,12 +42,47 @@ impl Problems {
         let partition = self.partition_of(&raw.partition, flash?, "data/nvs", |partition| {
             partition.is("data", "nvs")
         });
+        let encryption = match raw.encryption {
+            Some(raw) => Some(self.encryption(&raw, flash?, scope)?),
+            None => None,
+        };
         Some(NvsContent {
+            encryption,
             partition: partition?,
             namespace: namespace?,
             entries,
             foreign_namespaces,
         })
+    }
+
+    fn encryption(
+        &mut self,
+        raw: &RawEncryption,
+        flash: &FlashMap,
+        scope: &Scope<'_>,
+    ) -> Option<NvsEncryption> {
+        let schemes = [("nvs_keys", true), ("hmac", false)];
+        let in_partition = self.one_of("scheme", &raw.scheme, &schemes)?;
+        let scheme = match (&raw.partition, in_partition) {
+            (Some(name), true) => {
+                let is_keys = |partition: &Partition| partition.is("data", "nvs_keys");
+                let name = self.partition_of(name, flash, "data/nvs_keys", is_keys)?;
+                NvsKeyScheme::Partition { name }
+            }
+            (None, false) => NvsKeyScheme::Hmac,
+            _ => {
+                self.push(raw.scheme.span(), Problem::KeyPartition);
+                return None;
+            }
+        };
+        let key = self.secret_template("key", &raw.key, scope)?;
+        let digits = 2 * scheme.key_bytes();
+        let hexadecimal =
+            |key: String| key.len() == digits && key.bytes().all(|digit| digit.is_ascii_hexdigit());
+        if scope.sample(&key).is_some_and(|sample| !hexadecimal(sample)) {
+            self.push(raw.key.span(), Problem::KeyDigits { digits });
+        }
+        Some(NvsEncryption { scheme, key })
     }
 
     fn nvs_name(&mut self, what: &'static str, name: &At<String>) -> Option<String> {

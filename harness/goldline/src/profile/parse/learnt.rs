@@ -30,10 +30,13 @@ const OF_THE_CHIP: [EngineSymbol; 3] = [
     public("unit.mac_upper", "240AC4000110"),
 ];
 const OF_THE_CONSOLE: EngineSymbol = public("observed.device_id", "240AC4000110");
-const OF_THE_CA: [EngineSymbol; 3] = [
+const OF_THE_CA: [EngineSymbol; 5] = [
     public("issued.certificate", SAMPLE_CERTIFICATE),
     public("issued.ca_certificate", SAMPLE_CERTIFICATE),
     secret("issued.private_key", "the sample's private key"),
+    // The same in DER, as Base64: for keys of the encoding base64, which NVS stores as a blob.
+    public("issued.certificate_der", "MAA="),
+    secret("issued.private_key_der", "MAA="),
 ];
 const OF_THE_PROVISIONING_API: [EngineSymbol; 4] = [
     public("issued.mqtt_user", "240AC4000110"),

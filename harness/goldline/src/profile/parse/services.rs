@@ -224,7 +224,7 @@ impl Problems {
     }
 
     /// A template that holds a secret; one in the clear would stand in the profile for everyone.
-    fn secret_template(
+    pub(super) fn secret_template(
         &mut self,
         what: &'static str,
         raw: &Text,

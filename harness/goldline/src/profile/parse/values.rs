@@ -9,7 +9,7 @@ use super::{
 use crate::{
     identity::{MacScheme, Salt, SaltedScheme},
     profile::{
-        Piece, Template, ValueSource, ValueSpec, forbidden_character, is_lease_number,
+        Piece, Template, ValueSource, ValueSpec, is_lease_number,
         problem::Problem,
         raw::{At, RawValue},
     },
@@ -144,6 +144,7 @@ impl Problems {
             name: name.get_ref().clone(),
             secret: raw.secret || derived_secret,
             id: raw.id.as_ref().is_some_and(|id| *id.get_ref()),
+            multiline: raw.multiline,
             min_bytes: raw.min_bytes.as_ref().map_or(shortest, |min| *min.get_ref()),
             max_bytes: raw.max_bytes.as_ref().map_or(longest, |max| *max.get_ref()),
             sample: match &source {
@@ -297,7 +298,7 @@ impl Problems {
         let (min, max) = (spec.min_bytes, spec.max_bytes);
         if spec.source == ValueSource::Lease && !is_lease_number(sample) {
             self.push(span, Problem::SampleNumber { name, sample: sample.clone() });
-        } else if let Some(what) = forbidden_character(sample) {
+        } else if let Some(what) = spec.forbidden_in(sample) {
             self.push(span, Problem::Character { name, what });
         } else if min <= max && !(min..=max).contains(&length) {
             self.push(span, Problem::Length { what: "sample", name, length, min, max });

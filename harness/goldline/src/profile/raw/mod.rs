@@ -143,6 +143,9 @@ pub(super) struct RawValue {
     pub secret: bool,
     /// Whether the record lists it among the unit's public identifiers.
     pub id: Option<At<bool>>,
+    /// Whether it may have several lines, as a PEM certificate has.
+    #[serde(default)]
+    pub multiline: bool,
     /// Shortest good value in bytes.
     pub min_bytes: Option<At<usize>>,
     /// Longest good value in bytes: what the firmware's buffer holds.
@@ -165,6 +168,19 @@ pub(super) struct RawNvs {
     /// Namespaces of others that may appear after a boot.
     #[serde(default)]
     pub foreign_namespaces: Vec<Text>,
+    /// How the partition is encrypted, when it is.
+    pub encryption: Option<RawEncryption>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawEncryption {
+    /// nvs_keys (the keys lie in a partition of that subtype) or hmac (made of a key in the eFuses).
+    pub scheme: Text,
+    /// The partition of the scheme nvs_keys.
+    pub partition: Option<Text>,
+    /// The key as hexadecimal text, a secret value in braces: 64 bytes for nvs_keys, 32 for hmac.
+    pub key: Text,
 }
 
 #[derive(Deserialize, JsonSchema)]
