@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::profile::Part;
 
-use super::{nvs::NvsArguments, simulator::SimulatorCommand};
+use super::{ca::CaCommand, nvs::NvsArguments, simulator::SimulatorCommand};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 PASS, 1 FAIL (the unit is bad), 2 usage or profile error (nothing touched), \
@@ -37,6 +37,9 @@ pub(super) enum Command {
     Profile(ProfileCommand),
     /// Make, show, check, compare, encrypt and edit NVS partitions
     Nvs(NvsArguments),
+    /// A product's CA, without a unit
+    #[command(subcommand)]
+    Ca(CaCommand),
     /// The simulated unit
     #[command(subcommand)]
     Simulator(SimulatorCommand),

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod assembly;
+mod ca;
 mod credentials;
 mod devices;
 mod exit;
@@ -46,6 +47,7 @@ pub fn main() -> ExitCode {
         Command::FactoryReset(arguments) => run::run(&arguments, Scope::FactoryReset),
         Command::Profile(command) => profile_command(command),
         Command::Nvs(arguments) => nvs::run(&arguments),
+        Command::Ca(command) => ca::run(&command),
         Command::Simulator(command) => simulator::run(command),
     };
     match outcome {
