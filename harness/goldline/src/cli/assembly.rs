@@ -9,6 +9,7 @@ use std::{
 };
 
 use goldline_simulator::Fault;
+use uuid::Uuid;
 
 use super::{
     arguments::RunArguments,
@@ -23,7 +24,7 @@ use crate::{
     image::FlashImages,
     plan::{Bindings, BoundPlan, Given, Identity, Plan, Scope, Sources, Text, Units},
     profile::{AppSource, EndpointPolicy, Profile, StationFile, find},
-    store::StateDirectory,
+    store::{Holder, LeaseOutcome, Settlement, StateDirectory},
     testbed::fault::TestbedFault,
 };
 
@@ -31,6 +32,32 @@ use crate::{
 const DEFAULT_PROFILE: &str = "espvault";
 /// Stands for a MAC while values are tried for fit before the unit is known.
 const REHEARSAL_MAC: Mac = Mac([0x02, 0, 0, 0, 0, 0]);
+
+/// A job, and the numbers that were leased for its unit.
+pub(super) struct Planned {
+    pub(super) job: Job,
+    pub(super) numbers: Vec<LeasedNumber>,
+}
+
+/// A number that a job must account for.
+pub(super) struct LeasedNumber {
+    profile: String,
+    value: String,
+    number: u32,
+}
+
+/// Notes what became of a leased number.
+pub(super) fn settle(
+    state: &StateDirectory,
+    leased: &LeasedNumber,
+    outcome: LeaseOutcome,
+    run_id: Option<Uuid>,
+    clock: &Clock,
+) -> miette::Result<()> {
+    let settlement = Settlement { outcome, run_id, at: clock.now() };
+    let LeasedNumber { profile, value, number } = leased;
+    state.settle(profile, value, *number, &settlement).map_err(usage)
+}
 
 /// What is asked for, parsed and found consistent.
 pub(super) struct Order {
@@ -108,15 +135,37 @@ impl Order {
         state: &StateDirectory,
         clock: &Clock,
         began: Instant,
+    ) -> miette::Result<Vec<Planned>> {
+        let mut numbers = Vec::with_capacity(self.devices.len());
+        let jobs = self.jobs_with_numbers(state, clock, began, &mut numbers);
+        if jobs.is_err() {
+            for number in numbers.iter().flatten() {
+                settle(state, number, LeaseOutcome::Aborted { mac: None }, None, clock)?;
+            }
+        }
+        Ok(jobs?.into_iter().zip(numbers).map(|(job, numbers)| Planned { job, numbers }).collect())
+    }
+
+    /// What was leased is in `numbers`, a list for each device, even when no jobs come of it.
+    fn jobs_with_numbers(
+        self,
+        state: &StateDirectory,
+        clock: &Clock,
+        began: Instant,
+        numbers: &mut Vec<Vec<LeasedNumber>>,
     ) -> miette::Result<Vec<Job>> {
         let authority = Arc::new(state.authority(clock).map_err(usage)?);
         let images = FlashImages::build(&self.profile, authority.root_pem()).map_err(usage)?;
         let mut jobs = Vec::with_capacity(self.devices.len());
         for (index, ((name, url), given)) in self.devices.iter().zip(&self.given).enumerate() {
+            let holder = Holder { run_id: None, lot: self.lot.clone(), at: clock.now() };
+            let mut sources = Station::new(state, &self.profile.name, holder.clone());
             let values = match self.plan.scope {
-                Scope::Check => self.remembered(state, given.clone(), &images),
-                Scope::Run | Scope::Provision => self.fresh(state, given, &images)?,
+                Scope::Check => Ok(self.remembered(state, given.clone(), &images, holder)),
+                Scope::Run | Scope::Provision => self.fresh(&mut sources, given, &images),
             };
+            numbers.push(sources.taken);
+            let values = values?;
             jobs.push(Job {
                 plan: self.plan.clone(),
                 values,
@@ -139,13 +188,12 @@ impl Order {
     /// The values of a unit that is provisioned now.
     fn fresh(
         &self,
-        state: &StateDirectory,
+        sources: &mut Station<'_>,
         given: &Given,
         images: &FlashImages,
     ) -> miette::Result<ValuesOfUnit> {
-        let mut sources = Station { state, profile: &self.profile.name };
         let bindings =
-            Bindings::resolve(&self.profile, given, self.identity, &mut sources).map_err(usage)?;
+            Bindings::resolve(&self.profile, given, self.identity, sources).map_err(usage)?;
         let mut rehearsal = bindings.clone();
         rehearsal.bind("unit.mac", Text::public(REHEARSAL_MAC.to_string())).map_err(usage)?;
         BoundPlan::bind(self.plan.clone(), rehearsal, images).map_err(usage)?;
@@ -158,6 +206,7 @@ impl Order {
         state: &StateDirectory,
         mut given: Given,
         images: &FlashImages,
+        holder: Holder,
     ) -> ValuesOfUnit {
         let (state, profile, identity) = (state.clone(), Arc::clone(&self.profile), self.identity);
         let product = self.plan.product_digest(images);
@@ -179,7 +228,7 @@ impl Order {
                 ));
             }
             given.take_remembered(unit.values);
-            let mut sources = Station { state: &state, profile: &profile.name };
+            let mut sources = Station::new(&state, &profile.name, holder);
             Bindings::resolve(&profile, &given, identity, &mut sources)
                 .map_err(|error| error.to_string())
         })
@@ -231,11 +280,23 @@ fn rehearse_values(profile: &Profile, given: &[Given], identity: Identity) -> mi
 struct Station<'a> {
     state: &'a StateDirectory,
     profile: &'a str,
+    holder: Holder,
+    taken: Vec<LeasedNumber>,
+}
+
+impl<'a> Station<'a> {
+    fn new(state: &'a StateDirectory, profile: &'a str, holder: Holder) -> Self {
+        Self { state, profile, holder, taken: Vec::new() }
+    }
 }
 
 impl Sources for Station<'_> {
     fn lease(&mut self, value: &str) -> io::Result<u32> {
-        self.state.lease(self.profile, value).map_err(io::Error::other)
+        let number =
+            self.state.lease(self.profile, value, &self.holder).map_err(io::Error::other)?;
+        let (profile, value) = (self.profile.to_owned(), value.to_owned());
+        self.taken.push(LeasedNumber { profile, value, number });
+        Ok(number)
     }
 
     fn fill_random(&mut self, buffer: &mut [u8]) -> io::Result<()> {
