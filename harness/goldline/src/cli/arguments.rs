@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{nvs::NvsArguments, simulator::SimulatorCommand};
+use super::{
+    ids::IdsCommand, nvs::NvsArguments, records::RecordsCommand, registry::RegistryCommand,
+    simulator::SimulatorCommand,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 PASS, 1 FAIL (the unit is bad), 2 usage or profile error (nothing touched), \
@@ -31,6 +34,15 @@ pub(super) enum Command {
     Profile(ProfileCommand),
     /// Make, show, check, compare, encrypt and edit NVS partitions
     Nvs(NvsArguments),
+    /// The numbers that this station gave, and what became of each
+    #[command(subcommand)]
+    Ids(IdsCommand),
+    /// What came of every run of this station
+    #[command(subcommand)]
+    Records(RecordsCommand),
+    /// Units on their way to the fleet's database
+    #[command(subcommand)]
+    Registry(RegistryCommand),
     /// The simulated unit
     #[command(subcommand)]
     Simulator(SimulatorCommand),

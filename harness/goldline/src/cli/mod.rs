@@ -6,13 +6,18 @@ mod arguments;
 mod assembly;
 mod devices;
 mod exit;
+mod ids;
 mod log;
 mod nvs;
 mod output;
 mod problem;
 pub mod profile;
+mod records;
+mod registry;
 mod run;
 mod simulator;
+mod station_state;
+mod table;
 
 use std::{path::Path, process::ExitCode};
 
@@ -41,6 +46,9 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => run::run(&arguments, Scope::Check),
         Command::Profile(command) => profile_command(command),
         Command::Nvs(arguments) => nvs::run(&arguments),
+        Command::Ids(command) => ids::run(&command),
+        Command::Records(command) => records::run(&command),
+        Command::Registry(command) => registry::run(&command),
         Command::Simulator(command) => simulator::run(command),
     };
     match outcome {

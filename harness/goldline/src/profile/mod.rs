@@ -31,7 +31,8 @@ pub use position::LineColumn;
 pub use problem::{Located, Problem, ProfileError};
 pub use secret_source::{SecretError, SecretSource};
 pub use station_file::{
-    CaService, MqttService, Setting, StationFile, StationFileError, StationFileProblem, WifiService,
+    CaService, ConfigServerService, MqttService, RegistryService, Setting, StationFile,
+    StationFileError, StationFileProblem, WifiService,
 };
 pub use template::{Part, Template, TemplateError, UnboundSymbol};
 

@@ -169,21 +169,6 @@ impl RecordStore {
         Ok(run.map(|run| Found::Unended(Box::new(run))))
     }
 
-    /// The whole records of a filter's runs that ended, newest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when they cannot be read.
-    pub async fn records(&self, filter: &RunFilter) -> Result<Vec<Value>, StoreError> {
-        let runs = self.ended(filter).await?;
-        let mut records = Vec::with_capacity(runs.len());
-        for run in runs {
-            if let Some(Found::Record(record)) = self.find(run.run_id).await? {
-                records.push(record);
-            }
-        }
-        Ok(records)
-    }
-
     fn json(&self, row: &SqliteRow) -> Result<Value, StoreError> {
         serde_json::from_str(row.get("record")).map_err(|error| self.database.damaged(error))
     }
