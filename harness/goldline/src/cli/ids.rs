@@ -76,7 +76,10 @@ fn list(arguments: &ListArguments) -> miette::Result<()> {
             &json!({ "profile": profile, "lot": lot, "series": all, "gaps": gaps }),
         );
     }
-    output::print(&all.iter().map(text).collect::<String>())
+    match all.as_slice() {
+        [] => output::print(&format!("this station gave no number of {}\n", arguments.profile)),
+        all => output::print(&all.iter().map(text).collect::<String>()),
+    }
 }
 
 fn text(series: &Series) -> String {
