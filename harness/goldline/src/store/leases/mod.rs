@@ -130,10 +130,12 @@ impl StateDirectory {
         let mut values = Vec::new();
         for entry in fs::read_dir(&folder).map_err(at(&folder))? {
             let name = entry.map_err(at(&folder))?.file_name();
-            if let Some((of, value)) = name.to_str().and_then(file::series_of) {
-                if of == profile && !values.iter().any(|known| known == value) {
-                    values.push(value.to_owned());
-                }
+            // A series that was carried on has two files.
+            if let Some((of, value)) = name.to_str().and_then(file::series_of)
+                && of == profile
+                && !values.iter().any(|known| known == value)
+            {
+                values.push(value.to_owned());
             }
         }
         values.sort();
