@@ -33,6 +33,8 @@ pub struct FlashImages {
     pub partition_table: Vec<u8>,
     /// The application.
     pub app: Vec<u8>,
+    /// The firmware that writes a unit's values and is then replaced; made for each unit.
+    pub factory_app: Option<Vec<u8>>,
 }
 
 /// An image cannot be made.
@@ -119,11 +121,11 @@ impl FlashImages {
                 };
                 return Err(ImageError::BootloaderNeeded { path: path.clone() });
             };
-            return Ok(Self { bootloader, partition_table, app });
+            return Ok(Self { bootloader, partition_table, app, factory_app: None });
         }
         let bootloader_path = own_bootloader.as_ref().map(|(path, _)| path.as_path());
         let (bootloader, app) = lay_out(profile, &app, &partition_table, bootloader_path)?;
-        Ok(Self { bootloader, partition_table, app })
+        Ok(Self { bootloader, partition_table, app, factory_app: None })
     }
 }
 

@@ -50,6 +50,7 @@ impl Case {
             bootloader: vec![1; 100],
             partition_table: vec![2; 100],
             app: vec![3; 100],
+            factory_app: None,
         };
         let plan = BoundPlan::bind(plan, bindings, &images).expect("the samples fit");
         let seen = good_observations(&plan);
@@ -227,7 +228,7 @@ fn a_byte_behind_the_last_entry_is_found_although_every_key_reads_well() {
 #[test]
 fn a_key_of_nobodys_fails_after_the_boot() {
     let mut case = Case::good();
-    let mut document = case.plan.document().clone();
+    let mut document = case.plan.document().expect("bound").clone();
     document.insert("stranger", "key", goldline_nvs::Value::U8(1)).expect("it fits");
     let image = goldline_nvs::generate(&document, 0x6000, goldline_nvs::Version::V2);
     case.seen.after_boot.as_mut().expect("evidence").nvs = image.expect("it fits");
@@ -237,7 +238,7 @@ fn a_key_of_nobodys_fails_after_the_boot() {
 #[test]
 fn a_foreign_namespace_that_the_profile_names_may_appear() {
     let mut case = Case::good();
-    let mut document = case.plan.document().clone();
+    let mut document = case.plan.document().expect("bound").clone();
     document.insert("phy", "cal_version", goldline_nvs::Value::U32(1)).expect("it fits");
     let image = goldline_nvs::generate(&document, 0x6000, goldline_nvs::Version::V2);
     case.seen.after_boot.as_mut().expect("evidence").nvs = image.expect("it fits");
@@ -252,8 +253,12 @@ fn an_image_other_than_the_golden_fails_and_names_the_key() {
     let golden = goldline_nvs::generate(&document, 0x6000, goldline_nvs::Version::V2);
     let mut plan = case.plan.plan().clone();
     plan.golden = Some(golden.expect("it fits").into());
-    let images =
-        FlashImages { bootloader: vec![1; 100], partition_table: vec![2; 100], app: vec![3; 100] };
+    let images = FlashImages {
+        bootloader: vec![1; 100],
+        partition_table: vec![2; 100],
+        app: vec![3; 100],
+        factory_app: None,
+    };
     case.plan = BoundPlan::bind(plan, case.plan.bindings().clone(), &images).expect("it fits");
     case.expect(Verdict::Fail, Code::NvsGoldenDiffers);
     let message = case.judge().2[1].diagnosis.clone().expect("a diagnosis").message;

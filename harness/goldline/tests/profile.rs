@@ -129,7 +129,7 @@ fn faults_of_the_flash(#[case] old: &str, #[case] new: &str, #[case] message: &s
 #[case::two_sources(
     "[values.device_id]",
     "[values.¦device_id]\nsource = \"site\"",
-    "both or neither"
+    "none or several"
 )]
 #[case::bytes_of_site("max_bytes = 32", "bytes = ¦32", "has no meaning")]
 #[case::weak_random("bytes = 24", "bytes = ¦8", "16 to 64")]

@@ -35,7 +35,12 @@ fn plan(profile: &Arc<Profile>) -> BoundPlan {
             .expect("samples");
     bindings.bind("unit.mac", Text::public(MAC.to_string())).expect("not bound yet");
     let bytes = || vec![0; 16];
-    let images = FlashImages { bootloader: bytes(), partition_table: bytes(), app: bytes() };
+    let images = FlashImages {
+        bootloader: bytes(),
+        partition_table: bytes(),
+        app: bytes(),
+        factory_app: None,
+    };
     BoundPlan::bind(Plan::new(Arc::clone(profile), Scope::Run), bindings, &images).expect("it fits")
 }
 

@@ -21,6 +21,8 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("check", "plan"),
     // A simulated unit is put into the testbed's access point, its only way to the world.
     ("device", "testbed"),
+    // A derived password is a secret from the moment it exists.
+    ("identity", "secret"),
     // A profile declares the limits that a measurement is recorded with.
     ("profile", "record"),
 ];

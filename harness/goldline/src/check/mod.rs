@@ -4,12 +4,21 @@
 //! engine observed before. A check that depends on the testbed blames the unit only when a witness
 //! says that the service was sound.
 
+mod ca_registration;
+mod console_status;
+mod device_id;
+mod factory_reset;
 mod flash_integrity;
 mod log;
 mod mqtt_connect;
 mod nvs_readback;
 mod observations;
+mod ota_update;
+mod registry_record;
 mod secret_hygiene;
+mod server_trust;
+mod services;
+mod test_alert;
 mod wifi_join;
 
 use crate::{
@@ -20,8 +29,10 @@ use crate::{
 
 pub use log::LogFacts;
 pub use observations::{
-    BrokerObservation, Evidence, JoinObservation, Observations, Refusal, RegionDigest, Stop,
-    Witness,
+    AlertObservation, BrokerObservation, CaObservation, DeviceIdObservation, DialogueObservation,
+    Evidence, ExchangeObservation, JoinObservation, Leftovers, Observations, OtaObservation,
+    Refusal, RegionDigest, RegistryObservation, ServiceObservation, Stop, TrustObservation,
+    UpdateObservation, Witness,
 };
 
 /// What a run came to.
@@ -42,8 +53,9 @@ pub fn judge(
     plan: Option<&BoundPlan>,
     seen: &Observations,
 ) -> Judgement {
+    let judge = |spec| judge_one(spec, plan, seen);
     let checks: Vec<CheckRecord> =
-        profile.checks.iter().map(|spec| judge_one(spec, plan, seen)).collect();
+        profile.checks.iter().filter(|spec| scope.includes(spec.id)).map(judge).collect();
     let stopped = seen.stopped.as_ref().map(|stop| stop.diagnosis.clone());
     if scope == Scope::Provision {
         return provisioned(checks, stopped, seen);
@@ -105,6 +117,16 @@ fn judge_one(spec: &CheckSpec, plan: Option<&BoundPlan>, seen: &Observations) ->
         CheckId::WifiJoin => wifi_join::judge(spec, plan, seen),
         CheckId::MqttConnect => mqtt_connect::judge(spec, plan, seen),
         CheckId::SecretHygiene => secret_hygiene::judge(seen),
+        CheckId::DeviceId => device_id::judge(seen),
+        CheckId::FactoryReset => factory_reset::judge(seen),
+        CheckId::RegistryRecord => registry_record::judge(spec, seen),
+        CheckId::TimeSync => services::judge_time(spec, plan, seen),
+        CheckId::RemoteConfig => services::judge_configuration(spec, plan, seen),
+        CheckId::CaRegistration => ca_registration::judge(spec, plan, seen),
+        CheckId::TestAlert => test_alert::judge(spec, plan, seen),
+        CheckId::ConsoleStatus => console_status::judge(seen),
+        CheckId::ServerTrust => server_trust::judge(plan, seen),
+        CheckId::OtaUpdate => ota_update::judge(spec, plan, seen),
     };
     finding.into_record(spec.id)
 }

@@ -4,17 +4,19 @@
 
 use super::{BrokerObservation, Finding, LogFacts, Observations, Refusal, limits};
 use crate::{
-    plan::BoundPlan,
+    plan::{BoundBroker, BoundPlan},
     profile::CheckSpec,
     record::{Code, Measurement},
 };
 
 pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> Finding {
-    let Some(broker) = &seen.broker else { return Finding::not_run() };
+    let (Some(broker), Ok(planned)) = (&seen.broker, plan.broker()) else {
+        return Finding::not_run();
+    };
     let mut finding = Finding::ran();
     if broker.accepted {
-        compare_identity(plan, broker, &mut finding);
-        compare_subscriptions(plan, broker, &mut finding);
+        compare_identity(plan, planned, broker, &mut finding);
+        compare_subscriptions(planned, broker, &mut finding);
         measure(spec, plan, broker, &mut finding);
     } else {
         explain(plan, broker, &LogFacts::of(&seen.console), &mut finding);
@@ -22,8 +24,12 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
     finding
 }
 
-fn compare_identity(plan: &BoundPlan, broker: &BrokerObservation, finding: &mut Finding) {
-    let planned = &plan.broker;
+fn compare_identity(
+    plan: &BoundPlan,
+    planned: &BoundBroker,
+    broker: &BrokerObservation,
+    finding: &mut Finding,
+) {
     for (what, found, planned) in [
         ("client id", &broker.client_id, planned.client_id.as_str()),
         ("user name", &broker.username, planned.username.as_str()),
@@ -63,8 +69,8 @@ fn compare_identity(plan: &BoundPlan, broker: &BrokerObservation, finding: &mut 
     }
 }
 
-fn compare_subscriptions(plan: &BoundPlan, broker: &BrokerObservation, finding: &mut Finding) {
-    for filter in &plan.broker.subscriptions {
+fn compare_subscriptions(planned: &BoundBroker, broker: &BrokerObservation, finding: &mut Finding) {
+    for filter in &planned.subscriptions {
         if broker.subscriptions.contains(filter) {
             finding.evidence.push(format!("subscribed to {filter}"));
         } else {
@@ -126,7 +132,7 @@ fn explain(plan: &BoundPlan, broker: &BrokerObservation, facts: &LogFacts, findi
             broker.witness.as_ref(),
         );
     }
-    let endpoint = &plan.broker.endpoint;
+    let endpoint = &plan.endpoint;
     let (code, message) = match &broker.refusal {
         Some(Refusal::ServerUntrusted(alert)) => (
             Code::MqttServerUntrusted,

@@ -6,47 +6,121 @@
 //! No value is ever shown: a difference is told by key, type and length.
 
 use goldline_nvs::{
-    DeviceView, Image, Severity, Value, diff,
+    DeviceView, Document, Image, Severity, Value, diff,
     diff::{Change, ChangeKind},
 };
 
 use super::{Finding, Observations};
 use crate::{
-    plan::{BoundPlan, Scope},
+    plan::{BoundPlan, NvsState, Scope},
+    profile::Part,
     record::{Code, Limits, Measurement},
 };
 
 pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
     let Some(before) = &seen.before_boot else { return Finding::not_run() };
     let mut finding = Finding::ran();
-    let keys = read("before the first boot", plan, &before.nvs, &mut finding);
-    judge_bytes(plan, &before.nvs, &mut finding);
+    let mut keys = match plan.plan().nvs_before_boot() {
+        NvsState::Blank => {
+            judge_blank(&before.nvs, &mut finding);
+            None
+        }
+        NvsState::Keys => read("before the first boot", plan, &before.nvs, &mut finding),
+        NvsState::Image => {
+            let keys = read("before the first boot", plan, &before.nvs, &mut finding);
+            judge_bytes(plan, &before.nvs, &mut finding);
+            keys
+        }
+    };
     if let Some(golden) = &plan.plan().golden {
         compare_golden(golden, &before.nvs, &mut finding);
     }
-    if let Some(after) = &seen.after_boot {
-        read("after the firmware ran", plan, &after.nvs, &mut finding);
+    if let (Some(earlier), Scope::Reprovision(part)) = (&seen.nvs_before, plan.plan().scope) {
+        compare_kept(plan, part, earlier, seen, &mut finding);
     }
-    let planned = plan.document().entries().count() as f64;
-    finding.measure(
-        Code::NvsKeyMissing,
-        [Measurement::number(
-            "keys_compared",
-            Some(keys as f64),
-            "",
-            Limits { lower: Some(planned), upper: None },
-        )],
-    );
+    if let Some(after) = &seen.after_boot {
+        let left = read("after the firmware ran", plan, &after.nvs, &mut finding);
+        keys = keys.or(left);
+    }
+    let planned = plan.document().map(|document| document.entries().count() as f64);
+    if let (Some(keys), Ok(planned)) = (keys, planned) {
+        let all = Limits { lower: Some(planned), upper: None };
+        finding.measure(
+            Code::NvsKeyMissing,
+            [Measurement::number("keys_compared", Some(keys as f64), "", all)],
+        );
+    }
     finding
 }
 
-/// Decodes an image and compares its keys; returns how many of the planned ones are right.
-fn read(moment: &str, plan: &BoundPlan, bytes: &[u8], finding: &mut Finding) -> usize {
+/// Before the unit's own firmware writes its values, nothing of an earlier life may be there.
+fn judge_blank(found: &[u8], finding: &mut Finding) {
+    match found.iter().position(|byte| *byte != 0xFF) {
+        None => finding.evidence.push(format!("all {} bytes are blank", found.len())),
+        Some(at) => finding.fail(
+            Code::NvsUnexpected,
+            format!(
+                "the NVS partition is not blank before the first boot: byte {at:#x} is written"
+            ),
+        ),
+    }
+}
+
+/// A re-provisioning changes the keys of its part, and no other, in any namespace.
+fn compare_kept(
+    plan: &BoundPlan,
+    part: Part,
+    earlier: &[u8],
+    seen: &Observations,
+    finding: &mut Finding,
+) {
+    // What the unit's own firmware writes, it has written only once it ran.
+    let later =
+        if plan.profile().method.flashes_nvs() { &seen.before_boot } else { &seen.after_boot };
+    let Some(later) = later else { return };
+    let (Ok(earlier), Ok(later)) = (plan.plain_nvs(earlier), plan.plain_nvs(&later.nvs)) else {
+        return finding.fail(Code::NvsDamaged, "the NVS partition cannot be decrypted");
+    };
+    let (Ok(earlier), Ok(later)) = (Image::decode(&earlier), Image::decode(&later)) else {
+        return finding.fail(Code::NvsDamaged, "the NVS partition cannot be read before or after");
+    };
+    let own = &plan.profile().nvs;
+    let may_change = |change: &Change| {
+        let foreign = own.foreign_namespaces.contains(&change.namespace.to_string());
+        foreign
+            || plan.plan().rewrites(part, &change.namespace.to_string(), &change.key.to_string())
+    };
+    let changes = diff(&earlier.device_view(), &later.device_view());
+    let changed = changes.iter().filter(|change| !may_change(change)).map(describe);
+    let changed: Vec<String> = changed.collect();
+    if changed.is_empty() {
+        let kept = earlier.device_view().entries().len().saturating_sub(changes.len());
+        finding.evidence.push(format!("{kept} keys are as they were before"));
+    } else {
+        finding.fail(
+            Code::NvsValueDiffers,
+            format!("keys that must stay were changed: {}", changed.join("; ")),
+        );
+    }
+}
+
+/// Decodes an image and compares its keys; returns how many of the planned ones are right, `None` when
+/// what is planned was never learnt.
+fn read(moment: &str, plan: &BoundPlan, bytes: &[u8], finding: &mut Finding) -> Option<usize> {
+    let planned = plan.document().ok()?;
+    let bytes = match plan.plain_nvs(bytes) {
+        Ok(plain) => plain,
+        Err(error) => {
+            finding.fail(Code::NvsDamaged, format!("{moment}: {error}"));
+            return Some(0);
+        }
+    };
+    let bytes = bytes.as_ref();
     let image = match Image::decode(bytes) {
         Ok(image) => image,
         Err(error) => {
             finding.fail(Code::NvsDamaged, format!("{moment}: {error}"));
-            return 0;
+            return Some(0);
         }
     };
     for damage in image.findings() {
@@ -58,19 +132,19 @@ fn read(moment: &str, plan: &BoundPlan, bytes: &[u8], finding: &mut Finding) -> 
         }
     }
     let view = image.device_view();
-    let right = compare_planned(moment, plan, &view, finding);
-    refuse_unexpected(moment, plan, &view, finding);
-    right
+    let right = compare_planned(moment, planned, &view, finding);
+    refuse_unexpected(moment, plan, planned, &view, finding);
+    Some(right)
 }
 
 fn compare_planned(
     moment: &str,
-    plan: &BoundPlan,
+    document: &Document,
     view: &DeviceView,
     finding: &mut Finding,
 ) -> usize {
     let mut right = 0;
-    for (namespace, key, planned) in plan.document().entries() {
+    for (namespace, key, planned) in document.entries() {
         let name = format!("{namespace}/{key}");
         match view.get(&namespace.to_string(), &key.to_string()) {
             Some(found) if found == planned => {
@@ -96,14 +170,18 @@ fn compare_planned(
     right
 }
 
-fn refuse_unexpected(moment: &str, plan: &BoundPlan, view: &DeviceView, finding: &mut Finding) {
+fn refuse_unexpected(
+    moment: &str,
+    plan: &BoundPlan,
+    document: &Document,
+    view: &DeviceView,
+    finding: &mut Finding,
+) {
     let own = &plan.profile().nvs;
     for item in view.entries() {
         let (namespace, key) = (item.namespace.to_string(), item.key.to_string());
-        let planned = plan
-            .document()
-            .entries()
-            .any(|(n, k, _)| n.to_string() == namespace && k.to_string() == key);
+        let planned =
+            document.entries().any(|(n, k, _)| n.to_string() == namespace && k.to_string() == key);
         let foreign = namespace != own.namespace && own.foreign_namespaces.contains(&namespace);
         if !planned && !foreign {
             finding.fail(
@@ -127,10 +205,6 @@ fn judge_bytes(plan: &BoundPlan, found: &[u8], finding: &mut Finding) {
     }
     let at = planned.bytes.iter().zip(found).position(|(planned, found)| planned != found);
     let at = at.unwrap_or(planned.bytes.len().min(found.len()));
-    if plan.plan().scope == Scope::Check {
-        finding.evidence.push("the image was written to since it was provisioned".to_owned());
-        return;
-    }
     finding.fail(
         Code::NvsValueDiffers,
         format!(

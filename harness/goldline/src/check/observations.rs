@@ -16,14 +16,38 @@ use crate::{
 pub struct Observations {
     /// What the chip says of itself.
     pub chip: Option<ChipFacts>,
+    /// The NVS partition before a re-provisioning changed it.
+    pub nvs_before: Option<Vec<u8>>,
     /// Taken before the first boot.
     pub before_boot: Option<Evidence>,
     /// Taken after the firmware ran.
     pub after_boot: Option<Evidence>,
     /// Whether the unit was reset into its application.
     pub booted: bool,
-    /// The serial log since the boot.
+    /// The serial log since the boot of the trial.
     pub console: Vec<ConsoleLine>,
+    /// The serial log of the boots before it, in which the unit got its values.
+    pub earlier_console: Vec<ConsoleLine>,
+    /// The device id that the unit printed, when it was waited for.
+    pub device_id: Option<DeviceIdObservation>,
+    /// What was typed into the console and what it answered, dialogue by dialogue.
+    pub dialogues: Vec<DialogueObservation>,
+    /// The registration at the CA, the bench's or the unit's own.
+    pub ca: Option<CaObservation>,
+    /// The unit's question for the time.
+    pub time: Option<ServiceObservation>,
+    /// The unit's question for its configuration.
+    pub configuration: Option<ServiceObservation>,
+    /// What became of the unit's row in the registry.
+    pub registry: Option<RegistryObservation>,
+    /// What a factory reset left in the flash.
+    pub leftovers: Option<Leftovers>,
+    /// The installer's alert.
+    pub alert: Option<AlertObservation>,
+    /// The broker that the unit must not trust.
+    pub trust: Option<TrustObservation>,
+    /// The updates that were tried.
+    pub ota: Option<OtaObservation>,
     /// Names of the secret values that the unit printed; the log holds the names in their place.
     pub leaked: BTreeSet<String>,
     /// The wait for the network, when it took place.
@@ -117,6 +141,158 @@ pub struct BrokerObservation {
     pub round_trip_ms: Option<u64>,
     /// What was wrong with the last answer, without its text: a unit may answer with a secret.
     pub wrong_answer: Option<String>,
+    /// The bench's own attempt, made after a failure.
+    pub witness: Option<Witness>,
+}
+
+/// The device id in the serial log.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DeviceIdObservation {
+    /// What the unit printed; `None` when it printed none in time.
+    pub found: Option<String>,
+    /// What it must be.
+    pub expected: String,
+    /// What a firmware prints that drops the leading zero of each byte.
+    pub dropped_zeros: String,
+    /// From the reset.
+    pub waited_ms: u64,
+}
+
+/// A dialogue with the unit's console.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DialogueObservation {
+    /// Which one.
+    pub name: String,
+    /// Line by line, up to the first that was not answered well.
+    pub exchanges: Vec<ExchangeObservation>,
+}
+
+/// One line and its answer; secrets are masked.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ExchangeObservation {
+    /// What was typed.
+    pub sent: String,
+    /// The lines that answered.
+    pub answer: Vec<String>,
+    /// Why the answer is not good; `None` when it is.
+    pub problem: Option<Diagnosis>,
+    /// How long the answer took.
+    pub took_ms: u64,
+}
+
+/// What is known of the unit's registration at its CA.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CaObservation {
+    /// Who called: the bench or the unit.
+    pub caller: &'static str,
+    /// Whether the CA accepted the unit's UUID and secret.
+    pub accepted: bool,
+    /// Why it did not.
+    pub refusal: Option<String>,
+    /// The UUID that was registered.
+    pub uuid: Option<String>,
+    /// How long the certificate is still valid.
+    pub remaining_validity_days: Option<i64>,
+    /// How long it took: the call, or the wait for the unit's call.
+    pub took_ms: Option<u64>,
+    /// Remarks that do not decide.
+    pub notes: Vec<String>,
+    /// The bench's own attempt, made after a failure.
+    pub witness: Option<Witness>,
+}
+
+/// The unit's call to a service.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ServiceObservation {
+    /// Whether the unit called and was answered.
+    pub served: bool,
+    /// From the address to the answer.
+    pub took_ms: Option<u64>,
+    /// How long the engine waited.
+    pub waited_ms: u64,
+    /// What came of it, in words.
+    pub detail: String,
+    /// The bench's own attempt, made after a failure.
+    pub witness: Option<Witness>,
+}
+
+/// What became of a unit's row in the registry.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RegistryObservation {
+    /// The row is there.
+    Recorded {
+        /// Its number.
+        row: i64,
+        /// How long it took.
+        took_ms: u64,
+    },
+    /// The registry could not be reached; the row lies in the outbox until it can.
+    Queued {
+        /// Why it could not be reached.
+        reason: String,
+    },
+    /// The registry does not take the row, now or later.
+    Rejected {
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// What a search for credentials found.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Leftovers {
+    /// Bytes that were searched.
+    pub searched: usize,
+    /// What was found: whose value, and where.
+    pub found: Vec<String>,
+}
+
+/// The installer's alert.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AlertObservation {
+    /// From the installer's command to the alert.
+    pub took_ms: Option<u64>,
+    /// What the last alert lacked.
+    pub lacking: Option<String>,
+    /// What the operator said, when asked.
+    pub confirmed: Option<bool>,
+    /// The bench's own attempt, made after a failure.
+    pub witness: Option<Witness>,
+}
+
+/// What the unit did with a broker that it must not trust.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct TrustObservation {
+    /// Whether it tried to connect at all.
+    pub tried: bool,
+    /// The alert with which it refused.
+    pub refused_with: Option<String>,
+    /// Whether it accepted the certificate: a bad unit.
+    pub accepted: bool,
+    /// Whether it came back to the right broker afterwards.
+    pub returned: bool,
+    /// How long the engine waited.
+    pub waited_ms: u64,
+}
+
+/// The updates that were tried on the unit.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct OtaObservation {
+    /// In order.
+    pub updates: Vec<UpdateObservation>,
+    /// NVS keys of the plan that an update changed.
+    pub changed_keys: Vec<String>,
+}
+
+/// One update.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct UpdateObservation {
+    /// What was tried, in words.
+    pub what: String,
+    /// What is wrong; `None` when it went as it must.
+    pub problem: Option<Diagnosis>,
+    /// From the notice to the end.
+    pub took_ms: u64,
     /// The bench's own attempt, made after a failure.
     pub witness: Option<Witness>,
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::profile::Part;
+
 use super::{
     ids::IdsCommand, nvs::NvsArguments, records::RecordsCommand, registry::RegistryCommand,
     simulator::SimulatorCommand,
@@ -29,6 +31,10 @@ pub(super) enum Command {
     Provision(RunArguments),
     /// Run the QC list on a unit that this station provisioned
     Check(RunArguments),
+    /// Give one part of a unit's values anew and keep all others, then run its QC list
+    Reprovision(ReprovisionArguments),
+    /// Take every credential from a unit, and see that none is left
+    FactoryReset(RunArguments),
     /// List, check and explain profiles
     #[command(subcommand)]
     Profile(ProfileCommand),
@@ -64,6 +70,8 @@ pub(super) enum ProfileCommand {
         #[arg(long, value_name = "DIR", env = "GOLDLINE_PROFILES")]
         profiles: Option<PathBuf>,
     },
+    /// Print the JSON Schema of profiles, for editors
+    Schema,
     /// Say what a profile writes where, and what it checks
     Explain {
         /// A name, or a path
@@ -72,6 +80,21 @@ pub(super) enum ProfileCommand {
         #[arg(long, value_name = "DIR", env = "GOLDLINE_PROFILES")]
         profiles: Option<PathBuf>,
     },
+}
+
+/// Arguments of a re-provisioning.
+#[derive(Args)]
+pub(super) struct ReprovisionArguments {
+    /// Which part: wifi or certificate
+    #[arg(long, value_name = "PART", value_parser = part)]
+    pub(super) only: Part,
+    #[command(flatten)]
+    pub(super) run: RunArguments,
+}
+
+fn part(name: &str) -> Result<Part, String> {
+    let found = Part::ALL.into_iter().find(|part| part.name() == name);
+    found.ok_or_else(|| "expected wifi or certificate".to_owned())
 }
 
 /// Arguments of everything that runs a unit.
@@ -112,6 +135,9 @@ pub(super) struct RunArguments {
     /// Services and values of this station
     #[arg(long, value_name = "FILE")]
     pub(super) station: Option<PathBuf>,
+    /// Write the units' values, secrets included, into a file that only its owner can read
+    #[arg(long, value_name = "FILE")]
+    pub(super) save_credentials: Option<PathBuf>,
     /// Profiles of one's own
     #[arg(long, value_name = "DIR", env = "GOLDLINE_PROFILES")]
     pub(super) profiles: Option<PathBuf>,

@@ -2,19 +2,18 @@
 //! anything is touched.
 
 use std::{
-    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
 };
 
 use goldline_simulator::Fault;
-use uuid::Uuid;
 
 use super::{
     arguments::RunArguments,
     devices::{self, simulated_mac},
     problem::{of_catalog, usage, usage_with_help},
+    sources::{LeasedNumber, Rehearsal, Station, settle},
 };
 use crate::{
     clock::Clock,
@@ -22,9 +21,10 @@ use crate::{
     engine::{Bench, Job, OpenDevice, ValuesOfUnit},
     identity::Mac,
     image::FlashImages,
-    plan::{Bindings, BoundPlan, Given, Identity, Plan, Scope, Sources, Text, Units},
-    profile::{AppSource, EndpointPolicy, Profile, StationFile, find},
-    store::{Holder, LeaseOutcome, Settlement, StateDirectory},
+    plan::{BindingError, Bindings, BoundPlan, Given, Identity, Plan, Scope, Text, Units},
+    profile::{AppSource, EndpointPolicy, Profile, StationFile, ValueSource, find, learnt_samples},
+    secret::Secret,
+    store::{Holder, LeaseOutcome, StateDirectory},
     testbed::fault::TestbedFault,
 };
 
@@ -37,26 +37,6 @@ const REHEARSAL_MAC: Mac = Mac([0x02, 0, 0, 0, 0, 0]);
 pub(super) struct Planned {
     pub(super) job: Job,
     pub(super) numbers: Vec<LeasedNumber>,
-}
-
-/// A number that a job must account for.
-pub(super) struct LeasedNumber {
-    profile: String,
-    value: String,
-    number: u32,
-}
-
-/// Notes what became of a leased number.
-pub(super) fn settle(
-    state: &StateDirectory,
-    leased: &LeasedNumber,
-    outcome: LeaseOutcome,
-    run_id: Option<Uuid>,
-    clock: &Clock,
-) -> miette::Result<()> {
-    let settlement = Settlement { outcome, run_id, at: clock.now() };
-    let LeasedNumber { profile, value, number } = leased;
-    state.settle(profile, value, *number, &settlement).map_err(usage)
 }
 
 /// What is asked for, parsed and found consistent.
@@ -102,7 +82,8 @@ impl Order {
         let mut plan = Plan::new(Arc::clone(&profile), scope);
         plan.golden = arguments.golden.as_deref().map(|path| golden(path, identity)).transpose()?;
         let given = given(arguments, &profile, devices.len())?;
-        if scope != Scope::Check {
+        refuse_scope(&profile, scope, &given)?;
+        if scope.provisions() {
             rehearse_values(&profile, &given, identity)?;
         }
         Ok(Self {
@@ -161,8 +142,10 @@ impl Order {
             let holder = Holder { run_id: None, lot: self.lot.clone(), at: clock.now() };
             let mut sources = Station::new(state, &self.profile.name, holder.clone());
             let values = match self.plan.scope {
-                Scope::Check => Ok(self.remembered(state, given.clone(), &images, holder)),
-                Scope::Run | Scope::Provision => self.fresh(&mut sources, given, &images),
+                scope if scope.remembers() => {
+                    Ok(self.remembered(state, given.clone(), &images, holder))
+                }
+                _ => self.fresh(&mut sources, given, &images),
             };
             numbers.push(sources.taken);
             let values = values?;
@@ -195,7 +178,8 @@ impl Order {
         let bindings =
             Bindings::resolve(&self.profile, given, self.identity, sources).map_err(usage)?;
         let mut rehearsal = bindings.clone();
-        rehearsal.bind("unit.mac", Text::public(REHEARSAL_MAC.to_string())).map_err(usage)?;
+        rehearsal.bind_mac(REHEARSAL_MAC).map_err(usage)?;
+        rehearse_learning(&self.profile, &mut rehearsal).map_err(usage)?;
         BoundPlan::bind(self.plan.clone(), rehearsal, images).map_err(usage)?;
         Ok(Box::new(move |_: &ChipFacts| Ok(bindings)))
     }
@@ -227,7 +211,12 @@ impl Order {
                     profile.name, chip.mac
                 ));
             }
-            given.take_remembered(unit.values);
+            let changing: Vec<String> = given.set_names().collect();
+            let made_of_it = |name: &String| {
+                let spec = profile.values.iter().find(|spec| spec.name == *name);
+                spec.is_some_and(|spec| spec.source.names(&changing))
+            };
+            given.take_remembered(unit.values.into_iter().filter(|(name, _)| !made_of_it(name)));
             let mut sources = Station::new(&state, &profile.name, holder);
             Bindings::resolve(&profile, &given, identity, &mut sources)
                 .map_err(|error| error.to_string())
@@ -254,18 +243,17 @@ impl Order {
     }
 }
 
-/// Stands for the state directory while values are tried for fit: takes no number and makes no secret.
-struct Rehearsal;
-
-impl Sources for Rehearsal {
-    fn lease(&mut self, _value: &str) -> io::Result<u32> {
-        Ok(1)
+/// Puts samples in the place of what the run will learn, so that what is made of it is tried for fit.
+fn rehearse_learning(profile: &Profile, bindings: &mut Bindings) -> Result<(), BindingError> {
+    for (name, sample, secret) in learnt_samples() {
+        let asked = profile.values.iter().any(|spec| matches!(&spec.source, ValueSource::Template(template) if template.symbols().any(|symbol| symbol == name)));
+        if bindings.get(name).is_none() && !asked {
+            let text =
+                if secret { Text::secret(Secret::new(sample)) } else { Text::public(sample) };
+            bindings.bind(name, text)?;
+        }
     }
-
-    fn fill_random(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        buffer.fill(0);
-        Ok(())
-    }
+    Ok(())
 }
 
 /// Refuses values of any unit that do not fit, before a state directory is made or a number leased.
@@ -274,34 +262,6 @@ fn rehearse_values(profile: &Profile, given: &[Given], identity: Identity) -> mi
         Bindings::resolve(profile, given, identity, &mut Rehearsal).map_err(usage)?;
     }
     Ok(())
-}
-
-/// Leases numbers from the state directory and makes secrets from the system's generator.
-struct Station<'a> {
-    state: &'a StateDirectory,
-    profile: &'a str,
-    holder: Holder,
-    taken: Vec<LeasedNumber>,
-}
-
-impl<'a> Station<'a> {
-    fn new(state: &'a StateDirectory, profile: &'a str, holder: Holder) -> Self {
-        Self { state, profile, holder, taken: Vec::new() }
-    }
-}
-
-impl Sources for Station<'_> {
-    fn lease(&mut self, value: &str) -> io::Result<u32> {
-        let number =
-            self.state.lease(self.profile, value, &self.holder).map_err(io::Error::other)?;
-        let (profile, value) = (self.profile.to_owned(), value.to_owned());
-        self.taken.push(LeasedNumber { profile, value, number });
-        Ok(number)
-    }
-
-    fn fill_random(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        getrandom::fill(buffer).map_err(io::Error::from)
-    }
 }
 
 fn faults(names: &[String]) -> miette::Result<(Vec<Fault>, Vec<TestbedFault>)> {
@@ -374,6 +334,41 @@ fn rows(path: &Path, profile: &Profile, devices: usize) -> miette::Result<Units>
         ));
     }
     Ok(units)
+}
+
+/// What a product has no way for, and values that another part of it owns.
+fn refuse_scope(profile: &Profile, scope: Scope, given: &[Given]) -> miette::Result<()> {
+    let console = profile.console.as_ref();
+    match scope {
+        Scope::FactoryReset if console.is_none_or(|console| console.factory_reset.is_empty()) => {
+            Err(usage_with_help(
+                format!("the profile {} has no factory reset", profile.name),
+                "describe its console lines in [[console.factory_reset]], or erase the unit and provision it anew",
+            ))
+        }
+        Scope::Reprovision(part) => {
+            let Some(values) = profile.reprovision.get(&part) else {
+                return Err(usage_with_help(
+                    format!(
+                        "the profile {} has no part \"{}\" to give anew",
+                        profile.name,
+                        part.name()
+                    ),
+                    "name the values that it may change in [reprovision]",
+                ));
+            };
+            let foreign =
+                given.iter().flat_map(Given::set_names).find(|name| !values.contains(name));
+            match foreign {
+                Some(name) => Err(usage_with_help(
+                    format!("\"{name}\" does not belong to the part \"{}\"", part.name()),
+                    format!("it may change {}; every other value stays", values.join(", ")),
+                )),
+                None => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A policy that would silently be treated as another one.

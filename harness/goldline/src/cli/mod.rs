@@ -4,6 +4,7 @@
 
 mod arguments;
 mod assembly;
+mod credentials;
 mod devices;
 mod exit;
 mod ids;
@@ -16,6 +17,7 @@ mod records;
 mod registry;
 mod run;
 mod simulator;
+mod sources;
 mod station_state;
 mod table;
 
@@ -44,6 +46,10 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments, Scope::Run),
         Command::Provision(arguments) => run::run(&arguments, Scope::Provision),
         Command::Check(arguments) => run::run(&arguments, Scope::Check),
+        Command::Reprovision(arguments) => {
+            run::run(&arguments.run, Scope::Reprovision(arguments.only))
+        }
+        Command::FactoryReset(arguments) => run::run(&arguments, Scope::FactoryReset),
         Command::Profile(command) => profile_command(command),
         Command::Nvs(arguments) => nvs::run(&arguments),
         Command::Ids(command) => ids::run(&command),
@@ -64,6 +70,7 @@ fn profile_command(command: ProfileCommand) -> miette::Result<u8> {
     let text = match command {
         ProfileCommand::List { profiles } => profile::list(folder(&profiles)),
         ProfileCommand::Check { file, profiles } => profile::check(&file, folder(&profiles)),
+        ProfileCommand::Schema => Ok(crate::profile::json_schema()),
         ProfileCommand::Explain { name, profiles } => profile::explain(&name, folder(&profiles)),
     };
     output::print(&text.map_err(problem::of_catalog)?)?;

@@ -5,12 +5,14 @@
 use std::{
     fmt::{self, Write as _},
     path::Path,
+    sync::Arc,
 };
 
 use crate::{
+    plan::{Plan, Scope},
     profile::{
-        AppSource, BootloaderSource, CatalogError, CheckId, EndpointPolicy, Method, Partition,
-        Profile, ValueSource, ValueSpec, find, list as list_profiles,
+        AppSource, BootloaderSource, Caller, CatalogError, DialogueName, EndpointPolicy, Method,
+        Partition, Profile, ValueSource, ValueSpec, find, list as list_profiles,
     },
     record::Limits,
 };
@@ -62,13 +64,27 @@ pub fn explain(name: &str, dir: Option<&Path>) -> Result<String, CatalogError> {
     explain_nvs(&mut text, &profile);
     explain_values(&mut text, &profile);
     explain_services(&mut text, &profile);
+    explain_other_services(&mut text, &profile);
     explain_checks(&mut text, &profile);
+    explain_steps(&mut text, profile);
     Ok(text)
 }
 
 fn explain_product(text: &mut String, profile: &Profile) {
     let method = match profile.method {
         Method::FactoryImage => "an NVS image is made for each unit and flashed with the rest",
+        Method::CaRegistration => {
+            "the CA registers it, an NVS image with its certificate is flashed, and its console joins it to the network"
+        }
+        Method::Console => {
+            "it is flashed without values, and they are typed into its serial console"
+        }
+        Method::Portal => {
+            "it is flashed without values; a server gives credentials, and its web portal takes them"
+        }
+        Method::FactoryFirmware => {
+            "a provisioning firmware writes them and is then replaced by the final one"
+        }
     };
     line(text, format_args!("{} (profile {})", profile.title, profile.name));
     line(text, format_args!("{} with {} of flash", profile.chip, size(profile.flash.size())));
@@ -146,6 +162,10 @@ fn origin(spec: &ValueSpec) -> String {
             format!("{bytes} bytes of the operating system's generator, as lowercase hex")
         }
         ValueSource::Template(template) => format!("built as {template}"),
+        ValueSource::MacScheme(scheme) => format!("made of the unit's MAC: {}", scheme.name()),
+        ValueSource::Salted { scheme, of, salt } => {
+            format!("made of {of} and the salt {salt}: {}", scheme.name())
+        }
     }
 }
 
@@ -188,6 +208,74 @@ fn explain_services(text: &mut String, profile: &Profile) {
     }
 }
 
+/// What is called besides network and broker, and by whom.
+fn explain_other_services(text: &mut String, profile: &Profile) {
+    if let Some(ca) = &profile.ca {
+        let caller = match ca.called_by {
+            Caller::Bench => "the bench registers the unit before anything is written",
+            Caller::Unit => "the unit calls it after it joined",
+        };
+        line(text, format_args!("  CA      {}: {caller}", ca.url));
+        if ca.signing_request {
+            line(text, format_args!("          with a signing request: the key is made here"));
+        }
+    }
+    if let Some(api) = &profile.provisioning_api {
+        let (url, device) = (&api.url, &api.device);
+        line(text, format_args!("  server  {url}/provision/{device} gives the MQTT credentials"));
+    }
+    if let Some(portal) = &profile.portal {
+        let (ssid, address, path) = (&portal.ssid, portal.address, &portal.path);
+        line(text, format_args!("  portal  the unit's own network {ssid}, http://{address}{path}"));
+        for (field, value) in &portal.fields {
+            line(text, format_args!("          {field} = {value}"));
+        }
+    }
+    if let Some(server) = &profile.config_server {
+        line(
+            text,
+            format_args!("  config  {}, which names the broker {}", server.url, server.mqtt_host),
+        );
+    }
+    if let Some(time) = &profile.time {
+        line(text, format_args!("  time    {}, UDP port {}", time.server, time.port));
+    }
+    if let Some(ota) = &profile.ota {
+        let (host, port) = &ota.server;
+        line(
+            text,
+            format_args!("  update  notice on {}, image from https://{host}:{port}", ota.topic),
+        );
+    }
+    if let Some(registry) = &profile.registry {
+        let uuid = &registry.global_uuid;
+        line(text, format_args!("  registry  a row for {uuid}; queued while the registry is away"));
+    }
+    if let Some(console) = &profile.console {
+        for name in DialogueName::ALL {
+            for exchange in console.dialogue(name) {
+                let expect: Vec<String> = exchange.expect.iter().map(ToString::to_string).collect();
+                line(
+                    text,
+                    format_args!(
+                        "  console ({}): {}  →  {}",
+                        name.name(),
+                        exchange.send,
+                        expect.join(", ")
+                    ),
+                );
+            }
+        }
+    }
+}
+
+fn explain_steps(text: &mut String, profile: Profile) {
+    heading(text, "What goldline run does, in this order");
+    for (index, step) in Plan::new(Arc::new(profile), Scope::Run).steps.iter().enumerate() {
+        line(text, format_args!("  {:2}. {step}", index + 1));
+    }
+}
+
 fn policy(policy: EndpointPolicy) -> &'static str {
     match policy {
         EndpointPolicy::Redirected => {
@@ -205,21 +293,9 @@ fn policy(policy: EndpointPolicy) -> &'static str {
 fn explain_checks(text: &mut String, profile: &Profile) {
     heading(text, "What is checked, in this order");
     for check in &profile.checks {
-        line(text, format_args!("  {:15} {}", check.id.name(), proof(check.id)));
+        line(text, format_args!("  {:15} {}", check.id.name(), check.id.what()));
         for (name, limits) in &check.limits {
             line(text, format_args!("  {:15}   {name}: {}", "", range(*limits)));
-        }
-    }
-}
-
-fn proof(check: CheckId) -> &'static str {
-    match check {
-        CheckId::FlashIntegrity => "chip, flash size, and every region but NVS are as planned",
-        CheckId::NvsReadback => "NVS reads back sound, with the planned keys and no others",
-        CheckId::WifiJoin => "the unit joins the network and gets an address",
-        CheckId::SecretHygiene => "the unit prints no secret of its own in the serial log",
-        CheckId::MqttConnect => {
-            "the unit connects over TLS as itself, subscribes, and answers a command"
         }
     }
 }

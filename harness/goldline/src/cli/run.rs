@@ -1,6 +1,7 @@
 //! `goldline run`, `provision` and `check`.
 
 use std::{
+    collections::BTreeMap,
     io::{self, IsTerminal},
     path::{Path, PathBuf},
     time::Instant,
@@ -17,9 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     arguments::RunArguments,
-    assembly::{LeasedNumber, Order, Planned, settle},
-    exit, output,
+    assembly::{Order, Planned},
+    credentials, exit, output,
     problem::usage,
+    sources::{LeasedNumber, settle},
 };
 use crate::{
     clock::Clock,
@@ -42,14 +44,23 @@ pub(super) fn run(arguments: &RunArguments, scope: Scope) -> miette::Result<u8> 
     if let Some(out) = &arguments.out {
         make_folder(out).map_err(usage)?;
     }
+    if let Some(path) = &arguments.save_credentials {
+        credentials::prepare(path)?;
+    }
     let clock = Clock::system();
     let state = order.state()?;
     let runtime = Runtime::new().map_err(usage)?;
     // Before any number is leased or unit touched: a run that cannot be kept is not begun.
     let records = runtime.block_on(state.records()).map_err(usage)?;
     let jobs = order.jobs(&state, &clock, began)?;
-    let (out, progress) = (arguments.out.clone(), bars(arguments));
-    let station = Station { state, records, clock, out, progress };
+    let station = Station {
+        state,
+        records,
+        clock,
+        out: arguments.out.clone(),
+        credentials: arguments.save_credentials.clone(),
+        progress: bars(arguments),
+    };
     let cancel = CancellationToken::new();
     let signals = runtime.block_on(async { stop_on_signal(cancel.clone()) }).map_err(usage)?;
     let (records, mut troubles) = runtime.block_on(station.run_all(jobs, cancel));
@@ -84,6 +95,7 @@ struct Station {
     records: RecordStore,
     clock: Clock,
     out: Option<PathBuf>,
+    credentials: Option<PathBuf>,
     progress: Option<Progress>,
 }
 
@@ -120,6 +132,7 @@ impl Station {
         let mut records: Vec<Option<Record>> = Vec::new();
         records.resize_with(runs.len(), || None);
         let mut troubles = Vec::new();
+        let mut credentials: BTreeMap<usize, serde_json::Value> = BTreeMap::new();
         while let Some(ended) = runs.join_next().await {
             let (index, scope, numbers, finished) = match ended {
                 Ok(ended) => ended,
@@ -132,7 +145,12 @@ impl Station {
             troubles.extend(self.keep(scope, &finished, folder.as_deref()).err());
             troubles.extend(self.account_for(&numbers, scope, &finished).err());
             troubles.extend(self.records.keep(&finished.record).await.map_err(usage).err());
+            credentials.extend(credentials::entry(&finished).map(|entry| (index, entry)));
             records[index] = Some(finished.record);
+        }
+        if let Some(path) = &self.credentials {
+            let entries: Vec<_> = credentials.into_values().collect();
+            troubles.extend(credentials::save(path, &entries).err());
         }
         (records.into_iter().flatten().collect(), troubles)
     }
@@ -178,7 +196,8 @@ impl Station {
 
 /// The unit, when the run gave it its values and read them back.
 fn provisioned_unit(scope: Scope, finished: &Finished) -> Option<Mac> {
-    let provisioned = scope != Scope::Check && finished.observations.before_boot.is_some();
+    let writes = scope != Scope::Check && scope != Scope::FactoryReset;
+    let provisioned = writes && finished.observations.before_boot.is_some();
     finished.record.unit.mac.filter(|_| provisioned)
 }
 

@@ -151,6 +151,15 @@ impl Line {
         self.shared.hang_up();
     }
 
+    /// Sends bytes to the unit's console, outside of any session.
+    ///
+    /// # Errors
+    /// When the port does not take them.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.port.write_all(bytes)?;
+        self.port.flush()
+    }
+
     /// What others may do with the line while a call blocks on it.
     pub fn handle(&self) -> LineHandle {
         LineHandle(Arc::clone(&self.shared))

@@ -205,6 +205,12 @@ impl<P: Port> Device for LoaderDevice<P> {
         self.port.reset_into(BootMode::Application)
     }
 
+    fn type_text(&mut self, text: &[u8]) -> Result<(), DeviceError> {
+        let sent = self.port.line().send(text);
+        let port = self.port.name();
+        sent.map_err(|_| DeviceError::Vanished { port, action: "type into the console" })
+    }
+
     fn surround(&mut self, world: Arc<dyn World>) {
         self.port.surround(world);
     }

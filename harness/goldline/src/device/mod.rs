@@ -65,6 +65,12 @@ pub trait Device: Send {
     /// When the unit cannot be reset.
     fn boot(&mut self) -> Result<(), DeviceError>;
 
+    /// Types into the console of the running unit.
+    ///
+    /// # Errors
+    /// When the port does not take the bytes.
+    fn type_text(&mut self, text: &[u8]) -> Result<(), DeviceError>;
+
     /// Tells a simulated unit what surrounds it; a real one is surrounded already.
     fn surround(&mut self, world: Arc<dyn World>);
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::{
     clock::Clock,
-    plan::BoundPlan,
+    plan::{BoundBroker, BoundPlan},
+    profile::Profile,
     testbed::{
         TestbedConfig,
         access_point::AccessPointConfig,
@@ -43,19 +44,28 @@ impl Bench {
                 rssi_dbm: RSSI_DBM,
                 bssid: BSSID,
             },
-            broker_endpoints: vec![plan.broker.endpoint.clone()],
+            broker_endpoints: vec![plan.endpoint.clone()],
             // Not bound to the client id: a wrong one is admitted and then found by the check.
-            accounts: vec![Account {
-                username: plan.broker.username.clone(),
-                password: plan.broker.password.clone(),
-                client_id: None,
-            }],
+            accounts: plan.broker().map(account).into_iter().collect(),
             client_auth: mqtt.client_certificate.then(|| ClientAuth {
                 ca_pem: self.authority.root_pem().to_owned(),
-                common_name_is_client_id: true,
+                common_name_is_client_id: names_itself_by_certificate(plan.profile()),
             }),
             faults: self.faults.clone(),
             clock: self.clock.clone(),
         }
+    }
+}
+
+/// Whether the certificate is made out to what the unit calls itself at the broker.
+fn names_itself_by_certificate(profile: &Profile) -> bool {
+    profile.ca.as_ref().is_none_or(|ca| ca.uuid == profile.mqtt.client_id)
+}
+
+fn account(broker: &BoundBroker) -> Account {
+    Account {
+        username: broker.username.clone(),
+        password: broker.password.clone(),
+        client_id: None,
     }
 }

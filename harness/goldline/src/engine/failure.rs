@@ -4,7 +4,8 @@ use tokio::task::JoinError;
 
 use crate::{
     device::DeviceError,
-    plan::{BindingError, MaterialError},
+    plan::{BindingError, LearnError, MaterialError, NotLearnt},
+    profile::UnboundSymbol,
     record::{Code, Diagnosis},
     testbed::TestbedError,
 };
@@ -33,6 +34,27 @@ pub(super) enum Failure {
     /// The plan does not fit the unit's values.
     #[error(transparent)]
     Material(#[from] MaterialError),
+    /// Something that the run has not learnt is needed.
+    #[error(transparent)]
+    NotLearnt(#[from] NotLearnt),
+    /// What was learnt does not fit the unit.
+    #[error("what the unit was given does not fit it: {0}")]
+    Learn(#[from] LearnError),
+    /// A template cannot be filled.
+    #[error(transparent)]
+    Unbound(#[from] UnboundSymbol),
+    /// The unit did not do what a provisioning step needs; the observations say what it did instead.
+    #[error("{}", .0.message)]
+    Unit(Diagnosis),
+    /// A service that the bench calls did not do what a provisioning step needs.
+    #[error("{}", .0.message)]
+    Service(Diagnosis),
+    /// A step that this version cannot do yet.
+    #[error("this version cannot do the step {step} yet")]
+    NotBuilt {
+        /// Which.
+        step: &'static str,
+    },
     /// The port went away while the unit ran.
     #[error("the unit's port went away while its application ran")]
     PortVanished,
@@ -54,6 +76,7 @@ impl Failure {
     /// What is said of it in the record.
     pub(super) fn diagnosis(&self) -> Diagnosis {
         let code = match self {
+            Self::Unit(diagnosis) | Self::Service(diagnosis) => return diagnosis.clone(),
             Self::Aborted => Code::Aborted,
             Self::Device(error) => error.code(),
             Self::WrongChip => Code::ChipMismatch,
@@ -61,7 +84,13 @@ impl Failure {
             Self::PortVanished => Code::PortVanished,
             Self::Values(_) | Self::Binding(_) => Code::StationState,
             Self::Publish(_) => Code::TestbedBroker,
-            Self::Material(_) | Self::Panicked(_) | Self::OutOfOrder { .. } => Code::Internal,
+            Self::Learn(_) => Code::StationState,
+            Self::Material(_)
+            | Self::NotLearnt(_)
+            | Self::Unbound(_)
+            | Self::NotBuilt { .. }
+            | Self::Panicked(_)
+            | Self::OutOfOrder { .. } => Code::Internal,
         };
         Diagnosis::new(code, self.to_string())
     }
@@ -70,7 +99,7 @@ impl Failure {
     pub(super) fn blames_unit(&self) -> bool {
         match self {
             Self::Device(error) => error.blames_unit(),
-            Self::WrongChip => true,
+            Self::WrongChip | Self::Unit(_) => true,
             _ => false,
         }
     }

@@ -4,10 +4,14 @@
 //! done in order; the first that cannot be done ends the run, and what was seen until then is judged.
 //! Must not judge by itself, and knows no terminal.
 
+mod alert;
 mod bench;
+mod dialogue;
 mod event;
 mod failure;
+mod leftovers;
 mod provisioning;
+mod reprovisioning;
 mod trial;
 mod witness;
 
@@ -21,7 +25,7 @@ use crate::{
     check::{Judgement, Observations, Stop, judge},
     device::{ChipFacts, Device, DeviceError},
     image::FlashImages,
-    plan::{Bindings, BoundPlan, Plan, Step},
+    plan::{Bindings, BoundPlan, Plan, Purpose, Step},
     profile::EndpointPolicy,
     record::{EndpointRecord, Outcome, Record, SCHEMA, Stage, Unit},
     testbed::Testbed,
@@ -128,6 +132,10 @@ struct Run {
     bound: Option<BoundPlan>,
     seen: Observations,
     began: std::time::Instant,
+    /// What the last boot was for.
+    boot: Option<Purpose>,
+    /// Lines of the earlier log that stem from boots before the last one.
+    earlier_lines: usize,
     booted_at: Option<Instant>,
     joined_at: Option<Instant>,
     stages: Vec<Stage>,
@@ -148,6 +156,8 @@ impl Run {
             bound: None,
             seen: Observations::default(),
             began: job.began,
+            boot: None,
+            earlier_lines: 0,
             booted_at: None,
             joined_at: None,
             stages: Vec::new(),
@@ -201,7 +211,24 @@ impl Run {
                 self.collect(*moment, digests, nvs).await?;
             }
             Step::Gate => return self.gate(),
-            Step::Boot => self.boot().await?,
+            Step::EnterLoader => self.enter_loader().await?,
+            Step::Boot(purpose) => self.boot(*purpose).await?,
+            Step::ReadNvs(region) => self.read_nvs(region).await?,
+            Step::RewriteNvs(part, region) => self.rewrite_nvs(*part, region).await?,
+            Step::ReadDeviceId => return self.read_device_id().await,
+            Step::Dialogue(name) => self.dialogue(*name).await?,
+            Step::SearchLeftovers => self.search_leftovers().await?,
+            Step::Alert => self.alert().await?,
+            Step::Register
+            | Step::RequestCredentials
+            | Step::SubmitPortal
+            | Step::AwaitFactoryFirmware
+            | Step::RecordInRegistry
+            | Step::AwaitTime
+            | Step::AwaitConfiguration
+            | Step::AwaitCaCall
+            | Step::OfferStranger
+            | Step::Update => return Err(Failure::NotBuilt { step: step.name() }),
             Step::AwaitJoin => return self.await_join().await,
             Step::AwaitBroker => return self.await_broker().await,
             Step::Command(command) => self.command(command).await?,
@@ -242,7 +269,14 @@ impl Run {
                 self.seen.leaked.extend(leaked);
             }
         }
-        self.seen.console = lines;
+        match self.boot {
+            Some(Purpose::Trial) => self.seen.console = lines,
+            Some(Purpose::Provisioning) => {
+                self.seen.earlier_console.truncate(self.earlier_lines);
+                self.seen.earlier_console.extend(lines);
+            }
+            None => {}
+        }
     }
 
     fn into_parts(self) -> (Observations, Option<BoundPlan>, Vec<Stage>, Vec<EndpointRecord>) {
@@ -267,7 +301,7 @@ fn endpoint_records(plan: &BoundPlan) -> Vec<EndpointRecord> {
     };
     vec![EndpointRecord {
         service: "mqtt".to_owned(),
-        shipped: plan.broker.endpoint.to_string(),
+        shipped: plan.endpoint.to_string(),
         policy: policy.to_owned(),
         answered_by: "built-in bench".to_owned(),
     }]

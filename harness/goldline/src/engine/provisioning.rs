@@ -6,7 +6,7 @@ use super::{Event, Failure, Next, Run};
 use crate::{
     check::{Evidence, RegionDigest, flash_is_sound},
     device::{ChipFacts, Device, DeviceError},
-    plan::{BoundPlan, Moment, Region, Text},
+    plan::{BoundPlan, Moment, Region},
     record::Unit,
     testbed::Testbed,
 };
@@ -49,8 +49,15 @@ impl Run {
     fn bind(&mut self, chip: &ChipFacts) -> Result<BoundPlan, Failure> {
         let values = self.values.take().ok_or(Failure::OutOfOrder { step: "identify it twice" })?;
         let mut bindings = values(chip).map_err(Failure::Values)?;
-        bindings.bind("unit.mac", Text::public(chip.mac.to_string()))?;
+        bindings.bind_mac(chip.mac)?;
         Ok(BoundPlan::bind(self.plan.clone(), bindings, &self.images)?)
+    }
+
+    /// Enters the download mode again, after the unit ran.
+    pub(super) async fn enter_loader(&mut self) -> Result<(), Failure> {
+        self.keep_console();
+        self.with_device(|device| device.identify()).await?;
+        Ok(())
     }
 
     pub(super) async fn erase(&mut self) -> Result<(), Failure> {
@@ -79,8 +86,7 @@ impl Run {
         nvs: &Region,
     ) -> Result<(), Failure> {
         if moment == Moment::AfterBoot {
-            self.keep_console();
-            self.with_device(|device| device.identify()).await?;
+            self.enter_loader().await?;
         }
         let plan = self.bound.as_ref().ok_or(Failure::OutOfOrder { step: "collect evidence" })?;
         let wanted: Vec<(String, u32, u32)> = digests

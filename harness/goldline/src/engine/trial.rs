@@ -18,7 +18,7 @@ use crate::{
     clock::Deadline,
     device::Console,
     identity::Mac,
-    plan::{BoundPlan, Text},
+    plan::{BoundPlan, Purpose, Text},
     profile::CommandRoundTrip,
     testbed::{
         Testbed,
@@ -31,10 +31,15 @@ use crate::{
 const REFUSALS: usize = 5;
 
 impl Run {
-    pub(super) async fn boot(&mut self) -> Result<(), Failure> {
+    pub(super) async fn boot(&mut self, purpose: Purpose) -> Result<(), Failure> {
+        self.keep_console();
+        self.earlier_lines = self.seen.earlier_console.len();
+        // Taken before: a quick unit joins while the reset is still being reported.
+        let reset_at = Instant::now();
         self.with_device(|device| device.boot()).await?;
-        self.booted_at = Some(Instant::now());
-        self.seen.booted = true;
+        self.boot = Some(purpose);
+        self.booted_at = Some(reset_at);
+        self.seen.booted |= purpose == Purpose::Trial;
         Ok(())
     }
 
@@ -55,7 +60,7 @@ impl Run {
             lines_seen = lines_seen.max(lines.len());
             let facts = LogFacts::of(&lines);
             let started_late = !facts.application && booted_at.elapsed() > deadlines.boot;
-            let refusals = facts.disconnects.len().max(refusals(testbed, mac));
+            let refusals = facts.disconnects.len().max(refusals(testbed, mac, booted_at));
             // The address counts when both ends know it, so that what follows does not race DHCP.
             let joined = join.address.is_some() && facts.address.is_some();
             if joined || facts.is_boot_loop() || refusals >= REFUSALS || started_late {
@@ -91,15 +96,17 @@ impl Run {
         let deadline = Deadline::after(self.plan.profile.deadlines.mqtt);
         let testbed = self.testbed()?;
         let plan = self.bound()?;
+        let planned = plan.broker()?;
         let mut connections = testbed.broker.follow();
         let mut network = testbed.access_point.follow();
         let console = self.console()?;
         loop {
             let seen = observe_broker(testbed, address, joined_at);
             let subscribed =
-                plan.broker.subscriptions.iter().all(|filter| seen.subscriptions.contains(filter));
+                planned.subscriptions.iter().all(|filter| seen.subscriptions.contains(filter));
             let facts = LogFacts::of(&console.lines());
-            let in_vain = failed_connections(testbed, address) >= REFUSALS || facts.is_boot_loop();
+            let in_vain =
+                failed_connections(testbed, address, joined_at) >= REFUSALS || facts.is_boot_loop();
             if (seen.accepted && subscribed) || (!seen.accepted && in_vain) {
                 break;
             }
@@ -117,7 +124,7 @@ impl Run {
         let mut broker = observe_broker(testbed, address, joined_at);
         let accepted = broker.accepted;
         let subscribed =
-            plan.broker.subscriptions.iter().all(|filter| broker.subscriptions.contains(filter));
+            planned.subscriptions.iter().all(|filter| broker.subscriptions.contains(filter));
         if !accepted || !subscribed {
             broker.witness = Some(at_broker(testbed, plan, &self.bench.authority).await?);
         }
@@ -180,25 +187,25 @@ impl Run {
         Ok(())
     }
 
-    fn unit_and_boot(&self) -> Result<(Mac, Instant), Failure> {
+    pub(super) fn unit_and_boot(&self) -> Result<(Mac, Instant), Failure> {
         let chip = self.seen.chip.as_ref().map(|chip| chip.mac);
         chip.zip(self.booted_at).ok_or(Failure::OutOfOrder { step: "wait for the unit" })
     }
 
-    fn unit_address(&self) -> Result<Ipv4Addr, Failure> {
+    pub(super) fn unit_address(&self) -> Result<Ipv4Addr, Failure> {
         let join = self.seen.join.as_ref();
         join.and_then(|join| join.address).ok_or(Failure::OutOfOrder { step: "talk to the unit" })
     }
 
-    fn testbed(&self) -> Result<&Testbed, Failure> {
+    pub(super) fn testbed(&self) -> Result<&Testbed, Failure> {
         self.testbed.as_ref().ok_or(Failure::OutOfOrder { step: "use the testbed" })
     }
 
-    fn bound(&self) -> Result<&BoundPlan, Failure> {
+    pub(super) fn bound(&self) -> Result<&BoundPlan, Failure> {
         self.bound.as_ref().ok_or(Failure::OutOfOrder { step: "use the unit's values" })
     }
 
-    fn console(&self) -> Result<Console, Failure> {
+    pub(super) fn console(&self) -> Result<Console, Failure> {
         let device = self.device.as_ref();
         device
             .map(|device| device.line().console().clone())
@@ -252,7 +259,9 @@ fn note_association(
     join: &mut JoinObservation,
 ) -> Option<Instant> {
     let mut associated_at = None;
-    for stamped in testbed.access_point.events() {
+    // What the unit did while it was given its values is another story.
+    for stamped in testbed.access_point.events().into_iter().filter(|event| event.instant >= since)
+    {
         match stamped.event {
             AccessPointEvent::Association { mac, outcome, .. } if mac == unit => match outcome {
                 Ok(address) => {
@@ -269,28 +278,32 @@ fn note_association(
     associated_at
 }
 
-fn refusals(testbed: &Testbed, unit: Mac) -> usize {
+fn refusals(testbed: &Testbed, unit: Mac, since: Instant) -> usize {
     let refused = |event: &AccessPointEvent| matches!(event, AccessPointEvent::Association { mac, outcome: Err(_), .. } if *mac == unit);
-    testbed.access_point.events().iter().filter(|stamped| refused(&stamped.event)).count()
+    let events = testbed.access_point.events();
+    events.iter().filter(|stamped| stamped.instant >= since && refused(&stamped.event)).count()
 }
 
 /// Connections of the unit that ended before the broker accepted it, at the door or on the way.
-fn failed_connections(testbed: &Testbed, unit: Ipv4Addr) -> usize {
+fn failed_connections(testbed: &Testbed, unit: Ipv4Addr, since: Instant) -> usize {
     let unreached = |event: &AccessPointEvent| matches!(event, AccessPointEvent::Connection { from, connected: false, .. } if *from == unit);
-    let on_the_way =
-        testbed.access_point.events().iter().filter(|stamped| unreached(&stamped.event)).count();
+    let events = testbed.access_point.events();
+    let since_then = events.iter().filter(|stamped| stamped.instant >= since);
+    let on_the_way = since_then.filter(|stamped| unreached(&stamped.event)).count();
     let turned_away = |connection: &&Connection| {
         connection.tls_failure.is_some()
             || connection.connect.is_some() && !connection.is_accepted()
             || matches!(connection.ending, Some(Ending::ProtocolError(_)))
     };
-    let connections = testbed.broker.connections_from(unit);
+    let mut connections = testbed.broker.connections_from(unit);
+    connections.retain(|connection| connection.opened >= since);
     on_the_way + connections.iter().filter(turned_away).count()
 }
 
 /// What the broker saw of the unit's address: an accepted connection if there is one, else the last.
 fn observe_broker(testbed: &Testbed, unit: Ipv4Addr, joined_at: Instant) -> BrokerObservation {
-    let connections = testbed.broker.connections_from(unit);
+    let mut connections = testbed.broker.connections_from(unit);
+    connections.retain(|connection| connection.opened >= joined_at);
     let accepted = connections.iter().rev().find(|connection| connection.is_accepted());
     let Some(connection) = accepted.or(connections.last()) else {
         return BrokerObservation::default();

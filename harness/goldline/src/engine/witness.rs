@@ -49,7 +49,7 @@ pub(super) async fn at_broker(
     plan: &BoundPlan,
     authority: &Authority,
 ) -> Result<Witness, Failure> {
-    let broker = &plan.broker;
+    let broker = plan.broker()?;
     let endpoint = &broker.endpoint;
     let certificate = if plan.profile().mqtt.client_certificate {
         let issued = authority.issue_device(WITNESS_ID, WITNESS_VALIDITY);

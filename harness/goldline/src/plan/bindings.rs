@@ -11,12 +11,16 @@ use zeroize::Zeroizing;
 
 use super::{Given, Text};
 use crate::{
+    identity::{CustomUuid, Mac, MacError, Salt},
     profile::{
         Endpoint, EndpointError, Profile, Template, UnboundSymbol, ValueSource, ValueSpec,
-        forbidden_character, is_lease_number,
+        is_lease_number, is_secret_when_issued,
     },
     secret::Secret,
 };
+
+/// The value that identities are made of.
+const UNIT_MAC: &str = "unit.mac";
 
 /// Names bound to texts, for one unit and one run.
 #[derive(Clone, Debug)]
@@ -53,6 +57,8 @@ pub enum Origin {
     Template,
     /// Learnt during the run.
     Engine,
+    /// Issued to the unit during the run by a CA or a server; remembered with its values.
+    Issued,
 }
 
 /// Whose values a unit gets when nobody gave any.
@@ -103,6 +109,8 @@ pub enum BindingError {
         "the secret \"{name}\" is the sample of the profile, which everyone can read: give one of its own"
     )]
     PublicSecret { name: String },
+    #[error("the value \"{name}\" cannot be the unit's identity: {reason}")]
+    Identity { name: String, reason: String },
     #[error("the value \"{name}\" is bound already")]
     BoundTwice { name: String },
     #[error(transparent)]
@@ -128,6 +136,13 @@ impl Bindings {
         sources: &mut impl Sources,
     ) -> Result<Self, BindingError> {
         let mut bindings = Self { bound: BTreeMap::new(), waiting: Vec::new() };
+        for (name, text) in given.issued() {
+            bindings.insert(
+                name,
+                Text::new(text.expose(), is_secret_when_issued(name)),
+                Origin::Issued,
+            );
+        }
         for spec in &profile.values {
             bindings.bind_ready(spec, given, identity)?;
         }
@@ -141,15 +156,35 @@ impl Bindings {
         Ok(bindings)
     }
 
-    /// Binds what the engine has learnt, such as `unit.mac`, and every template that waited for it.
+    /// Binds what the engine has learnt, such as `observed.device_id`, and every value that waited for
+    /// it.
     ///
     /// # Errors
-    /// When the name is bound already, or a template that becomes known does not fit.
+    /// When the name is bound already, or a value that becomes known does not fit.
     pub fn bind(&mut self, name: &str, text: Text) -> Result<(), BindingError> {
         if self.bound.contains_key(name) {
             return Err(BindingError::BoundTwice { name: name.to_owned() });
         }
         self.insert(name, text, Origin::Engine);
+        self.bind_templates()
+    }
+
+    /// Binds the unit's MAC in its three spellings, and every value that waited for it.
+    ///
+    /// # Errors
+    /// As [`Bindings::bind`].
+    pub fn bind_mac(&mut self, mac: Mac) -> Result<(), BindingError> {
+        self.bind("unit.mac_lower", Text::public(mac.compact()))?;
+        self.bind("unit.mac_upper", Text::public(mac.compact().to_ascii_uppercase()))?;
+        self.bind(UNIT_MAC, Text::public(mac.to_string()))
+    }
+
+    /// Binds what a service gave to the unit, or gave anew; it is remembered with the unit's values.
+    ///
+    /// # Errors
+    /// When a value that becomes known does not fit.
+    pub fn bind_issued(&mut self, name: &str, text: Text) -> Result<(), BindingError> {
+        self.insert(name, text, Origin::Issued);
         self.bind_templates()
     }
 
@@ -224,7 +259,10 @@ impl Bindings {
         }
         let sample = spec.sample.as_deref().filter(|_| uses_sample(&spec.source, identity));
         match (sample, &spec.source) {
-            (_, ValueSource::Template(_)) => self.waiting.push(spec.clone()),
+            (
+                _,
+                ValueSource::Template(_) | ValueSource::MacScheme(_) | ValueSource::Salted { .. },
+            ) => self.waiting.push(spec.clone()),
             (Some(sample), _) => return self.bind_spec(spec, sample, Origin::Sample),
             (None, ValueSource::Site) => return Err(not_given(spec)),
             (None, ValueSource::Lease | ValueSource::Random { .. }) => {}
@@ -254,21 +292,46 @@ impl Bindings {
                     .map_err(|error| BindingError::Random { name: name(), error })?;
                 self.bind_spec(spec, &text, Origin::Random)
             }
-            ValueSource::Site | ValueSource::Template(_) => Ok(()),
+            ValueSource::Site
+            | ValueSource::Template(_)
+            | ValueSource::MacScheme(_)
+            | ValueSource::Salted { .. } => Ok(()),
         }
     }
 
-    /// Binds the templates whose every value is bound. One pass does, because a template names only
-    /// values that stand before it.
+    /// Binds the values that are made of others, as far as those are bound. One pass does, because a
+    /// value names only such that stand before it.
     fn bind_templates(&mut self) -> Result<(), BindingError> {
         for spec in std::mem::take(&mut self.waiting) {
-            let ValueSource::Template(template) = &spec.source else { continue };
-            match self.render(template) {
-                Ok(text) => self.bind_spec(&spec, text.expose(), Origin::Template)?,
-                Err(UnboundSymbol { .. }) => self.waiting.push(spec),
+            match self.derive(&spec)? {
+                Some(text) => self.bind_spec(&spec, text.expose(), Origin::Template)?,
+                None => self.waiting.push(spec),
             }
         }
         Ok(())
+    }
+
+    /// The text of a value that is made of others; `None` while one of them is not bound.
+    fn derive(&self, spec: &ValueSpec) -> Result<Option<Text>, BindingError> {
+        let refuse = |reason: String| BindingError::Identity { name: spec.name.clone(), reason };
+        Ok(match &spec.source {
+            ValueSource::Template(template) => self.render(template).ok(),
+            ValueSource::MacScheme(scheme) => {
+                let Some(mac) = self.get(UNIT_MAC) else { return Ok(None) };
+                let mac: Mac =
+                    mac.expose().parse().map_err(|error: MacError| refuse(error.to_string()))?;
+                Some(Text::public(scheme.derive(mac)))
+            }
+            ValueSource::Salted { scheme, of, salt } => {
+                let (Ok(of), Ok(salt)) = (self.render(of), self.render(salt)) else {
+                    return Ok(None);
+                };
+                let salt = Salt::new(salt.as_secret().clone())
+                    .map_err(|error| refuse(error.to_string()))?;
+                Some(Text::secret(scheme.derive(of.expose(), &salt)))
+            }
+            _ => None,
+        })
     }
 
     fn bind_spec(
@@ -279,7 +342,7 @@ impl Bindings {
     ) -> Result<(), BindingError> {
         let name = || spec.name.clone();
         let (length, min, max) = (text.len(), spec.min_bytes, spec.max_bytes);
-        if let Some(what) = forbidden_character(text) {
+        if let Some(what) = spec.forbidden_in(text) {
             return Err(BindingError::Character { name: name(), what });
         }
         if spec.source == ValueSource::Lease && !is_lease_number(text) {
@@ -287,6 +350,12 @@ impl Bindings {
         }
         if !(min..=max).contains(&length) {
             return Err(BindingError::Length { name: name(), length, min, max });
+        }
+        if let ValueSource::MacScheme(_) = spec.source {
+            CustomUuid::parse(text).map_err(|error| BindingError::Identity {
+                name: name(),
+                reason: error.to_string(),
+            })?;
         }
         self.insert(&spec.name, Text::new(text, spec.secret), origin);
         Ok(())
@@ -360,6 +429,7 @@ impl fmt::Display for Origin {
             Self::Random => "the generator",
             Self::Template => "other values",
             Self::Engine => "the run",
+            Self::Issued => "a service",
         })
     }
 }

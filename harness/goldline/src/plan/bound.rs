@@ -3,26 +3,36 @@
 //! Bound once per unit, after its MAC is known and before a byte is written. Holds secrets; nothing
 //! here prints one.
 
-use goldline_nvs::{Document, Value, Version, generate};
+use std::borrow::Cow;
 
-use super::{Bindings, Content, Plan, Region};
+use goldline_nvs::{
+    Document, Value, Version,
+    crypt::{DecryptError, HmacKey, Keys, decrypt, encrypt},
+    generate,
+};
+use zeroize::Zeroizing;
+
+use super::{BindingError, Bindings, Content, Plan, Region, Text};
 use crate::{
     image::FlashImages,
-    profile::{Endpoint, EndpointError, NvsEntry, Profile, Template, UnboundSymbol},
+    profile::{Endpoint, EndpointError, NvsEntry, NvsKeyScheme, Profile, Template, UnboundSymbol},
     secret::Secret,
 };
 
-/// A plan with its values and bytes.
+/// A plan with its values and bytes, as far as they are known: some are learnt in the course of the run.
 #[derive(Debug)]
 pub struct BoundPlan {
     plan: Plan,
     bindings: Bindings,
+    flash: FlashImages,
     images: Vec<RegionImage>,
-    document: Document,
+    document: Option<Document>,
+    nvs_keys: Option<Keys>,
+    broker: Option<BoundBroker>,
     /// The network that the unit must join.
     pub wifi: BoundWifi,
-    /// The broker that the unit must reach.
-    pub broker: BoundBroker,
+    /// Where the unit finds its broker.
+    pub endpoint: Endpoint,
 }
 
 /// The bytes of one region.
@@ -46,7 +56,7 @@ pub struct BoundWifi {
 /// The broker of one unit and what the unit must do there.
 #[derive(Clone, Debug)]
 pub struct BoundBroker {
-    /// As the unit holds it.
+    /// Where the unit finds it.
     pub endpoint: Endpoint,
     /// What the unit must call itself.
     pub client_id: String,
@@ -56,6 +66,25 @@ pub struct BoundBroker {
     pub password: Secret,
     /// Topic filters.
     pub subscriptions: Vec<String>,
+}
+
+/// Something that was learnt does not fit the plan.
+#[derive(Debug, thiserror::Error)]
+pub enum LearnError {
+    /// A value does not fit.
+    #[error(transparent)]
+    Binding(#[from] BindingError),
+    /// The plan does not fit its values.
+    #[error(transparent)]
+    Material(#[from] MaterialError),
+}
+
+/// The plan needs something that the run has not learnt yet.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("the plan needs {what}, which this run has not learnt")]
+pub struct NotLearnt {
+    /// What is missing.
+    pub what: &'static str,
 }
 
 /// A plan cannot be bound.
@@ -78,6 +107,12 @@ pub enum MaterialError {
     /// The NVS image does not fit its partition.
     #[error("cannot make the NVS image: {0}")]
     Generate(#[from] goldline_nvs::generate::GenerateError),
+    /// The key of the NVS partition is none.
+    #[error("the key of the NVS partition is not {expected} bytes in hexadecimal text")]
+    NvsKey {
+        /// Bytes of a key.
+        expected: usize,
+    },
     /// The broker's address is none.
     #[error("the unit's broker address cannot be used: {0}")]
     Endpoint(#[from] EndpointError),
@@ -112,18 +147,64 @@ impl BoundPlan {
         images: &FlashImages,
     ) -> Result<Self, MaterialError> {
         let profile = &plan.profile;
-        let document = nvs_document(profile, &bindings)?;
         let wifi = BoundWifi {
             ssid: bindings.render(&profile.wifi.ssid)?.expose().to_owned(),
             password: Secret::new(bindings.render(&profile.wifi.password)?.expose()),
         };
-        let broker = bind_broker(profile, &bindings)?;
-        let images = plan
-            .regions()
-            .into_iter()
-            .map(|region| fill(region, images, &document))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { bindings, images, document, wifi, broker, plan })
+        let endpoint = bindings.render(&profile.mqtt.endpoint)?.expose().parse()?;
+        let mut bound = Self {
+            bindings,
+            flash: images.clone(),
+            images: Vec::new(),
+            document: None,
+            nvs_keys: None,
+            broker: None,
+            wifi,
+            endpoint,
+            plan,
+        };
+        bound.refresh()?;
+        Ok(bound)
+    }
+
+    /// Takes in what a service gave to the unit; whatever waited for it becomes known.
+    ///
+    /// # Errors
+    /// When a value or a region does not fit.
+    pub fn learn_issued(&mut self, name: &str, text: Text) -> Result<(), LearnError> {
+        self.bindings.bind_issued(name, text)?;
+        Ok(self.refresh()?)
+    }
+
+    /// Takes in what was seen of the unit; whatever waited for it becomes known.
+    ///
+    /// # Errors
+    /// When it is known already, or a value or a region does not fit.
+    pub fn learn_observed(&mut self, name: &str, text: Text) -> Result<(), LearnError> {
+        self.bindings.bind(name, text)?;
+        Ok(self.refresh()?)
+    }
+
+    /// Takes in the application that writes the unit's values and is then replaced.
+    ///
+    /// # Errors
+    /// When it does not fit its partition.
+    pub fn take_factory_app(&mut self, app: Vec<u8>) -> Result<(), MaterialError> {
+        self.flash.factory_app = Some(app);
+        self.refresh()
+    }
+
+    /// Makes everything anew whose values are all bound.
+    fn refresh(&mut self) -> Result<(), MaterialError> {
+        self.nvs_keys = known(nvs_keys(&self.plan.profile, &self.bindings))?.flatten();
+        self.document = known(nvs_document(&self.plan.profile, &self.bindings))?;
+        self.broker = known(bind_broker(&self.plan.profile, &self.bindings))?;
+        let regions = self.plan.regions();
+        let fill = |region| {
+            fill(region, &self.flash, self.document.as_ref(), self.nvs_keys.as_ref()).transpose()
+        };
+        self.images = regions.into_iter().filter_map(fill).collect::<Result<_, _>>()?;
+        Ok(())
     }
 
     /// The plan.
@@ -142,17 +223,57 @@ impl BoundPlan {
     }
 
     /// What must lie in the unit's NVS namespace.
-    pub fn document(&self) -> &Document {
-        &self.document
+    ///
+    /// # Errors
+    /// [`NotLearnt`] while a value in it is not known.
+    pub fn document(&self) -> Result<&Document, NotLearnt> {
+        self.document.as_ref().ok_or(NotLearnt { what: "the unit's NVS values" })
+    }
+
+    /// The unit's NVS partition as a device reads it: decrypted, where the product encrypts it.
+    ///
+    /// # Errors
+    /// When these are not its keys, or nothing is encrypted in it.
+    pub fn plain_nvs<'a>(&self, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>, DecryptError> {
+        match &self.nvs_keys {
+            Some(keys) => Ok(Cow::Owned(decrypt(bytes, keys)?)),
+            None => Ok(Cow::Borrowed(bytes)),
+        }
+    }
+
+    /// A changed NVS partition as it is flashed: encrypted, where the product encrypts it.
+    pub fn flashable_nvs(&self, plain: Vec<u8>) -> Vec<u8> {
+        match &self.nvs_keys {
+            Some(keys) => encrypt(&plain, keys),
+            None => plain,
+        }
+    }
+
+    /// Who the unit must be at its broker.
+    ///
+    /// # Errors
+    /// [`NotLearnt`] while its credentials are not known.
+    pub fn broker(&self) -> Result<&BoundBroker, NotLearnt> {
+        self.broker.as_ref().ok_or(NotLearnt { what: "the unit's MQTT credentials" })
+    }
+
+    /// A template with the unit's values.
+    ///
+    /// # Errors
+    /// The first symbol that is not bound.
+    pub fn render(&self, template: &Template) -> Result<Text, UnboundSymbol> {
+        self.bindings.render(template)
     }
 
     /// The bytes of a region.
     pub fn image(&self, region: &Region) -> Option<&[u8]> {
-        let image = self.images.iter().find(|image| image.region.name == region.name)?;
+        let image = self.images.iter().find(|image| {
+            image.region.name == region.name && image.region.content == region.content
+        })?;
         Some(&image.bytes)
     }
 
-    /// The bytes of all regions.
+    /// The bytes of all regions that are known.
     pub fn images(&self) -> &[RegionImage] {
         &self.images
     }
@@ -172,16 +293,41 @@ fn bind_broker(profile: &Profile, bindings: &Bindings) -> Result<BoundBroker, Ma
     })
 }
 
+/// `None` for what waits for a value that the run learns later.
+fn known<T>(bound: Result<T, MaterialError>) -> Result<Option<T>, MaterialError> {
+    match bound {
+        Ok(bound) => Ok(Some(bound)),
+        Err(MaterialError::Unbound(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The bytes of a region; `None` while they are not known.
 fn fill(
     region: Region,
     images: &FlashImages,
-    document: &Document,
-) -> Result<RegionImage, MaterialError> {
+    document: Option<&Document>,
+    keys: Option<&Keys>,
+) -> Result<Option<RegionImage>, MaterialError> {
     let bytes = match region.content {
         Content::Bootloader => images.bootloader.clone(),
         Content::PartitionTable => images.partition_table.clone(),
         Content::App => images.app.clone(),
-        Content::Nvs => generate(document, region.capacity as usize, Version::V2)?,
+        Content::FactoryApp => match &images.factory_app {
+            Some(app) => app.clone(),
+            None => return Ok(None),
+        },
+        Content::Nvs => match document {
+            Some(document) => {
+                let plain = generate(document, region.capacity as usize, Version::V2)?;
+                keys.map_or(plain.clone(), |keys| encrypt(&plain, keys))
+            }
+            None => return Ok(None),
+        },
+        Content::NvsKeys => match keys {
+            Some(keys) => keys.to_partition().to_vec(),
+            None => return Ok(None),
+        },
     };
     if bytes.len() > region.capacity as usize {
         return Err(MaterialError::TooLarge {
@@ -190,7 +336,31 @@ fn fill(
             capacity: region.capacity,
         });
     }
-    Ok(RegionImage { region, bytes })
+    Ok(Some(RegionImage { region, bytes }))
+}
+
+fn nvs_keys(profile: &Profile, bindings: &Bindings) -> Result<Option<Keys>, MaterialError> {
+    let Some(encryption) = &profile.nvs.encryption else { return Ok(None) };
+    let text = bindings.render(&encryption.key)?;
+    let expected = encryption.scheme.key_bytes();
+    let bytes = Zeroizing::new(hex_bytes(text.expose()).unwrap_or_default());
+    if bytes.len() != expected {
+        return Err(MaterialError::NvsKey { expected });
+    }
+    let refuse = |_| MaterialError::NvsKey { expected };
+    Ok(Some(match encryption.scheme {
+        NvsKeyScheme::Hmac => HmacKey::new(&bytes).map_err(refuse)?.derive(),
+        NvsKeyScheme::Partition { .. } => {
+            let bytes =
+                bytes.as_slice().try_into().map_err(|_| MaterialError::NvsKey { expected })?;
+            Keys::new(bytes)
+        }
+    }))
+}
+
+fn hex_bytes(text: &str) -> Option<Vec<u8>> {
+    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    text.len().is_multiple_of(2).then(|| text.as_bytes().chunks_exact(2).map(pair).collect())?
 }
 
 fn nvs_document(profile: &Profile, bindings: &Bindings) -> Result<Document, MaterialError> {

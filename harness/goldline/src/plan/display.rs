@@ -2,16 +2,18 @@
 
 use std::fmt;
 
-use super::{Content, Moment, Plan, Region, Scope, Step};
-use crate::profile::ValueSource;
+use super::{Content, Moment, Plan, Purpose, Region, Scope, Step};
+use crate::profile::{DialogueName, Method, ValueSource};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let profile = &self.profile;
         let scope = match self.scope {
-            Scope::Run => "provision, then check",
-            Scope::Provision => "provision",
-            Scope::Check => "check",
+            Scope::Run => "provision, then check".to_owned(),
+            Scope::Provision => "provision".to_owned(),
+            Scope::Check => "check".to_owned(),
+            Scope::Reprovision(part) => format!("reprovision the {} of, then check", part.name()),
+            Scope::FactoryReset => "factory-reset".to_owned(),
         };
         writeln!(f, "plan: {scope} {} ({})", profile.name, profile.title)?;
         writeln!(f, "chip: {}, {} bytes of flash", profile.chip, profile.flash.size())?;
@@ -22,6 +24,10 @@ impl fmt::Display for Plan {
                 ValueSource::Lease => "leased from the state directory".to_owned(),
                 ValueSource::Random { bytes } => format!("{bytes} random bytes"),
                 ValueSource::Template(template) => template.to_string(),
+                ValueSource::MacScheme(scheme) => format!("{} of the unit's MAC", scheme.name()),
+                ValueSource::Salted { scheme, of, salt } => {
+                    format!("{} of {of} and the salt {salt}", scheme.name())
+                }
             };
             let secret = if value.secret { ", secret" } else { "" };
             writeln!(f, "  {} = {source}{secret}", value.name)?;
@@ -29,7 +35,7 @@ impl fmt::Display for Plan {
         writeln!(f, "\nsteps")?;
         for (index, step) in self.steps.iter().enumerate() {
             writeln!(f, "{:3}. {step}", index + 1)?;
-            if let Step::Write(Region { content: Content::Nvs, .. }) = step {
+            if writes_values(step, profile.method) {
                 for entry in &profile.nvs.entries {
                     writeln!(
                         f,
@@ -44,12 +50,25 @@ impl fmt::Display for Plan {
         }
         if self.scope != Scope::Provision {
             writeln!(f, "\nchecks")?;
-            for check in &profile.checks {
+            for check in self.checks() {
                 writeln!(f, "  {}{}", check.id.name(), Limits(&check.limits))?;
             }
         }
         Ok(())
     }
+}
+
+/// Whether the unit's values get into its NVS with this step.
+fn writes_values(step: &Step, method: Method) -> bool {
+    let by_firmware = matches!(
+        step,
+        Step::Dialogue(DialogueName::Provision | DialogueName::Wifi)
+            | Step::SubmitPortal
+            | Step::AwaitFactoryFirmware
+    );
+    let by_bench =
+        matches!(step, Step::Write(Region { content: Content::Nvs, .. }) | Step::RewriteNvs(..));
+    by_bench || by_firmware && !method.flashes_nvs()
 }
 
 impl fmt::Display for Step {
@@ -67,7 +86,47 @@ impl fmt::Display for Step {
                 write!(f, "{moment}: digest {}; read {} back", names.join(", "), nvs.name)
             }
             Self::Gate => f.write_str("judge the flash; a unit with bad flash is not booted"),
-            Self::Boot => f.write_str("reset into the application"),
+            Self::Boot(Purpose::Trial) => f.write_str("reset into the application"),
+            Self::Boot(Purpose::Provisioning) => {
+                f.write_str("reset into the application, to give the unit its values")
+            }
+            Self::EnterLoader => f.write_str("enter the download mode again"),
+            Self::Register => f.write_str(
+                "register with the CA; verify the certificate; learn {issued.certificate}",
+            ),
+            Self::RequestCredentials => f.write_str(
+                "ask the provisioning server for credentials; learn {issued.mqtt_user} and {issued.mqtt_password}",
+            ),
+            Self::ReadNvs(region) => write!(f, "read {} as it is", region.name),
+            Self::RewriteNvs(part, region) => {
+                write!(f, "write the {} into {}, and leave every other key", part.name(), region.name)
+            }
+            Self::ReadDeviceId => {
+                f.write_str("wait for the device id in the serial log; learn {observed.device_id}")
+            }
+            Self::Dialogue(name) => write!(f, "type the lines of [[console.{}]]", name.name()),
+            Self::SubmitPortal => {
+                f.write_str("fill the unit's web portal; wait until it restarts")
+            }
+            Self::AwaitFactoryFirmware => {
+                f.write_str("wait until the provisioning firmware has written the values")
+            }
+            Self::SearchLeftovers => {
+                f.write_str("search the whole NVS partition for credentials, erased entries included")
+            }
+            Self::RecordInRegistry => {
+                f.write_str("put the unit into the device registry, or into the queue for it")
+            }
+            Self::AwaitTime => f.write_str("wait until the unit has the time"),
+            Self::AwaitConfiguration => f.write_str("wait until the unit fetched its configuration"),
+            Self::AwaitCaCall => f.write_str("wait until the unit called its CA"),
+            Self::Alert => f.write_str("let the installer's alert be sent; wait for it"),
+            Self::OfferStranger => f.write_str(
+                "answer for the broker with the certificate of an unknown CA; the unit must refuse it",
+            ),
+            Self::Update => f.write_str(
+                "update the unit over the air; let it roll a bad update back; put the first application back",
+            ),
             Self::AwaitJoin => f.write_str("wait until the unit has joined the network"),
             Self::AwaitBroker => {
                 f.write_str("wait until the broker has accepted the unit and its subscriptions")
@@ -89,7 +148,9 @@ impl fmt::Display for Region {
             Content::Bootloader => "the second-stage bootloader",
             Content::PartitionTable => "the partition table",
             Content::App => "the application",
+            Content::FactoryApp => "the provisioning firmware, for a while,",
             Content::Nvs => "the unit's NVS image",
+            Content::NvsKeys => "the keys of the unit's NVS",
         };
         write!(f, "{content} at {:#x} ({}, {:#x} bytes)", self.offset, self.name, self.capacity)
     }

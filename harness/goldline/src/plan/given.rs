@@ -109,6 +109,19 @@ impl Given {
         Ok(())
     }
 
+    /// What a service gave to the unit in an earlier run.
+    pub(super) fn issued(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        let issued = self.0.iter().filter(|(name, _)| name.starts_with("issued."));
+        issued.map(|(name, (text, _))| (name.as_str(), text))
+    }
+
+    /// The names of the values that were given by hand or by a row of `--units`.
+    pub fn set_names(&self) -> impl Iterator<Item = String> + '_ {
+        let by_hand = |origin: Origin| matches!(origin, Origin::Set | Origin::UnitsRow);
+        let set = self.0.iter().filter(move |(_, (_, origin))| by_hand(*origin));
+        set.map(|(name, _)| name.clone())
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<(&Secret, Origin)> {
         self.0.get(name).map(|(text, origin)| (text, *origin))
     }

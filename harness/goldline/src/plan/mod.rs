@@ -6,8 +6,8 @@
 mod bindings;
 mod bound;
 mod display;
-mod factory_image;
 mod given;
+mod method;
 mod qc;
 mod text;
 mod units;
@@ -18,11 +18,13 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     image::FlashImages,
-    profile::{CommandRoundTrip, Method, Partition, Profile},
+    profile::{CheckId, CheckSpec, CommandRoundTrip, DialogueName, Part, Partition, Profile},
 };
 
 pub use bindings::{BindingError, Bindings, Identity, Origin, Sources};
-pub use bound::{BoundBroker, BoundPlan, BoundWifi, MaterialError, RegionImage};
+pub use bound::{
+    BoundBroker, BoundPlan, BoundWifi, LearnError, MaterialError, NotLearnt, RegionImage,
+};
 pub use given::{Given, GivenError};
 pub use text::Text;
 pub use units::{UnitRow, Units, UnitsError, UnitsProblem};
@@ -36,6 +38,33 @@ pub enum Scope {
     Provision,
     /// QC only, on a unit that was provisioned before.
     Check,
+    /// Give one part of the unit's values anew and keep all others, then QC.
+    Reprovision(Part),
+    /// Take every credential from the unit, and see that none is left.
+    FactoryReset,
+}
+
+impl Scope {
+    /// Whether the unit's values are those that the station remembers of it.
+    pub fn remembers(self) -> bool {
+        matches!(self, Self::Check | Self::Reprovision(_) | Self::FactoryReset)
+    }
+
+    /// Whether a check can be done. A unit in use is not reset to the factory's state, and one that is
+    /// reset to it has nothing else left to show.
+    pub fn includes(self, check: CheckId) -> bool {
+        match self {
+            Self::Run | Self::Provision => true,
+            Self::Check => !matches!(check, CheckId::FactoryReset | CheckId::RegistryRecord),
+            Self::Reprovision(_) => check != CheckId::FactoryReset,
+            Self::FactoryReset => check == CheckId::FactoryReset,
+        }
+    }
+
+    /// Whether the unit is flashed from the ground up.
+    pub fn provisions(self) -> bool {
+        matches!(self, Self::Run | Self::Provision)
+    }
 }
 
 /// An ordered list of steps for one product.
@@ -56,10 +85,20 @@ pub struct Plan {
 pub enum Step {
     /// Enter the download mode; read chip, MAC and flash size; bind `unit.mac`.
     Identify,
+    /// Enter the download mode again, after the unit ran.
+    EnterLoader,
+    /// Register the unit with its CA; bind `issued.certificate`. Nothing was written yet.
+    Register,
+    /// Ask the provisioning server for the unit's credentials; bind `issued.mqtt_user` and the like.
+    RequestCredentials,
     /// Erase the whole flash, so that nothing of an earlier life stays.
     Erase,
     /// Write one region.
     Write(Region),
+    /// Keep what lies in the NVS partition now.
+    ReadNvs(Region),
+    /// Put the values of one part into the NVS partition and leave all others as they are.
+    RewriteNvs(Part, Region),
     /// Digest regions and read the NVS partition back, at this moment.
     CollectEvidence {
         /// Before or after the unit ran.
@@ -72,13 +111,57 @@ pub enum Step {
     /// Judge the evidence so far; a unit with bad flash is not booted.
     Gate,
     /// Reset into the application and wait for its first line.
-    Boot,
+    Boot(Purpose),
+    /// Wait for the device id in the serial log; bind `observed.device_id`.
+    ReadDeviceId,
+    /// Type lines into the unit's console and compare each answer.
+    Dialogue(DialogueName),
+    /// Fill the unit's web portal; wait until the unit restarts.
+    SubmitPortal,
+    /// Wait until the provisioning firmware says that it is done.
+    AwaitFactoryFirmware,
+    /// Look for credentials in the whole flash, after a factory reset.
+    SearchLeftovers,
+    /// Put the unit into the device registry, or into the queue for it.
+    RecordInRegistry,
     /// Wait until the unit has an address.
     AwaitJoin,
+    /// Wait until the unit asked for the time and was answered.
+    AwaitTime,
+    /// Wait until the unit fetched its configuration.
+    AwaitConfiguration,
+    /// Wait until the unit has called its CA.
+    AwaitCaCall,
     /// Wait until the broker has accepted the unit and granted its subscriptions.
     AwaitBroker,
     /// Send a command over the broker and wait for the answer.
     Command(CommandRoundTrip),
+    /// Let the installer's alert be sent, and wait for it.
+    Alert,
+    /// Ask the unit to trust a broker that it must not trust.
+    OfferStranger,
+    /// Update the unit over the air, let it refuse a bad update, and put the first application back.
+    Update,
+}
+
+/// What a boot is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// To give the unit its values.
+    Provisioning,
+    /// To see whether it works.
+    Trial,
+}
+
+/// What the NVS partition must hold before the first boot of the trial.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NvsState {
+    /// The image that the bench made, byte for byte.
+    Image,
+    /// Nothing: the unit's own firmware writes it later.
+    Blank,
+    /// The planned keys, whoever wrote them.
+    Keys,
 }
 
 /// When evidence is taken; firmware writes to flash when it runs.
@@ -112,24 +195,49 @@ pub enum Content {
     PartitionTable,
     /// The application.
     App,
+    /// The firmware that writes the unit's values and is then replaced.
+    FactoryApp,
     /// The unit's own NVS image.
     Nvs,
+    /// The keys of the unit's NVS image.
+    NvsKeys,
 }
 
 impl Plan {
     /// Makes the plan of a profile. Pure: no device, no file, no clock.
     pub fn new(profile: Arc<Profile>, scope: Scope) -> Self {
-        let mut steps = vec![Step::Identify];
-        if scope != Scope::Check {
-            steps.extend(match profile.method {
-                Method::FactoryImage => factory_image::steps(&profile),
-            });
-        }
-        steps.extend(qc::evidence(&profile));
-        if scope != Scope::Provision {
-            steps.extend(qc::trial(&profile));
-        }
+        let steps = method::steps(&profile, scope);
         Self { profile, scope, steps, golden: None }
+    }
+
+    /// The checks of the profile that this scope can do, in order.
+    pub fn checks(&self) -> impl Iterator<Item = &CheckSpec> {
+        self.profile.checks.iter().filter(|check| self.scope.includes(check.id))
+    }
+
+    /// Whether the profile asks for a check and this scope can do it.
+    pub fn has_check(&self, id: CheckId) -> bool {
+        self.checks().any(|check| check.id == id)
+    }
+
+    /// What the NVS partition must hold before the first boot of the trial.
+    pub fn nvs_before_boot(&self) -> NvsState {
+        use crate::profile::Method;
+        match self.profile.method {
+            _ if self.scope.remembers() => NvsState::Keys,
+            Method::FactoryImage | Method::CaRegistration => NvsState::Image,
+            Method::Console | Method::Portal => NvsState::Blank,
+            Method::FactoryFirmware => NvsState::Keys,
+        }
+    }
+
+    /// Whether a re-provisioning of that part may change a key.
+    pub fn rewrites(&self, part: Part, namespace: &str, key: &str) -> bool {
+        let own = &self.profile.nvs;
+        let changing = self.profile.reprovision.get(&part);
+        let entry = own.entries.iter().find(|entry| own.namespace == namespace && entry.key == key);
+        let (Some(entry), Some(changing)) = (entry, changing) else { return false };
+        entry.value.symbols().any(|symbol| changing.iter().any(|name| name == symbol))
     }
 
     /// Tells one version of the product from another: what is flashed, and which keys are written.
@@ -152,6 +260,7 @@ impl Plan {
     /// The regions that the plan writes or compares, in flash order of their writing.
     pub fn regions(&self) -> Vec<Region> {
         let mut regions = qc::immutable_regions(&self.profile);
+        regions.extend(self.profile.factory.is_some().then(|| qc::factory_region(&self.profile)));
         regions.push(qc::nvs_region(&self.profile));
         regions
     }
@@ -161,6 +270,9 @@ impl Step {
     /// The stage's name in records: the step's, and the region that it writes.
     pub fn stage(&self) -> String {
         match self {
+            Self::Write(Region { content: Content::FactoryApp, .. }) => {
+                "write_factory_firmware".to_owned()
+            }
             Self::Write(region) => format!("{}_{}", self.name(), region.name),
             _ => self.name().to_owned(),
         }
@@ -170,15 +282,36 @@ impl Step {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Identify => "identify",
+            Self::EnterLoader => "enter_loader",
+            Self::Register => "ca_register",
+            Self::RequestCredentials => "request_credentials",
             Self::Erase => "erase",
             Self::Write(_) => "write",
+            Self::ReadNvs(_) => "read_nvs",
+            Self::RewriteNvs(..) => "rewrite_nvs",
             Self::CollectEvidence { moment: Moment::BeforeBoot, .. } => "read_back",
             Self::CollectEvidence { moment: Moment::AfterBoot, .. } => "read_back_after_boot",
             Self::Gate => "gate",
-            Self::Boot => "boot",
+            Self::Boot(Purpose::Provisioning) => "boot_to_provision",
+            Self::Boot(Purpose::Trial) => "boot",
+            Self::ReadDeviceId => "device_id",
+            Self::Dialogue(DialogueName::Provision) => "console_provision",
+            Self::Dialogue(DialogueName::Wifi) => "console_wifi",
+            Self::Dialogue(DialogueName::Status) => "console_status",
+            Self::Dialogue(DialogueName::FactoryReset) => "console_factory_reset",
+            Self::SubmitPortal => "portal",
+            Self::AwaitFactoryFirmware => "factory_firmware",
+            Self::SearchLeftovers => "search_leftovers",
+            Self::RecordInRegistry => "registry",
             Self::AwaitJoin => "wifi_join",
+            Self::AwaitTime => "time_sync",
+            Self::AwaitConfiguration => "remote_config",
+            Self::AwaitCaCall => "ca_call",
             Self::AwaitBroker => "mqtt_connect",
             Self::Command(_) => "mqtt_command",
+            Self::Alert => "test_alert",
+            Self::OfferStranger => "server_trust",
+            Self::Update => "ota_update",
         }
     }
 }

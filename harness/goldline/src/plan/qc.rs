@@ -3,8 +3,8 @@
 //! Evidence is taken before the first boot, while the flash is as the bench left it, and once more
 //! after the firmware ran.
 
-use super::{Content, Moment, Region, Step, partition_region};
-use crate::profile::Profile;
+use super::{Content, Moment, Purpose, Region, Scope, Step, partition_region};
+use crate::profile::{Caller, CheckId, DialogueName, Method, NvsKeyScheme, Profile};
 
 /// Size of the partition table with its MD5, as ESP-IDF reserves it.
 const TABLE_SIZE: u32 = 0x1000;
@@ -29,6 +29,12 @@ pub(super) fn immutable_regions(profile: &Profile) -> Vec<Region> {
     ];
     let app = profile.flash.partition(&profile.images.app_partition);
     regions.extend(app.map(|partition| partition_region(partition, Content::App)));
+    if let Some(NvsKeyScheme::Partition { name }) =
+        profile.nvs.encryption.as_ref().map(|encryption| &encryption.scheme)
+    {
+        let keys = profile.flash.partition(name);
+        regions.extend(keys.map(|partition| partition_region(partition, Content::NvsKeys)));
+    }
     regions
 }
 
@@ -41,16 +47,49 @@ pub(super) fn nvs_region(profile: &Profile) -> Region {
     partition_region(partition, Content::Nvs)
 }
 
+/// Where the firmware that writes the unit's values lies for a while: in the application's place.
+pub(super) fn factory_region(profile: &Profile) -> Region {
+    let app = profile
+        .flash
+        .partition(&profile.images.app_partition)
+        .expect("a valid profile names an app partition of its own table");
+    partition_region(app, Content::FactoryApp)
+}
+
 /// Read-back before the first boot, and its judgement.
 pub(super) fn evidence(profile: &Profile) -> Vec<Step> {
     vec![collect(profile, Moment::BeforeBoot), Step::Gate]
 }
 
+/// What the firmware left in flash.
+pub(super) fn after_boot(profile: &Profile) -> Step {
+    collect(profile, Moment::AfterBoot)
+}
+
 /// The unit runs, joins, connects and answers; then what it left in flash is read.
-pub(super) fn trial(profile: &Profile) -> Vec<Step> {
-    let mut steps = vec![Step::Boot, Step::AwaitJoin, Step::AwaitBroker];
+pub(super) fn trial(profile: &Profile, scope: Scope) -> Vec<Step> {
+    let checked = |id| profile.checks.iter().any(|check| check.id == id && scope.includes(id));
+    let calls_ca = profile.ca.as_ref().is_some_and(|ca| ca.called_by == Caller::Unit);
+    // The portal's method has read it already, to ask for credentials by it.
+    let has_read_id = scope.provisions() && profile.method == Method::Portal;
+    let reads_id = checked(CheckId::DeviceId) && !has_read_id;
+    let mut steps = vec![Step::Boot(Purpose::Trial)];
+    steps.extend(reads_id.then_some(Step::ReadDeviceId));
+    steps.push(Step::AwaitJoin);
+    steps.extend(profile.time.is_some().then_some(Step::AwaitTime));
+    steps.extend(profile.config_server.is_some().then_some(Step::AwaitConfiguration));
+    steps.extend(calls_ca.then_some(Step::AwaitCaCall));
+    steps.push(Step::AwaitBroker);
     steps.extend(profile.mqtt.command.clone().map(Step::Command));
-    steps.push(collect(profile, Moment::AfterBoot));
+    for (id, step) in [
+        (CheckId::TestAlert, Step::Alert),
+        (CheckId::ConsoleStatus, Step::Dialogue(DialogueName::Status)),
+        (CheckId::ServerTrust, Step::OfferStranger),
+        (CheckId::OtaUpdate, Step::Update),
+    ] {
+        steps.extend(checked(id).then_some(step));
+    }
+    steps.push(after_boot(profile));
     steps
 }
 

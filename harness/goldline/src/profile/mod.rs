@@ -4,7 +4,9 @@
 //! again. Must not know how anything is written or checked. Offsets and sizes are bytes.
 
 mod catalog;
+mod check_id;
 mod chip;
+mod dialogue;
 mod endpoint;
 mod flash_map;
 mod nearest;
@@ -13,28 +15,40 @@ mod parse;
 mod position;
 mod problem;
 mod raw;
+mod schema;
 mod secret_source;
+mod service;
 mod station_file;
 mod template;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
-use crate::record::Limits;
+use crate::{
+    identity::{MacScheme, SaltedScheme},
+    record::Limits,
+};
 
 pub use catalog::{CatalogError, Listed, find, list};
+pub use check_id::CheckId;
 pub use chip::{Chip, UnknownChip};
+pub use dialogue::{ConsoleSpec, DialogueName, Exchange, LineEnd, NotSayable, Quoting, ScrapedId};
 pub use endpoint::{Endpoint, EndpointError};
 pub use flash_map::{FlashMap, FlashMapError, Partition, PartitionKind};
 pub use nearest::did_you_mean;
-pub use nvs_content::{NvsContent, NvsEncoding, NvsEntry};
+pub use nvs_content::{NvsContent, NvsEncoding, NvsEncryption, NvsEntry, NvsKeyScheme};
 pub use position::LineColumn;
 pub use problem::{Located, Problem, ProfileError};
+pub use schema::json_schema;
 pub use secret_source::{SecretError, SecretSource};
+pub use service::{
+    Alert, Ca, Caller, ConfigServer, FactoryFirmware, Ota, Portal, ProvisioningApi, RegistrySpec,
+    TimeServer, Update,
+};
 pub use station_file::{
     CaService, ConfigServerService, MqttService, RegistryService, Setting, StationFile,
     StationFileError, StationFileProblem, WifiService,
 };
-pub use template::{Part, Template, TemplateError, UnboundSymbol};
+pub use template::{Piece, Template, TemplateError, UnboundSymbol};
 
 /// One product, validated.
 #[derive(Clone, Debug)]
@@ -59,6 +73,28 @@ pub struct Profile {
     pub wifi: Wifi,
     /// The broker that the unit must reach.
     pub mqtt: Mqtt,
+    /// The certificate authority, of those that have one.
+    pub ca: Option<Ca>,
+    /// The device registry.
+    pub registry: Option<RegistrySpec>,
+    /// The serial console's dialogues.
+    pub console: Option<ConsoleSpec>,
+    /// The server that gives a unit its MQTT credentials.
+    pub provisioning_api: Option<ProvisioningApi>,
+    /// The web page that an unconfigured unit serves.
+    pub portal: Option<Portal>,
+    /// The server that the unit asks for its configuration.
+    pub config_server: Option<ConfigServer>,
+    /// The time server that the unit asks.
+    pub time: Option<TimeServer>,
+    /// Over-the-air updates that are tried on the unit.
+    pub ota: Option<Ota>,
+    /// The firmware that writes a unit's values and is then replaced.
+    pub factory: Option<FactoryFirmware>,
+    /// The installer's test alert.
+    pub alert: Option<Alert>,
+    /// The values that each part of a re-provisioning may change.
+    pub reprovision: BTreeMap<Part, Vec<String>>,
     /// How long to wait for what.
     pub deadlines: Deadlines,
     /// The QC list, in order.
@@ -70,6 +106,65 @@ pub struct Profile {
 pub enum Method {
     /// An NVS image is made for each unit and flashed with the rest.
     FactoryImage,
+    /// The bench registers the unit with a CA, flashes an NVS image with what it got, and configures
+    /// the unit's WiFi over its console.
+    CaRegistration,
+    /// The unit is flashed without values and gets them over its serial console.
+    Console,
+    /// The unit is flashed without values; the bench asks a server for credentials and gives them to
+    /// the unit's web portal.
+    Portal,
+    /// A provisioning firmware writes the values and is replaced by the final one.
+    FactoryFirmware,
+}
+
+impl Method {
+    /// Every method.
+    pub const ALL: [Self; 5] = [
+        Self::FactoryImage,
+        Self::CaRegistration,
+        Self::Console,
+        Self::Portal,
+        Self::FactoryFirmware,
+    ];
+
+    /// The name in profiles.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FactoryImage => "factory_image",
+            Self::CaRegistration => "ca_registration",
+            Self::Console => "console",
+            Self::Portal => "portal",
+            Self::FactoryFirmware => "factory_firmware",
+        }
+    }
+
+    /// Whether the bench flashes the unit's NVS image; otherwise the unit's own firmware writes it.
+    pub fn flashes_nvs(self) -> bool {
+        matches!(self, Self::FactoryImage | Self::CaRegistration)
+    }
+}
+
+/// A part of a unit's values that can be given anew while the rest stays.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Part {
+    /// The network.
+    Wifi,
+    /// The certificate.
+    Certificate,
+}
+
+impl Part {
+    /// Every part.
+    pub const ALL: [Self; 2] = [Self::Wifi, Self::Certificate];
+
+    /// The name in profiles and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Wifi => "wifi",
+            Self::Certificate => "certificate",
+        }
+    }
 }
 
 /// What is flashed besides data.
@@ -115,6 +210,8 @@ pub struct ValueSpec {
     pub secret: bool,
     /// Whether the record lists it among the unit's public identifiers.
     pub id: bool,
+    /// Whether it may have several lines.
+    pub multiline: bool,
     /// Shortest good value in bytes.
     pub min_bytes: usize,
     /// Longest good value in bytes.
@@ -150,6 +247,31 @@ pub enum ValueSource {
     },
     /// Built of earlier values.
     Template(Template),
+    /// Derived of the unit's MAC.
+    MacScheme(MacScheme),
+    /// A password derived of an id and a salt.
+    Salted {
+        /// How.
+        scheme: SaltedScheme,
+        /// The id.
+        of: Template,
+        /// The salt.
+        salt: Template,
+    },
+}
+
+impl ValueSource {
+    /// Whether one of these values is a part of it.
+    pub fn names(&self, values: &[String]) -> bool {
+        let in_template = |template: &Template| {
+            template.symbols().any(|symbol| values.iter().any(|name| name == symbol))
+        };
+        match self {
+            Self::Template(template) => in_template(template),
+            Self::Salted { of, salt, .. } => in_template(of) || in_template(salt),
+            Self::Site | Self::Lease | Self::Random { .. } | Self::MacScheme(_) => false,
+        }
+    }
 }
 
 /// The network that the unit must join.
@@ -217,6 +339,8 @@ pub struct Deadlines {
     pub mqtt: Duration,
     /// From the command to its answer.
     pub command: Duration,
+    /// For a call of the bench or of the unit to any other service.
+    pub service: Duration,
 }
 
 /// One item of the QC list.
@@ -226,21 +350,6 @@ pub struct CheckSpec {
     pub id: CheckId,
     /// Limits by measurement name.
     pub limits: BTreeMap<String, Limits>,
-}
-
-/// The checks there are.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum CheckId {
-    /// Chip, flash size, and every region but NVS against what was planned.
-    FlashIntegrity,
-    /// NVS structure and content against the plan and the golden.
-    NvsReadback,
-    /// Association, address, time, signal.
-    WifiJoin,
-    /// TLS, credentials, subscriptions, a command round trip.
-    MqttConnect,
-    /// No secret of the unit in its serial log.
-    SecretHygiene,
 }
 
 impl EndpointPolicy {
@@ -258,7 +367,7 @@ impl EndpointPolicy {
 }
 
 /// What no value may hold, when there is some of it: firmware and consoles end a value there.
-pub fn forbidden_character(text: &str) -> Option<&'static str> {
+fn forbidden_character(text: &str) -> Option<&'static str> {
     text.chars().find_map(|character| match character {
         '\0' => Some("a NUL"),
         '\r' => Some("a carriage return"),
@@ -267,40 +376,29 @@ pub fn forbidden_character(text: &str) -> Option<&'static str> {
     })
 }
 
+impl ValueSpec {
+    /// What the value may not hold, when there is some of it in the text.
+    pub fn forbidden_in(&self, text: &str) -> Option<&'static str> {
+        if self.multiline {
+            text.contains('\0').then_some("a NUL")
+        } else {
+            forbidden_character(text)
+        }
+    }
+}
+
+/// What the engine learns in the course of a run, by name: how it looks, and whether it is secret.
+/// Goldens and rehearsals put it in the place of the real one.
+pub fn learnt_samples() -> impl Iterator<Item = (&'static str, &'static str, bool)> {
+    parse::samples()
+}
+
+/// Whether something that a service gives to a unit must never be shown.
+pub fn is_secret_when_issued(name: &str) -> bool {
+    learnt_samples().any(|(learnt, _, secret)| learnt == name && secret)
+}
+
 /// Whether a text is a number as leases give them, so that `+1` and `01` do not become other ids.
 pub fn is_lease_number(text: &str) -> bool {
     text.parse::<u32>().is_ok_and(|number| number.to_string() == text)
-}
-
-impl CheckId {
-    /// Every check.
-    pub const ALL: [Self; 5] = [
-        Self::FlashIntegrity,
-        Self::NvsReadback,
-        Self::WifiJoin,
-        Self::MqttConnect,
-        Self::SecretHygiene,
-    ];
-
-    /// The name in profiles, test cases and records.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::FlashIntegrity => "flash_integrity",
-            Self::NvsReadback => "nvs_readback",
-            Self::WifiJoin => "wifi_join",
-            Self::MqttConnect => "mqtt_connect",
-            Self::SecretHygiene => "secret_hygiene",
-        }
-    }
-
-    /// The measurements that a limit may name.
-    pub fn measurements(self) -> &'static [&'static str] {
-        match self {
-            Self::FlashIntegrity => &[],
-            Self::NvsReadback => &[],
-            Self::WifiJoin => &["join_ms", "rssi", "unexpected_resets"],
-            Self::MqttConnect => &["connect_ms", "round_trip_ms"],
-            Self::SecretHygiene => &[],
-        }
-    }
 }

@@ -15,6 +15,39 @@ pub struct NvsContent {
     pub entries: Vec<NvsEntry>,
     /// Namespaces of others that may appear after a boot.
     pub foreign_namespaces: Vec<String>,
+    /// How the partition is encrypted; `None` for a plain one.
+    pub encryption: Option<NvsEncryption>,
+}
+
+/// How an NVS partition is encrypted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NvsEncryption {
+    /// Where the unit has its keys.
+    pub scheme: NvsKeyScheme,
+    /// The key as hexadecimal text.
+    pub key: Template,
+}
+
+/// Where a unit has the keys of its NVS.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NvsKeyScheme {
+    /// In a partition of subtype nvs_keys.
+    Partition {
+        /// Its name.
+        name: String,
+    },
+    /// Made of an HMAC key in the eFuses, which must be burnt before.
+    Hmac,
+}
+
+impl NvsKeyScheme {
+    /// Bytes of the key.
+    pub fn key_bytes(&self) -> usize {
+        match self {
+            Self::Partition { .. } => 64,
+            Self::Hmac => 32,
+        }
+    }
 }
 
 /// One planned key.

@@ -5,19 +5,22 @@
 
 mod checks;
 mod content;
+mod dialogue;
 mod flash;
+mod learnt;
+mod needs;
+mod services;
 mod values;
 
 use std::{ops::Range, path::Path};
 
-use toml::Spanned;
-
 use super::{
     Chip, Method, Profile,
     problem::{Located, Problem, ProfileError},
-    raw::RawProfile,
+    raw::{At, RawProfile},
     template::Template,
 };
+pub(super) use learnt::samples;
 use values::Scope;
 
 impl Profile {
@@ -51,6 +54,15 @@ fn form_problem(error: &toml::de::Error, text: &str) -> Located {
     Located { span, problem: Problem::Form { message } }
 }
 
+/// A section that is there must be whole; `None` when it has a fault, which was pushed.
+fn complete<T>(section: Option<Option<T>>) -> Option<Option<T>> {
+    match section {
+        None => Some(None),
+        Some(None) => None,
+        Some(Some(section)) => Some(Some(section)),
+    }
+}
+
 /// What was found wrong so far. A method that returns `None` has left a problem here.
 struct Problems(Vec<Located>);
 
@@ -64,19 +76,33 @@ impl Problems {
             self.push(raw.schema.span(), Problem::Schema { found: *raw.schema.get_ref() });
         }
         let name = self.profile_name(&raw.name);
-        let method = self.one_of("method", &raw.method, &[("factory_image", Method::FactoryImage)]);
+        let methods = Method::ALL.map(|method| (method.name(), method));
+        let method = self.one_of("method", &raw.method, &methods);
+        let learnt = learnt::of_profile(&raw);
+        let places = needs::Places::of(&raw);
         let chips = Chip::ALL.map(|chip| (chip.name(), chip));
         let chip = self.one_of("chip", &raw.chip.model, &chips);
         let flash = self.flash_map(&raw.chip.flash_size, raw.partition);
-        let values = self.values(raw.values);
-        let scope = Scope::of(&values);
+        let values = self.values(raw.values, &learnt);
+        let scope = Scope::of(&values, &learnt);
         let nvs = self.nvs(raw.nvs, flash.as_ref(), &scope);
         let wifi = self.wifi(&raw.wifi, &scope);
         let mqtt = self.mqtt(raw.mqtt, &scope);
         let images = self.images(raw.images, flash.as_ref(), folder);
+        let ca = raw.ca.map(|raw| self.ca(raw, &scope));
+        let registry = raw.registry.map(|raw| self.registry(raw, &scope));
+        let console = raw.console.map(|raw| self.console(raw, &scope));
+        let provisioning_api = raw.provisioning_api.map(|raw| self.provisioning_api(raw, &scope));
+        let portal = raw.portal.map(|raw| self.portal(raw, &scope));
+        let config_server = raw.config_server.map(|raw| self.config_server(raw, &scope));
+        let time = raw.time.map(|raw| self.time(raw, &scope));
+        let ota = raw.ota.map(|raw| self.ota(raw, flash.as_ref(), folder, &scope));
+        let factory = raw.factory.map(|raw| self.factory(raw, folder, &scope));
+        let alert = raw.alert.map(|raw| self.alert(raw, &scope));
+        let reprovision = self.reprovision(raw.reprovision, &values, &scope);
         let deadlines = self.deadlines(&raw.deadlines);
         let checks = self.checks(raw.check);
-        Some(Profile {
+        let profile = Profile {
             name: name?,
             title: raw.title,
             method: method?,
@@ -87,12 +113,25 @@ impl Problems {
             nvs: nvs?,
             wifi: wifi?,
             mqtt: mqtt?,
+            ca: complete(ca)?,
+            registry: complete(registry)?,
+            console: complete(console)?,
+            provisioning_api: complete(provisioning_api)?,
+            portal: complete(portal)?,
+            config_server: complete(config_server)?,
+            time: complete(time)?,
+            ota: complete(ota)?,
+            factory: complete(factory)?,
+            alert: complete(alert)?,
+            reprovision,
             deadlines,
             checks,
-        })
+        };
+        self.needs(&profile, &places);
+        Some(profile)
     }
 
-    fn profile_name(&mut self, name: &Spanned<String>) -> Option<String> {
+    fn profile_name(&mut self, name: &At<String>) -> Option<String> {
         let text = name.get_ref();
         let good = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
         if text.is_empty() || text.starts_with('-') || !text.bytes().all(good) {
@@ -106,7 +145,7 @@ impl Problems {
     fn one_of<T: Copy>(
         &mut self,
         what: &'static str,
-        found: &Spanned<String>,
+        found: &At<String>,
         choices: &[(&str, T)],
     ) -> Option<T> {
         let choice = choices.iter().find(|(name, _)| name == found.get_ref());
@@ -119,7 +158,7 @@ impl Problems {
     }
 
     /// A template whose every symbol the scope knows.
-    fn template(&mut self, source: &Spanned<String>, scope: &Scope<'_>) -> Option<Template> {
+    fn template(&mut self, source: &At<String>, scope: &Scope<'_>) -> Option<Template> {
         let template = match source.get_ref().parse::<Template>() {
             Ok(template) => template,
             Err(error) => {

@@ -54,17 +54,23 @@ pub enum Problem {
     )]
     NoFolder { path: String },
     #[error(
-        "the value name \"{name}\" is taken or not well formed: expected lowercase letters, digits and `_`, and none of unit, issued, observed, nonce"
+        "the value name \"{name}\" is taken or not well formed: expected lowercase letters, digits and `_`, and none of unit, issued, observed, ota, nonce"
     )]
     ValueName { name: String },
     #[error(
-        "the value \"{name}\" names both or neither of `source` and `template`: expected one of them"
+        "the value \"{name}\" names none or several of `source`, `template` and `scheme`: expected one of them"
     )]
     ValueSource { name: String },
     #[error("`{key}` has no meaning for the value \"{name}\", which comes from {source_name}")]
     Pointless { name: String, key: &'static str, source_name: &'static str },
     #[error("the random value \"{name}\" has {found} bytes: expected `bytes` from 16 to 64")]
     RandomBytes { name: String, found: usize },
+    #[error(
+        "the salted value \"{name}\" lacks `of` or `salt`: expected the id and the name of a secret"
+    )]
+    SaltedParts { name: String },
+    #[error("the salt of \"{name}\" is not secret: expected the name of a secret value in braces")]
+    PublicSalt { name: String },
     #[error("the value \"{name}\" is secret and cannot be a public id")]
     SecretId { name: String },
     #[error("the value \"{name}\" allows {min} to {max} bytes, which no text has")]
@@ -109,6 +115,38 @@ pub enum Problem {
     Topic { topic: String },
     #[error("{place} lacks {{nonce}}, without which an old answer would pass for a fresh one")]
     NoNonce { place: &'static str },
+    #[error("the pattern has {found} groups: expected one, which holds the id")]
+    PatternGroups { found: usize },
+    #[error("the pattern is no regular expression: {reason}")]
+    Pattern { reason: String },
+    #[error("the answer may be anything: expected at least one text, and none empty")]
+    NothingExpected,
+    #[error("{what} is not secret: expected the name of a secret value in braces")]
+    NotSecret { what: &'static str },
+    #[error("\"{template}\" holds a secret, and records show it")]
+    SecretShown { template: String },
+    #[error("\"{found}\" is no address of this service: expected {expected} and a host")]
+    Url { found: String, expected: String },
+    #[error("\"{found}\" is plain http, and this service is marked as production")]
+    InsecureProduction { found: String },
+    #[error(
+        "\"{found}\" is no address: expected an IPv4 address and a port, such as 192.168.4.1:80"
+    )]
+    SocketAddress { found: String },
+    #[error("\"{found}\" is no path: expected one that begins with a slash")]
+    Path { found: String },
+    #[error("\"{found}\" is no host and port: expected HOST:PORT")]
+    HostAndPort { found: String },
+    #[error("the method {method} needs the section {section}")]
+    MethodNeeds { method: &'static str, section: &'static str },
+    #[error("the check {id} needs the section {section}")]
+    CheckNeeds { id: &'static str, section: &'static str },
+    #[error(
+        "the scheme nvs_keys needs `partition`, and hmac has none: expected the name of a data/nvs_keys partition, or nothing"
+    )]
+    KeyPartition,
+    #[error("the sample of the key is not {digits} hexadecimal digits long")]
+    KeyDigits { digits: usize },
     #[error("the deadline {found} s is not one to wait for: expected 1 to 600")]
     Deadline { found: u64 },
     #[error(
@@ -145,6 +183,9 @@ impl Problem {
             }
             Self::RandomBytes { .. } => "a secret of fewer than 16 bytes can be guessed",
             Self::SecretId { .. } => "ids are shown in records; leave out `id` or `secret`",
+            Self::InsecureProduction { .. } => {
+                "give an https address; a secret would cross the network in the clear"
+            }
             Self::LaterValue { .. } => "move that value up",
             Self::NvsName { .. } => {
                 "shorten it here and in the firmware; NVS stores 15 characters and a NUL"

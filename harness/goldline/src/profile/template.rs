@@ -15,11 +15,11 @@ pub const WIDEST: usize = 64;
 
 /// Literal text and symbols, in order.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Template(Vec<Part>);
+pub struct Template(Vec<Piece>);
 
 /// A piece of a template.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Part {
+pub enum Piece {
     /// As it stands.
     Text(String),
     /// A value by name, padded with zeros to `width` characters.
@@ -60,15 +60,15 @@ pub struct UnboundSymbol {
 
 impl Template {
     /// The pieces, in order.
-    pub fn parts(&self) -> &[Part] {
+    pub fn parts(&self) -> &[Piece] {
         &self.0
     }
 
     /// The names of the values in it, in order; one that is used twice comes twice.
     pub fn symbols(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {
-            Part::Symbol { name, .. } => Some(name.as_str()),
-            Part::Text(_) => None,
+            Piece::Symbol { name, .. } => Some(name.as_str()),
+            Piece::Text(_) => None,
         })
     }
 
@@ -76,7 +76,7 @@ impl Template {
     pub fn literal(&self) -> Option<&str> {
         match self.0.as_slice() {
             [] => Some(""),
-            [Part::Text(text)] => Some(text),
+            [Piece::Text(text)] => Some(text),
             _ => None,
         }
     }
@@ -84,7 +84,7 @@ impl Template {
     /// The value's name, when the template is that one symbol and nothing else.
     pub fn lone_symbol(&self) -> Option<&str> {
         match self.0.as_slice() {
-            [Part::Symbol { name, width: 0 }] => Some(name),
+            [Piece::Symbol { name, width: 0 }] => Some(name),
             _ => None,
         }
     }
@@ -100,8 +100,8 @@ impl Template {
         let mut rendered = String::new();
         for part in &self.0 {
             match part {
-                Part::Text(text) => rendered.push_str(text),
-                Part::Symbol { name, width } => {
+                Piece::Text(text) => rendered.push_str(text),
+                Piece::Symbol { name, width } => {
                     let text = value(name).ok_or_else(|| UnboundSymbol { name: name.clone() })?;
                     let missing = width.saturating_sub(text.chars().count());
                     rendered.extend(std::iter::repeat_n('0', missing));
@@ -129,7 +129,7 @@ impl FromStr for Template {
             } else if let Some(word) = braced_word(rest) {
                 let symbol = parse_symbol(word)?;
                 if !literal.is_empty() {
-                    parts.push(Part::Text(std::mem::take(&mut literal)));
+                    parts.push(Piece::Text(std::mem::take(&mut literal)));
                 }
                 parts.push(symbol);
                 rest = &rest[word.len()..];
@@ -140,7 +140,7 @@ impl FromStr for Template {
         }
         literal.push_str(rest);
         if !literal.is_empty() {
-            parts.push(Part::Text(literal));
+            parts.push(Piece::Text(literal));
         }
         Ok(Self(parts))
     }
@@ -161,7 +161,7 @@ fn braced_word(text: &str) -> Option<&str> {
     (end > 0 && inside[end..].starts_with('}')).then(|| &text[..end + 2])
 }
 
-fn parse_symbol(braced: &str) -> Result<Part, TemplateError> {
+fn parse_symbol(braced: &str) -> Result<Piece, TemplateError> {
     let word = &braced[1..braced.len() - 1];
     let (name, width) = word.split_once(':').unwrap_or((word, "00"));
     let digits = width.strip_prefix('0').filter(|digits| !digits.is_empty());
@@ -169,7 +169,7 @@ fn parse_symbol(braced: &str) -> Result<Part, TemplateError> {
         return Err(TemplateError::NoSymbol { found: braced.to_owned() });
     };
     match digits.parse() {
-        Ok(width) if width <= WIDEST => Ok(Part::Symbol { name: name.to_owned(), width }),
+        Ok(width) if width <= WIDEST => Ok(Piece::Symbol { name: name.to_owned(), width }),
         Ok(_) => Err(TemplateError::TooWide { found: braced.to_owned() }),
         Err(_) if digits.bytes().all(|digit| digit.is_ascii_digit()) => {
             Err(TemplateError::TooWide { found: braced.to_owned() })
@@ -188,9 +188,9 @@ impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for part in &self.0 {
             match part {
-                Part::Text(text) => write_escaped(f, text)?,
-                Part::Symbol { name, width: 0 } => write!(f, "{{{name}}}")?,
-                Part::Symbol { name, width } => write!(f, "{{{name}:0{width}}}")?,
+                Piece::Text(text) => write_escaped(f, text)?,
+                Piece::Symbol { name, width: 0 } => write!(f, "{{{name}}}")?,
+                Piece::Symbol { name, width } => write!(f, "{{{name}:0{width}}}")?,
             }
         }
         Ok(())
@@ -218,12 +218,12 @@ fn write_escaped(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 mod tests {
     use super::*;
 
-    fn symbol(name: &str, width: usize) -> Part {
-        Part::Symbol { name: name.to_owned(), width }
+    fn symbol(name: &str, width: usize) -> Piece {
+        Piece::Symbol { name: name.to_owned(), width }
     }
 
-    fn text(text: &str) -> Part {
-        Part::Text(text.to_owned())
+    fn text(text: &str) -> Piece {
+        Piece::Text(text.to_owned())
     }
 
     #[test]

@@ -105,6 +105,74 @@ codes! {
     MqttCommandUnanswered = "mqtt.command_unanswered", "read the serial log in the evidence; check the command's topic, form and reply in the profile";
     /// A measured value of the MQTT connection lies outside its limits.
     MqttOutOfLimits = "mqtt.out_of_limits", "read the serial log in the evidence for what took so long";
+    /// The device id that the unit prints is not the one of its MAC.
+    DeviceIdDiffers = "device_id.differs", "compare how the firmware builds its id with the profile; check that the right unit lies in the nest";
+    /// The unit printed no device id in time.
+    DeviceIdMissing = "device_id.missing", "check the serial connection and its baud rate, that the unit boots, and wait for its full boot";
+    /// A line of the console got no answer in time.
+    ConsoleSilent = "console.no_answer", "check the serial connection and that the firmware's console is switched on; type the line by hand";
+    /// A line of the console got another answer than the expected one.
+    ConsoleUnexpected = "console.unexpected_answer", "compare the expected answer in the profile with what the firmware prints";
+    /// The unit refused a line of the console.
+    ConsoleRefused = "console.refused", "read the unit's answer; compare the value's length and form with what the firmware takes";
+    /// A value cannot be typed into the console.
+    ConsoleNotSayable = "console.value_not_sayable", "choose a value without spaces and quotes, or quoting in the profile if the firmware understands it";
+    /// The unit's console does not say that it is provisioned.
+    ConsoleNotProvisioned = "console.not_provisioned", "read the unit's answer to the status command; provision the unit once more";
+    /// A credential is still in the flash after a factory reset.
+    FactoryResetLeftover = "factory_reset.leftover", "the firmware must erase the sectors and not only the entries: correct it before a unit is passed on";
+    /// The unit's web portal did not open.
+    PortalUnreachable = "portal.unreachable", "check that the unit has no configuration yet and opens its network; read its serial log";
+    /// The unit's web portal did not take the values.
+    PortalRefused = "portal.refused", "read the unit's answer and its serial log; compare the form's fields in the profile with the page";
+    /// The provisioning firmware did not say that it is done.
+    FactoryFirmwareSilent = "factory.no_answer", "read the serial log; check the provisioning firmware's image and the constants in it";
+    /// The unit did not call its CA, or with a wrong identity, and the CA is sound.
+    CaNotRegistered = "ca.not_registered", "compare the CA's address, UUID and key in the profile with what the firmware reads";
+    /// The CA cannot be reached.
+    CaUnreachable = "ca.unreachable", "CA server unreachable: run goldline ca test URL; check address, scheme, firewall and that the CA runs";
+    /// The CA refused the registration.
+    CaRefused = "ca.refused", "read the CA's sentence; check the UUID and the key, and the CA's own log";
+    /// The CA answered something that is no registration.
+    CaMalformed = "ca.malformed", "check that the address is the CA's, without a trailing slash, and read the CA's own log";
+    /// The CA issued a certificate that does not fit the unit.
+    CaCertificateWrong = "ca.certificate_wrong", "nothing was written: compare the certificate's name, key and chain with the CA's own log";
+    /// The certificate has expired, or will too soon.
+    CaCertificateExpired = "ca.certificate_expired", "nothing was written: check the CA's validity settings and the station's clock";
+    /// The CA's address is plain http, and the profile marks it as production.
+    CaInsecure = "ca.insecure", "give the CA's https address: the key would cross the network in the clear";
+    /// The provisioning or configuration server cannot be reached.
+    ConfigUnreachable = "config.unreachable", "verify that the config server is running, and its address and network";
+    /// The provisioning server refused the call.
+    ConfigRefused = "config.refused", "check the admin token and the server's own log";
+    /// The provisioning server's answer cannot be used.
+    ConfigMalformed = "config.malformed", "check that the address is the config server's, and read its own log";
+    /// The unit did not fetch its configuration, and the server is sound.
+    ConfigNotFetched = "config.not_fetched", "read the serial log; compare the config server's address in the profile with what the firmware calls";
+    /// The unit did not ask for the time, and the time server is sound.
+    TimeNotSynchronized = "time.not_synchronized", "read the serial log; compare the time server in the profile with what the firmware asks";
+    /// The registry does not take the unit's row.
+    RegistryRejected = "registry.rejected", "correct the value or the registry's column that the message names";
+    /// The installer's alert did not arrive, or without the unit's place.
+    AlertMissing = "alert.missing", "compare the alert's topic and fields in the profile with what the firmware sends";
+    /// The operator did not see the alert.
+    AlertNotConfirmed = "alert.not_confirmed", "look at the dashboard again; check that it shows this tenant and building";
+    /// The unit trusts a broker that it must not trust.
+    TrustsAnyone = "mqtt.trusts_anyone", "the firmware must verify the broker's certificate against its own CA: correct it, everyone can listen";
+    /// The unit did not come back after it refused the wrong broker, or never tried it.
+    TrustNotTried = "mqtt.trust_not_tried", "read the serial log: the unit must connect again after it lost its broker";
+    /// An update did not arrive, did not run, or was reported wrongly.
+    OtaFailed = "ota.failed", "read the serial log in the evidence; compare the notice's form with what the firmware reads";
+    /// A bad update was not rolled back.
+    OtaNotRolledBack = "ota.not_rolled_back", "switch the boot loader's rollback on, and let the firmware confirm an update only when it works";
+    /// An update changed the unit's values.
+    OtaChangedNvs = "ota.changed_nvs", "find out which firmware writes the key that the message names";
+    /// The CA of the bench is at fault.
+    TestbedCa = "testbed.ca", "check that the CA runs and what certificate it shows, then test the unit again";
+    /// The configuration server of the bench is at fault.
+    TestbedConfigServer = "testbed.config_server", "check that the config server runs, then test the unit again";
+    /// The time server of the bench is at fault.
+    TestbedTime = "testbed.time_server", "check that the time server answers, then test the unit again";
     /// The access point of the bench is at fault: the bench cannot join with the planned credentials either.
     TestbedAccessPoint = "testbed.access_point", "check the access point's SSID, password and power, then test the unit again";
     /// The broker of the bench is at fault: the bench cannot connect with the planned credentials either.

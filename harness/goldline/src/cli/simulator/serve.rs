@@ -154,7 +154,7 @@ fn flash_firmware(name: &str, file: &Path, flash_size: u32) -> miette::Result<()
             Content::Bootloader => &images.bootloader,
             Content::PartitionTable => &images.partition_table,
             Content::App => &images.app,
-            Content::Nvs => continue,
+            Content::Nvs | Content::NvsKeys | Content::FactoryApp => continue,
         };
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         flash

@@ -2,20 +2,20 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use toml::Spanned;
-
 use super::Problems;
 use crate::{
     profile::{
         CheckId, CheckSpec, Deadlines,
         problem::Problem,
-        raw::{RawCheck, RawDeadlines, RawLimits},
+        raw::{At, RawCheck, RawDeadlines, RawLimits},
     },
     record::Limits,
 };
 
 /// Without these a unit whose flash is bad would be booted, and could pass.
 const ALWAYS: [CheckId; 2] = [CheckId::FlashIntegrity, CheckId::NvsReadback];
+/// How long a service may take where the profile does not say.
+const SERVICE: Duration = Duration::from_secs(20);
 /// Longer than anyone stands in front of a jig, in seconds.
 const LONGEST_DEADLINE: u64 = 600;
 
@@ -26,10 +26,11 @@ impl Problems {
             wifi: self.deadline(&raw.wifi_s),
             mqtt: self.deadline(&raw.mqtt_s),
             command: self.deadline(&raw.command_s),
+            service: raw.service_s.as_ref().map_or(SERVICE, |raw| self.deadline(raw)),
         }
     }
 
-    fn deadline(&mut self, raw: &Spanned<u64>) -> Duration {
+    pub(super) fn deadline(&mut self, raw: &At<u64>) -> Duration {
         let seconds = *raw.get_ref();
         if !(1..=LONGEST_DEADLINE).contains(&seconds) {
             self.push(raw.span(), Problem::Deadline { found: seconds });
@@ -37,7 +38,7 @@ impl Problems {
         Duration::from_secs(seconds)
     }
 
-    pub(super) fn checks(&mut self, raw: Spanned<Vec<RawCheck>>) -> Vec<CheckSpec> {
+    pub(super) fn checks(&mut self, raw: At<Vec<RawCheck>>) -> Vec<CheckSpec> {
         let span = raw.span();
         let mut checks: Vec<CheckSpec> = Vec::new();
         for raw in raw.into_inner() {
@@ -60,7 +61,7 @@ impl Problems {
     fn limits(
         &mut self,
         check: CheckId,
-        raw: BTreeMap<Spanned<String>, RawLimits>,
+        raw: BTreeMap<At<String>, RawLimits>,
     ) -> BTreeMap<String, Limits> {
         let names: Vec<_> = check.measurements().iter().map(|name| (*name, ())).collect();
         let mut limits = BTreeMap::new();

@@ -2,17 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use toml::Spanned;
-
 use super::{
     Problems,
     values::{LONGEST_STRING, Scope},
 };
 use crate::profile::{
-    CommandRoundTrip, Endpoint, EndpointPolicy, FlashMap, Mqtt, NvsContent, NvsEncoding, NvsEntry,
-    Template, Wifi,
+    CommandRoundTrip, Endpoint, EndpointPolicy, FlashMap, Mqtt, NvsContent, NvsEncoding,
+    NvsEncryption, NvsEntry, NvsKeyScheme, Partition, Template, Wifi,
     problem::Problem,
-    raw::{RawCommand, RawMqtt, RawNvs, RawNvsEntry, RawWifi},
+    raw::{At, RawCommand, RawEncryption, RawMqtt, RawNvs, RawNvsEntry, RawWifi},
 };
 
 /// The longest key or namespace of NVS, in characters.
@@ -44,7 +42,12 @@ impl Problems {
         let partition = self.partition_of(&raw.partition, flash?, "data/nvs", |partition| {
             partition.is("data", "nvs")
         });
+        let encryption = match raw.encryption {
+            Some(raw) => Some(self.encryption(&raw, flash?, scope)?),
+            None => None,
+        };
         Some(NvsContent {
+            encryption,
             partition: partition?,
             namespace: namespace?,
             entries,
@@ -52,7 +55,37 @@ impl Problems {
         })
     }
 
-    fn nvs_name(&mut self, what: &'static str, name: &Spanned<String>) -> Option<String> {
+    fn encryption(
+        &mut self,
+        raw: &RawEncryption,
+        flash: &FlashMap,
+        scope: &Scope<'_>,
+    ) -> Option<NvsEncryption> {
+        let schemes = [("nvs_keys", true), ("hmac", false)];
+        let in_partition = self.one_of("scheme", &raw.scheme, &schemes)?;
+        let scheme = match (&raw.partition, in_partition) {
+            (Some(name), true) => {
+                let is_keys = |partition: &Partition| partition.is("data", "nvs_keys");
+                let name = self.partition_of(name, flash, "data/nvs_keys", is_keys)?;
+                NvsKeyScheme::Partition { name }
+            }
+            (None, false) => NvsKeyScheme::Hmac,
+            _ => {
+                self.push(raw.scheme.span(), Problem::KeyPartition);
+                return None;
+            }
+        };
+        let key = self.secret_template("key", &raw.key, scope)?;
+        let digits = 2 * scheme.key_bytes();
+        let hexadecimal =
+            |key: String| key.len() == digits && key.bytes().all(|digit| digit.is_ascii_hexdigit());
+        if scope.sample(&key).is_some_and(|sample| !hexadecimal(sample)) {
+            self.push(raw.key.span(), Problem::KeyDigits { digits });
+        }
+        Some(NvsEncryption { scheme, key })
+    }
+
+    fn nvs_name(&mut self, what: &'static str, name: &At<String>) -> Option<String> {
         let text = name.get_ref();
         let length = text.chars().count();
         let problem = if !(1..=LONGEST_NVS_NAME).contains(&length) {
@@ -124,7 +157,7 @@ impl Problems {
     }
 
     /// The address is judged by its sample; that of a unit is judged again when it is bound.
-    fn endpoint(&mut self, raw: &Spanned<String>, scope: &Scope<'_>) -> Option<Template> {
+    fn endpoint(&mut self, raw: &At<String>, scope: &Scope<'_>) -> Option<Template> {
         let template = self.template(raw, scope)?;
         if scope.is_secret(&template) {
             self.push(raw.span(), Problem::SecretEndpoint { template: template.to_string() });
@@ -137,7 +170,7 @@ impl Problems {
     }
 
     fn command(&mut self, raw: &RawCommand, scope: &Scope<'_>) -> Option<CommandRoundTrip> {
-        let scope = scope.with_nonce();
+        let scope = scope.with(&["nonce"]);
         let topic = self.topic(&raw.topic, &scope);
         let payload = self.template(&raw.payload, &scope);
         let reply_topic = self.topic(&raw.reply_topic, &scope);
@@ -154,7 +187,7 @@ impl Problems {
         Some(CommandRoundTrip { topic: topic?, payload, reply_topic: reply_topic?, reply_contains })
     }
 
-    fn topic(&mut self, raw: &Spanned<String>, scope: &Scope<'_>) -> Option<Template> {
+    pub(super) fn topic(&mut self, raw: &At<String>, scope: &Scope<'_>) -> Option<Template> {
         let topic = raw.get_ref();
         if topic.is_empty() || topic.contains(['+', '#']) {
             self.push(raw.span(), Problem::Topic { topic: topic.clone() });

@@ -2,14 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use toml::Spanned;
-
 use super::Problems;
 use crate::profile::{
     AppSource, BootloaderSource, FlashMap, Images, Partition, PartitionKind,
     flash_map::{PartitionField, parse_flash_size},
     problem::Problem,
-    raw::{RawApp, RawImages, RawPartition},
+    raw::{At, RawApp, RawImages, RawPartition},
 };
 
 /// What the profile calls ESP-IDF's own bootloader.
@@ -18,7 +16,7 @@ const ESP_IDF: &str = "esp-idf";
 impl Problems {
     pub(super) fn flash_map(
         &mut self,
-        flash_size: &Spanned<String>,
+        flash_size: &At<String>,
         raw: Vec<RawPartition>,
     ) -> Option<FlashMap> {
         let size = match parse_flash_size(flash_size.get_ref()) {
@@ -55,7 +53,7 @@ impl Problems {
         Some(Images { bootloader: bootloader?, app: app?, app_partition: partition? })
     }
 
-    fn app(&mut self, raw: &Spanned<RawApp>, folder: Option<&Path>) -> Option<AppSource> {
+    pub(super) fn app(&mut self, raw: &At<RawApp>, folder: Option<&Path>) -> Option<AppSource> {
         match raw.get_ref() {
             RawApp { model: Some(model), file: None } => self.model(model, folder),
             RawApp { model: None, file: Some(file) } => {
@@ -69,7 +67,7 @@ impl Problems {
     }
 
     /// A bare name is a shipped description; anything with a folder or an ending is a path.
-    fn model(&mut self, model: &Spanned<String>, folder: Option<&Path>) -> Option<AppSource> {
+    fn model(&mut self, model: &At<String>, folder: Option<&Path>) -> Option<AppSource> {
         let shipped = !model.get_ref().contains(['/', '.']);
         let name = if shipped {
             model.get_ref().clone()
@@ -79,7 +77,7 @@ impl Problems {
         Some(AppSource::Model { name })
     }
 
-    fn image_path(&mut self, path: &Spanned<String>, folder: Option<&Path>) -> Option<PathBuf> {
+    fn image_path(&mut self, path: &At<String>, folder: Option<&Path>) -> Option<PathBuf> {
         match folder {
             Some(folder) => Some(folder.join(path.get_ref())),
             None => {
@@ -92,7 +90,7 @@ impl Problems {
     /// The name of a partition that exists and fits its use.
     pub(super) fn partition_of(
         &mut self,
-        name: &Spanned<String>,
+        name: &At<String>,
         flash: &FlashMap,
         expected: &'static str,
         fits: impl Fn(&Partition) -> bool,
@@ -137,7 +135,7 @@ fn span_of(raw: &RawPartition, field: PartitionField) -> std::ops::Range<usize> 
         PartitionField::Offset => raw.offset.span(),
         PartitionField::Size => raw.size.span(),
         PartitionField::Encrypted => {
-            raw.encrypted.as_ref().map_or_else(|| raw.name.span(), Spanned::span)
+            raw.encrypted.as_ref().map_or_else(|| raw.name.span(), At::span)
         }
     }
 }

@@ -2,46 +2,57 @@
 
 use std::collections::BTreeMap;
 
-use toml::Spanned;
-
-use super::Problems;
-use crate::profile::{
-    Part, Template, ValueSource, ValueSpec, forbidden_character, is_lease_number, problem::Problem,
-    raw::RawValue,
+use super::{
+    Problems,
+    learnt::{EngineSymbol, SAMPLE_MAC},
+};
+use crate::{
+    identity::{MacScheme, Salt, SaltedScheme},
+    profile::{
+        Piece, Template, ValueSource, ValueSpec, is_lease_number,
+        problem::Problem,
+        raw::{At, RawValue},
+    },
+    secret::Secret,
 };
 
 /// The longest string that Espressif's generator puts into NVS, in bytes.
 pub(super) const LONGEST_STRING: usize = 3967;
+/// Characters of a UUID.
+const UUID_LENGTH: usize = 36;
 /// The digits of the largest number that is leased.
 const LONGEST_NUMBER: usize = 10;
 
-/// What the engine binds once it knows it, and how a value of it looks.
-const ENGINE_SYMBOLS: [(&str, &str); 1] = [("unit.mac", "00:00:00:00:00:00")];
-const RESERVED: [&str; 4] = ["unit", "issued", "observed", "nonce"];
+/// The words before the dot in what the engine binds, and its words without one.
+const RESERVED: [&str; 5] = ["unit", "issued", "observed", "ota", "nonce"];
 
 /// The values that a template may name.
+#[derive(Clone, Copy)]
 pub(super) struct Scope<'a> {
     known: &'a [ValueSpec],
     later: &'a [String],
-    nonce: bool,
+    /// What the engine learns in the course of a run of this profile.
+    learnt: &'a [EngineSymbol],
+    /// What has a meaning here only, such as `nonce`.
+    here: &'static [&'static str],
 }
 
 impl<'a> Scope<'a> {
-    pub(super) fn of(known: &'a [ValueSpec]) -> Self {
-        Self { known, later: &[], nonce: false }
+    pub(super) fn of(known: &'a [ValueSpec], learnt: &'a [EngineSymbol]) -> Self {
+        Self { known, later: &[], learnt, here: &[] }
     }
 
-    /// The same scope where `{nonce}` has a meaning too.
-    pub(super) fn with_nonce(&self) -> Self {
-        Self { nonce: true, ..*self }
+    /// The same scope where these words have a meaning too.
+    pub(super) fn with(&self, here: &'static [&'static str]) -> Self {
+        Self { here, ..*self }
     }
 
     /// Why a symbol cannot be used here.
     pub(super) fn missing(&self, symbol: &str) -> Option<Problem> {
-        let engine = ENGINE_SYMBOLS.map(|(name, _)| name);
+        let learnt = self.learnt.iter().map(|symbol| symbol.name);
         if self.spec(symbol).is_some()
-            || engine.contains(&symbol)
-            || self.nonce && symbol == "nonce"
+            || learnt.clone().any(|name| name == symbol)
+            || self.here.contains(&symbol)
         {
             return None;
         }
@@ -49,7 +60,7 @@ impl<'a> Scope<'a> {
             return Some(Problem::LaterValue { name: symbol.to_owned() });
         }
         let names = self.known.iter().map(|spec| spec.name.as_str());
-        let expected = names.chain(engine).map(str::to_owned).collect();
+        let expected = names.chain(learnt).map(str::to_owned).collect();
         Some(Problem::Unknown { what: "value", found: symbol.to_owned(), expected })
     }
 
@@ -57,8 +68,8 @@ impl<'a> Scope<'a> {
     pub(super) fn bounds(&self, template: &Template) -> (usize, usize) {
         template.parts().iter().fold((0, 0), |(shortest, longest): (usize, usize), part| {
             let (least, most) = match part {
-                Part::Text(text) => (text.len(), text.len()),
-                Part::Symbol { name, width } => {
+                Piece::Text(text) => (text.len(), text.len()),
+                Piece::Symbol { name, width } => {
                     let (least, most) = self.symbol_bounds(name);
                     (least.max(*width), most.max(*width))
                 }
@@ -68,7 +79,7 @@ impl<'a> Scope<'a> {
     }
 
     fn symbol_bounds(&self, symbol: &str) -> (usize, usize) {
-        match (self.spec(symbol), engine_sample(symbol)) {
+        match (self.spec(symbol), self.engine_sample(symbol)) {
             (Some(spec), _) => (spec.min_bytes, spec.max_bytes),
             (None, Some(sample)) => (sample.len(), sample.len()),
             (None, None) => (0, LONGEST_STRING),
@@ -81,11 +92,18 @@ impl<'a> Scope<'a> {
     }
 
     fn symbol_sample(&self, symbol: &str) -> Option<&str> {
-        engine_sample(symbol).or_else(|| self.spec(symbol)?.sample.as_deref())
+        self.engine_sample(symbol).or_else(|| self.spec(symbol)?.sample.as_deref())
+    }
+
+    fn engine_sample(&self, symbol: &str) -> Option<&'static str> {
+        self.learnt.iter().find(|learnt| learnt.name == symbol).map(|learnt| learnt.sample)
     }
 
     pub(super) fn is_secret(&self, template: &Template) -> bool {
-        template.symbols().any(|symbol| self.spec(symbol).is_some_and(|spec| spec.secret))
+        template.symbols().any(|symbol| {
+            self.spec(symbol).is_some_and(|spec| spec.secret)
+                || self.learnt.iter().any(|learnt| learnt.name == symbol && learnt.secret)
+        })
     }
 
     fn spec(&self, symbol: &str) -> Option<&ValueSpec> {
@@ -93,40 +111,46 @@ impl<'a> Scope<'a> {
     }
 }
 
-fn engine_sample(symbol: &str) -> Option<&'static str> {
-    ENGINE_SYMBOLS.iter().find(|(name, _)| *name == symbol).map(|(_, sample)| *sample)
-}
-
 impl Problems {
     /// The values, in the file's order. A value with a fault is kept as far as it goes, so that the
     /// sections that name it are not blamed as well.
-    pub(super) fn values(&mut self, raw: BTreeMap<Spanned<String>, RawValue>) -> Vec<ValueSpec> {
+    pub(super) fn values(
+        &mut self,
+        raw: BTreeMap<At<String>, RawValue>,
+        learnt: &[EngineSymbol],
+    ) -> Vec<ValueSpec> {
         let mut raw: Vec<_> = raw.into_iter().collect();
         raw.sort_by_key(|(name, _)| name.span().start);
         let names: Vec<String> = raw.iter().map(|(name, _)| name.get_ref().clone()).collect();
         let mut values = Vec::new();
         for (index, (name, raw)) in raw.iter().enumerate() {
-            let scope = Scope { known: &values, later: &names[index..], nonce: false };
+            let scope = Scope { known: &values, later: &names[index..], learnt, here: &[] };
             let spec = self.value(name, raw, &scope);
             values.push(spec);
         }
         values
     }
 
-    fn value(&mut self, name: &Spanned<String>, raw: &RawValue, scope: &Scope<'_>) -> ValueSpec {
+    fn value(&mut self, name: &At<String>, raw: &RawValue, scope: &Scope<'_>) -> ValueSpec {
         self.value_name(name);
         let source = self.value_source(name, raw, scope).unwrap_or(ValueSource::Site);
         let (shortest, longest) = default_bounds(&source, scope);
-        let derived_secret =
-            matches!(&source, ValueSource::Template(template) if scope.is_secret(template));
+        let derived_secret = match &source {
+            ValueSource::Template(template) => scope.is_secret(template),
+            ValueSource::Salted { .. } => true,
+            _ => false,
+        };
         let spec = ValueSpec {
             name: name.get_ref().clone(),
             secret: raw.secret || derived_secret,
             id: raw.id.as_ref().is_some_and(|id| *id.get_ref()),
+            multiline: raw.multiline,
             min_bytes: raw.min_bytes.as_ref().map_or(shortest, |min| *min.get_ref()),
             max_bytes: raw.max_bytes.as_ref().map_or(longest, |max| *max.get_ref()),
             sample: match &source {
                 ValueSource::Template(template) => scope.sample(template),
+                ValueSource::MacScheme(scheme) => Some(scheme.derive(SAMPLE_MAC)),
+                ValueSource::Salted { scheme, of, salt } => salted_sample(*scheme, of, salt, scope),
                 _ => raw.sample.as_ref().map(|sample| sample.get_ref().clone()),
             },
             source,
@@ -136,7 +160,7 @@ impl Problems {
         spec
     }
 
-    fn value_name(&mut self, name: &Spanned<String>) {
+    fn value_name(&mut self, name: &At<String>) {
         let text = name.get_ref();
         let good = text.starts_with(|c: char| c.is_ascii_lowercase())
             && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
@@ -147,16 +171,25 @@ impl Problems {
 
     fn value_source(
         &mut self,
-        name: &Spanned<String>,
+        name: &At<String>,
         raw: &RawValue,
         scope: &Scope<'_>,
     ) -> Option<ValueSource> {
-        let source = match (&raw.source, &raw.template) {
-            (Some(source), None) => source,
-            (None, Some(template)) => {
+        if raw.scheme.is_none() {
+            self.pointless(name, "of", raw.of.as_ref(), "no scheme");
+            self.pointless(name, "salt", raw.salt.as_ref(), "no scheme");
+        }
+        let source = match (&raw.source, &raw.template, &raw.scheme) {
+            (Some(source), None, None) => source,
+            (None, Some(template), None) => {
                 self.pointless(name, "sample", raw.sample.as_ref(), "a template");
                 self.pointless(name, "bytes", raw.bytes.as_ref(), "a template");
                 return self.template(template, scope).map(ValueSource::Template);
+            }
+            (None, None, Some(scheme)) => {
+                self.pointless(name, "sample", raw.sample.as_ref(), "a scheme");
+                self.pointless(name, "bytes", raw.bytes.as_ref(), "a scheme");
+                return self.scheme(name, scheme, raw, scope);
             }
             _ => {
                 let problem = Problem::ValueSource { name: name.get_ref().clone() };
@@ -178,15 +211,48 @@ impl Problems {
         }
     }
 
+    fn scheme(
+        &mut self,
+        name: &At<String>,
+        scheme: &At<String>,
+        raw: &RawValue,
+        scope: &Scope<'_>,
+    ) -> Option<ValueSource> {
+        let of_mac = MacScheme::ALL.map(|scheme| (scheme.name(), Derivation::OfMac(scheme)));
+        let salted = SaltedScheme::ALL.map(|scheme| (scheme.name(), Derivation::Salted(scheme)));
+        let schemes: Vec<_> = of_mac.into_iter().chain(salted).collect();
+        match self.one_of("scheme", scheme, &schemes)? {
+            Derivation::OfMac(scheme) => {
+                self.pointless(name, "of", raw.of.as_ref(), "the unit's MAC");
+                self.pointless(name, "salt", raw.salt.as_ref(), "the unit's MAC");
+                Some(ValueSource::MacScheme(scheme))
+            }
+            Derivation::Salted(scheme) => {
+                let (Some(of), Some(salt)) = (&raw.of, &raw.salt) else {
+                    let problem = Problem::SaltedParts { name: name.get_ref().clone() };
+                    self.push(name.span(), problem);
+                    return None;
+                };
+                let (of, salt_template) = (self.template(of, scope), self.template(salt, scope));
+                let (of, salt_template) = (of?, salt_template?);
+                if !scope.is_secret(&salt_template) {
+                    let problem = Problem::PublicSalt { name: name.get_ref().clone() };
+                    self.push(salt.span(), problem);
+                }
+                Some(ValueSource::Salted { scheme, of, salt: salt_template })
+            }
+        }
+    }
+
     fn random(
         &mut self,
-        name: &Spanned<String>,
-        source: &Spanned<String>,
-        bytes: Option<&Spanned<usize>>,
+        name: &At<String>,
+        source: &At<String>,
+        bytes: Option<&At<usize>>,
     ) -> Option<ValueSource> {
         let found = bytes.map_or(0, |bytes| *bytes.get_ref());
         if !(16..=64).contains(&found) {
-            let span = bytes.map_or_else(|| source.span(), Spanned::span);
+            let span = bytes.map_or_else(|| source.span(), At::span);
             self.push(span, Problem::RandomBytes { name: name.get_ref().clone(), found });
             return None;
         }
@@ -195,9 +261,9 @@ impl Problems {
 
     fn pointless<T>(
         &mut self,
-        name: &Spanned<String>,
+        name: &At<String>,
         key: &'static str,
-        given: Option<&Spanned<T>>,
+        given: Option<&At<T>>,
         source_name: &'static str,
     ) {
         if let Some(given) = given {
@@ -206,10 +272,10 @@ impl Problems {
         }
     }
 
-    fn value_limits(&mut self, name: &Spanned<String>, raw: &RawValue, spec: &ValueSpec) {
+    fn value_limits(&mut self, name: &At<String>, raw: &RawValue, spec: &ValueSpec) {
         let (min, max) = (spec.min_bytes, spec.max_bytes);
         let span = [&raw.max_bytes, &raw.min_bytes].into_iter().flatten().next();
-        let span = span.map_or_else(|| name.span(), Spanned::span);
+        let span = span.map_or_else(|| name.span(), At::span);
         if min > max || max == 0 {
             self.push(span, Problem::EmptyRange { name: spec.name.clone(), min, max });
         } else if let ValueSource::Random { bytes } = spec.source {
@@ -224,20 +290,38 @@ impl Problems {
         }
     }
 
-    fn value_sample(&mut self, name: &Spanned<String>, raw: &RawValue, spec: &ValueSpec) {
+    fn value_sample(&mut self, name: &At<String>, raw: &RawValue, spec: &ValueSpec) {
         let Some(sample) = &spec.sample else { return };
         let span = [&raw.sample, &raw.template].into_iter().flatten().next();
-        let span = span.map_or_else(|| name.span(), Spanned::span);
+        let span = span.map_or_else(|| name.span(), At::span);
         let (name, length) = (spec.name.clone(), sample.len());
         let (min, max) = (spec.min_bytes, spec.max_bytes);
         if spec.source == ValueSource::Lease && !is_lease_number(sample) {
             self.push(span, Problem::SampleNumber { name, sample: sample.clone() });
-        } else if let Some(what) = forbidden_character(sample) {
+        } else if let Some(what) = spec.forbidden_in(sample) {
             self.push(span, Problem::Character { name, what });
         } else if min <= max && !(min..=max).contains(&length) {
             self.push(span, Problem::Length { what: "sample", name, length, min, max });
         }
     }
+}
+
+/// A scheme by what it needs.
+#[derive(Clone, Copy)]
+enum Derivation {
+    OfMac(MacScheme),
+    Salted(SaltedScheme),
+}
+
+/// `None` when a sample is missing, or the salt's is too short, which is said where it is bound.
+fn salted_sample(
+    scheme: SaltedScheme,
+    of: &Template,
+    salt: &Template,
+    scope: &Scope<'_>,
+) -> Option<String> {
+    let salt = Salt::new(Secret::new(scope.sample(salt)?)).ok()?;
+    Some(scheme.derive(&scope.sample(of)?, &salt).expose().to_owned())
 }
 
 /// The bounds of a value that states none, in bytes.
@@ -246,5 +330,7 @@ fn default_bounds(source: &ValueSource, scope: &Scope<'_>) -> (usize, usize) {
         ValueSource::Site | ValueSource::Random { .. } => (1, LONGEST_STRING),
         ValueSource::Lease => (1, LONGEST_NUMBER),
         ValueSource::Template(template) => scope.bounds(template),
+        ValueSource::MacScheme(_) => (UUID_LENGTH, UUID_LENGTH),
+        ValueSource::Salted { scheme, .. } => (scheme.length(), scheme.length()),
     }
 }

@@ -1,6 +1,6 @@
-//! Who a unit is: its MAC address and what is derived from it.
+//! The MAC address of a unit, in the forms in which products, chips and people write it.
 //!
-//! Must not know profiles or devices; it turns bytes into names and back.
+//! Must not know who reads it.
 
 use std::{fmt, str::FromStr};
 
@@ -19,10 +19,62 @@ pub struct MacError {
     text: String,
 }
 
+/// A text is not the EUI-64 of a chip.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Eui64Error {
+    /// Not eight bytes.
+    #[error(
+        "\"{text}\" is not an EUI-64: expected eight hexadecimal bytes with ff:fe in the middle"
+    )]
+    Form {
+        /// The text.
+        text: String,
+    },
+    /// Eight bytes that no MAC was made into.
+    #[error(
+        "\"{text}\" has {found} in the middle, so no base MAC is in it: expected ff:fe; read the base MAC from the eFuses"
+    )]
+    NoBaseMac {
+        /// The text.
+        text: String,
+        /// The two bytes.
+        found: String,
+    },
+}
+
 impl Mac {
     /// Whether a chip can have it: neither blank, nor all ones, nor a group's address.
     pub fn is_a_chips(self) -> bool {
         self.0 != [0; 6] && self.0[0] & 1 == 0
+    }
+
+    /// The base MAC in an EUI-64, which ESP32-C6 and H2 print before it: `24:0a:c4:ff:fe:00:01:10`.
+    ///
+    /// # Errors
+    /// When the text is no EUI-64, or none that was made of a MAC.
+    pub fn from_eui64(text: &str) -> Result<Self, Eui64Error> {
+        let bytes: Option<Vec<u8>> =
+            text.split([':', '-']).map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
+        let form = || Eui64Error::Form { text: text.to_owned() };
+        match *bytes.ok_or_else(form)?.as_slice() {
+            [a, b, c, 0xFF, 0xFE, d, e, f] => Ok(Self([a, b, c, d, e, f])),
+            [_, _, _, g, h, ..] if text.split([':', '-']).count() == 8 => {
+                let found = format!("{g:02x}:{h:02x}");
+                Err(Eui64Error::NoBaseMac { text: text.to_owned(), found })
+            }
+            _ => Err(form()),
+        }
+    }
+
+    /// Twelve uppercase hexadecimal digits without separators.
+    pub fn upper(self) -> String {
+        self.compact().to_ascii_uppercase()
+    }
+
+    /// What a firmware prints that writes each byte without its leading zero, as one shipped product
+    /// does: `E8:69:09:E9:0A:B4` becomes `E8699E9AB4`.
+    pub fn with_dropped_zeros(self) -> String {
+        self.0.iter().map(|byte| format!("{byte:X}")).collect()
     }
 
     /// Twelve lowercase hexadecimal digits without separators.
@@ -84,6 +136,26 @@ mod tests {
         }
         assert_eq!(mac.to_string(), "a4:cf:12:34:56:78");
         assert_eq!(mac.compact(), "a4cf12345678");
+    }
+
+    #[test]
+    fn the_base_mac_is_found_in_an_eui_64() {
+        let mac = Mac([0x24, 0x0A, 0xC4, 0x00, 0x01, 0x10]);
+        assert_eq!(Mac::from_eui64("24:0a:c4:ff:fe:00:01:10"), Ok(mac));
+        assert!(matches!(
+            Mac::from_eui64("24:0a:c4:00:00:00:01:10"),
+            Err(Eui64Error::NoBaseMac { found, .. }) if found == "00:00"
+        ));
+        for text in ["", "24:0a:c4:ff:fe:00:01", "24:0a:c4:ff:fe:00:01:1g"] {
+            assert!(matches!(Mac::from_eui64(text), Err(Eui64Error::Form { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_firmware_that_drops_zeros_is_recognised() {
+        let mac: Mac = "E8:69:09:E9:0A:B4".parse().expect("a MAC");
+        assert_eq!(mac.with_dropped_zeros(), "E8699E9AB4");
+        assert_eq!(mac.upper(), "E86909E90AB4");
     }
 
     #[test]

@@ -1,0 +1,29 @@
+//! The unit's console answers the status dialogue as a provisioned unit must.
+
+use super::{Finding, Observations};
+use crate::{
+    profile::DialogueName,
+    record::{Code, Limits, Measurement},
+};
+
+pub(super) fn judge(seen: &Observations) -> Finding {
+    let name = DialogueName::Status.name();
+    let Some(dialogue) = seen.dialogues.iter().find(|dialogue| dialogue.name == name) else {
+        return Finding::not_run();
+    };
+    let mut finding = Finding::ran();
+    for exchange in &dialogue.exchanges {
+        finding.evidence.extend(exchange.answer.iter().map(|line| format!("console: {line}")));
+        if let Some(problem) = &exchange.problem {
+            finding.fail(
+                Code::ConsoleNotProvisioned,
+                format!("to \"{}\", {}", exchange.sent, problem.message),
+            );
+        }
+    }
+    let answered = dialogue.exchanges.iter().filter(|exchange| exchange.problem.is_none()).count();
+    let all = Limits { lower: Some(dialogue.exchanges.len() as f64), upper: None };
+    let answered = Measurement::number("lines_answered", Some(answered as f64), "", all);
+    finding.measure(Code::ConsoleNotProvisioned, [answered]);
+    finding
+}

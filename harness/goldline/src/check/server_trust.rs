@@ -1,0 +1,35 @@
+//! The unit refuses a broker that shows a certificate of a CA which it does not know.
+
+use super::{Finding, Observations};
+use crate::{
+    plan::BoundPlan,
+    record::{Code, Measurement},
+};
+
+pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
+    let Some(trust) = &seen.trust else { return Finding::not_run() };
+    let mut finding = Finding::ran();
+    let endpoint = &plan.endpoint;
+    if trust.accepted {
+        finding.fail(
+            Code::TrustsAnyone,
+            format!("the unit accepted a certificate for {endpoint} from a CA that nobody knows"),
+        );
+    } else if !trust.tried {
+        finding.fail(
+            Code::TrustNotTried,
+            format!(
+                "the unit did not try to connect to {endpoint} again in {} ms after it lost its broker",
+                trust.waited_ms
+            ),
+        );
+    } else if !trust.returned {
+        finding.fail(
+            Code::TrustNotTried,
+            "the unit refused the wrong broker, and did not come back to the right one".to_owned(),
+        );
+    }
+    let refused = trust.refused_with.as_deref().filter(|_| !trust.accepted);
+    finding.measure(Code::TrustsAnyone, [Measurement::fact("refused_with", refused)]);
+    finding
+}

@@ -1,0 +1,66 @@
+//! The installer's alert: asked for on the unit's console, it must arrive at the broker with the unit's
+//! tenant and place.
+
+use tokio::time::Instant;
+
+use super::{Failure, Run, millis, witness::at_broker};
+use crate::{
+    check::AlertObservation, clock::Deadline, profile::Template, testbed::broker::Connection,
+};
+
+impl Run {
+    pub(super) async fn alert(&mut self) -> Result<(), Failure> {
+        let address = self.unit_address()?;
+        let profile = self.plan.profile.clone();
+        let (Some(alert), Some(console)) = (&profile.alert, &profile.console) else {
+            return Err(Failure::OutOfOrder { step: "send an alert" });
+        };
+        let plan = self.bound()?;
+        let text = |template: &Template| -> Result<String, Failure> {
+            Ok(plan.render(template)?.expose().to_owned())
+        };
+        let (send, topic) = (text(&alert.send)?, text(&alert.topic)?);
+        let expected = alert.contains.iter().map(text).collect::<Result<Vec<_>, _>>()?;
+        let typed = format!("{send}{}", console.line_end.text());
+        let deadline = Deadline::after(profile.deadlines.command);
+        let sent = Instant::now();
+        self.with_device(move |device| device.type_text(typed.as_bytes())).await?;
+
+        let testbed = self.testbed()?;
+        let broker = &testbed.broker;
+        let alerts = |connection: &Connection| {
+            let of_unit = connection.peer.ip() == address;
+            let messages = connection
+                .published
+                .iter()
+                .filter(|(at, message)| of_unit && *at >= sent && message.topic == topic);
+            messages
+                .map(|(at, message)| (*at, String::from_utf8_lossy(&message.payload).into_owned()))
+                .collect::<Vec<_>>()
+        };
+        let lacking = |text: &str| -> Vec<String> {
+            let parts = alert.contains.iter().zip(&expected);
+            let missing = parts.filter(|(_, part)| !text.contains(part.as_str()));
+            missing.map(|(template, _)| template.to_string()).collect()
+        };
+        let arrived = tokio::select! {
+            arrived = broker.wait_for(deadline, |connection| {
+                alerts(connection).into_iter().find(|(_, text)| lacking(text).is_empty())
+            }) => arrived.ok(),
+            () = self.cancel.cancelled() => return Err(Failure::Aborted),
+        };
+        let last = broker.connections().iter().flat_map(alerts).map(|(_, text)| text).next_back();
+        let lacking = last.map(|text| format!("it lacks {}", lacking(&text).join(", ")));
+        let witness = match arrived {
+            Some(_) => None,
+            None => Some(at_broker(testbed, self.bound()?, &self.bench.authority).await?),
+        };
+        self.seen.alert = Some(AlertObservation {
+            took_ms: arrived.as_ref().map(|(at, _)| millis(at.duration_since(sent))),
+            lacking: lacking.filter(|_| arrived.is_none()),
+            confirmed: None,
+            witness,
+        });
+        Ok(())
+    }
+}

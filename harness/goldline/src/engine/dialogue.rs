@@ -1,0 +1,360 @@
+//! Typing into the unit's console and comparing each answer; and the id that it prints at its start.
+//!
+//! An answer is what the unit prints after a line was typed, without its echo: the expected texts must
+//! appear in it in their order, whatever else the firmware logs in between. Every wait has a deadline.
+
+use tokio::time::{Instant, sleep_until};
+
+use super::{Failure, Next, Run, millis};
+use crate::{
+    check::{DeviceIdObservation, DialogueObservation, ExchangeObservation, LogFacts},
+    clock::Deadline,
+    device::{Console, ConsoleLine},
+    plan::{BoundPlan, Text},
+    profile::{DialogueName, Exchange, NotSayable, Piece, Quoting, Template},
+    record::{Code, Diagnosis},
+};
+
+/// What stands for a secret in a line that is shown.
+const MASK: &str = "********";
+/// A garbled answer may be long; the record keeps its beginning.
+const LINES_SHOWN: usize = 6;
+
+/// A line as it is typed, and as it may be shown.
+struct Line {
+    typed: Text,
+    shown: String,
+}
+
+impl Run {
+    /// Types the lines of a dialogue, in order. The status is only looked at; every other dialogue must
+    /// go well to its end.
+    pub(super) async fn dialogue(&mut self, name: DialogueName) -> Result<(), Failure> {
+        self.await_console().await?;
+        let profile = self.plan.profile.clone();
+        let console = profile.console.as_ref();
+        let console = console.ok_or(Failure::OutOfOrder { step: "type into the console" })?;
+        let exchanges = console.dialogue(name);
+        // A value that cannot be said is refused before the first line is sent.
+        let lines = self.lines(exchanges, console.quoting)?;
+        let mut seen = DialogueObservation { name: name.name().to_owned(), exchanges: Vec::new() };
+        let mut problem = None;
+        for (exchange, line) in exchanges.iter().zip(lines) {
+            let observed = self.exchange(exchange, line, console.line_end.text()).await?;
+            problem = observed.problem.clone();
+            seen.exchanges.push(observed);
+            if problem.is_some() {
+                break;
+            }
+        }
+        self.seen.dialogues.push(seen);
+        match problem {
+            Some(problem) if name != DialogueName::Status => Err(Failure::Unit(problem)),
+            _ => Ok(()),
+        }
+    }
+
+    fn lines(&self, exchanges: &[Exchange], quoting: Quoting) -> Result<Vec<Line>, Failure> {
+        let plan = self.bound()?;
+        exchanges.iter().map(|exchange| line(&exchange.send, quoting, plan)).collect()
+    }
+
+    /// Types one line and waits for its answer.
+    async fn exchange(
+        &mut self,
+        exchange: &Exchange,
+        line: Line,
+        line_end: &str,
+    ) -> Result<ExchangeObservation, Failure> {
+        let console = self.console()?;
+        let before = console.lines().len();
+        let typed = format!("{}{line_end}", line.typed.expose());
+        let deadline = Deadline::after(exchange.within);
+        let began = Instant::now();
+        self.with_device(move |device| device.type_text(typed.as_bytes())).await?;
+        let plan = self.bound()?;
+        let expected = exchange
+            .expect
+            .iter()
+            .map(|text| Ok(plan.render(text)?.expose().to_owned()))
+            .collect::<Result<Vec<String>, Failure>>()?;
+        let verdict = loop {
+            let lines = console.lines();
+            let answer = answer(&lines[before.min(lines.len())..], line.typed.expose());
+            if let Some(verdict) = verdict_of(&answer, &expected, &exchange.refuse) {
+                break verdict;
+            }
+            if console.is_closed() {
+                return Err(Failure::PortVanished);
+            }
+            tokio::select! {
+                () = console.changed(lines.len()) => {}
+                () = sleep_until(deadline.instant()) => break Verdict::Missing,
+                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+            }
+        };
+        if matches!(verdict, Verdict::Good) && exchange.restarts {
+            self.await_restart(&console, before, deadline).await?;
+        }
+        let lines = console.lines();
+        let plan = self.bound()?;
+        let answer: Vec<String> = answer(&lines[before.min(lines.len())..], line.typed.expose())
+            .into_iter()
+            .take(LINES_SHOWN)
+            .map(|text| plan.bindings().redact(&text).0)
+            .collect();
+        let templates: Vec<String> = exchange.expect.iter().map(ToString::to_string).collect();
+        let problem = problem(&verdict, &line.shown, &answer, &templates, exchange);
+        Ok(ExchangeObservation {
+            sent: line.shown,
+            answer,
+            problem,
+            took_ms: millis(began.elapsed()),
+        })
+    }
+
+    /// The unit restarts by itself after some lines; what comes after must not find it on its way down.
+    async fn await_restart(
+        &mut self,
+        console: &Console,
+        before: usize,
+        deadline: Deadline,
+    ) -> Result<(), Failure> {
+        loop {
+            let lines = console.lines();
+            if LogFacts::of(&lines[before.min(lines.len())..]).application {
+                return Ok(());
+            }
+            if console.is_closed() {
+                return Err(Failure::PortVanished);
+            }
+            tokio::select! {
+                () = console.changed(lines.len()) => {}
+                () = sleep_until(deadline.instant()) => {
+                    return Err(Failure::Unit(Diagnosis::new(
+                        Code::ConsoleSilent,
+                        format!("the unit did not restart within {} s", deadline.allowed().as_secs()),
+                    )));
+                }
+                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+            }
+        }
+    }
+
+    /// Waits until the application runs: a line that is typed before is lost.
+    pub(super) async fn await_console(&mut self) -> Result<(), Failure> {
+        let booted_at = self.booted_at.ok_or(Failure::OutOfOrder { step: "use the console" })?;
+        let deadline = booted_at + self.plan.profile.deadlines.boot;
+        let console = self.console()?;
+        loop {
+            let lines = console.lines();
+            let facts = LogFacts::of(&lines);
+            if facts.application {
+                return Ok(());
+            }
+            if facts.is_boot_loop() {
+                let reason = facts.panic.unwrap_or_default();
+                let message = format!("the unit resets again and again; {reason}");
+                return Err(Failure::Unit(Diagnosis::new(Code::BootLoop, message)));
+            }
+            if console.is_closed() {
+                return Err(Failure::PortVanished);
+            }
+            tokio::select! {
+                () = console.changed(lines.len()) => {}
+                () = sleep_until(deadline) => {
+                    let waited = self.plan.profile.deadlines.boot.as_secs();
+                    return Err(Failure::Unit(Diagnosis::new(
+                        Code::BootSilent,
+                        format!("no application started within {waited} s of the reset"),
+                    )));
+                }
+                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+            }
+        }
+    }
+
+    /// Waits for the device id in the serial log. A wrong one ends the run: its credentials would be
+    /// another unit's.
+    pub(super) async fn read_device_id(&mut self) -> Result<Next, Failure> {
+        let profile = self.plan.profile.clone();
+        let scraped = profile.console.as_ref().and_then(|console| console.device_id.as_ref());
+        let scraped = scraped.ok_or(Failure::OutOfOrder { step: "read the device id" })?;
+        let (mac, booted_at) = self.unit_and_boot()?;
+        let deadline = booted_at + scraped.within;
+        let console = self.console()?;
+        let found = loop {
+            let lines = console.lines();
+            let found = lines.iter().find_map(|line| scraped.pattern.captures(&line.text));
+            // A firmware with another form of id than the pattern's has printed one all the same.
+            let found = found.map(|found| found[1].to_owned()).or_else(|| {
+                let wrong = mac.with_dropped_zeros();
+                lines.iter().any(|line| line.text.ends_with(&wrong)).then_some(wrong)
+            });
+            if found.is_some() {
+                break found;
+            }
+            if console.is_closed() {
+                return Err(Failure::PortVanished);
+            }
+            tokio::select! {
+                () = console.changed(lines.len()) => {}
+                () = sleep_until(deadline) => break None,
+                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+            }
+        };
+        let expected = self.bound()?.render(&scraped.expected)?.expose().to_owned();
+        let right = found.as_deref() == Some(expected.as_str());
+        let plan = self.bound.as_mut().ok_or(Failure::OutOfOrder { step: "read the device id" })?;
+        if right && plan.bindings().get("observed.device_id").is_none() {
+            plan.learn_observed("observed.device_id", Text::public(expected.clone()))?;
+        }
+        self.seen.device_id = Some(DeviceIdObservation {
+            found,
+            expected,
+            dropped_zeros: mac.with_dropped_zeros(),
+            waited_ms: millis(booted_at.elapsed()),
+        });
+        Ok(if right { Next::GoOn } else { Next::Enough })
+    }
+}
+
+/// What became of a line so far.
+enum Verdict {
+    Good,
+    Refused,
+    Missing,
+}
+
+/// A line with its values; each value as the console takes it.
+fn line(template: &Template, quoting: Quoting, plan: &BoundPlan) -> Result<Line, Failure> {
+    let (mut typed, mut shown, mut secret) = (String::new(), String::new(), false);
+    for piece in template.parts() {
+        match piece {
+            Piece::Text(text) => {
+                typed.push_str(text);
+                shown.push_str(text);
+            }
+            Piece::Symbol { name, .. } => {
+                let one: Template = format!("{{{name}}}").parse().expect("a symbol is a template");
+                let value = plan.render(&one)?;
+                let said =
+                    quoting.apply(value.expose()).map_err(|error| not_sayable(name, error))?;
+                typed.push_str(&said);
+                shown.push_str(if value.is_secret() { MASK } else { &said });
+                secret |= value.is_secret();
+            }
+        }
+    }
+    let typed =
+        if secret { Text::secret(crate::secret::Secret::new(typed)) } else { Text::public(typed) };
+    Ok(Line { typed, shown })
+}
+
+/// Nobody's fault but the value's: nothing was typed.
+fn not_sayable(name: &str, error: NotSayable) -> Failure {
+    Failure::Service(Diagnosis::new(Code::ConsoleNotSayable, format!("{name}: {error}")))
+}
+
+/// What the unit printed since, without the echo of what was typed.
+fn answer(lines: &[ConsoleLine], typed: &str) -> Vec<String> {
+    let mut echo = true;
+    let mut answer = Vec::new();
+    for line in lines {
+        if echo && line.text.trim_end().ends_with(typed.trim_end()) {
+            echo = false;
+        } else {
+            answer.push(line.text.clone());
+        }
+    }
+    answer
+}
+
+/// Whether the texts stand in the answer in their order; `None` while more may come.
+fn verdict_of(answer: &[String], expected: &[String], refuse: &[String]) -> Option<Verdict> {
+    let refused = |line: &&String| refuse.iter().any(|text| line.contains(text.as_str()));
+    let mut wanted = expected.iter().peekable();
+    for line in answer {
+        while wanted.next_if(|text| line.contains(text.as_str())).is_some() {}
+        if wanted.peek().is_none() {
+            return Some(Verdict::Good);
+        }
+        if refused(&line) {
+            return Some(Verdict::Refused);
+        }
+    }
+    None
+}
+
+fn problem(
+    verdict: &Verdict,
+    sent: &str,
+    answer: &[String],
+    expected: &[String],
+    exchange: &Exchange,
+) -> Option<Diagnosis> {
+    let within = exchange.within.as_secs();
+    let expected = expected.join("\" and \"");
+    Some(match verdict {
+        Verdict::Good => return None,
+        Verdict::Refused => {
+            let last = answer.last().map_or("", String::as_str);
+            Diagnosis::new(
+                Code::ConsoleRefused,
+                format!(
+                    "the unit refused \"{sent}\": it says \"{last}\", expected is \"{expected}\""
+                ),
+            )
+        }
+        Verdict::Missing if answer.is_empty() => Diagnosis::new(
+            Code::ConsoleSilent,
+            format!(
+                "the unit gave no answer to \"{sent}\" in {within} s; expected is \"{expected}\""
+            ),
+        ),
+        Verdict::Missing => Diagnosis::new(
+            Code::ConsoleUnexpected,
+            format!(
+                "the unit answered \"{sent}\" with \"{}\" in {within} s; expected is \"{expected}\"",
+                answer.join("\" and \"")
+            ),
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(texts: &[&str]) -> Vec<ConsoleLine> {
+        texts.iter().map(|text| ConsoleLine { at_ms: 0, text: (*text).to_owned() }).collect()
+    }
+
+    fn owned(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    /// An SSID such as "BOOK" made its own echo pass for the answer.
+    #[test]
+    fn the_echo_of_a_line_is_not_its_answer() {
+        let printed = lines(&["esp> AT+WIFI_SSID=BOOK", "ERROR"]);
+        assert_eq!(answer(&printed, "AT+WIFI_SSID=BOOK"), ["ERROR"]);
+    }
+
+    #[test]
+    fn a_log_line_in_between_does_not_hide_an_answer() {
+        let answer =
+            owned(&["I (900) wifi: scan", "saved: SSID='Lab'", "I (901) nvs: commit", "OK"]);
+        let expected = owned(&["SSID='Lab'", "OK"]);
+        assert!(matches!(verdict_of(&answer, &expected, &[]), Some(Verdict::Good)));
+        let other_way_round = owned(&["OK", "SSID='Lab'"]);
+        assert!(verdict_of(&answer, &other_way_round, &[]).is_none());
+    }
+
+    #[test]
+    fn a_refusal_ends_the_wait() {
+        let answer = owned(&["ERROR: too long"]);
+        let verdict = verdict_of(&answer, &owned(&["OK"]), &owned(&["ERROR"]));
+        assert!(matches!(verdict, Some(Verdict::Refused)));
+    }
+}

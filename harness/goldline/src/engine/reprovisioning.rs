@@ -1,0 +1,51 @@
+//! Giving one part of a unit's values anew: the NVS partition is read, changed as a device changes it,
+//! and written back; every other key stays, in every namespace.
+
+use goldline_nvs::edit::Editor;
+
+use super::{Event, Failure, Run};
+use crate::{
+    plan::Region,
+    profile::Part,
+    record::{Code, Diagnosis},
+};
+
+impl Run {
+    /// Keeps what lies in the partition, to change it and to compare it afterwards.
+    pub(super) async fn read_nvs(&mut self, region: &Region) -> Result<(), Failure> {
+        let (offset, size) = (region.offset, region.capacity);
+        let bytes = self.with_device(move |device| device.read(offset, size)).await?;
+        self.seen.nvs_before = Some(bytes);
+        Ok(())
+    }
+
+    pub(super) async fn rewrite_nvs(&mut self, part: Part, region: &Region) -> Result<(), Failure> {
+        let bytes = self.rewritten(part)?;
+        let (offset, total, events) = (region.offset, bytes.len(), self.events.clone());
+        self.with_device(move |device| {
+            device.write(offset, &bytes, &mut |done| events.send(Event::Progress { done, total }))
+        })
+        .await
+    }
+
+    fn rewritten(&self, part: Part) -> Result<Vec<u8>, Failure> {
+        let before = self.seen.nvs_before.as_ref();
+        let before = before.ok_or(Failure::OutOfOrder { step: "change the NVS partition" })?;
+        let damaged = |reason: String| {
+            Failure::Unit(Diagnosis::new(
+                Code::NvsDamaged,
+                format!("the unit's NVS partition cannot be changed: {reason}"),
+            ))
+        };
+        let plan = self.bound()?;
+        let plain = plan.plain_nvs(before).map_err(|error| damaged(error.to_string()))?;
+        let mut editor = Editor::open(&plain).map_err(|error| damaged(error.to_string()))?;
+        for (namespace, key, value) in plan.document()?.entries() {
+            let (namespace, key) = (namespace.to_string(), key.to_string());
+            if self.plan.rewrites(part, &namespace, &key) {
+                editor.set(&namespace, &key, value).map_err(|error| damaged(error.to_string()))?;
+            }
+        }
+        Ok(plan.flashable_nvs(editor.finish()))
+    }
+}

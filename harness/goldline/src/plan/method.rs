@@ -1,0 +1,143 @@
+//! The steps of each provisioning method: pure functions from a profile to what is done.
+//!
+//! A method has two halves. What comes before the evidence is flashed with the unit at rest; what comes
+//! after it happens while the unit runs. Must not know how a step is done.
+
+use super::{
+    Content, Purpose, Scope, Step,
+    qc::{self, factory_region, immutable_regions, nvs_region},
+};
+use crate::profile::{Caller, CheckId, DialogueName, Method, Part, Profile};
+
+/// Everything that is done within a scope, in order.
+pub(super) fn steps(profile: &Profile, scope: Scope) -> Vec<Step> {
+    let mut steps = vec![Step::Identify];
+    match scope {
+        Scope::Run => {
+            steps.extend(provisioning(profile));
+            steps.extend(qc::trial(profile, scope));
+        }
+        Scope::Provision => {
+            steps.extend(provisioning(profile));
+            if !profile.method.flashes_nvs() {
+                steps.push(qc::after_boot(profile));
+            }
+        }
+        Scope::Check => {
+            steps.extend(qc::evidence(profile));
+            steps.extend(qc::trial(profile, scope));
+        }
+        Scope::Reprovision(part) => {
+            steps.extend(reprovisioning(profile, part));
+            steps.extend(qc::trial(profile, scope));
+        }
+        Scope::FactoryReset => steps.extend(factory_reset()),
+    }
+    steps
+}
+
+fn provisioning(profile: &Profile) -> Vec<Step> {
+    let (mut steps, afterwards) = match profile.method {
+        Method::FactoryImage => (factory_image(profile), Vec::new()),
+        Method::CaRegistration => (ca_registration(profile), over_console(profile)),
+        Method::Console => (without_values(profile), over_console(profile)),
+        Method::Portal => (without_values(profile), over_portal(profile)),
+        Method::FactoryFirmware => (factory_firmware(profile), Vec::new()),
+    };
+    steps.extend(qc::evidence(profile));
+    steps.extend(afterwards);
+    steps.extend(profile.registry.is_some().then_some(Step::RecordInRegistry));
+    steps
+}
+
+/// Everything is flashed, the unit's own data last.
+fn factory_image(profile: &Profile) -> Vec<Step> {
+    let mut steps = without_values(profile);
+    steps.push(Step::Write(nvs_region(profile)));
+    steps
+}
+
+/// The certificate is had and verified before anything is written.
+fn ca_registration(profile: &Profile) -> Vec<Step> {
+    let mut steps = vec![Step::Register];
+    steps.extend(factory_image(profile));
+    steps
+}
+
+/// Erase, then bootloader, partition table and application.
+fn without_values(profile: &Profile) -> Vec<Step> {
+    let mut steps = vec![Step::Erase];
+    steps.extend(immutable_regions(profile).into_iter().map(Step::Write));
+    steps
+}
+
+/// Where a factory reset is checked, it is done on the provisioned unit, which is then provisioned
+/// once more: the unit leaves as it must, and both ways were seen.
+fn over_console(profile: &Profile) -> Vec<Step> {
+    let has =
+        |name| profile.console.as_ref().is_some_and(|console| !console.dialogue(name).is_empty());
+    if !has(DialogueName::Provision) {
+        return Vec::new();
+    }
+    let provision = [Step::Boot(Purpose::Provisioning), Step::Dialogue(DialogueName::Provision)];
+    let mut steps = provision.to_vec();
+    if profile.checks.iter().any(|check| check.id == CheckId::FactoryReset) {
+        steps.extend(reset_dialogue());
+        steps.extend(provision);
+    }
+    steps
+}
+
+fn reset_dialogue() -> [Step; 2] {
+    [Step::Dialogue(DialogueName::FactoryReset), Step::SearchLeftovers]
+}
+
+/// The id is read from the log where the profile says how; the credentials are asked for by it.
+fn over_portal(profile: &Profile) -> Vec<Step> {
+    let mut steps = vec![Step::Boot(Purpose::Provisioning)];
+    let scraped = profile.console.as_ref().is_some_and(|console| console.device_id.is_some());
+    steps.extend(scraped.then_some(Step::ReadDeviceId));
+    steps.extend([Step::RequestCredentials, Step::SubmitPortal]);
+    steps
+}
+
+/// The provisioning firmware lies where the final one goes, writes NVS, and is written over.
+fn factory_firmware(profile: &Profile) -> Vec<Step> {
+    let mut steps = Vec::new();
+    steps.extend(profile.provisioning_api.is_some().then_some(Step::RequestCredentials));
+    steps.push(Step::Erase);
+    let (app, others): (Vec<_>, Vec<_>) =
+        immutable_regions(profile).into_iter().partition(|region| region.content == Content::App);
+    steps.extend(others.into_iter().map(Step::Write));
+    steps.push(Step::Write(factory_region(profile)));
+    steps.extend([
+        Step::Boot(Purpose::Provisioning),
+        Step::AwaitFactoryFirmware,
+        Step::EnterLoader,
+    ]);
+    steps.extend(app.into_iter().map(Step::Write));
+    steps
+}
+
+/// One part of the values is given anew, the way that the product has for it.
+fn reprovisioning(profile: &Profile, part: Part) -> Vec<Step> {
+    let region = nvs_region(profile);
+    let mut steps = vec![Step::ReadNvs(region.clone())];
+    if profile.method.flashes_nvs() {
+        let registers = profile.ca.as_ref().is_some_and(|ca| ca.called_by == Caller::Bench);
+        steps.extend((part == Part::Certificate && registers).then_some(Step::Register));
+        steps.push(Step::RewriteNvs(part, region));
+        steps.extend(qc::evidence(profile));
+    } else {
+        steps.extend(qc::evidence(profile));
+        steps.extend([Step::Boot(Purpose::Provisioning), Step::Dialogue(DialogueName::Wifi)]);
+    }
+    steps.extend(profile.registry.is_some().then_some(Step::RecordInRegistry));
+    steps
+}
+
+fn factory_reset() -> Vec<Step> {
+    let mut steps = vec![Step::Boot(Purpose::Provisioning)];
+    steps.extend(reset_dialogue());
+    steps
+}

@@ -1,0 +1,128 @@
+//! The names of the checks, and what each may be limited by.
+//!
+//! Must not know how a check judges.
+
+/// The checks there are.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum CheckId {
+    /// Chip, flash size, and every region but NVS against what was planned.
+    FlashIntegrity,
+    /// NVS structure and content against the plan and the golden.
+    NvsReadback,
+    /// The device id that the unit prints is the one of its MAC.
+    DeviceId,
+    /// A factory reset leaves no credential in the flash.
+    FactoryReset,
+    /// The unit is known to its registry, or durably queued for it.
+    RegistryRecord,
+    /// Association, address, time, signal.
+    WifiJoin,
+    /// The unit asked the time server and was answered.
+    TimeSync,
+    /// The unit fetched its configuration.
+    RemoteConfig,
+    /// The CA knows the unit.
+    CaRegistration,
+    /// TLS, credentials, subscriptions, a command round trip.
+    MqttConnect,
+    /// The installer's alert arrives with the unit's place.
+    TestAlert,
+    /// The unit's console says that it is provisioned.
+    ConsoleStatus,
+    /// The unit refuses a broker that it should not trust.
+    ServerTrust,
+    /// An update arrives, a bad one is rolled back, NVS is kept.
+    OtaUpdate,
+    /// No secret of the unit in its serial log.
+    SecretHygiene,
+}
+
+impl CheckId {
+    /// Every check.
+    pub const ALL: [Self; 15] = [
+        Self::FlashIntegrity,
+        Self::NvsReadback,
+        Self::DeviceId,
+        Self::FactoryReset,
+        Self::RegistryRecord,
+        Self::WifiJoin,
+        Self::TimeSync,
+        Self::RemoteConfig,
+        Self::CaRegistration,
+        Self::MqttConnect,
+        Self::TestAlert,
+        Self::ConsoleStatus,
+        Self::ServerTrust,
+        Self::OtaUpdate,
+        Self::SecretHygiene,
+    ];
+
+    /// The name in profiles, test cases and records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FlashIntegrity => "flash_integrity",
+            Self::NvsReadback => "nvs_readback",
+            Self::DeviceId => "device_id",
+            Self::FactoryReset => "factory_reset",
+            Self::RegistryRecord => "registry_record",
+            Self::WifiJoin => "wifi_join",
+            Self::TimeSync => "time_sync",
+            Self::RemoteConfig => "remote_config",
+            Self::CaRegistration => "ca_registration",
+            Self::MqttConnect => "mqtt_connect",
+            Self::TestAlert => "test_alert",
+            Self::ConsoleStatus => "console_status",
+            Self::ServerTrust => "server_trust",
+            Self::OtaUpdate => "ota_update",
+            Self::SecretHygiene => "secret_hygiene",
+        }
+    }
+
+    /// What it proves, for people.
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::FlashIntegrity => "chip, flash size, and every region but NVS are as planned",
+            Self::NvsReadback => "NVS reads back sound, with the planned keys and no others",
+            Self::DeviceId => "the device id in the serial log is the one of the unit's MAC",
+            Self::FactoryReset => {
+                "a factory reset leaves no credential in the flash, erased NVS entries included"
+            }
+            Self::RegistryRecord => {
+                "the unit stands in the device registry, or is durably queued for it"
+            }
+            Self::WifiJoin => "the unit joins the network and gets an address",
+            Self::TimeSync => "the unit asks the time server and gets the time",
+            Self::RemoteConfig => "the unit fetches its configuration",
+            Self::CaRegistration => "the CA knows the unit by its UUID and secret",
+            Self::MqttConnect => {
+                "the unit connects over TLS as itself, subscribes, and answers a command"
+            }
+            Self::TestAlert => "an installer's alert arrives with the unit's tenant and place",
+            Self::ConsoleStatus => "the unit's console says that it is provisioned",
+            Self::ServerTrust => "the unit refuses a broker whose certificate it should not trust",
+            Self::OtaUpdate => "an update arrives and runs, a bad one is rolled back, NVS is kept",
+            Self::SecretHygiene => "the unit prints no secret of its own in the serial log",
+        }
+    }
+
+    /// The measurements that a limit may name.
+    pub fn measurements(self) -> &'static [&'static str] {
+        match self {
+            Self::WifiJoin => &["join_ms", "rssi", "unexpected_resets"],
+            Self::TimeSync => &["time_ms"],
+            Self::RemoteConfig => &["config_ms"],
+            Self::CaRegistration => &["registration_ms", "remaining_validity_days"],
+            Self::MqttConnect => &["connect_ms", "round_trip_ms"],
+            Self::TestAlert => &["alert_ms"],
+            Self::OtaUpdate => &["update_ms"],
+            Self::RegistryRecord => &["registry_ms"],
+            Self::FlashIntegrity
+            | Self::NvsReadback
+            | Self::DeviceId
+            | Self::FactoryReset
+            | Self::ConsoleStatus
+            | Self::ServerTrust
+            | Self::SecretHygiene => &[],
+        }
+    }
+}

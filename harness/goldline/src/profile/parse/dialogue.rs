@@ -1,0 +1,78 @@
+//! The section `console`.
+
+use std::time::Duration;
+
+use regex::Regex;
+
+use super::{Problems, values::Scope};
+use crate::profile::{
+    ConsoleSpec, Exchange, LineEnd, Quoting, ScrapedId,
+    problem::Problem,
+    raw::{RawConsole, RawDeviceId, RawExchange},
+};
+
+impl Problems {
+    pub(super) fn console(&mut self, raw: RawConsole, scope: &Scope<'_>) -> Option<ConsoleSpec> {
+        let line_ends = [("lf", LineEnd::Lf), ("cr", LineEnd::Cr), ("crlf", LineEnd::CrLf)];
+        let line_end = self.one_of("line_end", &raw.line_end, &line_ends);
+        let quotings = [
+            ("verbatim", Quoting::Verbatim),
+            ("unquoted", Quoting::Unquoted),
+            ("when_needed", Quoting::WhenNeeded),
+            ("always", Quoting::Always),
+        ];
+        let quoting = self.one_of("quoting", &raw.quoting, &quotings);
+        let device_id = match &raw.device_id {
+            Some(device_id) => Some(self.scraped_id(device_id, scope)?),
+            None => None,
+        };
+        let provision = self.exchanges(&raw.provision, scope);
+        let wifi = self.exchanges(&raw.wifi, scope);
+        let status = self.exchanges(&raw.status, scope);
+        let factory_reset = self.exchanges(&raw.factory_reset, scope);
+        Some(ConsoleSpec {
+            line_end: line_end?,
+            quoting: quoting?,
+            device_id,
+            provision,
+            wifi,
+            status,
+            factory_reset,
+        })
+    }
+
+    fn scraped_id(&mut self, raw: &RawDeviceId, scope: &Scope<'_>) -> Option<ScrapedId> {
+        let expected = self.template(&raw.expected, scope);
+        let within = self.deadline(&raw.within_s);
+        let pattern = match Regex::new(raw.pattern.get_ref()) {
+            Ok(pattern) if pattern.captures_len() == 2 => Some(pattern),
+            Ok(pattern) => {
+                let found = pattern.captures_len() - 1;
+                self.push(raw.pattern.span(), Problem::PatternGroups { found });
+                None
+            }
+            Err(error) => {
+                let reason = error.to_string().replace('\n', " ");
+                self.push(raw.pattern.span(), Problem::Pattern { reason });
+                None
+            }
+        };
+        Some(ScrapedId { pattern: pattern?, expected: expected?, within })
+    }
+
+    fn exchanges(&mut self, raw: &[RawExchange], scope: &Scope<'_>) -> Vec<Exchange> {
+        raw.iter().filter_map(|exchange| self.exchange(exchange, scope)).collect()
+    }
+
+    fn exchange(&mut self, raw: &RawExchange, scope: &Scope<'_>) -> Option<Exchange> {
+        let send = self.template(&raw.send, scope);
+        let texts = raw.expect.get_ref();
+        if texts.is_empty() || texts.iter().any(|text| text.get_ref().is_empty()) {
+            self.push(raw.expect.span(), Problem::NothingExpected);
+        }
+        let expect = texts.iter().filter_map(|text| self.template(text, scope)).collect();
+        let refuse = raw.refuse.iter().map(|text| text.get_ref().clone()).collect();
+        let within: Duration = self.deadline(&raw.within_s);
+        Some(Exchange { send: send?, expect, refuse, within, restarts: raw.restarts })
+    }
+}

@@ -1,0 +1,91 @@
+//! Which sections a method and a check cannot be without.
+
+use std::ops::Range;
+
+use super::Problems;
+use crate::profile::{
+    Caller, CheckId, ConsoleSpec, DialogueName, Method, Profile, problem::Problem, raw::RawProfile,
+};
+
+/// Where to point when a section is missing: at whoever needs it.
+pub(super) struct Places {
+    method: Range<usize>,
+    checks: Vec<(String, Range<usize>)>,
+}
+
+impl Places {
+    pub(super) fn of(raw: &RawProfile) -> Self {
+        let checks = raw.check.get_ref().iter();
+        Self {
+            method: raw.method.span(),
+            checks: checks.map(|check| (check.id.get_ref().clone(), check.id.span())).collect(),
+        }
+    }
+}
+
+impl Problems {
+    pub(super) fn needs(&mut self, profile: &Profile, places: &Places) {
+        for section in missing_for_method(profile) {
+            let method = profile.method.name();
+            self.push(places.method.clone(), Problem::MethodNeeds { method, section });
+        }
+        for check in &profile.checks {
+            let Some(section) = missing_for_check(profile, check.id) else { continue };
+            let id = check.id.name();
+            let place = places.checks.iter().find(|(name, _)| name == id);
+            let place = place.map_or(places.method.clone(), |(_, place)| place.clone());
+            self.push(place, Problem::CheckNeeds { id, section });
+        }
+    }
+}
+
+fn missing_for_method(profile: &Profile) -> Vec<&'static str> {
+    let ca = profile.ca.as_ref().is_some_and(|ca| ca.called_by == Caller::Bench);
+    let provision = has_dialogue(profile, DialogueName::Provision);
+    let needs: &[(&'static str, bool)] = match profile.method {
+        Method::FactoryImage => &[],
+        Method::CaRegistration => &[("[ca] with called_by = \"bench\"", ca)],
+        Method::Console => &[("[[console.provision]]", provision)],
+        Method::Portal => &[
+            ("[portal]", profile.portal.is_some()),
+            ("[provisioning_api]", profile.provisioning_api.is_some()),
+        ],
+        Method::FactoryFirmware => &[("[factory]", profile.factory.is_some())],
+    };
+    needs.iter().filter(|(_, there)| !there).map(|(section, _)| *section).collect()
+}
+
+fn missing_for_check(profile: &Profile, check: CheckId) -> Option<&'static str> {
+    let console = profile.console.as_ref();
+    let (section, there) = match check {
+        CheckId::DeviceId => {
+            ("[console.device_id]", console.is_some_and(|console| console.device_id.is_some()))
+        }
+        CheckId::FactoryReset => {
+            ("[[console.factory_reset]]", has_dialogue(profile, DialogueName::FactoryReset))
+        }
+        CheckId::ConsoleStatus => {
+            ("[[console.status]]", has_dialogue(profile, DialogueName::Status))
+        }
+        CheckId::RegistryRecord => ("[registry]", profile.registry.is_some()),
+        CheckId::TimeSync => ("[time]", profile.time.is_some()),
+        CheckId::RemoteConfig => ("[config_server]", profile.config_server.is_some()),
+        CheckId::CaRegistration => ("[ca]", profile.ca.is_some()),
+        CheckId::TestAlert => {
+            ("[alert] and [console]", profile.alert.is_some() && console.is_some())
+        }
+        CheckId::OtaUpdate => ("[ota]", profile.ota.is_some()),
+        CheckId::FlashIntegrity
+        | CheckId::NvsReadback
+        | CheckId::WifiJoin
+        | CheckId::MqttConnect
+        | CheckId::ServerTrust
+        | CheckId::SecretHygiene => return None,
+    };
+    (!there).then_some(section)
+}
+
+fn has_dialogue(profile: &Profile, name: DialogueName) -> bool {
+    let lines = |console: &ConsoleSpec| !console.dialogue(name).is_empty();
+    profile.console.as_ref().is_some_and(lines)
+}

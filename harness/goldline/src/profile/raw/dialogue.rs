@@ -1,0 +1,58 @@
+//! The section `console`: what is typed into a unit's serial console, and what it must answer.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{At, Text};
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::profile) struct RawConsole {
+    /// What ends a line that is sent: lf, cr or crlf.
+    pub line_end: Text,
+    /// How a value stands in a line: verbatim (to the line's end), unquoted (a value with a space is
+    /// refused), when_needed or always (in double quotes).
+    pub quoting: Text,
+    /// The device id that the unit prints at its start.
+    pub device_id: Option<RawDeviceId>,
+    /// The lines that provision a unit.
+    #[serde(default)]
+    pub provision: Vec<RawExchange>,
+    /// The lines of `goldline reprovision --only wifi`.
+    #[serde(default)]
+    pub wifi: Vec<RawExchange>,
+    /// The lines that ask a provisioned unit for its state.
+    #[serde(default)]
+    pub status: Vec<RawExchange>,
+    /// The lines that take every credential from the unit.
+    #[serde(default)]
+    pub factory_reset: Vec<RawExchange>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::profile) struct RawDeviceId {
+    /// A regular expression with one group, such as "Device ID: ([0-9A-F]{12})".
+    pub pattern: Text,
+    /// What the group must hold, such as "{unit.mac_upper}".
+    pub expected: Text,
+    /// How long the unit may take, in seconds.
+    pub within_s: At<u64>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::profile) struct RawExchange {
+    /// The line, without its end. A secret in it is shown as asterisks.
+    pub send: Text,
+    /// Texts that the answer must contain, in this order.
+    pub expect: At<Vec<Text>>,
+    /// Texts that mean a refusal.
+    #[serde(default)]
+    pub refuse: Vec<Text>,
+    /// How long the answer may take, in seconds.
+    pub within_s: At<u64>,
+    /// Whether the unit restarts by itself afterwards.
+    #[serde(default)]
+    pub restarts: bool,
+}

@@ -1,0 +1,274 @@
+//! A profile as it stands in TOML, before anything but its form was looked at.
+//!
+//! Must not judge values: that is the parser's task, which turns this into a profile. The JSON Schema
+//! for editors is made of these types, so their doc comments speak to whoever writes a profile.
+
+mod at;
+mod dialogue;
+mod services;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub(super) use at::At;
+pub(super) use dialogue::{RawConsole, RawDeviceId, RawExchange};
+pub(super) use services::{
+    RawAlert, RawCa, RawConfigServer, RawFactory, RawOta, RawPortal, RawProvisioningApi,
+    RawRegistry, RawTime, RawUpdate,
+};
+
+/// A text and where it stands.
+pub(super) type Text = At<String>;
+
+/// One product: chip, flash map, values of a unit, NVS content, provisioning method, services, checks.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "Goldline profile")]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawProfile {
+    /// Form of this file: 1.
+    pub schema: At<u32>,
+    /// What `goldline run NAME` calls it; also the file's name. Lowercase letters, digits and dashes.
+    pub name: Text,
+    /// The product's name for people.
+    pub title: String,
+    /// How a unit gets its values: factory_image, ca_registration, console, portal or factory_firmware.
+    pub method: Text,
+    /// The chip that the product is built on.
+    pub chip: RawChip,
+    /// The partition table, in any order.
+    pub partition: Vec<RawPartition>,
+    /// What is flashed besides a unit's own data.
+    pub images: RawImages,
+    /// The values of one unit by name; a template names only values that stand before it.
+    pub values: BTreeMap<Text, RawValue>,
+    /// What lies in the unit's NVS namespace.
+    pub nvs: RawNvs,
+    /// The network that the unit must join.
+    pub wifi: RawWifi,
+    /// The broker that the unit must reach, and what it must do there.
+    pub mqtt: RawMqtt,
+    /// The certificate authority where the bench registers a unit, or which the unit calls itself.
+    pub ca: Option<RawCa>,
+    /// The device registry that a provisioned unit is recorded in.
+    pub registry: Option<RawRegistry>,
+    /// What is typed into the unit's serial console, and what it must answer.
+    pub console: Option<RawConsole>,
+    /// The server that gives a unit its MQTT credentials.
+    pub provisioning_api: Option<RawProvisioningApi>,
+    /// The web page that the unit serves while it is not configured.
+    pub portal: Option<RawPortal>,
+    /// The server that the unit asks for its configuration.
+    pub config_server: Option<RawConfigServer>,
+    /// The time server that the unit asks.
+    pub time: Option<RawTime>,
+    /// Over-the-air updates that are tried on the unit.
+    pub ota: Option<RawOta>,
+    /// The firmware that writes a unit's values and is then replaced by the final one.
+    pub factory: Option<RawFactory>,
+    /// The alert that an installer sends to see that the unit is known by its place.
+    pub alert: Option<RawAlert>,
+    /// Which values each part of `goldline reprovision --only PART` may change.
+    #[serde(default)]
+    pub reprovision: BTreeMap<Text, Vec<Text>>,
+    /// How long to wait for what, in seconds.
+    pub deadlines: RawDeadlines,
+    /// The QC list, in order.
+    pub check: At<Vec<RawCheck>>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawChip {
+    /// esp32, esp32s2, esp32s3, esp32c2, esp32c3, esp32c6 or esp32h2.
+    pub model: Text,
+    /// Such as "4MB".
+    pub flash_size: Text,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPartition {
+    /// At most 15 characters.
+    pub name: Text,
+    /// app or data.
+    pub r#type: Text,
+    /// Such as nvs, ota, ota_0, factory.
+    pub subtype: Text,
+    /// Bytes from the start of the flash.
+    pub offset: At<u32>,
+    /// Bytes.
+    pub size: At<u32>,
+    /// Whether flash encryption covers it; never for NVS.
+    pub encrypted: Option<At<bool>>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawImages {
+    /// "esp-idf" for ESP-IDF's own, or the path of an ESP image.
+    pub bootloader: Text,
+    /// The application.
+    pub app: At<RawApp>,
+    /// The partition that the application is written to.
+    pub app_partition: Text,
+}
+
+/// An application: a firmware model for simulated units, or a file of the product's own.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawApp {
+    /// Name of a shipped firmware description, or the path of one.
+    pub model: Option<Text>,
+    /// Path of an ELF file or an ESP image.
+    pub file: Option<Text>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawValue {
+    /// site, lease or random.
+    pub source: Option<Text>,
+    /// A text with the names of earlier values in braces.
+    pub template: Option<Text>,
+    /// A way to make an identity: a UUID of the MAC, or a password of an id and a salt.
+    pub scheme: Option<Text>,
+    /// What a salted password is made of.
+    pub of: Option<Text>,
+    /// The salt of a salted password: the name of a secret value in braces.
+    pub salt: Option<Text>,
+    /// Whether it must never be shown.
+    #[serde(default)]
+    pub secret: bool,
+    /// Whether the record lists it among the unit's public identifiers.
+    pub id: Option<At<bool>>,
+    /// Whether it may have several lines, as a PEM certificate has.
+    #[serde(default)]
+    pub multiline: bool,
+    /// Shortest good value in bytes.
+    pub min_bytes: Option<At<usize>>,
+    /// Longest good value in bytes: what the firmware's buffer holds.
+    pub max_bytes: Option<At<usize>>,
+    /// Entropy of a random value in bytes, printed as hex.
+    pub bytes: Option<At<usize>>,
+    /// The declared value of goldens and simulated units; a real port refuses it.
+    pub sample: Option<Text>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawNvs {
+    /// Name of a data/nvs partition.
+    pub partition: Text,
+    /// At most 15 characters.
+    pub namespace: Text,
+    /// In the image's order.
+    pub entries: Vec<RawNvsEntry>,
+    /// Namespaces of others that may appear after a boot.
+    #[serde(default)]
+    pub foreign_namespaces: Vec<Text>,
+    /// How the partition is encrypted, when it is.
+    pub encryption: Option<RawEncryption>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawEncryption {
+    /// nvs_keys (the keys lie in a partition of that subtype) or hmac (made of a key in the eFuses).
+    pub scheme: Text,
+    /// The partition of the scheme nvs_keys.
+    pub partition: Option<Text>,
+    /// The key as hexadecimal text, a secret value in braces: 64 bytes for nvs_keys, 32 for hmac.
+    pub key: Text,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawNvsEntry {
+    /// At most 15 characters.
+    pub key: Text,
+    /// string, u8 … i64, hex2bin, base64 or binary, as in ESP-IDF's CSV.
+    pub encoding: Text,
+    /// A text with the names of values in braces.
+    pub value: Text,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWifi {
+    /// Network name.
+    pub ssid: Text,
+    /// WPA2 passphrase.
+    pub password: Text,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMqtt {
+    /// Such as "mqtts://{mqtt_host}:8883".
+    pub endpoint: Text,
+    /// redirected, test_then_final or bench.
+    pub policy: Text,
+    /// What the unit must call itself.
+    pub client_id: Text,
+    /// User name.
+    pub username: Text,
+    /// Password.
+    pub password: Text,
+    /// Topic filters that the unit must subscribe to.
+    #[serde(default)]
+    pub subscriptions: Vec<Text>,
+    /// Whether the unit must show a client certificate.
+    #[serde(default)]
+    pub client_certificate: bool,
+    /// A command and the answer that proves the unit alive.
+    pub command: Option<RawCommand>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCommand {
+    /// Where the command is published.
+    pub topic: Text,
+    /// What is published; holds {nonce}.
+    pub payload: Text,
+    /// Where the answer appears.
+    pub reply_topic: Text,
+    /// Texts that the answer must contain; one holds {nonce}.
+    pub reply_contains: At<Vec<Text>>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDeadlines {
+    /// From reset to the first line of the application.
+    pub boot_s: At<u64>,
+    /// From the application's start to an address.
+    pub wifi_s: At<u64>,
+    /// From the address to the broker's acceptance.
+    pub mqtt_s: At<u64>,
+    /// From the command to its answer.
+    pub command_s: At<u64>,
+    /// For a call of the bench or of the unit to any other service; 20 unless given.
+    pub service_s: Option<At<u64>>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCheck {
+    /// Such as flash_integrity, nvs_readback, wifi_join, mqtt_connect.
+    pub id: Text,
+    /// Limits by measurement.
+    #[serde(default)]
+    pub limits: BTreeMap<Text, RawLimits>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLimits {
+    /// Smallest good value.
+    pub lower: Option<f64>,
+    /// Largest good value.
+    pub upper: Option<f64>,
+}

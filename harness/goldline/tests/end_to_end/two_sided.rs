@@ -1,0 +1,130 @@
+//! Two-sided truth: for every shipped profile, each thing that its firmware description says is changed,
+//! one at a time, and the run must FAIL with a diagnosis that names it.
+//!
+//! The profile is left as it is. A leaf of a description that is not changed here stands in a list with
+//! the reason why no run can tell; a new leaf that is in neither makes the test fail.
+
+mod mutation;
+mod rules;
+
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+use serde_json::Value;
+
+use crate::program::Station;
+use mutation::{Mutation, mutations};
+
+/// Runs of one profile at a time.
+const WORKERS: usize = 4;
+
+/// Every shipped profile has a test of its own, so that they run side by side.
+macro_rules! two_sided {
+    ($($name:ident = $profile:literal;)+) => {
+        $(#[test]
+        fn $name() {
+            every_change_of_the_firmware_is_found($profile);
+        })+
+
+        const TESTED: &[&str] = &[$($profile),+];
+    };
+}
+
+two_sided! {
+    espvault = "espvault";
+}
+
+#[test]
+fn no_shipped_profile_is_left_out() {
+    let listed = Station::new().goldline(["profile", "list"]).stdout;
+    let names = listed.lines().map(|line| line.split_whitespace().next().expect("a name"));
+    let missing: Vec<&str> = names.filter(|name| !TESTED.contains(name)).collect();
+    assert!(missing.is_empty(), "not tested from the firmware's side: {missing:?}");
+}
+
+fn every_change_of_the_firmware_is_found(profile: &str) {
+    let (text, model) = profile_and_model(profile);
+    let description = fixture(&format!("firmware/{model}.toml"));
+    let mutations = mutations(&description);
+    assert!(mutations.len() > 10, "{profile}: only {} changes", mutations.len());
+    // They wait for what never comes most of the time, so several share a processor.
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut wrong = Vec::new();
+        while let Some(mutation) = mutations.get(next.fetch_add(1, Ordering::Relaxed)) {
+            wrong.extend(judge(profile, &text, &model, mutation));
+        }
+        wrong
+    };
+    let wrong: Vec<String> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("a worker ends")).collect()
+    });
+    assert!(wrong.is_empty(), "{profile}: of {} changes\n{}", mutations.len(), wrong.join("\n"));
+}
+
+/// What is wrong with the verdict on a changed firmware; `None` when it is found and named.
+fn judge(profile: &str, text: &str, model: &str, mutation: &Mutation) -> Option<String> {
+    let station = Station::new();
+    let firmware = station.write("firmware.toml", &mutation.description);
+    let old = format!("model = \"{model}\"");
+    let new = format!("model = \"{}\"", firmware.display());
+    let changed = impatient(&text.replacen(&old, &new, 1));
+    station.write(&format!("{profile}.toml"), changed);
+    let ended = station.unit(["run", &format!("{profile}.toml"), "--json"]);
+    if ended.code() == 2 {
+        // The simulator's compiler refused the description: no firmware can be like that.
+        return Some(format!("{}: refused: {}", mutation.what, ended.said()));
+    }
+    let record = ended.json();
+    let failed = record["verdict"] == "FAIL" && ended.code() == 1;
+    let said = everything_said(&record);
+    let named = mutation.named.iter().any(|name| said.contains(name.as_str()));
+    (!failed || !named).then(|| {
+        format!(
+            "{}: {} {}: {} (expected FAIL naming one of {:?})",
+            mutation.what,
+            record["verdict"],
+            record["diagnosis"]["code"],
+            record["diagnosis"]["message"],
+            mutation.named
+        )
+    })
+}
+
+/// The diagnosis, and what the blamed checks found.
+fn everything_said(record: &Value) -> String {
+    let checks = record["checks"].as_array().into_iter().flatten();
+    let blamed = checks.filter(|check| check["outcome"] == "fail");
+    let evidence = blamed.map(|check| format!("{} {}", check["diagnosis"], check["evidence"]));
+    [record["diagnosis"].to_string()].into_iter().chain(evidence).collect::<Vec<_>>().join("\n")
+}
+
+/// Nothing that is waited for in these runs comes late, so what never comes need not be waited for long.
+fn impatient(profile: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for line in profile.lines() {
+        let deadline = ["wifi_s = ", "mqtt_s = ", "command_s = ", "service_s = ", "boot_s = "];
+        match deadline.iter().find(|key| line.starts_with(**key)) {
+            Some(key) => lines.push(format!("{key}2")),
+            None => lines.push(line.replace("within_s = ", "within_s = 2 #")),
+        }
+    }
+    lines.join("\n")
+}
+
+fn profile_and_model(profile: &str) -> (String, String) {
+    let text = fixture(&format!("profiles/{profile}.toml"));
+    let model = text.split("model = \"").nth(2).expect("chip and app name a model");
+    let model = model.split('"').next().expect("a model's name").to_owned();
+    (text, model)
+}
+
+fn fixture(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
