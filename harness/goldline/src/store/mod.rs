@@ -16,6 +16,7 @@
 //! ```
 
 mod database;
+mod enrol;
 mod journal;
 mod leases;
 mod ledger;
@@ -36,6 +37,7 @@ use crate::{
     testbed::authority::{Authority, AuthorityError, AuthorityPem},
 };
 
+pub use enrol::Enrolled;
 pub use journal::{Started, UnderWay};
 pub use leases::{Holder, Lease, LeaseError, LeaseOutcome, LeaseState, Series, Settlement};
 pub use ledger::UnitEntry;

@@ -25,8 +25,9 @@ pub struct Outbox {
 /// Which row of which receiver.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
 pub struct OutboxKey {
-    /// The receiver, without its credentials, such as `db.example.test:5432/fleet`.
-    pub registry: String,
+    /// The receiver, without its credentials, such as `db.example.test:5432/fleet`; `None` while the
+    /// station does not know one, and then any will do.
+    pub registry: Option<String>,
     /// Name of the profile.
     pub profile: String,
     /// The unit's UUID.
@@ -82,6 +83,7 @@ impl StateDirectory {
 
 impl Outbox {
     /// Queues a row; it is on the disk when this returns. An older one with the same key is dropped.
+    /// Returns the row's number.
     ///
     /// # Errors
     /// [`StoreError::Database`] when it cannot be written.
@@ -90,14 +92,14 @@ impl Outbox {
         key: &OutboxKey,
         row: &Secret,
         at: OffsetDateTime,
-    ) -> Result<(), StoreError> {
+    ) -> Result<i64, StoreError> {
         let sealed = self.state.key.seal(&sealing_name(key), row.expose().as_bytes())?;
         let queued_at = at.format(&Rfc3339).map_err(|error| self.database.damaged(error))?;
-        sqlx::query(
+        let queued = sqlx::query(
             "INSERT OR REPLACE INTO outbox (registry, profile, unit, queued_at, sealed) \
              VALUES (?, ?, ?, ?, ?)",
         )
-        .bind(&key.registry)
+        .bind(key.registry.as_deref().unwrap_or_default())
         .bind(&key.profile)
         .bind(&key.unit)
         .bind(queued_at)
@@ -105,34 +107,17 @@ impl Outbox {
         .execute(&self.database.pool)
         .await
         .map_err(|source| self.database.failed(source))?;
-        Ok(())
+        Ok(queued.last_insert_rowid())
     }
 
-    /// Drops the waiting row of a key, because a newer one reached the receiver by another way. Says
-    /// whether there was one.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when it cannot be written.
-    pub async fn discard(&self, key: &OutboxKey) -> Result<bool, StoreError> {
-        let done =
-            sqlx::query("DELETE FROM outbox WHERE registry = ? AND profile = ? AND unit = ?")
-                .bind(&key.registry)
-                .bind(&key.profile)
-                .bind(&key.unit)
-                .execute(&self.database.pool)
-                .await
-                .map_err(|source| self.database.failed(source))?;
-        Ok(done.rows_affected() > 0)
-    }
-
-    /// The rows that wait for a receiver, or for any, in the order in which they were queued.
+    /// The rows that wait for a receiver or for whichever comes, or all of them, in the order in which they were queued.
     ///
     /// # Errors
     /// [`StoreError::Database`] when they cannot be read.
     pub async fn pending(&self, registry: Option<&str>) -> Result<Vec<Waiting>, StoreError> {
         let rows = sqlx::query(
             "SELECT id, registry, profile, unit, queued_at, attempts, last_error FROM outbox \
-             WHERE (?1 IS NULL OR registry = ?1) ORDER BY id",
+             WHERE (?1 IS NULL OR registry IN (?1, '')) ORDER BY id",
         )
         .bind(registry)
         .fetch_all(&self.database.pool)
@@ -144,7 +129,7 @@ impl Outbox {
             Ok(Waiting {
                 id: row.get("id"),
                 key: OutboxKey {
-                    registry: row.get("registry"),
+                    registry: Some(row.get("registry")).filter(|name: &String| !name.is_empty()),
                     profile: row.get("profile"),
                     unit: row.get("unit"),
                 },
@@ -205,13 +190,15 @@ impl Outbox {
         text.map(Some).ok_or_else(foreign)
     }
 
-    async fn remove(&self, id: i64) -> Result<(), StoreError> {
+    /// Drops a row that arrived; one that was queued in its place meanwhile stays.
+    pub(super) async fn remove(&self, id: i64) -> Result<(), StoreError> {
         let done = sqlx::query("DELETE FROM outbox WHERE id = ?").bind(id);
         let done = done.execute(&self.database.pool).await;
         done.map(drop).map_err(|source| self.database.failed(source))
     }
 
-    async fn note(&self, id: i64, why: &str) -> Result<(), StoreError> {
+    /// Counts an attempt in vain.
+    pub(super) async fn note(&self, id: i64, why: &str) -> Result<(), StoreError> {
         sqlx::query("UPDATE outbox SET attempts = attempts + 1, last_error = ? WHERE id = ?")
             .bind(why)
             .bind(id)
@@ -240,8 +227,8 @@ mod tests {
     }
 
     fn key(unit: &str) -> OutboxKey {
-        let (registry, profile) = ("db.example.test:5432/fleet".to_owned(), "zeroconf".to_owned());
-        OutboxKey { registry, profile, unit: unit.to_owned() }
+        let registry = Some("db.example.test:5432/fleet".to_owned());
+        OutboxKey { registry, profile: "zeroconf".to_owned(), unit: unit.to_owned() }
     }
 
     async fn queue(outbox: &Outbox, unit: &str, row: &str) {
@@ -333,8 +320,16 @@ mod tests {
         let send = async |_: &OutboxKey, _| panic!("nothing is to be sent");
         let done = outbox.deliver_with(Some("other"), send).await.expect("nothing to do");
         assert_eq!(done, Delivered::default());
-        assert!(outbox.discard(&key("a")).await.expect("dropped"));
-        assert!(!outbox.discard(&key("a")).await.expect("nothing to drop"));
+        assert_eq!(units(&outbox).await, ["a"]);
+        let anyones = OutboxKey { registry: None, ..key("b") };
+        let at = OffsetDateTime::UNIX_EPOCH;
+        outbox.enqueue(&anyones, &Secret::new("b"), at).await.expect("queued");
+        let send = async |key: &OutboxKey, _| {
+            assert_eq!((key.unit.as_str(), &key.registry), ("b", &None));
+            Ok(())
+        };
+        let done = outbox.deliver_with(Some("other"), send).await.expect("delivered");
+        assert_eq!(done.delivered, 1, "a row of no certain receiver goes to any");
     }
 
     #[tokio::test]

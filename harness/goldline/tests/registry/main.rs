@@ -3,6 +3,7 @@
 mod cluster;
 mod delivery;
 mod devices;
+mod enrol;
 mod program;
 mod schema;
 mod upsert;

@@ -63,7 +63,7 @@ impl Station {
     pub async fn queue(&self, url: &RegistryUrl) {
         let device = device();
         let key = OutboxKey {
-            registry: url.label().to_owned(),
+            registry: Some(url.label().to_owned()),
             profile: "zeroconf".to_owned(),
             unit: device.uuid.to_string(),
         };

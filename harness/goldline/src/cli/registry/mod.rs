@@ -87,7 +87,7 @@ fn table(waiting: &[Waiting]) -> String {
         let whole = row.queued_at.replace_nanosecond(0).unwrap_or(row.queued_at);
         vec![
             whole.format(&Rfc3339).unwrap_or_default(),
-            row.key.registry.clone(),
+            row.key.registry.clone().unwrap_or_else(|| "any".to_owned()),
             row.key.profile.clone(),
             row.key.unit.clone(),
             row.attempts.to_string(),
@@ -104,7 +104,8 @@ async fn deliver(arguments: &DeliverArguments) -> miette::Result<u8> {
     let only = (!arguments.all).then(|| url.label());
     let done = deliver_rows(&outbox, &url, only).await.map_err(usage)?;
     let pending = outbox.pending(None).await.map_err(usage)?;
-    let elsewhere = pending.iter().filter(|row| row.key.registry != url.label()).count();
+    let here = |row: &&Waiting| row.key.registry.as_deref().is_none_or(|it| it == url.label());
+    let elsewhere = pending.iter().filter(|row| !here(row)).count();
     if arguments.json {
         let Delivered { delivered, refused, waiting } = done;
         output::print_json(&json!({
@@ -115,7 +116,7 @@ async fn deliver(arguments: &DeliverArguments) -> miette::Result<u8> {
         output::print(&told(&done, url.label(), elsewhere))?;
     }
     // The reasons are for whoever mends it, and no part of the counts.
-    for row in pending.iter().filter(|row| only.is_none_or(|only| row.key.registry == only)) {
+    for row in pending.iter().filter(|row| arguments.all || here(row)) {
         if let Some(error) = &row.last_error {
             eprintln!("{} {}: {error}", row.key.profile, row.key.unit);
         }
