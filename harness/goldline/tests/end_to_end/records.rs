@@ -111,7 +111,8 @@ fn every_number_of_a_lot_is_accounted_for() {
     let station = Station::new();
     let good = station.unit(["provision", "--json", "--lot", "A"]).json();
     station.unit(["provision", "--json", "--lot", "A", "--fault", "wire.silent"]);
-    station.unit(["provision", "--json", "--lot", "B"]);
+    let other = "simulator:?mac=24:0a:c4:00:01:11";
+    station.unit(["provision", "--json", "--lot", "B", "--device", other]);
     let answer = ids(&station, &["--lot", "A"]);
     let leases = &answer["series"][0]["leases"];
     assert_eq!(leases.as_array().map(Vec::len), Some(2));

@@ -54,6 +54,13 @@ pub enum LeaseState {
         /// Base MAC of that unit.
         mac: Mac,
     },
+    /// The unit that held it was given a later number.
+    Replaced {
+        /// Base MAC of that unit.
+        mac: Mac,
+        /// The number that it holds now.
+        by: u32,
+    },
     /// Its run ended before the unit was provisioned.
     Aborted {
         /// Base MAC, when the unit was identified.
@@ -69,7 +76,7 @@ pub enum LeaseState {
 }
 
 impl Series {
-    /// The numbers that no good unit can hold, in order: what a count of a lot must explain.
+    /// The numbers that no unit holds, in order: what a count of a lot must explain.
     pub fn gaps(&self) -> impl Iterator<Item = &Lease> {
         self.leases.values().filter(|lease| !matches!(lease.state, LeaseState::Used { .. }))
     }
@@ -80,7 +87,7 @@ impl LeaseState {
     pub fn mac(&self) -> Option<Mac> {
         match self {
             Self::Leased => None,
-            Self::Used { mac } => Some(*mac),
+            Self::Used { mac } | Self::Replaced { mac, .. } => Some(*mac),
             Self::Aborted { mac } | Self::Scrapped { mac, .. } => *mac,
         }
     }
@@ -90,6 +97,7 @@ impl LeaseState {
         match self {
             Self::Leased => "leased",
             Self::Used { .. } => "used",
+            Self::Replaced { .. } => "replaced",
             Self::Aborted { .. } => "aborted",
             Self::Scrapped { .. } => "scrapped",
         }
@@ -110,7 +118,7 @@ impl LeaseState {
     pub(super) fn may_become(&self, outcome: &LeaseOutcome) -> bool {
         match (self, outcome) {
             (Self::Scrapped { .. }, _) => false,
-            (Self::Used { .. }, LeaseOutcome::Aborted { .. }) => false,
+            (Self::Used { .. } | Self::Replaced { .. }, LeaseOutcome::Aborted { .. }) => false,
             (state, LeaseOutcome::Used { mac }) => state.mac().is_none_or(|held| held == *mac),
             _ => true,
         }
@@ -137,6 +145,7 @@ impl fmt::Display for LeaseState {
         f.write_str(self.word())?;
         match (self, self.mac()) {
             (Self::Scrapped { reason, .. }, _) => write!(f, " ({reason})"),
+            (Self::Replaced { mac, by }, _) => write!(f, " by {by} in {mac}"),
             (_, Some(mac)) => write!(f, " by {mac}"),
             (_, None) => Ok(()),
         }

@@ -128,6 +128,12 @@ fn take(line: &[u8], leases: &mut BTreeMap<u32, Lease>) -> Option<()> {
         let new = matches!(entry.event, Happened::Leased) && leases.insert(number, lease).is_none();
         return new.then_some(());
     };
+    if let LeaseOutcome::Used { mac: unit } = outcome {
+        // A unit holds one number of a series: the last that it was given.
+        let held =
+            leases.values_mut().filter(|lease| lease.state == LeaseState::Used { mac: unit });
+        held.for_each(|lease| lease.state = LeaseState::Replaced { mac: unit, by: entry.number });
+    }
     let lease = leases.get_mut(&entry.number)?;
     lease.state = lease.state.after(outcome);
     lease.settled_at = Some(entry.at);

@@ -88,6 +88,25 @@ fn a_number_never_changes_its_unit(#[case] first: LeaseOutcome, #[case] second: 
 }
 
 #[test]
+fn a_unit_that_is_given_a_later_number_leaves_a_gap() {
+    let (_folder, state) = state();
+    for number in [1, 2] {
+        lease(&state);
+        settle(&state, number, LeaseOutcome::Used { mac: MAC }).expect("noted");
+    }
+    let told = |state| -> Vec<String> {
+        series(state).leases.values().map(|lease| lease.state.to_string()).collect()
+    };
+    assert_eq!(told(&state), ["replaced by 2 in 24:0a:c4:00:01:10", "used by 24:0a:c4:00:01:10"]);
+    assert_eq!(series(&state).gaps().map(|lease| lease.number).collect::<Vec<_>>(), [1]);
+    // And back: the unit holds one number at a time.
+    settle(&state, 1, LeaseOutcome::Used { mac: MAC }).expect("noted");
+    assert_eq!(told(&state), ["used by 24:0a:c4:00:01:10", "replaced by 1 in 24:0a:c4:00:01:10"]);
+    let refused = settle(&state, 2, LeaseOutcome::Used { mac: OTHER });
+    assert!(matches!(refused, Err(LeaseError::Settled { number: 2, .. })), "{refused:?}");
+}
+
+#[test]
 fn a_unit_that_aborted_may_be_finished_with_its_number() {
     let (_folder, state) = state();
     lease(&state);
