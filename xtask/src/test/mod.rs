@@ -29,6 +29,8 @@ const PEERS: &[Peer] = &[
     Peer { name: "openssl", is_there: || answers("openssl", &["version"]) },
     Peer { name: "mosquitto", is_there: || on_path("mosquitto") },
     Peer { name: "mosquitto_pub", is_there: || on_path("mosquitto_pub") },
+    Peer { name: "postgres", is_there: has_postgres },
+    Peer { name: "curl", is_there: || on_path("curl") },
 ];
 
 /// Runs the tests; `words` are `--full` and whatever nextest is to get.
@@ -100,6 +102,13 @@ fn python_has(module: &str) -> bool {
 
 fn on_path(name: &str) -> bool {
     std::env::split_paths(&search_path()).any(|folder| folder.join(name).is_file())
+}
+
+/// Debian keeps the server's programs in a folder for each version; the tests look there too.
+fn has_postgres() -> bool {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut of_debian = versions.map(|entry| entry.path().join("bin/initdb"));
+    of_debian.any(|program| program.is_file()) || on_path("initdb")
 }
 
 /// `PATH` and the place where Debian keeps servers, which is not on everyone's.

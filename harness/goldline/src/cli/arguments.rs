@@ -6,7 +6,10 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::profile::Part;
 
-use super::{ca::CaCommand, nvs::NvsArguments, simulator::SimulatorCommand};
+use super::{
+    ca::CaCommand, ids::IdsCommand, nvs::NvsArguments, records::RecordsCommand,
+    registry::RegistryCommand, simulator::SimulatorCommand,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 PASS, 1 FAIL (the unit is bad), 2 usage or profile error (nothing touched), \
@@ -40,6 +43,15 @@ pub(super) enum Command {
     /// A product's CA, without a unit
     #[command(subcommand)]
     Ca(CaCommand),
+    /// The numbers that this station gave, and what became of each
+    #[command(subcommand)]
+    Ids(IdsCommand),
+    /// What came of every run of this station
+    #[command(subcommand)]
+    Records(RecordsCommand),
+    /// Units on their way to the fleet's database
+    #[command(subcommand)]
+    Registry(RegistryCommand),
     /// The simulated unit
     #[command(subcommand)]
     Simulator(SimulatorCommand),

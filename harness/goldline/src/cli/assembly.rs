@@ -2,7 +2,6 @@
 //! anything is touched.
 
 use std::{
-    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -14,6 +13,7 @@ use super::{
     arguments::RunArguments,
     devices::{self, simulated_mac},
     problem::{of_catalog, usage, usage_with_help},
+    sources::{LeasedNumber, Rehearsal, Station, settle},
 };
 use crate::{
     clock::Clock,
@@ -21,10 +21,10 @@ use crate::{
     engine::{Bench, Job, OpenDevice, ValuesOfUnit},
     identity::Mac,
     image::FlashImages,
-    plan::{BindingError, Bindings, BoundPlan, Given, Identity, Plan, Scope, Sources, Text, Units},
+    plan::{BindingError, Bindings, BoundPlan, Given, Identity, Plan, Scope, Text, Units},
     profile::{AppSource, EndpointPolicy, Profile, StationFile, ValueSource, find, learnt_samples},
     secret::Secret,
-    store::StateDirectory,
+    store::{Holder, LeaseOutcome, StateDirectory},
     testbed::fault::TestbedFault,
 };
 
@@ -32,6 +32,12 @@ use crate::{
 const DEFAULT_PROFILE: &str = "espvault";
 /// Stands for a MAC while values are tried for fit before the unit is known.
 const REHEARSAL_MAC: Mac = Mac([0x02, 0, 0, 0, 0, 0]);
+
+/// A job, and the numbers that were leased for its unit.
+pub(super) struct Planned {
+    pub(super) job: Job,
+    pub(super) numbers: Vec<LeasedNumber>,
+}
 
 /// What is asked for, parsed and found consistent.
 pub(super) struct Order {
@@ -110,15 +116,39 @@ impl Order {
         state: &StateDirectory,
         clock: &Clock,
         began: Instant,
+    ) -> miette::Result<Vec<Planned>> {
+        let mut numbers = Vec::with_capacity(self.devices.len());
+        let jobs = self.jobs_with_numbers(state, clock, began, &mut numbers);
+        if jobs.is_err() {
+            for number in numbers.iter().flatten() {
+                settle(state, number, LeaseOutcome::Aborted { mac: None }, None, clock)?;
+            }
+        }
+        Ok(jobs?.into_iter().zip(numbers).map(|(job, numbers)| Planned { job, numbers }).collect())
+    }
+
+    /// What was leased is in `numbers`, a list for each device, even when no jobs come of it.
+    fn jobs_with_numbers(
+        self,
+        state: &StateDirectory,
+        clock: &Clock,
+        began: Instant,
+        numbers: &mut Vec<Vec<LeasedNumber>>,
     ) -> miette::Result<Vec<Job>> {
         let authority = Arc::new(state.authority(clock).map_err(usage)?);
         let images = FlashImages::build(&self.profile, authority.root_pem()).map_err(usage)?;
         let mut jobs = Vec::with_capacity(self.devices.len());
         for (index, ((name, url), given)) in self.devices.iter().zip(&self.given).enumerate() {
+            let holder = Holder { run_id: None, lot: self.lot.clone(), at: clock.now() };
+            let mut sources = Station::new(state, &self.profile.name, holder.clone());
             let values = match self.plan.scope {
-                scope if scope.remembers() => self.remembered(state, given.clone(), &images),
-                _ => self.fresh(state, given, &images)?,
+                scope if scope.remembers() => {
+                    Ok(self.remembered(state, given.clone(), &images, holder))
+                }
+                _ => self.fresh(&mut sources, given, &images),
             };
+            numbers.push(sources.taken);
+            let values = values?;
             jobs.push(Job {
                 plan: self.plan.clone(),
                 values,
@@ -141,13 +171,12 @@ impl Order {
     /// The values of a unit that is provisioned now.
     fn fresh(
         &self,
-        state: &StateDirectory,
+        sources: &mut Station<'_>,
         given: &Given,
         images: &FlashImages,
     ) -> miette::Result<ValuesOfUnit> {
-        let mut sources = Station { state, profile: &self.profile.name };
         let bindings =
-            Bindings::resolve(&self.profile, given, self.identity, &mut sources).map_err(usage)?;
+            Bindings::resolve(&self.profile, given, self.identity, sources).map_err(usage)?;
         let mut rehearsal = bindings.clone();
         rehearsal.bind_mac(REHEARSAL_MAC).map_err(usage)?;
         rehearse_learning(&self.profile, &mut rehearsal).map_err(usage)?;
@@ -161,6 +190,7 @@ impl Order {
         state: &StateDirectory,
         mut given: Given,
         images: &FlashImages,
+        holder: Holder,
     ) -> ValuesOfUnit {
         let (state, profile, identity) = (state.clone(), Arc::clone(&self.profile), self.identity);
         let product = self.plan.product_digest(images);
@@ -187,7 +217,7 @@ impl Order {
                 spec.is_some_and(|spec| spec.source.names(&changing))
             };
             given.take_remembered(unit.values.into_iter().filter(|(name, _)| !made_of_it(name)));
-            let mut sources = Station { state: &state, profile: &profile.name };
+            let mut sources = Station::new(&state, &profile.name, holder);
             Bindings::resolve(&profile, &given, identity, &mut sources)
                 .map_err(|error| error.to_string())
         })
@@ -213,20 +243,6 @@ impl Order {
     }
 }
 
-/// Stands for the state directory while values are tried for fit: takes no number and makes no secret.
-struct Rehearsal;
-
-impl Sources for Rehearsal {
-    fn lease(&mut self, _value: &str) -> io::Result<u32> {
-        Ok(1)
-    }
-
-    fn fill_random(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        buffer.fill(0);
-        Ok(())
-    }
-}
-
 /// Puts samples in the place of what the run will learn, so that what is made of it is tried for fit.
 fn rehearse_learning(profile: &Profile, bindings: &mut Bindings) -> Result<(), BindingError> {
     for (name, sample, secret) in learnt_samples() {
@@ -246,22 +262,6 @@ fn rehearse_values(profile: &Profile, given: &[Given], identity: Identity) -> mi
         Bindings::resolve(profile, given, identity, &mut Rehearsal).map_err(usage)?;
     }
     Ok(())
-}
-
-/// Leases numbers from the state directory and makes secrets from the system's generator.
-struct Station<'a> {
-    state: &'a StateDirectory,
-    profile: &'a str,
-}
-
-impl Sources for Station<'_> {
-    fn lease(&mut self, value: &str) -> io::Result<u32> {
-        self.state.lease(self.profile, value).map_err(io::Error::other)
-    }
-
-    fn fill_random(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        getrandom::fill(buffer).map_err(io::Error::from)
-    }
 }
 
 fn faults(names: &[String]) -> miette::Result<(Vec<Fault>, Vec<TestbedFault>)> {

@@ -8,13 +8,19 @@ mod ca;
 mod credentials;
 mod devices;
 mod exit;
+mod ids;
 mod log;
 mod nvs;
 mod output;
 mod problem;
 pub mod profile;
+mod records;
+mod registry;
 mod run;
 mod simulator;
+mod sources;
+mod station_state;
+mod table;
 
 use std::{path::Path, process::ExitCode};
 
@@ -48,6 +54,9 @@ pub fn main() -> ExitCode {
         Command::Profile(command) => profile_command(command),
         Command::Nvs(arguments) => nvs::run(&arguments),
         Command::Ca(command) => ca::run(&command),
+        Command::Ids(command) => ids::run(&command),
+        Command::Records(command) => records::run(&command),
+        Command::Registry(command) => registry::run(&command),
         Command::Simulator(command) => simulator::run(command),
     };
     match outcome {

@@ -16,14 +16,21 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{arguments::RunArguments, assembly::Order, credentials, exit, output, problem::usage};
+use super::{
+    arguments::RunArguments,
+    assembly::{Order, Planned},
+    credentials, exit, output,
+    problem::usage,
+    sources::{LeasedNumber, settle},
+};
 use crate::{
     clock::Clock,
-    engine::{self, Event, Events, Finished, Job},
+    engine::{self, Event, Events, Finished},
+    identity::Mac,
     plan::Scope,
     record::Record,
     report::{Progress, RunProgress, make_folder, verdict_text, write_files},
-    store::{StateDirectory, UnitEntry},
+    store::{LeaseOutcome, RecordStore, Started, StateDirectory, StoreError, UnderWay, UnitEntry},
 };
 
 /// Runs every device of the arguments; the code is the worst unit's.
@@ -42,10 +49,13 @@ pub(super) fn run(arguments: &RunArguments, scope: Scope) -> miette::Result<u8> 
     }
     let clock = Clock::system();
     let state = order.state()?;
-    let jobs = order.jobs(&state, &clock, began)?;
     let runtime = Runtime::new().map_err(usage)?;
+    // Before any number is leased or unit touched: a run that cannot be kept is not begun.
+    let records = runtime.block_on(state.records()).map_err(usage)?;
+    let jobs = order.jobs(&state, &clock, began)?;
     let station = Station {
         state,
+        records,
         clock,
         out: arguments.out.clone(),
         credentials: arguments.save_credentials.clone(),
@@ -82,6 +92,7 @@ fn print_records(records: &[Record], json: bool) -> miette::Result<()> {
 /// What all runs of one command share.
 struct Station {
     state: StateDirectory,
+    records: RecordStore,
     clock: Clock,
     out: Option<PathBuf>,
     credentials: Option<PathBuf>,
@@ -93,17 +104,20 @@ impl Station {
     /// of them; why it could not comes beside them.
     async fn run_all(
         self,
-        jobs: Vec<Job>,
+        jobs: Vec<Planned>,
         cancel: CancellationToken,
     ) -> (Vec<Record>, Vec<Report>) {
         let several = jobs.len() > 1;
         let mut runs = JoinSet::new();
-        for (index, job) in jobs.into_iter().enumerate() {
+        for (index, Planned { job, numbers }) in jobs.into_iter().enumerate() {
             let (events, seen) = Events::channel();
             let scope = job.plan.scope;
             let follow = Follower {
                 state: self.state.clone(),
                 clock: self.clock.clone(),
+                lot: job.lot.clone(),
+                operator: job.operator.clone(),
+                under_way: None,
                 bars: self.progress.as_ref().map(Progress::add),
             };
             let follower = tokio::spawn(follow.follow(seen));
@@ -112,7 +126,7 @@ impl Station {
                 let finished = run.await;
                 // A panic in the display was printed already; the run itself is done.
                 let _shown = follower.await;
-                (index, scope, finished)
+                (index, scope, numbers, finished)
             });
         }
         let mut records: Vec<Option<Record>> = Vec::new();
@@ -120,7 +134,7 @@ impl Station {
         let mut troubles = Vec::new();
         let mut credentials: BTreeMap<usize, serde_json::Value> = BTreeMap::new();
         while let Some(ended) = runs.join_next().await {
-            let (index, scope, finished) = match ended {
+            let (index, scope, numbers, finished) = match ended {
                 Ok(ended) => ended,
                 Err(panic) => {
                     troubles.push(usage(panic));
@@ -129,6 +143,8 @@ impl Station {
             };
             let folder = self.out.as_deref().map(|out| folder_of(out, index, several));
             troubles.extend(self.keep(scope, &finished, folder.as_deref()).err());
+            troubles.extend(self.account_for(&numbers, scope, &finished).err());
+            troubles.extend(self.records.keep(&finished.record).await.map_err(usage).err());
             credentials.extend(credentials::entry(&finished).map(|entry| (index, entry)));
             records[index] = Some(finished.record);
         }
@@ -139,14 +155,28 @@ impl Station {
         (records.into_iter().flatten().collect(), troubles)
     }
 
+    /// Says what became of the numbers that were leased for a run.
+    fn account_for(
+        &self,
+        numbers: &[LeasedNumber],
+        scope: Scope,
+        finished: &Finished,
+    ) -> miette::Result<()> {
+        let record = &finished.record;
+        for number in numbers {
+            let outcome = match provisioned_unit(scope, finished) {
+                Some(mac) => LeaseOutcome::Used { mac },
+                None => LeaseOutcome::Aborted { mac: record.unit.mac },
+            };
+            settle(&self.state, number, outcome, Some(record.run_id), &self.clock)?;
+        }
+        Ok(())
+    }
+
     /// Remembers what later commands need of a run.
     fn keep(&self, scope: Scope, finished: &Finished, out: Option<&Path>) -> miette::Result<()> {
         let record = &finished.record;
-        if let (Some(plan), Some(mac)) = (&finished.plan, record.unit.mac)
-            && scope != Scope::Check
-            && scope != Scope::FactoryReset
-            && finished.observations.before_boot.is_some()
-        {
+        if let (Some(plan), Some(mac)) = (&finished.plan, provisioned_unit(scope, finished)) {
             let unit = UnitEntry {
                 mac,
                 profile: record.profile.clone(),
@@ -162,6 +192,13 @@ impl Station {
         }
         Ok(())
     }
+}
+
+/// The unit, when the run gave it its values and read them back.
+fn provisioned_unit(scope: Scope, finished: &Finished) -> Option<Mac> {
+    let writes = scope != Scope::Check && scope != Scope::FactoryReset;
+    let provisioned = writes && finished.observations.before_boot.is_some();
+    finished.record.unit.mac.filter(|_| provisioned)
 }
 
 /// One folder for one unit, numbered ones for several.
@@ -192,6 +229,9 @@ fn stop_on_signal(cancel: CancellationToken) -> io::Result<JoinHandle<()>> {
 struct Follower {
     state: StateDirectory,
     clock: Clock,
+    lot: Option<String>,
+    operator: Option<String>,
+    under_way: Option<UnderWay>,
     bars: Option<RunProgress>,
 }
 
@@ -210,13 +250,22 @@ impl Follower {
         }
     }
 
-    fn note(&self, event: &Event) -> Result<(), crate::store::StoreError> {
+    fn note(&mut self, event: &Event) -> Result<(), StoreError> {
         match event {
             Event::Started { run_id, profile, device, .. } => {
-                self.state.journal_started(*run_id, self.clock.now(), profile, device)
+                let started = Started {
+                    run_id: *run_id,
+                    at: self.clock.now(),
+                    profile: profile.into(),
+                    device: device.into(),
+                    lot: self.lot.as_deref().map(Into::into),
+                    operator: self.operator.as_deref().map(Into::into),
+                };
+                self.under_way = Some(self.state.journal_started(&started)?);
             }
-            Event::Ended(record) => self.state.journal_ended(record, self.clock.now()),
-            _ => Ok(()),
+            Event::Ended(record) => self.state.journal_ended(record, self.clock.now())?,
+            _ => {}
         }
+        Ok(())
     }
 }

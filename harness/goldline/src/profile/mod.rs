@@ -45,7 +45,8 @@ pub use service::{
     TimeServer, Update,
 };
 pub use station_file::{
-    CaService, MqttService, Setting, StationFile, StationFileError, StationFileProblem, WifiService,
+    CaService, ConfigServerService, MqttService, RegistryService, Setting, StationFile,
+    StationFileError, StationFileProblem, WifiService,
 };
 pub use template::{Piece, Template, TemplateError, UnboundSymbol};
 

@@ -10,6 +10,13 @@
 //! url = "https://ca.example.test"
 //! token = { command = ["vault-read", "ca/token"] }
 //!
+//! [services.registry]
+//! url = { env = "REGISTRY_URL" }
+//!
+//! [services.config_server]
+//! url = "https://config.example.test"
+//! token = { file = "/run/secrets/config" }
+//!
 //! [services.wifi]
 //! ssid = "Production"
 //! password = { file = "/run/secrets/wifi" }
@@ -43,6 +50,10 @@ pub struct StationFile {
     pub mqtt: Option<MqttService>,
     /// The certificate authority.
     pub ca: Option<CaService>,
+    /// The fleet's register of devices.
+    pub registry: Option<RegistryService>,
+    /// The server that units fetch their configuration from.
+    pub config_server: Option<ConfigServerService>,
     /// The network that units join.
     pub wifi: Option<WifiService>,
     /// `[values]`: those of the profile, by name.
@@ -63,6 +74,22 @@ pub struct MqttService {
 /// The certificate authority.
 #[derive(Clone, Debug)]
 pub struct CaService {
+    /// Its address, as it stands in the file.
+    pub url: String,
+    /// What authorises the station.
+    pub token: Option<SecretSource>,
+}
+
+/// The fleet's register of devices.
+#[derive(Clone, Debug)]
+pub struct RegistryService {
+    /// Its address; a secret, because it holds a password.
+    pub url: SecretSource,
+}
+
+/// The server that units fetch their configuration from.
+#[derive(Clone, Debug)]
+pub struct ConfigServerService {
     /// Its address, as it stands in the file.
     pub url: String,
     /// What authorises the station.
@@ -158,6 +185,8 @@ impl StationFile {
     }
 }
 
+const SERVICES: &[&str] = &["mqtt", "ca", "config_server", "registry", "wifi"];
+
 /// Reads values, and knows where relative paths start.
 struct Reader<'a> {
     folder: &'a Path,
@@ -185,9 +214,17 @@ impl Reader<'_> {
         for (key, value) in services {
             match key.get_ref().as_ref() {
                 "mqtt" => station.mqtt = Some(self.mqtt(table("services.mqtt", value)?, value)?),
-                "ca" => station.ca = Some(self.ca(table("services.ca", value)?, value)?),
+                "ca" => {
+                    let (url, token) = self.web_service("services.ca", value)?;
+                    station.ca = Some(CaService { url, token });
+                }
+                "config_server" => {
+                    let (url, token) = self.web_service("services.config_server", value)?;
+                    station.config_server = Some(ConfigServerService { url, token });
+                }
+                "registry" => station.registry = Some(self.registry(value)?),
                 "wifi" => station.wifi = Some(self.wifi(table("services.wifi", value)?)?),
-                _ => return Err(unknown(key, &["mqtt", "ca", "wifi"])),
+                _ => return Err(unknown(key, SERVICES)),
             }
         }
         Ok(())
@@ -207,17 +244,34 @@ impl Reader<'_> {
         Ok(MqttService { url, username, password })
     }
 
-    fn ca(&self, section: &DeTable<'_>, whole: &Found<'_>) -> Result<CaService, Fault> {
+    /// Address and token of a service over HTTP.
+    fn web_service(
+        &self,
+        section: &'static str,
+        whole: &Found<'_>,
+    ) -> Result<(String, Option<SecretSource>), Fault> {
         let (mut url, mut token) = (None, None);
-        for (key, value) in section {
+        for (key, value) in table(section, whole)? {
             match key.get_ref().as_ref() {
                 "url" => url = Some(plain("url", value)?),
                 "token" => token = Some(self.source("token", value)?),
                 _ => return Err(unknown(key, &["url", "token"])),
             }
         }
-        let url = url.ok_or_else(|| missing(whole, "services.ca", "url"))?;
-        Ok(CaService { url, token })
+        let url = url.ok_or_else(|| missing(whole, section, "url"))?;
+        Ok((url, token))
+    }
+
+    fn registry(&self, whole: &Found<'_>) -> Result<RegistryService, Fault> {
+        let mut url = None;
+        for (key, value) in table("services.registry", whole)? {
+            match key.get_ref().as_ref() {
+                "url" => url = Some(self.source("url", value)?),
+                _ => return Err(unknown(key, &["url"])),
+            }
+        }
+        let url = url.ok_or_else(|| missing(whole, "services.registry", "url"))?;
+        Ok(RegistryService { url })
     }
 
     fn wifi(&self, section: &DeTable<'_>) -> Result<WifiService, Fault> {

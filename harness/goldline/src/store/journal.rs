@@ -1,24 +1,48 @@
 //! One line for each run that began and each that ended: what is left when a station loses power.
+//!
+//! Append only. A run that is under way holds a lock on a file of its own, so that a reader can tell it
+//! from one that was interrupted.
 
-use std::{fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt};
+use std::{
+    borrow::Cow,
+    fs::{self, File, OpenOptions},
+    io::{Read, Seek, SeekFrom, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::PathBuf,
+};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{StateDirectory, StoreError, at};
+use super::{StateDirectory, StoreError, at, make_private_folder};
 use crate::record::Record;
 
+/// The beginning of a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Started<'a> {
+    /// Unique for this run.
+    pub run_id: Uuid,
+    /// When.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// Name of the profile.
+    pub profile: Cow<'a, str>,
+    /// URL of the device.
+    pub device: Cow<'a, str>,
+    /// The batch of units.
+    #[serde(default)]
+    pub lot: Option<Cow<'a, str>>,
+    /// Who runs it.
+    #[serde(default)]
+    pub operator: Option<Cow<'a, str>>,
+}
+
+/// A line of the journal.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-enum Entry<'a> {
-    Started {
-        run_id: Uuid,
-        #[serde(with = "time::serde::rfc3339")]
-        at: OffsetDateTime,
-        profile: &'a str,
-        device: &'a str,
-    },
+enum Line<'a> {
+    Started(&'a Started<'a>),
     Ended {
         run_id: Uuid,
         #[serde(with = "time::serde::rfc3339")]
@@ -27,19 +51,38 @@ enum Entry<'a> {
     },
 }
 
+/// A line that was read back.
+pub(super) enum Entry {
+    Started(Started<'static>),
+    Ended(Box<Record>),
+}
+
+/// Says that a run is under way, until dropped or until its process dies.
+#[derive(Debug)]
+pub struct UnderWay {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        // A file that stays behind is unlocked, which says the same.
+        let _gone = fs::remove_file(&self.path);
+    }
+}
+
 impl StateDirectory {
-    /// Notes that a run begins.
+    /// Notes that a run begins; it counts as under way as long as the answer is held.
     ///
     /// # Errors
     /// [`StoreError::Io`] when the journal cannot be written.
-    pub fn journal_started(
-        &self,
-        run_id: Uuid,
-        at: OffsetDateTime,
-        profile: &str,
-        device: &str,
-    ) -> Result<(), StoreError> {
-        self.append(&Entry::Started { run_id, at, profile, device })
+    pub fn journal_started(&self, started: &Started<'_>) -> Result<UnderWay, StoreError> {
+        let folder = self.root.join("running");
+        make_private_folder(&folder)?;
+        let path = self.running(started.run_id);
+        let lock = super::lock(&path)?;
+        self.append(&Line::Started(started))?;
+        Ok(UnderWay { path, _lock: lock })
     }
 
     /// Notes what a run came to, with its whole record.
@@ -47,21 +90,87 @@ impl StateDirectory {
     /// # Errors
     /// [`StoreError::Io`] when the journal cannot be written.
     pub fn journal_ended(&self, record: &Record, at: OffsetDateTime) -> Result<(), StoreError> {
-        self.append(&Entry::Ended { run_id: record.run_id, at, record })
+        self.append(&Line::Ended { run_id: record.run_id, at, record })
     }
 
-    fn append(&self, entry: &Entry<'_>) -> Result<(), StoreError> {
-        let path = self.root.join("journal.jsonl");
-        let mut line = serde_json::to_vec(entry).expect("an entry becomes JSON");
-        line.push(b'\n');
+    /// Whether the process of a run still holds its lock.
+    pub(super) fn is_under_way(&self, run_id: Uuid) -> bool {
+        File::open(self.running(run_id)).is_ok_and(|file| file.try_lock_shared().is_err())
+    }
+
+    fn running(&self, run_id: Uuid) -> PathBuf {
+        self.root.join("running").join(run_id.to_string())
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.root.join("journal.jsonl")
+    }
+
+    fn append(&self, line: &Line<'_>) -> Result<(), StoreError> {
+        let path = self.journal();
+        let mut text = serde_json::to_vec(line).expect("a line becomes JSON");
+        text.push(b'\n');
         let mut file = OpenOptions::new()
             .create(true)
             .append(true)
+            .read(true)
             .mode(0o600)
             .open(&path)
             .map_err(at(&path))?;
-        // One write of one line: lines of stations that run at once do not mix.
-        file.write_all(&line).map_err(at(&path))?;
+        file.lock().map_err(at(&path))?;
+        // A line that a loss of power tore must not swallow this one.
+        if ends_torn(&mut file).map_err(at(&path))? {
+            text.insert(0, b'\n');
+        }
+        file.write_all(&text).map_err(at(&path))?;
         file.sync_data().map_err(at(&path))
     }
+
+    /// How long the journal is; nothing is as long as an absent one.
+    pub(super) fn journal_length(&self) -> u64 {
+        fs::metadata(self.journal()).map_or(0, |metadata| metadata.len())
+    }
+
+    /// The whole lines from a place on, and the place behind the last of them. A line that cannot be
+    /// understood is told to the log and left out.
+    pub(super) fn journal_from(&self, start: u64) -> Result<(Vec<Entry>, u64), StoreError> {
+        let path = self.journal();
+        let mut file = File::open(&path).map_err(at(&path))?;
+        file.seek(SeekFrom::Start(start)).map_err(at(&path))?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).map_err(at(&path))?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let lines = text[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let entries = lines.filter_map(|line| {
+            let entry = read(line);
+            if let Err(error) = &entry {
+                tracing::warn!(%error, "a line of the journal cannot be read, and is left out");
+            }
+            entry.ok()
+        });
+        Ok((entries.collect(), start + whole as u64))
+    }
+}
+
+fn ends_torn(file: &mut File) -> std::io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}
+
+fn read(line: &[u8]) -> serde_json::Result<Entry> {
+    #[derive(Deserialize)]
+    #[serde(tag = "event", rename_all = "snake_case")]
+    enum Stored {
+        Started(Started<'static>),
+        Ended { record: Box<Record> },
+    }
+    Ok(match serde_json::from_slice(line)? {
+        Stored::Started(started) => Entry::Started(started),
+        Stored::Ended { record } => Entry::Ended(record),
+    })
 }

@@ -1,20 +1,27 @@
 //! The state directory: what a station knows from one process to the next.
 //!
 //! Readable by its owner only. It holds the bench CA, the station's key, the ledger of units by MAC,
-//! the leased numbers, and the journal of runs. Secrets in it are sealed with the station's key, so
-//! that a copied ledger alone tells nothing. Must not know how a run is made.
+//! the leased numbers, the journal of runs, their records, and what a registry has not got yet. Secrets
+//! in it are sealed with the station's key, so that a copied ledger alone tells nothing. Must not know
+//! how a run is made.
 //!
 //! ```text
 //! ca/root.pem root.key intermediate.pem intermediate.key
-//! station.key                 32 bytes
-//! units/a4cf12345678.json     one unit's last provisioning, values sealed
-//! leases/espvault.number      the next number
-//! journal.jsonl               one line for each run, append only
+//! station.key                   32 bytes
+//! units/a4cf12345678.json       one unit's last provisioning, values sealed
+//! leases/espvault.number.jsonl  every number that was given, and what became of it; append only
+//! journal.jsonl                 a line where a run begins and one where it ends; append only
+//! running/RUN                   locked while that run goes on
+//! records.sqlite                every run's record, and the outbox; its rows are sealed
 //! ```
 
+mod database;
+mod enrol;
 mod journal;
 mod leases;
 mod ledger;
+mod outbox;
+mod records;
 mod seal;
 
 use std::{
@@ -30,7 +37,12 @@ use crate::{
     testbed::authority::{Authority, AuthorityError, AuthorityPem},
 };
 
+pub use enrol::Enrolled;
+pub use journal::{Started, UnderWay};
+pub use leases::{Holder, Lease, LeaseError, LeaseOutcome, LeaseState, Series, Settlement};
 pub use ledger::UnitEntry;
+pub use outbox::{Delivered, NotDelivered, Outbox, OutboxKey, Waiting};
+pub use records::{Found, RecordStore, RunFilter, RunOutcome, RunOutcomeError, RunSummary};
 use seal::StationKey;
 
 /// The state directory cannot be used.
@@ -67,6 +79,28 @@ pub enum StoreError {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+    },
+    /// The database cannot be read or written.
+    #[error(
+        "cannot use {path}: {source}; check its permissions and the free space, and end programs that hold it"
+    )]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: sqlx::Error,
+    },
+    /// The database was made by a newer version of this program.
+    #[error(
+        "{path} has version {version} of its tables, this program knows {known}: use the newer goldline, or name another folder with --state"
+    )]
+    NewerSchema {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        version: i64,
+        /// The newest version that is known.
+        known: usize,
     },
     /// The operating system's generator failed.
     #[error("the operating system gives no random bytes: {0}")]

@@ -11,6 +11,7 @@ mod products;
 mod program;
 mod provision_and_check;
 mod record;
+mod records;
 mod regression;
 mod secrets;
 mod two_sided;

@@ -1,0 +1,155 @@
+//! `goldline ids …`: the numbers that this station gave, and what became of each.
+
+use clap::{Args, Subcommand};
+use miette::Report;
+use serde_json::json;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::{
+    exit, output,
+    problem::{usage, usage_with_help},
+    station_state::StateArgument,
+    table::aligned,
+};
+use crate::{
+    clock::Clock,
+    store::{Lease, LeaseOutcome, Series, Settlement, StateDirectory},
+};
+
+#[derive(Subcommand)]
+pub(super) enum IdsCommand {
+    /// List every number of a profile: who holds it, and why there are gaps
+    List(ListArguments),
+    /// Write a number off, with its unit if it has one; for ever
+    Scrap(ScrapArguments),
+}
+
+#[derive(Args)]
+pub(super) struct ListArguments {
+    /// Name of the profile
+    profile: String,
+    /// Numbers of this batch of units only
+    #[arg(long)]
+    lot: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    state: StateArgument,
+}
+
+#[derive(Args)]
+pub(super) struct ScrapArguments {
+    /// Name of the profile
+    profile: String,
+    /// The number
+    number: u32,
+    /// Why, for whoever counts the lot
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Which numbered value, when the profile has several
+    #[arg(long, value_name = "NAME")]
+    value: Option<String>,
+    #[command(flatten)]
+    state: StateArgument,
+}
+
+pub(super) fn run(command: &IdsCommand) -> miette::Result<u8> {
+    match command {
+        IdsCommand::List(arguments) => list(arguments)?,
+        IdsCommand::Scrap(arguments) => scrap(arguments)?,
+    }
+    Ok(exit::PASS)
+}
+
+fn list(arguments: &ListArguments) -> miette::Result<()> {
+    let mut all = arguments.state.open()?.leases(&arguments.profile).map_err(usage)?;
+    if let Some(lot) = &arguments.lot {
+        for series in &mut all {
+            series.leases.retain(|_, lease| lease.lot.as_ref() == Some(lot));
+        }
+    }
+    if arguments.json {
+        let gaps: Vec<u32> = all.iter().flat_map(Series::gaps).map(|lease| lease.number).collect();
+        let (profile, lot) = (&arguments.profile, &arguments.lot);
+        return output::print_json(
+            &json!({ "profile": profile, "lot": lot, "series": all, "gaps": gaps }),
+        );
+    }
+    match all.as_slice() {
+        [] => output::print(&format!("this station gave no number of {}\n", arguments.profile)),
+        all => output::print(&all.iter().map(text).collect::<String>()),
+    }
+}
+
+fn text(series: &Series) -> String {
+    let header = ["number", "state", "unit", "lot", "run", "when"].map(str::to_owned).to_vec();
+    let rows = series.leases.values().map(row);
+    let mut text = format!("{}\n", series.value);
+    text += &aligned(&std::iter::once(header).chain(rows).collect::<Vec<_>>());
+    if series.accounted_from > 1 {
+        let last = series.accounted_from - 1;
+        text += &format!("1 to {last} were given before accounts were kept\n");
+    }
+    let gaps: Vec<String> = series.gaps().map(gap).collect();
+    text += &match gaps.as_slice() {
+        [] => "no gaps\n".to_owned(),
+        gaps => format!("gaps: {}\n", gaps.join(", ")),
+    };
+    text
+}
+
+fn row(lease: &Lease) -> Vec<String> {
+    let unit = lease.state.mac().map_or_else(|| "-".to_owned(), |mac| mac.to_string());
+    vec![
+        lease.number.to_string(),
+        lease.state.word().to_owned(),
+        unit,
+        lease.lot.clone().unwrap_or_else(|| "-".to_owned()),
+        lease.run_id.map_or_else(|| "-".to_owned(), |run| run.to_string()),
+        when(lease.settled_at.unwrap_or(lease.leased_at)),
+    ]
+}
+
+/// To the second.
+fn when(at: OffsetDateTime) -> String {
+    let whole = at.replace_nanosecond(0).unwrap_or(at);
+    whole.format(&Rfc3339).unwrap_or_default()
+}
+
+/// A number that no good unit has, and why.
+fn gap(lease: &Lease) -> String {
+    format!("{} {}", lease.number, lease.state)
+}
+
+fn scrap(arguments: &ScrapArguments) -> miette::Result<()> {
+    let state = arguments.state.open()?;
+    if arguments.reason.trim().is_empty() {
+        return Err(usage_with_help("the reason is empty", "say why: --reason \"bent pin\""));
+    }
+    let value = value_of(&state, arguments)?;
+    let outcome = LeaseOutcome::Scrapped { reason: arguments.reason.clone() };
+    let settlement = Settlement { outcome, run_id: None, at: Clock::system().now() };
+    state.settle(&arguments.profile, &value, arguments.number, &settlement).map_err(usage)
+}
+
+fn value_of(state: &StateDirectory, arguments: &ScrapArguments) -> miette::Result<String> {
+    let all = state.leases(&arguments.profile).map_err(usage)?;
+    let names: Vec<&str> = all.iter().map(|series| series.value.as_str()).collect();
+    match (&arguments.value, names.as_slice()) {
+        (_, []) => Err(none_given(&arguments.profile)),
+        (None, [only]) => Ok((*only).to_owned()),
+        (Some(name), names) if names.contains(&name.as_str()) => Ok(name.clone()),
+        (_, names) => Err(usage_with_help(
+            format!("{} numbers {}", arguments.profile, names.join(" and ")),
+            "name one of them with --value",
+        )),
+    }
+}
+
+fn none_given(profile: &str) -> Report {
+    usage_with_help(
+        format!("this station gave no number of the profile {profile}"),
+        "check the profile's name, and which state directory --state or GOLDLINE_STATE names",
+    )
+}

@@ -1,0 +1,104 @@
+//! `goldline records …`: what came of every run of this station.
+
+mod arguments;
+mod text;
+
+use std::fs;
+
+use miette::Report;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{
+    exit, output,
+    problem::{usage, usage_with_help},
+    station_state::runtime,
+};
+use crate::{
+    identity::Mac,
+    store::{Found, RecordStore, RunFilter, RunOutcome, RunSummary},
+};
+
+pub(super) use arguments::RecordsCommand;
+use arguments::{ExportArguments, Format, ListArguments, ShowArguments};
+
+pub(super) fn run(command: &RecordsCommand) -> miette::Result<u8> {
+    let runtime = runtime()?;
+    match command {
+        RecordsCommand::List(arguments) => runtime.block_on(list(arguments))?,
+        RecordsCommand::Show(arguments) => runtime.block_on(show(arguments))?,
+        RecordsCommand::Export(arguments) => runtime.block_on(export(arguments))?,
+    }
+    Ok(exit::PASS)
+}
+
+async fn list(arguments: &ListArguments) -> miette::Result<()> {
+    let store = arguments.state.open()?.records().await.map_err(usage)?;
+    let runs = store.list(&arguments.filter.parse()?).await.map_err(usage)?;
+    if arguments.json { output::print_json(&runs) } else { output::print(&text::list(&runs)) }
+}
+
+async fn show(arguments: &ShowArguments) -> miette::Result<()> {
+    let store = arguments.state.open()?.records().await.map_err(usage)?;
+    let run_id = run_of(&store, &arguments.run).await?;
+    let found = store.find(run_id).await.map_err(usage)?;
+    match found.ok_or_else(|| no_record(&arguments.run))? {
+        Found::Record(record) if arguments.json => output::print_json(&record),
+        Found::Record(record) => output::print(&text::record(&record)),
+        Found::Unended(run) if arguments.json => output::print_json(&run),
+        Found::Unended(run) => output::print(&text::list(&[*run])),
+    }
+}
+
+/// The run of that id, or the newest of that unit.
+async fn run_of(store: &RecordStore, wanted: &str) -> miette::Result<Uuid> {
+    if let Ok(mac) = wanted.parse::<Mac>() {
+        let filter = RunFilter { mac: Some(mac), limit: Some(1), ..RunFilter::default() };
+        let runs = store.list(&filter).await.map_err(usage)?;
+        return runs.first().map(|run| run.run_id).ok_or_else(|| no_record(wanted));
+    }
+    wanted.parse().map_err(|_| {
+        usage_with_help(
+            format!("\"{wanted}\" is neither a run's id nor a MAC address"),
+            "goldline records list shows both",
+        )
+    })
+}
+
+fn no_record(wanted: &str) -> Report {
+    usage_with_help(
+        format!("this station has no run of {wanted}"),
+        "goldline records list shows all; --state or GOLDLINE_STATE names the state directory",
+    )
+}
+
+async fn export(arguments: &ExportArguments) -> miette::Result<()> {
+    let store = arguments.state.open()?.records().await.map_err(usage)?;
+    let filter = arguments.filter.parse()?;
+    let text = match arguments.format {
+        Format::Csv => store.csv(&filter).await.map_err(usage)?,
+        Format::Json => json_document(&store, &filter).await?,
+    };
+    match &arguments.out {
+        None => output::print(&text),
+        Some(path) => fs::write(path, text)
+            .map_err(|error| usage(format!("cannot write {}: {error}", path.display()))),
+    }
+}
+
+/// Whole records, and beside them the runs that have none.
+async fn json_document(store: &RecordStore, filter: &RunFilter) -> miette::Result<String> {
+    let unended =
+        |run: &RunSummary| matches!(run.outcome, RunOutcome::Running | RunOutcome::Interrupted);
+    let runs = store.list(filter).await.map_err(usage)?;
+    let (mut records, mut without) = (Vec::new(), Vec::new());
+    for run in runs {
+        match store.find(run.run_id).await.map_err(usage)? {
+            Some(Found::Record(record)) => records.push(record),
+            _ if unended(&run) => without.push(run),
+            _ => {}
+        }
+    }
+    let document = json!({ "records": records, "without_record": without });
+    Ok(serde_json::to_string_pretty(&document).expect("records become JSON") + "\n")
+}

@@ -1,0 +1,151 @@
+//! `records.sqlite`: opened, given its tables, and shared by every process of the station.
+//!
+//! SQLite in WAL mode with full synchronisation: a commit is on the disk when it returns. Must not know
+//! what a row means.
+
+use std::{
+    fs::OpenOptions,
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use sqlx::{
+    ConnectOptions, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{StateDirectory, StoreError, at, lock};
+
+/// A writer of another process holds the file for milliseconds; this long means that one hangs.
+const BUSY: Duration = Duration::from_secs(60);
+const FILE: &str = "records.sqlite";
+
+/// The tables, one script for each version of the schema. A script that was released is never changed:
+/// a change is a further script.
+const SCRIPTS: &[&str] = &[include_str!("schema_1.sql")];
+
+/// The open database.
+#[derive(Clone, Debug)]
+pub(super) struct Database {
+    pub(super) pool: SqlitePool,
+    path: PathBuf,
+}
+
+impl StateDirectory {
+    /// Opens the database, and makes or extends its tables.
+    pub(super) async fn database(&self) -> Result<Database, StoreError> {
+        let path = self.root.join(FILE);
+        // Two first starts at once must not both make tables, nor both switch to WAL.
+        let _lock = lock_apart(self.root.join("records.lock")).await?;
+        create_private(&path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY)
+            .disable_statement_logging();
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
+        let pool = pool.map_err(|source| StoreError::Database { path: path.clone(), source })?;
+        let database = Database { pool, path };
+        database.bring_up_to_date().await?;
+        Ok(database)
+    }
+}
+
+/// Waits for a lock without holding up other tasks, one of which may be its holder.
+pub(super) async fn lock_apart(path: PathBuf) -> Result<std::fs::File, StoreError> {
+    let place = path.clone();
+    match tokio::task::spawn_blocking(move || lock(&place)).await {
+        Ok(locked) => locked,
+        Err(panic) => Err(at(&path)(io::Error::other(panic))),
+    }
+}
+
+/// SQLite would make the file readable by all that the umask allows; its further files follow its mode.
+fn create_private(path: &Path) -> Result<(), StoreError> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(0o600);
+    options.open(path).map(drop).map_err(at(path))
+}
+
+impl Database {
+    /// Words an error of SQLite.
+    pub(super) fn failed(&self, source: sqlx::Error) -> StoreError {
+        StoreError::Database { path: self.path.clone(), source }
+    }
+
+    pub(super) fn damaged(&self, reason: impl ToString) -> StoreError {
+        StoreError::Damaged { path: self.path.clone(), reason: reason.to_string() }
+    }
+
+    /// A transaction that may write: it takes its turn at the start, and never fails for want of one
+    /// in the middle.
+    pub(super) async fn write(&self) -> Result<sqlx::SqliteTransaction<'static>, StoreError> {
+        self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|source| self.failed(source))
+    }
+
+    async fn bring_up_to_date(&self) -> Result<(), StoreError> {
+        let failed = |source| self.failed(source);
+        let version: i64 = sqlx::query_scalar("PRAGMA user_version")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(failed)?;
+        let done = usize::try_from(version).unwrap_or(usize::MAX);
+        let Some(missing) = SCRIPTS.get(done..) else {
+            let known = SCRIPTS.len();
+            return Err(StoreError::NewerSchema { path: self.path.clone(), version, known });
+        };
+        for script in missing {
+            let mut transaction = self.write().await?;
+            // A script ends with the statement that raises the version.
+            sqlx::raw_sql(*script).execute(&mut *transaction).await.map_err(failed)?;
+            transaction.commit().await.map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    fn state() -> (tempfile::TempDir, StateDirectory) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let state = StateDirectory::open(&folder.path().join("state")).expect("it opens");
+        (folder, state)
+    }
+
+    #[tokio::test]
+    async fn nobody_else_can_read_it_nor_its_further_files() {
+        let (_folder, state) = state();
+        let database = state.database().await.expect("made");
+        sqlx::query("INSERT INTO journal_read VALUES (1)").execute(&database.pool).await.expect("");
+        for name in [FILE, "records.sqlite-wal", "records.sqlite-shm", "records.lock"] {
+            let mode = std::fs::metadata(state.root.join(name)).expect(name).mode();
+            assert_eq!(mode & 0o077, 0, "{name} has mode {mode:o}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_newer_schema_is_left_alone() {
+        let (_folder, state) = state();
+        let database = state.database().await.expect("made");
+        sqlx::query("PRAGMA user_version = 99").execute(&database.pool).await.expect("raised");
+        database.pool.close().await;
+        let refused = state.database().await;
+        assert!(matches!(refused, Err(StoreError::NewerSchema { version: 99, .. })), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn several_first_starts_make_one_database() {
+        let (_folder, state) = state();
+        let (one, two, three) = tokio::join!(state.database(), state.database(), state.database());
+        for opened in [one, two, three] {
+            opened.expect("opened");
+        }
+    }
+}

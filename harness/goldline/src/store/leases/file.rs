@@ -1,0 +1,178 @@
+//! A series' file: one JSON line for each event of a number, append only.
+//!
+//! A last line without its end was being written when the machine stopped. Its lease was never given,
+//! so the next writer cuts it off; a reader leaves it alone.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Holder, Lease, LeaseOutcome, LeaseState, Series, Settlement};
+use crate::{
+    identity::Mac,
+    store::{StoreError, at},
+};
+
+/// The first number of every series.
+const FIRST: u32 = 1;
+const END: &str = ".jsonl";
+
+/// One event.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Entry {
+    number: u32,
+    event: Happened,
+    #[serde(with = "time::serde::rfc3339")]
+    at: OffsetDateTime,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    run_id: Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lot: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mac: Option<Mac>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Happened {
+    Leased,
+    Used,
+    Aborted,
+    Scrapped,
+}
+
+impl Entry {
+    pub(super) fn leased(number: u32, holder: &Holder) -> Self {
+        let Holder { run_id, lot, at } = holder.clone();
+        Self { number, event: Happened::Leased, at, run_id, lot, mac: None, reason: None }
+    }
+
+    pub(super) fn settled(number: u32, settlement: &Settlement) -> Self {
+        let Settlement { outcome, run_id, at } = settlement.clone();
+        let (event, mac, reason) = match outcome {
+            LeaseOutcome::Used { mac } => (Happened::Used, Some(mac), None),
+            LeaseOutcome::Aborted { mac } => (Happened::Aborted, mac, None),
+            LeaseOutcome::Scrapped { reason } => (Happened::Scrapped, None, Some(reason)),
+        };
+        Self { number, event, at, run_id, lot: None, mac, reason }
+    }
+
+    /// What the event says of a number; `None` for the lease itself, or where a fact is missing.
+    fn outcome(&self) -> Option<LeaseOutcome> {
+        match self.event {
+            Happened::Leased => None,
+            Happened::Used => self.mac.map(|mac| LeaseOutcome::Used { mac }),
+            Happened::Aborted => Some(LeaseOutcome::Aborted { mac: self.mac }),
+            Happened::Scrapped => {
+                let reason = self.reason.clone().unwrap_or_default();
+                Some(LeaseOutcome::Scrapped { reason })
+            }
+        }
+    }
+}
+
+/// An open series; the caller holds the lock.
+pub(super) struct SeriesFile {
+    pub(super) path: PathBuf,
+    pub(super) series: Series,
+    /// Length of what is whole.
+    sound: u64,
+}
+
+/// Profile and value of a file in the folder of leases.
+pub(super) fn series_of(file_name: &str) -> Option<(&str, &str)> {
+    // Neither name holds a dot; the counter of older versions has no ending.
+    file_name.strip_suffix(END).unwrap_or(file_name).split_once('.')
+}
+
+pub(super) fn open(folder: &Path, profile: &str, value: &str) -> Result<SeriesFile, StoreError> {
+    let path = folder.join(format!("{profile}.{value}{END}"));
+    let start = older_counter(&folder.join(format!("{profile}.{value}")))?;
+    let text = match fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        read => read.map_err(at(&path))?,
+    };
+    let sound = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let mut leases = BTreeMap::new();
+    for (index, line) in text[..sound].split(|byte| *byte == b'\n').enumerate() {
+        if !line.is_empty() && take(line, &mut leases).is_none() {
+            let reason = format!("line {} is no event of a number", index + 1);
+            return Err(StoreError::Damaged { path, reason });
+        }
+    }
+    let next = match leases.last_key_value() {
+        Some((last, _)) => u32::checked_add(*last, 1),
+        None => Some(start),
+    };
+    let series = Series { value: value.to_owned(), next, accounted_from: start, leases };
+    Ok(SeriesFile { path, series, sound: sound as u64 })
+}
+
+/// Adds one event to the accounts; `None` when it makes no sense.
+fn take(line: &[u8], leases: &mut BTreeMap<u32, Lease>) -> Option<()> {
+    let entry: Entry = serde_json::from_slice(line).ok()?;
+    let Some(outcome) = entry.outcome() else {
+        let Entry { number, run_id, lot, at: leased_at, .. } = entry;
+        let (state, settled_at) = (LeaseState::Leased, None);
+        let lease = Lease { number, state, lot, run_id, leased_at, settled_at };
+        let new = matches!(entry.event, Happened::Leased) && leases.insert(number, lease).is_none();
+        return new.then_some(());
+    };
+    if let LeaseOutcome::Used { mac: unit } = outcome {
+        // A unit holds one number of a series: the last that it was given.
+        let held =
+            leases.values_mut().filter(|lease| lease.state == LeaseState::Used { mac: unit });
+        held.for_each(|lease| lease.state = LeaseState::Replaced { mac: unit, by: entry.number });
+    }
+    let lease = leases.get_mut(&entry.number)?;
+    lease.state = lease.state.after(outcome);
+    lease.settled_at = Some(entry.at);
+    lease.run_id = entry.run_id.or(lease.run_id);
+    Some(())
+}
+
+/// Where a series starts: the next number of a version that counted without accounts, or the first.
+fn older_counter(path: &Path) -> Result<u32, StoreError> {
+    let text = match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(FIRST),
+        read => read.map_err(at(path))?,
+    };
+    text.trim().parse().map_err(|_| StoreError::Damaged {
+        path: path.to_owned(),
+        reason: format!("\"{}\" is no number", text.trim()),
+    })
+}
+
+impl SeriesFile {
+    /// Writes one event to the disk.
+    pub(super) fn append(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let mut line = serde_json::to_vec(entry).expect("an event becomes JSON");
+        line.push(b'\n');
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&self.path)
+            .map_err(at(&self.path))?;
+        file.set_len(self.sound).map_err(at(&self.path))?;
+        file.write_all(&line).map_err(at(&self.path))?;
+        // The number is given only when no loss of power can give it again.
+        file.sync_all().map_err(at(&self.path))?;
+        if self.sound == 0 {
+            let folder = self.path.parent().unwrap_or(Path::new("."));
+            fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))?;
+        }
+        self.sound += line.len() as u64;
+        Ok(())
+    }
+}

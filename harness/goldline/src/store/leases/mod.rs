@@ -1,0 +1,153 @@
+//! Numbers that are given once and never again, and what became of each.
+//!
+//! A series is one numbered value of one profile; its accounts are a file of lines, each an event of
+//! one number, appended under a lock and forced to the disk. A process that dies after its lease leaves
+//! the number `leased`: later readers see it open, and someone closes it by hand. Synchronous, since
+//! numbers are leased where no runtime is. Must not know how a unit gets its number.
+
+mod accounts;
+mod file;
+
+use std::{fs, path::PathBuf};
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{StateDirectory, StoreError, at, lock, make_private_folder};
+use crate::identity::Mac;
+
+pub use accounts::{Lease, LeaseState, Series};
+use file::Entry;
+
+/// Who takes a number.
+#[derive(Clone, Debug)]
+pub struct Holder {
+    /// The run, where it is known already.
+    pub run_id: Option<Uuid>,
+    /// The batch of units.
+    pub lot: Option<String>,
+    /// When.
+    pub at: OffsetDateTime,
+}
+
+/// What became of a number.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LeaseOutcome {
+    /// A unit holds it.
+    Used {
+        /// Base MAC of that unit.
+        mac: Mac,
+    },
+    /// Its run ended before the unit was provisioned; the number is burnt.
+    Aborted {
+        /// Base MAC, when the unit was identified.
+        mac: Option<Mac>,
+    },
+    /// Someone wrote the number off, with its unit if it had one. Final.
+    Scrapped {
+        /// Why, in that person's words.
+        reason: String,
+    },
+}
+
+/// Tells the fate of a number.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// What became of it.
+    pub outcome: LeaseOutcome,
+    /// The run that says so.
+    pub run_id: Option<Uuid>,
+    /// When.
+    pub at: OffsetDateTime,
+}
+
+/// The fate of a number cannot be noted.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are what the messages show")]
+pub enum LeaseError {
+    #[error("{profile} never gave the number {number}: its next one is {next}")]
+    NeverGiven { profile: String, number: u32, next: u32 },
+    #[error("the number {number} is {found} and cannot become {wanted}")]
+    Settled { number: u32, found: String, wanted: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl StateDirectory {
+    /// The next number of a profile's value. It is gone from now on, even if the run fails.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when the series' file cannot be understood or the series is used up.
+    pub fn lease(&self, profile: &str, value: &str, holder: &Holder) -> Result<u32, StoreError> {
+        let folder = self.leases_folder()?;
+        let _lock = lock(&folder.join("lock"))?;
+        let mut file = file::open(&folder, profile, value)?;
+        let number = file.series.next.ok_or_else(|| StoreError::Damaged {
+            path: file.path.clone(),
+            reason: "the series is used up".to_owned(),
+        })?;
+        file.append(&Entry::leased(number, holder))?;
+        Ok(number)
+    }
+
+    /// Notes what became of a number. Said twice it is noted once.
+    ///
+    /// # Errors
+    /// [`LeaseError::NeverGiven`] for a number that no lease gave, [`LeaseError::Settled`] when it was
+    /// scrapped already or another unit holds it.
+    pub fn settle(
+        &self,
+        profile: &str,
+        value: &str,
+        number: u32,
+        settlement: &Settlement,
+    ) -> Result<(), LeaseError> {
+        let folder = self.leases_folder()?;
+        let _lock = lock(&folder.join("lock"))?;
+        let mut file = file::open(&folder, profile, value)?;
+        let Some(lease) = file.series.leases.get(&number) else {
+            let (profile, next) = (profile.to_owned(), file.series.next.unwrap_or(u32::MAX));
+            return Err(LeaseError::NeverGiven { profile, number, next });
+        };
+        if lease.state.is(&settlement.outcome) {
+            return Ok(());
+        }
+        if !lease.state.may_become(&settlement.outcome) {
+            let wanted = LeaseState::from(&settlement.outcome).to_string();
+            return Err(LeaseError::Settled { number, found: lease.state.to_string(), wanted });
+        }
+        file.append(&Entry::settled(number, settlement))?;
+        Ok(())
+    }
+
+    /// Every series of a profile, by the name of its value.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when a series' file cannot be understood.
+    pub fn leases(&self, profile: &str) -> Result<Vec<Series>, StoreError> {
+        let folder = self.leases_folder()?;
+        let _lock = lock(&folder.join("lock"))?;
+        let mut values = Vec::new();
+        for entry in fs::read_dir(&folder).map_err(at(&folder))? {
+            let name = entry.map_err(at(&folder))?.file_name();
+            // A series that was carried on has two files.
+            if let Some((of, value)) = name.to_str().and_then(file::series_of)
+                && of == profile
+                && !values.iter().any(|known| known == value)
+            {
+                values.push(value.to_owned());
+            }
+        }
+        values.sort();
+        values.iter().map(|value| Ok(file::open(&folder, profile, value)?.series)).collect()
+    }
+
+    fn leases_folder(&self) -> Result<PathBuf, StoreError> {
+        let folder = self.root.join("leases");
+        make_private_folder(&folder)?;
+        Ok(folder)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,269 @@
+//! Runs found again: by filter, by id, by unit.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::{Row, sqlite::SqliteRow};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use uuid::Uuid;
+
+use super::{RecordStore, StoreError, time_text};
+use crate::{identity::Mac, record::Verdict};
+
+/// What a run came to, as far as the station knows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RunOutcome {
+    /// It ended with a verdict.
+    Judged(Verdict),
+    /// It ended, and has no verdict: `provision`.
+    Unjudged,
+    /// It goes on.
+    Running,
+    /// It began and never ended: its process or the machine died.
+    Interrupted,
+}
+
+/// A text names no outcome of a run.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "\"{0}\" is no outcome of a run: expected PASS, FAIL, ERROR, ABORTED, NONE, RUNNING or INTERRUPTED"
+)]
+pub struct RunOutcomeError(String);
+
+impl RunOutcome {
+    const ALL: [Self; 7] = [
+        Self::Judged(Verdict::Pass),
+        Self::Judged(Verdict::Fail),
+        Self::Judged(Verdict::Error),
+        Self::Judged(Verdict::Aborted),
+        Self::Unjudged,
+        Self::Running,
+        Self::Interrupted,
+    ];
+}
+
+impl fmt::Display for RunOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Judged(verdict) => verdict.fmt(f),
+            Self::Unjudged => f.write_str("NONE"),
+            Self::Running => f.write_str("RUNNING"),
+            Self::Interrupted => f.write_str("INTERRUPTED"),
+        }
+    }
+}
+
+impl FromStr for RunOutcome {
+    type Err = RunOutcomeError;
+
+    fn from_str(text: &str) -> Result<Self, RunOutcomeError> {
+        let found = Self::ALL.into_iter().find(|it| it.to_string().eq_ignore_ascii_case(text));
+        found.ok_or_else(|| RunOutcomeError(text.to_owned()))
+    }
+}
+
+/// Which runs; what is not named does not matter.
+#[derive(Clone, Debug, Default)]
+pub struct RunFilter {
+    /// Of this profile.
+    pub profile: Option<String>,
+    /// Of this batch.
+    pub lot: Option<String>,
+    /// Of this unit.
+    pub mac: Option<Mac>,
+    /// That came to this.
+    pub outcome: Option<RunOutcome>,
+    /// That began then or later.
+    pub since: Option<OffsetDateTime>,
+    /// At most so many, the newest.
+    pub limit: Option<u32>,
+}
+
+/// One run in a list.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunSummary {
+    /// The run.
+    pub run_id: Uuid,
+    /// PASS, FAIL, ERROR, ABORTED, NONE, RUNNING or INTERRUPTED.
+    #[serde(serialize_with = "as_text")]
+    pub outcome: RunOutcome,
+    /// The code of the diagnosis.
+    pub diagnosis: Option<String>,
+    /// Name of the profile.
+    pub profile: String,
+    /// URL of the device.
+    pub device: String,
+    /// The batch of units.
+    pub lot: Option<String>,
+    /// Who ran it.
+    pub operator: Option<String>,
+    /// Base MAC, when the unit was identified.
+    pub mac: Option<Mac>,
+    /// Public identifiers of the unit.
+    pub ids: BTreeMap<String, String>,
+    /// When it began.
+    #[serde(with = "time::serde::rfc3339")]
+    pub started_at: OffsetDateTime,
+    /// How long it took; `None` when it has no end.
+    pub duration_ms: Option<i64>,
+}
+
+/// One run that was asked for.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// Its record, as JSON: of this or of an older form.
+    Record(Value),
+    /// It has no record, because it goes on or was interrupted.
+    Unended(Box<RunSummary>),
+}
+
+impl RecordStore {
+    /// The runs of a filter, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when they cannot be read.
+    pub async fn list(&self, filter: &RunFilter) -> Result<Vec<RunSummary>, StoreError> {
+        let runs = self.list_now(filter).await?;
+        if runs.iter().all(|run| run.outcome != RunOutcome::Interrupted) {
+            return Ok(runs);
+        }
+        // It may have ended just now: then its end was in the journal before its lock was free.
+        self.take_in_journal().await?;
+        self.list_now(filter).await
+    }
+
+    async fn list_now(&self, filter: &RunFilter) -> Result<Vec<RunSummary>, StoreError> {
+        let mut runs = match filter.outcome {
+            Some(RunOutcome::Running | RunOutcome::Interrupted) => Vec::new(),
+            _ => self.ended(filter).await?,
+        };
+        if !matches!(filter.outcome, Some(RunOutcome::Judged(_) | RunOutcome::Unjudged)) {
+            let unended = self.unended(filter).await?;
+            runs.extend(
+                unended
+                    .into_iter()
+                    .filter(|run| filter.outcome.is_none_or(|wanted| wanted == run.outcome)),
+            );
+        }
+        runs.sort_by_key(|run| std::cmp::Reverse((run.started_at, run.run_id)));
+        runs.truncate(filter.limit.map_or(usize::MAX, |limit| limit as usize));
+        Ok(runs)
+    }
+
+    /// A run by its id.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when it cannot be read.
+    pub async fn find(&self, run_id: Uuid) -> Result<Option<Found>, StoreError> {
+        let row = sqlx::query("SELECT record FROM runs WHERE run_id = ?")
+            .bind(run_id.to_string())
+            .fetch_optional(&self.database.pool)
+            .await
+            .map_err(|source| self.database.failed(source))?;
+        if let Some(row) = row {
+            return self.json(&row).map(|record| Some(Found::Record(record)));
+        }
+        let unended = self.unended(&RunFilter::default()).await?;
+        let run = unended.into_iter().find(|run| run.run_id == run_id);
+        Ok(run.map(|run| Found::Unended(Box::new(run))))
+    }
+
+    fn json(&self, row: &SqliteRow) -> Result<Value, StoreError> {
+        serde_json::from_str(row.get("record")).map_err(|error| self.database.damaged(error))
+    }
+
+    pub(super) async fn ended(&self, filter: &RunFilter) -> Result<Vec<RunSummary>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT run_id, profile, device, lot, operator, mac, verdict, diagnosis, started_at, \
+             duration_ms, (SELECT json_group_object(name, value) FROM unit_ids \
+                           WHERE unit_ids.run_id = runs.run_id) AS ids \
+             FROM runs WHERE (?1 IS NULL OR profile = ?1) AND (?2 IS NULL OR lot = ?2) \
+             AND (?3 IS NULL OR mac = ?3) AND (?4 IS NULL OR started_at >= ?4) \
+             AND (?5 IS NULL OR coalesce(verdict, 'NONE') = ?5) \
+             ORDER BY started_at DESC, run_id DESC LIMIT ?6",
+        )
+        .bind(&filter.profile)
+        .bind(&filter.lot)
+        .bind(filter.mac.map(|mac| mac.to_string()))
+        .bind(filter.since.map(time_text))
+        .bind(filter.outcome.map(|outcome| outcome.to_string()))
+        .bind(filter.limit.map_or(-1, i64::from))
+        .fetch_all(&self.database.pool)
+        .await
+        .map_err(|source| self.database.failed(source))?;
+        let summary = |row: &SqliteRow| {
+            let verdict: Option<String> = row.get("verdict");
+            let outcome = verdict.map_or(Some(RunOutcome::Unjudged), |text| text.parse().ok())?;
+            Some(RunSummary {
+                diagnosis: row.get("diagnosis"),
+                mac: optional(row.get("mac"))?,
+                ids: serde_json::from_str(row.get("ids")).ok()?,
+                duration_ms: row.get("duration_ms"),
+                ..common(row, outcome)?
+            })
+        };
+        self.understood(&rows, summary)
+    }
+
+    /// Runs that began and have no record. No unit is known of them.
+    pub(super) async fn unended(&self, filter: &RunFilter) -> Result<Vec<RunSummary>, StoreError> {
+        if filter.mac.is_some() {
+            return Ok(Vec::new());
+        }
+        let rows = sqlx::query(
+            "SELECT run_id, profile, device, lot, operator, started_at FROM started \
+             WHERE NOT EXISTS (SELECT 1 FROM runs WHERE runs.run_id = started.run_id) \
+             AND (?1 IS NULL OR profile = ?1) AND (?2 IS NULL OR lot = ?2) \
+             AND (?3 IS NULL OR started_at >= ?3)",
+        )
+        .bind(&filter.profile)
+        .bind(&filter.lot)
+        .bind(filter.since.map(time_text))
+        .fetch_all(&self.database.pool)
+        .await
+        .map_err(|source| self.database.failed(source))?;
+        let summary = |row: &SqliteRow| {
+            let run = common(row, RunOutcome::Interrupted)?;
+            let going_on = self.state.is_under_way(run.run_id);
+            let outcome = if going_on { RunOutcome::Running } else { RunOutcome::Interrupted };
+            Some(RunSummary { outcome, ..run })
+        };
+        self.understood(&rows, summary)
+    }
+
+    fn understood(
+        &self,
+        rows: &[SqliteRow],
+        read: impl Fn(&SqliteRow) -> Option<RunSummary>,
+    ) -> Result<Vec<RunSummary>, StoreError> {
+        let read = |row| read(row).ok_or_else(|| self.database.damaged("a run cannot be read"));
+        rows.iter().map(read).collect()
+    }
+}
+
+/// What every run has.
+fn common(row: &SqliteRow, outcome: RunOutcome) -> Option<RunSummary> {
+    Some(RunSummary {
+        run_id: row.get::<String, _>("run_id").parse().ok()?,
+        outcome,
+        diagnosis: None,
+        profile: row.get("profile"),
+        device: row.get("device"),
+        lot: row.get("lot"),
+        operator: row.get("operator"),
+        mac: None,
+        ids: BTreeMap::new(),
+        started_at: OffsetDateTime::parse(row.get("started_at"), &Rfc3339).ok()?,
+        duration_ms: None,
+    })
+}
+
+/// `None` when there is a text and it is no address.
+fn optional(text: Option<String>) -> Option<Option<Mac>> {
+    text.map(|text| text.parse().ok()).map_or(Some(None), |mac| mac.map(Some))
+}
+
+fn as_text<S: serde::Serializer>(value: &RunOutcome, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}

@@ -1,0 +1,9 @@
+//! The fleet's register against a real PostgreSQL, which each test starts for itself.
+
+mod cluster;
+mod delivery;
+mod devices;
+mod enrol;
+mod program;
+mod schema;
+mod upsert;
