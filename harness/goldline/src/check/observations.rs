@@ -231,6 +231,11 @@ pub enum RegistryObservation {
         /// Why it could not be reached.
         reason: String,
     },
+    /// The row could not even be queued: the station is at fault.
+    Lost {
+        /// Why not.
+        reason: String,
+    },
     /// The registry does not take the row, now or later.
     Rejected {
         /// Why not.

@@ -32,6 +32,9 @@ pub(super) fn judge(spec: &CheckSpec, seen: &Observations) -> Finding {
             let state = Measurement::fact("state", Some("durably queued"));
             finding.measure(Code::RegistryRejected, [state]);
         }
+        RegistryObservation::Lost { reason } => {
+            finding.error(Code::StationState, format!("the row could not be kept: {reason}"));
+        }
         RegistryObservation::Rejected { reason } => {
             // The row comes of the profile and the site, not of the unit.
             finding.error(Code::RegistryRejected, reason.clone());

@@ -138,6 +138,21 @@ pub(super) struct RunArguments {
     /// Services and values of this station
     #[arg(long, value_name = "FILE")]
     pub(super) station: Option<PathBuf>,
+    /// A CA that is already there, instead of the bench's own: http://HOST:PORT or https://HOST:PORT
+    #[arg(long, value_name = "URL")]
+    pub(super) ca: Option<String>,
+    /// PEM of the CA that its https certificate must come of
+    #[arg(long, value_name = "FILE", requires = "ca")]
+    pub(super) ca_trust: Option<PathBuf>,
+    /// A provisioning server that is already there, instead of the bench's own
+    #[arg(long, value_name = "URL")]
+    pub(super) config_server: Option<String>,
+    /// PEM of the CA that its https certificate must come of
+    #[arg(long, value_name = "FILE", requires = "config_server")]
+    pub(super) config_server_trust: Option<PathBuf>,
+    /// Where the URL of the device registry is: '$VARIABLE' or @FILE; it holds a password
+    #[arg(long, value_name = "SOURCE")]
+    pub(super) registry: Option<String>,
     /// Write the units' values, secrets included, into a file that only its owner can read
     #[arg(long, value_name = "FILE")]
     pub(super) save_credentials: Option<PathBuf>,

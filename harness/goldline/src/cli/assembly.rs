@@ -13,18 +13,22 @@ use super::{
     arguments::RunArguments,
     devices::{self, simulated_mac},
     problem::{of_catalog, usage, usage_with_help},
+    registry::source::url_if_any,
     sources::{LeasedNumber, Rehearsal, Station, settle},
 };
 use crate::{
+    check::RegistryObservation,
+    client::http::HttpUrl,
     clock::Clock,
     device::{ChipFacts, DeviceUrl, SimulatedUnit, SimulatorOptions, open_serial, open_simulator},
-    engine::{Bench, Job, OpenDevice, ValuesOfUnit},
+    engine::{Bench, EnrolUnit, External, Job, OpenDevice, ValuesOfUnit},
     identity::Mac,
     image::FlashImages,
     plan::{BindingError, Bindings, BoundPlan, Given, Identity, Plan, Scope, Text, Units},
     profile::{AppSource, EndpointPolicy, Profile, StationFile, ValueSource, find, learnt_samples},
+    registry::RegistryUrl,
     secret::Secret,
-    store::{Holder, LeaseOutcome, StateDirectory},
+    store::{Enrolled, Holder, LeaseOutcome, StateDirectory},
     testbed::fault::TestbedFault,
 };
 
@@ -51,6 +55,9 @@ pub(super) struct Order {
     lot: Option<String>,
     operator: Option<String>,
     state: Option<PathBuf>,
+    ca: Option<External>,
+    config_server: Option<External>,
+    registry: Option<RegistryUrl>,
 }
 
 impl Order {
@@ -97,6 +104,12 @@ impl Order {
             lot: arguments.lot.clone(),
             operator: arguments.operator.clone(),
             state: arguments.state.clone(),
+            ca: external(arguments.ca.as_deref(), arguments.ca_trust.as_deref())?,
+            config_server: external(
+                arguments.config_server.as_deref(),
+                arguments.config_server_trust.as_deref(),
+            )?,
+            registry: url_if_any(arguments.registry.as_deref(), arguments.station.as_deref())?,
         })
     }
 
@@ -156,8 +169,11 @@ impl Order {
                 bench: Bench {
                     authority: Arc::clone(&authority),
                     faults: self.testbed_faults.clone(),
+                    ca: self.ca.clone(),
+                    config_server: self.config_server.clone(),
                     clock: clock.clone(),
                 },
+                enrol: self.enroller(state, clock),
                 open_device: self.opener(url, index),
                 device_url: name.clone(),
                 lot: self.lot.clone(),
@@ -223,6 +239,32 @@ impl Order {
         })
     }
 
+    /// Puts a row on the disk first and then into the registry, if this station knows one.
+    fn enroller(&self, state: &StateDirectory, clock: &Clock) -> EnrolUnit {
+        let (state, clock) = (state.clone(), clock.clone());
+        let (registry, profile) = (self.registry.clone(), self.profile.name.clone());
+        Arc::new(move |row, deadline| {
+            let (state, registry) = (state.clone(), registry.clone());
+            let (profile, now) = (profile.clone(), clock.now());
+            Box::pin(async move {
+                let began = Instant::now();
+                let enrolled = async {
+                    let outbox = state.outbox().await?;
+                    outbox.enrol(registry.as_ref(), &profile, &row, now, deadline).await
+                };
+                match enrolled.await {
+                    Ok(Enrolled::Recorded { id }) => RegistryObservation::Recorded {
+                        row: id,
+                        took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+                    },
+                    Ok(Enrolled::Queued { reason }) => RegistryObservation::Queued { reason },
+                    Ok(Enrolled::Rejected { reason }) => RegistryObservation::Rejected { reason },
+                    Err(error) => RegistryObservation::Lost { reason: error.to_string() },
+                }
+            })
+        })
+    }
+
     fn opener(&self, url: &DeviceUrl, index: usize) -> OpenDevice {
         match url.clone() {
             DeviceUrl::Serial { path, baud } => Box::new(move || open_serial(&path, baud)),
@@ -262,6 +304,17 @@ fn rehearse_values(profile: &Profile, given: &[Given], identity: Identity) -> mi
         Bindings::resolve(profile, given, identity, &mut Rehearsal).map_err(usage)?;
     }
     Ok(())
+}
+
+/// A service by its address and the CA that it must come of.
+fn external(url: Option<&str>, trust: Option<&Path>) -> miette::Result<Option<External>> {
+    let Some(url) = url else { return Ok(None) };
+    let _parsed: HttpUrl = url.parse().map_err(usage)?;
+    let read = |path: &Path| {
+        std::fs::read_to_string(path)
+            .map_err(|error| usage(format!("cannot read {}: {error}", path.display())))
+    };
+    Ok(Some(External { url: url.to_owned(), trust: trust.map(read).transpose()? }))
 }
 
 fn faults(names: &[String]) -> miette::Result<(Vec<Fault>, Vec<TestbedFault>)> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::registration::External;
 use crate::{
     clock::Clock,
     plan::{BoundBroker, BoundPlan},
@@ -27,6 +28,10 @@ pub struct Bench {
     pub authority: Arc<Authority>,
     /// What is made wrong with the testbed on purpose.
     pub faults: Vec<TestbedFault>,
+    /// The CA that is already there; without it the testbed's answers.
+    pub ca: Option<External>,
+    /// The provisioning server that is already there; without it the testbed's answers.
+    pub config_server: Option<External>,
     /// The time of day.
     pub clock: Clock,
 }

@@ -11,6 +11,7 @@ mod event;
 mod failure;
 mod leftovers;
 mod provisioning;
+mod registration;
 mod reprovisioning;
 mod trial;
 mod witness;
@@ -35,6 +36,7 @@ use crate::{
 pub use bench::Bench;
 pub use event::{Event, Events};
 use failure::Failure;
+pub use registration::{EnrolUnit, External};
 
 /// Opens the device of a run.
 pub type OpenDevice = Box<dyn FnOnce() -> Result<Box<dyn Device>, DeviceError> + Send>;
@@ -52,6 +54,8 @@ pub struct Job {
     pub images: FlashImages,
     /// What the bench brings to the testbed.
     pub bench: Bench,
+    /// Puts the unit into the device registry, for products that have one.
+    pub enrol: EnrolUnit,
     /// The unit.
     pub open_device: OpenDevice,
     /// URL of the device, for the record.
@@ -126,6 +130,7 @@ struct Run {
     events: Events,
     cancel: CancellationToken,
     open_device: Option<OpenDevice>,
+    enrol: EnrolUnit,
     values: Option<ValuesOfUnit>,
     testbed: Option<Testbed>,
     /// `None` while a call blocks on it in another thread.
@@ -153,6 +158,7 @@ impl Run {
             events,
             cancel,
             open_device: Some(job.open_device),
+            enrol: job.enrol,
             values: Some(job.values),
             testbed: None,
             device: None,
@@ -223,11 +229,11 @@ impl Run {
             Step::Dialogue(name) => self.dialogue(*name).await?,
             Step::SearchLeftovers => self.search_leftovers().await?,
             Step::Alert => self.alert().await?,
-            Step::Register
-            | Step::RequestCredentials
-            | Step::SubmitPortal
+            Step::Register => self.register().await?,
+            Step::RequestCredentials => self.request_credentials().await?,
+            Step::RecordInRegistry => return self.record_in_registry().await,
+            Step::SubmitPortal
             | Step::AwaitFactoryFirmware
-            | Step::RecordInRegistry
             | Step::AwaitTime
             | Step::AwaitConfiguration
             | Step::AwaitCaCall

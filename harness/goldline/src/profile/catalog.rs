@@ -16,6 +16,8 @@ const SHIPPED: &[(&str, &str)] = &[
     ("espvault", include_str!("../../../../fixtures/profiles/espvault.toml")),
     ("espvault-encrypted", include_str!("../../../../fixtures/profiles/espvault-encrypted.toml")),
     ("safesignal", include_str!("../../../../fixtures/profiles/safesignal.toml")),
+    ("zeroconf-ca", include_str!("../../../../fixtures/profiles/zeroconf-ca.toml")),
+    ("zeroconf-ca-console", include_str!("../../../../fixtures/profiles/zeroconf-ca-console.toml")),
 ];
 
 /// One profile that can be named.

@@ -13,7 +13,7 @@ pub mod event_log;
 pub mod fault;
 pub mod witness;
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use time::Duration;
 
@@ -101,6 +101,16 @@ impl Testbed {
         }
         let witness = Witness::new(access_point.clone());
         Ok(Self { access_point, broker, ca, witness, authority })
+    }
+
+    /// Where the CA listens, with TLS or without.
+    pub fn ca_address(&self, tls: bool) -> Option<SocketAddr> {
+        (!tls).then(|| self.ca.address())
+    }
+
+    /// Where the provisioning and configuration server listens, with TLS or without.
+    pub fn config_server_address(&self, _tls: bool) -> Option<SocketAddr> {
+        None
     }
 
     /// Who issued the broker's certificate, unless a fault says otherwise.

@@ -1,6 +1,6 @@
 //! `goldline registry …`: rows that wait for the fleet's database, and their delivery.
 
-mod source;
+pub(super) mod source;
 
 use std::{path::PathBuf, time::Duration};
 

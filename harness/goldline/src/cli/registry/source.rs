@@ -19,6 +19,16 @@ pub(super) fn url(argument: Option<&str>, station: Option<&Path>) -> miette::Res
     RegistryUrl::parse(&text).map_err(usage)
 }
 
+/// The URL of `--registry`, else of the station file, else none.
+pub(in crate::cli) fn url_if_any(
+    argument: Option<&str>,
+    station: Option<&Path>,
+) -> miette::Result<Option<RegistryUrl>> {
+    let known = station.map(StationFile::load).transpose().map_err(usage)?;
+    let in_station = known.is_some_and(|station| station.registry.is_some());
+    (argument.is_some() || in_station).then(|| url(argument, station)).transpose()
+}
+
 /// The argument is not repeated, in case it is the URL itself.
 fn of_argument(argument: &str) -> miette::Result<SecretSource> {
     if let Some(path) = argument.strip_prefix('@') {

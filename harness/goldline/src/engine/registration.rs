@@ -1,0 +1,306 @@
+//! What the bench asks of services for a unit: a certificate, MQTT credentials, a row in the registry.
+//!
+//! A production service is reached as any client reaches it; the bench's own answers for the planned name
+//! on a loopback port, so that no such name is ever resolved. A service's fault is never the unit's.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use super::{Failure, Next, Run, millis};
+use crate::{
+    check::{CaObservation, RegistryObservation},
+    client::{
+        ca::{self, Issued, Registrant, Terms},
+        http::{HttpClient, Route},
+        provisioning,
+    },
+    clock::Deadline,
+    identity::{Mac, SaltedScheme},
+    plan::{BoundPlan, Scope, Text},
+    profile::{Part, ProvisioningApi, RegistrySpec, Template},
+    record::{Code, Diagnosis},
+    registry::{Device, DeviceRow},
+    secret::Secret,
+};
+
+/// A service that is already there.
+#[derive(Clone, Debug)]
+pub struct External {
+    /// Where it is, instead of where the plan says.
+    pub url: String,
+    /// PEM of the CA that its certificate must come of.
+    pub trust: Option<String>,
+}
+
+/// Puts a unit's row into the registry, or durably into the queue for it.
+pub type EnrolUnit = Arc<
+    dyn Fn(DeviceRow, Deadline) -> Pin<Box<dyn Future<Output = RegistryObservation> + Send>>
+        + Send
+        + Sync,
+>;
+
+const SECONDS_A_DAY: i64 = 24 * 60 * 60;
+
+impl Run {
+    /// Registers the unit with its CA. A certificate that is still valid for long enough is kept when
+    /// only that was to be given anew.
+    pub(super) async fn register(&mut self) -> Result<(), Failure> {
+        if self.plan.scope == Scope::Reprovision(Part::Certificate) && self.keeps_certificate()? {
+            return Ok(());
+        }
+        let profile = Arc::clone(&self.plan.profile);
+        let spec = profile.ca.as_ref().ok_or(Failure::OutOfOrder { step: "register" })?;
+        let plan = self.bound()?;
+        let (uuid, psk) = (text(plan, &spec.uuid)?, secret(plan, &spec.psk)?);
+        let (device_type, planned) = (text(plan, &spec.device_type)?, text(plan, &spec.url)?);
+        let (client, url, roots) = self.ca_client(&planned)?;
+        let terms = Terms {
+            production: spec.production,
+            signing_request: spec.signing_request,
+            minimum_validity: spec.minimum_validity,
+            trusted_roots: roots.as_deref(),
+            clock: self.bench.clock.clone(),
+        };
+        let mac = self.mac()?;
+        let registrant = Registrant { uuid: &uuid, psk: &psk, mac, device_type: &device_type };
+        let deadline = Deadline::after(profile.deadlines.service);
+        let began = Instant::now();
+        let registered = tokio::select! {
+            registered = ca::register(&client, &url, &registrant, &terms, deadline) => registered,
+            () = self.cancel.cancelled() => return Err(Failure::Aborted),
+        };
+        let issued = registered.map_err(|error| {
+            Failure::Service(Diagnosis::new(error.code(), format!("{url}: {error}")))
+        })?;
+        self.learn_certificate(&uuid, issued, millis(began.elapsed()))
+    }
+
+    fn learn_certificate(
+        &mut self,
+        uuid: &str,
+        issued: Issued,
+        took_ms: u64,
+    ) -> Result<(), Failure> {
+        let now = self.bench.clock.now();
+        self.seen.ca = Some(CaObservation {
+            caller: "the bench",
+            accepted: true,
+            uuid: Some(uuid.to_owned()),
+            remaining_validity_days: Some(days_between(now, issued.not_after)),
+            took_ms: Some(took_ms),
+            notes: issued.notes,
+            ..CaObservation::default()
+        });
+        let plan = self.bound.as_mut().ok_or(Failure::OutOfOrder { step: "register" })?;
+        let der = der_of(&issued.certificate);
+        plan.learn_issued("issued.certificate_der", Text::public(der))?;
+        plan.learn_issued("issued.certificate", Text::public(issued.certificate))?;
+        plan.learn_issued("issued.ca_certificate", Text::public(issued.ca_certificate))?;
+        if let Some(key) = issued.private_key {
+            let der = Secret::new(der_of(key.expose()));
+            plan.learn_issued("issued.private_key_der", Text::secret(der))?;
+            plan.learn_issued("issued.private_key", Text::secret(key))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the certificate that the unit has is valid for longer than the profile asks.
+    fn keeps_certificate(&mut self) -> Result<bool, Failure> {
+        let profile = Arc::clone(&self.plan.profile);
+        let Some(spec) = &profile.ca else { return Ok(false) };
+        let plan = self.bound()?;
+        let Some(held) = plan.bindings().get("issued.certificate") else { return Ok(false) };
+        let Some(not_after) = end_of_validity(held.expose()) else { return Ok(false) };
+        let left = days_between(self.bench.clock.now(), not_after);
+        let wanted =
+            i64::try_from(spec.minimum_validity.as_secs()).unwrap_or(i64::MAX) / SECONDS_A_DAY;
+        if left < wanted {
+            return Ok(false);
+        }
+        let uuid = text(plan, &spec.uuid)?;
+        self.seen.ca = Some(CaObservation {
+            caller: "the bench",
+            accepted: true,
+            uuid: Some(uuid),
+            remaining_validity_days: Some(left),
+            took_ms: Some(0),
+            notes: vec![format!(
+                "the certificate is valid for {left} more days, {wanted} are asked for: it was kept"
+            )],
+            ..CaObservation::default()
+        });
+        Ok(true)
+    }
+
+    /// A client for the CA, its address, and the roots that its certificates must come of.
+    fn ca_client(&self, planned: &str) -> Result<(HttpClient, String, Option<String>), Failure> {
+        if let Some(external) = &self.bench.ca {
+            let trust = external.trust.as_deref();
+            let client = client(Route::Resolved, trust)?;
+            return Ok((client, external.url.clone(), None));
+        }
+        let address = self.testbed()?.ca_address(is_tls(planned));
+        let address = address.ok_or(Failure::OutOfOrder { step: "register without a CA" })?;
+        let root = self.bench.authority.root_pem();
+        let client = client(Route::Pinned(address), Some(root))?;
+        Ok((client, planned.to_owned(), Some(root.to_owned())))
+    }
+
+    /// Asks the provisioning server for the unit's MQTT credentials, and compares them with what the
+    /// profile's scheme makes of the salt.
+    pub(super) async fn request_credentials(&mut self) -> Result<(), Failure> {
+        let profile = Arc::clone(&self.plan.profile);
+        let api = profile.provisioning_api.as_ref();
+        let api = api.ok_or(Failure::OutOfOrder { step: "ask for credentials" })?;
+        let plan = self.bound()?;
+        let (device, token) = (text(plan, &api.device)?, secret(plan, &api.token)?);
+        let planned = text(plan, &api.url)?;
+        let (client, url) = self.config_server_client(&planned)?;
+        let deadline = Deadline::after(profile.deadlines.service);
+        let asked = tokio::select! {
+            asked = provisioning::provision(&client, &url, &device, &token, deadline) => asked,
+            () = self.cancel.cancelled() => return Err(Failure::Aborted),
+        };
+        let given = asked.map_err(|error| {
+            Failure::Service(Diagnosis::new(error.code(), format!("{url}: {error}")))
+        })?;
+        self.compare_credentials(api, &given)?;
+        let plan =
+            self.bound.as_mut().ok_or(Failure::OutOfOrder { step: "ask for credentials" })?;
+        plan.learn_issued("issued.mqtt_user", Text::public(given.mqtt_user))?;
+        plan.learn_issued("issued.mqtt_host", Text::public(given.mqtt_host))?;
+        plan.learn_issued("issued.mqtt_port", Text::public(given.mqtt_port.to_string()))?;
+        plan.learn_issued("issued.mqtt_password", Text::secret(given.mqtt_password))?;
+        Ok(())
+    }
+
+    /// A server that gives another unit's credentials, or of another salt, would make a unit that nobody
+    /// lets in.
+    fn compare_credentials(
+        &self,
+        api: &ProvisioningApi,
+        given: &provisioning::Credentials,
+    ) -> Result<(), Failure> {
+        let plan = self.bound()?;
+        let user = text(plan, &api.username)?;
+        let refuse =
+            |message: String| Err(Failure::Service(Diagnosis::new(Code::ConfigMalformed, message)));
+        if given.mqtt_user != user {
+            return refuse(format!(
+                "the provisioning server gives the MQTT user {}, planned is {user}",
+                given.mqtt_user
+            ));
+        }
+        if let Some(password) = &api.password
+            && secret(plan, password)? != given.mqtt_password
+        {
+            let schemes = SaltedScheme::ALL.map(SaltedScheme::name).join(" or ");
+            return refuse(format!(
+                "the provisioning server gives another MQTT password than the planned scheme makes: its salt differs, or its scheme ({schemes})"
+            ));
+        }
+        Ok(())
+    }
+
+    fn config_server_client(&self, planned: &str) -> Result<(HttpClient, String), Failure> {
+        if let Some(external) = &self.bench.config_server {
+            let client = client(Route::Resolved, external.trust.as_deref())?;
+            return Ok((client, external.url.clone()));
+        }
+        let address = self.testbed()?.config_server_address(is_tls(planned));
+        let address = address.ok_or(Failure::OutOfOrder { step: "ask no server" })?;
+        let root = self.bench.authority.root_pem();
+        Ok((client(Route::Pinned(address), Some(root))?, planned.to_owned()))
+    }
+
+    /// Puts the unit into the registry. One that is away does not stop the line: the row is queued.
+    pub(super) async fn record_in_registry(&mut self) -> Result<Next, Failure> {
+        let profile = Arc::clone(&self.plan.profile);
+        let spec = profile.registry.as_ref();
+        let spec = spec.ok_or(Failure::OutOfOrder { step: "use the registry" })?;
+        let device = device(self.bound()?, spec, self.bench.clock.now())?;
+        let row = match DeviceRow::new(device) {
+            Ok(row) => row,
+            Err(error) => {
+                self.seen.registry =
+                    Some(RegistryObservation::Rejected { reason: error.to_string() });
+                return Ok(Next::GoOn);
+            }
+        };
+        let enrol = Arc::clone(&self.enrol);
+        let deadline = Deadline::after(profile.deadlines.service);
+        // Not cancelled: a row that is on its way arrives or is queued.
+        self.seen.registry = Some(enrol(row, deadline).await);
+        Ok(Next::GoOn)
+    }
+
+    fn mac(&self) -> Result<Mac, Failure> {
+        let chip = self.seen.chip.as_ref();
+        chip.map(|chip| chip.mac).ok_or(Failure::OutOfOrder { step: "name the unit" })
+    }
+}
+
+fn client(route: Route, roots: Option<&str>) -> Result<HttpClient, Failure> {
+    HttpClient::new(route, roots).map_err(|error| {
+        Failure::Service(Diagnosis::new(Code::StationState, format!("the trusted CA: {error}")))
+    })
+}
+
+fn device(plan: &BoundPlan, spec: &RegistrySpec, now: OffsetDateTime) -> Result<Device, Failure> {
+    let column = |template: &Option<Template>| -> Result<Option<String>, Failure> {
+        template.as_ref().map(|template| text(plan, template)).transpose()
+    };
+    let unfit = |what: &str, error: String| {
+        Failure::Service(Diagnosis::new(Code::RegistryRejected, format!("{what}: {error}")))
+    };
+    let uuid = text(plan, &spec.global_uuid)?;
+    let mac = text(plan, &spec.mac_address)?;
+    Ok(Device {
+        uuid: uuid.parse().map_err(|error: uuid::Error| unfit("global_uuid", error.to_string()))?,
+        mac: mac
+            .parse()
+            .map_err(|error: crate::identity::MacError| unfit("mac_address", error.to_string()))?,
+        psk: secret(plan, &spec.psk_secret)?,
+        ca_service_url: column(&spec.ca_service_url)?,
+        wifi_ssid: column(&spec.wifi_ssid)?,
+        firmware_version: column(&spec.firmware_version)?,
+        hardware_revision: column(&spec.hardware_revision)?,
+        location: column(&spec.location)?,
+        status: "provisioned".to_owned(),
+        provisioned_at: now,
+    })
+}
+
+fn text(plan: &BoundPlan, template: &Template) -> Result<String, Failure> {
+    Ok(plan.render(template)?.expose().to_owned())
+}
+
+fn secret(plan: &BoundPlan, template: &Template) -> Result<Secret, Failure> {
+    Ok(plan.render(template)?.as_secret().clone())
+}
+
+fn is_tls(url: &str) -> bool {
+    url.starts_with("https://")
+}
+
+fn days_between(now: OffsetDateTime, then: OffsetDateTime) -> i64 {
+    (then - now).whole_days()
+}
+
+/// What stands between the lines of a PEM text, as one line of Base64.
+fn der_of(pem: &str) -> String {
+    let lines = pem.lines().map(str::trim);
+    lines
+        .skip_while(|line| !line.starts_with("-----BEGIN"))
+        .skip(1)
+        .take_while(|line| !line.starts_with("-----END"))
+        .collect()
+}
+
+fn end_of_validity(pem: &str) -> Option<OffsetDateTime> {
+    let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).ok()?;
+    let certificate = pem.parse_x509().ok()?;
+    OffsetDateTime::from_unix_timestamp(certificate.validity().not_after.timestamp()).ok()
+}
