@@ -18,8 +18,18 @@ use espflash::{
 use crate::profile::{AppSource, BootloaderSource, Chip, FlashMap, Profile};
 
 /// The firmware descriptions that ship with Goldline, by name.
-const FIRMWARE_MODELS: &[(&str, &str)] =
-    &[("espvault", include_str!("../../../fixtures/firmware/espvault.toml"))];
+const FIRMWARE_MODELS: &[(&str, &str)] = &[
+    ("espvault", include_str!("../../../fixtures/firmware/espvault.toml")),
+    ("espvault-encrypted", include_str!("../../../fixtures/firmware/espvault-encrypted.toml")),
+    ("espvault-hmac", include_str!("../../../fixtures/firmware/espvault-hmac.toml")),
+    (
+        "espvault-certificates",
+        include_str!("../../../fixtures/firmware/espvault-certificates.toml"),
+    ),
+    ("safesignal", include_str!("../../../fixtures/firmware/safesignal.toml")),
+    ("zeroconf-ca", include_str!("../../../fixtures/firmware/zeroconf-ca.toml")),
+    ("zeroconf-ca-console", include_str!("../../../fixtures/firmware/zeroconf-ca-console.toml")),
+];
 
 /// First byte of every ESP image.
 const ESP_IMAGE_MAGIC: u8 = 0xE9;

@@ -11,12 +11,13 @@
 //! | 5 | `report`, `store` | read events and records: terminal, state directory |
 //! | 4 | `engine` | the only interpreter of a plan's steps |
 //! | 3 | `check`, `plan` | judge observations; turn a profile into steps |
-//! | 2 | `device`, `testbed`, `image`, `registry` | the unit, what it must reach, what is flashed, where it is listed |
+//! | 2 | `device`, `testbed`, `client`, `registry`, `image` | the unit, what it must reach, what the bench calls, where a unit is listed, what is flashed |
 //! | 1 | [`profile`], [`record`] | one product's description; everything about one run |
 //! | 0 | [`identity`], [`secret`], [`clock`], [`process`] | words that everything shares |
 
 pub mod check;
 pub mod cli;
+pub mod client;
 
 pub mod clock;
 pub mod device;

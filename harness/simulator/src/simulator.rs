@@ -43,6 +43,8 @@ pub struct Config {
     /// Whether a loader's erasing takes the time that it takes on real chips: 45 ms for a sector,
     /// 150 ms for a block of 64 KB, 10 s for a chip of 4 MB.
     pub timed_erase: bool,
+    /// A key that was burnt into the eFuses for the HMAC peripheral, before the unit came to the bench.
+    pub hmac_key: Option<[u8; 32]>,
     /// What is wrong with the unit.
     pub faults: Vec<Fault>,
     /// Decides everything that is random about the unit and its faults.
@@ -62,6 +64,7 @@ impl Config {
             sync_resets: false,
             paced: false,
             timed_erase: false,
+            hmac_key: None,
             faults: Vec::new(),
             seed: 0,
         }
@@ -187,6 +190,9 @@ fn chip(config: &Config, faults: &Faults) -> Result<Chip, StartError> {
     let damage = Damage::new(faults, config.seed);
     let flash = flash.with_defects(faults, config.seed);
     let mut chip = Chip::new(model, mac, flash).with_damage(damage);
+    if let Some(key) = &config.hmac_key {
+        chip.registers.burn_hmac_key(key);
+    }
     if faults.has(Fault::ChipEncrypted) {
         chip.registers.burn_flash_encryption();
     }

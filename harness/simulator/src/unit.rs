@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use crate::boot::{self, ResetReason};
 use crate::chip::Chip;
 use crate::fault::{Fault, Faults};
-use crate::firmware::{self, Console};
+use crate::firmware::{self, Console, Keyboard};
 use crate::loader::{Exit, Loader};
 use crate::port::{Link, Port, Pty};
 use crate::simulator::{Mode, StartError};
@@ -203,7 +203,10 @@ impl Unit {
         };
         let (output, mut printed) = mpsc::unbounded_channel();
         let console = Console::new(boot.uptime_ms, output);
-        let run = firmware::run(program, &mut self.chip, console, &self.faults, self.world.clone());
+        let (typed, input) = mpsc::unbounded_channel();
+        let keyboard = Keyboard::new(input);
+        let world = self.world.clone();
+        let run = firmware::run(program, &mut self.chip, console, keyboard, &self.faults, world);
         tokio::pin!(run);
         loop {
             tokio::select! {
@@ -220,6 +223,8 @@ impl Unit {
                         port.put_back(&buffer[..count]);
                         return INTO_DOWNLOAD;
                     }
+                    // A firmware without a console never takes it: what is typed is lost.
+                    let _ = typed.send(buffer[..count].to_vec());
                 }
             }
         }

@@ -10,7 +10,7 @@ const LAYERS: &[(u8, &[&str])] = &[
     (5, &["report", "station", "store"]),
     (4, &["engine"]),
     (3, &["check", "plan"]),
-    (2, &["device", "image", "registry", "testbed"]),
+    (2, &["client", "device", "image", "registry", "testbed"]),
     (1, &["profile", "record"]),
     (0, &["clock", "identity", "process", "secret"]),
 ];

@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::profile::Part;
 
 use super::{
-    ids::IdsCommand, nvs::NvsArguments, records::RecordsCommand, registry::RegistryCommand,
-    simulator::SimulatorCommand,
+    ca::CaCommand, ids::IdsCommand, nvs::NvsArguments, records::RecordsCommand,
+    registry::RegistryCommand, simulator::SimulatorCommand,
 };
 
 const EXIT_CODES: &str = "\
@@ -49,6 +49,9 @@ pub(super) enum Command {
     /// Units on their way to the fleet's database
     #[command(subcommand)]
     Registry(RegistryCommand),
+    /// A product's CA, without a unit
+    #[command(subcommand)]
+    Ca(CaCommand),
     /// The simulated unit
     #[command(subcommand)]
     Simulator(SimulatorCommand),

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod assembly;
+mod ca;
 mod credentials;
 mod devices;
 mod exit;
@@ -55,6 +56,7 @@ pub fn main() -> ExitCode {
         Command::Ids(command) => ids::run(&command),
         Command::Records(command) => records::run(&command),
         Command::Registry(command) => registry::run(&command),
+        Command::Ca(command) => ca::run(&command),
         Command::Simulator(command) => simulator::run(command),
     };
     match outcome {

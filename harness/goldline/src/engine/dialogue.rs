@@ -68,6 +68,7 @@ impl Run {
     ) -> Result<ExchangeObservation, Failure> {
         let console = self.console()?;
         let before = console.lines().len();
+        self.typed.push(line.typed.as_secret().clone());
         let typed = format!("{}{line_end}", line.typed.expose());
         let deadline = Deadline::after(exchange.within);
         let began = Instant::now();

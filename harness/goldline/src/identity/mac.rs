@@ -53,8 +53,12 @@ impl Mac {
     /// # Errors
     /// When the text is no EUI-64, or none that was made of a MAC.
     pub fn from_eui64(text: &str) -> Result<Self, Eui64Error> {
-        let bytes: Option<Vec<u8>> =
-            text.split([':', '-']).map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
+        // The parser of numbers would take "+4" and "4" for a byte, and a lost digit for none.
+        let byte = |text: &str| {
+            let two_digits = text.len() == 2 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+            two_digits.then(|| u8::from_str_radix(text, 16).ok()).flatten()
+        };
+        let bytes: Option<Vec<u8>> = text.split([':', '-']).map(byte).collect();
         let form = || Eui64Error::Form { text: text.to_owned() };
         match *bytes.ok_or_else(form)?.as_slice() {
             [a, b, c, 0xFF, 0xFE, d, e, f] => Ok(Self([a, b, c, d, e, f])),
@@ -146,7 +150,9 @@ mod tests {
             Mac::from_eui64("24:0a:c4:00:00:00:01:10"),
             Err(Eui64Error::NoBaseMac { found, .. }) if found == "00:00"
         ));
-        for text in ["", "24:0a:c4:ff:fe:00:01", "24:0a:c4:ff:fe:00:01:1g"] {
+        let lost_digit = "24:0a:c4:ff:fe:00:1:10";
+        let sign = "24:0a:c4:ff:fe:00:+1:10";
+        for text in ["", "24:0a:c4:ff:fe:00:01", "24:0a:c4:ff:fe:00:01:1g", lost_digit, sign] {
             assert!(matches!(Mac::from_eui64(text), Err(Eui64Error::Form { .. })), "{text}");
         }
     }

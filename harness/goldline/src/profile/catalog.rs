@@ -12,8 +12,11 @@ use std::{
 use super::{Profile, ProfileError, nearest::did_you_mean};
 
 /// The profiles that an installed `goldline` knows in any folder.
-const SHIPPED: [(&str, &str); 1] =
-    [("espvault", include_str!("../../../../fixtures/profiles/espvault.toml"))];
+const SHIPPED: &[(&str, &str)] = &[
+    ("espvault", include_str!("../../../../fixtures/profiles/espvault.toml")),
+    ("espvault-encrypted", include_str!("../../../../fixtures/profiles/espvault-encrypted.toml")),
+    ("safesignal", include_str!("../../../../fixtures/profiles/safesignal.toml")),
+];
 
 /// One profile that can be named.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -64,6 +64,11 @@ impl Registers {
         self.efuse.burn_flash_encryption();
     }
 
+    /// Burns a key of the HMAC peripheral.
+    pub(crate) fn burn_hmac_key(&mut self, key: &[u8; 32]) {
+        self.efuse.burn_hmac_key(key);
+    }
+
     /// The UART's current rate in bits per second.
     pub fn baud(&self) -> u32 {
         self.baud

@@ -76,6 +76,18 @@ pub enum Fault {
     FirmwareMqttPassword,
     /// `firmware.wrong_ca`
     FirmwareWrongCa,
+    /// `firmware.console_silent`
+    FirmwareConsoleSilent,
+    /// `firmware.console_late`
+    FirmwareConsoleLate,
+    /// `firmware.console_garbled`
+    FirmwareConsoleGarbled,
+    /// `firmware.console_interleaved`
+    FirmwareConsoleInterleaved,
+    /// `firmware.reset_leaves_credentials`
+    FirmwareResetLeavesCredentials,
+    /// `firmware.save_failed`
+    FirmwareSaveFailed,
     /// `radio.deaf`
     RadioDeaf,
     /// `radio.weak`
@@ -122,6 +134,12 @@ impl Fault {
         Self::FirmwareWifiPassword,
         Self::FirmwareMqttPassword,
         Self::FirmwareWrongCa,
+        Self::FirmwareConsoleSilent,
+        Self::FirmwareConsoleLate,
+        Self::FirmwareConsoleGarbled,
+        Self::FirmwareConsoleInterleaved,
+        Self::FirmwareResetLeavesCredentials,
+        Self::FirmwareSaveFailed,
         Self::RadioDeaf,
         Self::RadioWeak,
         Self::RadioDrops,
@@ -245,6 +263,29 @@ impl Fault {
             Self::FirmwareWrongCa => (
                 "firmware.wrong_ca",
                 "The firmware trusts another CA than the one it was built with.",
+            ),
+            Self::FirmwareConsoleSilent => (
+                "firmware.console_silent",
+                "The firmware's console takes what is typed and answers nothing.",
+            ),
+            Self::FirmwareConsoleLate => (
+                "firmware.console_late",
+                "The firmware's console answers seconds later than it should.",
+            ),
+            Self::FirmwareConsoleGarbled => {
+                ("firmware.console_garbled", "Bytes of the console's answers are damaged.")
+            }
+            Self::FirmwareConsoleInterleaved => (
+                "firmware.console_interleaved",
+                "A log line stands in the middle of each answer of the console.",
+            ),
+            Self::FirmwareResetLeavesCredentials => (
+                "firmware.reset_leaves_credentials",
+                "A factory reset marks the NVS entries erased and leaves their bytes in the flash.",
+            ),
+            Self::FirmwareSaveFailed => (
+                "firmware.save_failed",
+                "The console says that it stored a value, and stores nothing.",
             ),
             Self::RadioDeaf => ("radio.deaf", "The radio hears no access point."),
             Self::RadioWeak => {

@@ -15,6 +15,16 @@ pub struct Description {
     pub app: App,
     /// What it reads from its NVS.
     pub settings: Settings,
+    /// What was built into the application, by name; it stands wherever a setting may.
+    #[serde(default)]
+    pub constants: BTreeMap<String, String>,
+    /// When it counts as provisioned; without it, whenever all settings are there.
+    pub provisioning: Option<Provisioning>,
+    /// What it prints besides ESP-IDF's own lines.
+    #[serde(default)]
+    pub says: Says,
+    /// Its console.
+    pub console: Option<ConsoleSection>,
     /// How it joins a network; without it, it never does.
     pub wifi: Option<Wifi>,
     /// How it talks to its broker; without it, it never does.
@@ -49,6 +59,119 @@ pub struct Settings {
     /// Names in the order in which the firmware reads them.
     #[serde(default)]
     pub order: Vec<String>,
+    /// How the partition is encrypted, when it is.
+    pub encryption: Option<Encryption>,
+}
+
+/// Where the firmware has the keys of its NVS.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case", tag = "scheme")]
+pub enum Encryption {
+    /// In a partition of subtype nvs_keys.
+    NvsKeys {
+        /// Its label.
+        partition: String,
+    },
+    /// Made of the HMAC key in the eFuses.
+    Hmac,
+}
+
+/// When a firmware counts as provisioned.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provisioning {
+    /// Settings that must be there.
+    pub required: Vec<String>,
+    /// A setting that must be 1.
+    pub flag: Option<String>,
+}
+
+/// Lines of the firmware's own, as they stand; `{name}` stands for a setting, `{ip}` for the address.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Says {
+    /// At the start.
+    pub started: Vec<String>,
+    /// Without its values.
+    pub not_provisioned: Vec<String>,
+    /// Before it joins.
+    pub joining: Vec<String>,
+    /// With an address.
+    pub joined: Vec<String>,
+    /// Before it connects to its broker.
+    pub connecting: Vec<String>,
+    /// When the broker accepted it.
+    pub connected: Vec<String>,
+}
+
+/// The console of a firmware.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsoleSection {
+    /// Printed before the echo of a line.
+    #[serde(default)]
+    pub prompt: String,
+    /// Whether it echoes what is typed.
+    pub echo: bool,
+    /// Whether double quotes hold a word together.
+    pub quoting: bool,
+    /// The answer to a line that is no command.
+    pub unknown: String,
+    /// What stands before an error.
+    pub failure: String,
+    /// The commands.
+    pub command: Vec<ConsoleCommand>,
+}
+
+/// One command.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsoleCommand {
+    /// Its first words; one that ends with `=` takes the rest of the line as its only argument.
+    pub name: String,
+    /// Settings in the order of the words, or a word with dashes that must stand there.
+    #[serde(default)]
+    pub arguments: Vec<String>,
+    /// Settings by the option in front of each.
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
+    /// Settings that must be there.
+    #[serde(default)]
+    pub requires: Vec<String>,
+    /// What it does, in this order.
+    #[serde(default)]
+    pub actions: Vec<Action>,
+    /// What [`Action::Mark`] stores.
+    #[serde(default)]
+    pub marks: BTreeMap<String, String>,
+    /// The answer.
+    pub reply: Vec<String>,
+    /// The answer when a required setting is missing.
+    #[serde(default)]
+    pub reply_missing: Vec<String>,
+    /// The answer when the network is not joined.
+    #[serde(default)]
+    pub reply_failed: Vec<String>,
+    /// The answer to wrong arguments.
+    pub usage: Option<String>,
+}
+
+/// What a command does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Stores the arguments.
+    Store,
+    /// Stores fixed values.
+    Mark,
+    /// Erases the whole partition of the settings.
+    Erase,
+    /// Joins with the settings as they are now.
+    Join,
+    /// Sends the installer's alert.
+    Alert,
+    /// Restarts the chip.
+    Restart,
 }
 
 /// One value.
@@ -62,6 +185,9 @@ pub struct Setting {
     pub kind: SettingKind,
     /// Longest value that fits the firmware's buffer, in bytes without the NUL.
     pub max_bytes: usize,
+    /// Whether the firmware does without it.
+    #[serde(default)]
+    pub optional: bool,
 }
 
 /// NVS types that a setting can have.
@@ -70,6 +196,14 @@ pub struct Setting {
 pub enum SettingKind {
     /// `nvs_get_str`
     String,
+    /// `nvs_get_u8`
+    U8,
+    /// `nvs_get_u8`, 0 or 1
+    Bool,
+    /// `nvs_get_u32`
+    U32,
+    /// `nvs_get_blob`
+    Blob,
 }
 
 /// How the firmware joins a network.
@@ -100,6 +234,24 @@ pub struct Mqtt {
     pub subscribe: Vec<String>,
     /// Commands that it answers.
     pub command: Option<Command>,
+    /// The alert that an installer asks for.
+    pub alert: Option<Alert>,
+    /// The setting that holds its certificate, as PEM text or DER blob.
+    pub certificate: Option<String>,
+    /// The setting that holds the certificate's private key.
+    pub private_key: Option<String>,
+    /// The setting that holds the CA it trusts instead of the embedded one.
+    pub ca: Option<String>,
+}
+
+/// A message that is sent when an installer asks for it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alert {
+    /// Where it goes.
+    pub topic: String,
+    /// Its fields, where `{name}` stands for a setting.
+    pub fields: BTreeMap<String, String>,
 }
 
 /// A command topic: JSON with `id` and `command` comes in, JSON with the same `id` goes out.
@@ -178,6 +330,12 @@ impl Description {
         }
         if let Some(mqtt) = &self.mqtt {
             names.extend([mqtt.uri.as_str(), &mqtt.username, &mqtt.password]);
+            names.extend(
+                [&mqtt.certificate, &mqtt.private_key, &mqtt.ca]
+                    .into_iter()
+                    .flatten()
+                    .map(String::as_str),
+            );
             let templates = [&mqtt.client_id].into_iter().chain(&mqtt.subscribe);
             names.extend(templates.flat_map(|template| placeholders(template)));
             if let Some(command) = &mqtt.command {
@@ -186,7 +344,15 @@ impl Description {
                 names.extend(templates.flat_map(|template| placeholders(template)));
             }
         }
-        let known = |name: &&str| self.settings.values.contains_key(*name);
+        for command in self.console.iter().flat_map(|console| &console.command) {
+            let arguments = command.arguments.iter().filter(|name| !name.starts_with('-'));
+            names.extend(arguments.map(String::as_str));
+            names.extend(command.options.values().chain(command.marks.keys()).map(String::as_str));
+            names.extend(command.requires.iter().map(String::as_str));
+        }
+        let known = |name: &&str| {
+            self.settings.values.contains_key(*name) || self.constants.contains_key(*name)
+        };
         match names.into_iter().find(|name| !known(name)) {
             None => Ok(()),
             Some(name) => Err(DescriptionError::UnknownSetting { name: name.to_owned() }),

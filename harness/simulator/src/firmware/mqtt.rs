@@ -9,11 +9,13 @@ use rumqttc::{
 };
 use rustls::{AlertDescription, CertificateError};
 use serde_json::{Map, Value};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::sleep;
 
 use super::console::Console;
 use super::description;
 use super::relay::{self, Relay};
+use super::run::say;
 use super::settings::Settings;
 use super::trust::Trust;
 use crate::fault::{Fault, Faults};
@@ -30,6 +32,8 @@ const MOST_IN_FLIGHT: usize = 16;
 pub(super) struct Session<'a> {
     pub(super) description: &'a description::Mqtt,
     pub(super) settings: &'a Settings,
+    /// What it prints besides ESP-IDF's own lines.
+    pub(super) says: &'a description::Says,
     pub(super) password: String,
     /// Whose certificates the firmware believes.
     pub(super) trust: Trust<'a>,
@@ -70,7 +74,12 @@ impl Endpoint {
 
 impl Session<'_> {
     /// Connects, and stays connected for as long as the firmware runs.
-    pub(super) async fn run(&self, relay: &Relay, console: &mut Console) {
+    pub(super) async fn run(
+        &self,
+        relay: &Relay,
+        mut alerts: UnboundedReceiver<()>,
+        console: &mut Console,
+    ) {
         let uri = self.settings.value(&self.description.uri);
         let Some((client, mut events)) = self.client(uri, relay) else {
             console.error("mqtt_client", "Error parse uri");
@@ -79,7 +88,14 @@ impl Session<'_> {
         };
         console.info(self.tag, "MQTT client started");
         loop {
-            match events.poll().await {
+            let event = tokio::select! {
+                event = events.poll() => event,
+                Some(()) = alerts.recv() => {
+                    self.alert(&client, console);
+                    continue;
+                }
+            };
+            match event {
                 Ok(event) => self.handle(event, &client, console).await,
                 Err(error) => {
                     report(&error, relay, console);
@@ -128,6 +144,7 @@ impl Session<'_> {
         match event {
             Event::Incoming(Packet::ConnAck(_)) => {
                 console.info(self.tag, "MQTT_EVENT_CONNECTED");
+                say(&self.says.connected, self.settings, console);
                 for topic in &self.description.subscribe {
                     let topic = self.settings.fill(topic);
                     if client.try_subscribe(&topic, QoS::AtLeastOnce).is_ok() {
@@ -158,6 +175,9 @@ impl Session<'_> {
             console.warn(self.tag, "Ignoring a command that is not JSON with id and command");
             return;
         };
+        if name == "test_alert" {
+            self.alert(client, console);
+        }
         let mut answer = Map::new();
         answer.insert("id".to_owned(), id);
         answer.insert("event".to_owned(), Value::String(answer_to(&name).to_owned()));
@@ -172,6 +192,23 @@ impl Session<'_> {
     }
 }
 
+impl Session<'_> {
+    /// Sends what an installer asked for.
+    fn alert(&self, client: &AsyncClient, console: &Console) {
+        let Some(alert) = &self.description.alert else { return };
+        let mut message = Map::new();
+        message.insert("event".to_owned(), Value::String("test_alert".to_owned()));
+        for (field, template) in &alert.fields {
+            message.insert(field.clone(), Value::String(self.settings.fill(template)));
+        }
+        let to = self.settings.fill(&alert.topic);
+        let text = Value::Object(message).to_string();
+        if client.try_publish(&to, QoS::AtLeastOnce, false, text).is_ok() {
+            console.info(self.tag, &format!("Test alert sent on {to}"));
+        }
+    }
+}
+
 fn command_of(payload: &[u8]) -> Option<(Value, String)> {
     let message: Value = serde_json::from_slice(payload).ok()?;
     let name = message.get("command")?.as_str()?.to_owned();
@@ -181,6 +218,7 @@ fn command_of(payload: &[u8]) -> Option<(Value, String)> {
 fn answer_to(command: &str) -> &'static str {
     match command {
         "ping" => "pong",
+        "test_alert" => "alert_sent",
         _ => "unknown_command",
     }
 }

@@ -1,19 +1,20 @@
 //! A firmware from its first line to the reset that ends it.
 
+use std::cell::RefCell;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::console::Console;
-use super::mqtt::Session;
+use super::description::Description;
+use super::operation::Operation;
 use super::package::Program;
-use super::relay::Relay;
 use super::settings::Settings;
-use super::storage::{NvsError, Storage};
-use super::trust::{self, Trust};
-use super::wifi::{self, Radio};
+use super::shell::{Keyboard, Shell};
+use super::storage::{NvsError, NvsKeys, Storage};
 use crate::boot::partitions::PartitionTable;
 use crate::boot::{ResetReason, confirm_ota_slot};
 use crate::chip::Chip;
@@ -35,6 +36,7 @@ pub(crate) async fn run(
     program: Program,
     chip: &mut Chip,
     mut console: Console,
+    mut keyboard: Keyboard,
     faults: &Faults,
     world: Arc<dyn World>,
 ) -> ResetReason {
@@ -51,72 +53,80 @@ pub(crate) async fn run(
     let description = &program.description;
     let tag = description.app.tag.as_str();
     first_boot(&program, chip, &mut console);
-    let renamed =
-        faults.has(Fault::FirmwareKeyIgnored).then(|| description.settings.with_a_key_renamed());
-    let wanted = renamed.as_ref().unwrap_or(&description.settings);
-    let loaded = Settings::load(wanted, &program.table, &mut chip.flash);
-    let settings = match loaded {
-        Ok(settings) => settings,
+    let (settings, keys) = match load(&program, chip, faults) {
+        Ok(loaded) => loaded,
         Err(error) => {
-            console.error(tag, &error.to_string());
+            console.error(tag, &error);
             console.error(tag, "Device not provisioned!");
             return pending().await;
         }
     };
-    console.info(tag, "Configuration loaded from NVS");
+    say(&description.says.started, &settings, &console);
+    let provisioned = is_provisioned(description, &settings);
+    if provisioned {
+        console.info(tag, "Configuration loaded from NVS");
+    } else {
+        say(&description.says.not_provisioned, &settings, &console);
+    }
     if faults.has(Fault::ChipBrownOut) {
         return brown_out(&console).await;
     }
-    let Some(wifi) = &description.wifi else {
-        return pending().await;
+    let (orders, inbox) = mpsc::unbounded_channel();
+    let (mac, has_wifi) = (chip.mac, chip.model.wifi);
+    let typed_console = console.clone();
+    let operation = Operation { program: &program, mac, has_wifi, faults, world };
+    let operate = operation.run(provisioned.then(|| settings.clone()), inbox, &mut console);
+    let chip = RefCell::new(chip);
+    let Some(section) = &description.console else {
+        // The orders' sender lives as long as the firmware: it only never sends one.
+        let _silent = orders;
+        return operate.await;
     };
-    if !chip.model.wifi {
-        console.error(tag, "Failed to init WiFi: ESP_ERR_NOT_SUPPORTED");
-        return pending().await;
+    let table = &program.table;
+    let shell = Shell { description, section, table, chip: &chip, keys, faults, orders, settings };
+    tokio::select! {
+        reason = shell.run(&mut keyboard, &typed_console) => reason,
+        reason = operate => reason,
     }
-    let radio = Radio { mac: chip.mac, world: world.clone(), faults, tag, attempts: wifi.attempts };
-    let (ssid, passphrase) = (settings.value(&wifi.ssid), settings.value(&wifi.passphrase));
-    if faults.has(Fault::FirmwareSecretInLog) {
-        let text = format!("Connecting to {ssid} with {passphrase}");
-        console.info(tag, &text);
-    }
-    let joined = radio.join(ssid, passphrase, &mut console).await;
-    if faults.has(Fault::RadioNoIp) {
-        return pending().await;
-    }
-    console.info(tag, &format!("Got IP: {}", joined.link.address));
-    if faults.has(Fault::FirmwareStuck) {
-        return pending().await;
-    }
-    let Some(mqtt) = &description.mqtt else {
-        return pending().await;
+}
+
+/// The settings of this start, and the keys that they are read with.
+fn load(
+    program: &Program,
+    chip: &mut Chip,
+    faults: &Faults,
+) -> Result<(Settings, Option<NvsKeys>), String> {
+    let description = &program.description;
+    let renamed =
+        faults.has(Fault::FirmwareKeyIgnored).then(|| description.settings.with_a_key_renamed());
+    let wanted = renamed.as_ref().unwrap_or(&description.settings);
+    let partition = &wanted.partition;
+    let keys = match &wanted.encryption {
+        Some(encryption) => {
+            let keys = NvsKeys::find(encryption, &program.table, chip);
+            let refuse = |error| format!("Failed to init NVS partition '{partition}': {error}");
+            Some(keys.map_err(refuse)?)
+        }
+        None => None,
     };
-    let Ok(relay) = Relay::start(world, joined.link.address).await else {
-        console.error(tag, "Failed to open a socket: out of memory");
-        return pending().await;
-    };
-    let mut password = settings.value(&mqtt.password).to_owned();
-    if faults.has(Fault::FirmwareMqttPassword) {
-        password = wifi::other_than(&password);
+    let mut settings = Settings::load(wanted, &program.table, &mut chip.flash, keys.as_ref())
+        .map_err(|error| error.to_string())?;
+    settings.add_constants(&description.constants);
+    Ok((settings, keys))
+}
+
+fn is_provisioned(description: &Description, settings: &Settings) -> bool {
+    let Some(provisioning) = &description.provisioning else { return true };
+    let there = |name: &String| !settings.value(name).is_empty();
+    let flagged = provisioning.flag.as_ref().is_none_or(|flag| settings.value(flag) == "1");
+    provisioning.required.iter().all(there) && flagged
+}
+
+/// Lines of the firmware's own.
+pub(super) fn say(lines: &[String], settings: &Settings, console: &Console) {
+    for line in lines {
+        console.raw(&format!("{}\r\n", settings.fill(line)));
     }
-    let session = Session {
-        description: mqtt,
-        settings: &settings,
-        password,
-        trust: Trust {
-            ca_pem: if faults.has(Fault::FirmwareWrongCa) {
-                trust::STRANGER
-            } else {
-                &program.trust_anchor
-            },
-            clock_unset: faults.has(Fault::TimeNotSet),
-            blind: faults.has(Fault::FirmwareAnyCertificate),
-        },
-        faults,
-        tag,
-    };
-    session.run(&relay, &mut console).await;
-    pending().await
 }
 
 fn greet(program: &Program, chip: &Chip, console: &mut Console) {
@@ -163,7 +173,7 @@ fn system_nvs(table: &PartitionTable, mac: [u8; 6], flash: &mut Nor) -> Result<b
         .labelled(SYSTEM_NVS)
         .filter(|partition| partition.is_nvs())
         .ok_or(NvsError::PartitionNotFound)?;
-    let mut storage = Storage::open(partition, flash)?;
+    let mut storage = Storage::open(partition, flash, None)?;
     if storage.has_namespace("phy") {
         return Ok(false);
     }

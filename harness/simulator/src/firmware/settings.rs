@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::description::{self, Setting, SettingKind};
-use super::storage::{NvsError, Storage};
+use super::storage::{NvsError, NvsKeys, Storage};
 use crate::boot::partitions::PartitionTable;
 use crate::flash::Nor;
 
 /// What was read, by the names of the description. Never printed as a whole: it holds secrets.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Settings(BTreeMap<String, String>);
 
 impl fmt::Debug for Settings {
@@ -35,6 +35,7 @@ impl Settings {
         wanted: &description::Settings,
         table: &PartitionTable,
         flash: &mut Nor,
+        keys: Option<&NvsKeys>,
     ) -> Result<Self, SettingsError> {
         let partition_failed =
             |error| SettingsError::Partition { partition: wanted.partition.clone(), error };
@@ -43,7 +44,7 @@ impl Settings {
             .filter(|partition| partition.is_nvs())
             .ok_or(NvsError::PartitionNotFound)
             .map_err(partition_failed)?;
-        let mut storage = Storage::open(partition, flash).map_err(partition_failed)?;
+        let mut storage = Storage::open(partition, flash, keys).map_err(partition_failed)?;
         let values = read_all(wanted, &mut storage);
         storage.close(flash);
         values.map(Self)
@@ -53,6 +54,18 @@ impl Settings {
     pub(super) fn value(&self, name: &str) -> &str {
         // The description's references were checked when it was parsed.
         self.0.get(name).map_or("", String::as_str)
+    }
+
+    /// Takes what was built into the application; what NVS holds outranks it.
+    pub(super) fn add_constants(&mut self, constants: &BTreeMap<String, String>) {
+        for (name, value) in constants {
+            self.0.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+    }
+
+    /// Takes values that were just stored.
+    pub(super) fn put(&mut self, values: &BTreeMap<String, String>) {
+        self.0.extend(values.iter().map(|(name, value)| (name.clone(), value.clone())));
     }
 
     /// A template with each `{name}` replaced.
@@ -69,6 +82,10 @@ fn read_all(
 ) -> Result<BTreeMap<String, String>, SettingsError> {
     let namespace = &wanted.namespace;
     if !storage.has_namespace(namespace) {
+        // A firmware that does without all of its settings asks for them later.
+        if wanted.values.values().all(|setting| setting.optional) {
+            return Ok(BTreeMap::new());
+        }
         return Err(SettingsError::Namespace {
             namespace: namespace.clone(),
             error: NvsError::NotFound,
@@ -80,9 +97,13 @@ fn read_all(
     let mut values = BTreeMap::new();
     for name in ordered.chain(others) {
         let setting = &wanted.values[name];
-        let value = read(namespace, setting, storage)
-            .map_err(|error| SettingsError::Key { key: setting.key.clone(), error })?;
-        values.insert(name.clone(), value);
+        match read(namespace, setting, storage) {
+            Ok(value) => {
+                values.insert(name.clone(), value);
+            }
+            Err(NvsError::NotFound) if setting.optional => {}
+            Err(error) => return Err(SettingsError::Key { key: setting.key.clone(), error }),
+        }
     }
     Ok(values)
 }
@@ -90,9 +111,23 @@ fn read_all(
 fn read(namespace: &str, setting: &Setting, storage: &mut Storage) -> Result<String, NvsError> {
     let value = match setting.kind {
         SettingKind::String => storage.string(namespace, &setting.key)?,
+        SettingKind::U8 | SettingKind::Bool => storage.byte(namespace, &setting.key)?.to_string(),
+        SettingKind::U32 => storage.word(namespace, &setting.key)?.to_string(),
+        SettingKind::Blob => {
+            let blob = storage.blob(namespace, &setting.key)?;
+            if blob.len() > setting.max_bytes {
+                return Err(NvsError::InvalidLength);
+            }
+            return Ok(hex(&blob));
+        }
     };
     if value.len() > setting.max_bytes {
         return Err(NvsError::InvalidLength);
     }
     Ok(value)
+}
+
+/// A blob as text, which a certificate is read out of again.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

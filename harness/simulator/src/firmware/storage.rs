@@ -6,6 +6,7 @@
 use esp_nvs::mem_flash::MemFlash;
 use esp_nvs::{Key, Nvs};
 
+pub(super) use super::nvs_keys::NvsKeys;
 use crate::boot::partitions::Partition;
 use crate::flash::{Nor, SECTOR_SIZE};
 
@@ -33,6 +34,8 @@ pub(super) enum NvsError {
     InvalidLength,
     #[error("ESP_ERR_NVS_INVALID_NAME")]
     InvalidName,
+    #[error("ESP_ERR_NVS_KEYS_NOT_INITIALIZED")]
+    KeysNotInitialized,
     #[error("ESP_ERR_NVS_CORRUPT_KEY_PART")]
     Corrupt,
 }
@@ -56,19 +59,56 @@ impl From<esp_nvs::error::Error> for NvsError {
 pub(super) struct Storage {
     nvs: Nvs<MemFlash>,
     offset: u32,
+    keys: Option<NvsKeys>,
+    /// What lay in flash: an entry that did not change is not encrypted anew.
+    before: Vec<u8>,
 }
 
 impl Storage {
     /// Opens a partition as `nvs_flash_init_partition` does, without keys.
-    pub(super) fn open(partition: &Partition, flash: &Nor) -> Result<Self, NvsError> {
+    pub(super) fn open(
+        partition: &Partition,
+        flash: &Nor,
+        keys: Option<&NvsKeys>,
+    ) -> Result<Self, NvsError> {
         if partition.encrypted {
             return Err(NvsError::WrongEncryption);
         }
         let bytes = flash.read(partition.offset, partition.size).map_err(|_| NvsError::Corrupt)?;
         check_pages(bytes)?;
-        let memory = MemFlash::from_bytes(bytes.to_vec());
-        let nvs = Nvs::new(0, bytes.len(), memory)?;
-        Ok(Self { nvs, offset: partition.offset })
+        let before = bytes.to_vec();
+        let plain = keys.map_or_else(|| before.clone(), |keys| keys.decrypt(&before));
+        let nvs = Nvs::new(0, plain.len(), MemFlash::from_bytes(plain))?;
+        Ok(Self { nvs, offset: partition.offset, keys: keys.cloned(), before })
+    }
+
+    pub(super) fn byte(&mut self, namespace: &str, key: &str) -> Result<u8, NvsError> {
+        Ok(self.nvs.get(&name(namespace)?, &name(key)?)?)
+    }
+
+    pub(super) fn word(&mut self, namespace: &str, key: &str) -> Result<u32, NvsError> {
+        Ok(self.nvs.get(&name(namespace)?, &name(key)?)?)
+    }
+
+    pub(super) fn blob(&mut self, namespace: &str, key: &str) -> Result<Vec<u8>, NvsError> {
+        Ok(self.nvs.get(&name(namespace)?, &name(key)?)?)
+    }
+
+    pub(super) fn set_string(
+        &mut self,
+        namespace: &str,
+        key: &str,
+        value: &str,
+    ) -> Result<(), NvsError> {
+        Ok(self.nvs.set(&name(namespace)?, &name(key)?, value)?)
+    }
+
+    /// Marks a key's entry erased, as `nvs_erase_key` does; one that is not there is no error.
+    pub(super) fn remove(&mut self, namespace: &str, key: &str) -> Result<(), NvsError> {
+        match self.nvs.delete(&name(namespace)?, &name(key)?).map_err(NvsError::from) {
+            Err(NvsError::NotFound) => Ok(()),
+            other => other,
+        }
     }
 
     pub(super) fn string(&mut self, namespace: &str, key: &str) -> Result<String, NvsError> {
@@ -108,7 +148,11 @@ impl Storage {
 
     /// Writes what changed back to flash, under the rules of NOR.
     pub(super) fn close(self, flash: &mut Nor) {
-        let bytes = self.nvs.into_inner().into_inner();
+        let plain = self.nvs.into_inner().into_inner();
+        let bytes = match &self.keys {
+            Some(keys) => keys.encrypt(&plain, &self.before),
+            None => plain,
+        };
         flash.rewrite(self.offset, &bytes).expect("the partition was read from the same flash");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
@@ -20,10 +20,47 @@ pub(super) fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
 pub(super) struct Trust<'a> {
     /// PEM of the CA that must have signed the server's certificate.
     pub(super) ca_pem: &'a str,
+    /// The firmware's own certificate, when it has one.
+    pub(super) identity: Option<Identity<'a>>,
     /// Whether the clock stands at 1970.
     pub(super) clock_unset: bool,
     /// Whether the firmware looks at no certificate at all.
     pub(super) blind: bool,
+}
+
+/// A certificate and its private key, each as PEM text, or as DER in hexadecimal text.
+#[derive(Clone, Copy)]
+pub(super) struct Identity<'a> {
+    pub(super) certificate: &'a str,
+    pub(super) key: &'a str,
+}
+
+impl std::fmt::Debug for Identity<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Identity(…)")
+    }
+}
+
+impl Identity<'_> {
+    fn chain(&self) -> Vec<CertificateDer<'static>> {
+        match der(self.certificate) {
+            Some(der) => vec![der.into()],
+            None => certificates(self.certificate),
+        }
+    }
+
+    fn private_key(&self) -> Option<PrivateKeyDer<'static>> {
+        match der(self.key) {
+            Some(der) => PrivateKeyDer::try_from(der).ok(),
+            None => PrivateKeyDer::from_pem_slice(self.key.as_bytes()).ok(),
+        }
+    }
+}
+
+/// A blob as settings hold it; `None` for a text.
+fn der(text: &str) -> Option<Vec<u8>> {
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    text.as_bytes().chunks(2).map(byte).collect()
 }
 
 impl Trust<'_> {
@@ -42,7 +79,11 @@ impl Trust<'_> {
         } else {
             builder.with_root_certificates(roots)
         };
-        Ok(Arc::new(config.with_no_client_auth()))
+        let identity = self.identity.as_ref();
+        match identity.and_then(|identity| Some((identity.chain(), identity.private_key()?))) {
+            Some((chain, key)) => Ok(Arc::new(config.with_client_auth_cert(chain, key)?)),
+            None => Ok(Arc::new(config.with_no_client_auth())),
+        }
     }
 }
 

@@ -23,6 +23,8 @@ const FIRST_KEY: usize = 4;
 const XTS_AES_256_KEY_1: u8 = 2;
 const XTS_AES_256_KEY_2: u8 = 3;
 const XTS_AES_128_KEY: u8 = 4;
+/// Purpose of a key block that only the HMAC peripheral reads, for software to use.
+const HMAC_UP: u8 = 8;
 
 /// What a chip's factory burns when it switches flash encryption on.
 const FACTORY_KEY: [u32; 8] = [
@@ -135,6 +137,34 @@ impl Efuse {
                 }
             }
         }
+    }
+
+    /// The key of the HMAC peripheral, of chips whose key blocks have purposes.
+    pub(crate) fn hmac_key(&self) -> Option<[u8; 32]> {
+        let index = self.key_purposes().position(|purpose| purpose == HMAC_UP)?;
+        let start = self.map.blocks[FIRST_KEY + index].read;
+        let mut key = [0; 32];
+        for (bytes, offset) in key.chunks_exact_mut(4).zip((start..).step_by(4)) {
+            bytes.copy_from_slice(&self.fuses.get(offset).to_le_bytes());
+        }
+        Some(key)
+    }
+
+    /// Burns a key of the HMAC peripheral into the first key block, as a factory does beforehand.
+    pub(super) fn burn_hmac_key(&mut self, key: &[u8; 32]) {
+        let Some(purpose) = self.map.security.key_purposes.first() else { return };
+        self.burn(*purpose, HMAC_UP.into());
+        let block = &self.map.blocks[FIRST_KEY];
+        let mut words = [0; 8];
+        for (word, bytes) in words.iter_mut().zip(key.as_chunks::<4>().0) {
+            *word = u32::from_le_bytes(*bytes);
+        }
+        for (offset, word) in (block.read..).step_by(4).zip(words) {
+            self.fuses.set(offset, word);
+        }
+        let (word, shift) = self.map.read_disable;
+        self.burn(Field { word, shift, bits: 32 - shift }, block.read_protect);
+        self.refresh();
     }
 
     /// A key as a key file has it, which is the other way round than in the fuses.

@@ -1,0 +1,285 @@
+//! One HTTP/1.1 call: over http or https, to a name that is looked up or pinned, or over a connection
+//! that is already there.
+//!
+//! Must not know what is called. One deadline covers everything from the look-up to the last byte;
+//! no redirect is followed, and an answer's body is at most [`LARGEST_BODY`] bytes.
+
+mod error;
+mod stream;
+mod url;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::{Method, body::Bytes, client::conn::http1, header};
+use hyper_util::rt::TokioIo;
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout_at,
+};
+use tokio_rustls::TlsConnector;
+
+pub use error::HttpError;
+pub use url::{HttpUrl, Scheme};
+
+use crate::{clock::Deadline, secret::Secret};
+use stream::FirstBytes;
+
+/// Largest body of an answer, in bytes.
+pub const LARGEST_BODY: usize = 64 * 1024;
+
+/// How a URL's host becomes an address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Route {
+    /// The machine's resolver says.
+    Resolved,
+    /// Here, whatever the name: the bench answers for names that nobody may look up.
+    Pinned(SocketAddr),
+}
+
+/// One call. A secret in it is shown by length only.
+#[derive(Clone, Debug)]
+pub struct Request {
+    method: Method,
+    url: HttpUrl,
+    bearer: Option<Secret>,
+    body: Option<(&'static str, Secret)>,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// Such as 200.
+    pub status: u16,
+    /// As it came; it may hold secrets, so that only its length is shown.
+    pub body: Body,
+}
+
+/// Bytes that may hold secrets.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Body(Bytes);
+
+/// Makes calls to one place.
+#[derive(Clone)]
+pub struct HttpClient {
+    route: Route,
+    tls: Arc<ClientConfig>,
+}
+
+impl Request {
+    /// Fetches.
+    pub fn get(url: HttpUrl) -> Self {
+        Self { method: Method::GET, url, bearer: None, body: None }
+    }
+
+    /// Sends without a body.
+    pub fn post(url: HttpUrl) -> Self {
+        Self { method: Method::POST, url, bearer: None, body: None }
+    }
+
+    /// With a body of this media type.
+    pub fn body(mut self, media_type: &'static str, body: Secret) -> Self {
+        self.body = Some((media_type, body));
+        self
+    }
+
+    /// With a bearer token.
+    pub fn bearer(mut self, token: Secret) -> Self {
+        self.bearer = Some(token);
+        self
+    }
+
+    fn build(&self) -> Result<hyper::Request<Full<Bytes>>, HttpError> {
+        let mut request = hyper::Request::builder()
+            .method(self.method.clone())
+            .uri(self.url.path())
+            .header(header::HOST, self.url.authority())
+            .header(header::USER_AGENT, concat!("goldline/", env!("CARGO_PKG_VERSION")))
+            .header(header::ACCEPT, "*/*")
+            .header(header::CONNECTION, "close");
+        if let Some(token) = &self.bearer {
+            let mut value = header::HeaderValue::try_from(format!("Bearer {}", token.expose()))
+                .map_err(|_| HttpError::Token)?;
+            value.set_sensitive(true);
+            request = request.header(header::AUTHORIZATION, value);
+        }
+        let body = match &self.body {
+            Some((media_type, body)) => {
+                request = request.header(header::CONTENT_TYPE, *media_type);
+                Bytes::copy_from_slice(body.expose().as_bytes())
+            }
+            None => {
+                if self.method == Method::POST {
+                    // Some servers refuse a POST that does not say that it is empty.
+                    request = request.header(header::CONTENT_LENGTH, 0);
+                }
+                Bytes::new()
+            }
+        };
+        let refuse = |error: hyper::http::Error| HttpError::BadUrl {
+            text: self.url.to_string(),
+            reason: error.to_string(),
+        };
+        request.body(Full::new(body)).map_err(refuse)
+    }
+}
+
+impl Response {
+    /// Whether the status is one of success.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+impl Body {
+    /// The bytes, for a parser only.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// As text, with a sign for each byte that is none; for a parser, or to be blacked out first.
+    pub fn expose_text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.0)
+    }
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Body({} bytes)", self.0.len())
+    }
+}
+
+impl std::fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpClient").field("route", &self.route).finish_non_exhaustive()
+    }
+}
+
+impl HttpClient {
+    /// Trusts these roots for https, as PEM; without any, no https server is trusted.
+    ///
+    /// # Errors
+    /// [`HttpError::Roots`] when the text holds anything that is no CA certificate.
+    pub fn new(route: Route, roots_pem: Option<&str>) -> Result<Self, HttpError> {
+        let refuse = |reason: String| HttpError::Roots { reason };
+        let mut roots = RootCertStore::empty();
+        for certificate in
+            roots_pem.into_iter().flat_map(|pem| CertificateDer::pem_slice_iter(pem.as_bytes()))
+        {
+            let certificate = certificate.map_err(|error| refuse(error.to_string()))?;
+            roots.add(certificate).map_err(|error| refuse(error.to_string()))?;
+        }
+        if roots_pem.is_some() && roots.is_empty() {
+            return Err(refuse("no certificate is in it".to_owned()));
+        }
+        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("ring has suites for the default versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self { route, tls: Arc::new(tls) })
+    }
+
+    /// Connects, calls and reads the whole answer.
+    ///
+    /// # Errors
+    /// [`HttpError`] says how far it came.
+    pub async fn call(&self, request: &Request, deadline: Deadline) -> Result<Response, HttpError> {
+        let call = async {
+            let url = &request.url;
+            let stream = self.connect(url).await?;
+            match url.scheme() {
+                Scheme::Http => exchange(stream, request).await,
+                Scheme::Https => exchange(self.secure(stream, url).await?, request).await,
+            }
+        };
+        within(deadline, &request.url, call).await
+    }
+
+    async fn connect(&self, url: &HttpUrl) -> Result<TcpStream, HttpError> {
+        let connected = match self.route {
+            Route::Pinned(address) => TcpStream::connect(address).await,
+            Route::Resolved => TcpStream::connect((url.host(), url.port())).await,
+        };
+        connected.map_err(|source| HttpError::Unreachable { url: url.to_string(), source })
+    }
+
+    async fn secure(
+        &self,
+        stream: TcpStream,
+        url: &HttpUrl,
+    ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, HttpError> {
+        let name = ServerName::try_from(url.host().to_owned()).map_err(|error| {
+            HttpError::BadUrl { text: url.to_string(), reason: error.to_string() }
+        })?;
+        TlsConnector::from(Arc::clone(&self.tls))
+            .connect(name, stream)
+            .await
+            .map_err(|error| HttpError::of_handshake(url, &error))
+    }
+}
+
+/// Calls over a connection that is already there, such as one into a unit's own network; the scheme
+/// of the URL is not looked at, for the connection is as secure as it is.
+///
+/// # Errors
+/// As [`HttpClient::call`].
+pub async fn call_over(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: &Request,
+    deadline: Deadline,
+) -> Result<Response, HttpError> {
+    within(deadline, &request.url, exchange(stream, request)).await
+}
+
+async fn within(
+    deadline: Deadline,
+    url: &HttpUrl,
+    call: impl Future<Output = Result<Response, HttpError>>,
+) -> Result<Response, HttpError> {
+    timeout_at(deadline.instant(), call).await.unwrap_or_else(|_| {
+        Err(HttpError::TimedOut { url: url.to_string(), allowed: deadline.allowed() })
+    })
+}
+
+async fn exchange<S>(stream: S, request: &Request) -> Result<Response, HttpError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (stream, first) = FirstBytes::new(stream);
+    let url = &request.url;
+    let broken = |error: &hyper::Error| HttpError::of_exchange(url, error, first.get());
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
+    let http_request = request.build()?;
+    let answer = async {
+        let answer = sender.send_request(http_request).await.map_err(|error| broken(&error))?;
+        let status = answer.status().as_u16();
+        let body = Limited::new(answer.into_body(), LARGEST_BODY).collect().await;
+        let body = body.map_err(|error| match error.downcast::<hyper::Error>() {
+            Ok(error) => broken(&error),
+            Err(error) => {
+                debug_assert!(error.is::<LengthLimitError>(), "{error}");
+                HttpError::TooLarge { url: url.to_string() }
+            }
+        })?;
+        Ok(Response { status, body: Body(body.to_bytes()) })
+    };
+    tokio::pin!(answer);
+    // The connection must be driven while the answer is awaited; it may well end first.
+    let answer = tokio::select! {
+        biased;
+        answer = &mut answer => answer,
+        _ = connection => answer.await,
+    }?;
+    if error::says_that_it_wants_tls(answer.status, &answer.body.expose_text()) {
+        return Err(HttpError::WantsTls { url: url.to_string() });
+    }
+    Ok(answer)
+}
