@@ -11,7 +11,7 @@
 //! | 5 | `report`, `store` | read events and records: terminal, state directory |
 //! | 4 | `engine` | the only interpreter of a plan's steps |
 //! | 3 | `check`, `plan` | judge observations; turn a profile into steps |
-//! | 2 | `device`, `testbed`, `client`, `registry`, `image` | the unit, what it must reach, what the bench calls, where a unit is listed, what is flashed |
+//! | 2 | `device`, `testbed`, `client`, `image`, `registry` | the unit, what it must reach, what the bench calls, what is flashed, where it is listed |
 //! | 1 | [`profile`], [`record`] | one product's description; everything about one run |
 //! | 0 | [`identity`], [`secret`], [`clock`], [`process`] | words that everything shares |
 

@@ -40,6 +40,9 @@ pub(super) enum Command {
     Profile(ProfileCommand),
     /// Make, show, check, compare, encrypt and edit NVS partitions
     Nvs(NvsArguments),
+    /// A product's CA, without a unit
+    #[command(subcommand)]
+    Ca(CaCommand),
     /// The numbers that this station gave, and what became of each
     #[command(subcommand)]
     Ids(IdsCommand),
@@ -49,9 +52,6 @@ pub(super) enum Command {
     /// Units on their way to the fleet's database
     #[command(subcommand)]
     Registry(RegistryCommand),
-    /// A product's CA, without a unit
-    #[command(subcommand)]
-    Ca(CaCommand),
     /// The simulated unit
     #[command(subcommand)]
     Simulator(SimulatorCommand),

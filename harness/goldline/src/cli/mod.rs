@@ -53,10 +53,10 @@ pub fn main() -> ExitCode {
         Command::FactoryReset(arguments) => run::run(&arguments, Scope::FactoryReset),
         Command::Profile(command) => profile_command(command),
         Command::Nvs(arguments) => nvs::run(&arguments),
+        Command::Ca(command) => ca::run(&command),
         Command::Ids(command) => ids::run(&command),
         Command::Records(command) => records::run(&command),
         Command::Registry(command) => registry::run(&command),
-        Command::Ca(command) => ca::run(&command),
         Command::Simulator(command) => simulator::run(command),
     };
     match outcome {
