@@ -55,7 +55,7 @@ pub fn judge(
 ) -> Judgement {
     let judge = |spec| judge_one(spec, plan, seen);
     let checks: Vec<CheckRecord> =
-        profile.checks.iter().filter(|spec| scope.includes(spec.id)).map(judge).collect();
+        profile.checks.iter().filter(|spec| scope.includes(spec.id, profile)).map(judge).collect();
     let stopped = seen.stopped.as_ref().map(|stop| stop.diagnosis.clone());
     if scope == Scope::Provision {
         return provisioned(checks, stopped, seen);

@@ -18,7 +18,9 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     image::FlashImages,
-    profile::{CheckId, CheckSpec, CommandRoundTrip, DialogueName, Part, Partition, Profile},
+    profile::{
+        Caller, CheckId, CheckSpec, CommandRoundTrip, DialogueName, Part, Partition, Profile,
+    },
 };
 
 pub use bindings::{BindingError, Bindings, Identity, Origin, Sources};
@@ -52,11 +54,19 @@ impl Scope {
 
     /// Whether a check can be done. A unit in use is not reset to the factory's state, and one that is
     /// reset to it has nothing else left to show.
-    pub fn includes(self, check: CheckId) -> bool {
+    pub fn includes(self, check: CheckId, profile: &Profile) -> bool {
+        // The bench registers a unit when its certificate is made, and at no other time.
+        let registered_before = check == CheckId::CaRegistration
+            && profile.ca.as_ref().is_some_and(|ca| ca.called_by == Caller::Bench);
         match self {
             Self::Run | Self::Provision => true,
-            Self::Check => !matches!(check, CheckId::FactoryReset | CheckId::RegistryRecord),
-            Self::Reprovision(_) => check != CheckId::FactoryReset,
+            Self::Check => {
+                let done_before = [CheckId::FactoryReset, CheckId::RegistryRecord];
+                !done_before.contains(&check) && !registered_before
+            }
+            Self::Reprovision(part) => {
+                check != CheckId::FactoryReset && (part == Part::Certificate || !registered_before)
+            }
             Self::FactoryReset => check == CheckId::FactoryReset,
         }
     }
@@ -212,7 +222,7 @@ impl Plan {
 
     /// The checks of the profile that this scope can do, in order.
     pub fn checks(&self) -> impl Iterator<Item = &CheckSpec> {
-        self.profile.checks.iter().filter(|check| self.scope.includes(check.id))
+        self.profile.checks.iter().filter(|check| self.scope.includes(check.id, &self.profile))
     }
 
     /// Whether the profile asks for a check and this scope can do it.

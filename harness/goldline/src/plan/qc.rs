@@ -68,7 +68,8 @@ pub(super) fn after_boot(profile: &Profile) -> Step {
 
 /// The unit runs, joins, connects and answers; then what it left in flash is read.
 pub(super) fn trial(profile: &Profile, scope: Scope) -> Vec<Step> {
-    let checked = |id| profile.checks.iter().any(|check| check.id == id && scope.includes(id));
+    let checked =
+        |id| profile.checks.iter().any(|check| check.id == id && scope.includes(id, profile));
     let calls_ca = profile.ca.as_ref().is_some_and(|ca| ca.called_by == Caller::Unit);
     // The portal's method has read it already, to ask for credentials by it.
     let has_read_id = scope.provisions() && profile.method == Method::Portal;
