@@ -74,10 +74,7 @@ fn compare_kept(
     seen: &Observations,
     finding: &mut Finding,
 ) {
-    // What the unit's own firmware writes, it has written only once it ran.
-    let later =
-        if plan.profile().method.flashes_nvs() { &seen.before_boot } else { &seen.after_boot };
-    let Some(later) = later else { return };
+    let Some(later) = &seen.before_boot else { return };
     let (Ok(earlier), Ok(later)) = (plan.plain_nvs(earlier), plan.plain_nvs(&later.nvs)) else {
         return finding.fail(Code::NvsDamaged, "the NVS partition cannot be decrypted");
     };

@@ -129,8 +129,12 @@ fn reprovisioning(profile: &Profile, part: Part) -> Vec<Step> {
         steps.push(Step::RewriteNvs(part, region));
         steps.extend(qc::evidence(profile));
     } else {
+        steps.extend([
+            Step::Boot(Purpose::Provisioning),
+            Step::Dialogue(DialogueName::Wifi),
+            Step::EnterLoader,
+        ]);
         steps.extend(qc::evidence(profile));
-        steps.extend([Step::Boot(Purpose::Provisioning), Step::Dialogue(DialogueName::Wifi)]);
     }
     steps.extend(profile.registry.is_some().then_some(Step::RecordInRegistry));
     steps
