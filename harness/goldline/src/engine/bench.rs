@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
-use super::registration::External;
+use super::{Failure, registration::External};
 use crate::{
+    client::http::{HttpError, HttpUrl, Scheme},
     clock::Clock,
     plan::{BoundBroker, BoundPlan},
-    profile::Profile,
+    profile::{Caller, CheckId, Profile, Template},
+    record::{Code, Diagnosis},
+    secret::Secret,
     testbed::{
-        TestbedConfig,
+        ConfigServerOffer, Site, TestbedConfig,
         access_point::AccessPointConfig,
         authority::Authority,
         broker::{Account, ClientAuth},
+        config_server::Credentials,
         fault::TestbedFault,
     },
 };
@@ -38,9 +42,17 @@ pub struct Bench {
 
 impl Bench {
     /// The testbed that this unit needs.
-    pub(super) fn testbed_for(&self, plan: &BoundPlan) -> TestbedConfig {
-        let mqtt = &plan.profile().mqtt;
-        TestbedConfig {
+    ///
+    /// # Errors
+    /// When a template of a service names a value that nobody gave.
+    pub(super) fn testbed_for(&self, plan: &BoundPlan) -> Result<TestbedConfig, Failure> {
+        let profile = plan.profile();
+        let ca = profile.ca.as_ref().filter(|ca| {
+            // A CA that is already there is asked by the bench; a unit calls the one it knows.
+            self.ca.is_none() || ca.called_by == Caller::Unit
+        });
+        let updates = profile.ota.as_ref().filter(|_| plan.plan().has_check(CheckId::OtaUpdate));
+        Ok(TestbedConfig {
             authority: Arc::clone(&self.authority),
             access_point: AccessPointConfig {
                 ssid: plan.wifi.ssid.clone(),
@@ -51,15 +63,63 @@ impl Bench {
             },
             broker_endpoints: vec![plan.endpoint.clone()],
             // Not bound to the client id: a wrong one is admitted and then found by the check.
-            accounts: plan.broker().map(account).into_iter().collect(),
-            client_auth: mqtt.client_certificate.then(|| ClientAuth {
+            accounts: known_accounts(plan),
+            client_auth: profile.mqtt.client_certificate.then(|| ClientAuth {
                 ca_pem: self.authority.root_pem().to_owned(),
-                common_name_is_client_id: names_itself_by_certificate(plan.profile()),
+                common_name_is_client_id: names_itself_by_certificate(profile),
             }),
+            ca: ca.map(|ca| site(plan, &ca.url)).transpose()?,
+            config_server: config_server(plan)?,
+            time_server: match &profile.time {
+                Some(time) => Some((plan.render(&time.server)?.expose().to_owned(), time.port)),
+                None => None,
+            },
+            update_server: updates.map(|ota| ota.server.clone()),
             faults: self.faults.clone(),
             clock: self.clock.clone(),
-        }
+        })
     }
+}
+
+/// Who may connect from the start. Where the unit's first call creates its user, nobody may before.
+fn known_accounts(plan: &BoundPlan) -> Vec<Account> {
+    let later = plan.profile().config_server.as_ref().is_some_and(|server| server.creates_user);
+    if later { Vec::new() } else { plan.broker().map(account).into_iter().collect() }
+}
+
+/// Where a URL of the plan leads.
+fn site(plan: &BoundPlan, url: &Template) -> Result<Site, Failure> {
+    let url = plan.render(url)?.expose().to_owned();
+    let url: HttpUrl = url.parse().map_err(|error: HttpError| {
+        Failure::Service(Diagnosis::new(Code::StationState, format!("{url}: {error}")))
+    })?;
+    let tls = url.scheme() == Scheme::Https;
+    Ok(Site { host: url.host().to_owned(), port: url.port(), tls })
+}
+
+/// The server that gives credentials and configuration; one server is both.
+fn config_server(plan: &BoundPlan) -> Result<Option<ConfigServerOffer>, Failure> {
+    let profile = plan.profile();
+    let (Some(api), Some(server)) = (&profile.provisioning_api, &profile.config_server) else {
+        return Ok(None);
+    };
+    let text = |template: &Template| -> Result<String, Failure> {
+        Ok(plan.render(template)?.expose().to_owned())
+    };
+    // Of this unit only: another id gets what fits nobody.
+    let password = api.password.as_ref().map(|password| plan.render(password)).transpose()?;
+    let account = Credentials {
+        username: text(&api.username)?,
+        password: password.map_or_else(|| Secret::new(""), |text| text.as_secret().clone()),
+    };
+    Ok(Some(ConfigServerOffer {
+        site: site(plan, &api.url)?,
+        token: plan.render(&api.token)?.as_secret().clone(),
+        credentials: Arc::new(move |_: &str| account.clone()),
+        creates_user: server.creates_user,
+        provisioned_host: text(&api.mqtt_host)?,
+        configured_host: text(&server.mqtt_host)?,
+    }))
 }
 
 /// Whether the certificate is made out to what the unit calls itself at the broker.

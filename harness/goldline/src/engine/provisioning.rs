@@ -38,7 +38,7 @@ impl Run {
         if !fits {
             return Err(Failure::WrongChip);
         }
-        let testbed = Testbed::start(self.bench.testbed_for(bound)).await?;
+        let testbed = Testbed::start(self.bench.testbed_for(bound)?).await?;
         if let Some(device) = &mut self.device {
             device.surround(Arc::new(testbed.access_point.clone()));
         }

@@ -13,6 +13,7 @@ use goldline_simulator::{
 };
 
 use super::access_point::{self, AccessPoint};
+use crate::secret::Secret;
 
 impl World for AccessPoint {
     fn associate(&self, station: &Association<'_>) -> Result<Link, Refusal> {
@@ -42,18 +43,17 @@ impl World for AccessPoint {
 
     fn exchange(
         &self,
-        _from: Ipv4Addr,
-        _to: SocketAddrV4,
-        _datagram: &[u8],
-        _limit: Duration,
+        from: Ipv4Addr,
+        to: SocketAddrV4,
+        datagram: &[u8],
+        limit: Duration,
     ) -> io::Result<Vec<u8>> {
-        // No service of the bench answers datagrams yet.
-        Err(io::ErrorKind::TimedOut.into())
+        self.exchange(from, to, datagram, limit)
     }
 
-    fn open_network(&self, _network: &OwnNetwork<'_>) -> io::Result<TcpListener> {
-        // Nobody could join it yet.
-        Err(io::ErrorKind::Unsupported.into())
+    fn open_network(&self, network: &OwnNetwork<'_>) -> io::Result<TcpListener> {
+        let passphrase = Secret::new(network.passphrase.expose());
+        self.open_network(network.mac, network.ssid, passphrase, network.service)
     }
 
     fn leave(&self, mac: [u8; 6]) {

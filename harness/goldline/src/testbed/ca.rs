@@ -1,18 +1,20 @@
-//! The CA's HTTP API, as products call it to register a device: plain HTTP on loopback.
+//! The CA's HTTP API, as products call it to register a device: HTTP and HTTPS on loopback.
 //!
 //! `POST /api/devices/register` with `{uuid, psk, mac, type}` gives `{success, certificate, ca_cert,
 //! expiry}`; `GET /health` says that it runs. The PSK is a shared secret of this API: it is checked
 //! for its form and never kept. Must not know profiles or units.
 
 use std::{
+    collections::BTreeMap,
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use serde::Deserialize;
 use serde_json::json;
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
+use tokio::net::TcpSocket;
 use uuid::Uuid;
 use wiremock::{
     Mock, MockServer, Request, ResponseTemplate,
@@ -21,7 +23,9 @@ use wiremock::{
 
 use super::{
     authority::{Authority, AuthorityError, Signed},
-    event_log::{EventLog, NotSeen, Stamped},
+    event_log::{EventLog, Follower, NotSeen, Stamped},
+    fault::TestbedFault,
+    tls_front::{TlsFront, TlsFrontError},
 };
 use crate::{
     clock::{Clock, Deadline},
@@ -31,17 +35,32 @@ use crate::{
 
 /// How long a registered device's certificate is valid.
 const DEVICE_VALIDITY: Duration = Duration::days(365);
+/// Less than the start of a certificate lies in the past, so that it has begun and ended.
+const EXPIRED: Duration = Duration::hours(-12);
+const EXPIRES_SOON: Duration = Duration::days(1);
+/// Longer than anyone waits.
+const NEVER: std::time::Duration = std::time::Duration::from_secs(3600);
+const SERVER_VALIDITY: Duration = Duration::days(90);
 /// 16 or 32 random bytes in hex; the products differ.
 const PSK_DIGITS: [usize; 2] = [32, 64];
 
 /// The CA's API cannot be started.
 #[derive(Debug, thiserror::Error)]
-#[error("the CA cannot listen on {address}: {source}; free the address")]
-pub struct CaError {
-    /// Where.
-    pub address: SocketAddr,
-    /// The operating system's reason.
-    pub source: io::Error,
+pub enum CaError {
+    /// No port can be had.
+    #[error("the CA cannot listen on {address}: {source}; free the address")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// Its HTTPS side does not start.
+    #[error(transparent)]
+    Front(#[from] TlsFrontError),
+    /// Its certificate, or that of another CA, cannot be made.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
 }
 
 /// One call of the registration, accepted or not.
@@ -95,6 +114,8 @@ enum RequestError {
     Psk(usize),
     #[error("type is empty: expected the chip, such as esp32s3")]
     DeviceType,
+    #[error("psk is not the one that belongs to uuid \"{0}\"")]
+    WrongPsk(String),
     #[error(transparent)]
     Authority(#[from] AuthorityError),
 }
@@ -102,6 +123,20 @@ enum RequestError {
 /// The running API; ends when dropped.
 pub struct CertificateAuthorityApi {
     server: MockServer,
+    front: TlsFront,
+    /// Ports that are held and not listened on, for the fault `ca.down`.
+    reserved: Option<[TcpSocket; 2]>,
+    shared: Arc<Shared>,
+}
+
+/// What every call needs.
+struct Shared {
+    authority: Arc<Authority>,
+    /// Signs in the authority's place, for the fault `ca.other_ca`.
+    stranger: Option<Authority>,
+    faults: Vec<TestbedFault>,
+    /// The key of each UUID that is known before it calls.
+    expected: Mutex<BTreeMap<String, Secret>>,
     log: Arc<EventLog<Registration>>,
 }
 
@@ -114,35 +149,82 @@ impl std::fmt::Debug for CertificateAuthorityApi {
 }
 
 impl CertificateAuthorityApi {
-    /// Listens on a free port of 127.0.0.1. Needs a tokio runtime.
+    /// Listens on free ports of 127.0.0.1, without and with TLS. Needs a tokio runtime.
     ///
     /// # Errors
     /// [`CaError`] when no port can be had.
     pub async fn start(authority: Arc<Authority>, clock: Clock) -> Result<Self, CaError> {
+        Self::start_as(&[], authority, &[], clock).await
+    }
+
+    /// The same under these names, with those of the faults that concern a CA.
+    ///
+    /// # Errors
+    /// As [`CertificateAuthorityApi::start`].
+    pub async fn start_as(
+        names: &[String],
+        authority: Arc<Authority>,
+        faults: &[TestbedFault],
+        clock: Clock,
+    ) -> Result<Self, CaError> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let listener = TcpListener::bind(address).map_err(|source| CaError { address, source })?;
+        let refuse = |source| CaError::Listen { address, source };
+        let listener = TcpListener::bind(address).map_err(refuse)?;
         // Recorded requests would keep every PSK in memory.
         let server =
             MockServer::builder().listener(listener).disable_request_recording().start().await;
-        let log = Arc::new(EventLog::new(clock));
+        let mut all_names = names.to_vec();
+        all_names.extend(["localhost", "127.0.0.1"].map(str::to_owned));
+        let certificate = authority.issue_server(&all_names, SERVER_VALIDITY)?;
+        let front = TlsFront::start(&certificate, *server.address()).await?;
+        let down = faults.contains(&TestbedFault::CaDown);
+        let reserved = down.then(|| Ok([reserve()?, reserve()?])).transpose().map_err(refuse)?;
+        let other_ca = faults.contains(&TestbedFault::CaOtherCa);
+        let shared = Arc::new(Shared {
+            stranger: other_ca.then(|| Authority::create(clock.clone())).transpose()?,
+            authority,
+            faults: faults.to_vec(),
+            expected: Mutex::default(),
+            log: Arc::new(EventLog::new(clock)),
+        });
 
         let healthy = ResponseTemplate::new(200).set_body_json(json!({ "status": "ok" }));
         Mock::given(method("GET")).and(path("/health")).respond_with(healthy).mount(&server).await;
         let register = {
-            let log = Arc::clone(&log);
-            move |request: &Request| answer(&authority, &log, request)
+            let shared = Arc::clone(&shared);
+            move |request: &Request| answer(&shared, request)
         };
         Mock::given(method("POST"))
             .and(path("/api/devices/register"))
             .respond_with(register)
             .mount(&server)
             .await;
-        Ok(Self { server, log })
+        Ok(Self { server, front, reserved, shared })
     }
 
-    /// Where it listens.
+    /// Where it listens without TLS; with the fault `ca.down`, where nothing does.
     pub fn address(&self) -> SocketAddr {
-        *self.server.address()
+        self.reserved_address(0).unwrap_or_else(|| *self.server.address())
+    }
+
+    /// Where it listens with TLS; with the fault `ca.down`, where nothing does.
+    pub fn secure_address(&self) -> SocketAddr {
+        self.reserved_address(1).unwrap_or_else(|| self.front.address())
+    }
+
+    fn reserved_address(&self, index: usize) -> Option<SocketAddr> {
+        self.reserved.as_ref()?[index].local_addr().ok()
+    }
+
+    /// From now on, this UUID is accepted with this key only.
+    pub fn expect(&self, uuid: &str, psk: Secret) {
+        let mut expected = self.shared.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        expected.insert(uuid.to_owned(), psk);
+    }
+
+    /// A reader of the registrations from the first on.
+    pub fn follow(&self) -> Follower<Registration> {
+        Follower::new(Arc::clone(&self.shared.log))
     }
 
     /// Its URL without a trailing slash.
@@ -152,7 +234,7 @@ impl CertificateAuthorityApi {
 
     /// Every call of the registration so far.
     pub fn registrations(&self) -> Vec<Stamped<Registration>> {
-        self.log.all()
+        self.shared.log.all()
     }
 
     /// Waits until `answer` finds something in the registrations.
@@ -164,19 +246,46 @@ impl CertificateAuthorityApi {
         deadline: Deadline,
         answer: impl FnMut(&[Stamped<Registration>]) -> Option<T>,
     ) -> Result<T, NotSeen> {
-        self.log.wait_until(deadline, answer).await
+        self.shared.log.wait_until(deadline, answer).await
     }
 }
 
-fn answer(
-    authority: &Authority,
-    log: &EventLog<Registration>,
-    request: &Request,
-) -> ResponseTemplate {
-    match register(authority, request) {
+fn reserve() -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    Ok(socket)
+}
+
+/// What is wrong with every answer, if anything is.
+fn broken(shared: &Shared) -> Option<ResponseTemplate> {
+    let failure = |status: u16, sentence: &str| {
+        let body = json!({ "success": false, "error": sentence });
+        Some(ResponseTemplate::new(status).set_body_json(body))
+    };
+    let has = |fault| shared.faults.contains(&fault);
+    match () {
+        () if has(TestbedFault::CaTimeout) => Some(ResponseTemplate::new(200).set_delay(NEVER)),
+        () if has(TestbedFault::CaHttp500) => failure(500, "internal server error"),
+        () if has(TestbedFault::CaHttp401) => failure(401, "not authorized"),
+        () if has(TestbedFault::CaRefuses) => failure(200, "this device is blocked"),
+        () if has(TestbedFault::CaMalformed) => {
+            let page = "<html><body>It works!</body></html>";
+            Some(ResponseTemplate::new(200).set_body_raw(page, "text/html"))
+        }
+        () => None,
+    }
+}
+
+fn answer(shared: &Shared, request: &Request) -> ResponseTemplate {
+    if let Some(broken) = broken(shared) {
+        shared.log.record(Registration::Refused("by a fault of the bench".to_owned()));
+        return broken;
+    }
+    let authority = &shared.authority;
+    match register(shared, request) {
         Ok((registered, signed)) => {
             let expiry = registered.expires.format(&Rfc3339);
-            log.record(Registration::Accepted(registered));
+            shared.log.record(Registration::Accepted(registered));
             ResponseTemplate::new(200).set_body_json(json!({
                 "success": true,
                 "certificate": signed.certificate,
@@ -185,17 +294,17 @@ fn answer(
             }))
         }
         Err(error) => {
+            let status = if matches!(error, RequestError::WrongPsk(_)) { 403 } else { 400 };
             let sentence = error.to_string();
-            log.record(Registration::Refused(sentence.clone()));
-            ResponseTemplate::new(400).set_body_json(json!({ "success": false, "error": sentence }))
+            shared.log.record(Registration::Refused(sentence.clone()));
+            let body = json!({ "success": false, "error": sentence });
+            ResponseTemplate::new(status).set_body_json(body)
         }
     }
 }
 
-fn register(
-    authority: &Authority,
-    request: &Request,
-) -> Result<(Registered, Signed), RequestError> {
+fn register(shared: &Shared, request: &Request) -> Result<(Registered, Signed), RequestError> {
+    let has = |fault| shared.faults.contains(&fault);
     let request: RegistrationRequest = serde_json::from_slice(&request.body)
         .map_err(|error| RequestError::Body { line: error.line(), column: error.column() })?;
     let uuid = request.uuid.parse::<Uuid>().map_err(|_| RequestError::Uuid(request.uuid))?;
@@ -208,11 +317,26 @@ fn register(
         return Err(RequestError::DeviceType);
     }
 
-    let name = uuid.to_string();
-    let (signed, key) = match &request.csr {
-        Some(csr) => (authority.sign_request(csr, &name, DEVICE_VALIDITY)?, None),
+    let mut name = uuid.to_string();
+    let expected = shared.expected.lock().unwrap_or_else(PoisonError::into_inner);
+    if expected.get(&name).is_some_and(|psk| psk.expose() != request.psk) {
+        return Err(RequestError::WrongPsk(name));
+    }
+    drop(expected);
+    if has(TestbedFault::CaOtherDevice) {
+        name = Uuid::nil().to_string();
+    }
+    let validity = match () {
+        () if has(TestbedFault::CaExpired) => EXPIRED,
+        () if has(TestbedFault::CaExpiresSoon) => EXPIRES_SOON,
+        () => DEVICE_VALIDITY,
+    };
+    let authority = shared.stranger.as_ref().unwrap_or(&shared.authority);
+    let request_to_sign = request.csr.as_ref().filter(|_| !has(TestbedFault::CaOtherKey));
+    let (signed, key) = match request_to_sign {
+        Some(csr) => (authority.sign_request(csr, &name, validity)?, None),
         None => {
-            let issued = authority.issue_device(&name, DEVICE_VALIDITY)?;
+            let issued = authority.issue_device(&name, validity)?;
             (issued.signed, Some(issued.key))
         }
     };

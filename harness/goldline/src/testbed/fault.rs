@@ -15,24 +15,83 @@ pub enum TestbedFault {
     BrokerUnknownCa,
     /// Nothing listens at the broker's address.
     BrokerDown,
+    /// Nothing listens at the CA's address: connections are refused.
+    CaDown,
+    /// The CA takes the registration and never answers.
+    CaTimeout,
+    /// The CA answers every registration with status 500.
+    CaHttp500,
+    /// The CA answers every registration with status 401.
+    CaHttp401,
+    /// The CA says success: false to every registration.
+    CaRefuses,
+    /// The CA answers with something that is no JSON.
+    CaMalformed,
+    /// The CA certifies another key than that of the signing request.
+    CaOtherKey,
+    /// The CA makes the certificate out to another device.
+    CaOtherDevice,
+    /// The CA's certificate was issued by a CA that nobody trusts.
+    CaOtherCa,
+    /// The CA issues a certificate that has expired.
+    CaExpired,
+    /// The CA issues a certificate that is valid for one more day.
+    CaExpiresSoon,
+    /// Nothing listens at the config server's address: connections are refused.
+    ConfigDown,
+    /// The config server answers every call with status 500.
+    ConfigHttp500,
+    /// The config server answers every call with a page instead of JSON.
+    ConfigMalformed,
+    /// The config server hands out another password than its scheme makes.
+    ConfigWrongPassword,
+    /// The config server answers for another device.
+    ConfigOtherDevice,
+    /// The config server never creates the unit's MQTT user.
+    ConfigNoUser,
+    /// The time server hears every question and answers none.
+    TimeServerSilent,
+    /// The time server is a year slow.
+    TimeServerWrong,
 }
 
 /// A name is not a fault of the testbed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error(
-    "\"{name}\" is not a fault of the testbed: expected ap.absent, ap.password, broker.unknown_ca or broker.down"
-)]
+#[error("\"{name}\" is not a fault of the testbed: expected one of {}", names())]
 pub struct UnknownFault {
     name: String,
 }
 
+fn names() -> String {
+    TestbedFault::ALL.map(TestbedFault::name).join(", ")
+}
+
 impl TestbedFault {
     /// Every fault of the testbed.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 23] = [
         Self::AccessPointAbsent,
         Self::AccessPointPassword,
         Self::BrokerUnknownCa,
         Self::BrokerDown,
+        Self::CaDown,
+        Self::CaTimeout,
+        Self::CaHttp500,
+        Self::CaHttp401,
+        Self::CaRefuses,
+        Self::CaMalformed,
+        Self::CaOtherKey,
+        Self::CaOtherDevice,
+        Self::CaOtherCa,
+        Self::CaExpired,
+        Self::CaExpiresSoon,
+        Self::ConfigDown,
+        Self::ConfigHttp500,
+        Self::ConfigMalformed,
+        Self::ConfigWrongPassword,
+        Self::ConfigOtherDevice,
+        Self::ConfigNoUser,
+        Self::TimeServerSilent,
+        Self::TimeServerWrong,
     ];
 
     /// The dotted name, such as `broker.down`.
@@ -42,15 +101,31 @@ impl TestbedFault {
             Self::AccessPointPassword => "ap.password",
             Self::BrokerUnknownCa => "broker.unknown_ca",
             Self::BrokerDown => "broker.down",
+            Self::CaDown => "ca.down",
+            Self::CaTimeout => "ca.timeout",
+            Self::CaHttp500 => "ca.http_500",
+            Self::CaHttp401 => "ca.http_401",
+            Self::CaRefuses => "ca.refuses",
+            Self::CaMalformed => "ca.malformed",
+            Self::CaOtherKey => "ca.other_key",
+            Self::CaOtherDevice => "ca.other_device",
+            Self::CaOtherCa => "ca.other_ca",
+            Self::CaExpired => "ca.expired",
+            Self::CaExpiresSoon => "ca.expires_soon",
+            Self::ConfigDown => "config.down",
+            Self::ConfigHttp500 => "config.http_500",
+            Self::ConfigMalformed => "config.malformed",
+            Self::ConfigWrongPassword => "config.wrong_password",
+            Self::ConfigOtherDevice => "config.other_device",
+            Self::ConfigNoUser => "config.no_user",
+            Self::TimeServerSilent => "time_server.silent",
+            Self::TimeServerWrong => "time_server.wrong",
         }
     }
 
     /// The first word of the name.
     pub fn layer(self) -> &'static str {
-        match self {
-            Self::AccessPointAbsent | Self::AccessPointPassword => "ap",
-            Self::BrokerUnknownCa | Self::BrokerDown => "broker",
-        }
+        self.name().split('.').next().unwrap_or_default()
     }
 
     /// What it does, in one sentence.
@@ -64,6 +139,31 @@ impl TestbedFault {
                 "The broker shows a certificate for the right name from a CA that nobody trusts."
             }
             Self::BrokerDown => "Nothing listens at the broker's address: connections are refused.",
+            Self::CaDown => "Nothing listens at the CA's address: connections are refused.",
+            Self::CaTimeout => "The CA takes the registration and never answers.",
+            Self::CaHttp500 => "The CA answers every registration with status 500.",
+            Self::CaHttp401 => "The CA answers every registration with status 401.",
+            Self::CaRefuses => "The CA says success: false to every registration.",
+            Self::CaMalformed => "The CA answers with something that is no JSON.",
+            Self::CaOtherKey => "The CA certifies another key than that of the signing request.",
+            Self::CaOtherDevice => "The CA makes the certificate out to another device.",
+            Self::CaOtherCa => "The CA's certificate was issued by a CA that nobody trusts.",
+            Self::CaExpired => "The CA issues a certificate that has expired.",
+            Self::CaExpiresSoon => "The CA issues a certificate that is valid for one more day.",
+            Self::ConfigDown => {
+                "Nothing listens at the config server's address: connections are refused."
+            }
+            Self::ConfigHttp500 => "The config server answers every call with status 500.",
+            Self::ConfigMalformed => {
+                "The config server answers every call with a page instead of JSON."
+            }
+            Self::ConfigWrongPassword => {
+                "The config server hands out another password than its scheme makes."
+            }
+            Self::ConfigOtherDevice => "The config server answers for another device.",
+            Self::ConfigNoUser => "The config server never creates the unit's MQTT user.",
+            Self::TimeServerSilent => "The time server hears every question and answers none.",
+            Self::TimeServerWrong => "The time server is a year slow.",
         }
     }
 }

@@ -29,6 +29,10 @@ fn config(faults: &[TestbedFault]) -> TestbedConfig {
         broker_endpoints: vec![format!("mqtts://{HOST}:{PORT}").parse().expect("an address")],
         accounts: vec![account()],
         client_auth: None,
+        ca: None,
+        config_server: None,
+        time_server: None,
+        update_server: None,
         faults: faults.to_vec(),
         clock: Clock::system(),
     }

@@ -5,12 +5,18 @@
 //! own in 127.77.0.0/16, by which the services know it. Must not know units, profiles or MQTT.
 //! Signal strength is in dBm.
 
+mod own_networks;
+
 use std::{
     collections::HashMap,
     io,
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+
+use own_networks::OwnNetworks;
+pub use own_networks::UnitNetwork;
 
 use rustix::{
     io::Errno,
@@ -51,6 +57,8 @@ const GATEWAY: Ipv4Addr = Ipv4Addr::new(127, 77, 0, 1);
 const NETMASK: Ipv4Addr = Ipv4Addr::new(255, 255, 0, 0);
 /// Stations are numbered within the /16; 0 is the network, 1 the gateway, the last is broadcast.
 const STATIONS: std::ops::Range<u16> = 2..u16::MAX;
+/// What fits one packet of Ethernet.
+const LONGEST_DATAGRAM: usize = 1500;
 /// TEST-NET-1 of RFC 5737: an address that never leads anywhere by accident.
 const SERVICES: [u8; 3] = [192, 0, 2];
 
@@ -139,6 +147,27 @@ pub enum AccessPointEvent {
         /// Whether it got there.
         connected: bool,
     },
+    /// A station sent a datagram.
+    Datagram {
+        /// The station's address.
+        from: Ipv4Addr,
+        /// Where it was to go.
+        to: SocketAddrV4,
+        /// Whether it was answered in time.
+        answered: bool,
+    },
+    /// A unit opened a network of its own.
+    NetworkOpened {
+        /// Which unit.
+        mac: Mac,
+        /// The network's name.
+        ssid: String,
+    },
+    /// A unit's own network ended.
+    NetworkClosed {
+        /// Which unit.
+        mac: Mac,
+    },
 }
 
 /// A name cannot be redirected.
@@ -159,6 +188,7 @@ struct Inner {
     config: AccessPointConfig,
     absent: bool,
     network: Mutex<Network>,
+    own_networks: Mutex<OwnNetworks>,
     log: Arc<EventLog<AccessPointEvent>>,
 }
 
@@ -170,6 +200,8 @@ struct Network {
     joined: HashMap<Ipv4Addr, Mac>,
     names: HashMap<String, Ipv4Addr>,
     services: HashMap<SocketAddrV4, SocketAddr>,
+    /// Where datagrams are answered.
+    datagrams: HashMap<SocketAddrV4, SocketAddr>,
 }
 
 impl AccessPoint {
@@ -182,6 +214,7 @@ impl AccessPoint {
             config,
             absent: faults.contains(&TestbedFault::AccessPointAbsent),
             network: Mutex::default(),
+            own_networks: Mutex::default(),
             log: Arc::new(EventLog::new(clock)),
         }))
     }
@@ -200,6 +233,80 @@ impl AccessPoint {
         let address = network.name(name)?;
         network.services.insert(SocketAddrV4::new(address, port), listener);
         Ok(address)
+    }
+
+    /// Leads datagrams for the name and port to a socket of the bench.
+    ///
+    /// # Errors
+    /// As [`AccessPoint::redirect`].
+    pub fn redirect_datagrams(
+        &self,
+        name: &str,
+        port: u16,
+        socket: SocketAddr,
+    ) -> Result<Ipv4Addr, TooManyNames> {
+        let mut network = self.network();
+        let address = network.name(name)?;
+        network.datagrams.insert(SocketAddrV4::new(address, port), socket);
+        Ok(address)
+    }
+
+    /// Sends a datagram from a joined station's own address and waits for one answer; blocks.
+    ///
+    /// # Errors
+    /// `NetworkUnreachable` when the station has not joined, `TimedOut` when nothing answers.
+    pub fn exchange(
+        &self,
+        from: Ipv4Addr,
+        to: SocketAddrV4,
+        datagram: &[u8],
+        limit: Duration,
+    ) -> io::Result<Vec<u8>> {
+        let socket = {
+            let network = self.network();
+            if !network.joined.contains_key(&from) {
+                return Err(Errno::NETUNREACH.into());
+            }
+            network.datagrams.get(&to).copied()
+        };
+        let answer = match socket {
+            Some(socket) => ask(from, socket, datagram, limit),
+            // Nobody hears a datagram to nowhere.
+            None => Err(io::ErrorKind::TimedOut.into()),
+        };
+        self.0.log.record(AccessPointEvent::Datagram { from, to, answered: answer.is_ok() });
+        answer
+    }
+
+    /// A unit opens a network of its own; those who join it and connect to `service` arrive at the
+    /// listener.
+    ///
+    /// # Errors
+    /// When the machine has no address left.
+    pub fn open_network(
+        &self,
+        mac: [u8; 6],
+        ssid: &str,
+        passphrase: Secret,
+        service: SocketAddrV4,
+    ) -> io::Result<TcpListener> {
+        let mac = Mac(mac);
+        let listener = self.own_networks().open(mac, ssid, passphrase, service)?;
+        self.0.log.record(AccessPointEvent::NetworkOpened { mac, ssid: ssid.to_owned() });
+        Ok(listener)
+    }
+
+    /// The bench joins a unit's own network.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when the unit has none of that name, or with another passphrase.
+    pub fn join_network(
+        &self,
+        mac: Mac,
+        ssid: &str,
+        passphrase: &str,
+    ) -> Result<UnitNetwork, Refusal> {
+        self.own_networks().join(mac, ssid, passphrase)
     }
 
     /// Lets a station join, or says why not.
@@ -271,6 +378,9 @@ impl AccessPoint {
         let mac = Mac(mac);
         self.network().joined.retain(|_, station| *station != mac);
         self.0.log.record(AccessPointEvent::Left { mac });
+        if self.own_networks().close(mac) {
+            self.0.log.record(AccessPointEvent::NetworkClosed { mac });
+        }
     }
 
     /// Everything that was seen, in order.
@@ -293,6 +403,10 @@ impl AccessPoint {
         answer: impl FnMut(&[Stamped<AccessPointEvent>]) -> Option<T>,
     ) -> Result<T, NotSeen> {
         self.0.log.wait_until(deadline, answer).await
+    }
+
+    fn own_networks(&self) -> MutexGuard<'_, OwnNetworks> {
+        self.0.own_networks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn network(&self) -> MutexGuard<'_, Network> {
@@ -339,6 +453,25 @@ impl Network {
 /// DNS names do not distinguish case, and a trailing dot only says that the name is complete.
 fn canonical(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+fn ask(
+    from: Ipv4Addr,
+    socket: SocketAddr,
+    datagram: &[u8],
+    limit: Duration,
+) -> io::Result<Vec<u8>> {
+    let station = UdpSocket::bind(SocketAddrV4::new(from, 0))?;
+    station.connect(socket)?;
+    station.set_read_timeout(Some(limit.max(Duration::from_millis(1))))?;
+    station.send(datagram)?;
+    let mut answer = vec![0; LONGEST_DATAGRAM];
+    let length = station.recv(&mut answer).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
+        _ => error,
+    })?;
+    answer.truncate(length);
+    Ok(answer)
 }
 
 /// The standard library cannot choose the source address, by which the services know the station.
