@@ -15,6 +15,10 @@ pub struct Description {
     pub app: App,
     /// What it reads from its NVS.
     pub settings: Settings,
+    /// Texts that are built into the application image; each is usable wherever a setting is. A
+    /// setting of the same name is an error.
+    #[serde(default)]
+    pub constants: BTreeMap<String, String>,
     /// How it joins a network; without it, it never does.
     pub wifi: Option<Wifi>,
     /// How it talks to its broker; without it, it never does.
@@ -121,8 +125,22 @@ pub enum DescriptionError {
     #[error("firmware description is not readable: {0}")]
     Toml(#[from] toml::de::Error),
     /// A section refers to a setting that is not there.
-    #[error("firmware description refers to the setting {name:?}: add it to [settings.values]")]
+    #[error(
+        "firmware description refers to the setting {name:?}: add it to [settings.values] or [constants]"
+    )]
     UnknownSetting {
+        /// The name in question.
+        name: String,
+    },
+    /// A build gives a constant that the firmware does not have.
+    #[error("the firmware has no constant {name:?}: add it to [constants] or do not give it")]
+    UnknownConstant {
+        /// The name in question.
+        name: String,
+    },
+    /// A constant and a setting share their name.
+    #[error("{name:?} is both a setting and a constant: rename one of them")]
+    Ambiguous {
         /// The name in question.
         name: String,
     },
@@ -158,6 +176,21 @@ impl Description {
         Ok(description)
     }
 
+    /// The same firmware built with other values for some of its constants, as a build defines them.
+    pub(super) fn with_constants(
+        mut self,
+        given: &BTreeMap<String, String>,
+    ) -> Result<Self, DescriptionError> {
+        for (name, value) in given {
+            let constant = self
+                .constants
+                .get_mut(name)
+                .ok_or_else(|| DescriptionError::UnknownConstant { name: name.clone() })?;
+            constant.clone_from(value);
+        }
+        Ok(self)
+    }
+
     fn check_lengths(&self) -> Result<(), DescriptionError> {
         let app = &self.app;
         let fields = [
@@ -186,7 +219,11 @@ impl Description {
                 names.extend(templates.flat_map(|template| placeholders(template)));
             }
         }
-        let known = |name: &&str| self.settings.values.contains_key(*name);
+        let is_setting = |name: &str| self.settings.values.contains_key(name);
+        if let Some(name) = self.constants.keys().find(|name| is_setting(name)) {
+            return Err(DescriptionError::Ambiguous { name: name.clone() });
+        }
+        let known = |name: &&str| is_setting(name) || self.constants.contains_key(*name);
         match names.into_iter().find(|name| !known(name)) {
             None => Ok(()),
             Some(name) => Err(DescriptionError::UnknownSetting { name: name.to_owned() }),

@@ -19,5 +19,5 @@ mod wifi;
 pub(crate) use console::Console;
 pub use description::{Description, DescriptionError};
 pub(crate) use package::load;
-pub use package::{CompileError, compile};
+pub use package::{CompileError, compile, compile_with};
 pub(crate) use run::run;

@@ -56,7 +56,7 @@ pub(crate) async fn run(
     let wanted = renamed.as_ref().unwrap_or(&description.settings);
     let loaded = Settings::load(wanted, &program.table, &mut chip.flash);
     let settings = match loaded {
-        Ok(settings) => settings,
+        Ok(settings) => settings.with_constants(&description.constants),
         Err(error) => {
             console.error(tag, &error.to_string());
             console.error(tag, "Device not provisioned!");

@@ -49,6 +49,12 @@ impl Settings {
         values.map(Self)
     }
 
+    /// The settings, and beside them what the application image holds.
+    pub(super) fn with_constants(mut self, constants: &BTreeMap<String, String>) -> Self {
+        self.0.extend(constants.iter().map(|(name, value)| (name.clone(), value.clone())));
+        self
+    }
+
     /// A value by its name in the description.
     pub(super) fn value(&self, name: &str) -> &str {
         // The description's references were checked when it was parsed.
