@@ -18,8 +18,10 @@ use espflash::{
 use crate::profile::{AppSource, BootloaderSource, Chip, FlashMap, Profile};
 
 /// The firmware descriptions that ship with Goldline, by name.
-const FIRMWARE_MODELS: &[(&str, &str)] =
-    &[("espvault", include_str!("../../../fixtures/firmware/espvault.toml"))];
+const FIRMWARE_MODELS: &[(&str, &str)] = &[
+    ("espvault", include_str!("../../../fixtures/firmware/espvault.toml")),
+    ("zeroconf", include_str!("../../../fixtures/firmware/zeroconf.toml")),
+];
 
 /// First byte of every ESP image.
 const ESP_IMAGE_MAGIC: u8 = 0xE9;

@@ -66,6 +66,12 @@ pub enum Fault {
     FirmwareAnyCertificate,
     /// `firmware.wrong_client_id`
     FirmwareWrongClientId,
+    /// `firmware.id_drops_zeros`
+    FirmwareIdDropsZeros,
+    /// `firmware.ca_call_missing`
+    FirmwareCaCallMissing,
+    /// `firmware.ca_call_wrong_psk`
+    FirmwareCaCallWrongPsk,
     /// `firmware.slow_boot`
     FirmwareSlowBoot,
     /// `firmware.stuck`
@@ -117,6 +123,9 @@ impl Fault {
         Self::FirmwareSecretInLog,
         Self::FirmwareAnyCertificate,
         Self::FirmwareWrongClientId,
+        Self::FirmwareIdDropsZeros,
+        Self::FirmwareCaCallMissing,
+        Self::FirmwareCaCallWrongPsk,
         Self::FirmwareSlowBoot,
         Self::FirmwareStuck,
         Self::FirmwareWifiPassword,
@@ -227,6 +236,17 @@ impl Fault {
             Self::FirmwareWrongClientId => (
                 "firmware.wrong_client_id",
                 "The firmware connects to the broker under another client id.",
+            ),
+            Self::FirmwareIdDropsZeros => (
+                "firmware.id_drops_zeros",
+                "The firmware drops the leading zero of each byte of the id that it makes of its MAC address.",
+            ),
+            Self::FirmwareCaCallMissing => {
+                ("firmware.ca_call_missing", "The firmware never calls its CA service.")
+            }
+            Self::FirmwareCaCallWrongPsk => (
+                "firmware.ca_call_wrong_psk",
+                "The firmware calls its CA service with another key than its NVS holds.",
             ),
             Self::FirmwareSlowBoot => {
                 ("firmware.slow_boot", "The firmware takes some seconds before it does anything.")

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+/// The name under which templates use the id that the firmware derives.
+pub(super) const DEVICE_ID: &str = "device_id";
+
 /// A firmware.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,8 +22,12 @@ pub struct Description {
     /// setting of the same name is an error.
     #[serde(default)]
     pub constants: BTreeMap<String, String>,
+    /// The id that it makes of its MAC address, usable as `{device_id}` wherever a setting is.
+    pub device_id: Option<DeviceId>,
     /// How it joins a network; without it, it never does.
     pub wifi: Option<Wifi>,
+    /// How it calls its CA service once it joined; without it, it never does.
+    pub ca_call: Option<CaCall>,
     /// How it talks to its broker; without it, it never does.
     pub mqtt: Option<Mqtt>,
 }
@@ -37,6 +44,18 @@ pub struct App {
     pub idf_version: String,
     /// Tag of its own log lines.
     pub tag: String,
+}
+
+/// How the firmware makes its own id: the base MAC address in uppercase hexadecimal digits.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceId {
+    /// Whether it prints each byte without its leading zero, which is a bug that was shipped.
+    #[serde(default)]
+    pub drops_zeros: bool,
+    /// Lines that it prints when it starts; `{device_id}` and `{version}` are filled in.
+    #[serde(default)]
+    pub banner: Vec<String>,
 }
 
 /// The NVS content that the firmware reads at each start.
@@ -85,6 +104,22 @@ pub struct Wifi {
     /// Name of the setting that holds the passphrase.
     pub passphrase: String,
     /// How often it tries before it says that it failed.
+    pub attempts: u32,
+}
+
+/// How the firmware calls its CA service: a JSON object is posted, `{"success": true}` comes back.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaCall {
+    /// Name of the setting that holds the service's URL.
+    pub url: String,
+    /// Path behind it.
+    pub path: String,
+    /// Name of the setting by which the service knows the unit.
+    pub secret: String,
+    /// The object: name and value, where `{name}` stands for a setting.
+    pub fields: BTreeMap<String, String>,
+    /// How often it tries before it goes on without.
     pub attempts: u32,
 }
 
@@ -138,8 +173,8 @@ pub enum DescriptionError {
         /// The name in question.
         name: String,
     },
-    /// A constant and a setting share their name.
-    #[error("{name:?} is both a setting and a constant: rename one of them")]
+    /// Two of a setting, a constant and the derived id share their name.
+    #[error("{name:?} stands for more than one of setting, constant and device id: rename one")]
     Ambiguous {
         /// The name in question.
         name: String,
@@ -209,6 +244,10 @@ impl Description {
         if let Some(wifi) = &self.wifi {
             names.extend([wifi.ssid.as_str(), &wifi.passphrase]);
         }
+        if let Some(call) = &self.ca_call {
+            names.extend([call.url.as_str(), &call.secret]);
+            names.extend(call.fields.values().flat_map(|template| placeholders(template)));
+        }
         if let Some(mqtt) = &self.mqtt {
             names.extend([mqtt.uri.as_str(), &mqtt.username, &mqtt.password]);
             let templates = [&mqtt.client_id].into_iter().chain(&mqtt.subscribe);
@@ -223,7 +262,12 @@ impl Description {
         if let Some(name) = self.constants.keys().find(|name| is_setting(name)) {
             return Err(DescriptionError::Ambiguous { name: name.clone() });
         }
-        let known = |name: &&str| is_setting(name) || self.constants.contains_key(*name);
+        let derived = self.device_id.as_ref().map(|_| DEVICE_ID);
+        let taken = |name: &str| is_setting(name) || self.constants.contains_key(name);
+        if let Some(name) = derived.filter(|name| taken(name)) {
+            return Err(DescriptionError::Ambiguous { name: name.to_owned() });
+        }
+        let known = |name: &&str| taken(name) || derived == Some(*name);
         match names.into_iter().find(|name| !known(name)) {
             None => Ok(()),
             Some(name) => Err(DescriptionError::UnknownSetting { name: name.to_owned() }),

@@ -4,9 +4,12 @@
 //! [`compile`]. A unit runs only what is found again in its flash: nothing that the firmware
 //! does comes from anywhere but flash, faults and the [`World`](crate::World).
 
+mod ca_call;
 mod console;
 mod description;
+mod device_id;
 mod elf;
+mod http;
 mod mqtt;
 mod package;
 mod relay;

@@ -242,6 +242,11 @@ fn report_tls(error: &TlsError, console: &Console) {
         TlsError::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
         _ => None,
     };
+    report_handshake(cause, console);
+}
+
+/// Prints what mbedTLS says of a handshake that failed.
+pub(super) fn report_handshake(cause: Option<&rustls::Error>, console: &Console) {
     let failure = cause.map_or(TlsFailure::ConnectionLost, TlsFailure::of);
     console.error(
         "esp-tls-mbedtls",

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::ca_call;
 use super::console::Console;
+use super::device_id;
+use super::http::Client;
 use super::mqtt::Session;
 use super::package::Program;
 use super::relay::Relay;
@@ -30,6 +33,10 @@ const LIFE_BEFORE_PANIC: Duration = Duration::from_millis(40);
 /// How long a slow firmware does nothing.
 const SLOW_BOOT: Duration = Duration::from_secs(3);
 
+/// How long the firmware waits for a web server, and the buffer that an answer must fit.
+const HTTP_LIMIT: Duration = Duration::from_secs(5);
+const HTTP_BUFFER: usize = 8192;
+
 /// Runs until the firmware resets the chip.
 pub(crate) async fn run(
     program: Program,
@@ -51,12 +58,13 @@ pub(crate) async fn run(
     let description = &program.description;
     let tag = description.app.tag.as_str();
     first_boot(&program, chip, &mut console);
+    let id = device_id(&program, chip, faults, &console);
     let renamed =
         faults.has(Fault::FirmwareKeyIgnored).then(|| description.settings.with_a_key_renamed());
     let wanted = renamed.as_ref().unwrap_or(&description.settings);
     let loaded = Settings::load(wanted, &program.table, &mut chip.flash);
     let settings = match loaded {
-        Ok(settings) => settings.with_constants(&description.constants),
+        Ok(settings) => settings.with_constants(&description.constants).with_device_id(id),
         Err(error) => {
             console.error(tag, &error.to_string());
             console.error(tag, "Device not provisioned!");
@@ -88,6 +96,24 @@ pub(crate) async fn run(
     if faults.has(Fault::FirmwareStuck) {
         return pending().await;
     }
+    let trust = trust(&program, faults);
+    if let Some(call) = &description.ca_call
+        && !faults.has(Fault::FirmwareCaCallMissing)
+    {
+        let client = Client {
+            world: world.clone(),
+            from: joined.link.address,
+            trust,
+            limit: HTTP_LIMIT,
+            most_bytes: HTTP_BUFFER,
+        };
+        let mut told = settings.clone();
+        if faults.has(Fault::FirmwareCaCallWrongPsk) {
+            let other = wifi::other_than(settings.value(&call.secret));
+            told = told.with_value(&call.secret, other);
+        }
+        ca_call::call(call, &told, &client, tag, &mut console).await;
+    }
     let Some(mqtt) = &description.mqtt else {
         return pending().await;
     };
@@ -99,22 +125,7 @@ pub(crate) async fn run(
     if faults.has(Fault::FirmwareMqttPassword) {
         password = wifi::other_than(&password);
     }
-    let session = Session {
-        description: mqtt,
-        settings: &settings,
-        password,
-        trust: Trust {
-            ca_pem: if faults.has(Fault::FirmwareWrongCa) {
-                trust::STRANGER
-            } else {
-                &program.trust_anchor
-            },
-            clock_unset: faults.has(Fault::TimeNotSet),
-            blind: faults.has(Fault::FirmwareAnyCertificate),
-        },
-        faults,
-        tag,
-    };
+    let session = Session { description: mqtt, settings: &settings, password, trust, faults, tag };
     session.run(&relay, &mut console).await;
     pending().await
 }
@@ -136,6 +147,29 @@ fn greet(program: &Program, chip: &Chip, console: &mut Console) {
     console.info("main_task", "Started on CPU0");
     console.pass(10);
     console.info("main_task", "Calling app_main()");
+}
+
+/// Whose certificates the firmware believes, faults and all.
+fn trust<'a>(program: &'a Program, faults: &Faults) -> Trust<'a> {
+    let ca_pem = match faults.has(Fault::FirmwareWrongCa) {
+        true => trust::STRANGER,
+        false => &program.trust_anchor,
+    };
+    Trust {
+        ca_pem,
+        clock_unset: faults.has(Fault::TimeNotSet),
+        blind: faults.has(Fault::FirmwareAnyCertificate),
+    }
+}
+
+/// The id that the firmware makes of its address and tells the one who watches.
+fn device_id(program: &Program, chip: &Chip, faults: &Faults, console: &Console) -> Option<String> {
+    let app = &program.description;
+    let wanted = app.device_id.as_ref()?;
+    let drops_zeros = wanted.drops_zeros || faults.has(Fault::FirmwareIdDropsZeros);
+    let id = device_id::derive(chip.mac, drops_zeros);
+    wanted.print(&id, &app.app.version, console);
+    Some(id)
 }
 
 /// What every ESP-IDF application with WiFi leaves in flash when it first runs.

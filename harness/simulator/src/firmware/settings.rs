@@ -9,7 +9,7 @@ use crate::boot::partitions::PartitionTable;
 use crate::flash::Nor;
 
 /// What was read, by the names of the description. Never printed as a whole: it holds secrets.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Settings(BTreeMap<String, String>);
 
 impl fmt::Debug for Settings {
@@ -52,6 +52,18 @@ impl Settings {
     /// The settings, and beside them what the application image holds.
     pub(super) fn with_constants(mut self, constants: &BTreeMap<String, String>) -> Self {
         self.0.extend(constants.iter().map(|(name, value)| (name.clone(), value.clone())));
+        self
+    }
+
+    /// The settings, and beside them the id that the firmware made.
+    pub(super) fn with_device_id(mut self, id: Option<String>) -> Self {
+        self.0.extend(id.map(|id| (description::DEVICE_ID.to_owned(), id)));
+        self
+    }
+
+    /// The settings, with another value for one of them.
+    pub(super) fn with_value(mut self, name: &str, value: String) -> Self {
+        self.0.insert(name.to_owned(), value);
         self
     }
 
