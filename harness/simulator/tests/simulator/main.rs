@@ -9,3 +9,5 @@ mod firmware;
 mod images;
 mod kill;
 mod network;
+mod web;
+mod zeroconf;
