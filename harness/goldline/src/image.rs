@@ -20,6 +20,7 @@ use crate::profile::{AppSource, BootloaderSource, Chip, FlashMap, Profile};
 /// The firmware descriptions that ship with Goldline, by name.
 const FIRMWARE_MODELS: &[(&str, &str)] = &[
     ("espvault", include_str!("../../../fixtures/firmware/espvault.toml")),
+    ("ble-gateway-factory", include_str!("../../../fixtures/firmware/ble-gateway-factory.toml")),
     ("zeroconf", include_str!("../../../fixtures/firmware/zeroconf.toml")),
 ];
 

@@ -24,6 +24,8 @@ pub struct Description {
     pub constants: BTreeMap<String, String>,
     /// The id that it makes of its MAC address, usable as `{device_id}` wherever a setting is.
     pub device_id: Option<DeviceId>,
+    /// What it stores when it starts, if it is a firmware that only provisions and then idles.
+    pub factory: Option<Factory>,
     /// How it joins a network; without it, it never does.
     pub wifi: Option<Wifi>,
     /// How it calls its CA service once it joined; without it, it never does.
@@ -93,6 +95,20 @@ pub struct Setting {
 pub enum SettingKind {
     /// `nvs_get_str`
     String,
+}
+
+/// What a firmware that only provisions stores, in the place of `[settings]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Factory {
+    /// Lines that it prints before.
+    pub before: Vec<String>,
+    /// Strings: NVS key and name of the constant.
+    pub strings: BTreeMap<String, String>,
+    /// NVS keys of the bytes that it sets to 1.
+    pub flags: Vec<String>,
+    /// Lines that it prints when everything is stored.
+    pub after: Vec<String>,
 }
 
 /// How the firmware joins a network.
@@ -167,7 +183,7 @@ pub enum DescriptionError {
         /// The name in question.
         name: String,
     },
-    /// A build gives a constant that the firmware does not have.
+    /// A build gives, or a section stores, a constant that the firmware does not have.
     #[error("the firmware has no constant {name:?}: add it to [constants] or do not give it")]
     UnknownConstant {
         /// The name in question.
@@ -261,6 +277,10 @@ impl Description {
         let is_setting = |name: &str| self.settings.values.contains_key(name);
         if let Some(name) = self.constants.keys().find(|name| is_setting(name)) {
             return Err(DescriptionError::Ambiguous { name: name.clone() });
+        }
+        let mut stored = self.factory.iter().flat_map(|factory| factory.strings.values());
+        if let Some(name) = stored.find(|name| !self.constants.contains_key(*name)) {
+            return Err(DescriptionError::UnknownConstant { name: name.clone() });
         }
         let derived = self.device_id.as_ref().map(|_| DEVICE_ID);
         let taken = |name: &str| is_setting(name) || self.constants.contains_key(name);

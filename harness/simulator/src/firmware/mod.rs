@@ -9,6 +9,7 @@ mod console;
 mod description;
 mod device_id;
 mod elf;
+mod factory;
 mod http;
 mod mqtt;
 mod package;

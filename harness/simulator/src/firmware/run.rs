@@ -8,7 +8,9 @@ use tokio::time::sleep;
 
 use super::ca_call;
 use super::console::Console;
+use super::description::Factory;
 use super::device_id;
+use super::factory;
 use super::http::Client;
 use super::mqtt::Session;
 use super::package::Program;
@@ -59,6 +61,10 @@ pub(crate) async fn run(
     let tag = description.app.tag.as_str();
     first_boot(&program, chip, &mut console);
     let id = device_id(&program, chip, faults, &console);
+    if let Some(factory) = &description.factory {
+        store_constants(factory, &program, chip, &console);
+        return pending().await;
+    }
     let renamed =
         faults.has(Fault::FirmwareKeyIgnored).then(|| description.settings.with_a_key_renamed());
     let wanted = renamed.as_ref().unwrap_or(&description.settings);
@@ -147,6 +153,18 @@ fn greet(program: &Program, chip: &Chip, console: &mut Console) {
     console.info("main_task", "Started on CPU0");
     console.pass(10);
     console.info("main_task", "Calling app_main()");
+}
+
+/// The whole work of a firmware that only provisions.
+fn store_constants(wanted: &Factory, program: &Program, chip: &mut Chip, console: &Console) {
+    let print =
+        |lines: &[String]| lines.iter().for_each(|line| console.raw(&format!("{line}\r\n")));
+    let description = &program.description;
+    print(&wanted.before);
+    match factory::provision(wanted, description, &program.table, &mut chip.flash) {
+        Ok(()) => print(&wanted.after),
+        Err(error) => console.error(&description.app.tag, &format!("Provisioning failed: {error}")),
+    }
 }
 
 /// Whose certificates the firmware believes, faults and all.

@@ -79,6 +79,15 @@ impl Storage {
         self.nvs.namespaces().any(|found| found.as_str() == namespace)
     }
 
+    pub(super) fn set_string(
+        &mut self,
+        namespace: &str,
+        key: &str,
+        value: &str,
+    ) -> Result<(), NvsError> {
+        Ok(self.nvs.set(&name(namespace)?, &name(key)?, value)?)
+    }
+
     pub(super) fn set_byte(
         &mut self,
         namespace: &str,

@@ -53,6 +53,11 @@ pub fn product_of(
     table: &str,
 ) -> Vec<Region> {
     let elf = goldline_simulator::firmware::compile(firmware, trust_anchor, model).unwrap();
+    product_of_elf(&elf, chip, table)
+}
+
+/// The same of an ELF file.
+pub fn product_of_elf(elf: &[u8], chip: Chip, table: &str) -> Vec<Region> {
     let folder = tempfile::tempdir().unwrap();
     let table_file = folder.path().join("partitions.csv");
     fs::write(&table_file, table).unwrap();
@@ -67,7 +72,7 @@ pub fn product_of(
     };
     let flash_data = FlashData::new(settings, 0, None, chip, crystal);
     let format =
-        IdfBootloaderFormat::new(&elf, &flash_data, Some(&table_file), None, None, Some("ota_0"))
+        IdfBootloaderFormat::new(elf, &flash_data, Some(&table_file), None, None, Some("ota_0"))
             .unwrap();
     format
         .flash_segments()

@@ -4,6 +4,7 @@ mod bench;
 mod boot;
 mod broker;
 mod espflash_library;
+mod factory;
 mod faults;
 mod firmware;
 mod images;
