@@ -27,7 +27,7 @@ enum Refused {
     #[error("the answer is not JSON with success")]
     Malformed,
     #[error("success is false")]
-    Refused,
+    NoSuccess,
 }
 
 /// Calls until the service agrees, or as often as the firmware tries.
@@ -68,7 +68,7 @@ async fn once(client: &Client<'_>, url: &str, body: String) -> Result<(), Refuse
     let answer: Value = serde_json::from_slice(&answer.body).map_err(|_| Refused::Malformed)?;
     match answer.get("success").and_then(Value::as_bool) {
         Some(true) => Ok(()),
-        Some(false) => Err(Refused::Refused),
+        Some(false) => Err(Refused::NoSuccess),
         None => Err(Refused::Malformed),
     }
 }
