@@ -29,6 +29,11 @@ const FIRMWARE_MODELS: &[(&str, &str)] = &[
     ("safesignal", include_str!("../../../fixtures/firmware/safesignal.toml")),
     ("zeroconf-ca", include_str!("../../../fixtures/firmware/zeroconf-ca.toml")),
     ("zeroconf-ca-console", include_str!("../../../fixtures/firmware/zeroconf-ca-console.toml")),
+    ("ble-gateway", include_str!("../../../fixtures/firmware/ble-gateway.toml")),
+    ("ble-gateway-next", include_str!("../../../fixtures/firmware/ble-gateway-next.toml")),
+    ("ble-gateway-bad", include_str!("../../../fixtures/firmware/ble-gateway-bad.toml")),
+    ("ble-gateway-factory", include_str!("../../../fixtures/firmware/ble-gateway-factory.toml")),
+    ("zeroconf", include_str!("../../../fixtures/firmware/zeroconf.toml")),
 ];
 
 /// First byte of every ESP image.

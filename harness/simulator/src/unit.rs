@@ -190,6 +190,7 @@ impl Unit {
 
     async fn boot(&mut self, reason: ResetReason, port: &mut Port) -> Reset {
         self.chip.settle_flash();
+        boot::begin(&mut self.chip);
         let boot = boot::boot(&self.chip, reason);
         port.send(boot.log.as_bytes());
         let program =

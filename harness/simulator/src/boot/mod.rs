@@ -12,7 +12,10 @@ use crate::chip::mapped::MappedFlash;
 use crate::chip::{Chip, Model};
 use image::{Fit, Image, ImageError};
 use log::BootLog;
-pub(crate) use otadata::confirm as confirm_ota_slot;
+pub(crate) use otadata::{
+    confirm as confirm_ota_slot, is_pending as ota_is_pending, mark_valid as mark_ota_valid,
+    switch as switch_ota_slot, was_rolled_back as ota_was_rolled_back,
+};
 use partitions::{Partition, PartitionTable};
 
 /// How often the ROM repeats its refusal until the watchdog bites.
@@ -75,6 +78,21 @@ pub fn download_log(model: &Model, reason: ResetReason) -> String {
         reason.text(model),
         model.rom.download
     )
+}
+
+/// What the bootloader writes before it loads anything.
+pub(crate) fn begin(chip: &mut Chip) {
+    let table = PartitionTable::read(&chip.mapped_flash());
+    if let Ok(table) = table
+        && let Err(error) = otadata::begin(&table, chip)
+    {
+        tracing::error!(%error, "the OTA data lies outside of the flash");
+    }
+}
+
+/// Whether the application partition holds an image that a bootloader would load.
+pub(crate) fn is_bootable(chip: &Chip, partition: &Partition) -> Result<(), ImageError> {
+    verify(chip.model, &chip.mapped_flash(), partition).map(|_| ())
 }
 
 /// Boots from flash.

@@ -66,6 +66,12 @@ pub enum Fault {
     FirmwareAnyCertificate,
     /// `firmware.wrong_client_id`
     FirmwareWrongClientId,
+    /// `firmware.id_drops_zeros`
+    FirmwareIdDropsZeros,
+    /// `firmware.ca_call_missing`
+    FirmwareCaCallMissing,
+    /// `firmware.ca_call_wrong_psk`
+    FirmwareCaCallWrongPsk,
     /// `firmware.slow_boot`
     FirmwareSlowBoot,
     /// `firmware.stuck`
@@ -88,6 +94,18 @@ pub enum Fault {
     FirmwareResetLeavesCredentials,
     /// `firmware.save_failed`
     FirmwareSaveFailed,
+    /// `firmware.portal_save_failed`
+    FirmwarePortalSaveFailed,
+    /// `firmware.portal_forgets`
+    FirmwarePortalForgets,
+    /// `firmware.portal_silent`
+    FirmwarePortalSilent,
+    /// `firmware.ota_ignored`
+    FirmwareOtaIgnored,
+    /// `firmware.ota_no_switch`
+    FirmwareOtaNoSwitch,
+    /// `firmware.ota_erases_nvs`
+    FirmwareOtaErasesNvs,
     /// `radio.deaf`
     RadioDeaf,
     /// `radio.weak`
@@ -129,6 +147,9 @@ impl Fault {
         Self::FirmwareSecretInLog,
         Self::FirmwareAnyCertificate,
         Self::FirmwareWrongClientId,
+        Self::FirmwareIdDropsZeros,
+        Self::FirmwareCaCallMissing,
+        Self::FirmwareCaCallWrongPsk,
         Self::FirmwareSlowBoot,
         Self::FirmwareStuck,
         Self::FirmwareWifiPassword,
@@ -140,6 +161,12 @@ impl Fault {
         Self::FirmwareConsoleInterleaved,
         Self::FirmwareResetLeavesCredentials,
         Self::FirmwareSaveFailed,
+        Self::FirmwarePortalSaveFailed,
+        Self::FirmwarePortalForgets,
+        Self::FirmwarePortalSilent,
+        Self::FirmwareOtaIgnored,
+        Self::FirmwareOtaNoSwitch,
+        Self::FirmwareOtaErasesNvs,
         Self::RadioDeaf,
         Self::RadioWeak,
         Self::RadioDrops,
@@ -246,6 +273,17 @@ impl Fault {
                 "firmware.wrong_client_id",
                 "The firmware connects to the broker under another client id.",
             ),
+            Self::FirmwareIdDropsZeros => (
+                "firmware.id_drops_zeros",
+                "The firmware drops the leading zero of each byte of the id that it makes of its MAC address.",
+            ),
+            Self::FirmwareCaCallMissing => {
+                ("firmware.ca_call_missing", "The firmware never calls its CA service.")
+            }
+            Self::FirmwareCaCallWrongPsk => (
+                "firmware.ca_call_wrong_psk",
+                "The firmware calls its CA service with another key than its NVS holds.",
+            ),
             Self::FirmwareSlowBoot => {
                 ("firmware.slow_boot", "The firmware takes some seconds before it does anything.")
             }
@@ -287,6 +325,26 @@ impl Fault {
                 "firmware.save_failed",
                 "The console says that it stored a value, and stores nothing.",
             ),
+            Self::FirmwarePortalSaveFailed => {
+                ("firmware.portal_save_failed", "The portal answers every form with status 500.")
+            }
+            Self::FirmwarePortalForgets => (
+                "firmware.portal_forgets",
+                "The portal says that it stored the values, and stores nothing.",
+            ),
+            Self::FirmwarePortalSilent => {
+                ("firmware.portal_silent", "The portal accepts connections and never answers.")
+            }
+            Self::FirmwareOtaIgnored => {
+                ("firmware.ota_ignored", "The firmware takes no notice of updates.")
+            }
+            Self::FirmwareOtaNoSwitch => (
+                "firmware.ota_no_switch",
+                "The firmware downloads an update and never switches to it.",
+            ),
+            Self::FirmwareOtaErasesNvs => {
+                ("firmware.ota_erases_nvs", "An update erases the product's NVS.")
+            }
             Self::RadioDeaf => ("radio.deaf", "The radio hears no access point."),
             Self::RadioWeak => {
                 ("radio.weak", "The radio receives a signal that is barely strong enough.")

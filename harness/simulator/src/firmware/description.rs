@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+/// The name under which templates use the id that the firmware derives.
+pub(super) const DEVICE_ID: &str = "device_id";
+
 /// A firmware.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -15,9 +18,14 @@ pub struct Description {
     pub app: App,
     /// What it reads from its NVS.
     pub settings: Settings,
-    /// What was built into the application, by name; it stands wherever a setting may.
+    /// Texts that are built into the application image; each is usable wherever a setting is. A
+    /// setting of the same name is an error.
     #[serde(default)]
     pub constants: BTreeMap<String, String>,
+    /// The id that it makes of its MAC address, usable as `{device_id}` wherever a setting is.
+    pub device_id: Option<DeviceId>,
+    /// What it stores when it starts, if it is a firmware that only provisions and then idles.
+    pub factory: Option<Factory>,
     /// When it counts as provisioned; without it, whenever all settings are there.
     pub provisioning: Option<Provisioning>,
     /// What it prints besides ESP-IDF's own lines.
@@ -25,8 +33,18 @@ pub struct Description {
     pub says: Says,
     /// Its console.
     pub console: Option<ConsoleSection>,
+    /// The web page that it serves while it is not provisioned.
+    pub portal: Option<Portal>,
+    /// The time server that it asks.
+    pub time: Option<Time>,
+    /// The server that it asks for its configuration.
+    pub remote_config: Option<RemoteConfig>,
+    /// How it takes updates.
+    pub ota: Option<Ota>,
     /// How it joins a network; without it, it never does.
     pub wifi: Option<Wifi>,
+    /// How it calls its CA service once it joined; without it, it never does.
+    pub ca_call: Option<CaCall>,
     /// How it talks to its broker; without it, it never does.
     pub mqtt: Option<Mqtt>,
 }
@@ -43,6 +61,81 @@ pub struct App {
     pub idf_version: String,
     /// Tag of its own log lines.
     pub tag: String,
+    /// Whether it crashes before it is sure of itself.
+    #[serde(default)]
+    pub fails_to_start: bool,
+}
+
+/// A web page for whoever configures the unit.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Portal {
+    /// Name of the network that it opens.
+    pub ssid: String,
+    /// Its passphrase.
+    pub password: String,
+    /// Where it serves there.
+    pub address: std::net::SocketAddrV4,
+    /// Where the form goes.
+    pub path: String,
+    /// Settings by the form's field.
+    pub fields: BTreeMap<String, String>,
+    /// Printed when the network is open.
+    pub opened: Vec<String>,
+    /// Printed when values were stored.
+    pub saved: Vec<String>,
+}
+
+/// A time server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Time {
+    /// Its name.
+    pub server: String,
+    /// Its UDP port.
+    pub port: u16,
+    /// Printed when it answered; `{time}` stands for the moment.
+    pub synchronized: Vec<String>,
+}
+
+/// A server that knows the unit's configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoteConfig {
+    /// What is fetched.
+    pub url: String,
+    /// The setting for which the answer's field of the same meaning counts.
+    pub setting: String,
+    /// That field.
+    pub field: String,
+    /// Whether the field outranks what NVS holds.
+    pub wins: bool,
+    /// Printed before; `{url}` stands for what is fetched.
+    pub fetching: Vec<String>,
+    /// Printed after; the fields of the answer stand in braces.
+    pub fetched: Vec<String>,
+}
+
+/// Updates by the broker's notice.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ota {
+    /// Where notices come: JSON with url, sha256, size and version.
+    pub topic: String,
+    /// Where the outcome is reported.
+    pub report: String,
+}
+
+/// How the firmware makes its own id: the base MAC address in uppercase hexadecimal digits.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceId {
+    /// Whether it prints each byte without its leading zero, which is a bug that was shipped.
+    #[serde(default)]
+    pub drops_zeros: bool,
+    /// Lines that it prints when it starts; `{device_id}` and `{version}` are filled in.
+    #[serde(default)]
+    pub banner: Vec<String>,
 }
 
 /// The NVS content that the firmware reads at each start.
@@ -206,6 +299,20 @@ pub enum SettingKind {
     Blob,
 }
 
+/// What a firmware that only provisions stores, in the place of `[settings]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Factory {
+    /// Lines that it prints before.
+    pub before: Vec<String>,
+    /// Strings: NVS key and name of the constant.
+    pub strings: BTreeMap<String, String>,
+    /// NVS keys of the bytes that it sets to 1.
+    pub flags: Vec<String>,
+    /// Lines that it prints when everything is stored.
+    pub after: Vec<String>,
+}
+
 /// How the firmware joins a network.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -218,12 +325,30 @@ pub struct Wifi {
     pub attempts: u32,
 }
 
+/// How the firmware calls its CA service: a JSON object is posted, `{"success": true}` comes back.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaCall {
+    /// Name of the setting that holds the service's URL.
+    pub url: String,
+    /// Path behind it.
+    pub path: String,
+    /// Name of the setting by which the service knows the unit.
+    pub secret: String,
+    /// The object: name and value, where `{name}` stands for a setting.
+    pub fields: BTreeMap<String, String>,
+    /// How often it tries before it goes on without.
+    pub attempts: u32,
+}
+
 /// How the firmware talks to its broker.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mqtt {
     /// Name of the setting that holds the broker's URI, `mqtts://host:port`.
-    pub uri: String,
+    pub uri: Option<String>,
+    /// Name of the setting that holds the broker's host alone; TLS on port 8883.
+    pub host: Option<String>,
     /// Name of the setting that holds the user name.
     pub username: String,
     /// Name of the setting that holds the password.
@@ -273,8 +398,22 @@ pub enum DescriptionError {
     #[error("firmware description is not readable: {0}")]
     Toml(#[from] toml::de::Error),
     /// A section refers to a setting that is not there.
-    #[error("firmware description refers to the setting {name:?}: add it to [settings.values]")]
+    #[error(
+        "firmware description refers to the setting {name:?}: add it to [settings.values] or [constants]"
+    )]
     UnknownSetting {
+        /// The name in question.
+        name: String,
+    },
+    /// A build gives, or a section stores, a constant that the firmware does not have.
+    #[error("the firmware has no constant {name:?}: add it to [constants] or do not give it")]
+    UnknownConstant {
+        /// The name in question.
+        name: String,
+    },
+    /// Two of a setting, a constant and the derived id share their name.
+    #[error("{name:?} stands for more than one of setting, constant and device id: rename one")]
+    Ambiguous {
         /// The name in question.
         name: String,
     },
@@ -310,6 +449,21 @@ impl Description {
         Ok(description)
     }
 
+    /// The same firmware built with other values for some of its constants, as a build defines them.
+    pub(super) fn with_constants(
+        mut self,
+        given: &BTreeMap<String, String>,
+    ) -> Result<Self, DescriptionError> {
+        for (name, value) in given {
+            let constant = self
+                .constants
+                .get_mut(name)
+                .ok_or_else(|| DescriptionError::UnknownConstant { name: name.clone() })?;
+            constant.clone_from(value);
+        }
+        Ok(self)
+    }
+
     fn check_lengths(&self) -> Result<(), DescriptionError> {
         let app = &self.app;
         let fields = [
@@ -328,8 +482,13 @@ impl Description {
         if let Some(wifi) = &self.wifi {
             names.extend([wifi.ssid.as_str(), &wifi.passphrase]);
         }
+        if let Some(call) = &self.ca_call {
+            names.extend([call.url.as_str(), &call.secret]);
+            names.extend(call.fields.values().flat_map(|template| placeholders(template)));
+        }
         if let Some(mqtt) = &self.mqtt {
-            names.extend([mqtt.uri.as_str(), &mqtt.username, &mqtt.password]);
+            names.extend([mqtt.username.as_str(), &mqtt.password]);
+            names.extend([&mqtt.uri, &mqtt.host].into_iter().flatten().map(String::as_str));
             names.extend(
                 [&mqtt.certificate, &mqtt.private_key, &mqtt.ca]
                     .into_iter()
@@ -350,9 +509,20 @@ impl Description {
             names.extend(command.options.values().chain(command.marks.keys()).map(String::as_str));
             names.extend(command.requires.iter().map(String::as_str));
         }
-        let known = |name: &&str| {
-            self.settings.values.contains_key(*name) || self.constants.contains_key(*name)
-        };
+        let is_setting = |name: &str| self.settings.values.contains_key(name);
+        if let Some(name) = self.constants.keys().find(|name| is_setting(name)) {
+            return Err(DescriptionError::Ambiguous { name: name.clone() });
+        }
+        let mut stored = self.factory.iter().flat_map(|factory| factory.strings.values());
+        if let Some(name) = stored.find(|name| !self.constants.contains_key(*name)) {
+            return Err(DescriptionError::UnknownConstant { name: name.clone() });
+        }
+        let derived = self.device_id.as_ref().map(|_| DEVICE_ID);
+        let taken = |name: &str| is_setting(name) || self.constants.contains_key(name);
+        if let Some(name) = derived.filter(|name| taken(name)) {
+            return Err(DescriptionError::Ambiguous { name: name.to_owned() });
+        }
+        let known = |name: &&str| taken(name) || derived == Some(*name);
         match names.into_iter().find(|name| !known(name)) {
             None => Ok(()),
             Some(name) => Err(DescriptionError::UnknownSetting { name: name.to_owned() }),

@@ -4,14 +4,22 @@
 //! [`compile`]. A unit runs only what is found again in its flash: nothing that the firmware
 //! does comes from anywhere but flash, faults and the [`World`](crate::World).
 
+mod ca_call;
+mod clock;
 mod console;
 mod description;
+mod device_id;
 mod elf;
+mod factory;
+mod http;
 mod mqtt;
 mod nvs_keys;
 mod operation;
+mod ota;
 mod package;
+mod portal;
 mod relay;
+mod remote_config;
 mod run;
 mod settings;
 mod shell;
@@ -22,6 +30,6 @@ mod wifi;
 pub(crate) use console::Console;
 pub use description::{Description, DescriptionError};
 pub(crate) use package::load;
-pub use package::{CompileError, compile};
+pub use package::{CompileError, compile, compile_with};
 pub(crate) use run::run;
 pub(crate) use shell::Keyboard;

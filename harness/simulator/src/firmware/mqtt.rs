@@ -1,6 +1,9 @@
 //! Talking to the broker, in the words of ESP-IDF's MQTT client.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::{
@@ -10,15 +13,21 @@ use rumqttc::{
 use rustls::{AlertDescription, CertificateError};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::console::Console;
 use super::description;
+use super::http::Client;
+use super::ota::{self, Notice};
+use super::package::Program;
 use super::relay::{self, Relay};
 use super::run::say;
 use super::settings::Settings;
 use super::trust::Trust;
+use crate::boot::{ResetReason, ota_is_pending, ota_was_rolled_back};
+use crate::chip::Chip;
 use crate::fault::{Fault, Faults};
+use crate::world::World;
 
 /// Between two attempts; the real client waits ten seconds, which the log's clock shows.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -27,9 +36,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// The broker of a firmware that ignores its settings.
 const BUILT_IN_HOST: &str = "built-in.example.test";
 const MOST_IN_FLIGHT: usize = 16;
+/// How long what is queued may take to leave before a restart.
+const FLUSH: Duration = Duration::from_millis(50);
+const DOWNLOAD_LIMIT: Duration = Duration::from_secs(60);
+/// No slot is larger.
+const LARGEST_IMAGE: usize = 16 << 20;
 
 /// What the firmware needs for its broker.
-pub(super) struct Session<'a> {
+pub(super) struct Session<'a, 'c> {
     pub(super) description: &'a description::Mqtt,
     pub(super) settings: &'a Settings,
     /// What it prints besides ESP-IDF's own lines.
@@ -37,9 +51,20 @@ pub(super) struct Session<'a> {
     pub(super) password: String,
     /// Whose certificates the firmware believes.
     pub(super) trust: Trust<'a>,
+    /// How it takes updates, if it does.
+    pub(super) updates: Option<Updates<'a, 'c>>,
     /// What is wrong with the firmware.
     pub(super) faults: &'a Faults,
     pub(super) tag: &'a str,
+}
+
+/// What a firmware needs to take updates.
+pub(super) struct Updates<'a, 'c> {
+    pub(super) ota: &'a description::Ota,
+    pub(super) program: &'a Program,
+    pub(super) chip: &'a RefCell<&'c mut Chip>,
+    pub(super) world: Arc<dyn World>,
+    pub(super) from: Ipv4Addr,
 }
 
 /// A broker's URI that the client library of the firmware would not take.
@@ -72,16 +97,16 @@ impl Endpoint {
     }
 }
 
-impl Session<'_> {
+impl Session<'_, '_> {
     /// Connects, and stays connected for as long as the firmware runs.
     pub(super) async fn run(
         &self,
         relay: &Relay,
         mut alerts: UnboundedReceiver<()>,
+        confirm: impl Fn(),
         console: &mut Console,
-    ) {
-        let uri = self.settings.value(&self.description.uri);
-        let Some((client, mut events)) = self.client(uri, relay) else {
+    ) -> ResetReason {
+        let Some((client, mut events)) = self.client(&self.uri(), relay) else {
             console.error("mqtt_client", "Error parse uri");
             console.error(self.tag, "Failed to init MQTT client");
             return std::future::pending().await;
@@ -96,6 +121,21 @@ impl Session<'_> {
                 }
             };
             match event {
+                Ok(Event::Incoming(Packet::Publish(message))) if self.is_notice(&message.topic) => {
+                    console.info(self.tag, &format!("MQTT_EVENT_DATA, topic={}", message.topic));
+                    if self.update(&message.payload, &client, console).await {
+                        // What is still to be sent leaves before the restart.
+                        let _ =
+                            timeout(FLUSH, async { while events.poll().await.is_ok() {} }).await;
+                        return ResetReason::Software;
+                    }
+                }
+                Ok(Event::Incoming(Packet::ConnAck(ack))) => {
+                    let event = Event::Incoming(Packet::ConnAck(ack));
+                    self.handle(event, &client, console).await;
+                    self.report_start(&client, console);
+                    confirm();
+                }
                 Ok(event) => self.handle(event, &client, console).await,
                 Err(error) => {
                     report(&error, relay, console);
@@ -105,6 +145,86 @@ impl Session<'_> {
                 }
             }
         }
+    }
+
+    /// The broker's address; a host alone means TLS on MQTT's own port.
+    fn uri(&self) -> String {
+        let setting =
+            |name: &Option<String>| name.as_ref().map(|name| self.settings.value(name).to_owned());
+        let of_host = || setting(&self.description.host).map(|host| format!("mqtts://{host}:8883"));
+        setting(&self.description.uri).or_else(of_host).unwrap_or_default()
+    }
+
+    fn is_notice(&self, topic: &str) -> bool {
+        let ignored = self.faults.has(Fault::FirmwareOtaIgnored);
+        let updates = self.updates.as_ref().filter(|_| !ignored);
+        updates.is_some_and(|updates| self.settings.fill(&updates.ota.topic) == topic)
+    }
+
+    /// Takes an update; whether the chip must be restarted for it.
+    async fn update(&self, notice: &[u8], client: &AsyncClient, console: &Console) -> bool {
+        let Some(updates) = &self.updates else { return false };
+        let taken = match serde_json::from_slice::<Notice>(notice) {
+            Ok(notice) => {
+                let web = Client {
+                    world: updates.world.clone(),
+                    from: updates.from,
+                    trust: self.trust,
+                    limit: DOWNLOAD_LIMIT,
+                    most_bytes: LARGEST_IMAGE,
+                };
+                let (program, chip) = (updates.program, updates.chip);
+                console.info(self.tag, &format!("OTA: updating to {}", notice.version));
+                ota::take(&notice, &web, &program.partition, &program.table, chip, self.faults)
+                    .await
+                    .map_err(|error| error.to_string())
+            }
+            Err(_) => Err("the notice is not JSON with url, sha256, size and version".to_owned()),
+        };
+        match taken {
+            Ok(()) => {
+                console.info(self.tag, "OTA: image written, restarting");
+                true
+            }
+            Err(reason) => {
+                console.error(self.tag, &format!("OTA: {reason}"));
+                self.report("ota_failed", &[("reason", &reason)], client);
+                false
+            }
+        }
+    }
+
+    /// After a restart for an update, says which application runs.
+    fn report_start(&self, client: &AsyncClient, console: &Console) {
+        let Some(updates) = &self.updates else { return };
+        let chip = updates.chip.borrow();
+        let table = &updates.program.table;
+        let event = if ota_is_pending(table, &chip) {
+            "ota_done"
+        } else if ota_was_rolled_back(table, &chip) {
+            "ota_rolled_back"
+        } else {
+            return;
+        };
+        drop(chip);
+        let version = &updates.program.description.app.version;
+        console.info(self.tag, &format!("OTA: {event}, running {version}"));
+        self.report(event, &[("version", version)], client);
+    }
+
+    fn report(&self, event: &str, fields: &[(&str, &str)], client: &AsyncClient) {
+        let Some(updates) = &self.updates else { return };
+        let mut message = Map::new();
+        message.insert("event".to_owned(), Value::String(event.to_owned()));
+        for (name, value) in fields {
+            message.insert((*name).to_owned(), Value::String((*value).to_owned()));
+        }
+        let id = self.settings.value(description::DEVICE_ID);
+        message.insert("device_id".to_owned(), Value::String(id.to_owned()));
+        let to = self.settings.fill(&updates.ota.report);
+        // The queue is never full this early.
+        let _ =
+            client.try_publish(&to, QoS::AtLeastOnce, false, Value::Object(message).to_string());
     }
 
     fn client(&self, uri: &str, relay: &Relay) -> Option<(AsyncClient, EventLoop)> {
@@ -192,7 +312,7 @@ impl Session<'_> {
     }
 }
 
-impl Session<'_> {
+impl Session<'_, '_> {
     /// Sends what an installer asked for.
     fn alert(&self, client: &AsyncClient, console: &Console) {
         let Some(alert) = &self.description.alert else { return };
@@ -280,6 +400,11 @@ fn report_tls(error: &TlsError, console: &Console) {
         TlsError::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
         _ => None,
     };
+    report_handshake(cause, console);
+}
+
+/// Prints what mbedTLS says of a handshake that failed.
+pub(super) fn report_handshake(cause: Option<&rustls::Error>, console: &Console) {
     let failure = cause.map_or(TlsFailure::ConnectionLost, TlsFailure::of);
     console.error(
         "esp-tls-mbedtls",

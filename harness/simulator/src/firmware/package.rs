@@ -6,6 +6,7 @@
 //! cover all of it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::description::{App, Description, DescriptionError};
 use crate::boot::Application;
@@ -18,6 +19,8 @@ const DESCRIPTOR_MAGIC: u32 = 0xABCD_5432;
 const DESCRIPTOR_SIZE: usize = 256;
 const ELF_DIGEST: std::ops::Range<usize> = 144..176;
 const PAYLOAD_MAGIC: &[u8; 8] = b"GOLDFIRM";
+/// Before the constants that a build was given; a build that was given none has no such part.
+const CONSTANTS_MAGIC: &[u8; 8] = b"GOLDCONS";
 
 /// Why a firmware cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -38,18 +41,40 @@ pub fn compile(
     trust_anchor_pem: &str,
     chip: &Model,
 ) -> Result<Vec<u8>, CompileError> {
-    let description = Description::parse(description_toml)?;
+    compile_with(description_toml, trust_anchor_pem, &BTreeMap::new(), chip)
+}
+
+/// Like [`compile`], with other values for some of the description's `[constants]`: what a build
+/// for one unit defines.
+pub fn compile_with(
+    description_toml: &str,
+    trust_anchor_pem: &str,
+    given: &BTreeMap<String, String>,
+    chip: &Model,
+) -> Result<Vec<u8>, CompileError> {
+    let description = Description::parse(description_toml)?.with_constants(given)?;
     if super::trust::certificates(trust_anchor_pem).is_empty() {
         return Err(CompileError::TrustAnchor);
     }
     let mut constants = descriptor(&description.app);
     constants.extend(PAYLOAD_MAGIC);
-    for part in [description_toml, trust_anchor_pem] {
-        constants.extend((part.len() as u32).to_le_bytes());
-        constants.extend(part.as_bytes());
+    append(&mut constants, description_toml);
+    append(&mut constants, trust_anchor_pem);
+    if !given.is_empty() {
+        constants.extend(CONSTANTS_MAGIC);
+        constants.extend((given.len() as u32).to_le_bytes());
+        for text in given.iter().flat_map(|(name, value)| [name, value]) {
+            append(&mut constants, text);
+        }
     }
     constants.resize(constants.len().next_multiple_of(4), 0);
     Ok(super::elf::write(chip, &constants))
+}
+
+/// Writes a text behind its length.
+fn append(bytes: &mut Vec<u8>, text: &str) {
+    bytes.extend((text.len() as u32).to_le_bytes());
+    bytes.extend(text.as_bytes());
 }
 
 /// ESP-IDF's `esp_app_desc_t`.
@@ -91,10 +116,11 @@ pub(crate) fn load(chip: &Chip, application: Application) -> Option<Program> {
     let constants = constants(&chip.mapped_flash(), &image)?;
     let payload = constants[DESCRIPTOR_SIZE..].strip_prefix(PAYLOAD_MAGIC)?;
     let (description, rest) = part(payload)?;
-    let (trust_anchor, _) = part(rest)?;
+    let (trust_anchor, rest) = part(rest)?;
+    let given = given_constants(rest)?;
     let elf_digest = constants[ELF_DIGEST][..8].iter().map(|byte| format!("{byte:02x}")).collect();
     Some(Program {
-        description: Description::parse(description).ok()?,
+        description: Description::parse(description).ok()?.with_constants(&given).ok()?,
         trust_anchor: trust_anchor.to_owned(),
         partition,
         table,
@@ -110,9 +136,62 @@ fn constants<'a>(flash: &MappedFlash<'a>, image: &Image) -> Option<Cow<'a, [u8]>
     })
 }
 
+/// What the build defined; nothing when the part is there and broken.
+fn given_constants(bytes: &[u8]) -> Option<BTreeMap<String, String>> {
+    let mut given = BTreeMap::new();
+    let Some(rest) = bytes.strip_prefix(CONSTANTS_MAGIC) else {
+        return Some(given);
+    };
+    let (count, mut rest) = rest.split_first_chunk()?;
+    for _ in 0..u32::from_le_bytes(*count) {
+        let (name, after) = part(rest)?;
+        let (value, after) = part(after)?;
+        given.insert(name.to_owned(), value.to_owned());
+        rest = after;
+    }
+    Some(given)
+}
+
 /// A text behind its length.
 fn part(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let (length, rest) = bytes.split_first_chunk()?;
     let (text, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
     Some((std::str::from_utf8(text).ok()?, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chip::ESP32;
+
+    const FIRMWARE: &str = "[app]\nname = 'a'\nversion = '1'\nidf_version = 'v5'\ntag = 't'\n\
+        [settings]\npartition = 'nvs'\nnamespace = 'n'\n[settings.values]\n\
+        [constants]\nhost = 'built.example.test'\n";
+
+    fn given(name: &str) -> BTreeMap<String, String> {
+        BTreeMap::from([(name.to_owned(), "other.example.test".to_owned())])
+    }
+
+    #[test]
+    fn a_build_gives_constants_that_the_firmware_has_and_no_others() {
+        let compiled = compile_with(FIRMWARE, super::super::trust::STRANGER, &given("host"), ESP32);
+        assert_ne!(
+            compiled.unwrap(),
+            compile(FIRMWARE, super::super::trust::STRANGER, ESP32).unwrap()
+        );
+        let error = compile_with(FIRMWARE, super::super::trust::STRANGER, &given("hst"), ESP32);
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("no constant \"hst\""), "{error}");
+    }
+
+    #[test]
+    fn what_the_build_gave_is_read_back_and_a_cut_part_is_no_firmware() {
+        let mut bytes = CONSTANTS_MAGIC.to_vec();
+        bytes.extend(1u32.to_le_bytes());
+        append(&mut bytes, "host");
+        append(&mut bytes, "other.example.test");
+        assert_eq!(given_constants(&bytes), Some(given("host")));
+        assert_eq!(given_constants(&bytes[..bytes.len() - 1]), None);
+        assert_eq!(given_constants(&[0, 0]), Some(BTreeMap::new()));
+    }
 }

@@ -75,7 +75,7 @@ impl Route {
     async fn serve(&self, mut client: TcpStream) -> io::Result<()> {
         client.set_nodelay(true)?;
         let (host, port) = target(&mut client).await?;
-        match self.open(host, port).await {
+        match open(self.world.clone(), self.from, host, port).await {
             Ok(mut server) => {
                 client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
                 copy_bidirectional(&mut client, &mut server).await?;
@@ -87,24 +87,29 @@ impl Route {
             }
         }
     }
+}
 
-    async fn open(&self, host: String, port: u16) -> Result<TcpStream, Failure> {
-        let (world, from) = (self.world.clone(), self.from);
-        let opened = spawn_blocking(move || {
-            let address = match host.parse() {
-                Ok(address) => address,
-                Err(_) => world.resolve(from, &host).ok_or(Failure::Unresolved)?,
-            };
-            let stream = world.connect(from, SocketAddrV4::new(address, port)).and_then(|stream| {
-                stream.set_nonblocking(true)?;
-                stream.set_nodelay(true)?;
-                Ok(stream)
-            });
-            stream.map_err(|error| Failure::Connect(error.kind()))
+/// Opens a connection for the unit at `from`, off the unit's own thread.
+pub(super) async fn open(
+    world: Arc<dyn World>,
+    from: Ipv4Addr,
+    host: String,
+    port: u16,
+) -> Result<TcpStream, Failure> {
+    let opened = spawn_blocking(move || {
+        let address = match host.parse() {
+            Ok(address) => address,
+            Err(_) => world.resolve(from, &host).ok_or(Failure::Unresolved)?,
+        };
+        let stream = world.connect(from, SocketAddrV4::new(address, port)).and_then(|stream| {
+            stream.set_nonblocking(true)?;
+            stream.set_nodelay(true)?;
+            Ok(stream)
         });
-        let stream = opened.await.unwrap_or(Err(Failure::Connect(io::ErrorKind::Other)))?;
-        TcpStream::from_std(stream).map_err(|error| Failure::Connect(error.kind()))
-    }
+        stream.map_err(|error| Failure::Connect(error.kind()))
+    });
+    let stream = opened.await.unwrap_or(Err(Failure::Connect(io::ErrorKind::Other)))?;
+    TcpStream::from_std(stream).map_err(|error| Failure::Connect(error.kind()))
 }
 
 /// Reads `CONNECT host:port` and the headers behind it.

@@ -9,9 +9,12 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::console::Console;
-use super::description::Description;
+use super::description::{Description, Factory};
+use super::device_id;
+use super::factory;
 use super::operation::Operation;
 use super::package::Program;
+use super::portal::Service;
 use super::settings::Settings;
 use super::shell::{Keyboard, Shell};
 use super::storage::{NvsError, NvsKeys, Storage};
@@ -53,7 +56,12 @@ pub(crate) async fn run(
     let description = &program.description;
     let tag = description.app.tag.as_str();
     first_boot(&program, chip, &mut console);
-    let (settings, keys) = match load(&program, chip, faults) {
+    let id = device_id(&program, chip, faults, &console);
+    if let Some(factory) = &description.factory {
+        store_constants(factory, &program, chip, &console);
+        return pending().await;
+    }
+    let (settings, keys) = match load(&program, chip, faults, id) {
         Ok(loaded) => loaded,
         Err(error) => {
             console.error(tag, &error);
@@ -71,18 +79,27 @@ pub(crate) async fn run(
     if faults.has(Fault::ChipBrownOut) {
         return brown_out(&console).await;
     }
-    let (orders, inbox) = mpsc::unbounded_channel();
-    let (mac, has_wifi) = (chip.mac, chip.model.wifi);
-    let typed_console = console.clone();
-    let operation = Operation { program: &program, mac, has_wifi, faults, world };
-    let operate = operation.run(provisioned.then(|| settings.clone()), inbox, &mut console);
+    if description.app.fails_to_start {
+        return panic(&console).await;
+    }
     let chip = RefCell::new(chip);
+    let table = &program.table;
+    if let Some(portal) = description.portal.as_ref().filter(|_| !provisioned) {
+        let keys = keys.as_ref();
+        let settings = &settings;
+        let service =
+            Service { description, portal, table, chip: &chip, keys, faults, world, settings };
+        return service.run(&console).await;
+    }
+    let (orders, inbox) = mpsc::unbounded_channel();
+    let typed_console = console.clone();
+    let operation = Operation { program: &program, chip: &chip, faults, world };
+    let operate = operation.run(provisioned.then(|| settings.clone()), inbox, &mut console);
     let Some(section) = &description.console else {
         // The orders' sender lives as long as the firmware: it only never sends one.
         let _silent = orders;
         return operate.await;
     };
-    let table = &program.table;
     let shell = Shell { description, section, table, chip: &chip, keys, faults, orders, settings };
     tokio::select! {
         reason = shell.run(&mut keyboard, &typed_console) => reason,
@@ -95,6 +112,7 @@ fn load(
     program: &Program,
     chip: &mut Chip,
     faults: &Faults,
+    id: Option<String>,
 ) -> Result<(Settings, Option<NvsKeys>), String> {
     let description = &program.description;
     let renamed =
@@ -109,10 +127,9 @@ fn load(
         }
         None => None,
     };
-    let mut settings = Settings::load(wanted, &program.table, &mut chip.flash, keys.as_ref())
+    let settings = Settings::load(wanted, &program.table, &mut chip.flash, keys.as_ref())
         .map_err(|error| error.to_string())?;
-    settings.add_constants(&description.constants);
-    Ok((settings, keys))
+    Ok((settings.with_constants(&description.constants).with_device_id(id), keys))
 }
 
 fn is_provisioned(description: &Description, settings: &Settings) -> bool {
@@ -148,6 +165,28 @@ fn greet(program: &Program, chip: &Chip, console: &mut Console) {
     console.info("main_task", "Calling app_main()");
 }
 
+/// The whole work of a firmware that only provisions.
+fn store_constants(wanted: &Factory, program: &Program, chip: &mut Chip, console: &Console) {
+    let print =
+        |lines: &[String]| lines.iter().for_each(|line| console.raw(&format!("{line}\r\n")));
+    let description = &program.description;
+    print(&wanted.before);
+    match factory::provision(wanted, description, &program.table, &mut chip.flash) {
+        Ok(()) => print(&wanted.after),
+        Err(error) => console.error(&description.app.tag, &format!("Provisioning failed: {error}")),
+    }
+}
+
+/// The id that the firmware makes of its address and tells the one who watches.
+fn device_id(program: &Program, chip: &Chip, faults: &Faults, console: &Console) -> Option<String> {
+    let app = &program.description;
+    let wanted = app.device_id.as_ref()?;
+    let drops_zeros = wanted.drops_zeros || faults.has(Fault::FirmwareIdDropsZeros);
+    let id = device_id::derive(chip.mac, drops_zeros);
+    wanted.print(&id, &app.app.version, console);
+    Some(id)
+}
+
 /// What every ESP-IDF application with WiFi leaves in flash when it first runs.
 fn first_boot(program: &Program, chip: &mut Chip, console: &mut Console) {
     let tag = "system_api";
@@ -159,6 +198,7 @@ fn first_boot(program: &Program, chip: &mut Chip, console: &mut Console) {
         Ok(false) | Err(NvsError::PartitionNotFound) => {}
         Err(error) => console.error(tag, &format!("NVS of the system: {error}")),
     }
+    // A firmware that takes updates confirms itself later, when it is sure.
     if let Some(slot) = program.partition.ota_slot()
         && let Err(error) = confirm_ota_slot(&program.table, chip, slot)
     {

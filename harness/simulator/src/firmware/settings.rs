@@ -50,17 +50,28 @@ impl Settings {
         values.map(Self)
     }
 
+    /// The settings, and beside them what the application image holds.
+    pub(super) fn with_constants(mut self, constants: &BTreeMap<String, String>) -> Self {
+        self.0.extend(constants.iter().map(|(name, value)| (name.clone(), value.clone())));
+        self
+    }
+
+    /// The settings, and beside them the id that the firmware made.
+    pub(super) fn with_device_id(mut self, id: Option<String>) -> Self {
+        self.0.extend(id.map(|id| (description::DEVICE_ID.to_owned(), id)));
+        self
+    }
+
+    /// The settings, with another value for one of them.
+    pub(super) fn with_value(mut self, name: &str, value: String) -> Self {
+        self.0.insert(name.to_owned(), value);
+        self
+    }
+
     /// A value by its name in the description.
     pub(super) fn value(&self, name: &str) -> &str {
         // The description's references were checked when it was parsed.
         self.0.get(name).map_or("", String::as_str)
-    }
-
-    /// Takes what was built into the application; what NVS holds outranks it.
-    pub(super) fn add_constants(&mut self, constants: &BTreeMap<String, String>) {
-        for (name, value) in constants {
-            self.0.entry(name.clone()).or_insert_with(|| value.clone());
-        }
     }
 
     /// Takes values that were just stored.

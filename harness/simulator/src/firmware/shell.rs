@@ -12,9 +12,9 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::console::Console;
-use super::description::{Action, ConsoleCommand, ConsoleSection, Description, SettingKind};
+use super::description::{Action, ConsoleCommand, ConsoleSection, Description};
 use super::settings::Settings;
-use super::storage::{NvsError, NvsKeys, Storage};
+use super::storage::{NvsError, NvsKeys, Storage, store};
 use crate::boot::ResetReason;
 use crate::boot::partitions::PartitionTable;
 use crate::chip::Chip;
@@ -176,32 +176,9 @@ impl Shell<'_, '_> {
     /// Writes values into NVS and keeps them for what comes after.
     fn store(&mut self, values: &BTreeMap<String, String>) -> Result<(), NvsError> {
         if !self.faults.has(Fault::FirmwareSaveFailed) {
-            let wanted = &self.description.settings;
-            let partition = self.table.labelled(&wanted.partition);
-            let partition = partition.filter(|partition| partition.is_nvs());
-            let partition = partition.ok_or(NvsError::PartitionNotFound)?;
             let mut chip = self.chip.borrow_mut();
-            let mut storage = Storage::open(partition, &chip.flash, self.keys.as_ref())?;
-            for (name, value) in values {
-                let Some(setting) = wanted.values.get(name) else { continue };
-                match setting.kind {
-                    SettingKind::U8 | SettingKind::Bool => {
-                        let byte = value.parse().map_err(|_| NvsError::TypeMismatch)?;
-                        storage.set_byte(&wanted.namespace, &setting.key, byte)?;
-                    }
-                    SettingKind::U32 => {
-                        let word = value.parse().map_err(|_| NvsError::TypeMismatch)?;
-                        storage.set_word(&wanted.namespace, &setting.key, word)?;
-                    }
-                    SettingKind::String => {
-                        storage.set_string(&wanted.namespace, &setting.key, value)?;
-                    }
-                    SettingKind::Blob => {
-                        storage.set_blob(&wanted.namespace, &setting.key, value.as_bytes())?;
-                    }
-                }
-            }
-            storage.close(&mut chip.flash);
+            let (wanted, keys) = (&self.description.settings, self.keys.as_ref());
+            store(wanted, self.table, &mut chip.flash, keys, values)?;
         }
         self.settings.put(values);
         Ok(())

@@ -3,11 +3,14 @@
 //! The driver is esp-nvs. It writes while it opens and knows neither encryption nor newer versions,
 //! so what a real driver would refuse is refused before it sees the partition.
 
+use std::collections::BTreeMap;
+
 use esp_nvs::mem_flash::MemFlash;
 use esp_nvs::{Key, Nvs};
 
+use super::description::{self, SettingKind};
 pub(super) use super::nvs_keys::NvsKeys;
-use crate::boot::partitions::Partition;
+use crate::boot::partitions::{Partition, PartitionTable};
 use crate::flash::{Nor, SECTOR_SIZE};
 
 /// Version bytes of page headers: format 1 and format 2.
@@ -155,6 +158,37 @@ impl Storage {
         };
         flash.rewrite(self.offset, &bytes).expect("the partition was read from the same flash");
     }
+}
+
+/// Writes values by the names of the description; those that it does not know are none of NVS's.
+pub(super) fn store(
+    wanted: &description::Settings,
+    table: &PartitionTable,
+    flash: &mut Nor,
+    keys: Option<&NvsKeys>,
+    values: &BTreeMap<String, String>,
+) -> Result<(), NvsError> {
+    let partition = table.labelled(&wanted.partition).filter(|partition| partition.is_nvs());
+    let partition = partition.ok_or(NvsError::PartitionNotFound)?;
+    let mut storage = Storage::open(partition, flash, keys)?;
+    for (name, value) in values {
+        let Some(setting) = wanted.values.get(name) else { continue };
+        let (namespace, key) = (&wanted.namespace, &setting.key);
+        match setting.kind {
+            SettingKind::U8 | SettingKind::Bool => {
+                let byte = value.parse().map_err(|_| NvsError::TypeMismatch)?;
+                storage.set_byte(namespace, key, byte)?;
+            }
+            SettingKind::U32 => {
+                let word = value.parse().map_err(|_| NvsError::TypeMismatch)?;
+                storage.set_word(namespace, key, word)?;
+            }
+            SettingKind::String => storage.set_string(namespace, key, value)?,
+            SettingKind::Blob => storage.set_blob(namespace, key, value.as_bytes())?,
+        }
+    }
+    storage.close(flash);
+    Ok(())
 }
 
 fn name(text: &str) -> Result<Key, NvsError> {

@@ -1,13 +1,13 @@
 //! Whom the firmware trusts: a TLS configuration with exactly one CA.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::clock::Clock;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
+use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 /// The certificates in a PEM text; broken ones are left out, as mbedTLS leaves them.
@@ -22,8 +22,8 @@ pub(super) struct Trust<'a> {
     pub(super) ca_pem: &'a str,
     /// The firmware's own certificate, when it has one.
     pub(super) identity: Option<Identity<'a>>,
-    /// Whether the clock stands at 1970.
-    pub(super) clock_unset: bool,
+    /// What the firmware's clock shows.
+    pub(super) clock: Clock,
     /// Whether the firmware looks at no certificate at all.
     pub(super) blind: bool,
 }
@@ -69,8 +69,7 @@ impl Trust<'_> {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(certificates(self.ca_pem));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let clock: Arc<dyn TimeProvider> =
-            if self.clock_unset { Arc::new(Since1970) } else { Arc::new(DefaultTimeProvider) };
+        let clock: Arc<dyn TimeProvider> = Arc::new(self.clock);
         let builder = ClientConfig::builder_with_details(provider.clone(), clock)
             .with_safe_default_protocol_versions()?;
         let config = if self.blind {
@@ -84,16 +83,6 @@ impl Trust<'_> {
             Some((chain, key)) => Ok(Arc::new(config.with_client_auth_cert(chain, key)?)),
             None => Ok(Arc::new(config.with_no_client_auth())),
         }
-    }
-}
-
-/// A clock that nobody has set.
-#[derive(Debug)]
-struct Since1970;
-
-impl TimeProvider for Since1970 {
-    fn current_time(&self) -> Option<UnixTime> {
-        Some(UnixTime::since_unix_epoch(Duration::from_secs(60)))
     }
 }
 

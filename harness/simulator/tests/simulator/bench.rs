@@ -1,5 +1,6 @@
 //! A bench for one simulated unit: its port, its clients and the world around it.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::path::Path;
@@ -84,17 +85,24 @@ pub struct Room {
     pub ssid: &'static str,
     pub passphrase: &'static str,
     pub name: &'static str,
-    pub broker: Option<SocketAddrV4>,
+    /// Who answers on which port of that name.
+    pub servers: BTreeMap<u16, SocketAddrV4>,
     pub stations: Mutex<Vec<[u8; 6]>>,
 }
 
 impl Room {
     pub fn new(broker: Option<SocketAddrV4>) -> Arc<Self> {
+        Self::with_servers(broker, &[])
+    }
+
+    /// A room with other servers beside the broker, by their ports.
+    pub fn with_servers(broker: Option<SocketAddrV4>, others: &[(u16, SocketAddrV4)]) -> Arc<Self> {
+        let broker = broker.map(|address| (8883, address));
         Arc::new(Self {
             ssid: "Workbench",
             passphrase: "correct horse",
             name: "broker.example.test",
-            broker,
+            servers: broker.into_iter().chain(others.iter().copied()).collect(),
             stations: Mutex::default(),
         })
     }
@@ -124,8 +132,8 @@ impl World for Room {
     }
 
     fn connect(&self, _: Ipv4Addr, to: SocketAddrV4) -> io::Result<TcpStream> {
-        assert_eq!(to, SocketAddrV4::new(Ipv4Addr::new(127, 77, 0, 2), 8883));
-        match self.broker {
+        assert_eq!(*to.ip(), Ipv4Addr::new(127, 77, 0, 2));
+        match self.servers.get(&to.port()) {
             Some(broker) => TcpStream::connect(broker),
             None => Err(io::ErrorKind::ConnectionRefused.into()),
         }

@@ -30,6 +30,8 @@ pub struct Broker {
     pub address: SocketAddrV4,
     /// PEM of the CA that signed the broker's certificate.
     pub authority: String,
+    /// The same certificate for other servers of that name.
+    pub tls: Arc<ServerConfig>,
     pub seen: Receiver<Seen>,
 }
 
@@ -56,6 +58,7 @@ impl Broker {
             unreachable!("bound to an IPv4 address");
         };
         let (sender, seen) = channel();
+        let tls = config.clone();
         thread::spawn(move || {
             while let Ok((stream, _)) = listener.accept() {
                 let (config, sender) = (config.clone(), sender.clone());
@@ -63,7 +66,7 @@ impl Broker {
                 thread::spawn(move || serve(stream, config, sender, password, command));
             }
         });
-        Self { address, authority: issuer.pem(), seen }
+        Self { address, authority: issuer.pem(), tls, seen }
     }
 }
 

@@ -6,7 +6,6 @@ use espflash::flasher::{FlashData, FlashMode, FlashSettings, FlashSize};
 use espflash::image_format::idf::IdfBootloaderFormat;
 use espflash::target::{Chip, XtalFrequency};
 use goldline_simulator::chip::Model;
-use goldline_simulator::firmware;
 
 pub const FIRMWARE: &str = include_str!("../../../../fixtures/firmware/espvault.toml");
 
@@ -42,7 +41,23 @@ pub fn product_with_table(
     trust_anchor: &str,
     table: &str,
 ) -> Vec<Region> {
-    let elf = firmware::compile(FIRMWARE, trust_anchor, model).unwrap();
+    product_of(FIRMWARE, model, chip, trust_anchor, table)
+}
+
+/// The same of any firmware.
+pub fn product_of(
+    firmware: &str,
+    model: &Model,
+    chip: Chip,
+    trust_anchor: &str,
+    table: &str,
+) -> Vec<Region> {
+    let elf = goldline_simulator::firmware::compile(firmware, trust_anchor, model).unwrap();
+    product_of_elf(&elf, chip, table)
+}
+
+/// The same of an ELF file.
+pub fn product_of_elf(elf: &[u8], chip: Chip, table: &str) -> Vec<Region> {
     let folder = tempfile::tempdir().unwrap();
     let table_file = folder.path().join("partitions.csv");
     fs::write(&table_file, table).unwrap();
@@ -57,7 +72,7 @@ pub fn product_with_table(
     };
     let flash_data = FlashData::new(settings, 0, None, chip, crystal);
     let format =
-        IdfBootloaderFormat::new(&elf, &flash_data, Some(&table_file), None, None, Some("ota_0"))
+        IdfBootloaderFormat::new(elf, &flash_data, Some(&table_file), None, None, Some("ota_0"))
             .unwrap();
     format
         .flash_segments()
@@ -67,13 +82,18 @@ pub fn product_with_table(
 
 /// An NVS with the settings of one unit, made with the crate that the firmware reads it with.
 pub fn settings(values: &[(&str, &str)]) -> Region {
+    settings_in("vault", NVS_OFFSET, NVS_SIZE, values)
+}
+
+/// The same in any namespace and place.
+pub fn settings_in(namespace: &str, offset: u32, size: usize, values: &[(&str, &str)]) -> Region {
     use esp_nvs::mem_flash::MemFlash;
     use esp_nvs::{Key, Nvs};
-    let mut nvs = Nvs::new(0, NVS_SIZE, MemFlash::new(NVS_SIZE / 0x1000)).unwrap();
+    let mut nvs = Nvs::new(0, size, MemFlash::new(size / 0x1000)).unwrap();
     for (key, value) in values {
-        nvs.set(&Key::from_str("vault"), &Key::from_str(key), *value).unwrap();
+        nvs.set(&Key::from_str(namespace), &Key::from_str(key), *value).unwrap();
     }
-    Region { offset: NVS_OFFSET, data: nvs.into_inner().into_inner() }
+    Region { offset, data: nvs.into_inner().into_inner() }
 }
 
 pub const SAMPLE: &[(&str, &str)] = &[

@@ -1,0 +1,96 @@
+//! Updates over the air: download, verify, write to the other slot, choose it.
+//!
+//! As ESP-IDF's `esp_https_ota` does with rollback switched on: the image is verified before it is chosen,
+//! and confirmed only when the new firmware reached its broker.
+
+use std::cell::RefCell;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::http::Client;
+use crate::boot::partitions::{Partition, PartitionTable};
+use crate::boot::{is_bootable, switch_ota_slot};
+use crate::chip::Chip;
+use crate::fault::{Fault, Faults};
+
+/// What a notice says.
+#[derive(Debug, Deserialize)]
+pub(super) struct Notice {
+    url: String,
+    sha256: String,
+    size: usize,
+    pub(super) version: String,
+}
+
+/// Why an update was not taken.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotTaken {
+    #[error("download failed: {0}")]
+    Download(#[from] super::http::HttpError),
+    #[error("HTTP status {0}")]
+    Status(u16),
+    #[error("image has {found} bytes, announced are {announced}")]
+    Size { found: usize, announced: usize },
+    #[error("image hash differs from the announced one")]
+    Hash,
+    #[error("no slot for an update")]
+    NoSlot,
+    #[error("image does not fit its slot")]
+    TooLarge,
+    #[error("ESP_ERR_OTA_VALIDATE_FAILED: {0}")]
+    Invalid(#[from] crate::boot::image::ImageError),
+}
+
+/// Takes an update; after it the chip must be restarted.
+pub(super) async fn take(
+    notice: &Notice,
+    client: &Client<'_>,
+    running: &Partition,
+    table: &PartitionTable,
+    chip: &RefCell<&mut Chip>,
+    faults: &Faults,
+) -> Result<(), NotTaken> {
+    let answer = client.get(&notice.url).await?;
+    if answer.status != 200 {
+        return Err(NotTaken::Status(answer.status));
+    }
+    let image = answer.body;
+    if image.len() != notice.size {
+        return Err(NotTaken::Size { found: image.len(), announced: notice.size });
+    }
+    let hash: String = Sha256::digest(&image).iter().map(|byte| format!("{byte:02x}")).collect();
+    if !hash.eq_ignore_ascii_case(&notice.sha256) {
+        return Err(NotTaken::Hash);
+    }
+    let slot = next_slot(running, table).ok_or(NotTaken::NoSlot)?;
+    let mut chip = chip.borrow_mut();
+    write(&mut chip, slot, &image).ok_or(NotTaken::TooLarge)?;
+    is_bootable(&chip, slot)?;
+    if faults.has(Fault::FirmwareOtaErasesNvs)
+        && let Some(nvs) = table.nvs_of_product()
+    {
+        let _ = chip.flash.erase(nvs.offset, nvs.size);
+    }
+    if !faults.has(Fault::FirmwareOtaNoSwitch) {
+        let number = slot.ota_slot().ok_or(NotTaken::NoSlot)?;
+        switch_ota_slot(table, &mut chip, number).map_err(|_| NotTaken::NoSlot)?;
+    }
+    Ok(())
+}
+
+/// The slot behind the running one, in the order of their numbers.
+fn next_slot<'a>(running: &Partition, table: &'a PartitionTable) -> Option<&'a Partition> {
+    let mut slots: Vec<&Partition> = table.apps().filter(|app| app.ota_slot().is_some()).collect();
+    slots.sort_by_key(|slot| slot.ota_slot());
+    let at = slots.iter().position(|slot| slot.offset == running.offset);
+    let next = at.map_or(0, |at| (at + 1) % slots.len());
+    slots.get(next).copied().filter(|slot| slot.offset != running.offset)
+}
+
+fn write(chip: &mut Chip, slot: &Partition, image: &[u8]) -> Option<()> {
+    let length = u32::try_from(image.len()).ok().filter(|length| *length <= slot.size)?;
+    let sectors = length.next_multiple_of(crate::flash::SECTOR_SIZE);
+    chip.flash.erase(slot.offset, sectors).ok()?;
+    chip.program_mapped(slot.offset, image).ok()
+}
