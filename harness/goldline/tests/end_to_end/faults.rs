@@ -189,7 +189,7 @@ fn noise_on_the_wire_says_nothing_of_the_unit(#[case] fault: &str, #[case] code:
 
 /// What the four checks of this product's list cannot see, or what does no harm. A unit that prints
 /// a secret is found by `secret_hygiene`, in profiles that ask for it. EspVault's firmware makes no id of
-/// its address and calls no CA service, so what goes wrong with those cannot show here.
+/// its address, calls no CA service and has no console, so what goes wrong with those cannot show here.
 #[rstest]
 #[case::slow_wire("wire.delay")]
 #[case::slow_boot("firmware.slow_boot")]
@@ -198,6 +198,12 @@ fn noise_on_the_wire_says_nothing_of_the_unit(#[case] fault: &str, #[case] code:
 #[case::no_ca_call("firmware.ca_call_missing")]
 #[case::ca_call_with_another_key("firmware.ca_call_wrong_psk")]
 #[case::credulous("firmware.any_certificate")]
+#[case::silent_console("firmware.console_silent")]
+#[case::late_console("firmware.console_late")]
+#[case::garbled_console("firmware.console_garbled")]
+#[case::interleaved_console("firmware.console_interleaved")]
+#[case::careless_reset("firmware.reset_leaves_credentials")]
+#[case::saves_nothing("firmware.save_failed")]
 fn a_fault_beyond_the_list_passes(#[case] fault: &str) {
     let (exit, record) = hasty_verdict(fault);
     assert_eq!((exit, &record["verdict"]), (0, &Value::from("PASS")), "{record:#}");

@@ -237,7 +237,13 @@ pub struct ConsoleCommand {
     /// What [`Action::Mark`] stores.
     #[serde(default)]
     pub marks: BTreeMap<String, String>,
-    /// The answer.
+    /// A setting that the following lines hold as PEM text, up to its `-----END` line. The answer comes
+    /// before them, and they are not echoed.
+    pub pem: Option<String>,
+    /// The answer when that text is stored.
+    #[serde(default)]
+    pub reply_stored: Vec<String>,
+    /// The answer; `{name}` stands for a setting, `{name?}` for `stored` or `none`.
     pub reply: Vec<String>,
     /// The answer when a required setting is missing.
     #[serde(default)]
@@ -261,6 +267,8 @@ pub enum Action {
     Erase,
     /// Joins with the settings as they are now.
     Join,
+    /// Goes on only while there is an address in a network.
+    CheckJoined,
     /// Sends the installer's alert.
     Alert,
     /// Restarts the chip.
@@ -281,6 +289,8 @@ pub struct Setting {
     /// Whether the firmware does without it.
     #[serde(default)]
     pub optional: bool,
+    /// What the firmware takes when it is not there, as text.
+    pub default: Option<String>,
 }
 
 /// NVS types that a setting can have.
@@ -293,8 +303,12 @@ pub enum SettingKind {
     U8,
     /// `nvs_get_u8`, 0 or 1
     Bool,
+    /// `nvs_get_u16`
+    U16,
     /// `nvs_get_u32`
     U32,
+    /// `nvs_get_i32`
+    I32,
     /// `nvs_get_blob`
     Blob,
 }
@@ -497,17 +511,27 @@ impl Description {
             );
             let templates = [&mqtt.client_id].into_iter().chain(&mqtt.subscribe);
             names.extend(templates.flat_map(|template| placeholders(template)));
+            if let Some(alert) = &mqtt.alert {
+                let templates = [&alert.topic].into_iter().chain(alert.fields.values());
+                names.extend(templates.flat_map(|template| placeholders(template)));
+            }
             if let Some(command) = &mqtt.command {
                 let templates = [&command.topic, &command.answer].into_iter();
                 let templates = templates.chain(command.fields.values());
                 names.extend(templates.flat_map(|template| placeholders(template)));
             }
         }
+        if let Some(rule) = &self.provisioning {
+            names.extend(rule.required.iter().chain(&rule.flag).map(String::as_str));
+        }
         for command in self.console.iter().flat_map(|console| &console.command) {
             let arguments = command.arguments.iter().filter(|name| !name.starts_with('-'));
             names.extend(arguments.map(String::as_str));
             names.extend(command.options.values().chain(command.marks.keys()).map(String::as_str));
-            names.extend(command.requires.iter().map(String::as_str));
+            names.extend(command.requires.iter().chain(&command.pem).map(String::as_str));
+            let replies = command.reply.iter().chain(&command.reply_stored);
+            let replies = replies.flat_map(|line| placeholders(line));
+            names.extend(replies.map(|name| name.strip_suffix('?').unwrap_or(name)));
         }
         let is_setting = |name: &str| self.settings.values.contains_key(name);
         if let Some(name) = self.constants.keys().find(|name| is_setting(name)) {

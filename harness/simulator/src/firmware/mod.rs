@@ -12,6 +12,7 @@ mod device_id;
 mod elf;
 mod factory;
 mod http;
+mod keyboard;
 mod mqtt;
 mod nvs_keys;
 mod operation;
@@ -29,7 +30,7 @@ mod wifi;
 
 pub(crate) use console::Console;
 pub use description::{Description, DescriptionError};
+pub(crate) use keyboard::Keyboard;
 pub(crate) use package::load;
 pub use package::{CompileError, compile, compile_with};
 pub(crate) use run::run;
-pub(crate) use shell::Keyboard;

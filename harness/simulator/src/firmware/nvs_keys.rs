@@ -18,6 +18,7 @@ use crate::chip::Chip;
 
 const PAGE: usize = 4096;
 const ENTRY: usize = 32;
+const BITMAP: std::ops::Range<usize> = 32..64;
 /// Behind the header and the bitmap.
 const FIRST_ENTRY: usize = 64;
 const PAGE_EMPTY: [u8; 4] = [0xFF; 4];
@@ -119,14 +120,22 @@ fn checksum(bytes: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// Every entry that was ever written, with its offset in the partition.
+/// Whether the bitmap calls an entry written.
+fn is_written(bitmap: &[u8], number: usize) -> bool {
+    bitmap[number / 4] >> (number % 4 * 2) & 0b11 == 0b10
+}
+
+/// Every entry that holds something, with its offset in the partition. One that is written may hold
+/// nothing but ones, which is encrypted like any other content.
 fn for_each_entry(bytes: &mut [u8], mut change: impl FnMut(usize, &mut [u8])) {
     for (index, page) in bytes.chunks_exact_mut(PAGE).enumerate() {
         if page[..4] == PAGE_EMPTY {
             continue;
         }
-        for (number, entry) in page[FIRST_ENTRY..].chunks_exact_mut(ENTRY).enumerate() {
-            if entry.iter().any(|byte| *byte != 0xFF) {
+        let (head, entries) = page.split_at_mut(FIRST_ENTRY);
+        for (number, entry) in entries.chunks_exact_mut(ENTRY).enumerate() {
+            let holds = is_written(&head[BITMAP], number) || *entry != [0xFF; ENTRY];
+            if holds {
                 change(index * PAGE + FIRST_ENTRY + number * ENTRY, entry);
             }
         }
@@ -136,6 +145,9 @@ fn for_each_entry(bytes: &mut [u8], mut change: impl FnMut(usize, &mut [u8])) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const HMAC_VECTOR: &str = "813a141220ddb819f4d73d59fa3032ab9f592cc26a18cf1fde692f712b6a025c\
+         b20ad6b6ddd1658a6e14d1b5b726e42356adf4ff2f68fcd8826ac2908408addf";
 
     #[test]
     fn what_did_not_change_keeps_its_bytes_and_what_was_never_written_stays_blank() {
@@ -151,6 +163,28 @@ mod tests {
         assert_eq!(second[64..96], first[64..96]);
         assert_eq!(second[128..], first[128..]);
         assert_eq!(keys.decrypt(&second), plain);
+    }
+
+    #[test]
+    fn a_written_entry_of_nothing_but_ones_is_encrypted_too() {
+        let keys = NvsKeys(std::array::from_fn(|at| at as u8));
+        let blank = vec![0xFF; PAGE];
+        let mut plain = blank.clone();
+        plain[..4].copy_from_slice(&[0xFE, 0xFF, 0xFF, 0xFF]);
+        plain[32] = 0b1111_1110;
+        let bytes = keys.encrypt(&plain, &blank);
+        assert_ne!(bytes[64..96], [0xFF; ENTRY]);
+        assert_eq!(bytes[96..], blank[96..]);
+        assert_eq!(keys.decrypt(&bytes), plain);
+        assert_eq!(keys.encrypt(&plain, &bytes), bytes);
+    }
+
+    /// The entry offsets, seeds and order of the halves, computed by another implementation.
+    #[test]
+    fn keys_of_the_hmac_scheme_are_those_of_esp_idf() {
+        let keys = NvsKeys::of_hmac(&std::array::from_fn(|at| at as u8));
+        let hex: String = keys.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, HMAC_VECTOR);
     }
 
     #[test]

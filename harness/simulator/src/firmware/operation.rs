@@ -2,7 +2,7 @@
 //!
 //! An order of the console to join begins it anew with other settings; an update ends it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::pending;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -43,6 +43,8 @@ pub(super) struct Operation<'a, 'c> {
     pub(super) chip: &'a RefCell<&'c mut Chip>,
     pub(super) faults: &'a Faults,
     pub(super) world: Arc<dyn World>,
+    /// Whether there is an address in a network now.
+    pub(super) joined: &'a Cell<bool>,
 }
 
 impl Operation<'_, '_> {
@@ -73,6 +75,7 @@ impl Operation<'_, '_> {
                     }
                 }
             };
+            self.joined.set(false);
             settings = Some(order.0);
             joined = Some(order.1);
         }
@@ -130,6 +133,7 @@ impl Operation<'_, '_> {
         }
         console.info(tag, &format!("Got IP: {}", joined.link.address));
         let mut settings = settings.clone().with_value("ip", joined.link.address.to_string());
+        self.joined.set(true);
         say(&description.says.joined, &settings, console);
         if let Some(done) = done {
             // A console that stopped waiting has said so already.

@@ -1,6 +1,6 @@
 //! A firmware from its first line to the reset that ends it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +12,12 @@ use super::console::Console;
 use super::description::{Description, Factory};
 use super::device_id;
 use super::factory;
+use super::keyboard::Keyboard;
 use super::operation::Operation;
 use super::package::Program;
 use super::portal::Service;
 use super::settings::Settings;
-use super::shell::{Keyboard, Shell};
+use super::shell::Shell;
 use super::storage::{NvsError, NvsKeys, Storage};
 use crate::boot::partitions::PartitionTable;
 use crate::boot::{ResetReason, confirm_ota_slot};
@@ -93,14 +94,25 @@ pub(crate) async fn run(
     }
     let (orders, inbox) = mpsc::unbounded_channel();
     let typed_console = console.clone();
-    let operation = Operation { program: &program, chip: &chip, faults, world };
+    let joined = Cell::new(false);
+    let operation = Operation { program: &program, chip: &chip, faults, world, joined: &joined };
     let operate = operation.run(provisioned.then(|| settings.clone()), inbox, &mut console);
     let Some(section) = &description.console else {
         // The orders' sender lives as long as the firmware: it only never sends one.
         let _silent = orders;
         return operate.await;
     };
-    let shell = Shell { description, section, table, chip: &chip, keys, faults, orders, settings };
+    let shell = Shell {
+        description,
+        section,
+        table,
+        chip: &chip,
+        keys,
+        faults,
+        orders,
+        settings,
+        joined: &joined,
+    };
     tokio::select! {
         reason = shell.run(&mut keyboard, &typed_console) => reason,
         reason = operate => reason,

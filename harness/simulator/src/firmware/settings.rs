@@ -79,11 +79,33 @@ impl Settings {
         self.0.extend(values.iter().map(|(name, value)| (name.clone(), value.clone())));
     }
 
-    /// A template with each `{name}` replaced.
+    /// A template with each `{name}` replaced by its value, and `{name?}` by whether there is one.
+    ///
+    /// Only the template's own names count: a value with braces arrives as it is.
     pub(super) fn fill(&self, template: &str) -> String {
-        self.0.iter().fold(template.to_owned(), |text, (name, value)| {
-            text.replace(&format!("{{{name}}}"), value)
-        })
+        let mut text = String::new();
+        let mut rest = template;
+        while let Some((before, after)) = rest.split_once('{') {
+            text.push_str(before);
+            match after.split_once('}').and_then(|(name, end)| Some((self.filling(name)?, end))) {
+                Some((value, end)) => {
+                    text.push_str(value);
+                    rest = end;
+                }
+                None => {
+                    text.push('{');
+                    rest = after;
+                }
+            }
+        }
+        text + rest
+    }
+
+    fn filling(&self, name: &str) -> Option<&str> {
+        match name.strip_suffix('?') {
+            Some(name) => Some(if self.value(name).is_empty() { "none" } else { "stored" }),
+            None => self.0.get(name).map(String::as_str),
+        }
     }
 }
 
@@ -94,8 +116,8 @@ fn read_all(
     let namespace = &wanted.namespace;
     if !storage.has_namespace(namespace) {
         // A firmware that does without all of its settings asks for them later.
-        if wanted.values.values().all(|setting| setting.optional) {
-            return Ok(BTreeMap::new());
+        if wanted.values.values().all(|setting| setting.optional || setting.default.is_some()) {
+            return Ok(defaults(wanted));
         }
         return Err(SettingsError::Namespace {
             namespace: namespace.clone(),
@@ -112,6 +134,9 @@ fn read_all(
             Ok(value) => {
                 values.insert(name.clone(), value);
             }
+            Err(NvsError::NotFound) if setting.default.is_some() => {
+                values.extend(setting.default.clone().map(|value| (name.clone(), value)));
+            }
             Err(NvsError::NotFound) if setting.optional => {}
             Err(error) => return Err(SettingsError::Key { key: setting.key.clone(), error }),
         }
@@ -119,10 +144,17 @@ fn read_all(
     Ok(values)
 }
 
+fn defaults(wanted: &description::Settings) -> BTreeMap<String, String> {
+    let given = wanted.values.iter();
+    given.filter_map(|(name, setting)| Some((name.clone(), setting.default.clone()?))).collect()
+}
+
 fn read(namespace: &str, setting: &Setting, storage: &mut Storage) -> Result<String, NvsError> {
     let value = match setting.kind {
         SettingKind::String => storage.string(namespace, &setting.key)?,
         SettingKind::U8 | SettingKind::Bool => storage.byte(namespace, &setting.key)?.to_string(),
+        SettingKind::U16 => storage.half_word(namespace, &setting.key)?.to_string(),
+        SettingKind::I32 => storage.signed_word(namespace, &setting.key)?.to_string(),
         SettingKind::U32 => storage.word(namespace, &setting.key)?.to_string(),
         SettingKind::Blob => {
             let blob = storage.blob(namespace, &setting.key)?;
@@ -141,4 +173,18 @@ fn read(namespace: &str, setting: &Setting, storage: &mut Storage) -> Result<Str
 /// A blob as text, which a certificate is read out of again.
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_with_braces_arrives_as_it_is() {
+        let given = [("ssid", "{passphrase}"), ("passphrase", "secret"), ("a", "{ssid}")];
+        let settings =
+            Settings(given.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        assert_eq!(settings.fill("SSID='{ssid}' {a}"), "SSID='{passphrase}' {ssid}");
+        assert_eq!(settings.fill("{ssid?} {key?} {other} {"), "stored none {other} {");
+    }
 }

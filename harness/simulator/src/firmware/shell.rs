@@ -3,29 +3,31 @@
 //! Commands, arguments and answers are data of the description; what a command does is one of few
 //! actions. Settings that a command stores reach flash at once, as `nvs_commit` does.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::console::Console;
 use super::description::{Action, ConsoleCommand, ConsoleSection, Description};
+use super::keyboard::{Keyboard, Line};
 use super::settings::Settings;
 use super::storage::{NvsError, NvsKeys, Storage, store};
+use super::trust;
 use crate::boot::ResetReason;
 use crate::boot::partitions::PartitionTable;
 use crate::chip::Chip;
 use crate::fault::{Fault, Faults};
 
-/// What a line may hold, as ESP-IDF's console sets it up.
-const LONGEST_LINE: usize = 1024;
 /// How long a firmware waits for its network before it says that it has none.
 const JOIN_LIMIT: Duration = Duration::from_secs(5);
 /// How late the answers of a late console are.
 const LATE: Duration = Duration::from_secs(8);
+/// Longer than any PEM text that a setting holds.
+const LONGEST_PEM: usize = 4000;
 /// Between the last answer and the restart that it announces.
 const BEFORE_RESTART: Duration = Duration::from_millis(20);
 
@@ -35,41 +37,6 @@ pub(super) enum Order {
     Join(Settings, oneshot::Sender<bool>),
     /// Send the installer's alert.
     Alert,
-}
-
-/// The bytes that arrive at the serial port, line by line.
-pub(crate) struct Keyboard {
-    input: UnboundedReceiver<Vec<u8>>,
-    pending: Vec<u8>,
-}
-
-impl Keyboard {
-    pub(crate) fn new(input: UnboundedReceiver<Vec<u8>>) -> Self {
-        Self { input, pending: Vec::new() }
-    }
-
-    /// The next line that is not empty, without its end: CR, LF or both.
-    async fn line(&mut self) -> Vec<u8> {
-        loop {
-            if let Some(end) = self.pending.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
-                let mut line: Vec<u8> = self.pending.drain(..=end).collect();
-                line.pop();
-                if !line.is_empty() {
-                    return line;
-                }
-                continue;
-            }
-            match self.input.recv().await {
-                Some(bytes) => self.pending.extend(bytes),
-                None => std::future::pending().await,
-            }
-            // A line that never ends is cut, as a line buffer cuts it.
-            if self.pending.len() > LONGEST_LINE {
-                self.pending.truncate(LONGEST_LINE);
-                self.pending.push(b'\n');
-            }
-        }
-    }
 }
 
 /// The console of one firmware.
@@ -82,6 +49,8 @@ pub(super) struct Shell<'a, 'c> {
     pub(super) faults: &'a Faults,
     pub(super) orders: UnboundedSender<Order>,
     pub(super) settings: Settings,
+    /// Whether there is an address in a network now.
+    pub(super) joined: &'a Cell<bool>,
 }
 
 /// What a command came to.
@@ -94,7 +63,14 @@ impl Shell<'_, '_> {
     /// Answers lines until one of them restarts the chip.
     pub(super) async fn run(mut self, keyboard: &mut Keyboard, console: &Console) -> ResetReason {
         loop {
-            let line = keyboard.line().await;
+            let line = match keyboard.line().await {
+                Line::Whole(line) => line,
+                Line::TooLong => {
+                    let refused = format!("{}: line too long", self.section.failure);
+                    self.say(&[refused], console).await;
+                    continue;
+                }
+            };
             if self.section.echo {
                 console.raw(&format!(
                     "{}{}\r\n",
@@ -102,7 +78,7 @@ impl Shell<'_, '_> {
                     String::from_utf8_lossy(&line)
                 ));
             }
-            match self.obey(&line).await {
+            match self.obey(&line, keyboard, console).await {
                 Outcome::Answer(lines) => self.say(&lines, console).await,
                 Outcome::Restart(lines) => {
                     self.say(&lines, console).await;
@@ -113,7 +89,7 @@ impl Shell<'_, '_> {
         }
     }
 
-    async fn obey(&mut self, line: &[u8]) -> Outcome {
+    async fn obey(&mut self, line: &[u8], keyboard: &mut Keyboard, console: &Console) -> Outcome {
         let Ok(line) = std::str::from_utf8(line) else {
             return Outcome::Answer(vec![self.section.unknown.clone()]);
         };
@@ -131,7 +107,52 @@ impl Shell<'_, '_> {
         if command.requires.iter().any(|name| self.settings.value(name).is_empty()) {
             return Outcome::Answer(command.reply_missing.clone());
         }
-        self.act(&command, given).await
+        let Some(setting) = &command.pem else {
+            return self.act(&command, given).await;
+        };
+        self.say(&command.reply, console).await;
+        Outcome::Answer(self.take_pem(setting, &command, keyboard).await)
+    }
+
+    /// Stores the PEM text of the next lines, which nothing echoes: it may be a private key.
+    async fn take_pem(
+        &mut self,
+        setting: &str,
+        command: &ConsoleCommand,
+        keyboard: &mut Keyboard,
+    ) -> Vec<String> {
+        let refuse = |why: &str| vec![format!("{}: {setting}: {why}", self.section.failure)];
+        let mut text = String::new();
+        loop {
+            let Line::Whole(line) = keyboard.line().await else {
+                return refuse("line too long");
+            };
+            let Ok(line) = std::str::from_utf8(&line) else {
+                return refuse("not PEM text");
+            };
+            if text.is_empty() && !line.starts_with("-----BEGIN ") {
+                return refuse("not PEM text");
+            }
+            // Past its limit the text is not kept, but read to its end: it is no commands.
+            if text.len() <= LONGEST_PEM {
+                text.push_str(line);
+                text.push('\n');
+            }
+            if line.starts_with("-----END ") {
+                break;
+            }
+        }
+        if !trust::is_pem(&text) && text.len() <= LONGEST_PEM {
+            return refuse("not PEM text");
+        }
+        let values = BTreeMap::from([(setting.to_owned(), text)]);
+        if self.too_long(&values).is_some() {
+            return refuse(&NvsError::InvalidLength.to_string());
+        }
+        match self.store(&values) {
+            Ok(()) => self.filled(&command.reply_stored),
+            Err(error) => vec![format!("{}: {error}", self.section.failure)],
+        }
     }
 
     async fn act(&mut self, command: &ConsoleCommand, given: BTreeMap<String, String>) -> Outcome {
@@ -143,6 +164,12 @@ impl Shell<'_, '_> {
                 Action::Erase => self.erase(),
                 Action::Join => {
                     if !self.join().await {
+                        return Outcome::Answer(command.reply_failed.clone());
+                    }
+                    Ok(())
+                }
+                Action::CheckJoined => {
+                    if !self.joined.get() {
                         return Outcome::Answer(command.reply_failed.clone());
                     }
                     Ok(())
@@ -161,8 +188,12 @@ impl Shell<'_, '_> {
                 return Outcome::Answer(vec![format!("{}: {error}", self.section.failure)]);
             }
         }
-        let lines = command.reply.iter().map(|line| self.settings.fill(line)).collect();
+        let lines = self.filled(&command.reply);
         if restart { Outcome::Restart(lines) } else { Outcome::Answer(lines) }
+    }
+
+    fn filled(&self, lines: &[String]) -> Vec<String> {
+        lines.iter().map(|line| self.settings.fill(line)).collect()
     }
 
     async fn join(&self) -> bool {
@@ -266,12 +297,14 @@ impl Shell<'_, '_> {
 fn given(command: &ConsoleCommand, words: &[String]) -> Option<BTreeMap<String, String>> {
     let mut values = BTreeMap::new();
     let mut rest = words.iter();
-    for (option, setting) in &command.options {
-        let at = words.iter().position(|word| word == option)?;
-        values.insert(setting.clone(), words.get(at + 1)?.clone());
-    }
     if !command.options.is_empty() {
-        return (words.len() == 2 * command.options.len()).then_some(values);
+        // In pairs: a value may look like an option.
+        for pair in words.chunks(2) {
+            let [option, value] = pair else { return None };
+            values.insert(command.options.get(option)?.clone(), value.clone());
+        }
+        return (words.len() == 2 * values.len() && values.len() == command.options.len())
+            .then_some(values);
     }
     for argument in &command.arguments {
         let word = rest.next()?;
@@ -333,15 +366,19 @@ mod tests {
         assert_eq!(split(r#"set "a b""#, false), ["set", "\"a", "b\""]);
     }
 
-    #[tokio::test]
-    async fn a_line_ends_with_cr_lf_or_both() {
-        let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
-        let mut keyboard = Keyboard::new(receiver);
-        for part in ["AT+", "RST\r\nAT\rA", "T2\n"] {
-            sender.send(part.as_bytes().to_vec()).unwrap();
-        }
-        for line in ["AT+RST", "AT", "AT2"] {
-            assert_eq!(keyboard.line().await, line.as_bytes());
-        }
+    #[test]
+    fn a_value_may_look_like_an_option() {
+        let command: ConsoleCommand = toml::from_str(
+            "name = \"wifi_config\"\nreply = []\noptions = { \"-s\" = \"ssid\", \"-p\" = \"passphrase\" }",
+        )
+        .unwrap();
+        let given = |words: &[&str]| {
+            super::given(&command, &words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+        };
+        let values = given(&["-s", "-p", "-p", "secret"]).unwrap();
+        assert_eq!((values["ssid"].as_str(), values["passphrase"].as_str()), ("-p", "secret"));
+        assert!(given(&["-s", "a"]).is_none());
+        assert!(given(&["-s", "a", "-s", "b"]).is_none());
+        assert!(given(&["-s", "a", "-p"]).is_none());
     }
 }

@@ -89,6 +89,14 @@ impl Storage {
         Ok(self.nvs.get(&name(namespace)?, &name(key)?)?)
     }
 
+    pub(super) fn half_word(&mut self, namespace: &str, key: &str) -> Result<u16, NvsError> {
+        Ok(self.nvs.get(&name(namespace)?, &name(key)?)?)
+    }
+
+    pub(super) fn signed_word(&mut self, namespace: &str, key: &str) -> Result<i32, NvsError> {
+        Ok(self.nvs.get(&name(namespace)?, &name(key)?)?)
+    }
+
     pub(super) fn word(&mut self, namespace: &str, key: &str) -> Result<u32, NvsError> {
         Ok(self.nvs.get(&name(namespace)?, &name(key)?)?)
     }
@@ -140,6 +148,24 @@ impl Storage {
         Ok(self.nvs.set(&name(namespace)?, &name(key)?, value)?)
     }
 
+    pub(super) fn set_half_word(
+        &mut self,
+        namespace: &str,
+        key: &str,
+        value: u16,
+    ) -> Result<(), NvsError> {
+        Ok(self.nvs.set(&name(namespace)?, &name(key)?, value)?)
+    }
+
+    pub(super) fn set_signed_word(
+        &mut self,
+        namespace: &str,
+        key: &str,
+        value: i32,
+    ) -> Result<(), NvsError> {
+        Ok(self.nvs.set(&name(namespace)?, &name(key)?, value)?)
+    }
+
     pub(super) fn set_blob(
         &mut self,
         namespace: &str,
@@ -182,6 +208,14 @@ pub(super) fn store(
             SettingKind::U32 => {
                 let word = value.parse().map_err(|_| NvsError::TypeMismatch)?;
                 storage.set_word(namespace, key, word)?;
+            }
+            SettingKind::U16 => {
+                let word = value.parse().map_err(|_| NvsError::TypeMismatch)?;
+                storage.set_half_word(namespace, key, word)?;
+            }
+            SettingKind::I32 => {
+                let word = value.parse().map_err(|_| NvsError::TypeMismatch)?;
+                storage.set_signed_word(namespace, key, word)?;
             }
             SettingKind::String => storage.set_string(namespace, key, value)?,
             SettingKind::Blob => storage.set_blob(namespace, key, value.as_bytes())?,

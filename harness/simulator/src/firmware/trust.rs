@@ -15,6 +15,12 @@ pub(super) fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
     CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok).collect()
 }
 
+/// Whether a text holds a certificate or a private key.
+pub(super) fn is_pem(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    CertificateDer::from_pem_slice(bytes).is_ok() || PrivateKeyDer::from_pem_slice(bytes).is_ok()
+}
+
 /// How a firmware decides whom to trust.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Trust<'a> {

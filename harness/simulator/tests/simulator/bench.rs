@@ -1,7 +1,7 @@
 //! A bench for one simulated unit: its port, its clients and the world around it.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -74,6 +74,12 @@ pub fn read_until(port: &mut TTYPort, until: &str) -> String {
         }
         assert!(started.elapsed() < DEADLINE, "{until:?} did not appear in:\n{text}");
     }
+}
+
+/// Types a line into the unit's console and reads until `until` appears.
+pub fn ask(port: &mut TTYPort, line: &str, until: &str) -> String {
+    port.write_all(format!("{line}\r\n").as_bytes()).unwrap();
+    read_until(port, until)
 }
 
 pub fn start(config: Config) -> Simulator {

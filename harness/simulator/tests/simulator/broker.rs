@@ -10,7 +10,8 @@ use std::thread;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 const CONNECT: u8 = 1;
 const PUBLISH: u8 = 3;
@@ -21,9 +22,18 @@ pub const BAD_CREDENTIALS: u8 = 4;
 /// What a client did.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Seen {
-    Connect { client_id: String, username: String, password: String },
+    /// DER of the certificate that a client showed, before its CONNECT.
+    Certificate(Vec<u8>),
+    Connect {
+        client_id: String,
+        username: String,
+        password: String,
+    },
     Subscribe(String),
-    Publish { topic: String, payload: String },
+    Publish {
+        topic: String,
+        payload: String,
+    },
 }
 
 pub struct Broker {
@@ -33,11 +43,36 @@ pub struct Broker {
     /// The same certificate for other servers of that name.
     pub tls: Arc<ServerConfig>,
     pub seen: Receiver<Seen>,
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+/// What a client of the broker is issued.
+pub struct Issued {
+    pub pem: String,
+    pub der: Vec<u8>,
+    pub key_pem: String,
 }
 
 impl Broker {
     /// Serves `name`; accepts `password` only, and sends `command` to each subscriber.
     pub fn start(name: &str, password: &'static str, command: &'static str) -> Self {
+        Self::serve(name, password, command, false)
+    }
+
+    /// The same, of which each client needs a certificate by the broker's own CA.
+    pub fn demanding(name: &str, password: &'static str, command: &'static str) -> Self {
+        Self::serve(name, password, command, true)
+    }
+
+    /// Makes a client's certificate.
+    pub fn issue(&self, name: &str) -> Issued {
+        let key = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let leaf = leaf.signed_by(&key, &self.issuer).unwrap();
+        Issued { pem: leaf.pem(), der: leaf.der().to_vec(), key_pem: key.serialize_pem() }
+    }
+
+    fn serve(name: &str, password: &'static str, command: &'static str, demanding: bool) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -46,12 +81,17 @@ impl Broker {
         let leaf = leaf.signed_by(&key, &issuer).unwrap();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
+        let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![leaf.der().clone()], key)
             .unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(issuer.der().clone()).unwrap();
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+        let builder = match demanding {
+            true => builder.with_client_cert_verifier(verifier.build().unwrap()),
+            false => builder.with_no_client_auth(),
+        };
+        let config = builder.with_single_cert(vec![leaf.der().clone()], key).unwrap();
         let config = Arc::new(config);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let SocketAddr::V4(address) = listener.local_addr().unwrap() else {
@@ -66,7 +106,7 @@ impl Broker {
                 thread::spawn(move || serve(stream, config, sender, password, command));
             }
         });
-        Self { address, authority: issuer.pem(), tls, seen }
+        Self { address, authority: issuer.pem(), tls, seen, issuer }
     }
 }
 
@@ -83,6 +123,9 @@ fn serve(
         let (kind, body) = packet(&mut stream)?;
         match kind {
             CONNECT => {
+                if let Some([certificate, ..]) = stream.conn.peer_certificates() {
+                    let _ = seen.send(Seen::Certificate(certificate.to_vec()));
+                }
                 let mut fields = Fields(&body[10..]);
                 let (client_id, username) = (fields.text(), fields.text());
                 let given = fields.text();

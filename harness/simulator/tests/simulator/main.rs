@@ -1,8 +1,12 @@
 //! The simulator as its clients meet it: through its port, with tools that know nothing of it.
 
+mod at_commands;
 mod bench;
 mod boot;
 mod broker;
+mod certificates;
+mod console;
+mod encrypted_nvs;
 mod espflash_library;
 mod factory;
 mod faults;
