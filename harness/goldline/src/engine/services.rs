@@ -21,7 +21,8 @@ const SNTP_CLIENT: u8 = 0x23;
 const SNTP_MESSAGE: usize = 48;
 
 impl Run {
-    pub(super) async fn await_time(&mut self) -> Result<(), Failure> {
+    /// A unit without the time trusts nobody: nothing after it can tell more.
+    pub(super) async fn await_time(&mut self) -> Result<Next, Failure> {
         let (address, since, deadline) = self.wait_for_call()?;
         let testbed = self.testbed()?;
         let server = testbed.time_server.as_ref();
@@ -64,11 +65,12 @@ impl Run {
                 detail: "the time server told a time that is not the bench's".to_owned(),
             });
         }
+        let served = seen.served;
         self.seen.time = Some(seen);
-        Ok(())
+        Ok(if served { Next::GoOn } else { Next::Enough })
     }
 
-    pub(super) async fn await_configuration(&mut self) -> Result<(), Failure> {
+    pub(super) async fn await_configuration(&mut self) -> Result<Next, Failure> {
         let (_, since, deadline) = self.wait_for_call()?;
         let testbed = self.testbed()?;
         let server = testbed.config_server.as_ref();
@@ -96,7 +98,7 @@ impl Run {
             None => "the unit fetched nothing that the server could give",
         };
         self.seen.configuration = Some(observation(served, since, deadline, detail, witness));
-        Ok(())
+        Ok(if served.is_some() { Next::GoOn } else { Next::Enough })
     }
 
     /// The unit calls its CA itself, with its UUID and key.
@@ -145,7 +147,7 @@ impl Run {
             witness,
             ..CaObservation::default()
         });
-        Ok(Next::GoOn)
+        Ok(if accepted.is_some() { Next::GoOn } else { Next::Enough })
     }
 
     /// A service that was made faulty on purpose is no sound one, whatever answers at its port.

@@ -115,9 +115,13 @@ impl Run {
         };
         let (topic, notice, report) =
             (text(&ota.topic)?, text(&ota.notice)?, text(&ota.report_topic)?);
-        let expected: Vec<String> = match trial.fate {
-            Fate::Runs => ota.report_contains.iter().map(text).collect::<Result<_, _>>()?,
-            Fate::RolledBack => vec![ROLLED_BACK.to_owned()],
+        let texts = |texts: &[Template]| -> Result<Vec<String>, Failure> {
+            texts.iter().map(text).collect()
+        };
+        let failure = texts(&ota.failure_contains)?;
+        let expected = match trial.fate {
+            Fate::Runs => texts(&ota.report_contains)?,
+            Fate::RolledBack => texts(&ota.rollback_contains)?,
         };
         testbed
             .broker
@@ -132,13 +136,14 @@ impl Run {
                 .map(|(_, message)| String::from_utf8_lossy(&message.payload).into_owned())
                 .collect()
         };
-        let right = |text: &String| expected.iter().all(|part| text.contains(part.as_str()));
+        let holds =
+            |parts: &[String], text: &String| parts.iter().all(|part| text.contains(part.as_str()));
         let mut events = testbed.broker.follow();
         let arrived = loop {
-            if reports().iter().any(right) {
+            if reports().iter().any(|text| holds(&expected, text)) {
                 break true;
             }
-            if trial.fate == Fate::Runs && reports().iter().any(|text| text.contains(FAILED)) {
+            if trial.fate == Fate::Runs && reports().iter().any(|text| holds(&failure, text)) {
                 break false;
             }
             tokio::select! {
@@ -164,11 +169,6 @@ impl Run {
         })
     }
 }
-
-/// What a unit reports after its boot loader gave an update up.
-const ROLLED_BACK: &str = "ota_rolled_back";
-/// What a unit reports when it refuses an update.
-const FAILED: &str = "ota_failed";
 
 fn was_fetched(server: &UpdateServer, place: &str) -> bool {
     server.downloads().iter().any(|download| download.event.path == place)

@@ -15,6 +15,7 @@ use super::{Profile, ProfileError, nearest::did_you_mean};
 const SHIPPED: &[(&str, &str)] = &[
     ("espvault", include_str!("../../../../fixtures/profiles/espvault.toml")),
     ("espvault-encrypted", include_str!("../../../../fixtures/profiles/espvault-encrypted.toml")),
+    ("espvault-hmac", include_str!("../../../../fixtures/profiles/espvault-hmac.toml")),
     (
         "espvault-certificates",
         include_str!("../../../../fixtures/profiles/espvault-certificates.toml"),
