@@ -4,6 +4,7 @@
 //! Deterministic: the same profile and trust anchor give the same bytes. Must not know units.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -15,7 +16,7 @@ use espflash::{
     target::{Chip as EspChip, XtalFrequency},
 };
 
-use crate::profile::{AppSource, BootloaderSource, Chip, FlashMap, Profile};
+use crate::profile::{AppSource, BootloaderSource, Chip, FactoryFirmware, FlashMap, Profile};
 
 /// The firmware descriptions that ship with Goldline, by name.
 const FIRMWARE_MODELS: &[(&str, &str)] = &[
@@ -86,6 +87,14 @@ pub enum ImageError {
         "{path} is a ready ESP image: name its bootloader's file in [images] too, or give the ELF"
     )]
     BootloaderNeeded {
+        /// The image.
+        path: PathBuf,
+    },
+    /// A ready image was to carry the values of each unit.
+    #[error(
+        "{path} cannot carry the values of each unit: a provisioning firmware is compiled for each, from a model"
+    )]
+    NoConstants {
         /// The image.
         path: PathBuf,
     },
@@ -164,6 +173,49 @@ pub fn firmware_description(name: &str) -> Result<String, ImageError> {
         });
     }
     fs::read_to_string(name).map_err(|source| ImageError::File { path: name.into(), source })
+}
+
+/// The firmware that carries one unit's values as constants, laid out for the application's partition.
+///
+/// # Errors
+/// As [`FlashImages::build`]; an application of the product's own cannot be made for each unit here.
+pub fn compile_factory_app(
+    profile: &Profile,
+    factory: &FactoryFirmware,
+    constants: &BTreeMap<String, String>,
+    trust_anchor_pem: &str,
+) -> Result<Vec<u8>, ImageError> {
+    let AppSource::Model { name } = &factory.app else {
+        let AppSource::File(path) = &factory.app else { unreachable!("there are two sources") };
+        return Err(ImageError::NoConstants { path: path.clone() });
+    };
+    let refuse = |detail: String| ImageError::Model { name: name.clone(), detail };
+    let description = firmware_description(name)?;
+    let chip = profile.chip.simulated();
+    let elf =
+        goldline_simulator::firmware::compile_with(&description, trust_anchor_pem, constants, chip)
+            .map_err(|error| refuse(error.to_string()))?;
+    let table = encode_table(&profile.flash)?;
+    Ok(lay_out(profile, &elf, &table, None)?.1)
+}
+
+/// An application that is sent over the air, as it lies in flash.
+///
+/// # Errors
+/// As [`FlashImages::build`].
+pub fn compile_update(
+    profile: &Profile,
+    app: &AppSource,
+    trust_anchor_pem: &str,
+) -> Result<Vec<u8>, ImageError> {
+    let app = match app {
+        AppSource::Model { name } => compile_model(name, trust_anchor_pem, profile.chip)?,
+        AppSource::File(path) => read(path)?,
+    };
+    if app.first() == Some(&ESP_IMAGE_MAGIC) {
+        return Ok(app);
+    }
+    Ok(lay_out(profile, &app, &encode_table(&profile.flash)?, None)?.1)
 }
 
 fn compile_model(name: &str, trust_anchor_pem: &str, chip: Chip) -> Result<Vec<u8>, ImageError> {

@@ -28,6 +28,8 @@ pub struct Observations {
     pub console: Vec<ConsoleLine>,
     /// The serial log of the boots before it, in which the unit got its values.
     pub earlier_console: Vec<ConsoleLine>,
+    /// The serial log from the first update on.
+    pub update_console: Vec<ConsoleLine>,
     /// The device id that the unit printed, when it was waited for.
     pub device_id: Option<DeviceIdObservation>,
     /// What was typed into the console and what it answered, dialogue by dialogue.

@@ -25,7 +25,10 @@ use crate::{
     identity::Mac,
     image::FlashImages,
     plan::{BindingError, Bindings, BoundPlan, Given, Identity, Plan, Scope, Text, Units},
-    profile::{AppSource, EndpointPolicy, Profile, StationFile, ValueSource, find, learnt_samples},
+    profile::{
+        AppSource, EndpointPolicy, NvsKeyScheme, Profile, StationFile, ValueSource, find,
+        learnt_samples,
+    },
     registry::RegistryUrl,
     secret::Secret,
     store::{Enrolled, Holder, LeaseOutcome, StateDirectory},
@@ -277,6 +280,7 @@ impl Order {
                     chip: self.profile.chip,
                     flash_size: self.profile.flash.size(),
                     options,
+                    hmac_key: declared_hmac_key(&self.profile),
                     faults: self.unit_faults.clone(),
                 };
                 Box::new(move || open_simulator(unit))
@@ -304,6 +308,19 @@ fn rehearse_values(profile: &Profile, given: &[Given], identity: Identity) -> mi
         Bindings::resolve(profile, given, identity, &mut Rehearsal).map_err(usage)?;
     }
     Ok(())
+}
+
+/// A simulated unit comes with the declared key in its eFuses, as a real one comes with its own.
+fn declared_hmac_key(profile: &Profile) -> Option<[u8; 32]> {
+    let encryption = profile.nvs.encryption.as_ref()?;
+    if encryption.scheme != NvsKeyScheme::Hmac {
+        return None;
+    }
+    let name = encryption.key.lone_symbol()?;
+    let sample = profile.values.iter().find(|spec| spec.name == name)?.sample.as_ref()?;
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let bytes: Option<Vec<u8>> = sample.as_bytes().chunks(2).map(byte).collect();
+    bytes?.try_into().ok()
 }
 
 /// A service by its address and the CA that it must come of.

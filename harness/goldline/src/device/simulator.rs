@@ -30,6 +30,8 @@ pub struct SimulatedUnit {
     pub flash_size: u32,
     /// From the device URL.
     pub options: SimulatorOptions,
+    /// A key that was burnt into the eFuses before the unit came to the bench.
+    pub hmac_key: Option<[u8; 32]>,
     /// What is wrong with the unit.
     pub faults: Vec<Fault>,
 }
@@ -46,6 +48,7 @@ pub fn open_simulator(unit: SimulatedUnit) -> Result<Box<dyn Device>, DeviceErro
     config.flash_file = unit.options.flash_file;
     config.mode = Mode::Download;
     config.paced = unit.options.pace;
+    config.hmac_key = unit.hmac_key;
     config.faults = unit.faults;
     if let Some(mac) = unit.options.mac {
         config.mac = mac.0;

@@ -65,7 +65,8 @@ impl Bench {
             // Not bound to the client id: a wrong one is admitted and then found by the check.
             accounts: known_accounts(plan),
             client_auth: profile.mqtt.client_certificate.then(|| ClientAuth {
-                ca_pem: self.authority.root_pem().to_owned(),
+                // A unit shows its own certificate and not its issuer's, so the broker knows both.
+                ca_pem: [self.authority.root_pem(), self.authority.intermediate_pem()].concat(),
                 common_name_is_client_id: names_itself_by_certificate(profile),
             }),
             ca: ca.map(|ca| site(plan, &ca.url)).transpose()?,

@@ -9,7 +9,7 @@ use super::{Failure, Next, Run, millis};
 use crate::{
     check::{DeviceIdObservation, DialogueObservation, ExchangeObservation, LogFacts},
     clock::Deadline,
-    device::{Console, ConsoleLine},
+    device::ConsoleLine,
     plan::{BoundPlan, Text},
     profile::{DialogueName, Exchange, NotSayable, Piece, Quoting, Template},
     record::{Code, Diagnosis},
@@ -95,7 +95,7 @@ impl Run {
             }
         };
         if matches!(verdict, Verdict::Good) && exchange.restarts {
-            self.await_restart(&console, before, deadline).await?;
+            self.await_application(before, "did not restart").await?;
         }
         let lines = console.lines();
         let plan = self.bound()?;
@@ -114,13 +114,14 @@ impl Run {
         })
     }
 
-    /// The unit restarts by itself after some lines; what comes after must not find it on its way down.
-    async fn await_restart(
+    /// The unit restarts by itself; what comes after must not find it on its way down.
+    pub(super) async fn await_application(
         &mut self,
-        console: &Console,
         before: usize,
-        deadline: Deadline,
+        otherwise: &str,
     ) -> Result<(), Failure> {
+        let deadline = Deadline::after(self.plan.profile.deadlines.boot);
+        let console = self.console()?;
         loop {
             let lines = console.lines();
             if LogFacts::of(&lines[before.min(lines.len())..]).application {
@@ -132,9 +133,10 @@ impl Run {
             tokio::select! {
                 () = console.changed(lines.len()) => {}
                 () = sleep_until(deadline.instant()) => {
+                    let within = deadline.allowed().as_secs();
                     return Err(Failure::Unit(Diagnosis::new(
-                        Code::ConsoleSilent,
-                        format!("the unit did not restart within {} s", deadline.allowed().as_secs()),
+                        Code::BootSilent,
+                        format!("the unit {otherwise} within {within} s"),
                     )));
                 }
                 () = self.cancel.cancelled() => return Err(Failure::Aborted),

@@ -49,12 +49,6 @@ pub(super) enum Failure {
     /// A service that the bench calls did not do what a provisioning step needs.
     #[error("{}", .0.message)]
     Service(Diagnosis),
-    /// A step that this version cannot do yet.
-    #[error("this version cannot do the step {step} yet")]
-    NotBuilt {
-        /// Which.
-        step: &'static str,
-    },
     /// The port went away while the unit ran.
     #[error("the unit's port went away while its application ran")]
     PortVanished,
@@ -88,7 +82,6 @@ impl Failure {
             Self::Material(_)
             | Self::NotLearnt(_)
             | Self::Unbound(_)
-            | Self::NotBuilt { .. }
             | Self::Panicked(_)
             | Self::OutOfOrder { .. } => Code::Internal,
         };

@@ -10,10 +10,14 @@ mod dialogue;
 mod event;
 mod failure;
 mod leftovers;
+mod portal;
 mod provisioning;
 mod registration;
 mod reprovisioning;
+mod services;
 mod trial;
+mod trust;
+mod update;
 mod witness;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -26,7 +30,7 @@ use crate::{
     check::{Judgement, Observations, Stop, judge},
     device::{ChipFacts, Device, DeviceError},
     image::FlashImages,
-    plan::{Bindings, BoundPlan, Plan, Purpose, Step},
+    plan::{Bindings, BoundPlan, Content, Plan, Purpose, Step},
     profile::EndpointPolicy,
     record::{EndpointRecord, Outcome, Record, SCHEMA, Stage, Unit},
     secret::Secret,
@@ -142,6 +146,8 @@ struct Run {
     typed: Vec<Secret>,
     /// What the last boot was for.
     boot: Option<Purpose>,
+    /// Lines that the unit had printed when the first update began.
+    update_from: Option<usize>,
     /// Lines of the earlier log that stem from boots before the last one.
     earlier_lines: usize,
     booted_at: Option<Instant>,
@@ -167,6 +173,7 @@ impl Run {
             began: job.began,
             typed: Vec::new(),
             boot: None,
+            update_from: None,
             earlier_lines: 0,
             booted_at: None,
             joined_at: None,
@@ -216,7 +223,12 @@ impl Run {
         match step {
             Step::Identify => self.identify().await?,
             Step::Erase => self.erase().await?,
-            Step::Write(region) => self.write(region).await?,
+            Step::Write(region) => {
+                if region.content == Content::FactoryApp {
+                    self.make_factory_app()?;
+                }
+                self.write(region).await?;
+            }
             Step::CollectEvidence { moment, digests, nvs } => {
                 self.collect(*moment, digests, nvs).await?;
             }
@@ -232,13 +244,13 @@ impl Run {
             Step::Register => self.register().await?,
             Step::RequestCredentials => self.request_credentials().await?,
             Step::RecordInRegistry => return self.record_in_registry().await,
-            Step::SubmitPortal
-            | Step::AwaitFactoryFirmware
-            | Step::AwaitTime
-            | Step::AwaitConfiguration
-            | Step::AwaitCaCall
-            | Step::OfferStranger
-            | Step::Update => return Err(Failure::NotBuilt { step: step.name() }),
+            Step::SubmitPortal => self.submit_portal().await?,
+            Step::AwaitFactoryFirmware => self.await_factory_firmware().await?,
+            Step::AwaitTime => return self.await_time().await,
+            Step::AwaitConfiguration => return self.await_configuration().await,
+            Step::AwaitCaCall => return self.await_ca_call().await,
+            Step::OfferStranger => self.offer_stranger().await?,
+            Step::Update => self.update().await?,
             Step::AwaitJoin => return self.await_join().await,
             Step::AwaitBroker => return self.await_broker().await,
             Step::Command(command) => self.command(command).await?,
@@ -283,7 +295,12 @@ impl Run {
             }
         }
         match self.boot {
-            Some(Purpose::Trial) => self.seen.console = lines,
+            Some(Purpose::Trial) => {
+                // An update restarts the unit, as it must: that is another log.
+                let end = self.update_from.unwrap_or(lines.len()).min(lines.len());
+                self.seen.update_console = lines.split_off(end);
+                self.seen.console = lines;
+            }
             Some(Purpose::Provisioning) => {
                 self.seen.earlier_console.truncate(self.earlier_lines);
                 self.seen.earlier_console.extend(lines);

@@ -42,7 +42,18 @@ impl Run {
         if let Some(device) = &mut self.device {
             device.surround(Arc::new(testbed.access_point.clone()));
         }
+        self.expect_at_ca(&testbed)?;
         self.testbed = Some(testbed);
+        Ok(())
+    }
+
+    /// The bench's CA knows which key belongs to the unit's UUID.
+    fn expect_at_ca(&self, testbed: &Testbed) -> Result<(), Failure> {
+        if let (Some(ca), Some(spec)) = (&testbed.ca, &self.plan.profile.ca) {
+            let plan = self.bound()?;
+            let psk = plan.render(&spec.psk)?.as_secret().clone();
+            ca.expect(plan.render(&spec.uuid)?.expose(), psk);
+        }
         Ok(())
     }
 

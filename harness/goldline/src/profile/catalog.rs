@@ -15,9 +15,18 @@ use super::{Profile, ProfileError, nearest::did_you_mean};
 const SHIPPED: &[(&str, &str)] = &[
     ("espvault", include_str!("../../../../fixtures/profiles/espvault.toml")),
     ("espvault-encrypted", include_str!("../../../../fixtures/profiles/espvault-encrypted.toml")),
-    ("safesignal", include_str!("../../../../fixtures/profiles/safesignal.toml")),
+    ("espvault-hmac", include_str!("../../../../fixtures/profiles/espvault-hmac.toml")),
+    (
+        "espvault-certificates",
+        include_str!("../../../../fixtures/profiles/espvault-certificates.toml"),
+    ),
+    ("zeroconf", include_str!("../../../../fixtures/profiles/zeroconf.toml")),
     ("zeroconf-ca", include_str!("../../../../fixtures/profiles/zeroconf-ca.toml")),
     ("zeroconf-ca-console", include_str!("../../../../fixtures/profiles/zeroconf-ca-console.toml")),
+    ("safesignal", include_str!("../../../../fixtures/profiles/safesignal.toml")),
+    ("ble-gateway", include_str!("../../../../fixtures/profiles/ble-gateway.toml")),
+    ("ble-gateway-portal", include_str!("../../../../fixtures/profiles/ble-gateway-portal.toml")),
+    ("ble-gateway-factory", include_str!("../../../../fixtures/profiles/ble-gateway-factory.toml")),
 ];
 
 /// One profile that can be named.

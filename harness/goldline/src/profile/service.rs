@@ -125,6 +125,10 @@ pub struct Ota {
     pub report_topic: Template,
     /// Texts in the report of a good update.
     pub report_contains: Vec<Template>,
+    /// Texts in the report of a refused update.
+    pub failure_contains: Vec<Template>,
+    /// Texts in the report after a bad update was rolled back.
+    pub rollback_contains: Vec<Template>,
     /// How long one update may take.
     pub within: Duration,
     /// Name of the partition that the update goes to.

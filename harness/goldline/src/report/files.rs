@@ -35,8 +35,8 @@ pub fn write_files(folder: &Path, record: &Record, seen: &Observations) -> Resul
     let json = serde_json::to_vec_pretty(record).expect("a record becomes JSON");
     let path = folder.join("record.json");
     fs::write(&path, json).map_err(at(path))?;
-    let log: String =
-        seen.console.iter().map(|line| format!("{:8} {}\n", line.at_ms, line.text)).collect();
+    let lines = seen.earlier_console.iter().chain(&seen.console).chain(&seen.update_console);
+    let log: String = lines.map(|line| format!("{:8} {}\n", line.at_ms, line.text)).collect();
     let path = folder.join("console.log");
     fs::write(&path, log).map_err(at(path))
 }

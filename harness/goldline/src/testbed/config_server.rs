@@ -7,12 +7,14 @@
 
 use std::{
     collections::BTreeSet,
+    io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use serde_json::json;
 use time::macros::format_description;
+use tokio::net::TcpSocket;
 use wiremock::{
     Mock, MockServer, Request, ResponseTemplate,
     matchers::{method, path_regex},
@@ -85,6 +87,8 @@ pub enum ConfigCall {
 pub struct ConfigServer {
     server: MockServer,
     front: TlsFront,
+    /// A port that is held and not listened on, for the fault `config.down`.
+    reserved: Option<TcpSocket>,
     log: Arc<EventLog<ConfigCall>>,
 }
 
@@ -119,6 +123,8 @@ impl ConfigServer {
             MockServer::builder().listener(listener).disable_request_recording().start().await;
         let front = TlsFront::start(&config.certificate, *server.address()).await?;
         let log = Arc::new(EventLog::new(clock.clone()));
+        let down = faults.contains(&TestbedFault::ConfigDown);
+        let reserved = down.then(reserve).transpose().map_err(TlsFrontError::from)?;
         let faults = faults.to_vec();
         let known = Mutex::default();
         let shared = Arc::new(Shared { config, faults, known, log: Arc::clone(&log), clock });
@@ -133,17 +139,21 @@ impl ConfigServer {
             .respond_with(move |request: &Request| shared.configuration(request))
             .mount(&server)
             .await;
-        Ok(Self { server, front, log })
+        Ok(Self { server, front, reserved, log })
     }
 
-    /// Where it listens without TLS.
+    /// Where it listens without TLS; with the fault `config.down`, where nothing does.
     pub fn address(&self) -> SocketAddr {
-        *self.server.address()
+        self.reserved().unwrap_or_else(|| *self.server.address())
     }
 
-    /// Where it listens with TLS.
+    /// Where it listens with TLS; with the fault `config.down`, where nothing does.
     pub fn secure_address(&self) -> SocketAddr {
-        self.front.address()
+        self.reserved().unwrap_or_else(|| self.front.address())
+    }
+
+    fn reserved(&self) -> Option<SocketAddr> {
+        self.reserved.as_ref()?.local_addr().ok()
     }
 
     /// Every call so far.
@@ -234,6 +244,12 @@ impl Shared {
             "mqtt_host": self.config.configured_host,
         }))
     }
+}
+
+fn reserve() -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    Ok(socket)
 }
 
 fn last_segment(request: &Request) -> &str {

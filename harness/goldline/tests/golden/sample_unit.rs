@@ -6,7 +6,8 @@ use goldline::{
     clock::Clock,
     image::FlashImages,
     plan::{Bindings, BoundPlan, Content, Given, Identity, Plan, Scope, Sources, Text},
-    profile::{Profile, ValueSpec},
+    profile::{Profile, ValueSpec, learnt_samples},
+    secret::Secret,
     testbed::authority::Authority,
 };
 use goldline_nvs::{Image, SecretRule, snapshot::snapshot};
@@ -36,7 +37,8 @@ impl SampleUnit {
 
     /// What a device reads in the image, key by key; of a secret its type and length only.
     pub fn nvs_text(&self) -> String {
-        let image = Image::decode(self.nvs_image()).expect("an image of whole pages");
+        let plain = self.0.plain_nvs(self.nvs_image()).expect("its own keys open it");
+        let image = Image::decode(&plain).expect("an image of whole pages");
         let nvs = &self.0.profile().nvs;
         let is_secret = |value| self.0.bindings().render(value).expect("bound").is_secret();
         let secrets = nvs.entries.iter().filter(|entry| is_secret(&entry.value));
@@ -55,7 +57,14 @@ fn bindings(profile: &Profile) -> Bindings {
     let (given, identity) = (Given::default(), Identity::Declared);
     let mut bindings = Bindings::resolve(profile, &given, identity, &mut SamplesOnly)
         .expect("every value has a sample");
-    bindings.bind("unit.mac", Text::public(SAMPLE_MAC)).expect("bound once");
+    bindings.bind_mac(SAMPLE_MAC.parse().expect("a MAC")).expect("bound once");
+    for (name, sample, secret) in learnt_samples() {
+        if bindings.get(name).is_none() {
+            let text =
+                if secret { Text::secret(Secret::new(sample)) } else { Text::public(sample) };
+            bindings.bind(name, text).expect("not bound yet");
+        }
+    }
     bindings
 }
 

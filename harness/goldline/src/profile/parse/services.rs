@@ -140,8 +140,12 @@ impl Problems {
         let topic = self.topic(&raw.topic, &scope);
         let notice = self.template(&raw.notice, &scope);
         let report_topic = self.topic(&raw.report_topic, &scope);
-        let report_contains =
-            raw.report_contains.iter().filter_map(|text| self.template(text, &scope)).collect();
+        let mut texts = |texts: &[Text]| -> Vec<Template> {
+            texts.iter().filter_map(|text| self.template(text, &scope)).collect()
+        };
+        let report_contains = texts(&raw.report_contains);
+        let failure_contains = texts(&raw.failure_contains);
+        let rollback_contains = texts(&raw.rollback_contains);
         let within = self.deadline(&raw.within_s);
         let server = self.host_and_port(&raw.server);
         let update = self.update(raw.update, folder);
@@ -156,6 +160,8 @@ impl Problems {
             server: server?,
             report_topic: report_topic?,
             report_contains,
+            failure_contains,
+            rollback_contains,
             within,
             partition: partition?,
             update: update?,

@@ -126,6 +126,10 @@ pub(in crate::profile) struct RawOta {
     pub report_topic: Text,
     /// Texts in the report of a good update; {ota.version} may stand in them.
     pub report_contains: Vec<Text>,
+    /// Texts in the report of a refused update.
+    pub failure_contains: Vec<Text>,
+    /// Texts in the report after a bad update was rolled back.
+    pub rollback_contains: Vec<Text>,
     /// How long one update may take, in seconds.
     pub within_s: At<u64>,
     /// The partition that the update goes to.

@@ -3,7 +3,12 @@
 //! A client that stalls holds up nobody: every handshake runs in its own task under a deadline.
 //! Must not know MQTT beyond that a session serves it.
 
-use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Duration,
+};
 
 use rustls::{
     ServerConfig, ServerConnection,
@@ -11,6 +16,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::{Acceptor, WebPkiClientVerifier},
 };
+use tokio::sync::broadcast::error::RecvError;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -81,6 +87,7 @@ pub(super) async fn accept(
             Ok((stream, peer)) => {
                 let number = shared.log.open(peer);
                 let client = serve(stream, number, Arc::clone(&shared));
+                let client = until_dropped(client, number, peer.ip(), Arc::clone(&shared));
                 clients.spawn(ended.clone().run_until_cancelled_owned(client));
             }
             Err(error) => {
@@ -88,6 +95,29 @@ pub(super) async fn accept(
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+/// Serves until the bench ends the connections of that peer.
+async fn until_dropped(
+    client: impl Future<Output = ()>,
+    number: usize,
+    peer: IpAddr,
+    shared: Arc<Shared>,
+) {
+    let mut dropped = shared.dropped.subscribe();
+    let dropped = async {
+        loop {
+            match dropped.recv().await {
+                Ok(named) if named == peer => return,
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => std::future::pending().await,
+            }
+        }
+    };
+    tokio::select! {
+        () = client => {}
+        () = dropped => shared.log.record(number, Happening::Closed(Ending::TakenOver)),
     }
 }
 

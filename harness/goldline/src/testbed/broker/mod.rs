@@ -13,13 +13,13 @@ mod session;
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
 use rumqttd::protocol::{Packet, Publish};
-use tokio::net::TcpSocket;
+use tokio::{net::TcpSocket, sync::broadcast};
 use tokio_util::{bytes::Bytes, sync::CancellationToken, task::TaskTracker};
 
 pub use inner::RouterGone;
@@ -130,6 +130,8 @@ struct Shared {
     connect_deadline: Duration,
     tenant: inner::Tenant,
     log: log::BrokerLog,
+    /// Peers whose connections are ended, as they are named.
+    dropped: broadcast::Sender<IpAddr>,
 }
 
 /// A running broker. Its listener and all its connections end when it is dropped.
@@ -194,6 +196,7 @@ impl Broker {
             connect_deadline: config.connect_deadline,
             tenant,
             log: log::BrokerLog::new(clock),
+            dropped: broadcast::channel(16).0,
         });
         let (ended, tasks) = (CancellationToken::new(), TaskTracker::new());
         Ok(Self { address, shared, bench, ended, tasks, _reserved: reserved })
@@ -216,6 +219,12 @@ impl Broker {
     pub fn revoke(&self, username: &str) {
         let mut accounts = self.shared.accounts.write().unwrap_or_else(PoisonError::into_inner);
         accounts.retain(|known| known.username != username);
+    }
+
+    /// Ends the connections of one peer; it may connect again at once.
+    pub fn drop_connections_from(&self, peer: IpAddr) {
+        // Without connections nobody listens, and there is nothing to end.
+        let _heard = self.shared.dropped.send(peer);
     }
 
     /// Publishes as the bench, QoS 0, not retained.

@@ -1,0 +1,186 @@
+//! Filling the unit's own web page in the network that it opens, and the firmware that writes the values
+//! itself and is then replaced.
+
+use std::{collections::BTreeSet, io, sync::Arc};
+
+use tokio::{net::TcpStream, time::sleep_until};
+
+use super::{Failure, Run};
+use crate::{
+    check::LogFacts,
+    client::portal::{Portal as Page, PortalError},
+    clock::Deadline,
+    identity::Mac,
+    image::compile_factory_app,
+    profile::Portal,
+    record::{Code, Diagnosis},
+    secret::Secret,
+    testbed::access_point::{AccessPointEvent, UnitNetwork},
+};
+
+impl Run {
+    /// Joins the unit's network, submits the values, and waits until the unit restarts with them.
+    pub(super) async fn submit_portal(&mut self) -> Result<(), Failure> {
+        let profile = Arc::clone(&self.plan.profile);
+        let portal = profile.portal.as_ref();
+        let portal = portal.ok_or(Failure::OutOfOrder { step: "fill a portal" })?;
+        let deadline = Deadline::after(profile.deadlines.boot + profile.deadlines.service);
+        let network = self.join_portal(portal, deadline).await?;
+        let fields = self.portal_fields(portal)?;
+        let page = Page::at(portal.address);
+        let call = Deadline::after(profile.deadlines.service);
+        let path = match portal.fetch_form {
+            true => {
+                let form =
+                    page.fetch_form(connect(&network, portal)?, call).await.map_err(refused)?;
+                let names: BTreeSet<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+                form.require(names.iter().copied()).map_err(refused)?;
+                form.path.clone()
+            }
+            false => portal.path.clone(),
+        };
+        let console = self.console()?;
+        let before = console.lines().len();
+        let fields: Vec<(&str, Secret)> =
+            fields.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+        let saved = tokio::select! {
+            saved = page.save(connect(&network, portal)?, &path, &fields, call) => saved,
+            () = self.cancel.cancelled() => return Err(Failure::Aborted),
+        };
+        saved.map_err(refused)?;
+        self.await_application(before, "did not restart after its portal took the values").await
+    }
+
+    async fn join_portal(
+        &mut self,
+        portal: &Portal,
+        deadline: Deadline,
+    ) -> Result<UnitNetwork, Failure> {
+        let plan = self.bound()?;
+        let ssid = plan.render(&portal.ssid)?.expose().to_owned();
+        let password = plan.render(&portal.password)?.as_secret().clone();
+        let (mac, _) = self.unit_and_boot()?;
+        let console = self.console()?;
+        let testbed = self.testbed()?;
+        let mut events = testbed.access_point.follow();
+        loop {
+            let joined = testbed.access_point.join_network(mac, &ssid, password.expose());
+            let refusal = match joined {
+                Ok(network) => return Ok(network),
+                Err(refusal) => refusal,
+            };
+            let own = own_network(testbed.access_point.events(), mac);
+            let facts = LogFacts::of(&console.lines());
+            if own.is_some() || facts.is_boot_loop() {
+                let found = own.unwrap_or_else(|| "none".to_owned());
+                return Err(Failure::Unit(Diagnosis::new(
+                    Code::PortalUnreachable,
+                    format!(
+                        "the unit's own network is {found}, expected is {ssid}; joining it failed with reason {}",
+                        refusal.reason
+                    ),
+                )));
+            }
+            tokio::select! {
+                _ = events.next(deadline) => {}
+                () = sleep_until(deadline.instant()) => {
+                    let waited = deadline.allowed().as_secs();
+                    return Err(Failure::Unit(Diagnosis::new(
+                        Code::PortalUnreachable,
+                        format!("the unit opened no network {ssid} in {waited} s"),
+                    )));
+                }
+                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+            }
+        }
+    }
+
+    fn portal_fields(&self, portal: &Portal) -> Result<Vec<(String, Secret)>, Failure> {
+        let plan = self.bound()?;
+        let fields = portal.fields.iter();
+        fields
+            .map(|(name, value)| Ok((name.clone(), plan.render(value)?.as_secret().clone())))
+            .collect()
+    }
+
+    /// Makes the firmware that carries this unit's values.
+    pub(super) fn make_factory_app(&mut self) -> Result<(), Failure> {
+        let profile = Arc::clone(&self.plan.profile);
+        let Some(factory) = &profile.factory else { return Ok(()) };
+        let plan = self.bound()?;
+        let mut constants = std::collections::BTreeMap::new();
+        for (name, value) in &factory.constants {
+            constants.insert(name.clone(), plan.render(value)?.expose().to_owned());
+        }
+        let trust = self.bench.authority.root_pem();
+        let app = compile_factory_app(&profile, factory, &constants, trust).map_err(|error| {
+            Failure::Service(Diagnosis::new(Code::StationState, error.to_string()))
+        })?;
+        let plan = self.bound.as_mut().ok_or(Failure::OutOfOrder { step: "make an app" })?;
+        Ok(plan.take_factory_app(app)?)
+    }
+
+    /// Waits for the line that says that the values were written.
+    pub(super) async fn await_factory_firmware(&mut self) -> Result<(), Failure> {
+        let profile = Arc::clone(&self.plan.profile);
+        let factory = profile.factory.as_ref();
+        let factory = factory.ok_or(Failure::OutOfOrder { step: "wait for a firmware" })?;
+        let deadline = Deadline::after(factory.within);
+        let console = self.console()?;
+        loop {
+            let lines = console.lines();
+            if lines.iter().any(|line| line.text.contains(&factory.expect)) {
+                return Ok(());
+            }
+            if console.is_closed() {
+                return Err(Failure::PortVanished);
+            }
+            tokio::select! {
+                () = console.changed(lines.len()) => {}
+                () = sleep_until(deadline.instant()) => {
+                    let last = lines.last().map_or("nothing", |line| line.text.as_str());
+                    let last = self.bound()?.bindings().redact(last).0;
+                    return Err(Failure::Unit(Diagnosis::new(
+                        Code::FactoryFirmwareSilent,
+                        format!(
+                            "the provisioning firmware did not say \"{}\" in {} s; its last line is \"{last}\"",
+                            factory.expect,
+                            factory.within.as_secs()
+                        ),
+                    )));
+                }
+                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+            }
+        }
+    }
+}
+
+/// The name of the network that the unit has open now.
+fn own_network(
+    events: Vec<crate::testbed::event_log::Stamped<AccessPointEvent>>,
+    unit: Mac,
+) -> Option<String> {
+    let last = events.into_iter().rev().find_map(|event| match event.event {
+        AccessPointEvent::NetworkOpened { mac, ssid } if mac == unit => Some(Some(ssid)),
+        AccessPointEvent::NetworkClosed { mac } if mac == unit => Some(None),
+        _ => None,
+    });
+    last.flatten()
+}
+
+fn connect(network: &UnitNetwork, portal: &Portal) -> Result<TcpStream, Failure> {
+    let stream = network.connect(portal.address).and_then(|stream| {
+        stream.set_nonblocking(true)?;
+        TcpStream::from_std(stream)
+    });
+    stream.map_err(|error: io::Error| {
+        Failure::Unit(Diagnosis::new(
+            Code::PortalUnreachable,
+            format!("nothing listens at {} in the unit's network: {error}", portal.address),
+        ))
+    })
+}
+
+fn refused(error: PortalError) -> Failure {
+    Failure::Unit(Diagnosis::new(error.code(), error.to_string()))
+}

@@ -1,0 +1,210 @@
+//! Waiting for the unit's own calls after it joined: for the time, its configuration, its CA.
+//!
+//! What the bench's service recorded is the evidence. After a call that never came, the bench asks the
+//! same service itself: its success is the witness that blames the unit.
+
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep_until};
+
+use super::{Failure, Next, Run, millis};
+use crate::{
+    check::{CaObservation, ServiceObservation, Witness},
+    clock::Deadline,
+    testbed::{ca::Registration, config_server::ConfigCall},
+};
+
+/// The bench's own question; its service is on the same machine.
+const PROBE_LIMIT: Duration = Duration::from_secs(5);
+/// What a question for the time looks like (RFC 4330): version 4, mode 3.
+const SNTP_CLIENT: u8 = 0x23;
+const SNTP_MESSAGE: usize = 48;
+
+impl Run {
+    /// A unit without the time trusts nobody: nothing after it can tell more.
+    pub(super) async fn await_time(&mut self) -> Result<Next, Failure> {
+        let (address, since, deadline) = self.wait_for_call()?;
+        let testbed = self.testbed()?;
+        let server = testbed.time_server.as_ref();
+        let server = server.ok_or(Failure::OutOfOrder { step: "wait for a time server" })?;
+        let mut questions = server.follow();
+        let answered = loop {
+            let asked = server.asked();
+            let mut of_unit =
+                asked.iter().filter(|asked| asked.instant >= since && asked.event.peer == address);
+            if let Some(found) = of_unit.find(|asked| asked.event.answered.is_some()) {
+                break Some(found.instant);
+            }
+            tokio::select! {
+                _ = questions.next(deadline) => {}
+                () = sleep_until(deadline.instant()) => break None,
+                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+            }
+        };
+        let asked = server.asked().iter().any(|asked| asked.event.peer == address);
+        let detail = match (answered, asked) {
+            (Some(_), _) => "the unit asked and was answered",
+            (None, true) => "the unit asked and was not answered",
+            (None, false) => "the unit never asked",
+        };
+        let witness = match answered {
+            Some(_) => None,
+            None => Some(time_witness(server.address()).await),
+        };
+        let now = self.bench.clock.now();
+        let wrong = server
+            .asked()
+            .iter()
+            .filter_map(|asked| asked.event.answered)
+            .any(|told| (now - told).abs() > time::Duration::hours(1));
+        let mut seen = observation(answered, since, deadline, detail, witness);
+        if wrong {
+            seen.served = false;
+            seen.witness = Some(Witness {
+                sound: false,
+                detail: "the time server told a time that is not the bench's".to_owned(),
+            });
+        }
+        let served = seen.served;
+        self.seen.time = Some(seen);
+        Ok(if served { Next::GoOn } else { Next::Enough })
+    }
+
+    pub(super) async fn await_configuration(&mut self) -> Result<Next, Failure> {
+        let (_, since, deadline) = self.wait_for_call()?;
+        let testbed = self.testbed()?;
+        let server = testbed.config_server.as_ref();
+        let server = server.ok_or(Failure::OutOfOrder { step: "wait for a config server" })?;
+        let fetched = |call: &ConfigCall| matches!(call, ConfigCall::Fetched { .. });
+        let mut calls = server.follow();
+        let served = loop {
+            let known = server.calls();
+            let mut after = known.iter().filter(|call| call.instant >= since);
+            if let Some(found) = after.find(|call| fetched(&call.event)) {
+                break Some(found.instant);
+            }
+            tokio::select! {
+                _ = calls.next(deadline) => {}
+                () = sleep_until(deadline.instant()) => break None,
+                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+            }
+        };
+        let witness = match served {
+            Some(_) => None,
+            None => Some(http_witness(server.address(), "the config server").await),
+        };
+        let detail = match served {
+            Some(_) => "the unit fetched its configuration",
+            None => "the unit fetched nothing that the server could give",
+        };
+        self.seen.configuration = Some(observation(served, since, deadline, detail, witness));
+        Ok(if served.is_some() { Next::GoOn } else { Next::Enough })
+    }
+
+    /// The unit calls its CA itself, with its UUID and key.
+    pub(super) async fn await_ca_call(&mut self) -> Result<Next, Failure> {
+        let (_, since, deadline) = self.wait_for_call()?;
+        let profile = Arc::clone(&self.plan.profile);
+        let spec = profile.ca.as_ref().ok_or(Failure::OutOfOrder { step: "wait for a CA" })?;
+        let uuid = self.bound()?.render(&spec.uuid)?.expose().to_owned();
+        let testbed = self.testbed()?;
+        let ca = testbed.ca.as_ref().ok_or(Failure::OutOfOrder { step: "wait for a CA" })?;
+        let mut calls = ca.follow();
+        let accepted = loop {
+            let known = ca.registrations();
+            let mut after = known.iter().filter(|call| call.instant >= since);
+            let of_unit = after.find_map(|call| match &call.event {
+                Registration::Accepted(registered) if registered.uuid.to_string() == uuid => {
+                    Some(call.instant)
+                }
+                _ => None,
+            });
+            if of_unit.is_some() {
+                break of_unit;
+            }
+            tokio::select! {
+                _ = calls.next(deadline) => {}
+                () = sleep_until(deadline.instant()) => break None,
+                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+            }
+        };
+        let known = ca.registrations();
+        let refusal = known.iter().rev().find_map(|call| match &call.event {
+            Registration::Refused(sentence) => Some(sentence.clone()),
+            Registration::Accepted(_) => None,
+        });
+        let witness = match accepted {
+            Some(_) => None,
+            None => Some(http_witness(ca.address(), "the CA").await),
+        };
+        let witness = witness.map(|witness| self.unless_faulty(witness));
+        self.seen.ca = Some(CaObservation {
+            caller: "the unit",
+            accepted: accepted.is_some(),
+            refusal: refusal.filter(|_| accepted.is_none()),
+            uuid: accepted.map(|_| uuid),
+            took_ms: accepted.map(|at| millis(at.duration_since(since))),
+            witness,
+            ..CaObservation::default()
+        });
+        Ok(if accepted.is_some() { Next::GoOn } else { Next::Enough })
+    }
+
+    /// A service that was made faulty on purpose is no sound one, whatever answers at its port.
+    fn unless_faulty(&self, witness: Witness) -> Witness {
+        match self.bench.faults.iter().find(|fault| fault.layer() == "ca") {
+            Some(fault) => {
+                Witness { sound: false, detail: format!("the CA has the fault {fault}") }
+            }
+            None => witness,
+        }
+    }
+
+    fn wait_for_call(&self) -> Result<(Ipv4Addr, Instant, Deadline), Failure> {
+        let since = self.joined_at.ok_or(Failure::OutOfOrder { step: "wait for a call" })?;
+        Ok((self.unit_address()?, since, Deadline::after(self.plan.profile.deadlines.service)))
+    }
+}
+
+fn observation(
+    served: Option<Instant>,
+    since: Instant,
+    deadline: Deadline,
+    detail: &str,
+    witness: Option<Witness>,
+) -> ServiceObservation {
+    ServiceObservation {
+        served: served.is_some(),
+        took_ms: served.map(|at| millis(at.saturating_duration_since(since))),
+        waited_ms: millis(deadline.allowed()),
+        detail: detail.to_owned(),
+        witness,
+    }
+}
+
+async fn time_witness(server: std::net::SocketAddr) -> Witness {
+    let asked = async {
+        let socket = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let mut question = [0; SNTP_MESSAGE];
+        question[0] = SNTP_CLIENT;
+        socket.send_to(&question, server).await?;
+        socket.recv(&mut [0; SNTP_MESSAGE]).await
+    };
+    let sound = matches!(tokio::time::timeout(PROBE_LIMIT, asked).await, Ok(Ok(SNTP_MESSAGE)));
+    let detail = match sound {
+        true => "the bench asked the time server afterwards and was answered",
+        false => "the time server does not answer the bench either",
+    };
+    Witness { sound, detail: detail.to_owned() }
+}
+
+/// Whether anything at all listens: what it answers, it would have answered the unit.
+async fn http_witness(server: std::net::SocketAddr, what: &str) -> Witness {
+    let connected = tokio::net::TcpStream::connect(server);
+    let sound = matches!(tokio::time::timeout(PROBE_LIMIT, connected).await, Ok(Ok(_)));
+    let detail = match sound {
+        true => format!("{what} listens, and the bench connected to it afterwards"),
+        false => format!("the bench cannot connect to {what} either"),
+    };
+    Witness { sound, detail }
+}

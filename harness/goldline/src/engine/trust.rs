@@ -1,0 +1,81 @@
+//! The negative test of trust: for a while, another broker answers for the planned name, with a
+//! certificate of a CA that nobody knows. The unit must refuse it, and come back to the right one.
+
+use tokio::time::sleep_until;
+
+use super::{Failure, Run, millis};
+use crate::{
+    check::TrustObservation,
+    clock::Deadline,
+    testbed::{
+        TestbedError,
+        authority::Authority,
+        broker::{Broker, BrokerConfig},
+    },
+};
+
+/// The wrong certificate lives no longer than the trial.
+const VALIDITY: time::Duration = time::Duration::days(1);
+
+impl Run {
+    pub(super) async fn offer_stranger(&mut self) -> Result<(), Failure> {
+        let address = self.unit_address()?;
+        let endpoint = self.bound()?.endpoint.clone();
+        let wait = self.plan.profile.deadlines.mqtt;
+        let clock = self.bench.clock.clone();
+        let unknown = Authority::create(clock.clone()).map_err(TestbedError::from)?;
+        let names = [endpoint.host().to_owned()];
+        let shown = unknown.issue_server(&names, VALIDITY).map_err(TestbedError::from)?;
+        let stranger = Broker::start(BrokerConfig::new(shown, Vec::new()), clock).await;
+        let stranger = stranger.map_err(TestbedError::from)?;
+
+        let testbed = self.testbed()?;
+        let (host, port) = (endpoint.host(), endpoint.port());
+        let redirect =
+            |to| testbed.access_point.redirect(host, port, to).map_err(TestbedError::from);
+        redirect(stranger.address())?;
+        testbed.broker.drop_connections_from(address.into());
+        let deadline = Deadline::after(wait);
+        let mut seen = TrustObservation::default();
+        let tried = tokio::select! {
+            tried = stranger.wait_for(deadline, |connection| {
+                let failed = connection.tls_failure.as_ref().map(|failure| failure.cause.to_string());
+                let accepted = connection.connect.is_some();
+                (failed.is_some() || accepted).then_some((failed, accepted))
+            }) => tried.ok(),
+            () = self.cancel.cancelled() => return Err(Failure::Aborted),
+        };
+        seen.waited_ms = millis(deadline.allowed().saturating_sub(deadline.left()));
+        seen.tried = tried.is_some();
+        if let Some((refused_with, accepted)) = tried {
+            seen.refused_with = refused_with;
+            seen.accepted = accepted;
+        }
+        let back_at = tokio::time::Instant::now();
+        redirect(testbed.broker.address())?;
+        stranger.drop_connections_from(address.into());
+
+        let deadline = Deadline::after(wait);
+        let mut events = testbed.broker.follow();
+        seen.returned = loop {
+            let connections = testbed.broker.connections_from(address);
+            let mut after = connections.iter().filter(|connection| connection.opened >= back_at);
+            let planned = &self.bound()?.broker()?.subscriptions;
+            let whole = after.any(|connection| {
+                let granted: Vec<&String> =
+                    connection.subscriptions.iter().map(|filter| &filter.filter).collect();
+                connection.is_accepted() && planned.iter().all(|filter| granted.contains(&filter))
+            });
+            if whole {
+                break true;
+            }
+            tokio::select! {
+                _ = events.next(deadline) => {}
+                () = sleep_until(deadline.instant()) => break false,
+                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+            }
+        };
+        self.seen.trust = Some(seen);
+        Ok(())
+    }
+}

@@ -1,0 +1,200 @@
+//! Updates over the air: a good one must arrive and run, a bad one must be rolled back, and at the end the
+//! planned application runs again from its own place.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use tokio::time::{Instant, sleep_until};
+
+use super::{Failure, Run, millis, witness::at_broker};
+use crate::{
+    check::{OtaObservation, UpdateObservation},
+    clock::Deadline,
+    image::compile_update,
+    plan::{Content, Text},
+    profile::{Ota, Template},
+    record::{Code, Diagnosis},
+    testbed::update_server::UpdateServer,
+};
+
+/// What the unit must do with an update.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Runs,
+    RolledBack,
+}
+
+/// One update to try.
+struct Trial {
+    what: String,
+    version: String,
+    image: Vec<u8>,
+    fate: Fate,
+}
+
+impl Run {
+    pub(super) async fn update(&mut self) -> Result<(), Failure> {
+        let profile = Arc::clone(&self.plan.profile);
+        let ota = profile.ota.as_ref().ok_or(Failure::OutOfOrder { step: "update" })?;
+        self.update_from = Some(self.console()?.lines().len());
+        let mut seen = OtaObservation::default();
+        for trial in self.update_trials(ota)? {
+            let update = self.try_update(ota, trial).await?;
+            let failed = update.problem.is_some();
+            seen.updates.push(update);
+            // After a failure nobody knows which application runs.
+            if failed {
+                break;
+            }
+        }
+        self.seen.ota = Some(seen);
+        Ok(())
+    }
+
+    /// A good update, a bad one, and the way back to what was flashed.
+    fn update_trials(&self, ota: &Ota) -> Result<Vec<Trial>, Failure> {
+        let trust = self.bench.authority.root_pem();
+        let compile = |app| {
+            compile_update(&self.plan.profile, app, trust).map_err(|error| {
+                Failure::Service(Diagnosis::new(Code::StationState, error.to_string()))
+            })
+        };
+        let planned =
+            self.bound()?.images().iter().find(|image| image.region.content == Content::App);
+        let planned = planned.ok_or(Failure::OutOfOrder { step: "update" })?.bytes.clone();
+        let version = app_version(&planned).unwrap_or_default();
+        let mut trials = vec![Trial {
+            what: format!("update to {}", ota.update.version),
+            version: ota.update.version.clone(),
+            image: compile(&ota.update.app)?,
+            fate: Fate::Runs,
+        }];
+        if let Some(bad) = &ota.bad_update {
+            trials.push(Trial {
+                what: format!("roll-back of {}, which does not start", bad.version),
+                version: bad.version.clone(),
+                image: compile(&bad.app)?,
+                fate: Fate::RolledBack,
+            });
+        }
+        trials.push(Trial {
+            what: format!("update back to {version}"),
+            version,
+            image: planned,
+            fate: Fate::Runs,
+        });
+        Ok(trials)
+    }
+
+    async fn try_update(&mut self, ota: &Ota, trial: Trial) -> Result<UpdateObservation, Failure> {
+        let began = Instant::now();
+        let deadline = Deadline::after(ota.within);
+        let address = self.unit_address()?;
+        let testbed = self.testbed()?;
+        let server = testbed.update_server.as_ref();
+        let server = server.ok_or(Failure::OutOfOrder { step: "update" })?;
+        let place = server.publish(trial.image.clone()).await;
+        let (host, port) = &ota.server;
+        let url = match port {
+            443 => format!("https://{host}{place}"),
+            port => format!("https://{host}:{port}{place}"),
+        };
+        let mut bindings = self.bound()?.bindings().clone();
+        let digest = Sha256::digest(&trial.image);
+        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        for (name, value) in [
+            ("ota.url", url),
+            ("ota.sha256", digest),
+            ("ota.size", trial.image.len().to_string()),
+            ("ota.version", trial.version.clone()),
+        ] {
+            bindings.bind(name, Text::public(value))?;
+        }
+        let text = |template: &Template| -> Result<String, Failure> {
+            Ok(bindings.render(template)?.expose().to_owned())
+        };
+        let (topic, notice, report) =
+            (text(&ota.topic)?, text(&ota.notice)?, text(&ota.report_topic)?);
+        let texts = |texts: &[Template]| -> Result<Vec<String>, Failure> {
+            texts.iter().map(text).collect()
+        };
+        let failure = texts(&ota.failure_contains)?;
+        let expected = match trial.fate {
+            Fate::Runs => texts(&ota.report_contains)?,
+            Fate::RolledBack => texts(&ota.rollback_contains)?,
+        };
+        testbed
+            .broker
+            .publish(&topic, notice.as_bytes())
+            .map_err(|error| Failure::Publish(error.to_string()))?;
+
+        let reports = || -> Vec<String> {
+            let connections = testbed.broker.connections_from(address);
+            let messages = connections.iter().flat_map(|connection| connection.published.iter());
+            messages
+                .filter(|(at, message)| *at >= began && message.topic == report)
+                .map(|(_, message)| String::from_utf8_lossy(&message.payload).into_owned())
+                .collect()
+        };
+        let holds =
+            |parts: &[String], text: &String| parts.iter().all(|part| text.contains(part.as_str()));
+        let mut events = testbed.broker.follow();
+        let arrived = loop {
+            if reports().iter().any(|text| holds(&expected, text)) {
+                break true;
+            }
+            if trial.fate == Fate::Runs && reports().iter().any(|text| holds(&failure, text)) {
+                break false;
+            }
+            tokio::select! {
+                _ = events.next(deadline) => {}
+                () = sleep_until(deadline.instant()) => break false,
+                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+            }
+        };
+        let problem = (!arrived).then(|| {
+            let fetched = was_fetched(server, &place);
+            let last = reports().pop();
+            problem(&trial, fetched, last.as_deref(), ota.within.as_secs())
+        });
+        let witness = match problem {
+            Some(_) => Some(at_broker(testbed, self.bound()?, &self.bench.authority).await?),
+            None => None,
+        };
+        Ok(UpdateObservation {
+            what: trial.what,
+            problem,
+            took_ms: millis(began.elapsed()),
+            witness,
+        })
+    }
+}
+
+fn was_fetched(server: &UpdateServer, place: &str) -> bool {
+    server.downloads().iter().any(|download| download.event.path == place)
+}
+
+fn problem(trial: &Trial, fetched: bool, last: Option<&str>, within: u64) -> Diagnosis {
+    let code = match trial.fate {
+        Fate::Runs => Code::OtaFailed,
+        Fate::RolledBack => Code::OtaNotRolledBack,
+    };
+    let how_far = match (fetched, last) {
+        (false, _) => "the unit never downloaded it".to_owned(),
+        (true, None) => format!("the unit downloaded it and reported nothing in {within} s"),
+        (true, Some(last)) => format!(
+            "the unit downloaded it; its last report has {} bytes and is not the expected one",
+            last.len()
+        ),
+    };
+    Diagnosis::new(code, how_far)
+}
+
+/// The version in ESP-IDF's application descriptor: 32 bytes, 16 behind its magic word.
+fn app_version(image: &[u8]) -> Option<String> {
+    const MAGIC: [u8; 4] = 0xABCD_5432_u32.to_le_bytes();
+    let at = image.windows(4).position(|word| word == MAGIC)?;
+    let version = image.get(at + 16..at + 48)?;
+    let end = version.iter().position(|byte| *byte == 0)?;
+    String::from_utf8(version[..end].to_vec()).ok()
+}
