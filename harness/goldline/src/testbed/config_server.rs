@@ -189,7 +189,7 @@ impl Shared {
 
     fn provision(&self, request: &Request) -> ResponseTemplate {
         let given = request.headers.get("authorization").and_then(|value| value.to_str().ok());
-        let Some(token) = given.and_then(|value| value.strip_prefix("Bearer ")) else {
+        let Some(token) = given.and_then(bearer) else {
             return self.refuse(401, "no bearer token");
         };
         if token != self.config.token.expose() {
@@ -250,6 +250,12 @@ fn reserve() -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
     Ok(socket)
+}
+
+/// The token of an `Authorization` header; the scheme's name does not distinguish case (RFC 9110).
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then_some(token)
 }
 
 fn last_segment(request: &Request) -> &str {

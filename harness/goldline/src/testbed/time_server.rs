@@ -21,8 +21,11 @@ use crate::clock::Clock;
 const MESSAGE: usize = 48;
 /// From 1900, where NTP counts from, to 1970, in seconds.
 const TO_UNIX: i64 = 2_208_988_800;
-/// Version 4, mode 4: server.
-const SERVER: u8 = 0x24;
+/// The modes of a message, its lowest three bits.
+const CLIENT: u8 = 3;
+const SERVER: u8 = 4;
+/// The protocol's versions so far.
+const VERSIONS: std::ops::RangeInclusive<u8> = 1..=4;
 /// A reference clock of our own.
 const STRATUM: u8 = 1;
 /// How far a wrong server is off.
@@ -102,13 +105,17 @@ impl Drop for TimeServer {
 
 /// The answer to a client's message; `None` when it is none.
 fn answer(question: &[u8], now: OffsetDateTime) -> Option<[u8; MESSAGE]> {
-    const CLIENT: u8 = 3;
-    if question.len() < MESSAGE || question[0] & 0b111 != CLIENT {
+    if question.len() < MESSAGE {
+        return None;
+    }
+    let (version, mode) = (question[0] >> 3 & 0b111, question[0] & 0b111);
+    if mode != CLIENT || !VERSIONS.contains(&version) {
         return None;
     }
     let stamp = timestamp(now);
     let mut reply = [0; MESSAGE];
-    reply[0] = SERVER;
+    // A client may refuse an answer of another version than its own.
+    reply[0] = version << 3 | SERVER;
     reply[1] = STRATUM;
     reply[2] = question[2];
     reply[12..16].copy_from_slice(b"GOLD");

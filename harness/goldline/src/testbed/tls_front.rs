@@ -17,7 +17,7 @@ use rustls::{
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
-    task::AbortHandle,
+    task::{AbortHandle, JoinSet},
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
@@ -37,7 +37,7 @@ pub enum TlsFrontError {
     Certificate(String),
 }
 
-/// A running front; ends when dropped.
+/// A running front; it and its connections end when dropped.
 #[derive(Debug)]
 pub struct TlsFront {
     address: SocketAddr,
@@ -54,8 +54,18 @@ impl TlsFront {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let task = tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(serve(client, acceptor.clone(), inner));
+            // Connections end with the front, so they must not outlive its task.
+            let mut open = JoinSet::new();
+            loop {
+                tokio::select! {
+                    accepted = listener.accept() => match accepted {
+                        Ok((client, _)) => {
+                            open.spawn(serve(client, acceptor.clone(), inner));
+                        }
+                        Err(_) => return,
+                    },
+                    Some(_ended) = open.join_next() => {}
+                }
             }
         });
         Ok(Self { address, task: task.abort_handle() })

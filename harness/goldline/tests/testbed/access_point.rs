@@ -23,7 +23,7 @@ use crate::bench::patience;
 
 pub const SSID: &str = "bench";
 pub const PASSPHRASE: &str = "bench-passphrase";
-const UNIT: [u8; 6] = [0xA4, 0xCF, 0x12, 0, 0, 1];
+pub const UNIT: [u8; 6] = [0xA4, 0xCF, 0x12, 0, 0, 1];
 
 pub fn network() -> AccessPointConfig {
     AccessPointConfig {
@@ -35,11 +35,11 @@ pub fn network() -> AccessPointConfig {
     }
 }
 
-fn access_point(faults: &[TestbedFault]) -> AccessPoint {
+pub fn access_point(faults: &[TestbedFault]) -> AccessPoint {
     AccessPoint::start(network(), faults, Clock::system())
 }
 
-fn station(mac: [u8; 6]) -> Association<'static> {
+pub fn station(mac: [u8; 6]) -> Association<'static> {
     Association { mac, ssid: SSID, passphrase: PASSPHRASE }
 }
 

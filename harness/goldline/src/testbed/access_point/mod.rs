@@ -467,7 +467,10 @@ fn ask(
     station.send(datagram)?;
     let mut answer = vec![0; LONGEST_DATAGRAM];
     let length = station.recv(&mut answer).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
+        // Loopback tells of a socket that is gone, which a station does not hear.
+        io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionRefused => {
+            io::ErrorKind::TimedOut.into()
+        }
         _ => error,
     })?;
     answer.truncate(length);
