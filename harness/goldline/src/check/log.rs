@@ -22,6 +22,7 @@ static IMAGE_REFUSED: LazyLock<Regex> = LazyLock::new(|| {
 });
 static APPLICATION: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"Calling app_main\(\)|cpu_start: "));
+static COMPLAINT: LazyLock<Regex> = LazyLock::new(|| pattern(r"^E \(\d+\) "));
 static CONFIGURATION: LazyLock<Regex> = LazyLock::new(|| pattern(r"ESP_ERR_NVS_\w+"));
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| pattern(r"sta ip: (\d+\.\d+\.\d+\.\d+)"));
 static SIGNAL: LazyLock<Regex> = LazyLock::new(|| pattern(r"\brssi: (-?\d+)"));
@@ -44,7 +45,9 @@ pub struct LogFacts {
     pub image_refused: Option<String>,
     /// Whether the application ever started.
     pub application: bool,
-    /// The first NVS error that the application prints.
+    /// The first line that the application logs as an error: later ones follow from it.
+    pub complaint: Option<String>,
+    /// The first NVS error that the application prints. This and the complaint are the present start's.
     pub configuration: Option<String>,
     /// The address that the unit says it has.
     pub address: Option<Ipv4Addr>,
@@ -77,6 +80,12 @@ impl LogFacts {
         self.resets.len().saturating_sub(1).max(self.panics)
     }
 
+    /// The end of a sentence about a unit that does not do what it should: what it complains of.
+    pub fn complains(&self) -> String {
+        let complaint = self.configuration.as_ref().or(self.complaint.as_ref());
+        complaint.map_or_else(String::new, |line| format!("; its log says \"{line}\""))
+    }
+
     fn take(&mut self, text: &str) {
         let keep = || Some(text.trim().to_owned());
         if let Some(reset) = RESET.captures(text) {
@@ -89,7 +98,13 @@ impl LogFacts {
         if IMAGE_REFUSED.is_match(text) {
             self.image_refused = keep();
         }
-        self.application |= APPLICATION.is_match(text);
+        if APPLICATION.is_match(text) {
+            self.application = true;
+            (self.configuration, self.complaint) = (None, None);
+        }
+        if self.complaint.is_none() && COMPLAINT.is_match(text) {
+            self.complaint = keep();
+        }
         if self.configuration.is_none() && CONFIGURATION.is_match(text) {
             self.configuration = keep();
         }
@@ -149,12 +164,24 @@ mod tests {
         assert_eq!(facts.image_refused.as_deref(), Some("invalid header: 0xffffffff"));
     }
 
+    /// A blank unit misses everything, and that is no fault of the one that it becomes.
+    #[test]
+    fn what_an_earlier_start_missed_is_past() {
+        let before = "rst:0x1 (POWERON_RESET)\nW (400) vault: ssid: ESP_ERR_NVS_NOT_FOUND\nE (401) vault: not provisioned\n";
+        assert!(facts(before).complains().contains("NOT_FOUND"));
+        let after = facts(&format!(
+            "{before}rst:0xc (SW_CPU_RESET),boot:0x13\nI (312) main_task: Calling app_main()"
+        ));
+        assert_eq!((after.configuration, after.complaint), (None, None));
+    }
+
     #[test]
     fn a_missing_key_and_a_refused_password_are_seen() {
         let facts = facts(
             "E (400) vault: Failed to load wifi_ssid from NVS: ESP_ERR_NVS_NOT_FOUND\n\
              W (700) vault_wifi: disconnected, reason: 15\nW (900) vault_wifi: disconnected, reason: 201",
         );
+        assert!(facts.complains().contains("Failed to load wifi_ssid"));
         assert!(facts.configuration.expect("seen").contains("wifi_ssid"));
         assert_eq!(facts.disconnects, [15, 201]);
     }

@@ -154,9 +154,15 @@ fn explain(plan: &BoundPlan, broker: &BrokerObservation, facts: &LogFacts, findi
         }
         None if broker.reached => (
             Code::MqttNotConnected,
-            format!("the unit reached {endpoint} and did not finish connecting"),
+            format!(
+                "the unit reached {endpoint} and did not finish connecting{}",
+                facts.complains()
+            ),
         ),
-        None => (Code::MqttNotConnected, format!("the unit never reached {endpoint}")),
+        None => (
+            Code::MqttNotConnected,
+            format!("the unit never reached {endpoint}{}", facts.complains()),
+        ),
     };
     finding.fail_with_witness(code, Code::TestbedBroker, message, broker.witness.as_ref());
 }

@@ -17,6 +17,9 @@ use crate::{
     record::{Code, Limits, Measurement},
 };
 
+/// What a service gives the unit during the run is named so in a profile.
+const ISSUED: &str = "issued.";
+
 pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
     let Some(before) = &seen.before_boot else { return Finding::not_run() };
     let mut finding = Finding::ran();
@@ -33,7 +36,7 @@ pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
         }
     };
     if let Some(golden) = &plan.plan().golden {
-        compare_golden(golden, &before.nvs, &mut finding);
+        compare_golden(plan, golden, &before.nvs, &mut finding);
     }
     if let (Some(earlier), Scope::Reprovision(part)) = (&seen.nvs_before, plan.plan().scope) {
         compare_kept(plan, part, earlier, seen, &mut finding);
@@ -211,22 +214,49 @@ fn judge_bytes(plan: &BoundPlan, found: &[u8], finding: &mut Finding) {
 }
 
 /// Tells a drift from the reviewed image key by key, and by layout when the keys agree.
-fn compare_golden(golden: &[u8], found: &[u8], finding: &mut Finding) {
+///
+/// What a service issues is new each time: such a key keeps its name and type only.
+fn compare_golden(plan: &BoundPlan, golden: &[u8], found: &[u8], finding: &mut Finding) {
     if golden == found {
         return finding.evidence.push("the image is the golden one".to_owned());
     }
-    let message = match (Image::decode(golden), Image::decode(found)) {
-        (Ok(golden), Ok(found)) => {
-            let changes = diff(&golden.device_view(), &found.device_view());
-            match changes.as_slice() {
-                [] => "the keys are the golden's, their layout differs".to_owned(),
-                changes => changes.iter().map(describe).collect::<Vec<_>>().join("; "),
-            }
+    let changes = match (Image::decode(golden), Image::decode(found)) {
+        (Ok(golden), Ok(found)) => diff(&golden.device_view(), &found.device_view()),
+        (Err(error), _) => {
+            return drifted(&format!("the golden itself cannot be read: {error}"), finding);
         }
-        (Err(error), _) => format!("the golden itself cannot be read: {error}"),
-        (_, Err(error)) => error.to_string(),
+        (_, Err(error)) => return drifted(&error.to_string(), finding),
     };
-    finding.fail(Code::NvsGoldenDiffers, format!("the image differs from the golden: {message}"));
+    let (issued, drift): (Vec<&Change>, Vec<&Change>) =
+        changes.iter().partition(|change| is_issued_anew(plan, change));
+    if !drift.is_empty() {
+        let drift: Vec<String> = drift.into_iter().map(describe).collect();
+        return drifted(&drift.join("; "), finding);
+    }
+    if issued.is_empty() {
+        return drifted("the keys are the golden's, their layout differs", finding);
+    }
+    let keys: Vec<String> =
+        issued.iter().map(|change| format!("{}/{}", change.namespace, change.key)).collect();
+    finding.evidence.push(format!(
+        "the image is the golden one but for what was issued to this unit: {}",
+        keys.join(", ")
+    ));
+}
+
+fn drifted(how: &str, finding: &mut Finding) {
+    finding.fail(Code::NvsGoldenDiffers, format!("the image differs from the golden: {how}"));
+}
+
+/// Whether a service issued another value of the same type for a key of the unit's own.
+fn is_issued_anew(plan: &BoundPlan, change: &Change) -> bool {
+    let ChangeKind::Value { before, after } = &change.kind else { return false };
+    let own = &plan.profile().nvs;
+    let (namespace, key) = (change.namespace.to_string(), change.key.to_string());
+    let entry = own.entries.iter().find(|entry| entry.key == key && namespace == own.namespace);
+    let issued =
+        entry.is_some_and(|entry| entry.value.symbols().any(|symbol| symbol.starts_with(ISSUED)));
+    issued && before.type_name() == after.type_name()
 }
 
 /// One difference by key, type and length.

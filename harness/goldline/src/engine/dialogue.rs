@@ -105,7 +105,8 @@ impl Run {
             .map(|text| plan.bindings().redact(&text).0)
             .collect();
         let templates: Vec<String> = exchange.expect.iter().map(ToString::to_string).collect();
-        let problem = problem(&verdict, &line.shown, &answer, &templates, exchange);
+        let complaint = plan.bindings().redact(&LogFacts::of(&lines).complains()).0;
+        let problem = problem(&verdict, &line.shown, &answer, &templates, exchange, &complaint);
         Ok(ExchangeObservation {
             sent: line.shown,
             answer,
@@ -274,16 +275,21 @@ fn answer(lines: &[ConsoleLine], typed: &str) -> Vec<String> {
 }
 
 /// Whether the texts stand in the answer in their order; `None` while more may come.
+///
+/// A line that refuses is no answer, although it may name what was asked for: "Usage: reset --confirm".
+/// An expected text with a value in it refuses nothing, whatever the value is.
 fn verdict_of(answer: &[String], expected: &[String], refuse: &[String]) -> Option<Verdict> {
-    let refused = |line: &&String| refuse.iter().any(|text| line.contains(text.as_str()));
     let mut wanted = expected.iter().peekable();
     for line in answer {
-        while wanted.next_if(|text| line.contains(text.as_str())).is_some() {}
+        let mut rest = line.clone();
+        while let Some(text) = wanted.next_if(|text| line.contains(text.as_str())) {
+            rest = rest.replacen(text.as_str(), "", 1);
+        }
+        if refuse.iter().any(|text| rest.contains(text.as_str())) {
+            return Some(Verdict::Refused);
+        }
         if wanted.peek().is_none() {
             return Some(Verdict::Good);
-        }
-        if refused(&line) {
-            return Some(Verdict::Refused);
         }
     }
     None
@@ -295,6 +301,7 @@ fn problem(
     answer: &[String],
     expected: &[String],
     exchange: &Exchange,
+    complaint: &str,
 ) -> Option<Diagnosis> {
     let within = exchange.within.as_secs();
     let expected = expected.join("\" and \"");
@@ -312,7 +319,7 @@ fn problem(
         Verdict::Missing if answer.is_empty() => Diagnosis::new(
             Code::ConsoleSilent,
             format!(
-                "the unit gave no answer to \"{sent}\" in {within} s; expected is \"{expected}\""
+                "the unit gave no answer to \"{sent}\" in {within} s; expected is \"{expected}\"{complaint}"
             ),
         ),
         Verdict::Missing => Diagnosis::new(
@@ -352,6 +359,19 @@ mod tests {
         assert!(matches!(verdict_of(&answer, &expected, &[]), Some(Verdict::Good)));
         let other_way_round = owned(&["OK", "SSID='Lab'"]);
         assert!(verdict_of(&answer, &other_way_round, &[]).is_none());
+    }
+
+    /// "reset" was found in the firmware's usage text, and the unit was blamed for not restarting.
+    #[test]
+    fn a_refusal_that_names_what_was_asked_for_is_no_answer() {
+        let verdict = |line: &str, expected: &str| {
+            let refuse = owned(&["Usage", "Failed"]);
+            verdict_of(&owned(&[line]), &owned(&[expected]), &refuse)
+        };
+        let usage = verdict("Usage: provision_reset --confirm", "reset");
+        assert!(matches!(usage, Some(Verdict::Refused)));
+        let named = verdict("saved: SSID='Failed'", "SSID='Failed'");
+        assert!(matches!(named, Some(Verdict::Good)));
     }
 
     #[test]

@@ -85,9 +85,10 @@ impl Run {
                 _ = events.next(deadline) => {}
                 () = sleep_until(deadline.instant()) => {
                     let waited = deadline.allowed().as_secs();
+                    let complaint = self.bound()?.bindings().redact(&facts.complains()).0;
                     return Err(Failure::Unit(Diagnosis::new(
                         Code::PortalUnreachable,
-                        format!("the unit opened no network {ssid} in {waited} s"),
+                        format!("the unit opened no network {ssid} in {waited} s{complaint}"),
                     )));
                 }
                 () = self.cancel.cancelled() => return Err(Failure::Aborted),

@@ -106,8 +106,9 @@ impl Session<'_, '_> {
         confirm: impl Fn(),
         console: &mut Console,
     ) -> ResetReason {
-        let Some((client, mut events)) = self.client(&self.uri(), relay) else {
-            console.error("mqtt_client", "Error parse uri");
+        let client = self.client(&self.uri(), relay);
+        let Ok((client, mut events)) = client.map_err(|text| console.error("mqtt_client", text))
+        else {
             console.error(self.tag, "Failed to init MQTT client");
             return std::future::pending().await;
         };
@@ -227,8 +228,8 @@ impl Session<'_, '_> {
             client.try_publish(&to, QoS::AtLeastOnce, false, Value::Object(message).to_string());
     }
 
-    fn client(&self, uri: &str, relay: &Relay) -> Option<(AsyncClient, EventLoop)> {
-        let mut endpoint = Endpoint::parse(uri).ok()?;
+    fn client(&self, uri: &str, relay: &Relay) -> Result<(AsyncClient, EventLoop), &'static str> {
+        let mut endpoint = Endpoint::parse(uri).map_err(|_| "Error parse uri")?;
         if self.faults.has(Fault::FirmwareSettingIgnored) {
             endpoint.host = BUILT_IN_HOST.to_owned();
         }
@@ -249,7 +250,8 @@ impl Session<'_, '_> {
             port: relay.port(),
         });
         if endpoint.tls {
-            let config = self.trust.client_config().ok()?;
+            let config = self.trust.client_config();
+            let config = config.map_err(|_| "Failed to parse the client certificate or its key")?;
             options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(config)));
         }
         let (client, mut events) = AsyncClient::new(options, MOST_IN_FLIGHT);
@@ -257,7 +259,7 @@ impl Session<'_, '_> {
         let mut network = NetworkOptions::new();
         network.set_tcp_nodelay(true);
         events.set_network_options(network);
-        Some((client, events))
+        Ok((client, events))
     }
 
     async fn handle(&self, event: Event, client: &AsyncClient, console: &mut Console) {

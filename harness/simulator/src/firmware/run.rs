@@ -76,6 +76,10 @@ pub(crate) async fn run(
         console.info(tag, "Configuration loaded from NVS");
     } else {
         say(&description.says.not_provisioned, &settings, &console);
+        settings
+            .missing(description)
+            .iter()
+            .for_each(|error| console.warn(tag, &error.to_string()));
     }
     if faults.has(Fault::ChipBrownOut) {
         return brown_out(&console).await;

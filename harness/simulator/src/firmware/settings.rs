@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::description::{self, Setting, SettingKind};
+use super::description::{self, Description, Setting, SettingKind};
 use super::storage::{NvsError, NvsKeys, Storage};
 use crate::boot::partitions::PartitionTable;
 use crate::flash::Nor;
@@ -72,6 +72,20 @@ impl Settings {
     pub(super) fn value(&self, name: &str) -> &str {
         // The description's references were checked when it was parsed.
         self.0.get(name).map_or("", String::as_str)
+    }
+
+    /// What a firmware that waits to be provisioned found missing.
+    pub(super) fn missing(&self, description: &Description) -> Vec<SettingsError> {
+        let Some(provisioning) = &description.provisioning else { return Vec::new() };
+        let settings = &description.settings;
+        let error = NvsError::NotFound;
+        if settings.values.keys().all(|name| self.value(name).is_empty()) {
+            return vec![SettingsError::Namespace { namespace: settings.namespace.clone(), error }];
+        }
+        let wanted = provisioning.required.iter().chain(&provisioning.flag);
+        let missing = wanted.filter(|name| self.value(name).is_empty());
+        let keys = missing.filter_map(|name| Some(settings.values.get(name)?.key.clone()));
+        keys.map(|key| SettingsError::Key { key, error }).collect()
     }
 
     /// Takes values that were just stored.
