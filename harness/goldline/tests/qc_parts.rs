@@ -40,8 +40,22 @@ mod cases {
     #[test]
     fn each_shipped_profile_has_a_case_for_each_check() {
         let names = names(&[]);
+        let planned = |profile: &str| -> Vec<String> {
+            let profile = goldline::profile::find(profile, None).expect("it ships");
+            profile
+                .checks
+                .iter()
+                .map(|check| format!("{}::{}", profile.name, check.id.name()))
+                .collect()
+        };
+        let shipped = goldline::profile::list(None).expect("a list");
+        let planned: Vec<String> =
+            shipped.iter().flat_map(|listed| planned(&listed.name)).collect();
+        assert_eq!(names, planned);
         let checks = ["flash_integrity", "nvs_readback", "wifi_join", "mqtt_connect"];
-        assert_eq!(names, checks.map(|check| format!("espvault::{check}")));
+        for check in checks.map(|check| format!("espvault::{check}")) {
+            assert!(names.contains(&check), "{check} in {names:?}");
+        }
     }
 
     #[test]

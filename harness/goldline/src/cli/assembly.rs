@@ -80,6 +80,7 @@ impl Order {
         };
         let profile = Arc::new(find(name, arguments.profiles.as_deref()).map_err(of_catalog)?);
         let (unit_faults, testbed_faults) = faults(&arguments.faults)?;
+        refuse_faults_of_nothing(arguments, &profile, &testbed_faults)?;
         refuse_unbuilt(&profile)?;
         if real {
             refuse_bench_on_real_port(&profile, scope, arguments.faults.first())?;
@@ -349,6 +350,39 @@ fn faults(names: &[String]) -> miette::Result<(Vec<Fault>, Vec<TestbedFault>)> {
         }
     }
     Ok((unit, testbed))
+}
+
+/// A fault of a service that the testbed does not run would change nothing, and seem harmless.
+fn refuse_faults_of_nothing(
+    arguments: &RunArguments,
+    profile: &Profile,
+    faults: &[TestbedFault],
+) -> miette::Result<()> {
+    for fault in faults {
+        let (service, there, external) = match fault.layer() {
+            "ca" => ("CA", profile.ca.is_some(), arguments.ca.is_some().then_some("--ca")),
+            "config" => (
+                "config server",
+                profile.provisioning_api.is_some() || profile.config_server.is_some(),
+                arguments.config_server.is_some().then_some("--config-server"),
+            ),
+            "time_server" => ("time server", profile.time.is_some(), None),
+            _ => continue,
+        };
+        if !there {
+            return Err(usage_with_help(
+                format!("--fault {fault}: the profile {} has no {service}", profile.name),
+                "choose a profile whose units use it: goldline profile explain NAME",
+            ));
+        }
+        if let Some(option) = external {
+            return Err(usage_with_help(
+                format!("--fault {fault}: {option} names a {service} that is not the testbed's"),
+                format!("leave out {option}, or --fault"),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Goldens are of declared identities only: a real unit's image holds secrets of its own.

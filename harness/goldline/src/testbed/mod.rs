@@ -238,7 +238,9 @@ impl Base<'_> {
             })
         };
         let config = ConfigServerConfig {
-            certificate: self.authority.issue_server(&[site.host.clone()], SERVER_VALIDITY)?,
+            certificate: self
+                .authority
+                .issue_server(std::slice::from_ref(&site.host), SERVER_VALIDITY)?,
             token,
             credentials,
             create_user,

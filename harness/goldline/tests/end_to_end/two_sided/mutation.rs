@@ -14,11 +14,11 @@ pub struct Mutation {
     pub named: Vec<String>,
 }
 
-/// Every change of every leaf of a description.
+/// Every change of every leaf of a description, for a profile.
 ///
 /// # Panics
 /// When no rule knows a leaf.
-pub fn mutations(description: &str) -> Vec<Mutation> {
+pub fn mutations(description: &str, profile: &Table) -> Vec<Mutation> {
     let table: Table = description.parse().expect("a description is TOML");
     let mut leaves = Vec::new();
     collect(&Value::Table(table.clone()), &mut Vec::new(), &mut leaves);
@@ -26,7 +26,7 @@ pub fn mutations(description: &str) -> Vec<Mutation> {
     let mut unknown = Vec::new();
     for (path, value) in &leaves {
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
-        match rules::of(&path, value, &table) {
+        match rules::of(&path, value, &table, profile) {
             Rule::Unknown => unknown.push(path.join(".")),
             Rule::NoRunCanTell(_reason) => {}
             Rule::Change { value: changed, named } => {
