@@ -153,6 +153,9 @@ pub(super) struct RunArguments {
     /// Where the URL of the device registry is: '$VARIABLE' or @FILE; it holds a password
     #[arg(long, value_name = "SOURCE")]
     pub(super) registry: Option<String>,
+    /// Ask on the terminal whether the unit's test alert was seen where it should be
+    #[arg(long)]
+    pub(super) confirm_alert: bool,
     /// Write the units' values, secrets included, into a file that only its owner can read
     #[arg(long, value_name = "FILE")]
     pub(super) save_credentials: Option<PathBuf>,

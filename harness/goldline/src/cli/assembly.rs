@@ -12,6 +12,7 @@ use goldline_simulator::Fault;
 use super::{
     arguments::RunArguments,
     devices::{self, simulated_mac},
+    operator,
     problem::{of_catalog, usage, usage_with_help},
     registry::source::url_if_any,
     sources::{LeasedNumber, Rehearsal, Station, settle},
@@ -26,7 +27,7 @@ use crate::{
     image::FlashImages,
     plan::{BindingError, Bindings, BoundPlan, Given, Identity, Plan, Scope, Text, Units},
     profile::{
-        AppSource, EndpointPolicy, NvsKeyScheme, Profile, StationFile, ValueSource, find,
+        AppSource, CheckId, EndpointPolicy, NvsKeyScheme, Profile, StationFile, ValueSource, find,
         learnt_samples,
     },
     registry::RegistryUrl,
@@ -61,6 +62,7 @@ pub(super) struct Order {
     ca: Option<External>,
     config_server: Option<External>,
     registry: Option<RegistryUrl>,
+    confirm_alert: bool,
 }
 
 impl Order {
@@ -94,6 +96,12 @@ impl Order {
         plan.golden = arguments.golden.as_deref().map(|path| golden(path, identity)).transpose()?;
         let given = given(arguments, &profile, devices.len())?;
         refuse_scope(&profile, scope, &given)?;
+        if arguments.confirm_alert && !plan.has_check(CheckId::TestAlert) {
+            return Err(usage_with_help(
+                format!("--confirm-alert: no test alert is sent for the profile {}", profile.name),
+                "leave it out, or choose a profile with the check test_alert, and goldline run or check",
+            ));
+        }
         if scope.provisions() {
             rehearse_values(&profile, &given, identity)?;
         }
@@ -113,6 +121,7 @@ impl Order {
                 arguments.config_server.as_deref(),
                 arguments.config_server_trust.as_deref(),
             )?,
+            confirm_alert: arguments.confirm_alert,
             registry: url_if_any(arguments.registry.as_deref(), arguments.station.as_deref())?,
         })
     }
@@ -178,6 +187,7 @@ impl Order {
                     clock: clock.clone(),
                 },
                 enrol: self.enroller(state, clock),
+                confirm_alert: self.confirm_alert.then(operator::ask_on_terminal),
                 open_device: self.opener(url, index),
                 device_url: name.clone(),
                 lot: self.lot.clone(),

@@ -11,6 +11,7 @@ mod exit;
 mod ids;
 mod log;
 mod nvs;
+mod operator;
 mod output;
 mod problem;
 pub mod profile;

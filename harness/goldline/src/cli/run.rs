@@ -76,9 +76,10 @@ pub(super) fn run(arguments: &RunArguments, scope: Scope) -> miette::Result<u8> 
     Ok(exit::worst(records.iter().map(exit::of).chain([station])))
 }
 
-/// Bars are for people: not with `--json`, and only where they can be drawn.
+/// Bars are for people: not with `--json`, only where they can be drawn, and never over a question.
 fn bars(arguments: &RunArguments) -> Option<Progress> {
-    (!arguments.json && io::stderr().is_terminal()).then(Progress::default)
+    (!arguments.json && !arguments.confirm_alert && io::stderr().is_terminal())
+        .then(Progress::default)
 }
 
 fn print_records(records: &[Record], json: bool) -> miette::Result<()> {

@@ -1,9 +1,9 @@
 //! The installer's alert: asked for on the unit's console, it must arrive at the broker with the unit's
 //! tenant and place.
 
-use tokio::time::Instant;
+use tokio::{task::spawn_blocking, time::Instant};
 
-use super::{Failure, Run, millis, witness::at_broker};
+use super::{AskOperator, Failure, Run, millis, witness::at_broker};
 use crate::{
     check::AlertObservation, clock::Deadline, profile::Template, testbed::broker::Connection,
 };
@@ -55,12 +55,28 @@ impl Run {
             Some(_) => None,
             None => Some(at_broker(testbed, self.bound()?, &self.bench.authority).await?),
         };
+        let confirmed = match (&arrived, &self.confirm_alert) {
+            (Some(_), Some(ask)) => Some(self.confirm(AskOperator::clone(ask), &topic).await?),
+            _ => None,
+        };
         self.seen.alert = Some(AlertObservation {
             took_ms: arrived.as_ref().map(|(at, _)| millis(at.duration_since(sent))),
             lacking: lacking.filter(|_| arrived.is_none()),
-            confirmed: None,
+            confirmed,
             witness,
         });
         Ok(())
+    }
+
+    /// Whether the operator saw the alert where the installer's people would see it. However long that
+    /// takes: only the operator knows.
+    async fn confirm(&mut self, ask: AskOperator, topic: &str) -> Result<bool, Failure> {
+        let question = format!("{}: was the alert on {topic} seen?", self.device_url);
+        let answer = spawn_blocking(move || ask(&question));
+        tokio::select! {
+            // A question that nobody can answer leaves the unit without a verdict.
+            answer = answer => answer.ok().flatten().ok_or(Failure::Aborted),
+            () = self.cancel.cancelled() => Err(Failure::Aborted),
+        }
     }
 }

@@ -48,6 +48,9 @@ pub type OpenDevice = Box<dyn FnOnce() -> Result<Box<dyn Device>, DeviceError> +
 /// Gives a unit its values, once it is known which unit it is; says in words why it cannot.
 pub type ValuesOfUnit = Box<dyn FnOnce(&ChipFacts) -> Result<Bindings, String> + Send>;
 
+/// Puts a yes-or-no question to the operator; `None` when nobody answers. May block.
+pub type AskOperator = Arc<dyn Fn(&str) -> Option<bool> + Send + Sync>;
+
 /// All that a run needs.
 pub struct Job {
     /// What to do.
@@ -60,6 +63,8 @@ pub struct Job {
     pub bench: Bench,
     /// Puts the unit into the device registry, for products that have one.
     pub enrol: EnrolUnit,
+    /// Who confirms that an alert was seen, where that is asked for.
+    pub confirm_alert: Option<AskOperator>,
     /// The unit.
     pub open_device: OpenDevice,
     /// URL of the device, for the record.
@@ -135,6 +140,8 @@ struct Run {
     cancel: CancellationToken,
     open_device: Option<OpenDevice>,
     enrol: EnrolUnit,
+    confirm_alert: Option<AskOperator>,
+    device_url: String,
     values: Option<ValuesOfUnit>,
     testbed: Option<Testbed>,
     /// `None` while a call blocks on it in another thread.
@@ -165,6 +172,8 @@ impl Run {
             cancel,
             open_device: Some(job.open_device),
             enrol: job.enrol,
+            confirm_alert: job.confirm_alert,
+            device_url: job.device_url,
             values: Some(job.values),
             testbed: None,
             device: None,

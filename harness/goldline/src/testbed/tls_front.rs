@@ -18,12 +18,14 @@ use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
     task::{AbortHandle, JoinSet},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 
 use super::authority::Issued;
 
+/// When the machine is out of sockets, asking again at once would only burn the processor.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// The front cannot be started.
@@ -62,7 +64,10 @@ impl TlsFront {
                         Ok((client, _)) => {
                             open.spawn(serve(client, acceptor.clone(), inner));
                         }
-                        Err(_) => return,
+                        Err(error) => {
+                            tracing::warn!(%error, "an HTTPS service cannot accept a connection");
+                            sleep(ACCEPT_PAUSE).await;
+                        }
                     },
                     Some(_ended) = open.join_next() => {}
                 }

@@ -2,6 +2,7 @@
 //! out. Nothing here calls the library.
 
 mod abort;
+mod alert;
 mod catalog;
 mod dry_run;
 mod faults;
