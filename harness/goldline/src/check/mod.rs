@@ -30,9 +30,9 @@ use crate::{
 pub use log::LogFacts;
 pub use observations::{
     AlertObservation, BrokerObservation, CaObservation, DeviceIdObservation, DialogueObservation,
-    Evidence, ExchangeObservation, JoinObservation, Leftovers, Observations, OtaObservation,
-    Refusal, RegionDigest, RegistryObservation, ServiceObservation, Stop, TrustObservation,
-    UpdateObservation, Witness,
+    Evidence, ExchangeObservation, JoinObservation, Leftovers, Observations, Observer,
+    OtaObservation, Refusal, RegionDigest, RegistryObservation, ServiceObservation, Stop,
+    TrustObservation, UpdateObservation, Witness,
 };
 
 /// What a run came to.

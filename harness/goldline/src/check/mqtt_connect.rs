@@ -1,8 +1,10 @@
 //! TLS, identity, credentials, subscriptions, and a command that comes back.
 //!
-//! The broker's own record is the evidence; what the unit calls itself there is a claim to compare.
+//! The broker's own record is the evidence; what the unit calls itself there is a claim to compare. Of a
+//! broker that is already there the bench is a client: then the unit's answer to a command is the evidence,
+//! and what only the broker sees is said to be unseen, and not judged.
 
-use super::{BrokerObservation, Finding, LogFacts, Observations, Refusal, limits};
+use super::{BrokerObservation, Finding, LogFacts, Observations, Observer, Refusal, limits};
 use crate::{
     plan::{BoundBroker, BoundPlan},
     profile::CheckSpec,
@@ -15,13 +17,50 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
     };
     let mut finding = Finding::ran();
     if broker.accepted {
-        compare_identity(plan, planned, broker, &mut finding);
-        compare_subscriptions(planned, broker, &mut finding);
+        match broker.observer {
+            Observer::Broker => {
+                compare_identity(plan, planned, broker, &mut finding);
+                compare_subscriptions(planned, broker, &mut finding);
+            }
+            Observer::Client => say_what_a_client_sees(plan, planned, broker, &mut finding),
+        }
         measure(spec, plan, broker, &mut finding);
     } else {
         explain(plan, broker, &LogFacts::of(&seen.console), &mut finding);
     }
     finding
+}
+
+/// The broker admitted whoever answers on this unit's topics, and it came by way of this bench.
+fn say_what_a_client_sees(
+    plan: &BoundPlan,
+    planned: &BoundBroker,
+    broker: &BrokerObservation,
+    finding: &mut Finding,
+) {
+    let host = planned.endpoint.host();
+    let found = broker.server_name.as_deref();
+    if found != Some(host) {
+        finding.fail(
+            Code::MqttIdentityDiffers,
+            format!("the unit's server name is {}, planned is {host}", found.unwrap_or("missing")),
+        );
+    }
+    let name = Measurement::word("server_name", found, host);
+    finding.measure(Code::MqttIdentityDiffers, [name]);
+    let unseen =
+        "the broker is not the bench's: client id, user name and TLS version were not seen";
+    finding.evidence.push(unseen.to_owned());
+    let command = plan.profile().mqtt.command.as_ref().and_then(|command| {
+        let topic = plan.render(&command.topic).ok()?;
+        broker.round_trip_ms.map(|_| topic.expose().to_owned())
+    });
+    for filter in &planned.subscriptions {
+        finding.evidence.push(match command.as_ref() == Some(filter) {
+            true => format!("subscribed to {filter}: it answered what was sent there"),
+            false => format!("whether it subscribed to {filter} was not seen here"),
+        });
+    }
 }
 
 fn compare_identity(
@@ -133,6 +172,16 @@ fn explain(plan: &BoundPlan, broker: &BrokerObservation, facts: &LogFacts, findi
         );
     }
     let endpoint = &plan.endpoint;
+    // What a broker that is already there answered, only the unit knows.
+    let distrust = facts.tls.as_ref().filter(|_| broker.observer == Observer::Client);
+    if let Some(line) = distrust.filter(|_| broker.reached) {
+        return finding.fail_with_witness(
+            Code::MqttServerUntrusted,
+            Code::TestbedBroker,
+            format!("the unit's TLS handshake with {endpoint} failed; its log says \"{line}\""),
+            broker.witness.as_ref(),
+        );
+    }
     let (code, message) = match &broker.refusal {
         Some(Refusal::ServerUntrusted(alert)) => (
             Code::MqttServerUntrusted,
@@ -149,6 +198,10 @@ fn explain(plan: &BoundPlan, broker: &BrokerObservation, facts: &LogFacts, findi
         Some(Refusal::NotAuthorized(reason)) => {
             (Code::MqttIdentityDiffers, format!("{endpoint} does not admit the unit: {reason}"))
         }
+        Some(Refusal::BrokeOff) => (
+            Code::MqttNotConnected,
+            format!("{endpoint} closed the unit's connection{}", facts.complains()),
+        ),
         Some(Refusal::Protocol(reason)) => {
             (Code::MqttNotConnected, format!("the unit broke MQTT's rules: {reason}"))
         }

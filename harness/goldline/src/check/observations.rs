@@ -116,9 +116,21 @@ pub struct JoinObservation {
     pub witness: Option<Witness>,
 }
 
+/// Who saw what the unit did at the broker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Observer {
+    /// The broker itself, which is the bench's own.
+    #[default]
+    Broker,
+    /// Another client of a broker that is already there: it sees what the unit publishes.
+    Client,
+}
+
 /// The wait for the broker.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct BrokerObservation {
+    /// Who saw it.
+    pub observer: Observer,
     /// Whether the unit's address ever reached the broker.
     pub reached: bool,
     /// Why it was turned away, the last time.
@@ -317,6 +329,8 @@ pub enum Refusal {
     NotAuthorized(String),
     /// The unit broke the protocol.
     Protocol(String),
+    /// A broker that is already there closed the connection, and told nobody but the unit why.
+    BrokeOff,
 }
 
 /// Whether a service was sound, told by someone other than the unit.

@@ -138,6 +138,18 @@ pub(super) struct RunArguments {
     /// Services and values of this station
     #[arg(long, value_name = "FILE")]
     pub(super) station: Option<PathBuf>,
+    /// A broker that is already there, instead of the bench's own: mqtts://HOST:PORT
+    #[arg(long, value_name = "URL", requires = "broker_trust")]
+    pub(super) broker: Option<String>,
+    /// PEM of the CA that the broker's certificate must come of
+    #[arg(long, value_name = "FILE", requires = "broker")]
+    pub(super) broker_trust: Option<PathBuf>,
+    /// Where the bench's own USER:PASSWORD at the broker stands: '$VARIABLE' or @FILE
+    #[arg(long, value_name = "SOURCE", requires = "broker")]
+    pub(super) broker_login: Option<String>,
+    /// PEM of the bench's own certificate and key, for a broker that asks for one
+    #[arg(long, value_name = "FILE", requires = "broker")]
+    pub(super) broker_identity: Option<PathBuf>,
     /// A CA that is already there, instead of the bench's own: http://HOST:PORT or https://HOST:PORT
     #[arg(long, value_name = "URL")]
     pub(super) ca: Option<String>,

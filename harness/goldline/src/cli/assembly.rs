@@ -15,11 +15,11 @@ use super::{
     operator,
     problem::{of_catalog, usage, usage_with_help},
     registry::source::url_if_any,
+    services::{self, external, refuse_faults_of_nothing},
     sources::{LeasedNumber, Rehearsal, Station, settle},
 };
 use crate::{
     check::RegistryObservation,
-    client::http::HttpUrl,
     clock::Clock,
     device::{ChipFacts, DeviceUrl, SimulatedUnit, SimulatorOptions, open_serial, open_simulator},
     engine::{Bench, EnrolUnit, External, Job, OpenDevice, ValuesOfUnit},
@@ -33,7 +33,7 @@ use crate::{
     registry::RegistryUrl,
     secret::Secret,
     store::{Enrolled, Holder, LeaseOutcome, StateDirectory},
-    testbed::fault::TestbedFault,
+    testbed::{broker::ExternalBroker, fault::TestbedFault},
 };
 
 /// What `run` runs when nothing is named, on the simulator only.
@@ -59,6 +59,7 @@ pub(super) struct Order {
     lot: Option<String>,
     operator: Option<String>,
     state: Option<PathBuf>,
+    broker: Option<ExternalBroker>,
     ca: Option<External>,
     config_server: Option<External>,
     registry: Option<RegistryUrl>,
@@ -96,6 +97,7 @@ impl Order {
         plan.golden = arguments.golden.as_deref().map(|path| golden(path, identity)).transpose()?;
         let given = given(arguments, &profile, devices.len())?;
         refuse_scope(&profile, scope, &given)?;
+        let broker = services::broker(arguments, &profile)?;
         if arguments.confirm_alert && !plan.has_check(CheckId::TestAlert) {
             return Err(usage_with_help(
                 format!("--confirm-alert: no test alert is sent for the profile {}", profile.name),
@@ -116,6 +118,7 @@ impl Order {
             lot: arguments.lot.clone(),
             operator: arguments.operator.clone(),
             state: arguments.state.clone(),
+            broker,
             ca: external(arguments.ca.as_deref(), arguments.ca_trust.as_deref())?,
             config_server: external(
                 arguments.config_server.as_deref(),
@@ -162,7 +165,15 @@ impl Order {
         numbers: &mut Vec<Vec<LeasedNumber>>,
     ) -> miette::Result<Vec<Job>> {
         let authority = Arc::new(state.authority(clock).map_err(usage)?);
-        let images = FlashImages::build(&self.profile, authority.root_pem()).map_err(usage)?;
+        let bench = || Bench {
+            authority: Arc::clone(&authority),
+            faults: self.testbed_faults.clone(),
+            broker: self.broker.clone(),
+            ca: self.ca.clone(),
+            config_server: self.config_server.clone(),
+            clock: clock.clone(),
+        };
+        let images = FlashImages::build(&self.profile, &bench().trusted()).map_err(usage)?;
         let mut jobs = Vec::with_capacity(self.devices.len());
         for (index, ((name, url), given)) in self.devices.iter().zip(&self.given).enumerate() {
             let holder = Holder { run_id: None, lot: self.lot.clone(), at: clock.now() };
@@ -179,13 +190,7 @@ impl Order {
                 plan: self.plan.clone(),
                 values,
                 images: images.clone(),
-                bench: Bench {
-                    authority: Arc::clone(&authority),
-                    faults: self.testbed_faults.clone(),
-                    ca: self.ca.clone(),
-                    config_server: self.config_server.clone(),
-                    clock: clock.clone(),
-                },
+                bench: bench(),
                 enrol: self.enroller(state, clock),
                 confirm_alert: self.confirm_alert.then(operator::ask_on_terminal),
                 open_device: self.opener(url, index),
@@ -334,17 +339,6 @@ fn declared_hmac_key(profile: &Profile) -> Option<[u8; 32]> {
     bytes?.try_into().ok()
 }
 
-/// A service by its address and the CA that it must come of.
-fn external(url: Option<&str>, trust: Option<&Path>) -> miette::Result<Option<External>> {
-    let Some(url) = url else { return Ok(None) };
-    let _parsed: HttpUrl = url.parse().map_err(usage)?;
-    let read = |path: &Path| {
-        std::fs::read_to_string(path)
-            .map_err(|error| usage(format!("cannot read {}: {error}", path.display())))
-    };
-    Ok(Some(External { url: url.to_owned(), trust: trust.map(read).transpose()? }))
-}
-
 fn faults(names: &[String]) -> miette::Result<(Vec<Fault>, Vec<TestbedFault>)> {
     let (mut unit, mut testbed) = (Vec::new(), Vec::new());
     for name in names {
@@ -360,39 +354,6 @@ fn faults(names: &[String]) -> miette::Result<(Vec<Fault>, Vec<TestbedFault>)> {
         }
     }
     Ok((unit, testbed))
-}
-
-/// A fault of a service that the testbed does not run would change nothing, and seem harmless.
-fn refuse_faults_of_nothing(
-    arguments: &RunArguments,
-    profile: &Profile,
-    faults: &[TestbedFault],
-) -> miette::Result<()> {
-    for fault in faults {
-        let (service, there, external) = match fault.layer() {
-            "ca" => ("CA", profile.ca.is_some(), arguments.ca.is_some().then_some("--ca")),
-            "config" => (
-                "config server",
-                profile.provisioning_api.is_some() || profile.config_server.is_some(),
-                arguments.config_server.is_some().then_some("--config-server"),
-            ),
-            "time_server" => ("time server", profile.time.is_some(), None),
-            _ => continue,
-        };
-        if !there {
-            return Err(usage_with_help(
-                format!("--fault {fault}: the profile {} has no {service}", profile.name),
-                "choose a profile whose units use it: goldline profile explain NAME",
-            ));
-        }
-        if let Some(option) = external {
-            return Err(usage_with_help(
-                format!("--fault {fault}: {option} names a {service} that is not the testbed's"),
-                format!("leave out {option}, or --fault"),
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// Goldens are of declared identities only: a real unit's image holds secrets of its own.

@@ -18,6 +18,7 @@ pub mod profile;
 mod records;
 mod registry;
 mod run;
+mod services;
 mod simulator;
 mod sources;
 mod station_state;

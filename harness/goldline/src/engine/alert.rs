@@ -53,7 +53,7 @@ impl Run {
         let lacking = last.map(|text| format!("it lacks {}", lacking(&text).join(", ")));
         let witness = match arrived {
             Some(_) => None,
-            None => Some(at_broker(testbed, self.bound()?, &self.bench.authority).await?),
+            None => Some(at_broker(testbed, self.bound()?, &self.bench).await?),
         };
         let confirmed = match (&arrived, &self.confirm_alert) {
             (Some(_), Some(ask)) => Some(self.confirm(AskOperator::clone(ask), &topic).await?),

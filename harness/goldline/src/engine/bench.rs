@@ -14,7 +14,7 @@ use crate::{
         ConfigServerOffer, Site, TestbedConfig,
         access_point::AccessPointConfig,
         authority::Authority,
-        broker::{Account, ClientAuth},
+        broker::{Account, ClientAuth, ExternalBroker},
         config_server::Credentials,
         fault::TestbedFault,
     },
@@ -32,6 +32,8 @@ pub struct Bench {
     pub authority: Arc<Authority>,
     /// What is made wrong with the testbed on purpose.
     pub faults: Vec<TestbedFault>,
+    /// The broker that is already there; without it the testbed's serves.
+    pub broker: Option<ExternalBroker>,
     /// The CA that is already there; without it the testbed's answers.
     pub ca: Option<External>,
     /// The provisioning server that is already there; without it the testbed's answers.
@@ -41,6 +43,13 @@ pub struct Bench {
 }
 
 impl Bench {
+    /// PEM of whom a unit's firmware model must trust, and the bench with it: the bench's own CA, and
+    /// that of a broker that is already there.
+    pub fn trusted(&self) -> String {
+        let own = self.authority.root_pem();
+        self.broker.as_ref().map_or(own.to_owned(), |broker| [own, &broker.trust].join("\n"))
+    }
+
     /// The testbed that this unit needs.
     ///
     /// # Errors
@@ -69,6 +78,10 @@ impl Bench {
                 ca_pem: [self.authority.root_pem(), self.authority.intermediate_pem()].concat(),
                 common_name_is_client_id: names_itself_by_certificate(profile),
             }),
+            external_broker: match &self.broker {
+                Some(broker) => Some((broker.clone(), published_topics(plan)?)),
+                None => None,
+            },
             ca: ca.map(|ca| site(plan, &ca.url)).transpose()?,
             config_server: config_server(plan)?,
             time_server: match &profile.time {
@@ -80,6 +93,22 @@ impl Bench {
             clock: self.clock.clone(),
         })
     }
+}
+
+/// What the unit publishes, as far as the plan names it.
+fn published_topics(plan: &BoundPlan) -> Result<Vec<String>, Failure> {
+    let profile = plan.profile();
+    let answers = profile.mqtt.command.as_ref().map(|command| &command.reply_topic);
+    let alerts = profile.alert.as_ref().map(|alert| &alert.topic);
+    let reports = profile.ota.as_ref().map(|ota| &ota.report_topic);
+    let mut topics = Vec::new();
+    for template in [answers, alerts, reports].into_iter().flatten() {
+        let topic = plan.render(template)?.expose().to_owned();
+        if !topics.contains(&topic) {
+            topics.push(topic);
+        }
+    }
+    Ok(topics)
 }
 
 /// Who may connect from the start. Where the unit's first call creates its user, nobody may before.

@@ -10,6 +10,7 @@ mod dialogue;
 mod event;
 mod failure;
 mod leftovers;
+mod ping;
 mod portal;
 mod provisioning;
 mod registration;
@@ -319,7 +320,9 @@ impl Run {
     }
 
     fn into_parts(self) -> (Observations, Option<BoundPlan>, Vec<Stage>, Vec<EndpointRecord>) {
-        let endpoints = self.bound.as_ref().map(endpoint_records).unwrap_or_default();
+        let broker = self.bench.broker.as_ref().map(|broker| broker.endpoint.to_string());
+        let records = |plan| endpoint_records(plan, broker);
+        let endpoints = self.bound.as_ref().map(records).unwrap_or_default();
         (self.seen, self.bound, self.stages, endpoints)
     }
 }
@@ -332,7 +335,7 @@ enum Next {
     Enough,
 }
 
-fn endpoint_records(plan: &BoundPlan) -> Vec<EndpointRecord> {
+fn endpoint_records(plan: &BoundPlan, broker: Option<String>) -> Vec<EndpointRecord> {
     let policy = match plan.profile().mqtt.policy {
         EndpointPolicy::Redirected => "redirected",
         EndpointPolicy::TestThenFinal => "test_then_final",
@@ -342,7 +345,7 @@ fn endpoint_records(plan: &BoundPlan) -> Vec<EndpointRecord> {
         service: "mqtt".to_owned(),
         shipped: plan.endpoint.to_string(),
         policy: policy.to_owned(),
-        answered_by: "built-in bench".to_owned(),
+        answered_by: broker.unwrap_or_else(|| "built-in bench".to_owned()),
     }]
 }
 

@@ -7,18 +7,18 @@
 use std::net::Ipv4Addr;
 
 use tokio::time::{Instant, sleep_until};
-use uuid::Uuid;
 
 use super::{
     Failure, Next, Run, millis,
+    ping::{Pings, Said},
     witness::{at_access_point, at_broker},
 };
 use crate::{
-    check::{BrokerObservation, JoinObservation, LogFacts, Refusal},
+    check::{BrokerObservation, JoinObservation, LogFacts, Observer, Refusal},
     clock::Deadline,
     device::Console,
     identity::Mac,
-    plan::{BoundPlan, Purpose, Text},
+    plan::{BoundPlan, Purpose},
     profile::CommandRoundTrip,
     testbed::{
         Testbed,
@@ -100,14 +100,18 @@ impl Run {
         let mut connections = testbed.broker.follow();
         let mut network = testbed.access_point.follow();
         let console = self.console()?;
+        let mut pings = Pings::new(self, &testbed.broker)?;
+        // A broker that is already there does not tell; an answer to a command does.
+        let subscribed = |seen: &BrokerObservation| {
+            let granted = |filter| seen.subscriptions.contains(filter);
+            seen.observer == Observer::Client || planned.subscriptions.iter().all(granted)
+        };
         loop {
             let seen = observe_broker(testbed, address, joined_at);
-            let subscribed =
-                planned.subscriptions.iter().all(|filter| seen.subscriptions.contains(filter));
             let facts = LogFacts::of(&console.lines());
             let in_vain =
                 failed_connections(testbed, address, joined_at) >= REFUSALS || facts.is_boot_loop();
-            if (seen.accepted && subscribed) || (!seen.accepted && in_vain) {
+            if (seen.accepted && subscribed(&seen)) || (!seen.accepted && in_vain) {
                 break;
             }
             if console.is_closed() {
@@ -116,6 +120,7 @@ impl Run {
             tokio::select! {
                 _ = connections.next(deadline) => {}
                 _ = network.next(deadline) => {}
+                sent = pings.next(&testbed.broker) => sent?,
                 () = console.changed(console.lines().len()) => {}
                 () = sleep_until(deadline.instant()) => break,
                 () = self.cancel.cancelled() => return Err(Failure::Aborted),
@@ -123,10 +128,8 @@ impl Run {
         }
         let mut broker = observe_broker(testbed, address, joined_at);
         let accepted = broker.accepted;
-        let subscribed =
-            planned.subscriptions.iter().all(|filter| broker.subscriptions.contains(filter));
-        if !accepted || !subscribed {
-            broker.witness = Some(at_broker(testbed, plan, &self.bench.authority).await?);
+        if !accepted || !subscribed(&broker) {
+            broker.witness = Some(at_broker(testbed, plan, &self.bench).await?);
         }
         let leaked = redact_claims(plan, &mut broker);
         self.seen.leaked.extend(leaked);
@@ -138,19 +141,7 @@ impl Run {
     pub(super) async fn command(&mut self, command: &CommandRoundTrip) -> Result<(), Failure> {
         let address = self.unit_address()?;
         let deadline = Deadline::after(self.plan.profile.deadlines.command);
-        let mut bindings = self.bound()?.bindings().clone();
-        bindings.bind("nonce", Text::public(Uuid::new_v4().simple().to_string()))?;
-        let text = |template| -> Result<String, Failure> {
-            Ok(bindings
-                .render(template)
-                .map_err(crate::plan::MaterialError::from)?
-                .expose()
-                .to_owned())
-        };
-        let (topic, payload) = (text(&command.topic)?, text(&command.payload)?);
-        let reply_topic = text(&command.reply_topic)?;
-        let expected: Vec<String> =
-            command.reply_contains.iter().map(text).collect::<Result<_, _>>()?;
+        let Said { topic, payload, reply_topic, expected } = self.said(command)?;
 
         let sent = Instant::now();
         let testbed = self.testbed()?;
@@ -177,7 +168,7 @@ impl Run {
         let wrong = last.map(|text| what_lacks(&text, command, &expected));
         let witness = match answered {
             Some(_) => None,
-            None => Some(at_broker(testbed, self.bound()?, &self.bench.authority).await?),
+            None => Some(at_broker(testbed, self.bound()?, &self.bench).await?),
         };
         if let Some(seen) = &mut self.seen.broker {
             seen.round_trip_ms = answered.as_ref().map(|(at, _)| millis(at.duration_since(sent)));
@@ -294,6 +285,7 @@ fn failed_connections(testbed: &Testbed, unit: Ipv4Addr, since: Instant) -> usiz
         connection.tls_failure.is_some()
             || connection.connect.is_some() && !connection.is_accepted()
             || matches!(connection.ending, Some(Ending::ProtocolError(_)))
+            || connection.ending == Some(Ending::ClosedByBroker) && !connection.is_accepted()
     };
     let mut connections = testbed.broker.connections_from(unit);
     connections.retain(|connection| connection.opened >= since);
@@ -305,17 +297,25 @@ fn observe_broker(testbed: &Testbed, unit: Ipv4Addr, joined_at: Instant) -> Brok
     let mut connections = testbed.broker.connections_from(unit);
     connections.retain(|connection| connection.opened >= joined_at);
     let accepted = connections.iter().rev().find(|connection| connection.is_accepted());
-    let Some(connection) = accepted.or(connections.last()) else {
-        return BrokerObservation::default();
+    let observer = match testbed.broker.is_external() {
+        true => Observer::Client,
+        false => Observer::Broker,
     };
+    let Some(connection) = accepted.or(connections.last()) else {
+        return BrokerObservation { observer, ..BrokerObservation::default() };
+    };
+    let first_message = connection.published.first().map(|(at, _)| *at);
     let tls = connection.tls.as_ref();
     let connect = connection.connect.as_ref();
     let granted = connection.subscriptions.iter().filter(|filter| filter.granted_qos.is_some());
     BrokerObservation {
+        observer,
         reached: true,
         refusal: refusal(connection),
         tls_version: tls.map(|tls| tls.version.clone()),
-        server_name: tls.and_then(|tls| tls.server_name.clone()),
+        server_name: tls
+            .and_then(|tls| tls.server_name.clone())
+            .or_else(|| connection.greeted.clone()),
         client_certificate: tls
             .and_then(|tls| tls.client_certificate.as_ref())
             .map(|certificate| certificate.subject.clone()),
@@ -324,6 +324,7 @@ fn observe_broker(testbed: &Testbed, unit: Ipv4Addr, joined_at: Instant) -> Brok
         accepted: connection.is_accepted(),
         connected_after_ms: connection
             .answered
+            .or(first_message)
             .map(|answered| millis(answered.saturating_duration_since(joined_at))),
         subscriptions: granted.map(|filter| filter.filter.clone()).collect(),
         ..BrokerObservation::default()
@@ -340,6 +341,9 @@ fn refusal(connection: &Connection) -> Option<Refusal> {
     }
     if let Some(Ending::ProtocolError(reason)) = &connection.ending {
         return Some(Refusal::Protocol(reason.clone()));
+    }
+    if connection.ending == Some(Ending::ClosedByBroker) && !connection.is_accepted() {
+        return Some(Refusal::BrokeOff);
     }
     match &connection.connect.as_ref()?.admission {
         Admission::Accepted => None,

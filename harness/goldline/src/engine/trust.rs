@@ -3,7 +3,7 @@
 
 use tokio::time::sleep_until;
 
-use super::{Failure, Run, millis};
+use super::{Failure, Run, millis, ping::Pings};
 use crate::{
     check::TrustObservation,
     clock::Deadline,
@@ -57,6 +57,7 @@ impl Run {
 
         let deadline = Deadline::after(wait);
         let mut events = testbed.broker.follow();
+        let mut pings = Pings::new(self, &testbed.broker)?;
         seen.returned = loop {
             let connections = testbed.broker.connections_from(address);
             let mut after = connections.iter().filter(|connection| connection.opened >= back_at);
@@ -64,13 +65,16 @@ impl Run {
             let whole = after.any(|connection| {
                 let granted: Vec<&String> =
                     connection.subscriptions.iter().map(|filter| &filter.filter).collect();
-                connection.is_accepted() && planned.iter().all(|filter| granted.contains(&filter))
+                let subscribed = testbed.broker.is_external()
+                    || planned.iter().all(|filter| granted.contains(&filter));
+                connection.is_accepted() && subscribed
             });
             if whole {
                 break true;
             }
             tokio::select! {
                 _ = events.next(deadline) => {}
+                sent = pings.next(&testbed.broker) => sent?,
                 () = sleep_until(deadline.instant()) => break false,
                 () = self.cancel.cancelled() => return Err(Failure::Aborted),
             }

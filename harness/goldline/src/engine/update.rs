@@ -53,9 +53,9 @@ impl Run {
 
     /// A good update, a bad one, and the way back to what was flashed.
     fn update_trials(&self, ota: &Ota) -> Result<Vec<Trial>, Failure> {
-        let trust = self.bench.authority.root_pem();
+        let trust = self.bench.trusted();
         let compile = |app| {
-            compile_update(&self.plan.profile, app, trust).map_err(|error| {
+            compile_update(&self.plan.profile, app, &trust).map_err(|error| {
                 Failure::Service(Diagnosis::new(Code::StationState, error.to_string()))
             })
         };
@@ -158,7 +158,7 @@ impl Run {
             problem(&trial, fetched, last.as_deref(), ota.within.as_secs())
         });
         let witness = match problem {
-            Some(_) => Some(at_broker(testbed, self.bound()?, &self.bench.authority).await?),
+            Some(_) => Some(at_broker(testbed, self.bound()?, &self.bench).await?),
             None => None,
         };
         Ok(UpdateObservation {

@@ -3,14 +3,13 @@
 
 use std::time::Duration;
 
-use super::Failure;
+use super::{Bench, Failure};
 use crate::{
     check::Witness,
     clock::Deadline,
     plan::BoundPlan,
     testbed::{
         Testbed, TestbedError,
-        authority::Authority,
         witness::{BrokerProbe, Network},
     },
 };
@@ -47,20 +46,24 @@ pub(super) async fn at_access_point(testbed: &Testbed, plan: &BoundPlan) -> Witn
 pub(super) async fn at_broker(
     testbed: &Testbed,
     plan: &BoundPlan,
-    authority: &Authority,
+    bench: &Bench,
 ) -> Result<Witness, Failure> {
+    if let Some(reason) = testbed.broker.lost() {
+        return Ok(Witness { sound: false, detail: reason });
+    }
     let broker = plan.broker()?;
     let endpoint = &broker.endpoint;
     let certificate = if plan.profile().mqtt.client_certificate {
-        let issued = authority.issue_device(WITNESS_ID, WITNESS_VALIDITY);
+        let issued = bench.authority.issue_device(WITNESS_ID, WITNESS_VALIDITY);
         Some(issued.map_err(TestbedError::from)?)
     } else {
         None
     };
+    let trusted = bench.trusted();
     let probe = BrokerProbe {
         host: endpoint.host(),
         port: endpoint.port(),
-        ca_pem: authority.root_pem(),
+        ca_pem: &trusted,
         credentials: Some((&broker.username, &broker.password)),
         client_id: Some(WITNESS_ID),
         client_certificate: certificate.as_ref(),

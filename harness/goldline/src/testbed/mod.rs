@@ -25,7 +25,7 @@ use time::Duration;
 use crate::{clock::Clock, profile::Endpoint, secret::Secret};
 use access_point::{AccessPoint, AccessPointConfig, TooManyNames};
 use authority::{Authority, AuthorityError, Issued};
-use broker::{Account, Broker, BrokerConfig, BrokerError, ClientAuth};
+use broker::{Account, Broker, BrokerConfig, BrokerError, ClientAuth, ExternalBroker};
 use ca::{CaError, CertificateAuthorityApi};
 use config_server::{ConfigServer, ConfigServerConfig, CreateUser, MakeCredentials};
 use fault::TestbedFault;
@@ -72,6 +72,8 @@ pub struct TestbedConfig {
     pub accounts: Vec<Account>,
     /// Whether clients of the broker need a certificate.
     pub client_auth: Option<ClientAuth>,
+    /// The broker that is already there, in place of one of the testbed's, and what to listen to on it.
+    pub external_broker: Option<(ExternalBroker, Vec<String>)>,
     /// Where the CA is found, if there is to be one.
     pub ca: Option<Site>,
     /// The provisioning and configuration server, if there is to be one.
@@ -145,10 +147,12 @@ impl Testbed {
             client_auth: config.client_auth,
             ..BrokerConfig::new(server, config.accounts)
         };
-        let broker = if faults.contains(&TestbedFault::BrokerDown) {
-            Broker::start_down(broker_config, clock.clone()).await?
-        } else {
-            Broker::start(broker_config, clock.clone()).await?
+        let broker = match config.external_broker {
+            Some((broker, topics)) => Broker::use_external(&broker, &topics, clock.clone()).await?,
+            None if faults.contains(&TestbedFault::BrokerDown) => {
+                Broker::start_down(broker_config, clock.clone()).await?
+            }
+            None => Broker::start(broker_config, clock.clone()).await?,
         };
         let broker = Arc::new(broker);
         let access_point = AccessPoint::start(config.access_point, &faults, clock.clone());

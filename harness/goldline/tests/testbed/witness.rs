@@ -24,6 +24,7 @@ const PORT: u16 = 8883;
 
 fn config(faults: &[TestbedFault]) -> TestbedConfig {
     TestbedConfig {
+        external_broker: None,
         authority: Arc::new(authority()),
         access_point: network(),
         broker_endpoints: vec![format!("mqtts://{HOST}:{PORT}").parse().expect("an address")],

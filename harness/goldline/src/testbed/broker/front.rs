@@ -35,7 +35,7 @@ use super::{
 use crate::testbed::authority::Issued;
 
 /// When the machine is out of sockets, asking again at once would only burn the processor.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Builds the TLS side of a broker, without touching rustls' process-wide default.
 pub(super) fn tls_config(

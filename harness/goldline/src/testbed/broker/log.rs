@@ -33,6 +33,8 @@ pub struct BrokerEvent {
 pub enum Happening {
     /// The TCP connection was accepted.
     Opened,
+    /// A unit's TLS hello was passed on to a broker that is already there; the name that it asks for.
+    Greeted(Option<String>),
     /// The TLS handshake is complete.
     Secured(TlsFacts),
     /// The TLS handshake failed.
@@ -203,6 +205,8 @@ pub enum Ending {
     ProtocolError(String),
     /// The broker refused TLS or CONNECT.
     Refused,
+    /// A broker that is already there broke off, or did not answer.
+    ClosedByBroker,
     /// Another connection took the same client id, or the broker ended the session.
     TakenOver,
 }
@@ -248,6 +252,8 @@ pub struct Connection {
     pub opened_at: OffsetDateTime,
     /// When it was accepted, to measure with.
     pub opened: Instant,
+    /// The name in the TLS hello, where only that is seen.
+    pub greeted: Option<String>,
     /// When the TLS handshake ended well.
     pub secured: Option<Instant>,
     /// When the CONNECT was answered.
@@ -267,9 +273,11 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Whether the broker accepted the client.
+    /// Whether the broker accepted the client. Where its answer is not seen, a message that came through
+    /// shows it.
     pub fn is_accepted(&self) -> bool {
-        self.connect.as_ref().is_some_and(|connect| connect.admission == Admission::Accepted)
+        let admitted = |connect: &ConnectFacts| connect.admission == Admission::Accepted;
+        self.connect.as_ref().map_or(!self.published.is_empty(), admitted)
     }
 }
 
@@ -295,6 +303,7 @@ impl BrokerLog {
             peer,
             opened_at: self.clock.now(),
             opened: Instant::now(),
+            greeted: None,
             secured: None,
             answered: None,
             tls: None,
@@ -317,6 +326,20 @@ impl BrokerLog {
         let peer = connection.peer;
         drop(connections);
         self.events.record(BrokerEvent { connection: number, peer, what });
+    }
+
+    /// A message that the bench received as a client: it is of whoever is connected through the bench, or
+    /// was until just now.
+    pub(super) fn overheard(&self, message: &Message) {
+        let connections = self.connections();
+        let open = connections.iter().filter(|connection| connection.ending.is_none());
+        let mut senders: Vec<usize> = open.map(|connection| connection.number).collect();
+        if senders.is_empty() {
+            senders.extend(connections.last().map(|connection| connection.number));
+        }
+        for number in senders {
+            self.record(number, Happening::Published(message.clone()));
+        }
     }
 
     pub(super) fn connections(&self) -> Vec<Connection> {
@@ -346,6 +369,7 @@ impl Connection {
         let now = Instant::now();
         match what {
             Happening::Opened => {}
+            Happening::Greeted(name) => self.greeted = name,
             Happening::Secured(facts) => {
                 self.secured = Some(now);
                 self.tls = Some(facts);

@@ -4,11 +4,16 @@
 //! CONNACK, so only its router is used (`inner`); the front ends TLS (`front`), judges the
 //! CONNECT and relays (`session`), and writes every fact to the log (`log`). Must not know
 //! profiles or units.
+//!
+//! In its place there may be a broker that is already there: the bench is then its client (`external`), and
+//! passes the unit's bytes on to it (`relay`).
 
 mod connect_packet;
+mod external;
 mod front;
 mod inner;
 mod log;
+mod relay;
 mod session;
 
 use std::{
@@ -19,9 +24,13 @@ use std::{
 };
 
 use rumqttd::protocol::{Packet, Publish};
-use tokio::{net::TcpSocket, sync::broadcast};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::broadcast,
+};
 use tokio_util::{bytes::Bytes, sync::CancellationToken, task::TaskTracker};
 
+pub use external::{ExternalBroker, ExternalError};
 pub use inner::RouterGone;
 pub use log::{
     Admission, BrokerEvent, CertificateFacts, ConnectFacts, Connection, Ending, Happening, Message,
@@ -66,6 +75,20 @@ pub enum BrokerError {
     /// The router does not answer.
     #[error(transparent)]
     Router(#[from] RouterGone),
+    /// A broker that is already there cannot be used.
+    #[error(transparent)]
+    External(#[from] ExternalError),
+}
+
+/// A message of the bench did not go out.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The built-in broker is gone.
+    #[error(transparent)]
+    Router(#[from] RouterGone),
+    /// A broker that is already there took it no more.
+    #[error("the broker takes no message of the bench: {0}; check that it still runs")]
+    External(String),
 }
 
 /// One user of the broker.
@@ -129,20 +152,27 @@ struct Shared {
     handshake_deadline: Duration,
     connect_deadline: Duration,
     tenant: inner::Tenant,
-    log: log::BrokerLog,
+    log: Arc<log::BrokerLog>,
     /// Peers whose connections are ended, as they are named.
     dropped: broadcast::Sender<IpAddr>,
 }
 
-/// A running broker. Its listener and all its connections end when it is dropped.
+/// A running broker, or the way to one that is already there. Its listener and all its connections end
+/// when it is dropped.
 pub struct Broker {
     address: SocketAddr,
-    shared: Arc<Shared>,
-    bench: Mutex<inner::Session>,
+    log: Arc<log::BrokerLog>,
+    dropped: broadcast::Sender<IpAddr>,
+    kind: Kind,
     ended: CancellationToken,
     tasks: TaskTracker,
     /// A port that is held but not listened on, for the fault `broker.down`.
     _reserved: Option<TcpSocket>,
+}
+
+enum Kind {
+    BuiltIn { shared: Arc<Shared>, bench: Mutex<inner::Session> },
+    External(external::Observer),
 }
 
 impl std::fmt::Debug for Broker {
@@ -158,11 +188,9 @@ impl Broker {
     /// [`BrokerError`] names what is wrong with the certificates or the machine.
     pub async fn start(config: BrokerConfig, clock: Clock) -> Result<Self, BrokerError> {
         let socket = bind()?;
-        let broker = Self::prepare(config, clock, address_of(&socket)?, None)?;
-        let listener = socket
-            .listen(1024)
-            .map_err(|source| BrokerError::Listen { address: broker.address, source })?;
-        let (shared, ended) = (Arc::clone(&broker.shared), broker.ended.clone());
+        let (broker, shared) = Self::prepare(config, clock, address_of(&socket)?, None)?;
+        let listener = listen(socket, broker.address)?;
+        let ended = broker.ended.clone();
         broker.tasks.spawn(front::accept(listener, shared, ended, broker.tasks.clone()));
         Ok(broker)
     }
@@ -173,7 +201,34 @@ impl Broker {
     /// As [`Broker::start`].
     pub async fn start_down(config: BrokerConfig, clock: Clock) -> Result<Self, BrokerError> {
         let socket = bind()?;
-        Self::prepare(config, clock, address_of(&socket)?, Some(socket))
+        Ok(Self::prepare(config, clock, address_of(&socket)?, Some(socket))?.0)
+    }
+
+    /// Goes to a broker that is already there, and listens to `topics`. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// [`BrokerError::External`] says why the bench cannot use it.
+    pub async fn use_external(
+        broker: &ExternalBroker,
+        topics: &[String],
+        clock: Clock,
+    ) -> Result<Self, BrokerError> {
+        let log = Arc::new(log::BrokerLog::new(clock));
+        let (ended, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let joined =
+            external::Observer::join(broker, topics, Arc::clone(&log), ended.clone()).await?;
+        let dropped = broadcast::channel(16).0;
+        let socket = bind()?;
+        let address = address_of(&socket)?;
+        let listener = listen(socket, address)?;
+        let relay = relay::Relay {
+            upstream: broker.endpoint.clone(),
+            log: Arc::clone(&log),
+            dropped: dropped.clone(),
+        };
+        tasks.spawn(relay.accept(listener, ended.clone(), tasks.clone()));
+        let kind = Kind::External(joined);
+        Ok(Self { address, log, dropped, kind, ended, tasks, _reserved: None })
     }
 
     fn prepare(
@@ -181,10 +236,12 @@ impl Broker {
         clock: Clock,
         address: SocketAddr,
         reserved: Option<TcpSocket>,
-    ) -> Result<Self, BrokerError> {
+    ) -> Result<(Self, Arc<Shared>), BrokerError> {
         let tls = front::tls_config(&config.server, config.client_auth.as_ref())?;
         let tenant = inner::Tenant::new();
         let bench = Mutex::new(tenant.open(BENCH, true)?);
+        let log = Arc::new(log::BrokerLog::new(clock));
+        let dropped = broadcast::channel(16).0;
         let shared = Arc::new(Shared {
             tls: Arc::new(tls),
             accounts: RwLock::new(config.accounts),
@@ -195,52 +252,76 @@ impl Broker {
             handshake_deadline: config.handshake_deadline,
             connect_deadline: config.connect_deadline,
             tenant,
-            log: log::BrokerLog::new(clock),
-            dropped: broadcast::channel(16).0,
+            log: Arc::clone(&log),
+            dropped: dropped.clone(),
         });
         let (ended, tasks) = (CancellationToken::new(), TaskTracker::new());
-        Ok(Self { address, shared, bench, ended, tasks, _reserved: reserved })
+        let kind = Kind::BuiltIn { shared: Arc::clone(&shared), bench };
+        Ok((Self { address, log, dropped, kind, ended, tasks, _reserved: reserved }, shared))
     }
 
-    /// Where it listens.
+    /// Where units are led to.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
+    /// Whether the bench is only a client of it, and sees of a unit what it publishes.
+    pub fn is_external(&self) -> bool {
+        matches!(self.kind, Kind::External(_))
+    }
+
+    /// Why the bench sees nothing any more of a broker that is already there.
+    pub fn lost(&self) -> Option<String> {
+        match &self.kind {
+            Kind::BuiltIn { .. } => None,
+            Kind::External(observer) => observer.lost(),
+        }
+    }
+
     /// Lets a user in from now on, since a unit's credentials may be made after the broker started;
-    /// an account of the same user name is replaced.
+    /// an account of the same user name is replaced. The accounts of a broker that is already there are
+    /// its administrator's: this does nothing then.
     pub fn grant(&self, account: Account) {
-        let mut accounts = self.shared.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        let Kind::BuiltIn { shared, .. } = &self.kind else { return };
+        let mut accounts = shared.accounts.write().unwrap_or_else(PoisonError::into_inner);
         accounts.retain(|known| known.username != account.username);
         accounts.push(account);
     }
 
-    /// Lets a user in no more; a session that is open stays open.
+    /// Lets a user in no more; a session that is open stays open. As for [`Broker::grant`].
     pub fn revoke(&self, username: &str) {
-        let mut accounts = self.shared.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        let Kind::BuiltIn { shared, .. } = &self.kind else { return };
+        let mut accounts = shared.accounts.write().unwrap_or_else(PoisonError::into_inner);
         accounts.retain(|known| known.username != username);
     }
 
     /// Ends the connections of one peer; it may connect again at once.
     pub fn drop_connections_from(&self, peer: IpAddr) {
         // Without connections nobody listens, and there is nothing to end.
-        let _heard = self.shared.dropped.send(peer);
+        let _heard = self.dropped.send(peer);
     }
 
-    /// Publishes as the bench, QoS 0, not retained.
+    /// Publishes as the bench, not retained; QoS 0, or 1 to a broker that is already there.
     ///
     /// # Errors
-    /// [`RouterGone`].
-    pub fn publish(&self, topic: &str, payload: &[u8]) -> Result<(), RouterGone> {
-        let topic = Bytes::from(self.shared.tenant.enter(topic));
-        let publish = Publish::new(topic, Bytes::copy_from_slice(payload), false);
-        let mut bench = self.bench.lock().unwrap_or_else(PoisonError::into_inner);
-        bench.send(Packet::Publish(publish, None))
+    /// [`PublishError`].
+    pub fn publish(&self, topic: &str, payload: &[u8]) -> Result<(), PublishError> {
+        match &self.kind {
+            Kind::BuiltIn { shared, bench } => {
+                let topic = Bytes::from(shared.tenant.enter(topic));
+                let publish = Publish::new(topic, Bytes::copy_from_slice(payload), false);
+                let mut bench = bench.lock().unwrap_or_else(PoisonError::into_inner);
+                Ok(bench.send(Packet::Publish(publish, None))?)
+            }
+            Kind::External(observer) => {
+                observer.publish(topic, payload).map_err(PublishError::External)
+            }
+        }
     }
 
     /// All connections so far, in the order of arrival.
     pub fn connections(&self) -> Vec<Connection> {
-        self.shared.log.connections()
+        self.log.connections()
     }
 
     /// The connections that came from one address, in the order of arrival.
@@ -252,7 +333,7 @@ impl Broker {
 
     /// A reader of all events from the beginning.
     pub fn follow(&self) -> Follower<BrokerEvent> {
-        self.shared.log.follow()
+        self.log.follow()
     }
 
     /// Waits until `answer` finds something in a connection; asked at once and after each event.
@@ -264,7 +345,7 @@ impl Broker {
         deadline: Deadline,
         answer: impl FnMut(&Connection) -> Option<T>,
     ) -> Result<T, NotSeen> {
-        self.shared.log.wait_for(deadline, answer).await
+        self.log.wait_for(deadline, answer).await
     }
 
     /// Ends the listener and every connection, and returns when they are gone.
@@ -287,6 +368,10 @@ fn bind() -> Result<TcpSocket, BrokerError> {
     let socket = TcpSocket::new_v4().map_err(refuse)?;
     socket.bind(address).map_err(refuse)?;
     Ok(socket)
+}
+
+fn listen(socket: TcpSocket, address: SocketAddr) -> Result<TcpListener, BrokerError> {
+    socket.listen(1024).map_err(|source| BrokerError::Listen { address, source })
 }
 
 fn address_of(socket: &TcpSocket) -> Result<SocketAddr, BrokerError> {

@@ -1,0 +1,113 @@
+//! Services that are already there, from arguments: parsed, their files read, their secrets nowhere but
+//! in memory.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    arguments::RunArguments,
+    problem::{usage, usage_with_help},
+};
+use crate::{
+    client::http::HttpUrl,
+    engine::External,
+    profile::{Endpoint, Profile, SecretSource},
+    secret::Secret,
+    testbed::{broker::ExternalBroker, fault::TestbedFault},
+};
+
+/// A web service by its address and the CA that it must come of.
+pub(super) fn external(
+    url: Option<&str>,
+    trust: Option<&Path>,
+) -> miette::Result<Option<External>> {
+    let Some(url) = url else { return Ok(None) };
+    let _parsed: HttpUrl = url.parse().map_err(usage)?;
+    Ok(Some(External { url: url.to_owned(), trust: trust.map(read).transpose()? }))
+}
+
+/// The broker of `--broker`, for a profile whose units answer a command.
+pub(super) fn broker(
+    arguments: &RunArguments,
+    profile: &Profile,
+) -> miette::Result<Option<ExternalBroker>> {
+    let (Some(url), Some(trust)) = (&arguments.broker, &arguments.broker_trust) else {
+        return Ok(None);
+    };
+    let endpoint: Endpoint = url.parse().map_err(usage)?;
+    if profile.mqtt.command.is_none() {
+        return Err(usage_with_help(
+            format!(
+                "--broker: units of the profile {} answer no command, and a client of a broker sees no more of them",
+                profile.name
+            ),
+            "leave it out, or describe a command in the profile: [mqtt] command",
+        ));
+    }
+    let login = arguments.broker_login.as_deref().map(login).transpose()?;
+    let identity = arguments.broker_identity.as_deref().map(read).transpose()?.map(Secret::new);
+    Ok(Some(ExternalBroker { endpoint, trust: read(trust)?, login, identity }))
+}
+
+/// The argument is not repeated, in case it is the login itself.
+fn login(argument: &str) -> miette::Result<(String, Secret)> {
+    let source = match (argument.strip_prefix('@'), argument.strip_prefix('$')) {
+        (Some(path), _) => SecretSource::File(PathBuf::from(path)),
+        (_, Some(variable)) => SecretSource::Environment(variable.to_owned()),
+        _ => {
+            return Err(usage_with_help(
+                "a password never goes through arguments, which every user of the machine can read",
+                "put USER:PASSWORD into a variable or a file: --broker-login '$VARIABLE' or @FILE",
+            ));
+        }
+    };
+    let text = source.read().map_err(usage)?;
+    let Some((user, password)) = text.expose().split_once(':') else {
+        return Err(usage_with_help(
+            "--broker-login: the text holds no colon; expected USER:PASSWORD",
+            "write the user name, a colon and the password, on one line",
+        ));
+    };
+    Ok((user.to_owned(), Secret::new(password)))
+}
+
+fn read(path: &Path) -> miette::Result<String> {
+    fs::read_to_string(path)
+        .map_err(|error| usage(format!("cannot read {}: {error}", path.display())))
+}
+
+/// A fault of a service that the testbed does not run would change nothing, and seem harmless.
+pub(super) fn refuse_faults_of_nothing(
+    arguments: &RunArguments,
+    profile: &Profile,
+    faults: &[TestbedFault],
+) -> miette::Result<()> {
+    for fault in faults {
+        let (service, there, external) = match fault.layer() {
+            "broker" => ("broker", true, arguments.broker.is_some().then_some("--broker")),
+            "ca" => ("CA", profile.ca.is_some(), arguments.ca.is_some().then_some("--ca")),
+            "config" => (
+                "config server",
+                profile.provisioning_api.is_some() || profile.config_server.is_some(),
+                arguments.config_server.is_some().then_some("--config-server"),
+            ),
+            "time_server" => ("time server", profile.time.is_some(), None),
+            _ => continue,
+        };
+        if !there {
+            return Err(usage_with_help(
+                format!("--fault {fault}: the profile {} has no {service}", profile.name),
+                "choose a profile whose units use it: goldline profile explain NAME",
+            ));
+        }
+        if let Some(option) = external {
+            return Err(usage_with_help(
+                format!("--fault {fault}: {option} names a {service} that is not the testbed's"),
+                format!("leave out {option}, or --fault"),
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! The way of a unit to a broker that is already there: its bytes are passed on, and never read but for
+//! the name that its TLS hello asks for.
+//!
+//! TLS is the unit's and the broker's own, from end to end. What is seen here: that a unit came, which name
+//! it asked for, and who broke off.
+
+use std::sync::Arc;
+
+use rustls::server::Acceptor;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, copy},
+    net::{TcpListener, TcpStream},
+    sync::broadcast::{self, error::RecvError},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    front::ACCEPT_PAUSE,
+    log::{BrokerLog, Ending, Happening},
+};
+use crate::profile::Endpoint;
+
+/// A hello is far smaller; what is larger is passed on without being understood.
+const LARGEST_HELLO: usize = 16 * 1024;
+
+/// What every connection needs.
+#[derive(Clone)]
+pub(super) struct Relay {
+    pub(super) upstream: Endpoint,
+    pub(super) log: Arc<BrokerLog>,
+    pub(super) dropped: broadcast::Sender<std::net::IpAddr>,
+}
+
+impl Relay {
+    /// Accepts until cancelled; the listener closes with it.
+    pub(super) async fn accept(
+        self,
+        listener: TcpListener,
+        ended: CancellationToken,
+        clients: TaskTracker,
+    ) {
+        loop {
+            let accepted = tokio::select! {
+                () = ended.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    let number = self.log.open(peer);
+                    let relayed = self.clone().until_dropped(stream, number, peer.ip());
+                    clients.spawn(ended.clone().run_until_cancelled_owned(relayed));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the way to the broker cannot take a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn until_dropped(self, unit: TcpStream, number: usize, peer: std::net::IpAddr) {
+        let mut dropped = self.dropped.subscribe();
+        let dropped = async {
+            loop {
+                match dropped.recv().await {
+                    Ok(named) if named == peer => return,
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => std::future::pending().await,
+                }
+            }
+        };
+        let ending = tokio::select! {
+            ending = self.pass(unit, number) => ending,
+            () = dropped => Ending::TakenOver,
+        };
+        self.log.record(number, Happening::Closed(ending));
+    }
+
+    async fn pass(&self, mut unit: TcpStream, number: usize) -> Ending {
+        let upstream = (self.upstream.host(), self.upstream.port());
+        let Ok(mut broker) = TcpStream::connect(upstream).await else {
+            return Ending::ClosedByBroker;
+        };
+        // Only a matter of speed.
+        let _nodelay = (unit.set_nodelay(true), broker.set_nodelay(true));
+        let (hello, name) = read_hello(&mut unit).await;
+        self.log.record(number, Happening::Greeted(name));
+        if broker.write_all(&hello).await.is_err() {
+            return Ending::ClosedByBroker;
+        }
+        let (mut from_unit, mut to_unit) = unit.split();
+        let (mut from_broker, mut to_broker) = broker.split();
+        tokio::select! {
+            // What the broker said last still reaches the unit.
+            _ = copy(&mut from_broker, &mut to_unit) => Ending::ClosedByBroker,
+            _ = copy(&mut from_unit, &mut to_broker) => Ending::Dropped,
+        }
+    }
+}
+
+/// Reads up to the end of the TLS hello, and the server name in it.
+async fn read_hello(unit: &mut (impl AsyncRead + Unpin)) -> (Vec<u8>, Option<String>) {
+    let mut acceptor = Acceptor::default();
+    let mut hello = Vec::new();
+    let mut chunk = [0; 4096];
+    while hello.len() < LARGEST_HELLO {
+        let read = match unit.read(&mut chunk).await {
+            Ok(0) | Err(_) => break,
+            Ok(read) => read,
+        };
+        hello.extend_from_slice(&chunk[..read]);
+        let mut rest = &chunk[..read];
+        while !rest.is_empty() && acceptor.read_tls(&mut rest).is_ok_and(|taken| taken > 0) {}
+        match acceptor.accept() {
+            Ok(Some(accepted)) => {
+                let name = accepted.client_hello().server_name().map(str::to_owned);
+                return (hello, name);
+            }
+            Ok(None) => {}
+            Err(_) => break,
+        }
+    }
+    (hello, None)
+}
