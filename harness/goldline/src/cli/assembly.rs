@@ -107,6 +107,10 @@ impl Order {
         if scope.provisions() {
             rehearse_values(&profile, &given, identity)?;
         }
+        for given in &given {
+            let known = |name: &str| Some(given.text(name)?.expose());
+            profile.refuse_unsayable(known).map_err(usage)?;
+        }
         Ok(Self {
             plan,
             given,
@@ -215,7 +219,9 @@ impl Order {
         let mut rehearsal = bindings.clone();
         rehearsal.bind_mac(REHEARSAL_MAC).map_err(usage)?;
         rehearse_learning(&self.profile, &mut rehearsal).map_err(usage)?;
-        BoundPlan::bind(self.plan.clone(), rehearsal, images).map_err(usage)?;
+        let bound = BoundPlan::bind(self.plan.clone(), rehearsal, images).map_err(usage)?;
+        let known = |name: &str| Some(bound.bindings().get(name)?.expose());
+        self.profile.refuse_unsayable(known).map_err(usage)?;
         Ok(Box::new(move |_: &ChipFacts| Ok(bindings)))
     }
 

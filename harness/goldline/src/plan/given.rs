@@ -122,6 +122,11 @@ impl Given {
         set.map(|(name, _)| name.clone())
     }
 
+    /// The text that was given for a value.
+    pub fn text(&self, name: &str) -> Option<&Secret> {
+        self.0.get(name).map(|(text, _)| text)
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<(&Secret, Origin)> {
         self.0.get(name).map(|(text, origin)| (text, *origin))
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use super::Template;
+use super::{Profile, Template};
 
 /// The dialogues that a product's console knows.
 #[derive(Clone, Debug)]
@@ -134,6 +134,37 @@ impl LineEnd {
 pub struct NotSayable {
     /// What is wrong with the value, without the value.
     pub what: &'static str,
+}
+
+/// A value of a unit cannot be typed into its console.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("the value \"{name}\" cannot be typed into the unit's console: {error}")]
+pub struct Unsayable {
+    /// Name of the value.
+    pub name: String,
+    /// What is wrong with it.
+    pub error: NotSayable,
+}
+
+impl Profile {
+    /// Tries every value that stands in a console line; `value` knows some of them.
+    ///
+    /// # Errors
+    /// [`Unsayable`] names the first that cannot be typed.
+    pub fn refuse_unsayable<'a>(
+        &self,
+        value: impl Fn(&str) -> Option<&'a str>,
+    ) -> Result<(), Unsayable> {
+        let Some(console) = &self.console else { return Ok(()) };
+        let dialogues = DialogueName::ALL.into_iter().flat_map(|name| console.dialogue(name));
+        let lines = dialogues.map(|exchange| &exchange.send);
+        let alert = self.alert.as_ref().map(|alert| &alert.send);
+        for name in lines.chain(alert).flat_map(Template::symbols) {
+            let said = value(name).map_or(Ok(String::new()), |value| console.quoting.apply(value));
+            said.map_err(|error| Unsayable { name: name.to_owned(), error })?;
+        }
+        Ok(())
+    }
 }
 
 impl Quoting {

@@ -31,7 +31,9 @@ use crate::{
 pub use catalog::{CatalogError, Listed, find, list};
 pub use check_id::CheckId;
 pub use chip::{Chip, UnknownChip};
-pub use dialogue::{ConsoleSpec, DialogueName, Exchange, LineEnd, NotSayable, Quoting, ScrapedId};
+pub use dialogue::{
+    ConsoleSpec, DialogueName, Exchange, LineEnd, NotSayable, Quoting, ScrapedId, Unsayable,
+};
 pub use endpoint::{Endpoint, EndpointError};
 pub use flash_map::{FlashMap, FlashMapError, Partition, PartitionKind};
 pub use nearest::did_you_mean;

@@ -3,7 +3,10 @@
 
 mod abort;
 mod alert;
+mod awkward_values;
+mod batch;
 mod catalog;
+mod credentials;
 mod dry_run;
 mod external_broker;
 mod faults;
@@ -16,7 +19,9 @@ mod provision_and_check;
 mod record;
 mod records;
 mod regression;
+mod reprovisioning;
 mod secrets;
 mod two_sided;
 mod usage;
 mod values;
+mod zeroconf;

@@ -5,5 +5,6 @@ mod delivery;
 mod devices;
 mod enrol;
 mod program;
+mod runs;
 mod schema;
 mod upsert;

@@ -36,6 +36,11 @@ impl Station {
 
     /// `goldline registry …` on this station.
     pub fn registry(&self, words: &[&str]) -> Command {
+        self.goldline("registry", words)
+    }
+
+    /// `goldline COMMAND …` on this station.
+    pub fn goldline(&self, subcommand: &str, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_goldline"));
         for (name, _) in std::env::vars_os() {
             let name_text = name.to_string_lossy();
@@ -44,7 +49,7 @@ impl Station {
             }
         }
         command.env("HOME", self.folder.path()).current_dir(self.folder.path());
-        command.arg("registry").args(words).arg("--state").arg(self.folder.path().join("state"));
+        command.arg(subcommand).args(words).arg("--state").arg(self.folder.path().join("state"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
