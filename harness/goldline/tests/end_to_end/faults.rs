@@ -278,6 +278,10 @@ fn a_bad_service_of_the_bench_is_never_the_units_fault(
     assert_eq!((exit, &record["verdict"]), (3, &Value::from("ERROR")), "{record:#}");
     assert_eq!(record["diagnosis"]["code"], code, "{record:#}");
     assert!(!outcomes(&record).contains(&"fail"), "{record:#}");
+    if fault.starts_with("ca.") {
+        let stages = record["stages"].as_array().expect("stages");
+        assert_eq!(stages.last().expect("some")["name"], "ca_register", "nothing is written");
+    }
 }
 
 /// A unit of a shipped product with a fault; an update that never comes is not waited for that long.

@@ -5,6 +5,7 @@ mod abort;
 mod alert;
 mod awkward_values;
 mod batch;
+mod ca;
 mod catalog;
 mod credentials;
 mod dry_run;
