@@ -4,6 +4,7 @@
 mod abort;
 mod alert;
 mod awkward_values;
+mod bad_profiles;
 mod batch;
 mod ca;
 mod catalog;
@@ -21,6 +22,7 @@ mod record;
 mod records;
 mod regression;
 mod reprovisioning;
+mod schema;
 mod secrets;
 mod two_sided;
 mod usage;

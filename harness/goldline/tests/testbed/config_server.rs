@@ -1,6 +1,10 @@
 //! The config server as a provisioner and a unit call it.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+    sync::{Arc, Mutex},
+};
 
 use goldline::{
     clock::Clock,
@@ -18,6 +22,7 @@ use tokio::net::TcpStream;
 
 use crate::{
     bench::{A_YEAR, authority},
+    peers::has_peer,
     web::{Answer, call, plain, secure},
 };
 
@@ -272,4 +277,47 @@ async fn neither_token_nor_password_is_shown() {
     let made = Credentials { username: "unit".to_owned(), password: Secret::new(PASSWORD) };
     let shown = format!("{:?} {:?} {made:?}", bench.server, bench.calls());
     assert!(!shown.contains(TOKEN) && !shown.contains(PASSWORD), "{shown}");
+}
+
+/// The document's own client. Its headers come through standard input, where nobody else reads them.
+#[tokio::test(flavor = "multi_thread")]
+async fn curl_gets_the_credentials_of_a_unit() {
+    if !has_peer("curl") {
+        return;
+    }
+    let bench = Bench::start(&[]).await;
+    let url = format!("http://{}/provision/{ID}", bench.server.address());
+    let curl = |header: String| {
+        let url = url.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut curl = Command::new("curl")
+                .args([
+                    "--silent",
+                    "--noproxy",
+                    "*",
+                    "-X",
+                    "POST",
+                    "-H",
+                    "@-",
+                    "-w",
+                    " %{http_code}",
+                ])
+                .arg(url)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("curl starts");
+            let mut input = curl.stdin.take().expect("a pipe");
+            input.write_all(header.as_bytes()).expect("curl reads");
+            drop(input);
+            String::from_utf8(curl.wait_with_output().expect("curl ends").stdout).expect("text")
+        })
+    };
+    let said = curl(format!("Authorization: Bearer {TOKEN}\n")).await.expect("it ends");
+    let (body, status) = said.rsplit_once(' ').expect("a status");
+    assert_eq!(status, "200", "{said}");
+    let body: Value = serde_json::from_str(body).expect("JSON");
+    assert_eq!((&body["device_id"], &body["mqtt_password"]), (&ID.into(), &PASSWORD.into()));
+    let refused = curl("Authorization: Bearer another\n".to_owned()).await.expect("it ends");
+    assert!(refused.ends_with(" 403") && !refused.contains(PASSWORD), "{refused}");
 }

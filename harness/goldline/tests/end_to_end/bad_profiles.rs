@@ -1,0 +1,101 @@
+//! Mistakes in the sections of each way to provision: refused with file, line and column, and a word on
+//! what is expected.
+
+use std::fs;
+
+use rstest::rstest;
+
+use crate::program::Station;
+
+#[rstest]
+#[case::ca_key(
+    "zeroconf-ca",
+    "type = \"esp32s3\"\nmin",
+    "typ = \"esp32s3\"\nmin",
+    "unknown key `typ`"
+)]
+#[case::ca_scheme(
+    "zeroconf-ca",
+    "url = \"{ca_url}\"",
+    "url = \"ftp://ca.example.test\"",
+    "expected http or https"
+)]
+#[case::ca_value(
+    "zeroconf-ca",
+    "uuid = \"{uuid}\"\npsk",
+    "uuid = \"{uid}\"\npsk",
+    "unknown value \"uid\""
+)]
+#[case::ca_validity(
+    "zeroconf-ca",
+    "minimum_validity_days = 30",
+    "minimum_validity_days = -3",
+    "invalid value"
+)]
+#[case::ca_production(
+    "zeroconf-ca",
+    "url = \"{ca_url}\"",
+    "production = true\nurl = \"http://ca.example.test\"",
+    "https"
+)]
+#[case::quoting(
+    "zeroconf-ca",
+    "quoting = \"verbatim\"",
+    "quoting = \"sometimes\"",
+    "expected one of verbatim"
+)]
+#[case::no_answer("zeroconf-ca", "expect = [\"OK\"]", "expect = []", "at least one text")]
+#[case::no_time("zeroconf-ca", "within_s = 5", "within_s = 0", "expected 1 to 600")]
+#[case::namespace(
+    "zeroconf-ca",
+    "\"deviceprovision\"",
+    "\"deviceprovisioning\"",
+    "18 characters long"
+)]
+#[case::part(
+    "zeroconf-ca",
+    "[\"issued.certificate\"]",
+    "[\"issued.cert\"]",
+    "unknown value \"issued.cert\""
+)]
+#[case::column(
+    "zeroconf",
+    "global_uuid = \"{uuid}\"",
+    "global_id = \"{uuid}\"",
+    "unknown key `global_id`"
+)]
+#[case::no_column("zeroconf", "global_uuid = \"{uuid}\"\n", "", "missing key `global_uuid`")]
+#[case::pattern("ble-gateway", "([0-9A-F]{12})\"", "([0-9A-F]{12}\"", "unclosed group")]
+#[case::no_group("ble-gateway", "([0-9A-F]{12})\"", "[0-9A-F]{12}\"", "has 0 groups")]
+#[case::check(
+    "ble-gateway",
+    "\"server_trust\"",
+    "\"server_turst\"",
+    "unknown check \"server_turst\""
+)]
+#[case::encryption(
+    "espvault-hmac",
+    "scheme = \"hmac\"",
+    "scheme = \"hamc\"",
+    "expected one of nvs_keys, hmac"
+)]
+fn a_mistake_is_told_with_its_place(
+    #[case] profile: &str,
+    #[case] old: &str,
+    #[case] new: &str,
+    #[case] said: &str,
+) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/profiles/");
+    let shipped = fs::read_to_string(format!("{folder}{profile}.toml")).expect("it ships");
+    assert!(shipped.contains(old), "the profile has no {old} to replace");
+    let station = Station::new();
+    station.write("wrong.toml", shipped.replacen(old, new, 1));
+    for command in [["profile", "check"].as_slice(), &["run"]] {
+        let ended = station.goldline(command.iter().chain(&["wrong.toml"]));
+        assert_eq!(ended.code(), 2, "{}", ended.said());
+        let place = ended.said().split("wrong.toml:").nth(1).map(str::to_owned).unwrap_or_default();
+        let digits = place.split(':').take(2).filter(|part| part.parse::<usize>().is_ok());
+        assert_eq!(digits.count(), 2, "line and column in {}", ended.said());
+        assert!(ended.said().contains(said), "{}", ended.said());
+    }
+}
