@@ -205,6 +205,13 @@ fn explain(plan: &BoundPlan, broker: &BrokerObservation, facts: &LogFacts, findi
         Some(Refusal::Protocol(reason)) => {
             (Code::MqttNotConnected, format!("the unit broke MQTT's rules: {reason}"))
         }
+        None if broker.reached && broker.observer == Observer::Client => (
+            Code::MqttCommandUnanswered,
+            format!(
+                "the unit is connected to {endpoint} and answered no command: it did not subscribe, or answers elsewhere{}",
+                facts.complains()
+            ),
+        ),
         None if broker.reached => (
             Code::MqttNotConnected,
             format!(

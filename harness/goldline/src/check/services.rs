@@ -39,14 +39,13 @@ fn judge(
 ) -> Finding {
     let Some(seen) = seen else { return Finding::not_run() };
     let mut finding = Finding::ran();
-    if !seen.detail.is_empty() {
-        finding.evidence.push(seen.detail.clone());
-    }
     if seen.served {
+        finding.evidence.push(seen.detail.clone());
         let took = seen.took_ms.map(|ms| ms as f64);
         finding.measure(unit, [Measurement::number(name, took, "ms", limits(spec, name))]);
     } else {
-        let message = format!("the unit did not get {what} in {} ms", seen.waited_ms);
+        let message =
+            format!("the unit did not get {what} in {} ms: {}", seen.waited_ms, seen.detail);
         finding.fail_with_witness(unit, testbed, message, seen.witness.as_ref());
     }
     finding

@@ -8,7 +8,7 @@ use crate::profile::Part;
 
 use super::{
     ca::CaCommand, ids::IdsCommand, nvs::NvsArguments, records::RecordsCommand,
-    registry::RegistryCommand, simulator::SimulatorCommand,
+    registry::RegistryCommand, simulator::SimulatorCommand, testbed::TestbedCommand,
 };
 
 const EXIT_CODES: &str = "\
@@ -52,6 +52,9 @@ pub(super) enum Command {
     /// Units on their way to the fleet's database
     #[command(subcommand)]
     Registry(RegistryCommand),
+    /// What units reach on the bench
+    #[command(subcommand)]
+    Testbed(TestbedCommand),
     /// The simulated unit
     #[command(subcommand)]
     Simulator(SimulatorCommand),

@@ -23,6 +23,7 @@ mod simulator;
 mod sources;
 mod station_state;
 mod table;
+mod testbed;
 
 use std::{path::Path, process::ExitCode};
 
@@ -59,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::Ids(command) => ids::run(&command),
         Command::Records(command) => records::run(&command),
         Command::Registry(command) => registry::run(&command),
+        Command::Testbed(command) => testbed::run(&command),
         Command::Simulator(command) => simulator::run(command),
     };
     match outcome {

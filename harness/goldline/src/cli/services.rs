@@ -13,7 +13,7 @@ use super::{
 use crate::{
     client::http::HttpUrl,
     engine::External,
-    profile::{Endpoint, Profile, SecretSource},
+    profile::{Endpoint, Profile, SecretSource, Template, ValueSource},
     secret::Secret,
     testbed::{broker::ExternalBroker, fault::TestbedFault},
 };
@@ -37,7 +37,15 @@ pub(super) fn broker(
         return Ok(None);
     };
     let endpoint: Endpoint = url.parse().map_err(usage)?;
-    if profile.mqtt.command.is_none() {
+    refuse_answers_of_others(profile)?;
+    let login = arguments.broker_login.as_deref().map(login).transpose()?;
+    let identity = arguments.broker_identity.as_deref().map(read).transpose()?.map(Secret::new);
+    Ok(Some(ExternalBroker { endpoint, trust: read(trust)?, login, identity }))
+}
+
+/// A client cannot tell whose connection a message came over: its topic or its text must name the unit.
+fn refuse_answers_of_others(profile: &Profile) -> miette::Result<()> {
+    let Some(command) = &profile.mqtt.command else {
         return Err(usage_with_help(
             format!(
                 "--broker: units of the profile {} answer no command, and a client of a broker sees no more of them",
@@ -45,10 +53,38 @@ pub(super) fn broker(
             ),
             "leave it out, or describe a command in the profile: [mqtt] command",
         ));
+    };
+    let of_unit = |topic: &Template, contained: &[Template]| {
+        std::iter::once(topic).chain(contained).any(|text| names_the_unit(text, profile))
+    };
+    let alert = profile.alert.as_ref().map(|alert| (&alert.topic, &alert.contains));
+    let report = profile.ota.as_ref().map(|ota| (&ota.report_topic, &ota.report_contains));
+    let answer = Some((&command.reply_topic, &command.reply_contains));
+    for (what, said) in [("an answer", answer), ("an alert", alert), ("a report", report)] {
+        if said.is_some_and(|(topic, contained)| !of_unit(topic, contained)) {
+            return Err(usage_with_help(
+                format!("--broker: {what} of the profile {} could be another unit's", profile.name),
+                "let its topic or its texts name a value of this unit alone",
+            ));
+        }
     }
-    let login = arguments.broker_login.as_deref().map(login).transpose()?;
-    let identity = arguments.broker_identity.as_deref().map(read).transpose()?.map(Secret::new);
-    Ok(Some(ExternalBroker { endpoint, trust: read(trust)?, login, identity }))
+    Ok(())
+}
+
+/// Whether a text holds a value that another unit of the site has not.
+fn names_the_unit(text: &Template, profile: &Profile) -> bool {
+    text.symbols().any(|symbol| {
+        if symbol.starts_with("unit.") || symbol.starts_with("observed.") {
+            return true;
+        }
+        let spec = profile.values.iter().find(|spec| spec.name == symbol);
+        spec.is_some_and(|spec| match &spec.source {
+            ValueSource::Site => false,
+            ValueSource::Lease | ValueSource::Random { .. } | ValueSource::MacScheme(_) => true,
+            ValueSource::Template(template) => names_the_unit(template, profile),
+            ValueSource::Salted { of, .. } => names_the_unit(of, profile),
+        })
+    })
 }
 
 /// The argument is not repeated, in case it is the login itself.
@@ -85,8 +121,13 @@ pub(super) fn refuse_faults_of_nothing(
     faults: &[TestbedFault],
 ) -> miette::Result<()> {
     for fault in faults {
+        let broker = arguments.broker.is_some().then_some("--broker");
         let (service, there, external) = match fault.layer() {
-            "broker" => ("broker", true, arguments.broker.is_some().then_some("--broker")),
+            "broker" => ("broker", true, broker),
+            // The user would have been one of the testbed's own broker.
+            "config" if *fault == TestbedFault::ConfigNoUser && broker.is_some() => {
+                ("broker", true, broker)
+            }
             "ca" => ("CA", profile.ca.is_some(), arguments.ca.is_some().then_some("--ca")),
             "config" => (
                 "config server",

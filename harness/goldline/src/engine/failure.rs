@@ -55,8 +55,8 @@ pub(super) enum Failure {
     /// A blocking call panicked.
     #[error("a call to the device broke down: {0}")]
     Panicked(#[from] JoinError),
-    /// The broker of the bench does not take the bench's own messages.
-    #[error("the bench cannot publish on its own broker: {0}")]
+    /// The broker does not take the messages of the bench.
+    #[error("the bench cannot publish: {0}")]
     Publish(String),
     /// A step that needs an earlier one.
     #[error("the plan asks to {step} too early; a step that comes before it is missing")]

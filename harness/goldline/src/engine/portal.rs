@@ -64,12 +64,13 @@ impl Run {
         let testbed = self.testbed()?;
         let mut events = testbed.access_point.follow();
         loop {
+            // Looked at before: a network that opens right after a refusal is joined the next time.
+            let own = own_network(testbed.access_point.events(), mac);
             let joined = testbed.access_point.join_network(mac, &ssid, password.expose());
             let refusal = match joined {
                 Ok(network) => return Ok(network),
                 Err(refusal) => refusal,
             };
-            let own = own_network(testbed.access_point.events(), mac);
             let facts = LogFacts::of(&console.lines());
             if own.is_some() || facts.is_boot_loop() {
                 let found = own.unwrap_or_else(|| "none".to_owned());

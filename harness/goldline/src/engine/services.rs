@@ -75,7 +75,11 @@ impl Run {
         let testbed = self.testbed()?;
         let server = testbed.config_server.as_ref();
         let server = server.ok_or(Failure::OutOfOrder { step: "wait for a config server" })?;
-        let fetched = |call: &ConfigCall| matches!(call, ConfigCall::Fetched { .. });
+        let profile = Arc::clone(&self.plan.profile);
+        let api = profile.provisioning_api.as_ref();
+        let api = api.ok_or(Failure::OutOfOrder { step: "wait for a config server" })?;
+        let planned = self.bound()?.render(&api.device)?.expose().to_owned();
+        let fetched = |call: &ConfigCall| matches!(call, ConfigCall::Fetched { device_id } if *device_id == planned);
         let mut calls = server.follow();
         let served = loop {
             let known = server.calls();
@@ -93,11 +97,19 @@ impl Run {
             Some(_) => None,
             None => Some(http_witness(server.address(), "the config server").await),
         };
-        let detail = match served {
-            Some(_) => "the unit fetched its configuration",
-            None => "the unit fetched nothing that the server could give",
+        let others = server.calls().into_iter().filter(|call| call.instant >= since);
+        let other = others.into_iter().find_map(|call| match call.event {
+            ConfigCall::Fetched { device_id } => Some(device_id),
+            _ => None,
+        });
+        let detail = match (served, other) {
+            (Some(_), _) => "the unit fetched its configuration".to_owned(),
+            (None, Some(other)) => {
+                format!("the unit fetched the configuration of {other}, its own is {planned}'s")
+            }
+            (None, None) => "the unit fetched nothing that the server could give".to_owned(),
         };
-        self.seen.configuration = Some(observation(served, since, deadline, detail, witness));
+        self.seen.configuration = Some(observation(served, since, deadline, &detail, witness));
         Ok(if served.is_some() { Next::GoOn } else { Next::Enough })
     }
 

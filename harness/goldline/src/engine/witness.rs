@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::{Bench, Failure};
 use crate::{
     check::Witness,
@@ -10,7 +12,7 @@ use crate::{
     plan::BoundPlan,
     testbed::{
         Testbed, TestbedError,
-        witness::{BrokerProbe, Network},
+        witness::{BrokerProbe, ClientIdentity, Errand, Network},
     },
 };
 
@@ -53,34 +55,80 @@ pub(super) async fn at_broker(
     }
     let broker = plan.broker()?;
     let endpoint = &broker.endpoint;
-    let certificate = if plan.profile().mqtt.client_certificate {
-        let issued = bench.authority.issue_device(WITNESS_ID, WITNESS_VALIDITY);
-        Some(issued.map_err(TestbedError::from)?)
-    } else {
-        None
-    };
-    let trusted = bench.trusted();
+    let (identity, trusted) = (identity(plan, bench)?, bench.trusted());
     let probe = BrokerProbe {
         host: endpoint.host(),
         port: endpoint.port(),
         ca_pem: &trusted,
         credentials: Some((&broker.username, &broker.password)),
         client_id: Some(WITNESS_ID),
-        client_certificate: certificate.as_ref(),
+        client_certificate: identity.as_ref(),
     };
-    let deadline = Deadline::after(PROBE_LIMIT);
-    let probed = testbed.witness.probe_broker(planned_network(plan), &probe, deadline).await;
-    let (sound, detail) = match probed {
-        Ok(()) => (
-            true,
-            format!("the bench connected to {endpoint} with the planned credentials afterwards"),
-        ),
-        Err(error) => (
-            false,
-            format!(
-                "the bench cannot connect to {endpoint} with the planned credentials either: {error}"
+    let probed = if testbed.broker.is_external() {
+        probe_external(testbed, plan, &probe).await?
+    } else {
+        let deadline = Deadline::after(PROBE_LIMIT);
+        let probed = testbed.witness.probe_broker(planned_network(plan), &probe, deadline).await;
+        probed.map_err(|error| error.to_string())
+    };
+    Ok(match probed {
+        Ok(()) => Witness {
+            sound: true,
+            detail: format!(
+                "the bench connected to {endpoint} with the planned credentials afterwards"
             ),
-        ),
+        },
+        Err(error) => Witness {
+            sound: false,
+            detail: format!(
+                "the bench cannot use {endpoint} with the planned credentials either: {error}"
+            ),
+        },
+    })
+}
+
+/// What the witness shows where a certificate is asked for.
+fn identity(plan: &BoundPlan, bench: &Bench) -> Result<Option<ClientIdentity>, Failure> {
+    let own = bench.broker.as_ref().and_then(|broker| broker.identity.as_ref());
+    if let Some(pem) = own {
+        return Ok(Some(ClientIdentity { chain: pem.expose().to_owned(), key: pem.clone() }));
+    }
+    if !plan.profile().mqtt.client_certificate {
+        return Ok(None);
+    }
+    let issued = bench.authority.issue_device(WITNESS_ID, WITNESS_VALIDITY);
+    Ok(Some(issued.map_err(TestbedError::from)?.into()))
+}
+
+/// A broker of others may take a message and give it to nobody, for want of a right. So the witness
+/// stands in for the unit: it must hear the bench's own client at the command's topic, and be heard.
+async fn probe_external(
+    testbed: &Testbed,
+    plan: &BoundPlan,
+    probe: &BrokerProbe<'_>,
+) -> Result<Result<(), String>, Failure> {
+    let (network, broker) = (planned_network(plan), &testbed.broker);
+    let deadline = Deadline::after(PROBE_LIMIT);
+    let command = plan.profile().mqtt.command.as_ref();
+    let command = command.ok_or(Failure::OutOfOrder { step: "send no command" })?;
+    let topic =
+        |template| -> Result<String, Failure> { Ok(plan.render(template)?.expose().to_owned()) };
+    let (hears, says) = (topic(&command.topic)?, topic(&command.reply_topic)?);
+    let text = format!("{WITNESS_ID} {}", Uuid::new_v4().simple());
+    let publish = || {
+        // What does not arrive is found missing.
+        let _sent = broker.publish(&hears, text.as_bytes());
     };
-    Ok(Witness { sound, detail })
+    let errand = Errand { hears: &hears, says: &says, text: &text, ready: &publish };
+    if let Err(error) = testbed.witness.probe_way(network, probe, &errand, deadline).await {
+        return Ok(Err(error.to_string()));
+    }
+    let heard = broker.wait_for(deadline, |connection| {
+        let mut messages = connection.published.iter().map(|(_, message)| message);
+        messages.find(|message| message.topic == says && message.payload == text.as_bytes())?;
+        Some(())
+    });
+    Ok(heard.await.map_err(|_| {
+        format!("what the planned user says on {says} does not reach the bench's own client")
+    }))
 }

@@ -1,6 +1,10 @@
 //! `--broker`: a real mosquitto that is already there takes the place of the bench's own broker.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
 use rstest::rstest;
@@ -52,7 +56,7 @@ fn a_unit_passes_at_a_real_mosquitto(
     let station = Station::new();
     let (user, password) = account(&station, profile, user, password);
     let accounts = [(user.as_str(), password.as_str())];
-    let wanted = Wanted { names: &[host], accounts: &accounts, client_ca: None };
+    let wanted = Wanted { names: &[host], accounts: &accounts, ..Wanted::default() };
     let broker = Mosquitto::start(&wanted);
     let ended = run(&station, profile, &broker, &[]);
     let record = ended.json();
@@ -100,6 +104,7 @@ fn a_unit_with_a_certificate_passes_at_a_mosquitto_that_asks_for_one() {
         names: &["broker.example.test"],
         accounts: &[(&user, &password)],
         client_ca: Some(&clients.concat()),
+        ..Wanted::default()
     };
     let broker = Mosquitto::start(&wanted);
 
@@ -144,7 +149,8 @@ fn a_bad_unit_fails_at_a_broker_that_is_not_the_benchs(
     let station = Station::new();
     let (user, password) = account(&station, "zeroconf-ca", "uuid", "psk");
     let accounts = [(user.as_str(), password.as_str())];
-    let wanted = Wanted { names: &["broker.example.test"], accounts: &accounts, client_ca: None };
+    let wanted =
+        Wanted { names: &["broker.example.test"], accounts: &accounts, ..Wanted::default() };
     let broker = Mosquitto::start(&wanted);
     let ended = run(&station, "zeroconf-ca", &broker, &["--fault", fault]);
     let record = ended.json();
@@ -163,7 +169,7 @@ fn a_broker_without_the_units_account_is_not_the_units_fault() {
         return;
     }
     let station = Station::new();
-    let wanted = Wanted { names: &["broker.example.test"], accounts: &[], client_ca: None };
+    let wanted = Wanted { names: &["broker.example.test"], accounts: &[], ..Wanted::default() };
     let broker = Mosquitto::start(&wanted);
     let ended = run(&station, "zeroconf-ca", &broker, &[]);
     let record = ended.json();
@@ -177,7 +183,7 @@ fn a_broker_that_the_bench_cannot_use_is_an_error_before_anything_is_written() {
         return;
     }
     let station = Station::new();
-    let wanted = Wanted { names: &["broker.example.test"], accounts: &[], client_ca: None };
+    let wanted = Wanted { names: &["broker.example.test"], accounts: &[], ..Wanted::default() };
     let mut broker = Mosquitto::start(&wanted);
     let login = station.write("wrong.login", "bench:wrong");
     let login = format!("@{}", login.display());
@@ -202,6 +208,126 @@ fn a_broker_that_the_bench_cannot_use_is_an_error_before_anything_is_written() {
     assert!(down.contains("is not reachable: "), "{down}");
 }
 
+/// mosquitto takes a message that it gives to nobody: a good unit was blamed for its silence.
+#[test]
+fn a_bench_without_the_right_to_command_is_not_the_units_fault() {
+    if !mosquitto::is_there() {
+        return;
+    }
+    let station = Station::new();
+    let profile = fixture("profiles/zeroconf-ca.toml").replace("mqtt_s = 20", "mqtt_s = 3");
+    station.write("zeroconf-ca.toml", profile);
+    let (user, password) = account(&station, "zeroconf-ca.toml", "uuid", "psk");
+    let rights = format!("user {user}\ntopic readwrite #\nuser {}\ntopic read #\n", BENCH.0);
+    let accounts = [(user.as_str(), password.as_str())];
+    let names = ["broker.example.test"];
+    let wanted =
+        Wanted { names: &names, accounts: &accounts, rights: Some(&rights), ..Wanted::default() };
+    let broker = Mosquitto::start(&wanted);
+    let record = run(&station, "zeroconf-ca.toml", &broker, &[]).json();
+    assert_eq!(record["verdict"], "ERROR", "{record:#}");
+    let message = record["diagnosis"]["message"].as_str().expect("a sentence");
+    assert!(message.contains("does not reach the planned user"), "{message}");
+}
+
+/// It is connected, and hears no command.
+#[test]
+fn a_unit_that_subscribes_elsewhere_fails() {
+    if !mosquitto::is_there() {
+        return;
+    }
+    let station = Station::new();
+    let firmware = fixture("firmware/zeroconf-ca.toml");
+    let elsewhere = firmware.replace("{uuid}/command\"]", "{uuid}/commands\"]");
+    assert_ne!(firmware, elsewhere);
+    let firmware = station.write("firmware.toml", elsewhere);
+    let profile = fixture("profiles/zeroconf-ca.toml")
+        .replace("mqtt_s = 20", "mqtt_s = 3")
+        .replace("model = \"zeroconf-ca\"", &format!("model = \"{}\"", firmware.display()));
+    station.write("zeroconf-ca.toml", profile);
+    let (user, password) = account_of_sample();
+    let accounts = [(user.as_str(), password.as_str())];
+    let names = ["broker.example.test"];
+    let wanted = Wanted { names: &names, accounts: &accounts, ..Wanted::default() };
+    let broker = Mosquitto::start(&wanted);
+    let record = run(&station, "zeroconf-ca.toml", &broker, &[]).json();
+    assert_eq!(record["verdict"], "FAIL", "{record:#}");
+    let message = record["diagnosis"]["message"].as_str().expect("a sentence");
+    assert!(message.contains("answered no command"), "{message}");
+}
+
+fn account_of_sample() -> (String, String) {
+    account(&Station::new(), "zeroconf-ca", "uuid", "psk")
+}
+
+/// What units said since is unknown, so nothing is said of this one.
+#[test]
+fn a_broker_that_dies_during_the_run_is_not_the_units_fault() {
+    if !mosquitto::is_there() {
+        return;
+    }
+    let station = Station::new();
+    let (user, password) =
+        account(&station, "ble-gateway", "issued.mqtt_user", "issued.mqtt_password");
+    let accounts = [(user.as_str(), password.as_str())];
+    let names = ["mqtt-remote.example.test"];
+    let wanted = Wanted { names: &names, accounts: &accounts, ..Wanted::default() };
+    let mut broker = Mosquitto::start(&wanted);
+    let login = station.write("bench.login", format!("{}:{}", BENCH.0, BENCH.1));
+    let url = broker.url();
+    let mut command = station.unit_command(["run", "ble-gateway", "--json", "--broker", &url]);
+    command.arg("--broker-trust").arg(broker.ca());
+    command.arg("--broker-login").arg(format!("@{}", login.display()));
+    let running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let running = running.expect("the program starts");
+    broker.await_log(&format!("as BLE-Gateway-{user}"));
+    broker.stop();
+    let ended = Ended::from(running.wait_with_output().expect("it ends"));
+    let record = ended.json();
+    assert_eq!((ended.code(), &record["verdict"]), (3, &"ERROR".into()), "{record:#}");
+}
+
+#[test]
+fn a_profile_whose_answers_could_be_another_units_is_refused() {
+    let station = Station::new();
+    let own = "reply_topic = \"devices/{uuid}/event\", reply_contains = [\"{nonce}\", \"{uuid}\"]";
+    let shared = "reply_topic = \"devices/event\", reply_contains = [\"{nonce}\"]";
+    let profile = fixture("profiles/zeroconf-ca.toml");
+    assert!(profile.contains(own));
+    station.write("shared.toml", profile.replace(own, shared));
+    station.write("ca.pem", "");
+    let broker = ["--broker", "mqtts://127.0.0.1:1", "--broker-trust", "ca.pem"];
+    let ended = station.unit(["run", "shared.toml"].into_iter().chain(broker));
+    assert_eq!(ended.code(), 2, "{ended:?}");
+    assert!(ended.said().contains("could be another unit's"), "{}", ended.said());
+}
+
+#[test]
+fn an_issued_certificate_is_for_what_was_asked_and_replaces_none() {
+    let station = Station::new();
+    let issue = |kind: [&str; 2]| {
+        let mut command = station.unit_command(["testbed", "issue", "--out", "issued"]);
+        Ended::of(command.args(kind))
+    };
+    let issued = issue(["--server", "broker.example.test"]);
+    assert_eq!(issued.code(), 0, "{issued:?}");
+    let verified = Command::new("openssl")
+        .args(["verify", "-CAfile", "ca.pem", "-purpose", "sslserver"])
+        .args(["-verify_hostname", "broker.example.test", "certificate.pem"])
+        .current_dir(station.path("issued"))
+        .output();
+    match verified {
+        Ok(said) => assert!(said.status.success(), "{said:?}"),
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "{error}: CI must have openssl");
+            eprintln!("skipped: openssl is not installed");
+        }
+    }
+    let again = issue(["--client", "bench"]);
+    assert_eq!(again.code(), 2, "{again:?}");
+    assert!(again.said().contains("name a folder that has no such file"), "{}", again.said());
+}
+
 #[rstest]
 #[case::no_trust(&["--broker", "mqtts://127.0.0.1:1"], "--broker-trust")]
 #[case::plain(&["--broker", "mqtt://127.0.0.1:1", "--broker-trust", "ca.pem"], "expected mqtts")]
@@ -210,6 +336,10 @@ fn a_broker_that_the_bench_cannot_use_is_an_error_before_anything_is_written() {
 #[case::open_password(
     &["--broker", "mqtts://127.0.0.1:1", "--broker-trust", "ca.pem", "--broker-login", "me:open sesame"],
     "a password never goes through arguments"
+)]
+#[case::fault_of_accounts(
+    &["--broker", "mqtts://127.0.0.1:1", "--broker-trust", "ca.pem", "--fault", "config.no_user"],
+    "--broker names a broker that is not the testbed's"
 )]
 #[case::fault(
     &["--broker", "mqtts://127.0.0.1:1", "--broker-trust", "ca.pem", "--fault", "broker.down"],

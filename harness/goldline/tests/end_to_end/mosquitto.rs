@@ -6,6 +6,8 @@ use std::{
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::mpsc::{Receiver, channel},
+    time::Duration,
 };
 
 use goldline::process::ChildGuard;
@@ -15,11 +17,15 @@ use tempfile::TempDir;
 /// The bench's own account at the broker.
 pub const BENCH: (&str, &str) = ("bench", "bench password");
 
+/// Long enough for a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A running broker; ends when dropped.
 pub struct Mosquitto {
     folder: TempDir,
     port: u16,
     broker: Option<ChildGuard>,
+    log: Receiver<String>,
 }
 
 /// Whether mosquitto is there. A missing one skips the test by name, but not in CI.
@@ -37,6 +43,7 @@ pub fn is_there() -> bool {
 }
 
 /// What the broker is like.
+#[derive(Default)]
 pub struct Wanted<'a> {
     /// The names in its certificate, beside 127.0.0.1.
     pub names: &'a [&'a str],
@@ -44,6 +51,8 @@ pub struct Wanted<'a> {
     pub accounts: &'a [(&'a str, &'a str)],
     /// PEM of the CAs of client certificates, which are then asked for.
     pub client_ca: Option<&'a str>,
+    /// Lines of its access control list; without, everyone may do everything.
+    pub rights: Option<&'a str>,
 }
 
 impl Mosquitto {
@@ -62,29 +71,25 @@ impl Mosquitto {
                 "cafile clients.pem\nrequire_certificate true\n"
             }
         };
+        let rights = wanted.rights.map_or("", |rights| {
+            fs::write(path.join("rights"), rights).expect("a file");
+            "acl_file rights\n"
+        });
         let user = Command::new("id").arg("-un").output().expect("id runs").stdout;
         let configuration = format!(
             "listener {port} 127.0.0.1\ncertfile chain.pem\nkeyfile key.pem\npassword_file accounts\n\
-             {clients}allow_anonymous false\nlog_dest stderr\nuser {}",
+             {clients}{rights}allow_anonymous false\nlog_dest stderr\nlog_type all\nuser {}",
             String::from_utf8_lossy(&user)
         );
         fs::write(path.join("mosquitto.conf"), configuration).expect("a file");
-        let mut mosquitto = Self { folder, port, broker: None };
-        mosquitto.run();
-        mosquitto
+        let (log, broker) = run(path);
+        Self { folder, port, broker: Some(broker), log }
     }
 
-    fn run(&mut self) {
-        let mut command = program("mosquitto");
-        command.args(["-c", "mosquitto.conf"]).current_dir(self.folder.path());
-        let mut broker =
-            ChildGuard::spawn(command.stderr(Stdio::piped())).expect("mosquitto starts");
-        let log = broker.child().stderr.take().expect("stderr is a pipe");
-        let mut lines = BufReader::new(log).lines().map(|line| line.expect("text"));
-        assert!(lines.any(|line| line.ends_with("running")), "mosquitto ended instead of running");
-        // It goes on logging, and must not meet a closed pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        self.broker = Some(broker);
+    /// Waits until its log has a line with that text.
+    pub fn await_log(&self, text: &str) {
+        let says = |line: String| line.contains(text);
+        while !says(self.log.recv_timeout(PATIENCE).expect("mosquitto says it in time")) {}
     }
 
     /// Nobody listens at its address any more.
@@ -100,6 +105,20 @@ impl Mosquitto {
     pub fn ca(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
+}
+
+/// Starts it, and waits until it runs; its log goes on.
+fn run(folder: &Path) -> (Receiver<String>, ChildGuard) {
+    let mut command = program("mosquitto");
+    command.args(["-c", "mosquitto.conf"]).current_dir(folder);
+    let mut broker = ChildGuard::spawn(command.stderr(Stdio::piped())).expect("mosquitto starts");
+    let log = broker.child().stderr.take().expect("stderr is a pipe");
+    let mut lines = BufReader::new(log).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.ends_with("running")), "mosquitto ended instead of running");
+    let (tell, told) = channel();
+    // It goes on logging, and must not meet a closed pipe.
+    std::thread::spawn(move || lines.for_each(|line| drop(tell.send(line))));
+    (told, broker)
 }
 
 /// Debian keeps servers where not everyone looks for them.

@@ -102,6 +102,28 @@ fn a_wrong_name_is_told_beside_the_planned_one() {
     assert_eq!(record["diagnosis"]["message"], expected);
 }
 
+/// Any device's configuration counted as the unit's own.
+#[test]
+fn a_unit_that_fetches_another_ones_configuration_fails() {
+    let station = Station::new();
+    let read = |name: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/");
+        std::fs::read_to_string(format!("{folder}{name}")).expect("it ships")
+    };
+    let firmware = read("firmware/ble-gateway.toml")
+        .replace("config.example.test/{device_id}", "config.example.test/A1B2C3D4E5F6");
+    let firmware = station.write("firmware.toml", firmware);
+    let profile = read("profiles/ble-gateway.toml")
+        .replacen("model = \"ble-gateway\"", &format!("model = \"{}\"", firmware.display()), 1)
+        .replace("service_s = 20", "service_s = 2");
+    station.write("ble-gateway.toml", profile);
+    let ended = station.unit(["run", "ble-gateway.toml", "--json"]);
+    let record = ended.json();
+    assert_eq!((ended.code(), &record["verdict"]), (1, &"FAIL".into()), "{record:#}");
+    let message = record["diagnosis"]["message"].as_str().expect("a sentence");
+    assert!(message.contains("the configuration of A1B2C3D4E5F6"), "{message}");
+}
+
 /// ESP-IDF's own first boot writes into the partition `nvs`: the second check called that a bad unit.
 #[test]
 fn a_unit_whose_values_share_a_partition_with_the_system_passes_again() {

@@ -140,7 +140,7 @@ async fn a_probe_with_the_units_own_certificate_and_id_is_witnessed() {
         common_name_is_client_id: true,
     });
     config.accounts = vec![Account { client_id: Some("unit-1".to_owned()), ..account() }];
-    let own = config.authority.issue_device("unit-1", A_YEAR).expect("a certificate");
+    let own = config.authority.issue_device("unit-1", A_YEAR).expect("a certificate").into();
     let testbed = Testbed::start(config).await.expect("the testbed starts");
     let (passphrase, password) = (Secret::new(PASSPHRASE), Secret::new(PASSWORD));
     let network = Network { ssid: SSID, passphrase: &passphrase };

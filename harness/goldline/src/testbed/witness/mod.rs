@@ -4,29 +4,22 @@
 //! succeeds shows that the service was sound. It goes the unit's way (association, the access
 //! point's DNS, TLS with the name checked, MQTT), as a station of its own. Must not judge.
 
+mod talk;
+
 use std::{
     io,
     net::{Ipv4Addr, SocketAddrV4},
     sync::Arc,
 };
 
-use rumqttc::mqttbytes::{
-    Error as CodecError,
-    v4::{Connect, ConnectReturnCode, Packet},
-};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    sync::Mutex,
-    time::timeout_at,
-};
+use talk::Talk;
+use tokio::{net::TcpStream, sync::Mutex, time::timeout_at};
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tokio_util::bytes::BytesMut;
 
 use super::{
     access_point::{AccessPoint, Association, Link, Refusal},
@@ -36,8 +29,9 @@ use crate::{clock::Deadline, secret::Secret};
 
 /// The witness's own address in the access point's log; locally administered, so it is no unit's.
 pub const MAC: [u8; 6] = [0x02, 0x67, 0x6f, 0x6c, 0x64, 0x01];
-const CLIENT_ID: &str = "goldline-witness";
-const MAX_PACKET_BYTES: usize = 4096;
+
+/// Of a probe's time, kept for what follows after it heard what it waits for.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// The network of the plan.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +57,34 @@ pub struct BrokerProbe<'a> {
     /// a session over that the unit may hold; so none is better: the witness then uses its own.
     pub client_id: Option<&'a str>,
     /// Where the broker requires one.
-    pub client_certificate: Option<&'a Issued>,
+    pub client_certificate: Option<&'a ClientIdentity>,
+}
+
+/// A client's certificate and its key.
+#[derive(Clone, Debug)]
+pub struct ClientIdentity {
+    /// PEM of the certificate, and of those between it and its CA.
+    pub chain: String,
+    /// PKCS#8 PEM.
+    pub key: Secret,
+}
+
+impl From<Issued> for ClientIdentity {
+    fn from(issued: Issued) -> Self {
+        Self { chain: issued.signed.chain, key: issued.key }
+    }
+}
+
+/// What the witness does at a broker in the unit's place.
+pub struct Errand<'a> {
+    /// The topic that it subscribes to.
+    pub hears: &'a str,
+    /// The topic that it publishes on.
+    pub says: &'a str,
+    /// What it waits for, and then says.
+    pub text: &'a str,
+    /// Called when the subscription is granted.
+    pub ready: &'a (dyn Fn() + Sync),
 }
 
 /// Why a probe failed.
@@ -107,6 +128,18 @@ pub enum ProbeError {
     /// The broker broke off or answered something else than a CONNACK.
     #[error("the broker broke off: {0}")]
     Broken(String),
+    /// The broker does not let the planned user hear a topic.
+    #[error("the broker does not let the planned user subscribe to {topic}")]
+    NotGranted {
+        /// The topic.
+        topic: String,
+    },
+    /// What the bench's own client published did not reach the planned user.
+    #[error("a message of the bench's own client on {topic} does not reach the planned user")]
+    NothingArrived {
+        /// The topic.
+        topic: String,
+    },
     /// The planned CA, certificate or name cannot be used at all.
     #[error("the planned {part} cannot be used: {reason}")]
     Unusable {
@@ -163,9 +196,35 @@ impl Witness {
         within(deadline, async {
             let _turn = self.turn.lock().await;
             let joined = self.join(network)?;
-            let stream = joined.dial(probe.host, probe.port).await?;
-            let stream = secure(stream, probe).await?;
-            connect(stream, probe).await
+            joined.connect(probe).await?.leave().await
+        })
+        .await
+    }
+
+    /// As [`probe_broker`](Witness::probe_broker), and stands in for the unit at its topics: hears what the
+    /// bench's own client publishes, and says it again.
+    ///
+    /// # Errors
+    /// The [`ProbeError`] of the first step that fails.
+    pub async fn probe_way(
+        &self,
+        network: Network<'_>,
+        probe: &BrokerProbe<'_>,
+        errand: &Errand<'_>,
+        deadline: Deadline,
+    ) -> Result<(), ProbeError> {
+        within(deadline, async {
+            let _turn = self.turn.lock().await;
+            let joined = self.join(network)?;
+            let mut talk = joined.connect(probe).await?;
+            talk.subscribe(errand.hears).await?;
+            (errand.ready)();
+            let heard = talk.hear(errand.hears, errand.text);
+            timeout_at(deadline.instant() - LAST_WORDS, heard)
+                .await
+                .map_err(|_| ProbeError::NothingArrived { topic: errand.hears.to_owned() })??;
+            talk.say(errand.says, errand.text).await?;
+            talk.leave().await
         })
         .await
     }
@@ -207,6 +266,13 @@ impl Joined<'_> {
     }
 }
 
+impl Joined<'_> {
+    async fn connect(&self, probe: &BrokerProbe<'_>) -> Result<Talk, ProbeError> {
+        let stream = self.dial(probe.host, probe.port).await?;
+        Talk::connect(secure(stream, probe).await?, probe).await
+    }
+}
+
 impl Drop for Joined<'_> {
     fn drop(&mut self) {
         self.access_point.leave(MAC);
@@ -226,7 +292,7 @@ async fn secure(
     stream: TcpStream,
     probe: &BrokerProbe<'_>,
 ) -> Result<TlsStream<TcpStream>, ProbeError> {
-    let config = tls_config(probe)?;
+    let config = client_tls(probe.ca_pem, probe.client_certificate)?;
     let name = ServerName::try_from(probe.host.to_owned()).map_err(unusable("broker name"))?;
     TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|error| {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
@@ -238,18 +304,25 @@ async fn secure(
     })
 }
 
-fn tls_config(probe: &BrokerProbe<'_>) -> Result<ClientConfig, ProbeError> {
+/// TLS of a client that trusts that CA only, without touching rustls' process-wide default.
+pub(super) fn client_tls(
+    ca_pem: &str,
+    identity: Option<&ClientIdentity>,
+) -> Result<ClientConfig, ProbeError> {
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(probe.ca_pem.as_bytes()) {
+    for certificate in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
         let certificate = certificate.map_err(unusable("CA certificate"))?;
         roots.add(certificate).map_err(unusable("CA certificate"))?;
+    }
+    if roots.is_empty() {
+        return Err(unusable("CA certificate")("there is none in it"));
     }
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(unusable("TLS versions"))?
         .with_root_certificates(roots);
-    let Some(own) = probe.client_certificate else { return Ok(config.with_no_client_auth()) };
-    let chain = CertificateDer::pem_slice_iter(own.signed.chain.as_bytes())
+    let Some(own) = identity else { return Ok(config.with_no_client_auth()) };
+    let chain = CertificateDer::pem_slice_iter(own.chain.as_bytes())
         .collect::<Result<_, _>>()
         .map_err(unusable("client certificate"))?;
     let key = PrivateKeyDer::from_pem_slice(own.key.expose().as_bytes())
@@ -259,61 +332,4 @@ fn tls_config(probe: &BrokerProbe<'_>) -> Result<ClientConfig, ProbeError> {
 
 fn unusable<E: ToString>(part: &'static str) -> impl Fn(E) -> ProbeError {
     move |error| ProbeError::Unusable { part, reason: error.to_string() }
-}
-
-async fn connect(
-    mut stream: TlsStream<TcpStream>,
-    probe: &BrokerProbe<'_>,
-) -> Result<(), ProbeError> {
-    let mut packet = Connect::new(probe.client_id.unwrap_or(CLIENT_ID));
-    if let Some((username, password)) = probe.credentials {
-        packet.set_login(username, password.expose());
-    }
-    write(&mut stream, Packet::Connect(packet)).await?;
-    let answer = read(&mut stream).await?;
-    let Packet::ConnAck(answer) = answer else {
-        return Err(ProbeError::Broken("the first packet is not a CONNACK".to_owned()));
-    };
-    match answer.code {
-        ConnectReturnCode::Success => {}
-        ConnectReturnCode::BadUserNamePassword => return Err(ProbeError::BadCredentials),
-        ConnectReturnCode::NotAuthorized => return Err(ProbeError::NotAuthorized),
-        other => return Err(ProbeError::Refused { code: other as u8 }),
-    }
-    write(&mut stream, Packet::Disconnect).await
-}
-
-async fn write(stream: &mut TlsStream<TcpStream>, packet: Packet) -> Result<(), ProbeError> {
-    let mut bytes = BytesMut::new();
-    packet.write(&mut bytes, MAX_PACKET_BYTES).map_err(broken)?;
-    stream.write_all(&bytes).await.map_err(broken)?;
-    stream.flush().await.map_err(broken)
-}
-
-async fn read(stream: &mut TlsStream<TcpStream>) -> Result<Packet, ProbeError> {
-    let mut bytes = BytesMut::new();
-    loop {
-        match Packet::read(&mut bytes, MAX_PACKET_BYTES) {
-            Ok(packet) => return Ok(packet),
-            Err(CodecError::InsufficientBytes(_)) => {}
-            Err(error) => return Err(broken(error)),
-        }
-        match stream.read_buf(&mut bytes).await {
-            Ok(0) => return Err(ProbeError::Broken("it closed the connection".to_owned())),
-            Ok(_) => {}
-            // With TLS 1.3 a refused client certificate shows only when the client reads.
-            Err(error) => return Err(refused_after_handshake(&error)),
-        }
-    }
-}
-
-fn refused_after_handshake(error: &io::Error) -> ProbeError {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::AlertReceived(alert)) => ProbeError::TlsFailed(format!("{alert:?}")),
-        _ => broken(error),
-    }
-}
-
-fn broken(error: impl ToString) -> ProbeError {
-    ProbeError::Broken(error.to_string())
 }
