@@ -16,6 +16,12 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
         explain(ca, &mut finding);
         return finding;
     }
+    if let Some((called, own)) = &ca.other_mac {
+        finding.fail(
+            Code::CaNotRegistered,
+            format!("the unit registered the MAC {called} with the CA, its own is {own}"),
+        );
+    }
     let planned = plan.profile().ca.as_ref().and_then(|ca| plan.render(&ca.uuid).ok());
     let planned = planned.map(|uuid| uuid.expose().to_owned()).unwrap_or_default();
     let took = ca.took_ms.map(|ms| ms as f64);

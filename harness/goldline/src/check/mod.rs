@@ -88,7 +88,9 @@ fn provisioned(
 ) -> Judgement {
     checks.retain(|check| check.outcome != Outcome::NotRun);
     let diagnosis = if seen.aborted { Some(aborted()) } else { stopped };
-    let diagnosis = diagnosis.or_else(|| first_diagnosis(&checks, Outcome::Fail));
+    let diagnosis = diagnosis
+        .or_else(|| first_diagnosis(&checks, Outcome::Fail))
+        .or_else(|| first_diagnosis(&checks, Outcome::Error));
     Judgement { verdict: None, diagnosis, checks }
 }
 

@@ -213,6 +213,8 @@ pub struct CaObservation {
     pub notes: Vec<String>,
     /// The bench's own attempt, made after a failure.
     pub witness: Option<Witness>,
+    /// Another MAC that the unit gave, and its own.
+    pub other_mac: Option<(String, String)>,
 }
 
 /// The unit's call to a service.
@@ -292,6 +294,8 @@ pub struct TrustObservation {
     pub returned: bool,
     /// How long the engine waited.
     pub waited_ms: u64,
+    /// The bench's own attempt at the right broker, when the unit did not come back.
+    pub witness: Option<Witness>,
 }
 
 /// The updates that were tried on the unit.

@@ -24,9 +24,11 @@ pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
             ),
         );
     } else if !trust.returned {
-        finding.fail(
+        finding.fail_with_witness(
             Code::TrustNotTried,
+            Code::TestbedBroker,
             "the unit refused the wrong broker, and did not come back to the right one".to_owned(),
+            trust.witness.as_ref(),
         );
     }
     let refused = trust.refused_with.as_deref().filter(|_| !trust.accepted);

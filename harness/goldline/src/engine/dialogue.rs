@@ -19,6 +19,8 @@ use crate::{
 const MASK: &str = "********";
 /// A garbled answer may be long; the record keeps its beginning.
 const LINES_SHOWN: usize = 6;
+/// Of a MAC address without colons.
+const MAC_DIGITS: usize = 12;
 
 /// A line as it is typed, and as it may be shown.
 struct Line {
@@ -158,6 +160,7 @@ impl Run {
             }
             if facts.is_boot_loop() {
                 let reason = facts.panic.unwrap_or_default();
+                let reason = self.bound()?.bindings().redact(&reason).0;
                 let message = format!("the unit resets again and again; {reason}");
                 return Err(Failure::Unit(Diagnosis::new(Code::BootLoop, message)));
             }
@@ -193,6 +196,10 @@ impl Run {
             // A firmware with another form of id than the pattern's has printed one all the same.
             let found = found.map(|found| found[1].to_owned()).or_else(|| {
                 let wrong = mac.with_dropped_zeros();
+                // Without a zero to drop it is the right one, in a line that is not the required one.
+                if wrong.len() == MAC_DIGITS {
+                    return None;
+                }
                 lines.iter().any(|line| line.text.ends_with(&wrong)).then_some(wrong)
             });
             if found.is_some() {

@@ -74,6 +74,7 @@ impl Run {
             let facts = LogFacts::of(&console.lines());
             if own.is_some() || facts.is_boot_loop() {
                 let found = own.unwrap_or_else(|| "none".to_owned());
+                let found = self.bound()?.bindings().redact(&found).0;
                 return Err(Failure::Unit(Diagnosis::new(
                     Code::PortalUnreachable,
                     format!(

@@ -31,8 +31,9 @@ impl Run {
         let fits = chip.chip == profile.chip
             && chip.flash_size == profile.flash.size()
             && chip.mac.is_a_chips();
+        // Known before its values are: a unit that this station never saw is in the record all the same.
+        self.seen.chip = Some(chip.clone());
         let bound = self.bind(&chip)?;
-        self.seen.chip = Some(chip);
         let bound = self.bound.insert(bound);
         // Nothing is written into a chip that is not the product's.
         if !fits {

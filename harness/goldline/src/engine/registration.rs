@@ -113,10 +113,12 @@ impl Run {
         let plan = self.bound()?;
         let Some(held) = plan.bindings().get("issued.certificate") else { return Ok(false) };
         let Some(not_after) = end_of_validity(held.expose()) else { return Ok(false) };
-        let left = days_between(self.bench.clock.now(), not_after);
+        let now = self.bench.clock.now();
+        let left = days_between(now, not_after);
         let wanted =
             i64::try_from(spec.minimum_validity.as_secs()).unwrap_or(i64::MAX) / SECONDS_A_DAY;
-        if left < wanted {
+        // A day that has begun counts as none, also where nothing is asked for.
+        if left < wanted || not_after <= now {
             return Ok(false);
         }
         let uuid = text(plan, &spec.uuid)?;
@@ -189,8 +191,9 @@ impl Run {
             |message: String| Err(Failure::Service(Diagnosis::new(Code::ConfigMalformed, message)));
         if given.mqtt_user != user {
             return refuse(format!(
-                "the provisioning server gives the MQTT user {}, planned is {user}",
-                given.mqtt_user
+                // Not repeated: it may be the password in the wrong field.
+                "the provisioning server gives an MQTT user of {} bytes that is not the planned {user}",
+                given.mqtt_user.len()
             ));
         }
         if let Some(password) = &api.password

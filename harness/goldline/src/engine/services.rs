@@ -119,6 +119,7 @@ impl Run {
         let profile = Arc::clone(&self.plan.profile);
         let spec = profile.ca.as_ref().ok_or(Failure::OutOfOrder { step: "wait for a CA" })?;
         let uuid = self.bound()?.render(&spec.uuid)?.expose().to_owned();
+        let (mac, _) = self.unit_and_boot()?;
         let testbed = self.testbed()?;
         let ca = testbed.ca.as_ref().ok_or(Failure::OutOfOrder { step: "wait for a CA" })?;
         let mut calls = ca.follow();
@@ -126,8 +127,11 @@ impl Run {
             let known = ca.registrations();
             let mut after = known.iter().filter(|call| call.instant >= since);
             let of_unit = after.find_map(|call| match &call.event {
-                Registration::Accepted(registered) if registered.uuid.to_string() == uuid => {
-                    Some(call.instant)
+                // A UUID may be given in capitals.
+                Registration::Accepted(registered)
+                    if registered.uuid.to_string().eq_ignore_ascii_case(&uuid) =>
+                {
+                    Some((call.instant, registered.mac))
                 }
                 _ => None,
             });
@@ -150,11 +154,21 @@ impl Run {
             None => Some(http_witness(ca.address(), "the CA").await),
         };
         let witness = witness.map(|witness| self.unless_faulty(witness));
+        // The CA's sentence repeats what the unit sent, which may be one of its secrets.
+        let refusal = refusal.map(|sentence| match self.bound() {
+            Ok(plan) => plan.bindings().redact(&sentence),
+            Err(_) => (String::new(), Vec::new()),
+        });
+        let (refusal, leaked) = refusal.unzip();
+        let other_mac = accepted.map(|(_, called)| called).filter(|called| *called != mac);
+        let accepted = accepted.map(|(at, _)| at);
+        self.seen.leaked.extend(leaked.into_iter().flatten());
         self.seen.ca = Some(CaObservation {
             caller: "the unit",
             accepted: accepted.is_some(),
             refusal: refusal.filter(|_| accepted.is_none()),
             uuid: accepted.map(|_| uuid),
+            other_mac: other_mac.map(|mac| (mac.to_string(), self.mac_text())),
             took_ms: accepted.map(|at| millis(at.duration_since(since))),
             witness,
             ..CaObservation::default()
@@ -170,6 +184,10 @@ impl Run {
             }
             None => witness,
         }
+    }
+
+    fn mac_text(&self) -> String {
+        self.seen.chip.as_ref().map(|chip| chip.mac.to_string()).unwrap_or_default()
     }
 
     fn wait_for_call(&self) -> Result<(Ipv4Addr, Instant, Deadline), Failure> {

@@ -3,7 +3,7 @@
 
 use tokio::time::sleep_until;
 
-use super::{Failure, Run, millis, ping::Pings};
+use super::{Failure, Run, millis, ping::Pings, witness::at_broker};
 use crate::{
     check::TrustObservation,
     clock::Deadline,
@@ -39,10 +39,13 @@ impl Run {
         let mut seen = TrustObservation::default();
         let tried = tokio::select! {
             tried = stranger.wait_for(deadline, |connection| {
-                let failed = connection.tls_failure.as_ref().map(|failure| failure.cause.to_string());
+                // A handshake that only broke off is no refusal: the next one tells.
+                let failure = connection.tls_failure.as_ref();
+                let refused = failure.filter(|failure| failure.cause.is_distrust());
                 let accepted = connection.connect.is_some();
-                (failed.is_some() || accepted).then_some((failed, accepted))
-            }) => tried.ok(),
+                let refused = refused.map(|failure| failure.cause.to_string());
+                (refused.is_some() || accepted).then_some((refused, accepted))
+            }) => tried.ok().or_else(|| silent_refusal(&stranger)),
             () = self.cancel.cancelled() => return Err(Failure::Aborted),
         };
         seen.waited_ms = millis(deadline.allowed().saturating_sub(deadline.left()));
@@ -79,7 +82,19 @@ impl Run {
                 () = self.cancel.cancelled() => return Err(Failure::Aborted),
             }
         };
+        if !seen.returned {
+            let witness = at_broker(self.testbed()?, self.bound()?, &self.bench).await?;
+            seen.witness = Some(witness);
+        }
         self.seen.trust = Some(seen);
         Ok(())
     }
+}
+
+/// A unit that closes each handshake without an alert refuses too; it has had all the time there is.
+fn silent_refusal(stranger: &Broker) -> Option<(Option<String>, bool)> {
+    let connections = stranger.connections();
+    let failure =
+        connections.iter().rev().find_map(|connection| connection.tls_failure.as_ref())?;
+    Some((Some(failure.cause.to_string()), false))
 }

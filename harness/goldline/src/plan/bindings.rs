@@ -19,6 +19,11 @@ use crate::{
     secret::Secret,
 };
 
+/// Shorter secrets would be found everywhere.
+const SHORTEST_SECRET: usize = 4;
+/// Shorter lines of a PEM text tell nothing.
+const SHORTEST_LINE: usize = 16;
+
 /// The value that identities are made of.
 const UNIT_MAC: &str = "unit.mac";
 
@@ -221,12 +226,10 @@ impl Bindings {
     /// Puts `‹name›` in place of every secret value in a text that came from the unit; says whose were
     /// there. Values of fewer than four bytes would be found everywhere and are left alone.
     pub fn redact(&self, text: &str) -> (String, Vec<String>) {
-        let mut secrets: Vec<(&String, &str)> = self
-            .bound
-            .iter()
-            .filter(|(_, bound)| bound.text.is_secret())
-            .map(|(name, bound)| (name, bound.text.expose()))
-            .filter(|(_, value)| value.len() >= 4 && text.contains(value))
+        let secret = self.bound.iter().filter(|(_, bound)| bound.text.is_secret());
+        let mut secrets: Vec<(&String, &str)> = secret
+            .flat_map(|(name, bound)| parts(bound.text.expose()).map(move |part| (name, part)))
+            .filter(|(_, part)| text.contains(part))
             .collect();
         // The longest first: a secret that begins with another one must not keep its tail.
         secrets.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
@@ -234,7 +237,9 @@ impl Bindings {
         for (name, value) in &secrets {
             redacted = redacted.replace(value, &format!("‹{name}›"));
         }
-        (redacted, secrets.into_iter().map(|(name, _)| name.clone()).collect())
+        let mut names: Vec<String> = secrets.into_iter().map(|(name, _)| name.clone()).collect();
+        names.dedup();
+        (redacted, names)
     }
 
     /// The values that the record may show as the unit's identifiers, as far as they are known.
@@ -432,4 +437,11 @@ impl fmt::Display for Origin {
             Self::Issued => "a service",
         })
     }
+}
+/// What of a secret is looked for in a line: the whole, and each line of a PEM text by itself.
+fn parts(value: &str) -> impl Iterator<Item = &str> {
+    let lines = value.lines().map(str::trim);
+    let lines = lines.filter(|line| line.len() >= SHORTEST_LINE && !line.starts_with("-----"));
+    let lines = lines.filter(move |_| value.contains('\n'));
+    std::iter::once(value).filter(|whole| whole.len() >= SHORTEST_SECRET).chain(lines)
 }

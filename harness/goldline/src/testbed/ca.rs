@@ -219,7 +219,8 @@ impl CertificateAuthorityApi {
     /// From now on, this UUID is accepted with this key only.
     pub fn expect(&self, uuid: &str, psk: Secret) {
         let mut expected = self.shared.expected.lock().unwrap_or_else(PoisonError::into_inner);
-        expected.insert(uuid.to_owned(), psk);
+        // As register() spells it.
+        expected.insert(uuid.to_ascii_lowercase(), psk);
     }
 
     /// A reader of the registrations from the first on.

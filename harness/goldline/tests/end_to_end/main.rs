@@ -15,6 +15,7 @@ mod faults;
 mod guide;
 mod lots;
 mod mosquitto;
+mod near_misses;
 mod products;
 mod program;
 mod provision_and_check;
