@@ -303,8 +303,6 @@ pub struct TrustObservation {
 pub struct OtaObservation {
     /// In order.
     pub updates: Vec<UpdateObservation>,
-    /// NVS keys of the plan that an update changed.
-    pub changed_keys: Vec<String>,
 }
 
 /// One update.
@@ -316,8 +314,10 @@ pub struct UpdateObservation {
     pub problem: Option<Diagnosis>,
     /// From the notice to the end.
     pub took_ms: u64,
-    /// The bench's own attempt, made after a failure.
+    /// The bench's own attempt at the broker, made after a failure.
     pub witness: Option<Witness>,
+    /// The bench's own download of the same image, made after a failure.
+    pub download: Option<Witness>,
 }
 
 /// Why a connection ended at the broker's door.

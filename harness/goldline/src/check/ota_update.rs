@@ -1,6 +1,7 @@
-//! An update arrives and runs, a bad one is rolled back, and NVS is kept through both.
+//! An update arrives and runs, and a bad one is rolled back. That NVS is kept through both is told by the
+//! read-back after the run.
 
-use super::{Finding, Observations, limits};
+use super::{Finding, Observations, UpdateObservation, Witness, limits};
 use crate::{
     plan::BoundPlan,
     profile::CheckSpec,
@@ -15,19 +16,16 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
             None => {
                 finding.evidence.push(format!("{}: as it must, {} ms", update.what, update.took_ms))
             }
-            Some(problem) => finding.fail_with_witness(
-                problem.code,
-                Code::TestbedBroker,
-                format!("{}: {}", update.what, problem.message),
-                update.witness.as_ref(),
-            ),
+            Some(problem) => {
+                let (code, witness) = witness_of(update);
+                finding.fail_with_witness(
+                    problem.code,
+                    code,
+                    format!("{}: {}", update.what, problem.message),
+                    witness,
+                );
+            }
         }
-    }
-    if !ota.changed_keys.is_empty() {
-        finding.fail(
-            Code::OtaChangedNvs,
-            format!("an update changed the unit's {}", ota.changed_keys.join(", ")),
-        );
     }
     // The good one, the bad one where there is one, and the way back.
     let planned =
@@ -43,4 +41,12 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
         ],
     );
     finding
+}
+
+/// An update needs the broker, for its notice, and the update server: the one that is not sound counts.
+fn witness_of(update: &UpdateObservation) -> (Code, Option<&Witness>) {
+    match &update.download {
+        Some(download) if !download.sound => (Code::TestbedUpdateServer, Some(download)),
+        _ => (Code::TestbedBroker, update.witness.as_ref()),
+    }
 }

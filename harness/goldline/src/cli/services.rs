@@ -135,6 +135,7 @@ pub(super) fn refuse_faults_of_nothing(
                 arguments.config_server.is_some().then_some("--config-server"),
             ),
             "time_server" => ("time server", profile.time.is_some(), None),
+            "update_server" => ("update server", profile.ota.is_some(), None),
             _ => continue,
         };
         if !there {

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Failure, Run, millis, witness::at_broker};
+use super::{
+    Failure, Run, millis,
+    witness::{at_broker, at_update_server},
+};
 use crate::{
     check::{OtaObservation, UpdateObservation},
     clock::Deadline,
@@ -103,7 +106,7 @@ impl Run {
         let digest = Sha256::digest(&trial.image);
         let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         for (name, value) in [
-            ("ota.url", url),
+            ("ota.url", url.clone()),
             ("ota.sha256", digest),
             ("ota.size", trial.image.len().to_string()),
             ("ota.version", trial.version.clone()),
@@ -157,16 +160,15 @@ impl Run {
             let last = reports().pop();
             problem(&trial, fetched, last.as_deref(), ota.within.as_secs())
         });
-        let witness = match problem {
-            Some(_) => Some(at_broker(testbed, self.bound()?, &self.bench).await?),
-            None => None,
+        let took_ms = millis(began.elapsed());
+        let (witness, download) = match problem {
+            Some(_) => (
+                Some(at_broker(testbed, self.bound()?, &self.bench).await?),
+                Some(at_update_server(server, &self.bench, &url, &trial.image).await),
+            ),
+            None => (None, None),
         };
-        Ok(UpdateObservation {
-            what: trial.what,
-            problem,
-            took_ms: millis(began.elapsed()),
-            witness,
-        })
+        Ok(UpdateObservation { what: trial.what, problem, took_ms, witness, download })
     }
 }
 

@@ -8,10 +8,12 @@ use uuid::Uuid;
 use super::{Bench, Failure};
 use crate::{
     check::Witness,
+    client::http::{HttpClient, HttpUrl, Request, Route},
     clock::Deadline,
     plan::BoundPlan,
     testbed::{
         Testbed, TestbedError,
+        update_server::UpdateServer,
         witness::{BrokerProbe, ClientIdentity, Errand, Network},
     },
 };
@@ -85,6 +87,39 @@ pub(super) async fn at_broker(
             ),
         },
     })
+}
+
+/// Downloads an update from where the unit was told to get it.
+pub(super) async fn at_update_server(
+    server: &UpdateServer,
+    bench: &Bench,
+    url: &str,
+    image: &[u8],
+) -> Witness {
+    let download = async {
+        let root = bench.authority.root_pem();
+        let route = Route::Pinned(server.address());
+        let client = HttpClient::new(route, Some(root)).map_err(|error| error.to_string())?;
+        let place: HttpUrl = url.parse().map_err(|error| format!("{url}: {error}"))?;
+        let request = Request::get(place).up_to(image.len());
+        let deadline = Deadline::after(PROBE_LIMIT);
+        let answer = client.call(&request, deadline).await.map_err(|error| error.to_string())?;
+        match (answer.status, answer.body.expose() == image) {
+            (200, true) => Ok(()),
+            (200, false) => Err("its bytes are not those that were published".to_owned()),
+            (status, _) => Err(format!("{url} answers with status {status}, expected 200")),
+        }
+    };
+    match download.await {
+        Ok(()) => Witness {
+            sound: true,
+            detail: "the bench downloaded the update whole afterwards".to_owned(),
+        },
+        Err(error) => Witness {
+            sound: false,
+            detail: format!("the bench cannot download the update either: {error}"),
+        },
+    }
 }
 
 /// What the witness shows where a certificate is asked for.

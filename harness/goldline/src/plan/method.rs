@@ -31,7 +31,7 @@ pub(super) fn steps(profile: &Profile, scope: Scope) -> Vec<Step> {
             steps.extend(reprovisioning(profile, part));
             steps.extend(qc::trial(profile, scope));
         }
-        Scope::FactoryReset => steps.extend(factory_reset()),
+        Scope::FactoryReset => steps.extend(factory_reset(profile)),
     }
     steps
 }
@@ -140,8 +140,9 @@ fn reprovisioning(profile: &Profile, part: Part) -> Vec<Step> {
     steps
 }
 
-fn factory_reset() -> Vec<Step> {
-    let mut steps = vec![Step::Boot(Purpose::Provisioning)];
+/// What the unit has is read before: it may be none of what this station would give it.
+fn factory_reset(profile: &Profile) -> Vec<Step> {
+    let mut steps = vec![Step::ReadNvs(nvs_region(profile)), Step::Boot(Purpose::Provisioning)];
     steps.extend(reset_dialogue());
     steps
 }

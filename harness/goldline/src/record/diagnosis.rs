@@ -165,12 +165,12 @@ codes! {
     OtaFailed = "ota.failed", "read the serial log in the evidence; compare the notice's form with what the firmware reads";
     /// A bad update was not rolled back.
     OtaNotRolledBack = "ota.not_rolled_back", "switch the boot loader's rollback on, and let the firmware confirm an update only when it works";
-    /// An update changed the unit's values.
-    OtaChangedNvs = "ota.changed_nvs", "find out which firmware writes the key that the message names";
     /// The CA of the bench is at fault.
     TestbedCa = "testbed.ca", "check that the CA runs and what certificate it shows, then test the unit again";
     /// The configuration server of the bench is at fault.
     TestbedConfigServer = "testbed.config_server", "check that the config server runs, then test the unit again";
+    /// The update server of the bench is at fault.
+    TestbedUpdateServer = "testbed.update_server", "check that the update server runs and gives the image as it is, then test the unit again";
     /// The time server of the bench is at fault.
     TestbedTime = "testbed.time_server", "check that the time server answers, then test the unit again";
     /// The access point of the bench is at fault: the bench cannot join with the planned credentials either.

@@ -14,7 +14,6 @@ use std::{
 use serde::Deserialize;
 use serde_json::json;
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
-use tokio::net::TcpSocket;
 use uuid::Uuid;
 use wiremock::{
     Mock, MockServer, Request, ResponseTemplate,
@@ -23,6 +22,7 @@ use wiremock::{
 
 use super::{
     authority::{Authority, AuthorityError, Signed},
+    closed_port::ClosedPort,
     event_log::{EventLog, Follower, NotSeen, Stamped},
     fault::TestbedFault,
     tls_front::{TlsFront, TlsFrontError},
@@ -124,8 +124,8 @@ enum RequestError {
 pub struct CertificateAuthorityApi {
     server: MockServer,
     front: TlsFront,
-    /// Ports that are held and not listened on, for the fault `ca.down`.
-    reserved: Option<[TcpSocket; 2]>,
+    /// In place of its own addresses, for the fault `ca.down`.
+    closed: Option<ClosedPort>,
     shared: Arc<Shared>,
 }
 
@@ -178,7 +178,7 @@ impl CertificateAuthorityApi {
         let certificate = authority.issue_server(&all_names, SERVER_VALIDITY)?;
         let front = TlsFront::start(&certificate, *server.address()).await?;
         let down = faults.contains(&TestbedFault::CaDown);
-        let reserved = down.then(|| Ok([reserve()?, reserve()?])).transpose().map_err(refuse)?;
+        let closed = down.then(ClosedPort::reserve).transpose().map_err(refuse)?;
         let other_ca = faults.contains(&TestbedFault::CaOtherCa);
         let shared = Arc::new(Shared {
             stranger: other_ca.then(|| Authority::create(clock.clone())).transpose()?,
@@ -199,21 +199,17 @@ impl CertificateAuthorityApi {
             .respond_with(register)
             .mount(&server)
             .await;
-        Ok(Self { server, front, reserved, shared })
+        Ok(Self { server, front, closed, shared })
     }
 
     /// Where it listens without TLS; with the fault `ca.down`, where nothing does.
     pub fn address(&self) -> SocketAddr {
-        self.reserved_address(0).unwrap_or_else(|| *self.server.address())
+        self.closed.as_ref().map_or(*self.server.address(), ClosedPort::address)
     }
 
     /// Where it listens with TLS; with the fault `ca.down`, where nothing does.
     pub fn secure_address(&self) -> SocketAddr {
-        self.reserved_address(1).unwrap_or_else(|| self.front.address())
-    }
-
-    fn reserved_address(&self, index: usize) -> Option<SocketAddr> {
-        self.reserved.as_ref()?[index].local_addr().ok()
+        self.closed.as_ref().map_or(self.front.address(), ClosedPort::address)
     }
 
     /// From now on, this UUID is accepted with this key only.
@@ -249,12 +245,6 @@ impl CertificateAuthorityApi {
     ) -> Result<T, NotSeen> {
         self.shared.log.wait_until(deadline, answer).await
     }
-}
-
-fn reserve() -> io::Result<TcpSocket> {
-    let socket = TcpSocket::new_v4()?;
-    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-    Ok(socket)
 }
 
 /// What is wrong with every answer, if anything is.

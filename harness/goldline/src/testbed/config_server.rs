@@ -7,14 +7,12 @@
 
 use std::{
     collections::BTreeSet,
-    io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use serde_json::json;
 use time::macros::format_description;
-use tokio::net::TcpSocket;
 use wiremock::{
     Mock, MockServer, Request, ResponseTemplate,
     matchers::{method, path_regex},
@@ -22,6 +20,7 @@ use wiremock::{
 
 use super::{
     authority::Issued,
+    closed_port::ClosedPort,
     event_log::{EventLog, Follower, Stamped},
     fault::TestbedFault,
     tls_front::{TlsFront, TlsFrontError},
@@ -87,8 +86,8 @@ pub enum ConfigCall {
 pub struct ConfigServer {
     server: MockServer,
     front: TlsFront,
-    /// A port that is held and not listened on, for the fault `config.down`.
-    reserved: Option<TcpSocket>,
+    /// In place of its own addresses, for the fault `config.down`.
+    closed: Option<ClosedPort>,
     log: Arc<EventLog<ConfigCall>>,
 }
 
@@ -124,7 +123,7 @@ impl ConfigServer {
         let front = TlsFront::start(&config.certificate, *server.address()).await?;
         let log = Arc::new(EventLog::new(clock.clone()));
         let down = faults.contains(&TestbedFault::ConfigDown);
-        let reserved = down.then(reserve).transpose().map_err(TlsFrontError::from)?;
+        let closed = down.then(ClosedPort::reserve).transpose().map_err(TlsFrontError::from)?;
         let faults = faults.to_vec();
         let known = Mutex::default();
         let shared = Arc::new(Shared { config, faults, known, log: Arc::clone(&log), clock });
@@ -139,21 +138,17 @@ impl ConfigServer {
             .respond_with(move |request: &Request| shared.configuration(request))
             .mount(&server)
             .await;
-        Ok(Self { server, front, reserved, log })
+        Ok(Self { server, front, closed, log })
     }
 
     /// Where it listens without TLS; with the fault `config.down`, where nothing does.
     pub fn address(&self) -> SocketAddr {
-        self.reserved().unwrap_or_else(|| *self.server.address())
+        self.closed.as_ref().map_or(*self.server.address(), ClosedPort::address)
     }
 
     /// Where it listens with TLS; with the fault `config.down`, where nothing does.
     pub fn secure_address(&self) -> SocketAddr {
-        self.reserved().unwrap_or_else(|| self.front.address())
-    }
-
-    fn reserved(&self) -> Option<SocketAddr> {
-        self.reserved.as_ref()?.local_addr().ok()
+        self.closed.as_ref().map_or(self.front.address(), ClosedPort::address)
     }
 
     /// Every call so far.
@@ -244,12 +239,6 @@ impl Shared {
             "mqtt_host": self.config.configured_host,
         }))
     }
-}
-
-fn reserve() -> io::Result<TcpSocket> {
-    let socket = TcpSocket::new_v4()?;
-    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-    Ok(socket)
 }
 
 /// The token of an `Authorization` header; the scheme's name does not distinguish case (RFC 9110).

@@ -53,6 +53,10 @@ pub enum TestbedFault {
     TimeServerSilent,
     /// The time server is a year slow.
     TimeServerWrong,
+    /// Nothing listens at the update server's address: connections are refused.
+    UpdateServerDown,
+    /// The update server gives every image with one bit wrong.
+    UpdateServerDamaged,
 }
 
 /// A name is not a fault of the testbed.
@@ -68,7 +72,7 @@ fn names() -> String {
 
 impl TestbedFault {
     /// Every fault of the testbed.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::AccessPointAbsent,
         Self::AccessPointPassword,
         Self::BrokerUnknownCa,
@@ -92,6 +96,8 @@ impl TestbedFault {
         Self::ConfigNoUser,
         Self::TimeServerSilent,
         Self::TimeServerWrong,
+        Self::UpdateServerDown,
+        Self::UpdateServerDamaged,
     ];
 
     /// The dotted name, such as `broker.down`.
@@ -120,6 +126,8 @@ impl TestbedFault {
             Self::ConfigNoUser => "config.no_user",
             Self::TimeServerSilent => "time_server.silent",
             Self::TimeServerWrong => "time_server.wrong",
+            Self::UpdateServerDown => "update_server.down",
+            Self::UpdateServerDamaged => "update_server.damaged",
         }
     }
 
@@ -164,6 +172,10 @@ impl TestbedFault {
             Self::ConfigNoUser => "The config server never creates the unit's MQTT user.",
             Self::TimeServerSilent => "The time server hears every question and answers none.",
             Self::TimeServerWrong => "The time server is a year slow.",
+            Self::UpdateServerDown => {
+                "Nothing listens at the update server's address: connections are refused."
+            }
+            Self::UpdateServerDamaged => "The update server gives every image with one bit wrong.",
         }
     }
 }

@@ -10,6 +10,7 @@ mod air;
 pub mod authority;
 pub mod broker;
 pub mod ca;
+mod closed_port;
 pub mod config_server;
 pub mod event_log;
 pub mod fault;
@@ -266,7 +267,7 @@ impl Base<'_> {
 
     async fn update_server(&self, name: &str, port: u16) -> Result<UpdateServer, TestbedError> {
         let certificate = self.authority.issue_server(&[name.to_owned()], SERVER_VALIDITY)?;
-        let server = UpdateServer::start(&certificate, self.clock.clone()).await?;
+        let server = UpdateServer::start(&certificate, self.faults, self.clock.clone()).await?;
         self.access_point.redirect(name, port, server.address())?;
         Ok(server)
     }

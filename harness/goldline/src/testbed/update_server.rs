@@ -15,7 +15,9 @@ use wiremock::{
 
 use super::{
     authority::Issued,
+    closed_port::ClosedPort,
     event_log::{EventLog, Follower, Stamped},
+    fault::TestbedFault,
     tls_front::{TlsFront, TlsFrontError},
 };
 use crate::clock::Clock;
@@ -31,6 +33,9 @@ pub struct Download {
 pub struct UpdateServer {
     server: MockServer,
     front: TlsFront,
+    /// In place of its own address, for a server that is down.
+    closed: Option<ClosedPort>,
+    damages: bool,
     log: Arc<EventLog<Download>>,
 }
 
@@ -45,21 +50,33 @@ impl UpdateServer {
     ///
     /// # Errors
     /// [`TlsFrontError`].
-    pub async fn start(certificate: &Issued, clock: Clock) -> Result<Self, TlsFrontError> {
+    pub async fn start(
+        certificate: &Issued,
+        faults: &[TestbedFault],
+        clock: Clock,
+    ) -> Result<Self, TlsFrontError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let server =
             MockServer::builder().listener(listener).disable_request_recording().start().await;
         let front = TlsFront::start(certificate, *server.address()).await?;
-        Ok(Self { server, front, log: Arc::new(EventLog::new(clock)) })
+        let down = faults.contains(&TestbedFault::UpdateServerDown);
+        let closed = down.then(ClosedPort::reserve).transpose()?;
+        let damages = faults.contains(&TestbedFault::UpdateServerDamaged);
+        Ok(Self { server, front, closed, damages, log: Arc::new(EventLog::new(clock)) })
     }
 
     /// Where it listens, with TLS.
     pub fn address(&self) -> SocketAddr {
-        self.front.address()
+        self.closed.as_ref().map_or(self.front.address(), ClosedPort::address)
     }
 
     /// Offers an image from now on; its path.
-    pub async fn publish(&self, image: Vec<u8>) -> String {
+    pub async fn publish(&self, mut image: Vec<u8>) -> String {
+        if self.damages
+            && let Some(last) = image.last_mut()
+        {
+            *last ^= 1;
+        }
         let place = format!("/{}.bin", Uuid::new_v4().simple());
         let log = Arc::clone(&self.log);
         let download = Download { path: place.clone() };

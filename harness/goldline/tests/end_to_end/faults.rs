@@ -269,6 +269,8 @@ fn a_defect_of_another_product_fails_by_its_name(
 #[case::config_no_user("ble-gateway", "config.no_user", "testbed.broker")]
 #[case::time_silent("ble-gateway", "time_server.silent", "testbed.time_server")]
 #[case::time_wrong("ble-gateway", "time_server.wrong", "testbed.time_server")]
+#[case::update_down("ble-gateway", "update_server.down", "testbed.update_server")]
+#[case::update_damaged("ble-gateway", "update_server.damaged", "testbed.update_server")]
 fn a_bad_service_of_the_bench_is_never_the_units_fault(
     #[case] profile: &str,
     #[case] fault: &str,
@@ -300,6 +302,7 @@ fn verdict_of(profile: &str, fault: &str) -> (i32, Value) {
 #[case::no_ca("espvault", "ca.down", &[], "the profile espvault has no CA")]
 #[case::no_config("zeroconf", "config.down", &[], "the profile zeroconf has no config server")]
 #[case::no_clock("espvault", "time_server.silent", &[], "the profile espvault has no time server")]
+#[case::no_updates("safesignal", "update_server.down", &[], "the profile safesignal has no update server")]
 #[case::another_ca("zeroconf-ca", "ca.down", &["--ca", "http://127.0.0.1:1"], "--ca names a CA")]
 fn a_fault_of_a_service_that_is_not_run_is_refused(
     #[case] profile: &str,

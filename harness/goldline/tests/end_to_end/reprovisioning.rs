@@ -138,3 +138,20 @@ fn a_careless_factory_reset_fails_and_names_what_is_left() {
     assert!(message.contains("wifi_pass"), "{message}");
     assert_eq!(record["diagnosis"]["code"], "factory_reset.leftover");
 }
+
+/// The station that resets a unit need not be the last one that provisioned it.
+#[test]
+fn a_value_that_only_the_unit_knew_is_found_as_well() {
+    let station = Station::new();
+    assert_passes(&station, &["run", "safesignal"]);
+    fs::rename(station.path("state"), station.path("own-state")).expect("it exists");
+    assert_passes(&station, &["run", "safesignal", "--set", "wifi_ssid=Elsewhere-only"]);
+    fs::rename(station.path("state"), station.path("state-of-another")).expect("it exists");
+    fs::rename(station.path("own-state"), station.path("state")).expect("it exists");
+
+    let words = ["factory-reset", "safesignal", "--fault", "firmware.reset_leaves_credentials"];
+    let record = run(&station, &words).json();
+    let message = record["diagnosis"]["message"].as_str().expect("a sentence");
+    assert!(message.contains("an earlier value of wifi_ssid"), "{message}");
+    assert!(!record.to_string().contains("Elsewhere-only"), "{record:#}");
+}

@@ -17,7 +17,7 @@ const NAME: &str = "updates.example.test";
 
 async fn server(authority: &Authority) -> UpdateServer {
     let certificate = authority.issue_server(&[NAME.to_owned()], A_YEAR).expect("a certificate");
-    UpdateServer::start(&certificate, Clock::system()).await.expect("it starts")
+    UpdateServer::start(&certificate, &[], Clock::system()).await.expect("it starts")
 }
 
 async fn ask(server: &UpdateServer, authority: &Authority, line: &str) -> Answer {

@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use super::{HttpUrl, LARGEST_BODY, Scheme};
+use super::{HttpUrl, Scheme};
 
 /// A call brought no answer.
 #[derive(Debug, thiserror::Error)]
@@ -43,8 +43,8 @@ pub enum HttpError {
     #[error("{url} does not answer in HTTP: {reason}; check the port")]
     NotHttp { url: String, reason: String },
     /// The answer is larger than any that is expected.
-    #[error("the answer of {url} is larger than {LARGEST_BODY} bytes; check the address")]
-    TooLarge { url: String },
+    #[error("the answer of {url} is larger than {allowed} bytes; check the address")]
+    TooLarge { url: String, allowed: usize },
     /// The deadline passed.
     #[error("{url} did not answer within {} s; check the network and the server", .allowed.as_secs_f64())]
     TimedOut { url: String, allowed: Duration },

@@ -2,7 +2,7 @@
 //! that is already there.
 //!
 //! Must not know what is called. One deadline covers everything from the look-up to the last byte;
-//! no redirect is followed, and an answer's body is at most [`LARGEST_BODY`] bytes.
+//! no redirect is followed, and an answer's body is at most [`LARGEST_BODY`] bytes unless more is asked for.
 
 mod error;
 mod stream;
@@ -31,7 +31,7 @@ pub use url::{HttpUrl, Scheme};
 use crate::{clock::Deadline, secret::Secret};
 use stream::FirstBytes;
 
-/// Largest body of an answer, in bytes.
+/// Largest body of an answer in bytes, unless [`Request::up_to`] says otherwise.
 pub const LARGEST_BODY: usize = 64 * 1024;
 
 /// How a URL's host becomes an address.
@@ -50,6 +50,7 @@ pub struct Request {
     url: HttpUrl,
     bearer: Option<Secret>,
     body: Option<(&'static str, Secret)>,
+    largest_body: usize,
 }
 
 /// What came back.
@@ -75,17 +76,23 @@ pub struct HttpClient {
 impl Request {
     /// Fetches.
     pub fn get(url: HttpUrl) -> Self {
-        Self { method: Method::GET, url, bearer: None, body: None }
+        Self { method: Method::GET, url, bearer: None, body: None, largest_body: LARGEST_BODY }
     }
 
     /// Sends without a body.
     pub fn post(url: HttpUrl) -> Self {
-        Self { method: Method::POST, url, bearer: None, body: None }
+        Self { method: Method::POST, url, bearer: None, body: None, largest_body: LARGEST_BODY }
     }
 
     /// With a body of this media type.
     pub fn body(mut self, media_type: &'static str, body: Secret) -> Self {
         self.body = Some((media_type, body));
+        self
+    }
+
+    /// Takes an answer whose body has at most that many bytes.
+    pub fn up_to(mut self, bytes: usize) -> Self {
+        self.largest_body = bytes;
         self
     }
 
@@ -261,12 +268,12 @@ where
     let answer = async {
         let answer = sender.send_request(http_request).await.map_err(|error| broken(&error))?;
         let status = answer.status().as_u16();
-        let body = Limited::new(answer.into_body(), LARGEST_BODY).collect().await;
+        let body = Limited::new(answer.into_body(), request.largest_body).collect().await;
         let body = body.map_err(|error| match error.downcast::<hyper::Error>() {
             Ok(error) => broken(&error),
             Err(error) => {
                 debug_assert!(error.is::<LengthLimitError>(), "{error}");
-                HttpError::TooLarge { url: url.to_string() }
+                HttpError::TooLarge { url: url.to_string(), allowed: request.largest_body }
             }
         })?;
         Ok(Response { status, body: Body(body.to_bytes()) })
