@@ -22,7 +22,7 @@ use crate::{
     check::RegistryObservation,
     clock::Clock,
     device::{ChipFacts, DeviceUrl, SimulatedUnit, SimulatorOptions, open_serial, open_simulator},
-    engine::{Bench, EnrolUnit, External, Job, OpenDevice, ValuesOfUnit},
+    engine::{Bench, EnrolUnit, External, Job, OpenDevice, ValuesOfUnit, registry_row},
     identity::Mac,
     image::FlashImages,
     plan::{BindingError, Bindings, BoundPlan, Given, Identity, Plan, Scope, Text, Units},
@@ -186,7 +186,7 @@ impl Order {
                 scope if scope.remembers() => {
                     Ok(self.remembered(state, given.clone(), &images, holder))
                 }
-                _ => self.fresh(&mut sources, given, &images),
+                _ => self.fresh(&mut sources, given, &images, clock),
             };
             numbers.push(sources.taken);
             let values = values?;
@@ -213,6 +213,7 @@ impl Order {
         sources: &mut Station<'_>,
         given: &Given,
         images: &FlashImages,
+        clock: &Clock,
     ) -> miette::Result<ValuesOfUnit> {
         let bindings =
             Bindings::resolve(&self.profile, given, self.identity, sources).map_err(usage)?;
@@ -222,6 +223,9 @@ impl Order {
         let bound = BoundPlan::bind(self.plan.clone(), rehearsal, images).map_err(usage)?;
         let known = |name: &str| Some(bound.bindings().get(name)?.expose());
         self.profile.refuse_unsayable(known).map_err(usage)?;
+        if let Some(spec) = &self.profile.registry {
+            registry_row(&bound, spec, clock.now()).map_err(usage)?;
+        }
         Ok(Box::new(move |_: &ChipFacts| Ok(bindings)))
     }
 

@@ -14,6 +14,7 @@ mod ping;
 mod portal;
 mod provisioning;
 mod registration;
+mod registry_row;
 mod reprovisioning;
 mod services;
 mod trial;
@@ -42,6 +43,7 @@ pub use bench::Bench;
 pub use event::{Event, Events};
 use failure::Failure;
 pub use registration::{EnrolUnit, External};
+pub use registry_row::{NoRow, registry_row};
 
 /// Opens the device of a run.
 pub type OpenDevice = Box<dyn FnOnce() -> Result<Box<dyn Device>, DeviceError> + Send>;

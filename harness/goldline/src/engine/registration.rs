@@ -8,7 +8,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::{Failure, Next, Run, millis};
+use super::{Failure, Next, Run, millis, registry_row::registry_row};
 use crate::{
     check::{CaObservation, RegistryObservation},
     client::{
@@ -19,9 +19,9 @@ use crate::{
     clock::Deadline,
     identity::{Mac, SaltedScheme},
     plan::{BoundPlan, Scope, Text},
-    profile::{Part, ProvisioningApi, RegistrySpec, Template},
+    profile::{Part, ProvisioningApi, Template},
     record::{Code, Diagnosis},
-    registry::{Device, DeviceRow},
+    registry::DeviceRow,
     secret::Secret,
 };
 
@@ -223,8 +223,7 @@ impl Run {
         let profile = Arc::clone(&self.plan.profile);
         let spec = profile.registry.as_ref();
         let spec = spec.ok_or(Failure::OutOfOrder { step: "use the registry" })?;
-        let device = device(self.bound()?, spec, self.bench.clock.now())?;
-        let row = match DeviceRow::new(device) {
+        let row = match registry_row(self.bound()?, spec, self.bench.clock.now()) {
             Ok(row) => row,
             Err(error) => {
                 self.seen.registry =
@@ -248,31 +247,6 @@ impl Run {
 fn client(route: Route, roots: Option<&str>) -> Result<HttpClient, Failure> {
     HttpClient::new(route, roots).map_err(|error| {
         Failure::Service(Diagnosis::new(Code::StationState, format!("the trusted CA: {error}")))
-    })
-}
-
-fn device(plan: &BoundPlan, spec: &RegistrySpec, now: OffsetDateTime) -> Result<Device, Failure> {
-    let column = |template: &Option<Template>| -> Result<Option<String>, Failure> {
-        template.as_ref().map(|template| text(plan, template)).transpose()
-    };
-    let unfit = |what: &str, error: String| {
-        Failure::Service(Diagnosis::new(Code::RegistryRejected, format!("{what}: {error}")))
-    };
-    let uuid = text(plan, &spec.global_uuid)?;
-    let mac = text(plan, &spec.mac_address)?;
-    Ok(Device {
-        uuid: uuid.parse().map_err(|error: uuid::Error| unfit("global_uuid", error.to_string()))?,
-        mac: mac
-            .parse()
-            .map_err(|error: crate::identity::MacError| unfit("mac_address", error.to_string()))?,
-        psk: secret(plan, &spec.psk_secret)?,
-        ca_service_url: column(&spec.ca_service_url)?,
-        wifi_ssid: column(&spec.wifi_ssid)?,
-        firmware_version: column(&spec.firmware_version)?,
-        hardware_revision: column(&spec.hardware_revision)?,
-        location: column(&spec.location)?,
-        status: "provisioned".to_owned(),
-        provisioned_at: now,
     })
 }
 

@@ -126,20 +126,6 @@ fn a_uuid_in_capitals_is_the_same_unit_and_its_key_is_looked_at() {
     assert!(message.contains("psk is not the one"), "{message}");
 }
 
-/// It said nothing, and ended with 0.
-#[test]
-fn a_row_that_the_registry_cannot_take_is_no_good_provisioning() {
-    let station = Station::new();
-    let profile =
-        fixture("profiles/zeroconf.toml").replacen("max_bytes = 10\n", "max_bytes = 100\n", 1);
-    station.write("zeroconf.toml", profile);
-    let setting = "hardware_revision=more-than-ten-characters";
-    let ended = station.unit(["provision", "zeroconf.toml", "--json", "--set", setting]);
-    let record = ended.json();
-    assert_eq!(ended.code(), 3, "{record:#}");
-    assert_eq!(record["diagnosis"]["code"], "registry.rejected", "{record:#}");
-}
-
 /// Whom it is, is in the record all the same.
 #[test]
 fn a_unit_that_this_station_never_saw_is_named() {

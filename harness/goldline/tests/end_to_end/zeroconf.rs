@@ -71,3 +71,28 @@ fn an_identity_that_is_none_is_refused(#[case] setting: &str, #[case] named: &st
     assert_eq!(ended.code(), 2, "{}", ended.said());
     assert!(ended.said().contains(named), "{}", ended.said());
 }
+
+/// What the registry cannot hold must not be found when the unit is written already.
+#[rstest]
+#[case::nul("location=@nul.txt", "NUL")]
+#[case::too_long(
+    "location=@long.txt",
+    "location has 101 characters, the registry takes at most 100"
+)]
+fn a_row_that_the_registry_cannot_hold_is_refused_before_a_unit_is_touched(
+    #[case] setting: &str,
+    #[case] said: &str,
+) {
+    let station = Station::new();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/profiles/zeroconf.toml");
+    let shipped = fs::read_to_string(path).expect("it ships");
+    // A profile may allow more than the registry does.
+    station.write("zeroconf.toml", shipped.replace("max_bytes = 100", "max_bytes = 200"));
+    station.write("nul.txt", "hall\0three");
+    station.write("long.txt", "x".repeat(101));
+    let device = "simulator:?flash-file=unit.flash";
+    let ended = station.unit(["run", "zeroconf.toml", "--device", device, "--set", setting]);
+    assert_eq!(ended.code(), 2, "{}", ended.said());
+    assert!(ended.said().contains(said), "{}", ended.said());
+    assert!(!station.path("unit.flash").exists(), "the unit was touched");
+}

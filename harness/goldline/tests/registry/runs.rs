@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde_json::Value;
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 
 use crate::{
     cluster::PrivateCluster,
@@ -122,4 +122,21 @@ async fn a_run_that_is_killed_while_it_registers_leaves_its_row() {
         assert!(code == 0 && said.contains(delivered), "{said}");
     }
     assert_eq!(rows(&cluster).await.len(), 1);
+}
+
+/// It said nothing, and ended with 0.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_the_registry_does_not_take_is_no_good_provisioning() {
+    let Some(cluster) = PrivateCluster::start_new() else { return };
+    cluster.registry().await.close().await;
+    let narrow = "ALTER TABLE devices ADD CONSTRAINT office CHECK (wifi_ssid = 'Office')";
+    let mut client = cluster.client().await;
+    sqlx::raw_sql(AssertSqlSafe(narrow)).execute(&mut client).await.expect("narrowed");
+    let station = station();
+    let mut command = station.goldline("provision", RUN);
+    command.env("REGISTRY_URL", cluster.url_text());
+    let (code, said) = ended(command.output().expect("it starts"));
+    let record: Value = serde_json::from_str(&said).expect("one document");
+    assert_eq!(code, 3, "{record:#}");
+    assert_eq!(record["diagnosis"]["code"], "registry.rejected", "{record:#}");
 }
