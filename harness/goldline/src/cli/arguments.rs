@@ -159,6 +159,9 @@ pub(super) struct RunArguments {
     /// PEM of the CA that its https certificate must come of
     #[arg(long, value_name = "FILE", requires = "ca")]
     pub(super) ca_trust: Option<PathBuf>,
+    /// PEM of the CA that the unit's certificate must come of; without it, the answer's own root counts
+    #[arg(long, value_name = "FILE", requires = "ca")]
+    pub(super) ca_root: Option<PathBuf>,
     /// A provisioning server that is already there, instead of the bench's own
     #[arg(long, value_name = "URL")]
     pub(super) config_server: Option<String>,

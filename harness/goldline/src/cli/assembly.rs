@@ -15,7 +15,7 @@ use super::{
     operator,
     problem::{of_catalog, usage, usage_with_help},
     registry::source::url_if_any,
-    services::{self, external, refuse_faults_of_nothing},
+    services::{self, external, refuse_faults_of_nothing, roots},
     sources::{LeasedNumber, Rehearsal, Station, settle},
 };
 use crate::{
@@ -61,6 +61,7 @@ pub(super) struct Order {
     state: Option<PathBuf>,
     broker: Option<ExternalBroker>,
     ca: Option<External>,
+    ca_root: Option<String>,
     config_server: Option<External>,
     registry: Option<RegistryUrl>,
     confirm_alert: bool,
@@ -124,6 +125,7 @@ impl Order {
             state: arguments.state.clone(),
             broker,
             ca: external(arguments.ca.as_deref(), arguments.ca_trust.as_deref())?,
+            ca_root: arguments.ca_root.as_deref().map(roots).transpose()?,
             config_server: external(
                 arguments.config_server.as_deref(),
                 arguments.config_server_trust.as_deref(),
@@ -174,6 +176,7 @@ impl Order {
             faults: self.testbed_faults.clone(),
             broker: self.broker.clone(),
             ca: self.ca.clone(),
+            ca_root: self.ca_root.clone(),
             config_server: self.config_server.clone(),
             clock: clock.clone(),
         };

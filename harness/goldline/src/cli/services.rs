@@ -11,7 +11,7 @@ use super::{
     problem::{usage, usage_with_help},
 };
 use crate::{
-    client::http::HttpUrl,
+    client::http::{HttpClient, HttpUrl, Route},
     engine::External,
     profile::{Endpoint, Profile, SecretSource, Template, ValueSource},
     secret::Secret,
@@ -25,7 +25,7 @@ pub(super) fn external(
 ) -> miette::Result<Option<External>> {
     let Some(url) = url else { return Ok(None) };
     let _parsed: HttpUrl = url.parse().map_err(usage)?;
-    Ok(Some(External { url: url.to_owned(), trust: trust.map(read).transpose()? }))
+    Ok(Some(External { url: url.to_owned(), trust: trust.map(roots).transpose()? }))
 }
 
 /// The broker of `--broker`, for a profile whose units answer a command.
@@ -40,7 +40,7 @@ pub(super) fn broker(
     refuse_answers_of_others(profile)?;
     let login = arguments.broker_login.as_deref().map(login).transpose()?;
     let identity = arguments.broker_identity.as_deref().map(read).transpose()?.map(Secret::new);
-    Ok(Some(ExternalBroker { endpoint, trust: read(trust)?, login, identity }))
+    Ok(Some(ExternalBroker { endpoint, trust: roots(trust)?, login, identity }))
 }
 
 /// A client cannot tell whose connection a message came over: its topic or its text must name the unit.
@@ -107,6 +107,15 @@ fn login(argument: &str) -> miette::Result<(String, Secret)> {
         ));
     };
     Ok((user.to_owned(), Secret::new(password)))
+}
+
+/// PEM of CA certificates, and nothing else.
+pub(super) fn roots(path: &Path) -> miette::Result<String> {
+    let pem = read(path)?;
+    // No call is made: a client is what takes them apart.
+    HttpClient::new(Route::Resolved, Some(&pem))
+        .map_err(|error| usage(format!("{}: {error}", path.display())))?;
+    Ok(pem)
 }
 
 fn read(path: &Path) -> miette::Result<String> {

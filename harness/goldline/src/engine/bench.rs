@@ -36,6 +36,8 @@ pub struct Bench {
     pub broker: Option<ExternalBroker>,
     /// The CA that is already there; without it the testbed's answers.
     pub ca: Option<External>,
+    /// PEM of the root that a certificate of that CA must come of; without it, the answer's own counts.
+    pub ca_root: Option<String>,
     /// The provisioning server that is already there; without it the testbed's answers.
     pub config_server: Option<External>,
     /// The time of day.

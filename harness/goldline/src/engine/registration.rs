@@ -141,7 +141,7 @@ impl Run {
         if let Some(external) = &self.bench.ca {
             let trust = external.trust.as_deref();
             let client = client(Route::Resolved, trust)?;
-            return Ok((client, external.url.clone(), None));
+            return Ok((client, external.url.clone(), self.bench.ca_root.clone()));
         }
         let address = self.testbed()?.ca_address(is_tls(planned));
         let address = address.ok_or(Failure::OutOfOrder { step: "register without a CA" })?;

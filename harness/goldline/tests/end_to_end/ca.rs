@@ -144,6 +144,59 @@ fn a_production_ca_is_not_spoken_to_in_the_clear() {
     assert!(ca.requests().is_empty(), "nothing was sent");
 }
 
+/// A CA that brings its own root can certify whatever it likes.
+#[test]
+fn a_certificate_of_another_root_than_the_named_one_is_not_written() {
+    let station = Station::new();
+    let device = ["--device", "simulator:?flash-file=unit.flash"];
+    let run = |more: &[&str]| {
+        let command = ["run", "zeroconf-ca", "--json", "--save-credentials", "saved.json"];
+        station.unit([&command, device.as_slice(), more].concat())
+    };
+    assert_eq!(run(&[]).code(), 0);
+    let saved = fs::read(station.path("saved.json")).expect("saved");
+    let saved: Value = serde_json::from_slice(&saved).expect("JSON");
+    let values = &saved[0]["values"];
+    // The certificate that the bench's CA issued, out of the mouth of another.
+    let ca = Ca::answering(ResponseTemplate::new(200).set_body_json(json!({
+        "success": true,
+        "certificate": values["issued.certificate"],
+        "ca_cert": values["issued.ca_certificate"],
+        "expiry": "2030-01-01T00:00:00Z",
+    })));
+    let url = ca.url("http");
+    let root = station.state().join("ca/root.pem").to_string_lossy().into_owned();
+    for (more, trusted) in [(&[][..], false), (&["--ca-root", &root], true)] {
+        let words: Vec<&str> = ["--ca", &url].iter().chain(more).copied().collect();
+        let record = run(&words).json();
+        assert_eq!(record["verdict"], "PASS", "{record:#}");
+        let evidence = check(&record, "ca_registration")["evidence"].to_string();
+        assert_eq!(evidence.contains("came with the answer itself"), !trusted, "{evidence}");
+    }
+
+    let other = Station::new();
+    assert_eq!(other.unit(["provision", "espvault", "--json"]).code(), 0, "it makes its own CA");
+    let root = other.state().join("ca/root.pem").to_string_lossy().into_owned();
+    fs::remove_file(station.path("unit.flash")).expect("a blank unit");
+    let record = run(&["--ca", &url, "--ca-root", &root]).json();
+    assert_eq!(record["verdict"], "ERROR", "{record:#}");
+    assert_eq!(record["diagnosis"]["code"], "ca.certificate_wrong", "{record:#}");
+    let flash = fs::read(station.path("unit.flash")).expect("the flash");
+    assert!(flash.iter().all(|byte| *byte == 0xFF), "nothing is written");
+}
+
+#[rstest]
+#[case::no_certificate(&["--ca", "http://127.0.0.1:1", "--ca-root", "text.pem"])]
+#[case::no_trust(&["--ca", "https://127.0.0.1:1", "--ca-trust", "text.pem"])]
+fn a_root_that_is_none_is_refused(#[case] words: &[&str]) {
+    let station = Station::new();
+    station.write("text.pem", "no certificate");
+    let ended = station.unit([&["run", "zeroconf-ca"], words].concat());
+    assert_eq!(ended.code(), 2, "{}", ended.said());
+    assert!(ended.said().contains("text.pem"), "{}", ended.said());
+    assert!(ended.said().contains("give CA certificates as PEM"), "{}", ended.said());
+}
+
 /// The certificate in the unit's flash, its chain and its name, as openssl sees them.
 #[test]
 fn openssl_accepts_the_certificate_that_lies_in_the_unit() {
