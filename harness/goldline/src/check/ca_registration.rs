@@ -32,6 +32,11 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
             Measurement::number("registration_ms", took, "ms", limits(spec, "registration_ms")),
         ],
     );
+    if let Some(said) = &ca.device_type {
+        let planned = plan.profile().ca.as_ref().and_then(|ca| plan.render(&ca.device_type).ok());
+        let planned = planned.map(|kind| kind.expose().to_owned()).unwrap_or_default();
+        finding.measure(Code::CaNotRegistered, [Measurement::word("type", Some(said), &planned)]);
+    }
     if plan.profile().ca.as_ref().is_some_and(|ca| ca.called_by == Caller::Bench) {
         let mut allowed: Limits = limits(spec, "remaining_validity_days");
         allowed.lower.get_or_insert(0.0);

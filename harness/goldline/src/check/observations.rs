@@ -215,6 +215,8 @@ pub struct CaObservation {
     pub witness: Option<Witness>,
     /// Another MAC that the unit gave, and its own.
     pub other_mac: Option<(String, String)>,
+    /// What the unit called itself, when it called the CA by itself.
+    pub device_type: Option<String>,
 }
 
 /// The unit's call to a service.

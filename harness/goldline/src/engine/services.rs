@@ -131,7 +131,7 @@ impl Run {
                 Registration::Accepted(registered)
                     if registered.uuid.to_string().eq_ignore_ascii_case(&uuid) =>
                 {
-                    Some((call.instant, registered.mac))
+                    Some((call.instant, registered.clone()))
                 }
                 _ => None,
             });
@@ -160,14 +160,22 @@ impl Run {
             Err(_) => (String::new(), Vec::new()),
         });
         let (refusal, leaked) = refusal.unzip();
-        let other_mac = accepted.map(|(_, called)| called).filter(|called| *called != mac);
-        let accepted = accepted.map(|(at, _)| at);
-        self.seen.leaked.extend(leaked.into_iter().flatten());
+        let (accepted, registered) = accepted.unzip();
+        let other_mac =
+            registered.as_ref().map(|called| called.mac).filter(|called| *called != mac);
+        // A unit that mixes its fields up says a secret here.
+        let said = registered.map(|called| match self.bound() {
+            Ok(plan) => plan.bindings().redact(&called.device_type),
+            Err(_) => (String::new(), Vec::new()),
+        });
+        let (device_type, mixed_up) = said.unzip();
+        self.seen.leaked.extend(leaked.into_iter().chain(mixed_up).flatten());
         self.seen.ca = Some(CaObservation {
             caller: "the unit",
             accepted: accepted.is_some(),
             refusal: refusal.filter(|_| accepted.is_none()),
             uuid: accepted.map(|_| uuid),
+            device_type,
             other_mac: other_mac.map(|mac| (mac.to_string(), self.mac_text())),
             took_ms: accepted.map(|at| millis(at.duration_since(since))),
             witness,

@@ -273,7 +273,7 @@ fn of_ca_call(path: &[&str], text: &str, table: &Table) -> Rule {
     match path {
         ["url"] => change(another_setting(table, text), &["called the CA"]),
         ["path"] => change(format!("{text}/x"), &["called the CA"]),
-        ["fields", "type"] => Rule::NoRunCanTell("the CA takes any name of a chip"),
+        ["fields", "type"] => change("x", &["type"]),
         ["fields", _] => change("x", &["the CA"]),
         ["secret"] => Rule::NoRunCanTell("it names what a fault changes"),
         ["attempts"] => Rule::NoRunCanTell("a good call needs one attempt"),
