@@ -68,7 +68,9 @@ fn values_to_find(plan: &BoundPlan, earlier: Option<&[u8]>) -> Result<Vec<Value>
     let own = &plan.profile().nvs.namespace;
     for entry in image.device_view().entries() {
         let (namespace, key) = (entry.namespace.to_string(), entry.key.to_string());
-        let Some(bytes) = entry.value.as_bytes().filter(|_| namespace == *own) else { continue };
+        // What a firmware keeps under keys of its own is its own affair.
+        let planned = namespace == *own && values.iter().any(|known| known.key == key);
+        let Some(bytes) = entry.value.as_bytes().filter(|_| planned) else { continue };
         if !values.iter().any(|known| known.key == key && known.bytes == bytes) {
             values.push(Value { key, bytes: bytes.to_vec(), earlier: true });
         }
