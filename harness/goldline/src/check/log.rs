@@ -23,6 +23,7 @@ static IMAGE_REFUSED: LazyLock<Regex> = LazyLock::new(|| {
 static APPLICATION: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"Calling app_main\(\)|cpu_start: "));
 static COMPLAINT: LazyLock<Regex> = LazyLock::new(|| pattern(r"^E \(\d+\) "));
+static LOGGED: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[EWIDV] \(\d+\) [^:]+: "));
 static CONFIGURATION: LazyLock<Regex> = LazyLock::new(|| pattern(r"ESP_ERR_NVS_\w+"));
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| pattern(r"sta ip: (\d+\.\d+\.\d+\.\d+)"));
 static SIGNAL: LazyLock<Regex> = LazyLock::new(|| pattern(r"\brssi: (-?\d+)"));
@@ -57,6 +58,11 @@ pub struct LogFacts {
     pub disconnects: Vec<u16>,
     /// The last TLS failure.
     pub tls: Option<String>,
+}
+
+/// Whether a line is one of ESP-IDF's log, which a firmware prints whatever is typed.
+pub fn is_logged(text: &str) -> bool {
+    LOGGED.is_match(text)
 }
 
 impl LogFacts {

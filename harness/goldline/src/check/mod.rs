@@ -27,7 +27,7 @@ use crate::{
     record::{CheckRecord, Code, Diagnosis, Limits, Measurement, Outcome, Verdict},
 };
 
-pub use log::LogFacts;
+pub use log::{LogFacts, is_logged};
 pub use observations::{
     AlertObservation, BrokerObservation, CaObservation, DeviceIdObservation, DialogueObservation,
     Evidence, ExchangeObservation, JoinObservation, Leftovers, Observations, Observer,

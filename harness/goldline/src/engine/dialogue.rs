@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{Failure, Next, Run, millis};
 use crate::{
-    check::{DeviceIdObservation, DialogueObservation, ExchangeObservation, LogFacts},
+    check::{DeviceIdObservation, DialogueObservation, ExchangeObservation, LogFacts, is_logged},
     clock::Deadline,
     device::ConsoleLine,
     plan::{BoundPlan, Text},
@@ -102,13 +102,14 @@ impl Run {
         let lines = console.lines();
         let plan = self.bound()?;
         let answer: Vec<String> = answer(&lines[before.min(lines.len())..], line.typed.expose())
-            .into_iter()
-            .take(LINES_SHOWN)
-            .map(|text| plan.bindings().redact(&text).0)
+            .iter()
+            .map(|text| plan.bindings().redact(text).0)
             .collect();
         let templates: Vec<String> = exchange.expect.iter().map(ToString::to_string).collect();
         let complaint = plan.bindings().redact(&LogFacts::of(&lines).complains()).0;
+        let verdict = verdict.redacted(plan);
         let problem = problem(&verdict, &line.shown, &answer, &templates, exchange, &complaint);
+        let answer = answer.into_iter().take(LINES_SHOWN).collect();
         Ok(ExchangeObservation {
             sent: line.shown,
             answer,
@@ -231,10 +232,21 @@ impl Run {
 }
 
 /// What became of a line so far.
+#[derive(Debug)]
 enum Verdict {
     Good,
-    Refused,
+    /// The line that refuses.
+    Refused(String),
     Missing,
+}
+
+impl Verdict {
+    fn redacted(self, plan: &BoundPlan) -> Self {
+        match self {
+            Self::Refused(line) => Self::Refused(plan.bindings().redact(&line).0),
+            other => other,
+        }
+    }
 }
 
 /// A line with its values; each value as the console takes it.
@@ -293,7 +305,7 @@ fn verdict_of(answer: &[String], expected: &[String], refuse: &[String]) -> Opti
             rest = rest.replacen(text.as_str(), "", 1);
         }
         if refuse.iter().any(|text| rest.contains(text.as_str())) {
-            return Some(Verdict::Refused);
+            return Some(Verdict::Refused(line.clone()));
         }
         if wanted.peek().is_none() {
             return Some(Verdict::Good);
@@ -312,28 +324,33 @@ fn problem(
 ) -> Option<Diagnosis> {
     let within = exchange.within.as_secs();
     let expected = expected.join("\" and \"");
+    // What a firmware logs meanwhile, it would have logged to nobody.
+    let (logged, said): (Vec<&str>, Vec<&str>) =
+        answer.iter().map(String::as_str).partition(|line| is_logged(line));
+    let quoted = |lines: &[&str]| lines[..lines.len().min(LINES_SHOWN)].join("\" and \"");
     Some(match verdict {
         Verdict::Good => return None,
-        Verdict::Refused => {
-            let last = answer.last().map_or("", String::as_str);
+        Verdict::Refused(line) => Diagnosis::new(
+            Code::ConsoleRefused,
+            format!("the unit refused \"{sent}\": it says \"{line}\", expected is \"{expected}\""),
+        ),
+        Verdict::Missing if said.is_empty() => {
+            let only = match logged.as_slice() {
+                [] => String::new(),
+                lines => format!(" but logged \"{}\"", quoted(lines)),
+            };
             Diagnosis::new(
-                Code::ConsoleRefused,
+                Code::ConsoleSilent,
                 format!(
-                    "the unit refused \"{sent}\": it says \"{last}\", expected is \"{expected}\""
+                    "the unit gave no answer to \"{sent}\" in {within} s{only}; expected is \"{expected}\"{complaint}"
                 ),
             )
         }
-        Verdict::Missing if answer.is_empty() => Diagnosis::new(
-            Code::ConsoleSilent,
-            format!(
-                "the unit gave no answer to \"{sent}\" in {within} s; expected is \"{expected}\"{complaint}"
-            ),
-        ),
         Verdict::Missing => Diagnosis::new(
             Code::ConsoleUnexpected,
             format!(
                 "the unit answered \"{sent}\" with \"{}\" in {within} s; expected is \"{expected}\"",
-                answer.join("\" and \"")
+                quoted(&said)
             ),
         ),
     })
@@ -376,7 +393,7 @@ mod tests {
             verdict_of(&owned(&[line]), &owned(&[expected]), &refuse)
         };
         let usage = verdict("Usage: provision_reset --confirm", "reset");
-        assert!(matches!(usage, Some(Verdict::Refused)));
+        assert!(matches!(usage, Some(Verdict::Refused(_))));
         let named = verdict("saved: SSID='Failed'", "SSID='Failed'");
         assert!(matches!(named, Some(Verdict::Good)));
     }
@@ -385,6 +402,39 @@ mod tests {
     fn a_refusal_ends_the_wait() {
         let answer = owned(&["ERROR: too long"]);
         let verdict = verdict_of(&answer, &owned(&["OK"]), &owned(&["ERROR"]));
-        assert!(matches!(verdict, Some(Verdict::Refused)));
+        assert!(matches!(verdict, Some(Verdict::Refused(line)) if line == "ERROR: too long"));
+    }
+
+    fn exchange() -> Exchange {
+        Exchange {
+            send: "status".parse().expect("a template"),
+            expect: Vec::new(),
+            refuse: Vec::new(),
+            within: std::time::Duration::from_secs(5),
+            restarts: false,
+        }
+    }
+
+    /// A silent unit that connected meanwhile was said to have answered with its log.
+    #[test]
+    fn a_log_that_goes_on_is_no_answer() {
+        let code = |answer: &[&str]| {
+            let found = problem(
+                &Verdict::Missing,
+                "status",
+                &owned(answer),
+                &owned(&["OK"]),
+                &exchange(),
+                "",
+            );
+            found.expect("a problem")
+        };
+        let connected = "I (1391) zc: MQTT_EVENT_CONNECTED";
+        let silent = code(&[connected]);
+        assert_eq!(silent.code, Code::ConsoleSilent);
+        assert!(silent.message.contains(connected), "{}", silent.message);
+        let answered = code(&[&[connected; LINES_SHOWN][..], &["I am no log"]].concat());
+        assert_eq!(answered.code, Code::ConsoleUnexpected);
+        assert!(answered.message.contains("with \"I am no log\" in"), "{}", answered.message);
     }
 }
