@@ -155,19 +155,14 @@ impl Run {
         };
         let witness = witness.map(|witness| self.unless_faulty(witness));
         // The CA's sentence repeats what the unit sent, which may be one of its secrets.
-        let refusal = refusal.map(|sentence| match self.bound() {
-            Ok(plan) => plan.bindings().redact(&sentence),
-            Err(_) => (String::new(), Vec::new()),
-        });
+        let bindings = self.bound()?.bindings();
+        let refusal = refusal.map(|sentence| bindings.redact(&sentence));
         let (refusal, leaked) = refusal.unzip();
         let (accepted, registered) = accepted.unzip();
         let other_mac =
             registered.as_ref().map(|called| called.mac).filter(|called| *called != mac);
         // A unit that mixes its fields up says a secret here.
-        let said = registered.map(|called| match self.bound() {
-            Ok(plan) => plan.bindings().redact(&called.device_type),
-            Err(_) => (String::new(), Vec::new()),
-        });
+        let said = registered.map(|called| bindings.redact(&called.device_type));
         let (device_type, mixed_up) = said.unzip();
         self.seen.leaked.extend(leaked.into_iter().chain(mixed_up).flatten());
         self.seen.ca = Some(CaObservation {

@@ -65,7 +65,7 @@ impl UpdateServer {
         Ok(Self { server, front, closed, damages, log: Arc::new(EventLog::new(clock)) })
     }
 
-    /// Where it listens, with TLS.
+    /// Where it listens, with TLS; with the fault `update_server.down`, where nothing does.
     pub fn address(&self) -> SocketAddr {
         self.closed.as_ref().map_or(self.front.address(), ClosedPort::address)
     }

@@ -67,11 +67,12 @@ fn a_near_miss_fails(
     assert!(message.contains(said), "{message}");
 }
 
-/// The CA repeats in its refusal what it was sent.
-#[test]
-fn a_key_in_the_wrong_field_is_told_to_nobody() {
+/// The CA repeats in its refusal what it was sent; a name that it takes is compared with the plan's.
+#[rstest]
+#[case::refused(("mac = \"{device_id}\"", "mac = \"{psk}\""))]
+#[case::taken(("type = \"zero-config\"", "type = \"{psk}\""))]
+fn a_key_in_the_wrong_field_is_told_to_nobody(#[case] edit: (&str, &str)) {
     let station = Station::new();
-    let edit = ("mac = \"{device_id}\"", "mac = \"{psk}\"");
     let ended = run(&station, "zeroconf", edit, &["--out", "out"]);
     let record = ended.json();
     assert_eq!(record["verdict"], "FAIL", "{record:#}");

@@ -74,11 +74,8 @@ fn an_identity_that_is_none_is_refused(#[case] setting: &str, #[case] named: &st
 
 /// What the registry cannot hold must not be found when the unit is written already.
 #[rstest]
-#[case::nul("location=@nul.txt", "NUL")]
-#[case::too_long(
-    "location=@long.txt",
-    "location has 101 characters, the registry takes at most 100"
-)]
+#[case::place("location=@long.txt", "location has 101 characters, the registry takes at most 100")]
+#[case::board("hardware_revision=more-than-ten", "hardware_revision has 13 characters")]
 fn a_row_that_the_registry_cannot_hold_is_refused_before_a_unit_is_touched(
     #[case] setting: &str,
     #[case] said: &str,
@@ -87,8 +84,9 @@ fn a_row_that_the_registry_cannot_hold_is_refused_before_a_unit_is_touched(
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/profiles/zeroconf.toml");
     let shipped = fs::read_to_string(path).expect("it ships");
     // A profile may allow more than the registry does.
-    station.write("zeroconf.toml", shipped.replace("max_bytes = 100", "max_bytes = 200"));
-    station.write("nul.txt", "hall\0three");
+    let generous = shipped.replace("max_bytes = 100\n", "max_bytes = 200\n");
+    let generous = generous.replace("max_bytes = 10\n", "max_bytes = 20\n");
+    station.write("zeroconf.toml", generous);
     station.write("long.txt", "x".repeat(101));
     let device = "simulator:?flash-file=unit.flash";
     let ended = station.unit(["run", "zeroconf.toml", "--device", device, "--set", setting]);
