@@ -4,7 +4,7 @@
 //! A factory reset or a re-provisioning that only erases keys leaves them
 //! there until their page is erased.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::device::DeviceView;
 use crate::format::{EntryState, FIRST_ENTRY_OFFSET, NAMESPACE_DEFINITIONS, entry_offset};
@@ -12,12 +12,24 @@ use crate::image::{Image, Item, Location, Page};
 use crate::key::Key;
 use crate::limits::{ENTRY_BYTES, PAGE_BYTES};
 use crate::recover;
-use crate::secret::SecretRule;
+use crate::secret::{self, Reason, SecretRule};
 use crate::value::{ItemType, Value};
 
-/// An item that is not live and, by its key or its content, a secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A secret that no device reads any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Leftover {
+    /// Bytes from the image's start to the item's header, or to the secret itself.
+    pub offset: usize,
+    /// What tells that it is one.
+    pub reason: Reason,
+    /// The item that holds it; none in the slack behind a value, in a damaged item or behind the
+    /// last page.
+    pub item: Option<LeftoverItem>,
+}
+
+/// The item of a leftover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeftoverItem {
     /// Where its header lies.
     pub location: Location,
     /// Namespace, when its definition is readable somewhere in the image.
@@ -28,32 +40,95 @@ pub struct Leftover {
     pub item_type: ItemType,
 }
 
-/// Items a device does not read that hold a secret by the rule.
+/// What a device does not read and that is a secret: items by the rule, in the order of the flash;
+/// all other bytes by what they show themselves.
+///
+/// What only may be a secret ([`Reason::Doubt`]) is none here: erased flash is full of it.
 pub fn leftover_secrets(image: &Image<'_>, secrets: &SecretRule) -> Vec<Leftover> {
     let live = Live::of(image, &image.device_view());
+    let mut leftovers = of_items(image, &live, secrets);
+    let reported: HashSet<Location> =
+        leftovers.iter().filter_map(|leftover| Some(leftover.item?.location)).collect();
+    for page in image.pages() {
+        let mut dead = dead_bytes(page, &live);
+        for item in page.items().iter().filter(|item| reported.contains(&item.header.location)) {
+            let start = entry_offset(item.header.location.entry);
+            dead[start..start + item.entries * ENTRY_BYTES].fill(false);
+        }
+        let runs = runs(page.bytes(), &dead);
+        leftovers.extend(runs.flat_map(|(at, run)| of_slack(page.offset() + at, run)));
+    }
+    leftovers.extend(of_slack(image.len() - image.tail().len(), image.tail()));
+    leftovers.sort_unstable();
+    leftovers
+}
+
+/// Dead items that are secret. A blob is one in all its chunks when it is one in any.
+fn of_items(image: &Image<'_>, live: &Live, secrets: &SecretRule) -> Vec<Leftover> {
     let namespaces = recover::namespaces(image);
     let unknown = Key::padded(b"");
-    let of_secret = |item: &&Item<'_>| {
+    let of_item = |item: &Item<'_>| {
         let namespace = namespaces.get(&item.header.namespace_index());
-        let holds_value = item.header.item_type() != ItemType::BlobIndex
-            && item.header.namespace_index() != NAMESPACE_DEFINITIONS;
-        let content = Value::Blob(item.payload_entries().to_vec());
-        let namespace = namespace.unwrap_or(&unknown);
-        holds_value
-            && item.fault.is_none()
-            && secrets.is_secret(namespace, &item.header.key(), &content)
+        let value = value_of(item)?;
+        let key = item.header.key();
+        let reason = secrets.reason(namespace.unwrap_or(&unknown), &key, &value)?;
+        reason.is_evidence().then_some(reason)
     };
-    image
-        .items()
-        .filter(|item| !live.contains(item))
-        .filter(of_secret)
-        .map(|item| Leftover {
-            location: item.header.location,
-            namespace: namespaces.get(&item.header.namespace_index()).copied(),
-            key: item.header.key(),
-            item_type: item.header.item_type(),
+    let blob_of = |item: &Item<'_>| (item.header.namespace_index(), item.header.key());
+    let dead: Vec<_> = image.items().filter(|item| !live.contains(item)).collect();
+    let mut blobs = HashMap::new();
+    let reasons: Vec<_> = dead.iter().map(|item| of_item(item)).collect();
+    for (item, reason) in dead.iter().zip(&reasons) {
+        if let (ItemType::BlobData, Some(reason)) = (item.header.item_type(), reason) {
+            blobs.entry(blob_of(item)).or_insert(*reason);
+        }
+    }
+    let leftover = |(item, reason): (&&Item<'_>, &Option<Reason>)| {
+        let is_chunk = value_of(item).is_some() && item.header.item_type() == ItemType::BlobData;
+        let of_blob = || blobs.get(&blob_of(item)).copied().filter(|_| is_chunk);
+        let header = &item.header;
+        Some(Leftover {
+            offset: header.location.offset(),
+            reason: reason.or_else(of_blob)?,
+            item: Some(LeftoverItem {
+                location: header.location,
+                namespace: namespaces.get(&header.namespace_index()).copied(),
+                key: header.key(),
+                item_type: header.item_type(),
+            }),
         })
-        .collect()
+    };
+    dead.iter().zip(&reasons).filter_map(leftover).collect()
+}
+
+/// What an item holds; nothing of an index, of a definition and of what is damaged.
+fn value_of(item: &Item<'_>) -> Option<Value> {
+    let header = &item.header;
+    if item.fault.is_some() || header.namespace_index() == NAMESPACE_DEFINITIONS {
+        return None;
+    }
+    match (item.payload(), header.item_type()) {
+        (Some(payload), ItemType::Str) => {
+            Some(Value::Str(payload.strip_suffix(b"\0").unwrap_or(payload).to_vec()))
+        }
+        (Some(payload), _) => Some(Value::Blob(payload.to_vec())),
+        (None, item_type) => Value::from_primitive(item_type, &header.data()),
+    }
+}
+
+fn of_slack(offset: usize, bytes: &[u8]) -> impl Iterator<Item = Leftover> {
+    let found = secret::find(bytes).into_iter();
+    found.map(move |(at, reason)| Leftover { offset: offset + at, reason, item: None })
+}
+
+/// Contiguous dead bytes, with their places.
+fn runs<'p>(bytes: &'p [u8], dead: &'p [bool]) -> impl Iterator<Item = (usize, &'p [u8])> {
+    let mut at = 0;
+    dead.chunk_by(|a, b| a == b).filter_map(move |run| {
+        let start = at;
+        at += run.len();
+        run[0].then(|| (start, &bytes[start..start + run.len()]))
+    })
 }
 
 /// Offsets at which bytes that a device does not read hold `needle`, or a
@@ -184,9 +259,11 @@ mod tests {
         let bytes = edited();
         let image = Image::decode(&bytes).unwrap();
         let found = leftover_secrets(&image, &SecretRule::careful());
-        let names: Vec<_> = found.iter().map(|leftover| leftover.key.to_string()).collect();
-        assert_eq!(names, ["password"]);
-        assert_eq!(found[0].namespace, Some(Key::new("wifi").unwrap()));
+        let [Leftover { item: Some(item), reason: Reason::Name, .. }] = found[..] else {
+            panic!("{found:?}");
+        };
+        assert_eq!(item.key, Key::new("password").unwrap());
+        assert_eq!(item.namespace, Some(Key::new("wifi").unwrap()));
     }
 
     #[test]

@@ -18,6 +18,7 @@
 //! | [`edit`] | changes as a device makes them |
 //! | [`usage`], [`leftover`] | capacity and wear; secrets in erased entries |
 //! | [`diff`](mod@diff), [`snapshot`](mod@snapshot) | device views compared and shown |
+//! | [`record`] | records of ESP-IDF itself, by their layout |
 //! | [`secret`], [`fingerprint`] | what is never shown, and what stands for it |
 //!
 //! Nothing here does I/O, knows of a chip or of a command line, and nothing is
@@ -55,6 +56,7 @@ pub mod image;
 mod key;
 pub mod leftover;
 pub mod limits;
+pub mod record;
 pub mod recover;
 pub mod secret;
 pub mod snapshot;

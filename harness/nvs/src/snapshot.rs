@@ -8,7 +8,8 @@
 //!
 //! The number is the value's length in bytes, of a string without its NUL. A
 //! string is quoted and escaped; what is longer than a line shows its beginning
-//! and its SHA-256. The layout of the image does not show.
+//! and its SHA-256. A record of ESP-IDF shows its fields, its secrets masked. The
+//! layout of the image does not show.
 
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -17,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use crate::device::{DeviceEntry, DeviceView};
 use crate::key::Key;
+use crate::record::Record;
 use crate::secret::SecretRule;
 use crate::value::Value;
 
@@ -60,10 +62,7 @@ pub fn snapshot_with(
         .map(|entry| Line {
             name: format!("{}/{}", entry.namespace, entry.key),
             kind: format!("{} {}", entry.value.type_name(), entry.value.len()),
-            value: match secrets.is_secret(&entry.namespace, &entry.key, &entry.value) {
-                true => placeholder(entry),
-                false => shown(&entry.value),
-            },
+            value: value(entry, secrets, &placeholder),
         })
         .collect();
     let used: HashSet<Key> = view.entries().iter().map(|entry| entry.namespace).collect();
@@ -85,6 +84,21 @@ pub fn snapshot_with(
         text.push('\n');
     }
     text
+}
+
+/// What stands for a value: of a record of ESP-IDF its fields, of a secret the placeholder.
+fn value(
+    entry: &DeviceEntry,
+    secrets: &SecretRule,
+    placeholder: &impl Fn(&DeviceEntry) -> String,
+) -> String {
+    let DeviceEntry { namespace, key, value, .. } = entry;
+    match (Record::read(namespace, key, value), secrets.is_secret(namespace, key, value)) {
+        (Some(record), true) => format!("{record}  {}", placeholder(entry)),
+        (Some(record), false) => record.to_string(),
+        (None, true) => placeholder(entry),
+        (None, false) => shown(value),
+    }
 }
 
 struct Line {
@@ -119,7 +133,7 @@ pub fn shown(value: &Value) -> String {
     }
 }
 
-fn quoted(bytes: &[u8]) -> String {
+pub(crate) fn quoted(bytes: &[u8]) -> String {
     let mut text = String::from("\"");
     for chunk in bytes.utf8_chunks() {
         write!(text, "{}", chunk.valid().escape_debug()).expect("a string takes all writes");

@@ -5,7 +5,7 @@
 use std::{fmt::Write, path::PathBuf};
 
 use clap::{Args, ValueEnum};
-use goldline_nvs::leftover::{Leftover, leftover_bytes};
+use goldline_nvs::leftover::{Leftover, LeftoverItem, leftover_bytes};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -87,10 +87,14 @@ fn needle(given: &str) -> Result<Zeroizing<Vec<u8>>, NvsProblem> {
 
 fn text(secrets: &[Leftover], hits: &[Hit<'_>]) -> String {
     let mut text = String::new();
-    for leftover in secrets {
-        let Leftover { location, item_type, .. } = leftover;
-        writeln!(text, "{}  {item_type}  {location}", name(leftover))
-            .expect("a string takes all writes");
+    for Leftover { offset, reason, item } in secrets {
+        match item {
+            Some(item) => {
+                writeln!(text, "{}  {}  {}  {reason}", name(item), item.item_type, item.location)
+            }
+            None => writeln!(text, "byte {offset:#x}  in no item  {reason}"),
+        }
+        .expect("a string takes all writes");
     }
     for Hit { needle, offsets } in hits {
         for offset in offsets {
@@ -101,9 +105,9 @@ fn text(secrets: &[Leftover], hits: &[Hit<'_>]) -> String {
 }
 
 /// Namespace and key; `?` for a namespace without a definition anywhere.
-fn name(leftover: &Leftover) -> String {
-    let namespace = leftover.namespace.map_or_else(|| "?".to_owned(), |name| name.to_string());
-    format!("{namespace}/{}", leftover.key)
+fn name(item: &LeftoverItem) -> String {
+    let namespace = item.namespace.map_or_else(|| "?".to_owned(), |name| name.to_string());
+    format!("{namespace}/{}", item.key)
 }
 
 #[derive(Serialize)]
@@ -116,12 +120,14 @@ struct Document<'a> {
 
 #[derive(Serialize)]
 struct Secret {
+    what: String,
     namespace: Option<String>,
-    key: String,
+    /// Key, type, page and entry of the item; none in slack.
+    key: Option<String>,
     #[serde(rename = "type")]
-    kind: String,
-    page: usize,
-    entry: usize,
+    kind: Option<String>,
+    page: Option<usize>,
+    entry: Option<usize>,
     offset: usize,
 }
 
@@ -133,13 +139,17 @@ struct Found<'a> {
 
 impl<'a> Document<'a> {
     fn of(opened: &'a OpenedImage, secrets: &[Leftover], hits: &'a [Hit<'a>]) -> Self {
-        let secret = |leftover: &Leftover| Secret {
-            namespace: leftover.namespace.map(|name| name.to_string()),
-            key: leftover.key.to_string(),
-            kind: leftover.item_type.to_string(),
-            page: leftover.location.page,
-            entry: leftover.location.entry,
-            offset: leftover.location.offset(),
+        let secret = |leftover: &Leftover| {
+            let item = leftover.item.as_ref();
+            Secret {
+                what: leftover.reason.to_string(),
+                namespace: item.and_then(|item| Some(item.namespace?.to_string())),
+                key: item.map(|item| item.key.to_string()),
+                kind: item.map(|item| item.item_type.to_string()),
+                page: item.map(|item| item.location.page),
+                entry: item.map(|item| item.location.entry),
+                offset: leftover.offset,
+            }
         };
         let found = |hit: &'a Hit<'a>| Found { needle: hit.needle, offsets: &hit.offsets };
         Self {

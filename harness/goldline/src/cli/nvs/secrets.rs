@@ -7,6 +7,7 @@ use clap::Args;
 use goldline_nvs::{
     DeviceView, Image, Key, SecretRule, Value,
     leftover::{Leftover, leftover_secrets},
+    secret::Reason,
 };
 
 use crate::{
@@ -74,15 +75,19 @@ impl Secrets {
             decided.map(|((namespace, key), _)| (namespace.clone(), key.clone()))
         };
         let public: Vec<_> = names(false).collect();
+        // What shows by itself that it is a secret is one, whatever a profile says of its name.
         let is_public = |leftover: &Leftover| {
-            let namespace = leftover.namespace.map(|name| name.to_string()).unwrap_or_default();
-            public.contains(&(namespace, leftover.key.to_string()))
+            let item = leftover.item.filter(|_| leftover.reason == Reason::Name);
+            item.is_some_and(|item| {
+                let namespace = item.namespace.map(|name| name.to_string()).unwrap_or_default();
+                public.contains(&(namespace, item.key.to_string()))
+            })
         };
         let mut leftovers = leftover_secrets(image, &SecretRule::careful());
         leftovers.retain(|leftover| !is_public(leftover));
         leftovers.extend(leftover_secrets(image, &SecretRule::listed(names(true))));
-        leftovers.sort_by_key(|leftover| leftover.location);
-        leftovers.dedup();
+        leftovers.sort_unstable();
+        leftovers.dedup_by_key(|leftover| (leftover.offset, leftover.item));
         leftovers
     }
 }

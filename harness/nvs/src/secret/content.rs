@@ -1,0 +1,147 @@
+//! Bytes → the secret that they show by themselves, whatever their name.
+
+use base64::Engine;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::{alphabet, engine::DecodePaddingMode};
+
+use super::{Reason, credentials, private_key, text};
+
+/// Shorter texts in base64 or hexadecimal digits hold no key and no record.
+const ENCODED_MIN: usize = 40;
+
+/// The first secret of each kind in bytes of any kind, with its place: in a value, an erased entry,
+/// the slack of a page.
+pub(super) fn find(bytes: &[u8]) -> Vec<(usize, Reason)> {
+    let mut found = direct(bytes);
+    for (at, decoded) in encoded(bytes) {
+        found.extend(direct(&decoded).into_iter().map(|(_, reason)| (at, reason)));
+    }
+    found
+}
+
+/// Strongest first.
+fn direct(bytes: &[u8]) -> Vec<(usize, Reason)> {
+    let credentials = credentials::find(bytes).map(|passphrase| passphrase.start);
+    let kinds = [
+        (private_key::find(bytes), Reason::PrivateKey),
+        (credentials, Reason::WifiCredentials),
+        (text::find_token(bytes), Reason::Token),
+        (text::find_url_password(bytes), Reason::UrlPassword),
+        (text::find_named_secret(bytes), Reason::NamedValue),
+    ];
+    kinds.into_iter().filter_map(|(at, reason)| Some((at?, reason))).collect()
+}
+
+/// Runs of base64 or hexadecimal digits, over line ends, decoded.
+fn encoded(text: &[u8]) -> impl Iterator<Item = (usize, Vec<u8>)> {
+    let is_of_run = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_=\r\n".contains(byte);
+    let mut at = 0;
+    let runs = text.split(move |byte| !is_of_run(byte)).map(move |run| {
+        let start = at;
+        at += run.len() + 1;
+        (start, run)
+    });
+    let long = runs.filter(|(_, run)| run.len() >= ENCODED_MIN);
+    long.filter_map(|(at, run)| Some((at, decoded(run)?)))
+}
+
+fn decoded(run: &[u8]) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = run.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    hexadecimal(&digits).or_else(|| {
+        let is_url_safe = digits.iter().any(|byte| b"-_".contains(byte));
+        let alphabet = if is_url_safe { &alphabet::URL_SAFE } else { &alphabet::STANDARD };
+        // A text cut short has no padding, and its last character may be half used.
+        let config = GeneralPurposeConfig::new()
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+            .with_decode_allow_trailing_bits(true);
+        let whole = &digits[..digits.len() / 4 * 4];
+        GeneralPurpose::new(alphabet, config).decode(whole).ok()
+    })
+}
+
+fn hexadecimal(digits: &[u8]) -> Option<Vec<u8>> {
+    let (pairs, _half) = digits.as_chunks::<2>();
+    let nibble = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
+    pairs.iter().map(|[high, low]| Some(nibble(*high)? << 4 | nibble(*low)?)).collect()
+}
+
+/// Whether bytes of unknown meaning may be a secret: text in a record, or what looks drawn by lot.
+pub(super) fn is_opaque(bytes: &[u8]) -> bool {
+    !is_text(bytes) && !is_certificate(bytes) && (holds_text(bytes) || looks_random(bytes))
+}
+
+/// Whether it is a text, with a NUL behind it or without. What a text tells is judged as such.
+fn is_text(bytes: &[u8]) -> bool {
+    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    let is_padded = bytes[text.len()..].iter().all(|byte| *byte == 0);
+    is_padded
+        && !text.is_empty()
+        && std::str::from_utf8(text)
+            .is_ok_and(|text| text.chars().all(|c| !c.is_control() || c.is_whitespace()))
+}
+
+/// A run as long as the shortest passphrase.
+fn holds_text(bytes: &[u8]) -> bool {
+    bytes.split(|byte| !(b' '..=b'~').contains(byte)).any(|run| run.len() >= 8)
+}
+
+/// Sixteen bytes or more, nearly all different: a key looks so, a counter and a table do not.
+fn looks_random(bytes: &[u8]) -> bool {
+    const KEY_MIN: usize = 16;
+    const KEY_MAX: usize = 512;
+    if !(KEY_MIN..=KEY_MAX).contains(&bytes.len()) {
+        return false;
+    }
+    bytes.array_windows::<KEY_MIN>().any(|window| {
+        let mut seen = [false; 256];
+        let distinct =
+            window.iter().filter(|byte| !std::mem::replace(&mut seen[usize::from(**byte)], true));
+        let is_varied = distinct.count() >= 13;
+        let steps = window.array_windows().filter(|[a, b]| a.abs_diff(*b) <= 2).count();
+        is_varied && steps <= 4
+    })
+}
+
+/// An X.509 certificate or a public key in DER: sequences, and no version before them.
+fn is_certificate(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x30, 0x82, _, _, 0x30, ..] | [0x30, 0x81, _, 0x30, ..] | [0x30, _, 0x30, ..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(bytes: &[u8]) -> Option<Reason> {
+        find(bytes).first().map(|(_, reason)| *reason)
+    }
+
+    #[test]
+    fn an_encoded_key_is_found() {
+        let mut key = vec![0x30, 0x77, 2, 1, 1, 4, 0x20];
+        key.resize(121, 0x5A);
+        let base64 = base64::engine::general_purpose::STANDARD.encode(&key);
+        let hex: String = key.iter().map(|byte| format!("{byte:02X}")).collect();
+        for text in [&base64, &hex, &base64[..80], &format!("{}\n{}", &base64[..64], &base64[64..])]
+        {
+            assert_eq!(reason(text.as_bytes()), Some(Reason::PrivateKey), "{text}");
+        }
+        let record = crate::record::network("net", "Tulip-Ladder-77", [1; 32]);
+        let base64 = base64::engine::general_purpose::STANDARD.encode(record);
+        assert_eq!(reason(base64.as_bytes()), Some(Reason::WifiCredentials));
+    }
+
+    #[test]
+    fn opaque_is_what_may_hide_something() {
+        let random = [
+            0x6A, 0x06, 0x1D, 0xB3, 0x6E, 0x9D, 0x30, 0x42, 0x7F, 0x99, 0x2E, 0x4E, 0x2D, 0xB8,
+            0xA2, 0x31,
+        ];
+        assert!(is_opaque(&random));
+        assert!(is_opaque(b"\x01\x02Tulip-Ladder-77\0"));
+        let counting: Vec<u8> = (0..=255).collect();
+        for harmless in [&counting[..32], &[0xAB; 40], &[0; 32], b"a sentence of a text\0", &[1, 2]]
+        {
+            assert!(!is_opaque(harmless), "{harmless:x?}");
+        }
+    }
+}

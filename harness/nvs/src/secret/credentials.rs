@@ -1,0 +1,107 @@
+//! Pairs of a network's name and its passphrase in a record, whoever laid it out.
+//!
+//! A record is told by its fields: two texts in places of their own, the rest of each place filled
+//! with NULs. The first is as long as an SSID may be (1 to 32), the second as a passphrase (8 to 64).
+//! ESP-IDF's `sta.apinfo`, ESPHome's 33 and 65 bytes and C structs of most firmware are so.
+
+use std::ops::Range;
+
+/// Longest SSID.
+const SSID_MAX: usize = 32;
+/// Lengths of a WPA passphrase; 64 are its key in hexadecimal digits.
+const PASSPHRASE: std::ops::RangeInclusive<usize> = 8..=64;
+/// From one text's beginning to the other's: a name's place, with a length or a BSSID.
+const PLACE: std::ops::RangeInclusive<usize> = 16..=80;
+
+/// Where the first such pair lies: the place of its passphrase.
+pub(super) fn find(bytes: &[u8]) -> Option<Range<usize>> {
+    let texts: Vec<Range<usize>> = texts(bytes).collect();
+    let pairs = texts.array_windows();
+    let mut found = pairs.filter(|[name, passphrase]| is_pair(bytes, name, passphrase));
+    found.next().map(|[_, passphrase]| passphrase.clone())
+}
+
+/// Runs of text, each with a NUL behind it or the end.
+fn texts(bytes: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at + bytes[at..].iter().position(|byte| is_text(*byte))?;
+        let length = bytes[start..].iter().position(|byte| !is_text(*byte));
+        let end = length.map_or(bytes.len(), |length| start + length);
+        at = end;
+        Some(start..end)
+    })
+}
+
+fn is_pair(bytes: &[u8], name: &Range<usize>, passphrase: &Range<usize>) -> bool {
+    let gap = &bytes[name.end..passphrase.start];
+    // A name that fills its place of 32 bytes has no NUL behind it where the field has no room.
+    (1..=SSID_MAX).contains(&name.len())
+        && PASSPHRASE.contains(&passphrase.len())
+        && PLACE.contains(&(passphrase.start - name.start))
+        && gap.iter().all(|byte| *byte == 0)
+        && bytes.get(passphrase.end).is_none_or(|byte| [0, 0xFF].contains(byte))
+        && is_name_place(bytes, name)
+        && !names_a_host(&bytes[passphrase.clone()])
+}
+
+/// What stands before a name: nothing, or its length, or the padding of what was before.
+fn is_name_place(bytes: &[u8], name: &Range<usize>) -> bool {
+    let Some(before) = name.start.checked_sub(1).map(|last| bytes[last]) else { return true };
+    before == 0 || before == 0xFF || usize::from(before) == name.len() || before < b' '
+}
+
+/// A host's name or an address beside a short text is how a server is configured.
+fn names_a_host(text: &[u8]) -> bool {
+    let is_of_host = |byte: &u8| byte.is_ascii_alphanumeric() || b".-:/".contains(byte);
+    text.contains(&b'.') && text.iter().all(is_of_host)
+}
+
+fn is_text(byte: u8) -> bool {
+    (b' '..=b'~').contains(&byte) || (0x80..0xFE).contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Texts in places of their own.
+    fn record(fields: &[(&str, usize)]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (text, place) in fields {
+            let end = bytes.len() + place;
+            bytes.extend(text.bytes());
+            bytes.resize(end, 0);
+        }
+        bytes
+    }
+
+    #[test]
+    fn pairs_of_common_layouts_are_found() {
+        for places in [(32, 64), (33, 65), (33, 64), (64, 64), (32, 32), (36, 65)] {
+            let mut bytes = record(&[("labnet-guest", places.0), ("Tulip-Ladder-77", places.1)]);
+            let at = places.0..places.0 + 15;
+            assert_eq!(find(&bytes), Some(at.clone()), "{places:?}");
+            bytes.truncate(at.end);
+            assert_eq!(find(&bytes), Some(at), "{places:?}, without padding");
+        }
+        let network = crate::record::network("labnet-guest", "Tulip-Ladder-77", [0x6A; 32]);
+        assert_eq!(find(&network), Some(36..51));
+        let behind = [&[0xFF; 12][..], &network].concat();
+        assert_eq!(find(&behind), Some(48..63));
+    }
+
+    #[test]
+    fn other_records_are_none() {
+        for fields in [
+            &[("unit-7", 32), ("broker.example.test", 64)][..],
+            &[("kitchen", 32), ("lamp", 32)],
+            &[("only one text in here", 64)],
+            &[("a", 4), ("Tulip-Ladder-77", 64)],
+        ] {
+            assert_eq!(find(&record(fields)), None, "{fields:?}");
+        }
+        assert_eq!(find(b"a sentence\0and another one\0"), None);
+        assert_eq!(find(&[]), None);
+    }
+}
