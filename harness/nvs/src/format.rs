@@ -108,6 +108,11 @@ impl PageState {
         }
     }
 
+    /// Whether it is a state that a device writes; erased flash has the other one.
+    pub(crate) const fn is_written(self) -> bool {
+        !matches!(self, PageState::Empty | PageState::Unknown(_))
+    }
+
     /// Whether a device reads items from such a page.
     pub(crate) const fn holds_items(self) -> bool {
         matches!(self, PageState::Active | PageState::Full | PageState::Freeing)

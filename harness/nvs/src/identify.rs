@@ -82,7 +82,7 @@ pub(crate) fn of_image(image: &Image<'_>) -> Kind {
 }
 
 /// 64 bytes of keys, 4 of CRC, nothing else.
-fn key_partition(bytes: &[u8]) -> Option<Kind> {
+pub(crate) fn key_partition(bytes: &[u8]) -> Option<Kind> {
     const WITH_CRC: usize = 68;
     let is_shaped = bytes.len() == PAGE_BYTES && is_blank(&bytes[WITH_CRC..]);
     if !is_shaped || PageState::from_word(format::read_u32(bytes, 0)).holds_items() {
@@ -96,8 +96,8 @@ fn key_partition(bytes: &[u8]) -> Option<Kind> {
 }
 
 /// A state that devices write, and either a sound header or its blank bytes.
-fn looks_like_nvs(page: &Page<'_>) -> bool {
-    let state_is_known = !matches!(page.state(), PageState::Empty | PageState::Unknown(_));
+pub(crate) fn looks_like_nvs(page: &Page<'_>) -> bool {
+    let state_is_known = page.state().is_written();
     let reserved = &page.bytes()[header::VERSION + 1..header::CRC];
     let has_header = page.stored_crc() == page.computed_crc() || is_blank(reserved);
     (state_is_known && has_header) || page.items().iter().any(|item| item.fault.is_none())

@@ -15,6 +15,7 @@
 //! | [`check`](mod@check) | image → findings with stable codes |
 //! | [`recover`] | image → what can still be read, whatever a device makes of it |
 //! | [`identify`](mod@identify), [`crypt`] | what a file is; encrypted images and their keys |
+//! | [`dump`] | where NVS partitions lie in a dump of the flash |
 //! | [`edit`] | changes as a device makes them |
 //! | [`usage`], [`leftover`] | capacity and wear; secrets in erased entries |
 //! | [`diff`](mod@diff), [`snapshot`](mod@snapshot) | device views compared and shown |
@@ -47,6 +48,7 @@ pub mod crypt;
 pub mod device;
 pub mod diff;
 pub mod document;
+pub mod dump;
 pub mod edit;
 pub mod fingerprint;
 mod format;

@@ -2,6 +2,9 @@
 
 mod damage;
 mod differential;
+mod dump;
+mod dump_any;
+mod flash;
 mod golden;
 mod mutation;
 mod other_reader;
