@@ -11,19 +11,24 @@ use crate::{
 const DEFAULT_IMAGES: u64 = 20_000_000;
 /// As in the run of every day.
 const IMAGES_PER_CSV: u64 = 10;
+const IMAGES_PER_DUMP: u64 = 50;
 
 /// A target folder of its own: the other flags would make cargo build everything anew each time.
 const TARGET: &str = "target/fuzz";
 
-/// Runs the mutations of images, then those of CSVs; `words` may hold how many images.
+/// Runs the mutations of images, then those of CSVs and of dumps; `words` may hold how many images.
 pub fn run_long(words: &[&str]) -> Outcome {
     let images = images(words)?;
     let csvs = images.div_ceil(IMAGES_PER_CSV);
+    let dumps = images.div_ceil(IMAGES_PER_DUMP);
     section(&format!("{images} damaged images"), || {
         mutations("mutation::no_damaged_image_does_harm", images)
     })?;
     section(&format!("{csvs} damaged CSVs"), || {
         mutations("mutation::no_damaged_csv_does_harm", csvs)
+    })?;
+    section(&format!("{dumps} damaged dumps"), || {
+        mutations("mutation::no_damaged_dump_does_harm", dumps)
     })
 }
 

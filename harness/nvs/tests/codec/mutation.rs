@@ -1,4 +1,4 @@
-//! Damaged images and CSVs, many of them: nothing may panic, hang or grow.
+//! Damaged images, dumps and CSVs, many of them: nothing may panic, hang or grow.
 //!
 //! `GOLDLINE_MUTATIONS` sets how many images there are; the default is what
 //! every test run does, and five times as many in the full tier.
@@ -13,11 +13,14 @@ use goldline_nvs::{
 
 use rstest::rstest;
 
+use crate::dump_any::check;
+use crate::flash::{encrypted_product, product};
 use crate::random::Random;
 use crate::support::{read, vectors};
 
 const IMAGES: u64 = 200_000;
 const CSVS: u64 = 20_000;
+const DUMPS: u64 = 4_000;
 
 fn count(default: u64) -> u64 {
     let tier = std::env::var("GOLDLINE_TIER").unwrap_or_default();
@@ -136,6 +139,36 @@ fn no_damaged_image_does_harm() {
             });
         }
     });
+}
+
+#[test]
+fn no_damaged_dump_does_harm() {
+    const TABLE: usize = 0x8000;
+    let seeds = [
+        product()[..0xE000].to_vec(),
+        product()[TABLE..0xE000].to_vec(),
+        product()[TABLE + 0x1000..].to_vec(),
+        encrypted_product(),
+    ];
+    for number in 0..count(DUMPS) {
+        let mut random = Random::new(number);
+        let mut dump = seeds[random.below(seeds.len())].clone();
+        if random.below(2) == 0 {
+            mutate(&mut dump, &mut random);
+        }
+        // Where the table is: in front of any page, wherever the file begins.
+        let table = if dump.len() > TABLE { [TABLE, 0][random.below(2)] } else { 0 };
+        for _ in 0..random.below(6) {
+            let at = (table + random.below(256)).min(dump.len() - 1);
+            match random.below(3) {
+                0 => dump[at] ^= 1 << random.below(8),
+                1 => dump[at] = random.next() as u8,
+                _ => dump.truncate(at.max(1)),
+            }
+        }
+        check(&dump, None);
+        check(&dump, Some(TABLE));
+    }
 }
 
 /// Images of 1 MB made to be slow: every entry of every page the same kind of
