@@ -65,7 +65,7 @@ pub mod snapshot;
 pub mod usage;
 mod value;
 
-pub use check::{Code, Finding, Severity};
+pub use check::{Code, Finding, Repair, Severity};
 pub use device::DeviceView;
 pub use diff::{diff, diff_layout};
 pub use document::{Document, csv};

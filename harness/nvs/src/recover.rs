@@ -4,6 +4,7 @@
 //! Each value is as sound as its CRCs. Whether it is the newest is not said.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use crate::check::mended_header;
 use crate::device::DropReason;
@@ -40,6 +41,29 @@ pub enum Loss {
     Header,
     /// The device drops it at boot or on reading.
     Dropped(DropReason),
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Loss::Erased => "it was erased or replaced",
+            Loss::Page => "its page is not read, or the partition does not open",
+            Loss::Header => "one bit of its header is flipped",
+            Loss::Dropped(reason) => match reason {
+                DropReason::Header => "its header is damaged",
+                DropReason::Torn => "it is written and not recorded",
+                DropReason::BehindGap => "it lies behind a gap",
+                DropReason::PayloadState => "its payload is not recorded as written",
+                DropReason::Replaced { .. } => "a newer item replaces it",
+                DropReason::Shadowed { .. } => "another item of the same key is found first",
+                DropReason::PartialCopy => "its page is erased as an interrupted copy",
+                DropReason::PayloadCrc => "its payload is damaged",
+                DropReason::BlobMismatch { .. } => "its chunks do not add up",
+                DropReason::OrphanChunk { .. } => "its blob has no index",
+                DropReason::NoNamespace => "its namespace is not defined",
+            },
+        })
+    }
 }
 
 /// Every sound value that is not part of the device's view.

@@ -2,10 +2,12 @@
 //!
 //! Only live items count: what is erased or never recorded may be anything.
 
+use std::borrow::Cow;
+
 use super::repair::{Flip, single_flip};
-use super::{Code, Finding, Severity};
-use crate::format::{EntryState, entry, entry_offset};
-use crate::image::{HeaderFault, Item, Page};
+use super::{Code, Finding, Repair, Severity};
+use crate::format::{EntryState, PageState, crc32, entry};
+use crate::image::{Entry, HeaderFault, Item, Location, Page};
 use crate::key::Key;
 use crate::limits::ENTRY_BYTES;
 use crate::value::ItemType;
@@ -14,9 +16,12 @@ pub(super) fn check(page: &Page<'_>, findings: &mut Vec<Finding>) {
     if !page.state().holds_items() {
         return;
     }
+    // On the ACTIVE page the device itself looks for what is not recorded.
+    let is_closed = page.state() != PageState::Active;
     for item in page.items() {
         match (item.header.state, item.fault) {
             (EntryState::Erased, None) => findings.extend(lost_header(item)),
+            (EntryState::Empty, None) if is_closed => findings.extend(lost_record(item)),
             (EntryState::Erased | EntryState::Empty, _) => {}
             (EntryState::Illegal, _) => findings.push(illegal_state(item)),
             (EntryState::Written, Some(fault)) => findings.push(header(item, fault)),
@@ -42,8 +47,10 @@ fn payload(item: &Item<'_>, findings: &mut Vec<Finding>) {
     if let Some((at_entry, state)) = item.differing_state() {
         let message = format!("entry {at_entry} of its payload is marked {state:?}");
         let dropped = "a device erases the item at boot";
-        findings
-            .push(at(item, Code::PayloadState, severity_of(item, state)).saying(message, dropped));
+        let severity = severity_of(item, state);
+        let mut finding = at(item, Code::PayloadState, severity).saying(message, dropped);
+        finding.repair = payload_state_repair(item, at_entry, state);
+        findings.push(finding);
         return;
     }
     let Some(bytes) = item.payload() else { return };
@@ -68,22 +75,64 @@ fn severity_of(item: &Item<'_>, state: EntryState) -> Severity {
     }
 }
 
+/// The state of the one payload entry that is not recorded as the others are,
+/// when no interrupted write or erase of a device leaves it so.
+fn payload_state_repair(item: &Item<'_>, at_entry: usize, state: EntryState) -> Option<Repair> {
+    let Location { page, entry } = item.header.location;
+    let end = entry + item.entries;
+    let is_interrupted = match state {
+        EntryState::Empty => item.is_last_before(end),
+        // A device erases from behind.
+        _ => at_entry + 1 == end,
+    };
+    let is_certain =
+        !is_interrupted && item.differing_states().count() == 1 && item.payload_is_intact();
+    is_certain.then(|| Repair::of_entry_state(Location { page, entry: at_entry }, state))?
+}
+
 /// An erased header before a live payload. A device erases from behind, so it
 /// was not the device that erased it.
 fn lost_header(item: &Item<'_>) -> Option<Finding> {
     let (_, EntryState::Written) = item.differing_state()? else {
         return None;
     };
-    let finding = at(item, Code::PayloadState, Severity::Corruption);
-    Some(finding.saying(
+    let mut finding = at(item, Code::PayloadState, Severity::Corruption).saying(
         format!("the header of {} is marked erased, its payload is not", item.header.key()),
         "a device erases the payload at boot: the key is lost",
-    ))
+    );
+    finding.repair = header_state_repair(item);
+    Some(finding)
+}
+
+/// A sound item on a page that takes no more entries, its header marked empty.
+fn lost_record(item: &Item<'_>) -> Option<Finding> {
+    let repair = unrecorded_repair(item)?;
+    let mut finding = at(item, Code::EntryState, Severity::Corruption).saying(
+        format!("the entry of {} is marked empty, and what follows it is not", item.header.key()),
+        "a device passes over it: the key is lost",
+    );
+    finding.repair = Some(repair);
+    Some(finding)
+}
+
+/// The state of a header that is marked empty, when more was recorded behind
+/// it: a device writes nothing more until the item is recorded or erased.
+pub(super) fn unrecorded_repair(item: &Item<'_>) -> Option<Repair> {
+    let end = item.header.location.entry + item.entries;
+    let is_certain = item.fault.is_none() && !item.is_last_before(end);
+    is_certain.then(|| header_state_repair(item))?
+}
+
+/// The state of a header that differs from that of its whole and sound payload.
+fn header_state_repair(item: &Item<'_>) -> Option<Repair> {
+    let mut differing = item.differing_states();
+    let is_whole = differing.clone().count() == item.entries - 1
+        && differing.all(|(_, state)| state == EntryState::Written)
+        && item.payload_is_intact();
+    is_whole.then(|| Repair::of_entry_state(item.header.location, item.header.state))?
 }
 
 fn data_crc(item: &Item<'_>, bytes: &[u8]) -> Finding {
-    let stored = item.header.payload_crc();
-    let computed = crate::format::crc32(bytes);
     let what = match item.header.item_type() {
         ItemType::BlobData => "the whole blob is lost: a device finds no value for its key",
         _ => "a firmware gets ESP_ERR_NVS_NOT_FOUND, and the device erases the item",
@@ -93,12 +142,9 @@ fn data_crc(item: &Item<'_>, bytes: &[u8]) -> Finding {
         "the payload's bytes do not match the CRC in its header",
         what,
     );
-    let header = item.header.location.offset();
-    let payload = header + entry_offset(1) - entry_offset(0);
-    finding.repair = single_flip(stored, computed, bytes.len()).map(|flip| match flip {
-        Flip::Covered { byte, bit } => flip_at(bit, payload + byte),
-        Flip::Crc { byte, bit } => flip_at(bit, header + entry::DATA_CRC + byte),
-    });
+    let payload = item.header.location.offset() + ENTRY_BYTES;
+    let flip = payload_flip(&item.header, bytes);
+    finding.repair = flip.map(|(byte, bit)| Repair::at(payload + byte, bit));
     finding
 }
 
@@ -146,7 +192,7 @@ fn header_crc(item: &Item<'_>) -> Finding {
         "the entry's bytes do not match its CRC",
         format!("a device erases it{behind} at boot: the key is lost"),
     );
-    finding.repair = entry_hint(item);
+    finding.repair = header_repair(item);
     finding
 }
 
@@ -172,16 +218,37 @@ pub(crate) fn mended_header(item: &Item<'_>) -> Option<[u8; ENTRY_BYTES]> {
     Some(header)
 }
 
-fn entry_hint(item: &Item<'_>) -> Option<String> {
-    let (byte, bit) = entry_flip(item)?;
-    let hint = flip_at(bit, item.header.location.offset() + byte);
-    if !(entry::KEY..entry::DATA).contains(&byte) {
-        return Some(hint);
+/// A payload damaged in one bit, as it was before: given its header, which may
+/// be a mended one, and the bytes of its entries. A sound payload is returned
+/// as it is.
+pub(crate) fn mended_payload<'p>(header: &Entry<'_>, entries: &'p [u8]) -> Option<Cow<'p, [u8]>> {
+    let payload = entries.get(..header.payload_size())?;
+    if header.payload_crc() == crc32(payload) {
+        return Some(Cow::Borrowed(payload));
     }
-    let mut field = *item.header.key().field();
-    field[byte - entry::KEY] ^= 1 << bit;
-    let key = Key::from_field(field);
-    Some(format!("{hint}; the key was `{key}`"))
+    let (byte, bit) = payload_flip(header, payload)?;
+    let mut mended = payload.to_vec();
+    mended[byte] ^= 1 << bit;
+    Some(Cow::Owned(mended))
+}
+
+/// The bit of a damaged payload that restores its CRC: byte of the payload, bit.
+fn payload_flip(header: &Entry<'_>, payload: &[u8]) -> Option<(usize, u8)> {
+    match single_flip(header.payload_crc(), crc32(payload), payload.len())? {
+        Flip::Covered { byte, bit } => Some((byte, bit)),
+        // The stored CRC is part of the header, whose own CRC says that it is as written.
+        Flip::Crc { .. } => None,
+    }
+}
+
+fn header_repair(item: &Item<'_>) -> Option<Repair> {
+    let (byte, bit) = entry_flip(item)?;
+    let key = (entry::KEY..entry::DATA).contains(&byte).then(|| {
+        let mut field = *item.header.key().field();
+        field[byte - entry::KEY] ^= 1 << bit;
+        Key::from_field(field)
+    });
+    Some(Repair { key, ..Repair::at(item.header.location.offset() + byte, bit) })
 }
 
 fn illegal_state(item: &Item<'_>) -> Finding {
@@ -189,10 +256,6 @@ fn illegal_state(item: &Item<'_>) -> Finding {
         "the entry's state bits are 01, which nothing writes",
         "a device erases the entry at boot",
     )
-}
-
-fn flip_at(bit: u8, offset: usize) -> String {
-    format!("flipping bit {bit} of byte {offset:#x} restores the CRC")
 }
 
 fn at(item: &Item<'_>, code: Code, severity: Severity) -> Finding {

@@ -14,7 +14,9 @@ use std::fmt;
 use crate::image::{Image, Location};
 
 pub use code::Code;
-pub(crate) use items::mended_header;
+pub(crate) use items::{mended_header, mended_payload};
+pub(crate) use pages::mended_sequence;
+pub use repair::Repair;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,8 +64,8 @@ pub struct Finding {
     pub message: String,
     /// What a device makes of it.
     pub consequence: String,
-    /// What would mend it, when that is known.
-    pub repair: Option<String>,
+    /// The bit that would mend it, when that is known.
+    pub repair: Option<Repair>,
 }
 
 impl fmt::Display for Finding {

@@ -1,9 +1,9 @@
 //! Findings about a page's header.
 
 use super::repair::{Flip, single_flip};
-use super::{Code, Finding, Severity};
-use crate::format::{PageState, header, is_blank};
-use crate::image::Page;
+use super::{Code, Finding, Repair, Severity};
+use crate::format::{EntryState, PageState, header, is_blank};
+use crate::image::{Item, Page};
 
 pub(super) fn check(page: &Page<'_>, findings: &mut Vec<Finding>) {
     let finding = match page.state() {
@@ -26,10 +26,16 @@ fn dirty(page: &Page<'_>) -> Finding {
     };
     let first = page.bytes().iter().position(|&byte| byte != 0xFF);
     let offset = page.offset() + first.unwrap_or(0);
-    Finding::of_page(Code::PageDirty, severity, page.index(), offset).saying(
+    let lost = match live_items(page) {
+        0 => "nothing is lost".to_owned(),
+        items => format!("{items} live items on it are lost"),
+    };
+    let mut finding = Finding::of_page(Code::PageDirty, severity, page.index(), offset).saying(
         "the page is marked EMPTY and holds written bytes",
-        "a device takes it for CORRUPT and erases it when it needs a page; nothing is lost",
-    )
+        format!("a device takes it for CORRUPT and erases it when it needs a page; {lost}"),
+    );
+    finding.repair = state_repair(page);
+    finding
 }
 
 fn crc(page: &Page<'_>) -> Finding {
@@ -43,15 +49,33 @@ fn crc(page: &Page<'_>) -> Finding {
             live_items(page)
         ),
     );
-    let flip = single_flip(stored, computed, header::CRC - header::SEQUENCE);
-    finding.repair = flip.map(|flip| {
-        let (byte, bit) = match flip {
-            Flip::Covered { byte, bit } => (header::SEQUENCE + byte, bit),
-            Flip::Crc { byte, bit } => (header::CRC + byte, bit),
-        };
-        format!("flipping bit {bit} of byte {byte} of the page restores the CRC")
-    });
+    let flip = header_flip(page);
+    finding.repair = flip.map(|(byte, bit)| Repair::at(page.offset() + byte, bit));
     finding
+}
+
+/// The bit of a damaged header that restores its CRC: byte of the page, bit.
+fn header_flip(page: &Page<'_>) -> Option<(usize, u8)> {
+    let (stored, computed) = (page.stored_crc(), page.computed_crc());
+    Some(match single_flip(stored, computed, header::CRC - header::SEQUENCE)? {
+        Flip::Covered { byte, bit } => (header::SEQUENCE + byte, bit),
+        Flip::Crc { byte, bit } => (header::CRC + byte, bit),
+    })
+}
+
+/// The sequence number of a page, its header mended where one bit is flipped.
+pub(crate) fn mended_sequence(page: &Page<'_>) -> Option<u32> {
+    if page.stored_crc() == page.computed_crc() {
+        return Some(page.sequence());
+    }
+    let (byte, bit) = header_flip(page)?;
+    Some(match byte {
+        header::SEQUENCE..header::VERSION => {
+            let bit = (byte - header::SEQUENCE) as u32 * 8 + u32::from(bit);
+            page.sequence() ^ 1 << bit
+        }
+        _ => page.sequence(),
+    })
 }
 
 fn version(page: &Page<'_>) -> Finding {
@@ -64,10 +88,42 @@ fn version(page: &Page<'_>) -> Finding {
 
 fn state(page: &Page<'_>) -> Finding {
     let severity = Severity::Corruption;
-    Finding::of_page(Code::PageState, severity, page.index(), page.offset()).saying(
+    let offset = page.offset();
+    let mut finding = Finding::of_page(Code::PageState, severity, page.index(), offset).saying(
         format!("the page's state is {}", page.state()),
         format!("a device discards the page: {} live items on it are lost", live_items(page)),
-    )
+    );
+    finding.repair = state_repair(page);
+    finding
+}
+
+/// The bit of the state word that makes a page readable, its header and its
+/// items being sound, when there is only one. CORRUPT is a state that devices
+/// write, and so none that a flipped bit explains best.
+fn state_repair(page: &Page<'_>) -> Option<Repair> {
+    let is_sound = page.stored_crc() == page.computed_crc()
+        && page.state() != PageState::Corrupt
+        && live_items(page) > 0
+        && page.items().iter().all(|item| !is_damaged(item));
+    if !is_sound {
+        return None;
+    }
+    const POSSIBLE: [PageState; 4] =
+        [PageState::Active, PageState::Full, PageState::Freeing, PageState::Corrupt];
+    let difference = |state: PageState| state.word() ^ page.state().word();
+    let mut nearest = POSSIBLE.into_iter().filter(|state| difference(*state).count_ones() == 1);
+    match (nearest.next(), nearest.next()) {
+        (Some(state), None) if state != PageState::Corrupt => {
+            let bit = difference(state).trailing_zeros();
+            Some(Repair::at(page.offset() + bit as usize / 8, (bit % 8) as u8))
+        }
+        _ => None,
+    }
+}
+
+fn is_damaged(item: &Item<'_>) -> bool {
+    item.header.state == EntryState::Written
+        && (item.fault.is_some() || item.differing_state().is_some() || !item.payload_is_intact())
 }
 
 fn freeing(page: &Page<'_>) -> Finding {
@@ -79,8 +135,9 @@ fn freeing(page: &Page<'_>) -> Finding {
 }
 
 fn live_items(page: &Page<'_>) -> usize {
-    let live = page.items().iter().filter(|item| {
-        item.fault.is_none() && item.header.state == crate::image::EntryState::Written
-    });
+    let live = page
+        .items()
+        .iter()
+        .filter(|item| item.fault.is_none() && item.header.state == EntryState::Written);
     live.count()
 }

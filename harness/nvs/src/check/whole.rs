@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Code, Finding, Severity};
+use super::{Code, Finding, Severity, items};
 use crate::device::{DeviceView, DropReason, Dropped, Opening};
 use crate::format::{EntryState, NAMESPACE_DEFINITIONS, PageState};
 use crate::identify::{self, Kind};
@@ -141,11 +141,16 @@ fn no_empty_page(image: &Image<'_>, severity: Severity, findings: &mut Vec<Findi
     );
 }
 
-/// What [`items`](super::items) cannot see, each item being sound in itself.
+/// What [`items`] cannot see, each item being sound in itself.
 pub(super) fn check_dropped(image: &Image<'_>, view: &DeviceView, findings: &mut Vec<Finding>) {
     let newest = newest_live(image);
     for dropped in view.dropped() {
-        findings.extend(about(dropped, newest));
+        let Some(mut finding) = about(dropped, newest) else { continue };
+        if dropped.reason == DropReason::Torn {
+            let item = image.item_at(dropped.location);
+            finding.repair = item.and_then(items::unrecorded_repair);
+        }
+        findings.push(finding);
     }
 }
 

@@ -15,34 +15,52 @@ pub(super) struct Boot<'i, 'a> {
     pub dropped: Vec<Dropped>,
 }
 
-pub(super) fn boot<'i, 'a>(image: &'i Image<'a>) -> Boot<'i, 'a> {
+/// Whether a partition that does not open is read all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// As a device does: nothing is read of it.
+    AsDevice,
+    /// As if it opened for writing: pages of newer formats are read like
+    /// others, and no page need be free.
+    Forced,
+}
+
+pub(super) fn boot<'i, 'a>(image: &'i Image<'a>, access: Access) -> Boot<'i, 'a> {
     let mut dropped = Vec::new();
     let mut pages = Vec::new();
     let mut free = 0;
+    let mut newer = None;
     for page in image.pages() {
         match load::kind(page) {
             Kind::Free => free += 1,
             Kind::InUse => pages.push(page),
             Kind::Newer => {
-                let page = page.index();
-                return closed(Opening::NewVersion { page }, dropped);
+                newer = newer.or(Some(page.index()));
+                pages.extend(page.state().holds_items().then_some(page));
             }
         }
+    }
+    let mut opening = match newer {
+        Some(page) => Opening::NewVersion { page },
+        None if image.len() < READ_WRITE_MIN_BYTES => Opening::ReadOnly,
+        None => Opening::ReadWrite,
+    };
+    if access == Access::AsDevice && newer.is_some() {
+        return closed(opening, dropped);
     }
     // Stable, as the device's insertion is: of equal numbers the first in flash.
     pages.sort_by_key(|page| page.sequence());
     let mut pages: Vec<Loaded> =
         pages.into_iter().map(|page| load::load(page, &mut dropped)).collect();
-    let opening = match image.len() < READ_WRITE_MIN_BYTES {
-        true => Opening::ReadOnly,
-        false => Opening::ReadWrite,
-    };
-    if opening == Opening::ReadWrite {
+    if access == Access::Forced || opening == Opening::ReadWrite {
         replace_by_last_item(&mut pages, &mut dropped);
         free += finish_compaction(&mut pages, &mut dropped);
-        if free == 0 && !pages.is_empty() {
-            return closed(Opening::NoFreePages, dropped);
+        if opening == Opening::ReadWrite && free == 0 && !pages.is_empty() {
+            opening = Opening::NoFreePages;
         }
+    }
+    if access == Access::AsDevice && !opening.is_readable() {
+        return closed(opening, dropped);
     }
     Boot { opening, live: pages.into_iter().flat_map(|page| page.live).collect(), dropped }
 }

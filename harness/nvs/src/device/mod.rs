@@ -12,6 +12,7 @@ pub(crate) mod load;
 use crate::image::{Image, Location};
 use crate::key::Key;
 use crate::value::Value;
+use boot::Access;
 
 /// Whether the partition opens on a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +115,8 @@ pub struct DeviceView {
 }
 
 impl DeviceView {
-    /// Whether the partition opens; when it does not, there are no entries.
+    /// Whether the partition opens; when it does not, there are no entries but
+    /// in a [forced view](Image::forced_view).
     pub fn opening(&self) -> Opening {
         self.opening
     }
@@ -147,7 +149,7 @@ impl DeviceView {
 }
 
 pub(crate) fn view(image: &Image<'_>) -> DeviceView {
-    let boot = boot::boot(image);
+    let boot = boot::boot(image, Access::AsDevice);
     match boot.opening.is_readable() {
         true => assemble::assemble(boot),
         false => DeviceView {
@@ -157,4 +159,10 @@ pub(crate) fn view(image: &Image<'_>) -> DeviceView {
             dropped: boot.dropped,
         },
     }
+}
+
+/// As [`view`] where the partition opens for writing. `opening` is what a
+/// device answers, and says nothing of the entries.
+pub(crate) fn forced_view(image: &Image<'_>) -> DeviceView {
+    assemble::assemble(boot::boot(image, Access::Forced))
 }

@@ -51,10 +51,15 @@ impl<'a> Item<'a> {
 
     /// The first entry of the item whose state is not its header's.
     pub fn differing_state(&self) -> Option<(usize, EntryState)> {
-        let first = self.header.location.entry;
+        self.differing_states().next()
+    }
+
+    /// All entries of the item whose state is not its header's.
+    pub(crate) fn differing_states(&self) -> impl Iterator<Item = (usize, EntryState)> + Clone {
+        let (first, states, own) = (self.header.location.entry, self.states, self.header.state);
         (first + 1..first + self.entries)
-            .map(|entry| (entry, crate::format::bitmap_state(self.states, entry)))
-            .find(|(_, state)| *state != self.header.state)
+            .map(move |entry| (entry, crate::format::bitmap_state(states, entry)))
+            .filter(move |(_, state)| *state != own)
     }
 }
 

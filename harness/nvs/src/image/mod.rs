@@ -8,6 +8,7 @@
 mod entry;
 mod item;
 mod page;
+mod version;
 
 use std::fmt;
 
@@ -65,6 +66,13 @@ impl<'a> Image<'a> {
         self.pages.iter().flat_map(|page| page.items())
     }
 
+    /// The item whose header lies there.
+    pub(crate) fn item_at(&self, location: Location) -> Option<&Item<'a>> {
+        let items = self.pages.get(location.page)?.items();
+        let at = items.binary_search_by_key(&location, |item| item.header.location);
+        Some(&items[at.ok()?])
+    }
+
     /// Bytes behind the last whole page; empty in a sound image.
     pub fn tail(&self) -> &'a [u8] {
         self.tail
@@ -79,6 +87,13 @@ impl<'a> Image<'a> {
     /// What a device sees after its boot repairs.
     pub fn device_view(&self) -> crate::DeviceView {
         crate::device::view(self)
+    }
+
+    /// What a device would see, did it open the partition for writing: the same
+    /// as [`device_view`](Image::device_view) where it does. A page of a newer
+    /// format is read as the others are, and no page need be free.
+    pub fn forced_view(&self) -> crate::DeviceView {
+        crate::device::forced_view(self)
     }
 
     /// What is wrong with the image, in the order of the flash.

@@ -171,12 +171,12 @@ fn single_bit_repairs_are_named() {
         return;
     };
     assert_eq!(
-        header[0].repair.as_deref(),
+        header[0].repair.map(|repair| repair.to_string()).as_deref(),
         Some("flipping bit 0 of byte 4 of the page restores the CRC")
     );
     let (_, entry) = findings("d07_key_flip").unwrap();
     assert_eq!(
-        entry[0].repair.as_deref(),
+        entry[0].repair.map(|repair| repair.to_string()).as_deref(),
         Some("flipping bit 5 of byte 0x68 restores the CRC; the key was `ssid`")
     );
 }

@@ -223,7 +223,7 @@ impl JsonFinding {
             offset: finding.offset,
             message: finding.message.clone(),
             consequence: finding.consequence.clone(),
-            repair: finding.repair.clone(),
+            repair: finding.repair.as_ref().map(ToString::to_string),
         }
     }
 }
