@@ -7,8 +7,9 @@
 //! an image without any past, make a [`Document`](crate::Document) from the
 //! device's view and generate it anew.
 //!
-//! Follows `nvs_flash` of ESP-IDF 5.4 as read from its source. An encrypted
-//! image is decrypted before and encrypted after.
+//! Follows `nvs_flash` of ESP-IDF 5.4 as read from its source. An image of
+//! version 1 stays one, for firmware of before ESP-IDF 4.0 that reads no other.
+//! An encrypted image is decrypted before and encrypted after.
 //!
 //! ```
 //! use goldline_nvs::edit::Editor;
@@ -33,11 +34,11 @@ mod pages;
 
 use crate::device::{DropReason, Dropped, Opening};
 use crate::document::{DocumentError, check_blob, check_text};
-use crate::format::{CHUNK_ANY, NAMESPACE_DEFINITIONS};
+use crate::format::{CHUNK_ANY, NAMESPACE_DEFINITIONS, Version};
 use crate::identify::{self, Kind};
 use crate::image::{DecodeError, Image, Location};
 use crate::key::{Key, KeyError};
-use crate::limits::{CHUNK_MAX_BYTES, NAMESPACES_MAX};
+use crate::limits::{BLOB_V1_MAX_BYTES, CHUNK_MAX_BYTES, NAMESPACES_MAX, STRING_V1_MAX_BYTES};
 use crate::value::{ItemType, Stored, Value};
 use pages::Pages;
 
@@ -61,6 +62,18 @@ pub enum EditError {
     /// A value that no device holds.
     #[error(transparent)]
     Value(DocumentError),
+    /// Format version 1 keeps every value in one page.
+    #[error(
+        "`{key}` has {bytes} bytes, this image of version 1 allows {max}; shorten it, or generate the image anew as version 2"
+    )]
+    TooLongForV1 {
+        /// Key of the value.
+        key: Key,
+        /// Length of the value.
+        bytes: usize,
+        /// The longest that version 1 allows for this type.
+        max: usize,
+    },
     /// All 254 indexes are taken.
     #[error(
         "`{name}` would be namespace number 255, NVS allows 254; remove one and make a fresh image"
@@ -112,8 +125,7 @@ impl Editor {
         }
         let mut pages = Pages::new(&image);
         for dropped in view.dropped().iter().filter(|dropped| is_erased_at_boot(dropped)) {
-            let mut items = image.pages()[dropped.location.page].items().iter();
-            if let Some(item) = items.find(|item| item.header.location == dropped.location) {
+            if let Some(item) = image.item_at(dropped.location) {
                 pages.mark_erased(item.header.location, item.entries);
             }
         }
@@ -171,8 +183,11 @@ impl Editor {
         let wanted = match &stored {
             Stored::Field(field) => field.item_type,
             Stored::Text(_) => ItemType::Str,
-            Stored::Blob(_) => ItemType::BlobIndex,
+            Stored::Blob(_) => self.pages.blob_type(),
         };
+        if self.pages.version() == Version::V1 {
+            check_v1(key, &stored)?;
+        }
         let same_type = self.find(index, key, Some(wanted));
         if same_type.is_some() && self.holds(index, key, value) {
             return Ok(());
@@ -182,6 +197,9 @@ impl Editor {
             Stored::Text(text) => {
                 let payload = [text, b"\0"].concat();
                 self.pages.write(index, key, wanted, CHUNK_ANY, &payload)?;
+            }
+            Stored::Blob(bytes) if wanted == ItemType::BlobV1 => {
+                self.pages.write(index, key, wanted, CHUNK_ANY, bytes)?;
             }
             Stored::Blob(bytes) => blob::write(&mut self.pages, index, key, bytes, same_type)?,
         }
@@ -291,6 +309,19 @@ fn is_erased_at_boot(dropped: &Dropped) -> bool {
             | DropReason::BlobMismatch { .. }
             | DropReason::OrphanChunk { .. }
     )
+}
+
+/// What one page of version 1 holds.
+fn check_v1(key: Key, stored: &Stored<'_>) -> Result<(), EditError> {
+    let (bytes, max) = match stored {
+        Stored::Field(_) => return Ok(()),
+        Stored::Text(text) => (text.len(), STRING_V1_MAX_BYTES),
+        Stored::Blob(blob) => (blob.len(), BLOB_V1_MAX_BYTES),
+    };
+    match bytes > max {
+        true => Err(EditError::TooLongForV1 { key, bytes, max }),
+        false => Ok(()),
+    }
 }
 
 fn check(value: &Value) -> Result<(), EditError> {

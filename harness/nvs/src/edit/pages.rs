@@ -23,6 +23,8 @@ pub(super) struct Pages {
     /// Pages to be opened, in the order in which a device takes them.
     free: VecDeque<usize>,
     next_sequence: u32,
+    /// Of the pages to be opened and the blobs to be written.
+    version: Version,
 }
 
 impl Pages {
@@ -40,6 +42,19 @@ impl Pages {
             next_sequence: used.last().map_or(0, |page| page.sequence().wrapping_add(1)),
             used: used.iter().map(|page| page.index()).collect(),
             flash: Flash::new(bytes),
+            version: Version::of(image),
+        }
+    }
+
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Type of the item that a firmware finds a blob by.
+    pub fn blob_type(&self) -> ItemType {
+        match self.version {
+            Version::V1 => ItemType::BlobV1,
+            Version::V2 => ItemType::BlobIndex,
         }
     }
 
@@ -217,7 +232,7 @@ impl Pages {
     fn open_page(&mut self, key: Key) -> Result<(), EditError> {
         let page = self.free.pop_front().ok_or(EditError::NoRoom { key })?;
         let mut header = [0xFF; FIRST_ENTRY_OFFSET];
-        write_page_header(&mut header, self.next_sequence, Version::V2);
+        write_page_header(&mut header, self.next_sequence, self.version);
         if !is_blank(self.flash.page(page)) {
             self.flash.erase(page);
         }

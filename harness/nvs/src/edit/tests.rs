@@ -111,6 +111,63 @@ fn a_failed_change_leaves_the_image_as_it_was() {
 }
 
 #[test]
+fn an_image_of_version_1_gets_blobs_and_pages_of_version_1() {
+    let mut document = Document::new();
+    document.insert("wifi", "cert", Value::Blob(vec![1; 100])).unwrap();
+    let before = generate(&document, 0x4000, Version::V1).unwrap();
+    let mut editor = Editor::open(&before).unwrap();
+    let longest = Value::Blob(vec![3; BLOB_V1_MAX_BYTES]);
+    editor.set("wifi", "cert", &Value::Blob(vec![2; 100])).unwrap();
+    editor.set("wifi", "other", &longest).unwrap();
+    // Past the end of the first page, and through a compaction.
+    for round in 0..8 {
+        editor.set("wifi", "third", &Value::Blob(vec![round; BLOB_V1_MAX_BYTES])).unwrap();
+    }
+    let after = editor.finish();
+    assert_eq!(worst(&after), None);
+    assert_eq!(contents(&after).len(), 3);
+    assert_eq!(contents(&after)[&("wifi".into(), "cert".into())], Value::Blob(vec![2; 100]));
+    let image = Image::decode(&after).unwrap();
+    assert_eq!(Version::of(&image), Version::V1);
+    let used: Vec<_> = image.pages().iter().filter(|page| !page.is_blank()).collect();
+    assert!(used.len() > 1 && used.iter().all(|page| page.version_byte() == 0xFF));
+    assert!(image.items().all(|item| item.header.item_type() != ItemType::BlobData));
+}
+
+#[test]
+fn a_replaced_blob_of_version_1_is_erased() {
+    let mut document = Document::new();
+    document.insert("wifi", "cert", Value::Blob(vec![1; 40])).unwrap();
+    let before = generate(&document, 0x3000, Version::V1).unwrap();
+    let mut editor = Editor::open(&before).unwrap();
+    editor.set("wifi", "cert", &Value::Blob(vec![2; 40])).unwrap();
+    let after = editor.finish();
+    let states: Vec<_> = Image::decode(&after)
+        .unwrap()
+        .items()
+        .map(|item| (item.header.item_type(), item.header.state))
+        .collect();
+    use crate::format::EntryState::{Erased, Written};
+    let expected =
+        [(ItemType::U8, Written), (ItemType::BlobV1, Erased), (ItemType::BlobV1, Written)];
+    assert_eq!(states, expected);
+}
+
+#[test]
+fn what_is_too_long_for_version_1_is_refused() {
+    let before = generate(&Document::new(), 0x6000, Version::V1).unwrap();
+    let mut editor = Editor::open(&before).unwrap();
+    let error = editor.set("wifi", "cert", &Value::Blob(vec![1; 1985])).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`cert` has 1985 bytes, this image of version 1 allows 1984; shorten it, or generate the image anew as version 2"
+    );
+    let error = editor.set("wifi", "name", &Value::Str(vec![b'x'; 1984])).unwrap_err();
+    assert!(matches!(error, EditError::TooLongForV1 { max: 1983, .. }), "{error}");
+    assert!(editor.finish() == before);
+}
+
+#[test]
 fn only_a_writable_plain_image_is_opened() {
     let plain = image(0x3000);
     let keys = crate::crypt::Keys::new([3; 64]);
