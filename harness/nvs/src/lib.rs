@@ -14,6 +14,7 @@
 //! | [`device`] | image → what a device sees after its boot repairs |
 //! | [`check`](mod@check) | image → findings with stable codes |
 //! | [`recover`] | image → what can still be read, whatever a device makes of it |
+//! | [`repair`](mod@repair) | one flipped bit each, flipped back |
 //! | [`identify`](mod@identify), [`crypt`] | what a file is; encrypted images and their keys |
 //! | [`dump`] | where NVS partitions lie in a dump of the flash |
 //! | [`edit`] | changes as a device makes them |
@@ -60,6 +61,7 @@ pub mod leftover;
 pub mod limits;
 pub mod record;
 pub mod recover;
+pub mod repair;
 pub mod secret;
 pub mod snapshot;
 pub mod usage;
@@ -74,6 +76,7 @@ pub use generate::generate;
 pub use identify::identify;
 pub use image::Image;
 pub use key::{Key, KeyError};
+pub use repair::repair;
 pub use secret::SecretRule;
 pub use snapshot::snapshot;
 pub use value::{ItemType, Value};
