@@ -15,6 +15,7 @@
 //! | [`check`](mod@check) | image → findings with stable codes |
 //! | [`recover`] | image → what can still be read, whatever a device makes of it |
 //! | [`repair`](mod@repair) | one flipped bit each, flipped back |
+//! | [`salvage`](mod@salvage) | image → a document of what is readable, and what was not |
 //! | [`identify`](mod@identify), [`crypt`] | what a file is; encrypted images and their keys |
 //! | [`dump`] | where NVS partitions lie in a dump of the flash |
 //! | [`edit`] | changes as a device makes them |
@@ -62,6 +63,7 @@ pub mod limits;
 pub mod record;
 pub mod recover;
 pub mod repair;
+pub mod salvage;
 pub mod secret;
 pub mod snapshot;
 pub mod usage;
@@ -77,6 +79,7 @@ pub use identify::identify;
 pub use image::Image;
 pub use key::{Key, KeyError};
 pub use repair::repair;
+pub use salvage::{salvage, would_be_lost};
 pub use secret::SecretRule;
 pub use snapshot::snapshot;
 pub use value::{ItemType, Value};

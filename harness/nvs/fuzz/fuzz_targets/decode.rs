@@ -5,7 +5,10 @@ use goldline_nvs::crypt::{Keys, decrypt};
 use goldline_nvs::leftover::{leftover_bytes, leftover_secrets};
 use goldline_nvs::recover::recover;
 use goldline_nvs::usage::Usage;
-use goldline_nvs::{Document, Image, SecretRule, Version, csv, diff, generate, identify, snapshot};
+use goldline_nvs::{
+    Document, Image, SecretRule, Version, csv, diff, generate, identify, repair, salvage, snapshot,
+    would_be_lost,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -25,6 +28,12 @@ fuzz_target!(|bytes: &[u8]| {
     Usage::of(&image).updates_before_compaction(2);
     assert!(diff(&view, &view).is_empty());
     let _ = csv::write(&view);
+    would_be_lost(&image);
+    let salvage = salvage(&image);
+    let fresh = generate(&salvage.document, salvage.size, salvage.version).unwrap();
+    let fresh = Image::decode(&fresh).unwrap().device_view();
+    assert_eq!(fresh.entries().len(), salvage.kept + salvage.rescued.len());
+    assert_eq!(repair(bytes).unwrap().bytes.len(), bytes.len());
     // What can be written anew reads the same.
     if let Ok(document) = Document::from_view(&view)
         && let Ok(fresh) = generate(&document, 0x20000, Version::V2)

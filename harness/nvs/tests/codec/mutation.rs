@@ -8,7 +8,8 @@ use goldline_nvs::edit::Editor;
 use goldline_nvs::leftover::leftover_secrets;
 use goldline_nvs::usage::Usage;
 use goldline_nvs::{
-    Document, Image, SecretRule, Value, Version, diff, generate, identify, snapshot,
+    Document, Image, SecretRule, Value, Version, diff, generate, identify, repair, salvage,
+    snapshot, would_be_lost,
 };
 
 use rstest::rstest;
@@ -117,6 +118,26 @@ fn examine(bytes: &[u8], is_thorough: bool) {
     leftover_secrets(&image, &SecretRule::careful());
     Usage::of(&image).updates_before_compaction(3);
     assert!(diff(&view, &view).is_empty());
+    mend(bytes);
+}
+
+/// Whatever the damage, what is salvaged can be generated and is sound, and a
+/// repair changes no more than the bits that it names.
+fn mend(bytes: &[u8]) {
+    let image = Image::decode(bytes).unwrap();
+    let salvage = salvage(&image);
+    assert_eq!(salvage.kept + salvage.rescued.len(), salvage.document.entries().count());
+    let fresh = generate(&salvage.document, salvage.size, salvage.version).unwrap();
+    let view = Image::decode(&fresh).unwrap().device_view();
+    assert_eq!(view.entries().len(), salvage.document.entries().count());
+    would_be_lost(&image);
+    let repaired = repair(bytes).unwrap();
+    let mut expected = bytes.to_vec();
+    for applied in &repaired.applied {
+        applied.repair.apply(&mut expected);
+    }
+    assert!(repaired.bytes == expected);
+    assert!(repaired.remaining == Image::decode(&expected).unwrap().findings());
 }
 
 #[test]
