@@ -1,14 +1,20 @@
-//! The goldens: what is made of each shipped profile, and what the command line says of itself.
+//! The goldens: what is made of each shipped profile, what the command line says of itself, and what
+//! Espressif's generator makes of the vectors.
 //!
 //! A drift fails and leaves a pending file beside the golden; `cargo xtask golden` shows and accepts
 //! it. Nothing here writes a golden. Must not touch a device.
 
+#[path = "../../nvs/tests/vectors/index.rs"]
+#[expect(dead_code, reason = "the images are what is made here")]
+mod index;
 #[path = "golden/insta_settings.rs"]
 mod insta_settings;
 #[path = "golden/leftovers.rs"]
 mod leftovers;
 #[path = "golden/program.rs"]
 mod program;
+#[path = "golden/reference.rs"]
+mod reference;
 #[path = "golden/sample_unit.rs"]
 mod sample_unit;
 
@@ -32,6 +38,10 @@ use sample_unit::SampleUnit;
 const ESPVAULT_IMAGE_SHA256: &str =
     "51d2715c7c92b2cea5ceee226a9a7d9201c5fe6c790d025b0faec8039f0be6fe";
 
+/// Folder of the vectors' images.
+const VECTORS: &str = "nvs-vectors";
+const IMAGE_ENDS: &[&str] = &["snap", "snap.bin"];
+
 /// One snapshot in golden/.
 struct Golden {
     folder: &'static str,
@@ -41,7 +51,7 @@ struct Golden {
 
 enum Content {
     Text(String),
-    /// Of a sample unit: the only place in golden/ that holds its secrets.
+    /// Of a sample unit, which are the only places in golden/ that hold its secrets, or of a vector.
     Image(Vec<u8>),
 }
 
@@ -74,9 +84,18 @@ fn the_help_of_each_command_is_as_reviewed() {
 }
 
 #[test]
+fn the_image_of_each_vector_is_the_reference_generators() {
+    let Some(images) = reference::images() else { return };
+    let golden = |(name, image)| Golden { folder: VECTORS, name, content: Content::Image(image) };
+    compare(images.into_iter().map(golden).collect());
+}
+
+#[test]
 fn no_golden_is_left_of_what_is_no_longer_made() {
     let goldens = [nvs_images(), plans(), explanations(), helps()].into_iter().flatten();
-    let made: Vec<PathBuf> = goldens.flat_map(|golden| golden.files()).collect();
+    // Also where the generator is not installed.
+    let vectors = reference::names().flat_map(|name| Golden::files_of(VECTORS, &name, IMAGE_ENDS));
+    let made: Vec<PathBuf> = goldens.flat_map(|golden| golden.files()).chain(vectors).collect();
     let left = leftovers::in_folders_of(&golden_folder(), &made);
     assert!(left.is_empty(), "remove these goldens, which nothing makes any more: {left:?}");
 }
@@ -131,11 +150,13 @@ impl Golden {
     fn files(&self) -> Vec<PathBuf> {
         let ends: &[&str] = match self.content {
             Content::Text(_) => &["snap"],
-            Content::Image(_) => &["snap", "snap.bin"],
+            Content::Image(_) => IMAGE_ENDS,
         };
-        ends.iter()
-            .map(|end| PathBuf::from(format!("{}/{}.{end}", self.folder, self.name)))
-            .collect()
+        Self::files_of(self.folder, &self.name, ends)
+    }
+
+    fn files_of(folder: &str, name: &str, ends: &[&str]) -> Vec<PathBuf> {
+        ends.iter().map(|end| PathBuf::from(format!("{folder}/{name}.{end}"))).collect()
     }
 
     /// Panics when it is not the accepted one.
