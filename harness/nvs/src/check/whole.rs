@@ -1,7 +1,7 @@
 //! Findings about the image as a whole, and about what a device gives up
 //! because of how its parts relate.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Code, Finding, Severity, items};
 use crate::device::{DeviceView, DropReason, Dropped, Opening};
@@ -144,14 +144,40 @@ fn no_empty_page(image: &Image<'_>, severity: Severity, findings: &mut Vec<Findi
 /// What [`items`] cannot see, each item being sound in itself.
 pub(super) fn check_dropped(image: &Image<'_>, view: &DeviceView, findings: &mut Vec<Finding>) {
     let newest = newest_live(image);
+    let being_erased = blobs_being_erased(image);
     for dropped in view.dropped() {
+        let &Dropped { location, reason } = dropped;
         let Some(mut finding) = about(dropped, newest) else { continue };
-        if dropped.reason == DropReason::Torn {
-            let item = image.item_at(dropped.location);
-            finding.repair = item.and_then(items::unrecorded_repair);
+        match reason {
+            DropReason::Torn => {
+                finding.repair = image.item_at(location).and_then(items::unrecorded_repair);
+            }
+            DropReason::OrphanChunk { .. } => {
+                let chunk = image.pages()[location.page].entry(location.entry);
+                if being_erased.contains(&(chunk.namespace_index(), chunk.key())) {
+                    finding.severity = Severity::PowerLoss;
+                }
+            }
+            _ => {}
         }
         findings.push(finding);
     }
+}
+
+/// Namespace and key of blobs of which only the index is erased: a device erases it before the
+/// chunks.
+fn blobs_being_erased(image: &Image<'_>) -> HashSet<(u8, Key)> {
+    let in_use = image.pages().iter().filter(|page| page.state().holds_items());
+    let indexes = in_use
+        .flat_map(|page| page.items())
+        .filter(|item| item.header.item_type() == ItemType::BlobIndex && item.fault.is_none());
+    let (mut erased, mut live) = (HashSet::new(), HashSet::new());
+    for item in indexes {
+        let blobs = if item.header.state == EntryState::Erased { &mut erased } else { &mut live };
+        blobs.insert((item.header.namespace_index(), item.header.key()));
+    }
+    erased.retain(|blob| !live.contains(blob));
+    erased
 }
 
 /// The last live item of the page with the highest sequence number: only it can
