@@ -7,7 +7,8 @@ use goldline_nvs::{Document, Value, Version, generate};
 use rstest::rstest;
 
 use crate::flash::*;
-use crate::support::{read, vectors};
+use crate::support::{read, repository};
+use crate::table;
 
 /// What `look` says, in one line: base and table, then NVS and key partitions
 /// with their ranges.
@@ -186,21 +187,22 @@ fn other_files_are_no_dumps(#[case] bytes: Vec<u8>) {
 }
 
 #[test]
-fn shared_vectors_are_no_dumps() {
-    let Some(folder) = vectors("shared_vectors_are_no_dumps") else {
-        return;
-    };
-    let mut looked_at = 0;
-    for part in ["damaged", "gen", "idf"] {
-        for file in std::fs::read_dir(folder.join(part)).unwrap() {
-            let path = file.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "bin") {
-                assert_eq!(say(&read(&path), None), "single", "{}", path.display());
-                looked_at += 1;
-            }
-        }
+fn images_by_themselves_are_no_dumps_damaged_or_not() {
+    let folder = repository().join("golden/nvs-vectors");
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let images: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "bin")).collect();
+    assert!(images.len() > 30, "{}", images.len());
+    for path in images {
+        assert_eq!(say(&read(&path), None), "single", "{}", path.display());
     }
-    assert!(looked_at > 50, "{looked_at}");
+    for damaged in table::DAMAGED {
+        let base = format!("golden/nvs-vectors/{}.snap.bin", damaged.base);
+        let mut image = read(repository().join(base));
+        image.resize(image.len().next_multiple_of(0x6000), 0xFF);
+        (damaged.change)(&mut image);
+        assert_eq!(say(&image, None), "single", "{}", damaged.name);
+    }
 }
 
 #[test]

@@ -10,4 +10,6 @@ mod mutation;
 mod other_reader;
 mod random;
 mod support;
-mod vectors;
+#[path = "../vectors/damage.rs"]
+#[expect(dead_code, reason = "what must be said of them is proven in the binary `vectors`")]
+mod table;

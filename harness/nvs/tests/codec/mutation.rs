@@ -17,7 +17,8 @@ use rstest::rstest;
 use crate::dump_any::check;
 use crate::flash::{encrypted_product, product};
 use crate::random::Random;
-use crate::support::{read, vectors};
+use crate::support::{read, repository};
+use crate::table;
 
 const IMAGES: u64 = 200_000;
 const CSVS: u64 = 20_000;
@@ -45,17 +46,31 @@ fn seeds() -> Vec<Vec<u8>> {
         editor.set("wifi", "cert", &Value::Blob(vec![round; 100])).unwrap();
     }
     images.push(editor.finish());
-    if let Some(folder) = vectors("mutations of the damaged vectors") {
-        for file in std::fs::read_dir(folder.join("damaged")).unwrap() {
-            let path = file.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "bin") {
-                let mut image = read(path);
-                image.truncate(0x2000);
-                images.push(image);
-            }
-        }
-    }
+    images.extend(table::DAMAGED.iter().map(damaged));
     images
+}
+
+/// A damaged image of the project's own, cut to two pages.
+fn damaged(damaged: &table::Damaged) -> Vec<u8> {
+    let base = format!("golden/nvs-vectors/{}.snap.bin", damaged.base);
+    let mut image = read(repository().join(base));
+    image.resize(0x6000, 0xFF);
+    (damaged.change)(&mut image);
+    image.truncate(0x2000);
+    image
+}
+
+/// Damaged images of others, in the same way, where they are.
+fn seeds_of_others() -> Option<Vec<Vec<u8>>> {
+    let folder = std::fs::read_dir(repository().join("../shared/vectors/nvs/damaged")).ok()?;
+    let paths = folder.map(|file| file.unwrap().path());
+    let images = paths.filter(|path| path.extension().is_some_and(|extension| extension == "bin"));
+    let cut = |path| {
+        let mut image = read(path);
+        image.truncate(0x2000);
+        image
+    };
+    Some(images.map(cut).collect())
 }
 
 fn mutate(image: &mut Vec<u8>, random: &mut Random) {
@@ -142,13 +157,24 @@ fn mend(bytes: &[u8]) {
 
 #[test]
 fn no_damaged_image_does_harm() {
-    let seeds = seeds();
+    mutations_do_no_harm(&seeds(), count(IMAGES));
+}
+
+#[test]
+fn no_damaged_image_of_others_does_harm() {
+    let Some(seeds) = seeds_of_others() else {
+        println!("skipped: there are no vectors at ../shared/vectors/nvs beside the repository");
+        return;
+    };
+    mutations_do_no_harm(&seeds, count(IMAGES) / 4);
+}
+
+fn mutations_do_no_harm(seeds: &[Vec<u8>], count: u64) {
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     std::thread::scope(|scope| {
         for thread in 0..threads {
-            let seeds = &seeds;
             scope.spawn(move || {
-                for number in (thread..count(IMAGES)).step_by(threads as usize) {
+                for number in (thread..count).step_by(threads as usize) {
                     let mut random = Random::new(number);
                     let mut image = seeds[random.below(seeds.len())].clone();
                     mutate(&mut image, &mut random);

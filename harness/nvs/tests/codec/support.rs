@@ -7,17 +7,6 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The shared vectors beside the repository, which are not part of it.
-/// Without them a test says so and passes.
-pub fn vectors(test: &str) -> Option<PathBuf> {
-    let folder = repository().join("../shared/vectors/nvs");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: {test}: no vectors at {}", folder.display());
-    None
-}
-
 /// A file's bytes.
 pub fn read(path: impl AsRef<Path>) -> Vec<u8> {
     let path = path.as_ref();
