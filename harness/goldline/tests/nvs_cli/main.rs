@@ -8,4 +8,3 @@ mod edit;
 mod encryption;
 mod generate;
 mod show;
-mod vectors;
