@@ -55,9 +55,10 @@ pub fn run_tests(words: &[&str]) -> Outcome {
     }
     let outcome = run(nextest.args(for_nextest));
     let skipped = junit.skipped_themselves();
-    if !skipped.is_empty() {
-        println!("\n== passed without running, for want of a peer: {}", skipped.len());
-        skipped.iter().for_each(|test| println!("   {test}"));
+    if !skipped.tests.is_empty() {
+        let (count, of) = (skipped.tests.len(), skipped.taken_for_run);
+        println!("\n== skipped, for want of a program or a file: {count} of the {of} tests above");
+        skipped.tests.iter().for_each(|test| println!("   {test}"));
     }
     outcome
 }

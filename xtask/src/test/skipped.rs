@@ -1,5 +1,5 @@
 //! Which tests did not run, by name: nextest alone only counts those marked ignored, and takes a test
-//! that finds its peer missing for a pass.
+//! that finds a program or a file missing for a pass.
 //!
 //! A test that cannot do its work prints a line that starts with `skipped: ` and returns; nextest
 //! keeps that line in its JUnit file.
@@ -44,20 +44,32 @@ impl JunitFile {
         }
     }
 
-    /// Each test that skipped itself, with its reason; none when nothing ran.
-    pub fn skipped_themselves(&self) -> Vec<String> {
+    /// Which tests skipped themselves; none when nothing ran.
+    pub fn skipped_themselves(&self) -> Skipped {
         fs::read_to_string(&self.0).map(|text| skipped_in(&text)).unwrap_or_default()
     }
 }
 
-fn skipped_in(junit: &str) -> Vec<String> {
-    let mut skipped = Vec::new();
+/// The tests that skipped themselves.
+#[derive(Debug, Default, PartialEq)]
+pub struct Skipped {
+    /// All that nextest took for run, each case of a test counting as one.
+    pub taken_for_run: usize,
+    /// Each one's name, with its reasons.
+    pub tests: Vec<String>,
+}
+
+fn skipped_in(junit: &str) -> Skipped {
+    let mut skipped = Skipped::default();
     for case in junit.split("<testcase ").skip(1) {
         let (name, binary) = (attribute(case, "name"), attribute(case, "classname"));
         // Each tag on a line of its own leaves the lines as the test printed them.
         let printed = case.replace('<', "\n<").replace('>', ">\n");
-        for reason in printed.lines().filter_map(|line| line.strip_prefix(SIGN)) {
-            skipped.push(format!("{binary} {name} ({})", unescaped(reason.trim())));
+        let reasons = printed.lines().filter_map(|line| line.strip_prefix(SIGN));
+        let reasons: Vec<_> = reasons.map(|reason| unescaped(reason.trim())).collect();
+        skipped.taken_for_run += 1;
+        if !reasons.is_empty() {
+            skipped.tests.push(format!("{binary} {name} ({})", reasons.join("; ")));
         }
     }
     skipped
@@ -103,6 +115,25 @@ test m::one ... ok
             "goldline::peers m::one (\"openssl\" is not installed)",
             "goldline::peers two (no mosquitto)",
         ];
-        assert_eq!(skipped_in(junit), expected);
+        let skipped = skipped_in(junit);
+        assert_eq!(skipped.tests, expected);
+        assert_eq!(skipped.taken_for_run, 3);
+    }
+
+    #[test]
+    fn each_case_of_a_test_counts_and_a_test_with_two_reasons_counts_once() {
+        let case = |number: u8| {
+            format!(
+                r#"<testcase name="m::t::case_{number}_x" classname="nvs::codec"><system-out>
+running 1 test
+skipped: no images
+skipped: no keys
+</system-out></testcase>"#
+            )
+        };
+        let junit = format!("<testsuites>{}{}</testsuites>", case(1), case(2));
+        let expected =
+            [1, 2].map(|number| format!("nvs::codec m::t::case_{number}_x (no images; no keys)"));
+        assert_eq!(skipped_in(&junit).tests, expected);
     }
 }
