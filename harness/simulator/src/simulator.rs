@@ -69,6 +69,38 @@ impl Config {
             seed: 0,
         }
     }
+
+    /// Says whether a unit could start with this: its flash size, and the files that it names. Makes and
+    /// changes nothing.
+    pub fn refuse_unusable(&self) -> Result<(), StartError> {
+        let sizes = (1 << 20)..=(16 << 20);
+        if !self.flash_size.is_power_of_two() || !sizes.contains(&self.flash_size) {
+            return Err(StartError::FlashSize(self.flash_size));
+        }
+        let faults = self.faults();
+        if faults.has(Fault::ChipUsbVanishes) && self.link.is_none() {
+            return Err(StartError::NeedsLink);
+        }
+        if let Some(path) = &self.flash_file {
+            Nor::refuse_unusable_file(path, self.carried_flash_size(&faults))?;
+        }
+        if let Some(path) = &self.link {
+            Link::look(path)?;
+        }
+        Ok(())
+    }
+
+    fn faults(&self) -> Faults {
+        self.faults.iter().copied().collect()
+    }
+
+    /// Size of the flash that the unit really carries.
+    fn carried_flash_size(&self, faults: &Faults) -> u32 {
+        match faults.has(Fault::FlashWrongSize) {
+            true => self.flash_size / 2,
+            false => self.flash_size,
+        }
+    }
 }
 
 /// What the chip does when it leaves reset.
@@ -114,18 +146,12 @@ pub struct Simulator {
 impl Simulator {
     /// Powers a unit up.
     pub fn start(config: Config, world: Arc<dyn World>) -> Result<Self, StartError> {
-        let sizes = (1 << 20)..=(16 << 20);
-        if !config.flash_size.is_power_of_two() || !sizes.contains(&config.flash_size) {
-            return Err(StartError::FlashSize(config.flash_size));
-        }
+        config.refuse_unusable()?;
         debug_assert!(config.flash_size.is_multiple_of(SECTOR_SIZE));
-        let faults: Faults = config.faults.iter().copied().collect();
+        let faults = config.faults();
+        let link = config.link.as_deref().map(Link::claim).transpose()?;
         let chip = chip(&config, &faults)?;
         let pty = Pty::open(config.sync_resets)?;
-        let link = config.link.as_deref().map(Link::claim).transpose()?;
-        if faults.has(Fault::ChipUsbVanishes) && link.is_none() {
-            return Err(StartError::NeedsLink);
-        }
         if let Some(link) = &link {
             link.point_to(pty.path())?;
         }
@@ -169,10 +195,7 @@ impl Simulator {
 
 /// The silicon that a unit really carries, faults and all.
 fn chip(config: &Config, faults: &Faults) -> Result<Chip, StartError> {
-    let size = match faults.has(Fault::FlashWrongSize) {
-        true => config.flash_size / 2,
-        false => config.flash_size,
-    };
+    let size = config.carried_flash_size(faults);
     let flash = match &config.flash_file {
         Some(path) => Nor::in_file(path, size)?,
         None => Nor::in_memory(size),

@@ -58,6 +58,12 @@ impl Nor {
         Ok(Self::over(cells, Some(backing)))
     }
 
+    /// Says whether [`Nor::in_file`] would take `path`, so that a wrong one is known before anything is
+    /// touched. Makes and changes nothing.
+    pub fn refuse_unusable_file(path: &Path, size: u32) -> Result<(), FileError> {
+        FlashFile::look(path, size)
+    }
+
     fn over(cells: Vec<u8>, backing: Option<FlashFile>) -> Self {
         let sectors = cells.len().div_ceil(SECTOR_SIZE as usize);
         Self {
@@ -285,13 +291,62 @@ mod tests {
     }
 
     #[test]
-    fn a_flash_file_whose_making_was_cut_short_is_made_again() {
+    fn a_new_flash_file_is_its_owners_alone_and_nothing_lies_beside_it() {
+        use std::os::unix::fs::PermissionsExt;
+
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("flash.bin");
-        std::fs::write(folder.path().join("flash.bin.new"), [0; 100]).unwrap();
+        let beside = folder.path().join("flash.bin.new");
+        std::fs::write(&beside, "somebody's").unwrap();
         let nor = Nor::in_file(&path, 0x2000).unwrap();
         assert!(nor.cells().iter().all(|cell| *cell == 0xFF));
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(std::fs::read(&beside).unwrap(), b"somebody's");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_look_at_a_flash_file_makes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flash.bin");
+        Nor::refuse_unusable_file(&path, 0x2000).unwrap();
+        let nowhere = folder.path().join("missing/flash.bin");
+        assert!(matches!(Nor::refuse_unusable_file(&nowhere, 0x2000), Err(FileError::Io { .. })));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        drop(Nor::in_file(&path, 0x2000).unwrap());
+        Nor::refuse_unusable_file(&path, 0x2000).unwrap();
+        assert!(Nor::refuse_unusable_file(&path, 0x4000).is_err());
+    }
+
+    /// `/dev/zero` became a file of 4 MB once: its length is nought, and it was replaced as an empty file.
+    #[test]
+    fn what_is_no_regular_file_is_refused_and_stays() {
+        use std::os::unix::fs::{FileTypeExt, symlink};
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir(path("folder")).unwrap();
+        std::fs::write(path("file"), [0; 0x2000]).unwrap();
+        symlink(path("file"), path("link")).unwrap();
+        symlink(path("nowhere"), path("dangling")).unwrap();
+        let fifo = rustix::fs::FileType::Fifo;
+        let mode = rustix::fs::Mode::from_raw_mode(0o644);
+        rustix::fs::mknodat(rustix::fs::CWD, path("pipe"), fifo, mode, 0).unwrap();
+        for name in ["folder", "link", "dangling", "pipe"] {
+            let before = std::fs::symlink_metadata(path(name)).unwrap().file_type();
+            for error in [
+                Nor::in_file(&path(name), 0x2000).unwrap_err(),
+                Nor::refuse_unusable_file(&path(name), 0x2000).unwrap_err(),
+            ] {
+                assert!(matches!(error, FileError::NotRegular { .. }), "{name}: {error}");
+            }
+            let after = std::fs::symlink_metadata(path(name)).unwrap().file_type();
+            assert_eq!(before, after, "{name}");
+        }
+        assert!(std::fs::symlink_metadata(path("pipe")).unwrap().file_type().is_fifo());
+        assert!(!path("nowhere").exists());
+        assert_eq!(std::fs::read(path("file")).unwrap(), [0; 0x2000]);
     }
 
     #[test]
