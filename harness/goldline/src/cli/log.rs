@@ -12,6 +12,10 @@ pub(super) fn start() {
     // records what matters.
     let wanted =
         Targets::new().with_default(LevelFilter::WARN).with_target("rumqttd", LevelFilter::OFF);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time();
+    // A line that standard error does not take is lost; to say so there would be a panic.
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .without_time()
+        .log_internal_errors(false);
     tracing_subscriber::registry().with(lines).with(wanted).init();
 }

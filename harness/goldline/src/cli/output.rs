@@ -1,6 +1,7 @@
-//! Standard output, which may be closed or full.
+//! Standard output and standard error, which may be closed or full.
 //!
-//! A reader that has seen enough, such as `head`, closes the pipe: no error. Anything else is one.
+//! A reader of standard output that has seen enough, such as `head`, closes the pipe: no error. Anything
+//! else is one. When standard error takes nothing there is nobody to tell, and the exit code still counts.
 
 use std::io::{self, Write};
 
@@ -19,6 +20,12 @@ pub(super) fn print(text: &str) -> miette::Result<()> {
         )),
         _ => Ok(()),
     }
+}
+
+/// Tells a person what went wrong, or what to know beside the result: a line on standard error.
+pub(super) fn complain(text: &str) {
+    // Not `eprintln!`: that panics when nobody listens.
+    let _written = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
 }
 
 /// Prints a value as a JSON document.

@@ -118,7 +118,7 @@ async fn deliver(arguments: &DeliverArguments) -> miette::Result<u8> {
     // The reasons are for whoever mends it, and no part of the counts.
     for row in pending.iter().filter(|row| arguments.all || here(row)) {
         if let Some(error) = &row.last_error {
-            eprintln!("{} {}: {error}", row.key.profile, row.key.unit);
+            output::complain(&format!("{} {}: {error}", row.key.profile, row.key.unit));
         }
     }
     Ok(if done.refused + done.waiting == 0 { exit::PASS } else { exit::ERROR })
