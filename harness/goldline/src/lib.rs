@@ -13,7 +13,7 @@
 //! | 3 | `check`, `plan` | judge observations; turn a profile into steps |
 //! | 2 | `device`, `testbed`, `client`, `image`, `registry` | the unit, what it must reach, what the bench calls, what is flashed, where it is listed |
 //! | 1 | [`profile`], [`record`] | one product's description; everything about one run |
-//! | 0 | [`identity`], [`secret`], [`clock`], [`process`] | words that everything shares |
+//! | 0 | [`identity`], [`secret`], [`clock`], [`process`], [`output_file`] | words that everything shares; files that a user named |
 
 pub mod check;
 pub mod cli;
@@ -24,6 +24,7 @@ pub mod device;
 pub mod engine;
 pub mod identity;
 pub mod image;
+pub mod output_file;
 pub mod plan;
 pub mod process;
 pub mod profile;

@@ -12,7 +12,7 @@ const LAYERS: &[(u8, &[&str])] = &[
     (3, &["check", "plan"]),
     (2, &["client", "device", "image", "registry", "testbed"]),
     (1, &["profile", "record"]),
-    (0, &["clock", "identity", "process", "secret"]),
+    (0, &["clock", "identity", "output_file", "process", "secret"]),
 ];
 
 /// Imports between two modules of one layer, each with the reason why it is allowed.

@@ -7,8 +7,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::profile::Part;
 
 use super::{
-    ca::CaCommand, ids::IdsCommand, nvs::NvsArguments, records::RecordsCommand,
-    registry::RegistryCommand, simulator::SimulatorCommand, testbed::TestbedCommand,
+    ca::CaCommand, ids::IdsCommand, nvs::NvsArguments, overwrite::OverwriteArgument,
+    records::RecordsCommand, registry::RegistryCommand, simulator::SimulatorCommand,
+    testbed::TestbedCommand,
 };
 
 const EXIT_CODES: &str = "\
@@ -177,6 +178,8 @@ pub(super) struct RunArguments {
     /// Write the units' values, secrets included, into a file that only its owner can read
     #[arg(long, value_name = "FILE")]
     pub(super) save_credentials: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) overwrite: OverwriteArgument,
     /// Profiles of one's own
     #[arg(long, value_name = "DIR", env = "GOLDLINE_PROFILES")]
     pub(super) profiles: Option<PathBuf>,

@@ -98,6 +98,7 @@ impl Order {
         plan.golden = arguments.golden.as_deref().map(|path| golden(path, identity)).transpose()?;
         let given = given(arguments, &profile, devices.len())?;
         refuse_scope(&profile, scope, &given)?;
+        refuse_unusable_flash_files(&devices, &profile, &unit_faults)?;
         let broker = services::broker(arguments, &profile)?;
         if arguments.confirm_alert && !plan.has_check(CheckId::TestAlert) {
             return Err(usage_with_help(
@@ -132,6 +133,19 @@ impl Order {
             )?,
             confirm_alert: arguments.confirm_alert,
             registry: url_if_any(arguments.registry.as_deref(), arguments.station.as_deref())?,
+        })
+    }
+
+    /// How many units there are.
+    pub(super) fn units(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// The files that simulated units keep their flash in.
+    pub(super) fn flash_files(&self) -> impl Iterator<Item = &Path> {
+        self.devices.iter().filter_map(|(_, url)| match url {
+            DeviceUrl::Simulator(options) => options.flash_file.as_deref(),
+            DeviceUrl::Serial { .. } => None,
         })
     }
 
@@ -301,17 +315,7 @@ impl Order {
         match url.clone() {
             DeviceUrl::Serial { path, baud } => Box::new(move || open_serial(&path, baud)),
             DeviceUrl::Simulator(options) => {
-                let options = SimulatorOptions {
-                    mac: options.mac.or_else(|| Some(simulated_mac(index))),
-                    ..options
-                };
-                let unit = SimulatedUnit {
-                    chip: self.profile.chip,
-                    flash_size: self.profile.flash.size(),
-                    options,
-                    hmac_key: declared_hmac_key(&self.profile),
-                    faults: self.unit_faults.clone(),
-                };
+                let unit = simulated_unit(options, index, &self.profile, &self.unit_faults);
                 Box::new(move || open_simulator(unit))
             }
         }
@@ -335,6 +339,40 @@ fn rehearse_learning(profile: &Profile, bindings: &mut Bindings) -> Result<(), B
 fn rehearse_values(profile: &Profile, given: &[Given], identity: Identity) -> miette::Result<()> {
     for given in given {
         Bindings::resolve(profile, given, identity, &mut Rehearsal).map_err(usage)?;
+    }
+    Ok(())
+}
+
+/// The simulated unit in this place of the arguments.
+fn simulated_unit(
+    options: SimulatorOptions,
+    index: usize,
+    profile: &Profile,
+    faults: &[Fault],
+) -> SimulatedUnit {
+    SimulatedUnit {
+        chip: profile.chip,
+        flash_size: profile.flash.size(),
+        options: SimulatorOptions {
+            mac: options.mac.or_else(|| Some(simulated_mac(index))),
+            ..options
+        },
+        hmac_key: declared_hmac_key(profile),
+        faults: faults.to_vec(),
+    }
+}
+
+/// A flash file that cannot be one is known before any unit of the batch is touched.
+fn refuse_unusable_flash_files(
+    devices: &[(String, DeviceUrl)],
+    profile: &Profile,
+    faults: &[Fault],
+) -> miette::Result<()> {
+    for (index, (_, url)) in devices.iter().enumerate() {
+        if let DeviceUrl::Simulator(options) = url {
+            let unit = simulated_unit(options.clone(), index, profile, faults);
+            unit.refuse_unusable_flash_file().map_err(usage)?;
+        }
     }
     Ok(())
 }

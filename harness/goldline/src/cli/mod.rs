@@ -13,11 +13,13 @@ mod log;
 mod nvs;
 mod operator;
 mod output;
+mod overwrite;
 mod problem;
 pub mod profile;
 mod records;
 mod registry;
 mod run;
+mod run_outputs;
 mod services;
 mod simulator;
 mod sources;
@@ -66,7 +68,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(report) => {
-            eprintln!("{report:?}");
+            output::complain(&format!("{report:?}"));
             ExitCode::from(exit::USAGE)
         }
     }

@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     io::{self, IsTerminal},
-    path::{Path, PathBuf},
     time::Instant,
 };
 
@@ -21,6 +20,7 @@ use super::{
     assembly::{Order, Planned},
     credentials, exit, output,
     problem::usage,
+    run_outputs::RunOutputs,
     sources::{LeasedNumber, settle},
 };
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
     identity::Mac,
     plan::Scope,
     record::Record,
-    report::{Progress, RunProgress, make_folder, verdict_text, write_files},
+    report::{Progress, RunFiles, RunProgress, verdict_text},
     store::{LeaseOutcome, RecordStore, Started, StateDirectory, StoreError, UnderWay, UnitEntry},
 };
 
@@ -37,30 +37,19 @@ use crate::{
 pub(super) fn run(arguments: &RunArguments, scope: Scope) -> miette::Result<u8> {
     let began = Instant::now();
     let order = Order::new(arguments, scope)?;
+    let outputs = RunOutputs::look(arguments, order.units(), order.flash_files())?;
     if arguments.dry_run {
         output::print(&order.plan.to_string())?;
         return Ok(exit::PASS);
     }
-    if let Some(out) = &arguments.out {
-        make_folder(out).map_err(usage)?;
-    }
-    if let Some(path) = &arguments.save_credentials {
-        credentials::prepare(path)?;
-    }
+    outputs.make_folders()?;
     let clock = Clock::system();
     let state = order.state()?;
     let runtime = Runtime::new().map_err(usage)?;
     // Before any number is leased or unit touched: a run that cannot be kept is not begun.
     let records = runtime.block_on(state.records()).map_err(usage)?;
     let jobs = order.jobs(&state, &clock, began)?;
-    let station = Station {
-        state,
-        records,
-        clock,
-        out: arguments.out.clone(),
-        credentials: arguments.save_credentials.clone(),
-        progress: bars(arguments),
-    };
+    let station = Station { state, records, clock, outputs, progress: bars(arguments) };
     let cancel = CancellationToken::new();
     let signals = runtime.block_on(async { stop_on_signal(cancel.clone()) }).map_err(usage)?;
     let (records, mut troubles) = runtime.block_on(station.run_all(jobs, cancel));
@@ -69,7 +58,7 @@ pub(super) fn run(arguments: &RunArguments, scope: Scope) -> miette::Result<u8> 
     // A call that still blocks on a dead port must not keep the process.
     runtime.shutdown_background();
     for trouble in &troubles {
-        eprintln!("{trouble:?}");
+        output::complain(&format!("{trouble:?}"));
     }
     // The units were touched: what the station could not keep is its own error, not the user's.
     let station = if troubles.is_empty() { exit::PASS } else { exit::ERROR };
@@ -95,8 +84,7 @@ struct Station {
     state: StateDirectory,
     records: RecordStore,
     clock: Clock,
-    out: Option<PathBuf>,
-    credentials: Option<PathBuf>,
+    outputs: RunOutputs,
     progress: Option<Progress>,
 }
 
@@ -108,7 +96,6 @@ impl Station {
         jobs: Vec<Planned>,
         cancel: CancellationToken,
     ) -> (Vec<Record>, Vec<Report>) {
-        let several = jobs.len() > 1;
         let mut runs = JoinSet::new();
         for (index, Planned { job, numbers }) in jobs.into_iter().enumerate() {
             let (events, seen) = Events::channel();
@@ -142,16 +129,16 @@ impl Station {
                     continue;
                 }
             };
-            let folder = self.out.as_deref().map(|out| folder_of(out, index, several));
-            troubles.extend(self.keep(scope, &finished, folder.as_deref()).err());
+            let files = self.outputs.of_unit(index);
+            troubles.extend(self.keep(scope, &finished, files).err());
             troubles.extend(self.account_for(&numbers, scope, &finished).err());
             troubles.extend(self.records.keep(&finished.record).await.map_err(usage).err());
             credentials.extend(credentials::entry(&finished).map(|entry| (index, entry)));
             records[index] = Some(finished.record);
         }
-        if let Some(path) = &self.credentials {
+        if let Some(place) = &self.outputs.credentials {
             let entries: Vec<_> = credentials.into_values().collect();
-            troubles.extend(credentials::save(path, &entries).err());
+            troubles.extend(credentials::save(place, &entries).map_err(usage).err());
         }
         (records.into_iter().flatten().collect(), troubles)
     }
@@ -175,7 +162,12 @@ impl Station {
     }
 
     /// Remembers what later commands need of a run.
-    fn keep(&self, scope: Scope, finished: &Finished, out: Option<&Path>) -> miette::Result<()> {
+    fn keep(
+        &self,
+        scope: Scope,
+        finished: &Finished,
+        files: Option<&RunFiles>,
+    ) -> miette::Result<()> {
         let record = &finished.record;
         if let (Some(plan), Some(mac)) = (&finished.plan, provisioned_unit(scope, finished)) {
             let unit = UnitEntry {
@@ -188,8 +180,8 @@ impl Station {
             };
             self.state.remember(&unit).map_err(usage)?;
         }
-        if let Some(folder) = out {
-            write_files(folder, record, &finished.observations).map_err(usage)?;
+        if let Some(files) = files {
+            files.write(record, &finished.observations).map_err(usage)?;
         }
         Ok(())
     }
@@ -200,11 +192,6 @@ fn provisioned_unit(scope: Scope, finished: &Finished) -> Option<Mac> {
     let writes = scope != Scope::Check && scope != Scope::FactoryReset;
     let provisioned = writes && finished.observations.before_boot.is_some();
     finished.record.unit.mac.filter(|_| provisioned)
-}
-
-/// One folder for one unit, numbered ones for several.
-fn folder_of(out: &Path, index: usize, several: bool) -> PathBuf {
-    if several { out.join(format!("{:02}", index + 1)) } else { out.to_owned() }
 }
 
 /// Ctrl-C, and what a supervisor or a closed terminal sends, stop the runs; they end as ABORTED.

@@ -1,18 +1,14 @@
 //! `goldline testbed …`: what a service of one's own needs to stand on the bench.
 
-use std::{
-    fs::{DirBuilder, OpenOptions},
-    io::Write,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use time::Duration;
 
-use super::{exit, output, problem::usage, problem::usage_with_help};
+use super::{exit, output, overwrite::OverwriteArgument, problem::usage};
 use crate::{
     clock::Clock,
+    output_file::{Existing, OutputError, OutputFile, OutputFolder, Readers},
     store::StateDirectory,
     testbed::authority::{Authority, Issued},
 };
@@ -37,6 +33,8 @@ pub(super) struct IssueArguments {
     /// Folder for ca.pem, certificate.pem and key.pem
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    #[command(flatten)]
+    overwrite: OverwriteArgument,
     /// What the station remembers, readable by its owner only
     #[arg(long, value_name = "DIR", env = "GOLDLINE_STATE")]
     state: Option<PathBuf>,
@@ -49,6 +47,7 @@ pub(super) fn run(command: &TestbedCommand) -> miette::Result<u8> {
 }
 
 fn issue(arguments: &IssueArguments) -> miette::Result<u8> {
+    let files = IssuedFiles::at(&arguments.out, arguments.overwrite.existing()).map_err(usage)?;
     let state = match &arguments.state {
         Some(path) => path.clone(),
         None => StateDirectory::default_path().map_err(usage)?,
@@ -59,7 +58,7 @@ fn issue(arguments: &IssueArguments) -> miette::Result<u8> {
         Some(name) => authority.issue_device(name, VALIDITY),
         None => authority.issue_server(&arguments.servers, VALIDITY),
     };
-    write(&arguments.out, &authority, &issued.map_err(usage)?)?;
+    files.write(&authority, &issued.map_err(usage)?).map_err(usage)?;
     output::print(&format!(
         "issued for {} days in {}\n",
         VALIDITY.whole_days(),
@@ -68,25 +67,34 @@ fn issue(arguments: &IssueArguments) -> miette::Result<u8> {
     Ok(exit::PASS)
 }
 
-/// An earlier file is left alone: a service may use it.
-fn write(folder: &Path, authority: &Authority, issued: &Issued) -> miette::Result<()> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|error| usage(format!("cannot make {}: {error}", folder.display())))?;
-    // A unit shows its own certificate and not its issuer's, so its peer must know both.
-    let ca = [authority.root_pem(), authority.intermediate_pem()].concat();
-    for (name, mode, text) in [
-        ("ca.pem", 0o644, ca.as_str()),
-        ("certificate.pem", 0o644, &issued.signed.chain),
-        ("key.pem", 0o600, issued.key.expose()),
-    ] {
-        let path = folder.join(name);
-        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
-        file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| {
-            usage_with_help(
-                format!("cannot write {}: {error}", path.display()),
-                "name a folder that has no such file",
-            )
-        })?;
+/// The places of the three files. An earlier one is left alone: a service may use it.
+struct IssuedFiles {
+    folder: OutputFolder,
+    ca: OutputFile,
+    certificate: OutputFile,
+    key: OutputFile,
+}
+
+impl IssuedFiles {
+    fn at(folder: &Path, existing: Existing) -> Result<Self, OutputError> {
+        let folder = OutputFolder::at(folder)?;
+        let file = |name, readers| folder.file(name, existing, readers);
+        Ok(Self {
+            ca: file("ca.pem", Readers::AsBefore)?,
+            certificate: file("certificate.pem", Readers::AsBefore)?,
+            key: file("key.pem", Readers::Owner)?,
+            folder,
+        })
     }
-    Ok(())
+
+    fn write(&self, authority: &Authority, issued: &Issued) -> Result<(), OutputError> {
+        self.folder.make(Readers::Owner)?;
+        // A unit shows its own certificate and not its issuer's, so its peer must know both.
+        let ca = [authority.root_pem(), authority.intermediate_pem()].concat();
+        OutputFile::write_all([
+            (&self.ca, ca.as_bytes()),
+            (&self.certificate, issued.signed.chain.as_bytes()),
+            (&self.key, issued.key.expose().as_bytes()),
+        ])
+    }
 }

@@ -10,7 +10,8 @@ use std::{
 };
 
 use goldline_simulator::{
-    Config, Fault, Lines, Mode, Simulator, World,
+    Config, Fault, Lines, Mode, Simulator, StartError, World,
+    flash::FileError,
     world::{Association, Link, OwnNetwork, Refusal},
 };
 
@@ -36,26 +37,45 @@ pub struct SimulatedUnit {
     pub faults: Vec<Fault>,
 }
 
+impl SimulatedUnit {
+    /// Says whether the flash file can be one. Makes and changes nothing.
+    ///
+    /// # Errors
+    /// [`FileError`] says what stands in its place.
+    pub fn refuse_unusable_flash_file(&self) -> Result<(), FileError> {
+        match self.config().refuse_unusable() {
+            Err(StartError::FlashFile(error)) => Err(error),
+            // Whatever else is wrong with the unit is the run's to say.
+            _ => Ok(()),
+        }
+    }
+
+    fn config(&self) -> Config {
+        let chip = self.options.chip.unwrap_or(self.chip);
+        let mut config = Config::new(chip.simulated());
+        config.flash_size = self.flash_size;
+        config.flash_file.clone_from(&self.options.flash_file);
+        config.mode = Mode::Download;
+        config.paced = self.options.pace;
+        config.hmac_key = self.hmac_key;
+        config.faults.clone_from(&self.faults);
+        if let Some(mac) = self.options.mac {
+            config.mac = mac.0;
+        }
+        config
+    }
+}
+
 /// Powers a simulated unit up, in download mode, and opens its port.
 ///
 /// # Errors
 /// [`DeviceError::Simulator`] when the flash file or the system does not allow it.
 pub fn open_simulator(unit: SimulatedUnit) -> Result<Box<dyn Device>, DeviceError> {
     let refuse = |detail: String| DeviceError::Simulator(detail);
-    let chip = unit.options.chip.unwrap_or(unit.chip);
-    let mut config = Config::new(chip.simulated());
-    config.flash_size = unit.flash_size;
-    config.flash_file = unit.options.flash_file;
-    config.mode = Mode::Download;
-    config.paced = unit.options.pace;
-    config.hmac_key = unit.hmac_key;
-    config.faults = unit.faults;
-    if let Some(mac) = unit.options.mac {
-        config.mac = mac.0;
-    }
     let surroundings = Arc::new(Surroundings::default());
     let world: Arc<dyn World> = Arc::clone(&surroundings) as Arc<dyn World>;
-    let simulator = Simulator::start(config, world).map_err(|error| refuse(error.to_string()))?;
+    let simulator =
+        Simulator::start(unit.config(), world).map_err(|error| refuse(error.to_string()))?;
     let line = Line::open(simulator.port_path(), ROM_BAUD)?;
     let lines = simulator.lines();
     let port = SimulatorPort { line, lines, surroundings, _simulator: simulator };

@@ -1,42 +1,52 @@
 //! The folder of `--out`: the record and the serial log.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
+use std::path::Path;
+
+use crate::{
+    check::Observations,
+    output_file::{Existing, OutputError, OutputFile, OutputFolder, Readers},
+    record::Record,
 };
 
-use crate::{check::Observations, record::Record};
-
-/// A file of the report cannot be written.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write {path}: {source}; name another folder with --out")]
-pub struct ReportError {
-    /// Which file.
-    pub path: PathBuf,
-    /// Why not.
-    pub source: io::Error,
+/// The places of one run's record and serial log, looked at before a unit is touched.
+pub struct RunFiles {
+    folder: OutputFolder,
+    record: OutputFile,
+    log: OutputFile,
 }
 
-/// Makes the folder of `--out` when it is missing, so that a wrong one is known before a unit is touched.
-///
-/// # Errors
-/// [`ReportError`] names the folder.
-pub fn make_folder(folder: &Path) -> Result<(), ReportError> {
-    fs::create_dir_all(folder).map_err(|source| ReportError { path: folder.to_owned(), source })
-}
+impl RunFiles {
+    /// Looks at the folder and at `record.json` and `console.log` in it. Makes and changes nothing.
+    ///
+    /// # Errors
+    /// [`OutputError`] when the folder is none, or a file must not be written.
+    pub fn at(folder: &Path, existing: Existing) -> Result<Self, OutputError> {
+        let folder = OutputFolder::at(folder)?;
+        let file = |name| folder.file(name, existing, Readers::AsBefore);
+        Ok(Self { record: file("record.json")?, log: file("console.log")?, folder })
+    }
 
-/// Writes `record.json` and `console.log` into the folder, which is made when missing.
-///
-/// # Errors
-/// [`ReportError`] names the file.
-pub fn write_files(folder: &Path, record: &Record, seen: &Observations) -> Result<(), ReportError> {
-    let at = |path: PathBuf| move |source| ReportError { path, source };
-    make_folder(folder)?;
-    let json = serde_json::to_vec_pretty(record).expect("a record becomes JSON");
-    let path = folder.join("record.json");
-    fs::write(&path, json).map_err(at(path))?;
-    let lines = seen.earlier_console.iter().chain(&seen.console).chain(&seen.update_console);
-    let log: String = lines.map(|line| format!("{:8} {}\n", line.at_ms, line.text)).collect();
-    let path = folder.join("console.log");
-    fs::write(&path, log).map_err(at(path))
+    /// Both places.
+    pub fn places(&self) -> [&Path; 2] {
+        [self.record.path(), self.log.path()]
+    }
+
+    /// Makes the folder when it is missing.
+    ///
+    /// # Errors
+    /// [`OutputError`] names the folder.
+    pub fn make_folder(&self) -> Result<(), OutputError> {
+        self.folder.make(Readers::AsBefore)
+    }
+
+    /// Writes both files, whole or not at all.
+    ///
+    /// # Errors
+    /// [`OutputError`] names the file.
+    pub fn write(&self, record: &Record, seen: &Observations) -> Result<(), OutputError> {
+        let json = serde_json::to_vec_pretty(record).expect("a record becomes JSON");
+        let lines = seen.earlier_console.iter().chain(&seen.console).chain(&seen.update_console);
+        let log: String = lines.map(|line| format!("{:8} {}\n", line.at_ms, line.text)).collect();
+        OutputFile::write_all([(&self.record, json.as_slice()), (&self.log, log.as_bytes())])
+    }
 }

@@ -5,5 +5,5 @@
 mod files;
 mod terminal;
 
-pub use files::{ReportError, make_folder, write_files};
+pub use files::RunFiles;
 pub use terminal::{Progress, RunProgress, verdict_text};

@@ -150,7 +150,8 @@ fn a_certificate_of_another_root_than_the_named_one_is_not_written() {
     let station = Station::new();
     let device = ["--device", "simulator:?flash-file=unit.flash"];
     let run = |more: &[&str]| {
-        let command = ["run", "zeroconf-ca", "--json", "--save-credentials", "saved.json"];
+        let command =
+            ["run", "zeroconf-ca", "--json", "--save-credentials", "saved.json", "--force"];
         station.unit([&command, device.as_slice(), more].concat())
     };
     assert_eq!(run(&[]).code(), 0);

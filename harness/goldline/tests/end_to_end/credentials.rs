@@ -37,6 +37,15 @@ fn the_credentials_of_every_unit_are_saved_for_their_owner_alone() {
     assert_ne!(value(0, "uuid"), value(1, "uuid"));
 }
 
+/// The run makes that folder itself.
+#[test]
+fn the_credentials_may_lie_beside_the_record() {
+    let station = Station::new();
+    let ended = station.unit(["run", "--out", "out", "--save-credentials", "./out/saved.json"]);
+    assert_eq!(ended.code(), 0, "{}", ended.said());
+    assert!(station.path("out/saved.json").exists() && station.path("out/record.json").exists());
+}
+
 #[test]
 fn a_file_that_cannot_be_written_is_refused_before_the_unit_is_touched() {
     let station = Station::new();

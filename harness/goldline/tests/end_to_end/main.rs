@@ -16,6 +16,7 @@ mod guide;
 mod lots;
 mod mosquitto;
 mod near_misses;
+mod output_files;
 mod products;
 mod program;
 mod provision_and_check;

@@ -1,6 +1,6 @@
 //! The record that `--json` prints, what a person reads instead, and several units at once.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs::File};
 
 use rstest::rstest;
 use serde_json::Value;
@@ -182,12 +182,14 @@ fn several_units_come_in_their_devices_order_each_its_own() {
     }
 }
 
-/// The flash file of the second unit lies nowhere: an error beside a PASS.
+/// The flash file of the second unit belongs to somebody else: an error beside a PASS.
 #[test]
 fn the_worst_unit_gives_the_exit_code() {
     let station = Station::new();
-    let devices =
-        ["--device", "simulator:", "--device", "simulator:?flash-file=missing/unit.flash"];
+    let held = File::create(station.path("unit.flash")).expect("a file");
+    held.set_len(4 << 20).expect("room");
+    held.lock().expect("a lock");
+    let devices = ["--device", "simulator:", "--device", "simulator:?flash-file=unit.flash"];
     let ended = station.unit([&["run", "--json"], devices.as_slice()].concat());
     let records = ended.json();
     let verdicts = (&records[0]["verdict"], &records[1]["verdict"]);

@@ -44,7 +44,7 @@ fn a_report_folder_that_cannot_be_made_is_refused_before_the_run() {
     station.write("report", "a file, not a folder");
     let ended = station.unit(["run", "--json", "--out", "report"]);
     assert_eq!((ended.code(), ended.stdout.as_str()), (2, ""), "{ended:?}");
-    assert!(ended.said().contains("cannot write report"), "{ended:?}");
+    assert!(ended.said().contains("report is a file, and a folder is expected"), "{ended:?}");
     assert!(!station.state().exists(), "nothing was touched");
 }
 

@@ -7,6 +7,7 @@ use time::{Date, OffsetDateTime, format_description::well_known::Rfc3339, macros
 
 use crate::{
     cli::{
+        overwrite::OverwriteArgument,
         problem::{usage, usage_with_help},
         station_state::StateArgument,
     },
@@ -54,6 +55,8 @@ pub(in crate::cli) struct ExportArguments {
     /// Into a file instead of standard output
     #[arg(long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) overwrite: OverwriteArgument,
     #[command(flatten)]
     pub(super) filter: FilterArguments,
     #[command(flatten)]

@@ -3,8 +3,6 @@
 mod arguments;
 mod text;
 
-use std::fs;
-
 use miette::Report;
 use serde_json::json;
 use uuid::Uuid;
@@ -16,6 +14,7 @@ use super::{
 };
 use crate::{
     identity::Mac,
+    output_file::{OutputFile, Readers},
     store::{Found, RecordStore, RunFilter, RunOutcome, RunSummary},
 };
 
@@ -73,16 +72,19 @@ fn no_record(wanted: &str) -> Report {
 }
 
 async fn export(arguments: &ExportArguments) -> miette::Result<()> {
+    let existing = arguments.overwrite.existing();
+    let place =
+        arguments.out.as_deref().map(|path| OutputFile::at(path, existing, Readers::AsBefore));
+    let place = place.transpose().map_err(usage)?;
     let store = arguments.state.open()?.records().await.map_err(usage)?;
     let filter = arguments.filter.parse()?;
     let text = match arguments.format {
         Format::Csv => store.csv(&filter).await.map_err(usage)?,
         Format::Json => json_document(&store, &filter).await?,
     };
-    match &arguments.out {
+    match place {
         None => output::print(&text),
-        Some(path) => fs::write(path, text)
-            .map_err(|error| usage(format!("cannot write {}: {error}", path.display()))),
+        Some(place) => place.write(text.as_bytes()).map_err(usage),
     }
 }
 

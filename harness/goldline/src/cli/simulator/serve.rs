@@ -42,7 +42,7 @@ pub(in crate::cli) struct ServeArguments {
     /// Flash size in MB
     #[arg(long, value_name = "MB", default_value = "4")]
     flash_size: u32,
-    /// Keep the flash in a file
+    /// Keep the flash in a file: one of the flash's size, or one that is not there yet
     #[arg(long, value_name = "FILE")]
     flash_file: Option<PathBuf>,
     /// Give the pseudo-terminal a name of your own
@@ -81,6 +81,7 @@ enum PowerUp {
 
 pub(super) fn serve(arguments: &ServeArguments) -> miette::Result<()> {
     let mut config = config(arguments)?;
+    config.refuse_unusable().map_err(usage)?;
     // Goes with the process: a unit without --flash-file ends with it.
     let scratch = tempfile::tempdir().map_err(usage)?;
     if let Some(name) = &arguments.firmware {
