@@ -72,6 +72,7 @@ fn desk_with_keys() -> Desk {
     let mut damaged = desk.read("keys.bin");
     damaged[5] ^= 1;
     desk.write("damaged.bin", damaged);
+    desk.write("half.bin", &desk.read("keys.bin")[..64]);
     desk
 }
 
@@ -79,6 +80,7 @@ fn desk_with_keys() -> Desk {
 #[case::encrypted(&["encrypted.bin"], "image.looks_encrypted", "is encrypted, and no key was given")]
 #[case::wrong_key(&["encrypted.bin", "--keys", "other.bin"], "image.wrong_key", "not the keys of this image")]
 #[case::key_crc(&["encrypted.bin", "--keys", "damaged.bin"], "key.crc", "the key file's CRC")]
+#[case::key_cut_off(&["encrypted.bin", "--keys", "half.bin"], "key.too_short", "look for the whole file")]
 #[case::hmac_key(&["encrypted.bin", "--keys", "hmac.bin"], "key.is_hmac_key", "are an HMAC key")]
 #[case::key_partition(&["encrypted.bin", "--hmac-key", "keys.bin"], "key.is_key_partition", "is a key partition")]
 #[case::not_encrypted(&["vault.bin", "--keys", "keys.bin"], "image.not_encrypted", "not encrypted, and a key was given")]

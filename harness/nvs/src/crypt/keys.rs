@@ -32,7 +32,7 @@ pub enum KeysError {
     IsKeyPartition,
     /// Too short for a key partition.
     #[error(
-        "the key file has {bytes} bytes, a key partition has 4096, at least 68; generate it again"
+        "the file has {bytes} bytes; a key file is an `nvs_keys` partition, 4096 bytes: 64 of keys, their CRC, then 0xFF (68 bytes are the least); look for the whole file, and keep this one until it is found"
     )]
     TooShort {
         /// Its length.
@@ -178,6 +178,11 @@ mod tests {
         assert!(matches!(read(&damaged), KeysError::Crc { .. }));
         assert_eq!(read(&[0; 32]), KeysError::IsHmacKey);
         assert_eq!(read(&[0; 64]), KeysError::TooShort { bytes: 64 });
+        let message = read(&[0; 64]).to_string();
+        assert!(
+            message.starts_with("the file has 64 bytes; a key file is an `nvs_keys` partition")
+        );
+        assert!(!message.contains("generate"), "new keys open no image that there is: {message}");
         assert_eq!(read(&[0xFF; 4096]), KeysError::Blank);
         let hmac = |bytes: &[u8]| HmacKey::new(bytes).unwrap_err();
         assert_eq!(hmac(&keys.to_partition()), KeysError::IsKeyPartition);
