@@ -1,9 +1,10 @@
-//! The CSV's encodings: text or file content → [`Value`].
+//! The CSV's encodings: text or file content ↔ [`Value`].
 //!
 //! Must not know of rows and columns; whoever calls adds the position.
 
 mod base64;
 mod fill;
+mod float;
 
 use super::csv::Mode;
 use crate::value::Value;
@@ -22,7 +23,7 @@ pub(super) enum Source<'a> {
 pub enum EncodingError {
     /// No such encoding.
     #[error(
-        "the encoding {}does not exist{}; use u8 … i64, string, hex2bin, base64 or binary",
+        "the encoding {}does not exist{}; use u8 … i64, float, double, string, hex2bin, base64 or binary",
         named(found),
         hint(found)
     )]
@@ -35,6 +36,26 @@ pub enum EncodingError {
     Capitals {
         /// What stands there.
         found: String,
+    },
+    /// An encoding that only strict mode has.
+    #[error("the reference generator does not know `{found}`; use the strict mode")]
+    NotInReference {
+        /// What stands there.
+        found: &'static str,
+    },
+    /// Not a decimal number.
+    #[error("the value is not a decimal number; {encoding} takes such as 1.5, -2e-3, inf and nan")]
+    NotANumber {
+        /// The row's encoding.
+        encoding: &'static str,
+    },
+    /// A number that would become infinite or zero.
+    #[error("the value is out of range; {encoding} takes magnitudes of {range}, and 0")]
+    MagnitudeOutOfRange {
+        /// The row's encoding.
+        encoding: &'static str,
+        /// Smallest and largest magnitude.
+        range: &'static str,
     },
     /// Not a decimal integer.
     #[error("the value is not a decimal integer; {encoding} takes {range}")]
@@ -108,6 +129,11 @@ fn named(found: &str) -> String {
 }
 
 fn hint(found: &str) -> String {
+    match found {
+        "f32" => return " (did you mean `float`?)".to_owned(),
+        "f64" => return " (did you mean `double`?)".to_owned(),
+        _ => {}
+    }
     let narrow = found.strip_prefix("uint").or(found.strip_prefix("int"));
     match narrow.and_then(|bits| bits.trim_end_matches("_t").parse::<u8>().ok()) {
         Some(bits) => format!(" (did you mean `{}{bits}`?)", &found[..1]),
@@ -138,12 +164,37 @@ pub(super) fn decode(
         "i32" => integer(source, "i32", Value::I32),
         "u64" => integer(source, "u64", Value::U64),
         "i64" => integer(source, "i64", Value::I64),
+        "float" if mode == Mode::Strict => float::float(source),
+        "double" if mode == Mode::Strict => float::double(source),
+        "float" => Err(EncodingError::NotInReference { found: "float" }),
+        "double" => Err(EncodingError::NotInReference { found: "double" }),
         "string" => text(source).map(Value::str),
         "binary" => binary(source).map(Value::Blob),
         "hex2bin" => hex(source.bytes().trim_ascii()).map(Value::Blob),
         "base64" => base64::decode(source.bytes(), mode).map(Value::Blob),
         _ => Err(EncodingError::Unknown { found: encoding.to_owned() }),
     }
+}
+
+/// A value as the encoding and the text that strict mode reads as the same value.
+///
+/// # Errors
+/// A string that is not UTF-8.
+pub(super) fn encode(value: &Value) -> Result<(&'static str, String), std::str::Utf8Error> {
+    Ok(match value {
+        Value::U8(v) => ("u8", v.to_string()),
+        Value::I8(v) => ("i8", v.to_string()),
+        Value::U16(v) => ("u16", v.to_string()),
+        Value::I16(v) => ("i16", v.to_string()),
+        Value::U32(v) => ("u32", v.to_string()),
+        Value::I32(v) => ("i32", v.to_string()),
+        Value::U64(v) => ("u64", v.to_string()),
+        Value::I64(v) => ("i64", v.to_string()),
+        Value::F32(v) => ("float", float::float_text(*v)),
+        Value::F64(v) => ("double", float::double_text(*v)),
+        Value::Str(bytes) => ("string", std::str::from_utf8(bytes)?.to_owned()),
+        Value::Blob(bytes) => ("hex2bin", hex_text(bytes)),
+    })
 }
 
 impl<'a> Source<'a> {
@@ -235,6 +286,12 @@ fn hex(digits: &[u8]) -> Result<Vec<u8>, EncodingError> {
     (0..digits.len()).step_by(2).map(|at| Ok(nibble(at)? << 4 | nibble(at + 1)?)).collect()
 }
 
+fn hex_text(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xF]);
+    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,5 +340,7 @@ mod tests {
     fn an_unknown_encoding_comes_with_a_guess() {
         let message = inline("uint8_t", "1").unwrap_err().to_string();
         assert!(message.contains("did you mean `u8`?"), "{message}");
+        let message = inline("f64", "1").unwrap_err().to_string();
+        assert!(message.contains("did you mean `double`?"), "{message}");
     }
 }
