@@ -50,6 +50,19 @@ fn a_file_of_bytes_is_taken_as_it_is() {
 }
 
 #[test]
+fn floats_are_set_as_in_a_csv() {
+    let desk = Desk::with_vault();
+    let gain = "vault/gain:float=0.1";
+    desk.nvs(&["edit", "vault.bin", "--set", gain, "--set", "vault/drift:double=-1e-300"])
+        .succeeded();
+    let shown = desk.nvs(&["show", "vault.bin", "--format", "csv", "--secrets"]).succeeded();
+    let expected = "\ngain,data,float,0.1\ndrift,data,double,-1e-300\n";
+    assert!(shown.stdout.ends_with(expected), "{shown:#?}");
+    let far = desk.nvs(&["edit", "vault.bin", "--set", "vault/gain:float=1e39"]).exited(2);
+    assert!(far.stderr.contains("vault/gain: the value is out of range; float takes"), "{far:#?}");
+}
+
+#[test]
 fn a_refused_change_changes_nothing() {
     let desk = Desk::with_vault();
     let before = desk.read("vault.bin");

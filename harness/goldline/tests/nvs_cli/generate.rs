@@ -1,10 +1,10 @@
 //! CSV → image file: what is refused and where, and that a file is whole or untouched.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
 use rstest::rstest;
 
-use crate::desk::{Desk, VAULT_CSV};
+use crate::desk::{Desk, VAULT_CSV, VAULT_SECRETS};
 
 #[test]
 fn an_image_has_the_size_that_was_asked_for() {
@@ -35,6 +35,50 @@ fn strict_mode_refuses_with_line_and_column(#[case] rows: &str, #[case] message:
     let refused = desk.nvs(&["generate", "in.csv", "out.bin", "0x3000"]).exited(2);
     assert!(refused.stderr.contains(&format!("in.csv:{message}")), "{refused:#?}");
     assert_eq!(desk.files(), ["in.csv"], "nothing is left behind");
+}
+
+#[test]
+fn every_error_stands_on_a_line_of_its_own() {
+    let desk = Desk::new();
+    desk.write(
+        "in.csv",
+        "key,type,encoding,value\nns,namespace,,\n\
+         a,data,u8,CorrectHorse99\nb,data,u8,1\nb,data,hex2bin,StapleBattery7\n",
+    );
+    let output = Command::new(env!("CARGO_BIN_EXE_goldline"))
+        .args(["nvs", "generate", "in.csv", "out.bin", "0x3000"])
+        .current_dir(desk.path("."))
+        .output()
+        .expect("the program starts");
+    let stderr = String::from_utf8(output.stderr).expect("the program prints UTF-8");
+    let places: Vec<_> = stderr.lines().take(3).map(|line| line.split(": ").next()).collect();
+    assert_eq!(places, [Some("in.csv:3:11"), Some("in.csv:5:1"), Some("in.csv:5:16")], "{stderr}");
+    assert!(stderr.contains("in.csv has 3 errors; nothing was written"), "{stderr}");
+    for secret in VAULT_SECRETS {
+        assert!(!stderr.contains(secret), "{stderr}");
+    }
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn very_many_errors_are_counted() {
+    let desk = Desk::new();
+    let rows = "x,data,u8,300\n".repeat(60);
+    desk.write("in.csv", format!("key,type,encoding,value\nns,namespace,,\n{rows}"));
+    let refused = desk.nvs(&["generate", "in.csv", "out.bin", "0x3000"]).exited(2);
+    // The value of each, and the key again of each but the first.
+    assert!(refused.stderr.contains("in.csv: and 69 more"), "{refused:#?}");
+    assert!(refused.stderr.contains("in.csv has 119 errors"), "{refused:#?}");
+}
+
+#[test]
+fn another_separator_is_said_once() {
+    let desk = Desk::new();
+    desk.write("in.csv", VAULT_CSV.replace(',', ";"));
+    let refused = desk.nvs(&["generate", "in.csv", "out.bin", "0x3000"]).exited(2);
+    let expected = "in.csv:1:4: the separator of this file is `;`, and must be `,`";
+    assert!(refused.stderr.starts_with(expected), "{refused:#?}");
+    assert!(refused.stderr.contains("in.csv has 1 error;"), "{refused:#?}");
 }
 
 #[test]

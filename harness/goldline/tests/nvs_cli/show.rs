@@ -83,8 +83,22 @@ fn large_integers_and_odd_floats_survive_json() {
     assert_eq!(document["entries"][0]["value"], u64::MAX);
     assert_eq!(document["entries"][1]["value"], i64::MIN);
     assert_eq!(document["entries"][2]["value"], "NaN");
+    let csv = desk.nvs(&["show", "out.bin", "--format", "csv"]).succeeded();
+    assert!(csv.stdout.ends_with("\nnan,data,double,nan\n"), "{csv:#?}");
+}
+
+#[test]
+fn what_no_csv_can_say_is_named_by_its_key() {
+    let desk = Desk::new();
+    let mut document = Document::new();
+    document.insert("ns", "text", Value::str("one\r\ntwo")).expect("it fits");
+    let image = goldline_nvs::generate(&document, 0x3000, Version::V2).expect("an image");
+    desk.write("out.bin", image);
     let refused = desk.nvs(&["show", "out.bin", "--format", "csv"]).exited(2);
-    assert!(refused.stderr.contains("ns/nan cannot be written as CSV"), "{refused:#?}");
+    let expected = "ns/text cannot be written as CSV: the string has a carriage return";
+    assert!(refused.stderr.contains(expected), "{refused:#?}");
+    assert!(!refused.stderr.contains("line 3"), "{refused:#?}");
+    assert_eq!(refused.stdout, "");
 }
 
 #[test]
@@ -144,6 +158,40 @@ fn keys_that_the_generator_adds_stay_out_of_the_csv() {
          sta.pswd,data,binary,CorrectHorse99\n",
         &[],
     );
+}
+
+/// The record of access points that a device keeps after it joined, with the SSID in front.
+fn access_points() -> Vec<u8> {
+    let mut record = vec![0xFF; 700];
+    record[..10].copy_from_slice(b"\x06\0\0\0labnet");
+    record
+}
+
+#[test]
+fn the_csv_of_a_live_device_gives_the_same_content() {
+    let desk = Desk::new();
+    let ssid = || Value::Blob(b"\x06\0\0\0labnet".to_vec());
+    let live = [
+        ("phy", "cal_version", Value::U32(5)),
+        ("nvs.net80211", "sta.ssid", ssid()),
+        ("nvs.net80211", "sta.apinfo", Value::Blob(access_points())),
+        ("nvs.net80211", "sta.pswd", Value::str("CorrectHorse99")),
+        ("nvs.net80211", "sta.chan", Value::U8(5)),
+        ("nvs.net80211", "ap.ssid", ssid()),
+        ("nvs.net80211", "ap.passwd", Value::Blob(b"StapleBattery7".to_vec())),
+        ("nvs.net80211", "ap.authmode", Value::U8(3)),
+    ];
+    let mut document = Document::new();
+    for (namespace, key, value) in live {
+        document.insert(namespace, key, value).expect("it fits");
+    }
+    let image = goldline_nvs::generate(&document, 0x4000, Version::V2).expect("an image");
+    desk.write("live.bin", image);
+    let csv = desk.nvs(&["show", "live.bin", "--format", "csv", "--secrets"]).succeeded();
+    desk.write("live.csv", &csv.stdout);
+    desk.nvs(&["generate", "live.csv", "again.bin", "0x4000"]).succeeded();
+    desk.nvs(&["diff", "live.bin", "again.bin"]).succeeded();
+    desk.nvs(&["check", "again.bin"]).succeeded();
 }
 
 #[test]

@@ -27,13 +27,14 @@ fuzz_target!(|bytes: &[u8]| {
     recover(&image);
     Usage::of(&image).updates_before_compaction(2);
     assert!(diff(&view, &view).is_empty());
-    let _ = csv::write(&view);
     would_be_lost(&image);
     let salvage = salvage(&image);
     let fresh = generate(&salvage.document, salvage.size, salvage.version).unwrap();
     let fresh = Image::decode(&fresh).unwrap().device_view();
     assert_eq!(fresh.entries().len(), salvage.kept + salvage.rescued.len());
     assert_eq!(repair(bytes).unwrap().bytes.len(), bytes.len());
+    let unwritable = csv::write(&view).err().map(|error| error.why);
+    assert!(!matches!(unwritable, Some(csv::Unwritable::ReadsOtherwise)));
     // What can be written anew reads the same.
     if let Ok(document) = Document::from_view(&view)
         && let Ok(fresh) = generate(&document, 0x20000, Version::V2)

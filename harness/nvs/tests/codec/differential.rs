@@ -60,6 +60,8 @@ enum Outcome {
     CompatOnly,
     /// Made by the reference, refused in both modes: it is not what was asked.
     ReferenceOnly,
+    /// Made in strict mode only.
+    StrictOnly,
     /// Refused by all three.
     Refused,
     /// The reference fails, strict and compatible mode do not.
@@ -101,6 +103,8 @@ const HABITS: &[(&str, Outcome)] = &[
     ("a,data,string,\"x\n#y\n\"", Outcome::ReferenceOnly),
     ("a,data,string,\"open", Outcome::ReferenceOnly),
     (",data,u8,1", Outcome::ReferenceOnly),
+    ("a,data,float,1.5", Outcome::StrictOnly),
+    ("a,data,double,-1e300", Outcome::StrictOnly),
     ("a,data,uint8,1", Outcome::Refused),
     ("a,data,u8,300", Outcome::Refused),
     ("a,data,u8,0x10", Outcome::Refused),
@@ -145,12 +149,33 @@ fn the_habits_of_the_reference_are_treated_as_documented() {
             (Some(a), Some(b), Some(c)) if a == b && a == c => Some(Outcome::Same),
             (Some(a), None, Some(c)) if a == c => Some(Outcome::CompatOnly),
             (Some(_), None, None) => Some(Outcome::ReferenceOnly),
+            (None, Some(_), None) => Some(Outcome::StrictOnly),
             (None, None, None) => Some(Outcome::Refused),
             (None, Some(b), Some(c)) if b == c => Some(Outcome::OursOnly),
             _ => None,
         };
         assert_eq!(found, Some(HABITS[index].1), "{}", HABITS[index].0);
     }
+}
+
+/// A CSV of a live device, with the column that strict mode heeds.
+#[test]
+fn the_reference_reads_the_csv_of_a_live_device_and_ignores_its_column() {
+    let test = "the_reference_reads_the_csv_of_a_live_device_and_ignores_its_column";
+    let Some(python) = reference_python(test) else {
+        return;
+    };
+    let csv = "key,type,encoding,value,wifi_extras\nnvs.net80211,namespace,,,\n\
+               sta.ssid,data,hex2bin,06000000,none\nsta.apinfo,data,hex2bin,0102,\n\
+               sta.pswd,data,string,secret123,none\n";
+    let job = Job { csv: csv.to_owned(), size: 0x3000, version: Version::V2, keys: None };
+    let folder = tempfile::tempdir().unwrap();
+    let jobs = [job];
+    assert_eq!(run_reference(&python, &jobs, folder.path()), [None]);
+    let made = |mode| image(&jobs[0], &parse(csv.as_bytes(), mode, &mut NoFiles).unwrap());
+    let theirs = read(folder.path().join("0.bin"));
+    assert!(made(Mode::Compat).is_ok_and(|ours| ours == theirs));
+    assert!(made(Mode::Strict).is_ok_and(|ours| ours != theirs));
 }
 
 fn image(job: &Job, document: &Document) -> Result<Vec<u8>, String> {

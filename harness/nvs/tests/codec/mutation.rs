@@ -3,7 +3,7 @@
 //! `GOLDLINE_MUTATIONS` sets how many images there are; the default is what
 //! every test run does, and five times as many in the full tier.
 
-use goldline_nvs::csv::{Mode, NoFiles, parse};
+use goldline_nvs::csv::{self, Mode, NoFiles, parse};
 use goldline_nvs::edit::Editor;
 use goldline_nvs::leftover::leftover_secrets;
 use goldline_nvs::usage::Usage;
@@ -133,6 +133,9 @@ fn examine(bytes: &[u8], is_thorough: bool) {
     leftover_secrets(&image, &SecretRule::careful());
     Usage::of(&image).updates_before_compaction(3);
     assert!(diff(&view, &view).is_empty());
+    // It is made of what can be written, or the reason is one of the view.
+    let unwritable = csv::write(&view).err().map(|error| error.why);
+    assert!(!matches!(unwritable, Some(csv::Unwritable::ReadsOtherwise)));
     mend(bytes);
 }
 
@@ -250,7 +253,7 @@ fn a_crowded_image_takes_linear_time(#[case] entry: fn(u32) -> [u8; 32]) {
     examine(&image, true);
     let image = Image::decode(&image).unwrap();
     goldline_nvs::recover::recover(&image);
-    let _ = goldline_nvs::csv::write(&image.device_view());
+    let _ = csv::write(&image.device_view());
 }
 
 fn header(namespace: u8, item_type: u8, chunk: u8, key: u32, data: [u8; 8]) -> [u8; 32] {

@@ -17,7 +17,7 @@ pub fn read(path: impl AsRef<Path>) -> Vec<u8> {
 pub fn parse_csv(
     path: &Path,
     mode: goldline_nvs::csv::Mode,
-) -> Result<goldline_nvs::Document, goldline_nvs::csv::CsvError> {
+) -> Result<goldline_nvs::Document, goldline_nvs::csv::CsvErrors> {
     let folder = path.parent().expect("a file has a folder").to_path_buf();
     let mut files = |name: &str| std::fs::read(folder.join(name));
     goldline_nvs::csv::parse(&read(path), mode, &mut files)

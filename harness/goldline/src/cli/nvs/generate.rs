@@ -1,6 +1,9 @@
 //! `goldline nvs generate CSV OUT SIZE`, with the positions of Espressif's generator.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use goldline_nvs::{Version, crypt, csv, generate};
@@ -41,8 +44,7 @@ pub(super) fn run(arguments: &GenerateArguments) -> miette::Result<u8> {
     let mode = if arguments.compat { csv::Mode::Compat } else { csv::Mode::Strict };
     let text = files::read(path)?;
     let mut files = |name: &str| Ok(files::read_limited(Path::new(name))?.to_vec());
-    let document = csv::parse(&text, mode, &mut files)
-        .map_err(|error| NvsProblem::Csv { path: path.clone(), error })?;
+    let document = csv::parse(&text, mode, &mut files).map_err(|errors| refused(path, &errors))?;
     let plain = generate(&document, *size, *version)
         .map_err(|error| NvsProblem::Generate { path: path.clone(), error })?;
     let plain = Zeroizing::new(plain);
@@ -51,6 +53,22 @@ pub(super) fn run(arguments: &GenerateArguments) -> miette::Result<u8> {
         None => files::write(out, &plain, Readers::AsBefore)?,
     }
     Ok(exit::PASS)
+}
+
+/// Prints each error on a line of its own, as editors know it, without the frame of other messages.
+fn refused(path: &Path, errors: &csv::CsvErrors) -> NvsProblem {
+    let path_shown = path.display();
+    let mut lines = String::new();
+    for csv::CsvError { position, problem } in errors.listed() {
+        lines += &format!("{path_shown}:{}:{}: {problem}\n", position.line, position.column);
+    }
+    if errors.omitted() > 0 {
+        lines += &format!("{path_shown}: and {} more\n", errors.omitted());
+    }
+    // Where nobody listens, the exit code still tells.
+    let _closed = io::stderr().write_all(lines.as_bytes());
+    let errors = errors.listed().len() + errors.omitted();
+    NvsProblem::Csv { path: path.to_owned(), errors }
 }
 
 fn parse_size(text: &str) -> Result<usize, String> {

@@ -6,7 +6,7 @@ use std::{io, path::PathBuf};
 
 use goldline_nvs::{
     crypt::{DecryptError, KeysError},
-    csv::CsvError,
+    csv::WriteError,
     document::{DocumentError, EncodingError},
     edit::EditError,
     generate::GenerateError,
@@ -34,9 +34,10 @@ pub(super) enum NvsProblem {
     #[diagnostic(code("random.unavailable"))]
     Random(getrandom::Error),
 
-    #[error("{}:{}:{}: {}", .path.display(), .error.position.line, .error.position.column, .error.problem)]
+    /// The errors themselves are printed before, one a line.
+    #[error("{} has {}; nothing was written", .path.display(), counted(*errors))]
     #[diagnostic(code("csv.invalid"))]
-    Csv { path: PathBuf, error: CsvError },
+    Csv { path: PathBuf, errors: usize },
     #[error("cannot make an image of {}: {error}", .path.display())]
     #[diagnostic(code("image.not_made"))]
     Generate { path: PathBuf, error: GenerateError },
@@ -72,9 +73,9 @@ pub(super) enum NvsProblem {
     #[error("--raw has no CSV form")]
     #[diagnostic(code("csv.raw"), help("use --format text or --format json"))]
     CsvOfRaw,
-    #[error("{name} cannot be written as CSV: {why}")]
+    #[error(transparent)]
     #[diagnostic(code("csv.not_expressible"), help("--format json holds everything"))]
-    NotCsv { name: String, why: String },
+    NotCsv(WriteError),
 
     #[error("an argument of {option} is not of the form {form}")]
     #[diagnostic(code("edit.form"))]
@@ -112,6 +113,13 @@ pub(super) enum NvsProblem {
     #[error("{found} bytes are too few to look for: they turn up by chance")]
     #[diagnostic(code("leftovers.short"), help("give at least 6 bytes"))]
     ShortNeedle { found: usize },
+}
+
+fn counted(errors: usize) -> String {
+    match errors {
+        1 => "1 error".to_owned(),
+        more => format!("{more} errors"),
+    }
 }
 
 /// A key file that cannot be used.

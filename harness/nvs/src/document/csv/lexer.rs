@@ -7,6 +7,9 @@ use std::borrow::Cow;
 
 use super::{CsvError, Mode, Position, Problem};
 
+/// A line of another kind can have a million separators.
+const COLUMNS_LOOKED_AT: usize = 16;
+
 /// One field of a record.
 #[derive(Debug)]
 pub(super) struct Field<'t> {
@@ -67,34 +70,51 @@ impl<'t> Records<'t> {
         Self { text, mode, at: 0, line: 1, line_start: 0 }
     }
 
-    /// The next record that is neither blank nor a comment.
-    pub fn next_record(&mut self) -> Result<Option<Vec<Field<'t>>>, CsvError> {
-        while self.at < self.text.len() {
-            let line = self.rest().split('\n').next().unwrap_or_default();
-            if line.starts_with('#') || line.trim().is_empty() {
-                self.at = (self.at + line.len() + 1).min(self.text.len());
-                self.begin_line();
-                continue;
+    /// The first record, which names the columns.
+    pub fn header(&mut self) -> Result<Vec<Field<'t>>, CsvError> {
+        let Some(line) = self.next_line() else {
+            return Err(Problem::NoHeader.at(1, 1));
+        };
+        match foreign_separator(line, |columns| columns.contains(&"key")) {
+            Some((found, before)) => {
+                let position = Place { line: self.line, before }.position();
+                Err(Problem::Separator { found }.at_position(position))
             }
-            return self.record().map(Some);
+            None => self.record(),
         }
-        Ok(None)
     }
 
+    /// The line at which the next record begins: neither blank nor a comment.
+    fn next_line(&mut self) -> Option<&'t str> {
+        while self.at < self.text.len() {
+            let line = self.rest().split('\n').next().unwrap_or_default();
+            if !line.starts_with('#') && !line.trim().is_empty() {
+                return Some(line);
+            }
+            self.at = (self.at + line.len() + 1).min(self.text.len());
+            self.begin_line();
+        }
+        None
+    }
+
+    /// The fields up to the line's end, or the first error among them.
     fn record(&mut self) -> Result<Vec<Field<'t>>, CsvError> {
         let mut fields = Vec::with_capacity(4);
+        let mut first_error = None;
         loop {
-            let field = self.field()?;
-            fields.push(field);
-            match self.rest().as_bytes().first() {
-                Some(b',') => self.at += 1,
-                Some(_) => {
-                    self.at += 1;
-                    self.begin_line();
-                    return Ok(fields);
-                }
-                None => return Ok(fields),
+            match self.field() {
+                Ok(field) => fields.push(field),
+                Err(error) => drop(first_error.get_or_insert(error)),
             }
+            let next = self.rest().as_bytes().first();
+            self.at += usize::from(next.is_some());
+            if next == Some(&b',') {
+                continue;
+            }
+            if next.is_some() {
+                self.begin_line();
+            }
+            return first_error.map_or(Ok(fields), Err);
         }
     }
 
@@ -117,12 +137,15 @@ impl<'t> Records<'t> {
     fn quoted(&mut self, place: Place<'t>) -> Result<Field<'t>, CsvError> {
         self.at += 1;
         let mut text = Cow::Borrowed("");
+        let mut comment = None;
         loop {
             let rest = self.rest();
             let Some(end) = rest.find('"') else {
+                self.at = self.text.len();
                 return Err(Problem::OpenQuote.at_position(place.position()));
             };
-            self.cross_lines(end)?;
+            let crossed = self.cross_lines(end);
+            comment = comment.or(crossed);
             append(&mut text, &rest[..end]);
             self.at += 1;
             if !self.rest().starts_with('"') {
@@ -133,6 +156,9 @@ impl<'t> Records<'t> {
         }
         let after = self.place();
         let tail = self.unquoted();
+        if let Some(comment) = comment {
+            return Err(Problem::CommentInQuote.at_position(comment.position()));
+        }
         if self.mode == Mode::Strict && !tail.trim().is_empty() {
             return Err(Problem::TextAfterQuote.at_position(after.position()));
         }
@@ -142,18 +168,20 @@ impl<'t> Records<'t> {
         Ok(Field { text, quoted: true, place })
     }
 
-    /// Moves on by `bytes` of quoted text, counting the lines it crosses.
-    fn cross_lines(&mut self, bytes: usize) -> Result<(), CsvError> {
+    /// Moves on by `bytes` of quoted text, counting the lines it crosses. Gives
+    /// the first of them that the reference takes for a comment.
+    fn cross_lines(&mut self, bytes: usize) -> Option<Place<'t>> {
         let end = self.at + bytes;
+        let mut comment = None;
         while let Some(newline) = self.text[self.at..end].find('\n') {
             self.at += newline + 1;
             self.begin_line();
             if self.rest().starts_with('#') {
-                return Err(Problem::CommentInQuote.at_position(self.place().position()));
+                comment.get_or_insert(self.place());
             }
         }
         self.at = end;
-        Ok(())
+        comment
     }
 
     fn rest(&self) -> &'t str {
@@ -168,6 +196,38 @@ impl<'t> Records<'t> {
     fn place(&self) -> Place<'t> {
         Place { line: self.line, before: &self.text[self.line_start..self.at] }
     }
+}
+
+/// Each record that is neither blank nor a comment. An error spoils its own
+/// record only; reading goes on behind it.
+impl<'t> Iterator for Records<'t> {
+    type Item = Result<Vec<Field<'t>>, CsvError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_line()?;
+        Some(self.record())
+    }
+}
+
+/// A semicolon or tab that splits a line without commas into what `are_columns`
+/// knows, and what stands before it.
+pub(super) fn foreign_separator(
+    line: &str,
+    are_columns: impl Fn(&[&str]) -> bool,
+) -> Option<(char, &str)> {
+    if line.contains(',') {
+        return None;
+    }
+    [';', '\t'].into_iter().find_map(|separator| {
+        let (before, _) = line.split_once(separator)?;
+        let is_frame = |c: char| c == '"' || c.is_whitespace();
+        let columns: Vec<&str> = line
+            .split(separator)
+            .take(COLUMNS_LOOKED_AT)
+            .map(|c| c.trim_matches(is_frame))
+            .collect();
+        are_columns(&columns).then_some((separator, before))
+    })
 }
 
 fn append<'t>(text: &mut Cow<'t, str>, part: &'t str) {
@@ -187,12 +247,10 @@ mod tests {
     use super::*;
 
     fn split(text: &str, mode: Mode) -> Vec<Vec<String>> {
-        let mut records = Records::new(text, mode);
-        let mut all = Vec::new();
-        while let Some(record) = records.next_record().unwrap() {
-            all.push(record.into_iter().map(|f| f.text.into_owned()).collect());
-        }
-        all
+        let fields = |record: Vec<Field<'_>>| {
+            record.into_iter().map(|field| field.text.into_owned()).collect()
+        };
+        Records::new(text, mode).map(|record| fields(record.unwrap())).collect()
     }
 
     #[test]
@@ -217,17 +275,23 @@ mod tests {
             "line 2, column 2: the byte 0xff is not UTF-8; save the file as UTF-8"
         );
         let position = |text, mode| {
-            let mut records = Records::new(text, mode);
-            loop {
-                match records.next_record() {
-                    Ok(Some(_)) => {}
-                    Ok(None) => panic!("no error"),
-                    Err(error) => break (error.position.line, error.position.column),
-                }
-            }
+            let error = Records::new(text, mode).find_map(Result::err).expect("an error");
+            (error.position.line, error.position.column)
         };
         assert_eq!(position("a\né,\"b", Mode::Strict), (2, 3));
         assert_eq!(position("\"a\nb\"x", Mode::Strict), (2, 3));
         assert_eq!(position("\"a\n#b\"", Mode::Compat), (2, 1));
+    }
+
+    #[test]
+    fn reading_goes_on_behind_an_error() {
+        let text = "a,\"b\"x,\"c\"y\nd,\"e\n#f\ng\"\nh,i\nj,\"k\n#l";
+        let mut records = Records::new(text, Mode::Strict);
+        let mut next = || records.next().map(|record| record.map_err(|error| error.to_string()));
+        assert!(next().unwrap().unwrap_err().starts_with("line 1, column 6: text after"));
+        assert!(next().unwrap().unwrap_err().starts_with("line 3, column 1: a line of a quoted"));
+        assert_eq!(next().unwrap().unwrap().len(), 2);
+        assert!(next().unwrap().unwrap_err().starts_with("line 6, column 3: the quote opened"));
+        assert!(next().is_none());
     }
 }

@@ -1,5 +1,9 @@
 //! What strict mode refuses, with the position, and what it forgives.
 
+mod every_error;
+mod round_trip;
+mod wifi;
+
 use rstest::rstest;
 
 use super::{Mode, NoFiles, parse};
@@ -34,6 +38,14 @@ fn strict(rows: &str) -> Result<Document, String> {
 #[case::encoding(
     "a,data,uint8,1",
     "line 3, column 8: the encoding `uint8` does not exist (did you mean `u8`?)"
+)]
+#[case::not_a_float(
+    "a,data,float,1_0",
+    "line 3, column 14: the value is not a decimal number; float takes"
+)]
+#[case::infinite_float(
+    "a,data,float,1e39",
+    "line 3, column 14: the value is out of range; float takes magnitudes of 1e-45 to 3.4028235e38"
 )]
 #[case::comma(
     "a,data,string,My,Network",
@@ -81,6 +93,19 @@ fn marks_line_ends_comments_and_column_order_are_forgiven() {
     let document = parse(text.as_bytes(), Mode::Strict, &mut NoFiles).unwrap();
     let values: Vec<_> = document.entries().map(|(_, _, value)| value.clone()).collect();
     assert_eq!(values, [Value::str("-----BEGIN X-----\nAA\n-----END X-----")]);
+}
+
+#[test]
+fn floats_are_for_strict_mode() {
+    let rows = "a,data,float,0.1\nb,data,Double,-nan\n";
+    let document = strict(rows).unwrap();
+    let values: Vec<_> = document.entries().map(|(_, _, value)| value.clone()).collect();
+    assert_eq!(values, [Value::F32(0.1), Value::F64(f64::from_bits(0xFFF8 << 48))]);
+    let text = format!("key,type,encoding,value\nns,namespace,,\n{rows}");
+    let errors = parse(text.as_bytes(), Mode::Compat, &mut NoFiles).unwrap_err().to_string();
+    let expected = "line 3, column 8: the reference generator does not know `float`; \
+                    use the strict mode\nline 4, column 8: the reference";
+    assert!(errors.starts_with(expected), "{errors}");
 }
 
 #[test]
