@@ -45,12 +45,21 @@ pub struct LeftoverItem {
 ///
 /// What only may be a secret ([`Reason::Doubt`]) is none here: erased flash is full of it.
 pub fn leftover_secrets(image: &Image<'_>, secrets: &SecretRule) -> Vec<Leftover> {
-    let live = Live::of(image, &image.device_view());
-    let mut leftovers = of_items(image, &live, secrets);
+    outside_of(image, &Live::of(image, &image.device_view()), secrets)
+}
+
+/// The same of pages that no device reads any more, such as those outside of any partition: what
+/// would be live is a leftover too.
+pub fn secrets_of_lost_pages(image: &Image<'_>, secrets: &SecretRule) -> Vec<Leftover> {
+    outside_of(image, &Live::nothing(image), secrets)
+}
+
+fn outside_of(image: &Image<'_>, live: &Live, secrets: &SecretRule) -> Vec<Leftover> {
+    let mut leftovers = of_items(image, live, secrets);
     let reported: HashSet<Location> =
         leftovers.iter().filter_map(|leftover| Some(leftover.item?.location)).collect();
     for page in image.pages() {
-        let mut dead = dead_bytes(page, &live);
+        let mut dead = dead_bytes(page, live);
         for item in page.items().iter().filter(|item| reported.contains(&item.header.location)) {
             let start = entry_offset(item.header.location.entry);
             dead[start..start + item.entries * ENTRY_BYTES].fill(false);
@@ -222,6 +231,10 @@ impl Live {
             is_page_read: image.pages().iter().map(is_read).collect(),
             dropped: view.dropped().iter().map(|dropped| dropped.location).collect(),
         }
+    }
+
+    fn nothing(image: &Image<'_>) -> Self {
+        Self { is_page_read: vec![false; image.pages().len()], dropped: HashSet::new() }
     }
 
     fn contains(&self, item: &Item<'_>) -> bool {

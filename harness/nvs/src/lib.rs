@@ -19,7 +19,7 @@
 //! | [`identify`](mod@identify), [`crypt`] | what a file is; encrypted images and their keys |
 //! | [`dump`] | where NVS partitions lie in a dump of the flash |
 //! | [`edit`] | changes as a device makes them |
-//! | [`usage`], [`leftover`] | capacity and wear; secrets in erased entries |
+//! | [`usage`], [`space`], [`leftover`] | capacity and wear; what still fits; secrets in erased entries |
 //! | [`diff`](mod@diff), [`snapshot`](mod@snapshot) | device views compared and shown |
 //! | [`record`] | records of ESP-IDF itself, by their layout |
 //! | [`secret`], [`fingerprint`] | what is never shown, and what stands for it |
@@ -66,6 +66,7 @@ pub mod repair;
 pub mod salvage;
 pub mod secret;
 pub mod snapshot;
+pub mod space;
 pub mod usage;
 mod value;
 

@@ -29,7 +29,16 @@ const BLOB_SHOWN: usize = 32;
 
 /// The text, each line ended by LF.
 pub fn snapshot(view: &DeviceView, secrets: &SecretRule) -> String {
-    snapshot_with(view, secrets, |_| "<secret>".to_owned())
+    snapshot_with(view, secrets, masked)
+}
+
+/// What stands for a secret: `<secret>`, or the fields of a record with their secrets masked.
+pub fn masked(entry: &DeviceEntry) -> String {
+    let record = Record::read(&entry.namespace, &entry.key, &entry.value);
+    match record.filter(Record::is_secret) {
+        Some(record) => record.to_string(),
+        None => "<secret>".to_owned(),
+    }
 }
 
 /// The same with `placeholder` standing for each secret, for instance a keyed
@@ -94,9 +103,8 @@ fn value(
 ) -> String {
     let DeviceEntry { namespace, key, value, .. } = entry;
     match (Record::read(namespace, key, value), secrets.is_secret(namespace, key, value)) {
-        (Some(record), true) => format!("{record}  {}", placeholder(entry)),
+        (_, true) => placeholder(entry),
         (Some(record), false) => record.to_string(),
-        (None, true) => placeholder(entry),
         (None, false) => shown(value),
     }
 }
@@ -145,7 +153,7 @@ pub(crate) fn quoted(bytes: &[u8]) -> String {
     text
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
         write!(text, "{byte:02x}").expect("a string takes all writes");

@@ -12,8 +12,16 @@ use super::problem::usage_with_help;
 /// # Errors
 /// When it cannot be written.
 pub(super) fn print(text: &str) -> miette::Result<()> {
+    print_bytes(text.as_bytes())
+}
+
+/// Prints bytes as they are.
+///
+/// # Errors
+/// As [`print`].
+pub(super) fn print_bytes(bytes: &[u8]) -> miette::Result<()> {
     let mut output = io::stdout().lock();
-    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+    match output.write_all(bytes).and_then(|()| output.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(usage_with_help(
             format!("cannot write to standard output: {error}"),
             "free space where it leads, or send it elsewhere",

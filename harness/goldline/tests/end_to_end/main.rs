@@ -12,6 +12,7 @@ mod credentials;
 mod dry_run;
 mod external_broker;
 mod faults;
+mod flash_dumps;
 mod guide;
 mod lots;
 mod mosquitto;

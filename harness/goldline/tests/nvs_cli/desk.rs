@@ -74,6 +74,13 @@ impl Desk {
         self.nvs_with(arguments, &[])
     }
 
+    /// The same with something on standard input.
+    pub fn nvs_reading(&self, arguments: &[&str], input: &[u8]) -> Outcome {
+        self.write("standard-input", input);
+        let input = fs::File::open(self.path("standard-input")).expect("it was written");
+        outcome(command(self.0.path(), arguments, &[]).stdin(input))
+    }
+
     /// The same with variables of the environment.
     pub fn nvs_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Outcome {
         run(self.0.path(), arguments, variables)
@@ -115,13 +122,17 @@ impl Outcome {
 
 /// Runs `goldline nvs` in a folder.
 pub fn run(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Outcome {
-    let output = Command::new(env!("CARGO_BIN_EXE_goldline"))
-        .arg("nvs")
-        .args(arguments)
-        .envs(variables.iter().copied())
-        .current_dir(folder)
-        .output()
-        .expect("the program starts");
+    outcome(&mut command(folder, arguments, variables))
+}
+
+fn command(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_goldline"));
+    command.arg("nvs").args(arguments).envs(variables.iter().copied()).current_dir(folder);
+    command
+}
+
+fn outcome(command: &mut Command) -> Outcome {
+    let output = command.output().expect("the program starts");
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("the program prints UTF-8");
     let stderr = text(&output.stderr).replace(['│', '×', '╰', '─', '▶'], " ");
     Outcome {

@@ -175,22 +175,39 @@ fn an_input_is_never_overwritten() {
 }
 
 #[test]
-fn an_existing_file_keeps_its_mode_and_a_link_its_target() {
+fn an_existing_file_stays_unless_it_is_the_same_or_the_user_insists() {
     let desk = Desk::with_vault();
+    let before = desk.read("vault.bin");
+    desk.nvs(&["generate", "vault.csv", "vault.bin", "0x6000"]).succeeded();
+    desk.write("other.csv", VAULT_CSV.replace("00001", "00002"));
+    let refused = desk.nvs(&["generate", "other.csv", "vault.bin", "0x6000"]).exited(2);
+    assert!(refused.stderr.contains("vault.bin exists and stays as it is"), "{refused:#?}");
+    assert_eq!(desk.read("vault.bin"), before);
+    desk.nvs(&["generate", "other.csv", "vault.bin", "0x6000", "--force"]).succeeded();
+    assert_ne!(desk.read("vault.bin"), before);
+}
+
+#[test]
+fn what_holds_a_secret_is_for_its_owner_and_the_rest_keeps_its_mode() {
+    let desk = Desk::with_vault();
+    let mode = |name: &str| {
+        fs::metadata(desk.path(name)).expect("it is there").permissions().mode() & 0o777
+    };
+    assert_eq!(mode("vault.bin"), 0o600);
     fs::set_permissions(desk.path("vault.bin"), fs::Permissions::from_mode(0o640)).expect("chmod");
     std::os::unix::fs::symlink("vault.bin", desk.path("link.bin")).expect("a link");
-    desk.write("other.csv", VAULT_CSV.replace("00001", "00002"));
-    desk.nvs(&["generate", "other.csv", "link.bin", "0x6000"]).succeeded();
+    desk.write("plain.csv", "key,type,encoding,value\nns,namespace,,\nn,data,u8,1\n");
+    desk.nvs(&["generate", "plain.csv", "link.bin", "0x6000"]).exited(2);
+    desk.nvs(&["generate", "plain.csv", "link.bin", "0x6000", "--force"]).succeeded();
     assert!(desk.path("link.bin").is_symlink());
-    let mode = fs::metadata(desk.path("vault.bin")).expect("it is there").permissions().mode();
-    assert_eq!(mode & 0o777, 0o640);
+    assert_eq!(mode("vault.bin"), 0o640);
     let shown = desk.nvs(&["show", "vault.bin"]).succeeded();
-    assert!(shown.stdout.contains("VAULT-00002"), "{shown:#?}");
+    assert_eq!(shown.stdout, "ns/n  u8 1  1\n");
 }
 
 #[test]
 fn a_folder_that_is_not_there_is_named() {
     let desk = Desk::with_vault();
     let refused = desk.nvs(&["generate", "vault.csv", "absent/out.bin", "0x6000"]).exited(2);
-    assert!(refused.stderr.contains("cannot write absent/out.bin"), "{refused:#?}");
+    assert!(refused.stderr.contains("the folder absent is not there"), "{refused:#?}");
 }

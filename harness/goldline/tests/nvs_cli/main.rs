@@ -4,7 +4,10 @@
 mod check;
 mod desk;
 mod diff;
+mod dumps;
 mod edit;
 mod encryption;
 mod generate;
+mod mending;
+mod secret_forms;
 mod show;

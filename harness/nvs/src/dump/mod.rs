@@ -290,6 +290,25 @@ fn no_table(bytes: &[u8], offset: usize, elsewhere: Option<usize>) -> DumpError 
     }
 }
 
+/// NVS pages of a dump that lie in no NVS partition of its table, such as those of an earlier layout
+/// or of another unit in an application's slot: no device reads them.
+pub fn stray_nvs(bytes: &[u8], dump: &Dump) -> Vec<Partition> {
+    let found = Survey::of(bytes).without(&dump.partitions).partitions(dump.flash_base);
+    found.into_iter().filter(|partition| partition.kind == Kind::Nvs).collect()
+}
+
+/// Whether bytes are one NVS partition and nothing else: each sector a page of one, damaged or
+/// not, or erased, and not all erased. For those who are about to write over them.
+pub fn is_nvs_partition(bytes: &[u8]) -> bool {
+    let (sectors, rest) = bytes.as_chunks::<PAGE_BYTES>();
+    let is_nvs = |sector| matches!(Content::of(sector), Content::NvsPage);
+    let is_other = |sector: &[u8; PAGE_BYTES]| {
+        !matches!(Content::of(sector), Content::NvsPage | Content::Blank)
+            && !sector::may_be_damaged_page(sector)
+    };
+    rest.is_empty() && sectors.iter().any(is_nvs) && !sectors.iter().any(is_other)
+}
+
 impl Dump {
     /// The NVS partitions, with those that the file holds nothing of.
     pub fn nvs(&self) -> impl Iterator<Item = &Partition> {

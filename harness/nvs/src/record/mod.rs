@@ -76,6 +76,22 @@ impl Record {
         self.fields.iter().any(|field| matches!(field.content, Content::Secret(_)))
     }
 
+    /// The fields as text, secrets in the clear: for those who asked for them.
+    pub fn whole(&self) -> String {
+        self.text(|content| match content {
+            Content::Secret(bytes) if bytes.iter().all(|byte| (b' '..=b'~').contains(byte)) => {
+                crate::snapshot::quoted(bytes)
+            }
+            Content::Secret(bytes) => crate::snapshot::hex(bytes),
+            other => other.to_string(),
+        })
+    }
+
+    fn text(&self, content: impl Fn(&Content) -> String) -> String {
+        let field = |field: &Field| format!("{} {}", field.name, content(&field.content));
+        self.fields.iter().map(field).collect::<Vec<_>>().join(", ")
+    }
+
     fn of(name: &str, content: Content) -> Self {
         Self { fields: vec![Field { name: name.to_owned(), content }] }
     }
@@ -109,11 +125,7 @@ impl fmt::Display for Content {
 
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, field) in self.fields.iter().enumerate() {
-            let separator = if at == 0 { "" } else { ", " };
-            write!(f, "{separator}{} {}", field.name, field.content)?;
-        }
-        Ok(())
+        f.write_str(&self.text(ToString::to_string))
     }
 }
 

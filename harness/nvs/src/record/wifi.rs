@@ -5,7 +5,7 @@
 //! | `sta.ssid`, `ap.ssid` | 36 | length (u32), SSID in 32 bytes |
 //! | `sta.pswd`, `ap.passwd` | 65 | passphrase, NUL-padded |
 //! | `sta.pmk`, `ap.pmk` | 32 | pairwise master key |
-//! | `sta.apinfo` | 5 × 140 | networks: length (u32), SSID (32), passphrase (65), BSSID (6), set (u8), PMK (32) |
+//! | `sta.apinfo` | 5 × 140 | networks: length (u32), SSID (32), passphrase (65), the rest with a flag and the PMK |
 //! | `ap.pmk_info` | 132, 154 | length (u32), SSID (32), passphrase (64), PMK (32) |
 //! | `sta.bssid`, `sta.mac`, `ap.mac` | 6 | address |
 //!
@@ -57,15 +57,11 @@ fn networks(bytes: &[u8]) -> Vec<Field> {
             continue;
         }
         let (name, rest) = split(network, LENGTH_BYTES + SSID_BYTES);
-        let (passphrase, rest) = split(rest, PASSPHRASE_BYTES);
-        let (bssid, rest) = split(rest, 6);
-        let (_is_set, pmk) = split(rest, 1);
+        // Where in the rest the PMK lies depends on the driver's version: none of it is shown.
+        let (passphrase, pmk) = split(rest, PASSPHRASE_BYTES);
         let of_network = |what: &str, content| field(&format!("network {number} {what}"), content);
         fields.push(of_network("ssid", ssid(name)));
         fields.push(of_network("password", secret(passphrase)));
-        if !is_void(bssid) {
-            fields.push(of_network("bssid", address(bssid)));
-        }
         fields.push(of_network("PMK", master_key(pmk)));
     }
     if fields.is_empty() {
@@ -160,8 +156,9 @@ pub(crate) mod tests {
         bytes.resize(LENGTH_BYTES + SSID_BYTES, 0);
         bytes.extend(passphrase.bytes());
         bytes.resize(LENGTH_BYTES + SSID_BYTES + PASSPHRASE_BYTES, 0);
-        bytes.extend([0x24, 0x0a, 0xc4, 1, 2, 3, 1]);
+        bytes.extend([0, 0, 1]);
         bytes.extend(pmk);
+        bytes.extend([0; 4]);
         assert_eq!(bytes.len(), NETWORK_BYTES);
         bytes
     }
@@ -177,8 +174,8 @@ pub(crate) mod tests {
         bytes.resize(700, 0);
         assert_eq!(
             shown("sta.apinfo", &bytes),
-            "network 1 ssid \"labnet-guest\", network 1 password <secret>, network 1 bssid \
-             24:0a:c4:01:02:03, network 1 PMK <secret>, unused \"4\""
+            "network 1 ssid \"labnet-guest\", network 1 password <secret>, network 1 PMK <secret>, \
+             unused \"4\""
         );
         assert_eq!(shown("sta.apinfo", &[0xFF; 140]), "networks none");
         assert_eq!(shown("sta.apinfo", &[0; 700]), "networks none");

@@ -88,8 +88,7 @@ fn holds_text(bytes: &[u8]) -> bool {
 /// Sixteen bytes or more, nearly all different: a key looks so, a counter and a table do not.
 fn looks_random(bytes: &[u8]) -> bool {
     const KEY_MIN: usize = 16;
-    const KEY_MAX: usize = 512;
-    if !(KEY_MIN..=KEY_MAX).contains(&bytes.len()) {
+    if bytes.len() < KEY_MIN {
         return false;
     }
     bytes.array_windows::<KEY_MIN>().any(|window| {

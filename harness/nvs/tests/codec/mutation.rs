@@ -6,10 +6,11 @@
 use goldline_nvs::csv::{self, Mode, NoFiles, parse};
 use goldline_nvs::edit::Editor;
 use goldline_nvs::leftover::leftover_secrets;
+use goldline_nvs::record::Record;
 use goldline_nvs::usage::Usage;
 use goldline_nvs::{
-    Document, Image, SecretRule, Value, Version, diff, generate, identify, repair, salvage,
-    snapshot, would_be_lost,
+    Document, Image, Key, SecretRule, Value, Version, diff, generate, identify, repair, salvage,
+    secret, snapshot, would_be_lost,
 };
 
 use rstest::rstest;
@@ -23,6 +24,7 @@ use crate::table;
 const IMAGES: u64 = 200_000;
 const CSVS: u64 = 20_000;
 const DUMPS: u64 = 4_000;
+const RECORDS: u64 = 50_000;
 
 fn count(default: u64) -> u64 {
     let tier = std::env::var("GOLDLINE_TIER").unwrap_or_default();
@@ -323,6 +325,55 @@ fn a_crowded_csv_takes_linear_time(#[case] part: &str) {
         let csv = format!("{start}{}", part.repeat(500_000));
         for mode in [Mode::Strict, Mode::Compat] {
             let _ = parse(csv.as_bytes(), mode, &mut NoFiles);
+        }
+    }
+}
+
+/// Records of the WiFi driver with a network at a place of its own, damaged: no field that is shown
+/// holds the passphrase or the key, and the rule hides whatever the record hides.
+#[test]
+fn no_damaged_record_shows_its_secret() {
+    const PASSPHRASE: &[u8] = b"Tulip-Ladder-77";
+    const PMK: [u8; 32] = *b"\xF1\xE2\xD3 a key of thirty-two bytes!!!";
+    let mut random = Random::new(0x5EC2E7);
+    let namespace = Key::new("nvs.net80211").unwrap();
+    for round in 0..count(RECORDS) {
+        let mut network = 6u32.to_le_bytes().to_vec();
+        network.extend(b"labnet");
+        network.resize(36, 0);
+        network.extend(PASSPHRASE);
+        network.resize(104, 0);
+        network.extend(PMK);
+        network.resize(140, 0);
+        let mut bytes = vec![[0, 0xFF][random.below(2)]; 140 * random.below(5)];
+        bytes.extend(network);
+        bytes.resize(700, 0);
+        match random.below(4) {
+            0 => bytes.truncate(random.below(701)),
+            1 => bytes.rotate_left(random.below(700)),
+            2 => {
+                let at = random.below(700);
+                bytes[at] ^= 1 << random.below(8);
+            }
+            _ => {}
+        }
+        for key in ["sta.apinfo", "ap.pmk_info"] {
+            let (key, value) = (Key::new(key).unwrap(), Value::Blob(bytes.clone()));
+            let record = Record::read(&namespace, &key, &value).expect("a key of the driver");
+            let is_secret = SecretRule::careful().is_secret(&namespace, &key, &value);
+            assert_eq!(record.is_secret(), is_secret, "round {round}");
+            let shown = record.to_string();
+            for secret in ["Tulip", "Ladder", "f1e2d3", "thirty-two"] {
+                assert!(!shown.contains(secret), "round {round}: {shown}");
+            }
+        }
+        // Wherever such a record lies, its pair of name and passphrase is found.
+        let is_whole = bytes
+            .windows(PASSPHRASE.len() + 1)
+            .any(|window| window.starts_with(PASSPHRASE) && window.ends_with(&[0]));
+        let has_name = bytes.windows(10).any(|window| window == b"\x06\0\0\0labnet");
+        if is_whole && has_name && bytes.len() == 700 {
+            assert!(secret::of_bytes(&bytes).is_some(), "round {round}");
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! { "schema": 1, "image", "verdict": "sound|interrupted|damaged|unreadable",
+//!   "condition": "blank" and the like, else null,
 //!   "answer": {"code","message","action"} of an unreadable image, else null,
 //!   "findings": [{"code","severity","page","entry","offset","message","consequence","repair"}],
 //!   "usage": {…} of a readable image, "leftover_secrets": 0 }
@@ -10,21 +11,29 @@
 use std::{fmt::Write, path::PathBuf};
 
 use clap::{Args, ValueEnum};
-use goldline_nvs::{Finding, Image, usage::Usage};
+use goldline_nvs::{Finding, Key, space::Space, usage::Usage};
 use miette::Diagnostic;
 use serde::Serialize;
 
 use super::{
-    keys::KeyArguments, opened::OpenedImage, problem::NvsProblem, secrets::SecretArguments,
+    input::PartArguments,
+    keys::KeyArguments,
+    opened::{Opened, OpenedImage},
+    problem::NvsProblem,
+    secrets::{SecretArguments, Secrets},
     verdict::Verdict,
 };
-
-use crate::cli::output::{print, print_json};
+use crate::cli::{
+    exit,
+    output::{print, print_json},
+};
 
 #[derive(Args)]
 pub(super) struct CheckArguments {
-    /// The image, a whole NVS partition
+    /// An NVS partition, a dump of the flash, or - for standard input
     image: PathBuf,
+    #[command(flatten)]
+    part: PartArguments,
     #[command(flatten)]
     keys: KeyArguments,
     #[command(flatten)]
@@ -43,7 +52,8 @@ enum Format {
 pub(super) fn run(arguments: &CheckArguments) -> miette::Result<u8> {
     let secrets = arguments.secrets.read()?;
     let keys = arguments.keys.read();
-    let opened = keys.and_then(|keys| OpenedImage::open(&arguments.image, keys.as_ref()));
+    let opened =
+        keys.and_then(|keys| Opened::read(&arguments.image, &arguments.part, keys.as_ref()));
     let opened = match opened {
         Ok(opened) => opened,
         Err(problem) => {
@@ -53,38 +63,74 @@ pub(super) fn run(arguments: &CheckArguments) -> miette::Result<u8> {
             return Err(problem.into());
         }
     };
-    let image = opened.image();
-    let findings = image.findings();
-    let verdict = Verdict::of(&findings);
-    let leftovers = secrets.leftovers(&image).len();
+    let judged = opened.each(|image| Judged::of(image, &secrets));
     match arguments.format {
-        Format::Text => print(&text(&image, &findings, leftovers, verdict))?,
-        Format::Json => print_json(&Document::of(&opened, &findings, leftovers, verdict))?,
+        Format::Text => print(&opened.sections(judged.iter().map(Judged::text).collect()))?,
+        Format::Json => {
+            let readable = judged.iter().map(Document::of);
+            let unreadable = opened.unreadable.iter();
+            let unreadable =
+                unreadable.map(|problem| Document::unreadable(&arguments.image, problem));
+            opened.print_documents(&readable.chain(unreadable).collect::<Vec<_>>())?;
+        }
     }
-    Ok(verdict.exit_code())
+    let code = exit::worst(judged.iter().map(|judged| judged.verdict.exit_code()));
+    drop(judged);
+    Ok(opened.finish(code))
 }
 
-fn text(image: &Image<'_>, findings: &[Finding], leftovers: usize, verdict: Verdict) -> String {
-    let mut text = String::new();
-    for finding in findings {
-        write_finding(&mut text, finding);
+/// One image with what is said of it.
+struct Judged<'o> {
+    opened: &'o OpenedImage,
+    findings: Vec<Finding>,
+    verdict: Verdict,
+    usage: Usage,
+    space: Space,
+    leftovers: usize,
+}
+
+impl<'o> Judged<'o> {
+    fn of(opened: &'o OpenedImage, secrets: &Secrets) -> Self {
+        let image = opened.image();
+        let findings = image.findings();
+        Self {
+            opened,
+            verdict: Verdict::of(&findings),
+            findings,
+            usage: Usage::of(&image),
+            space: Space::of(&image),
+            leftovers: secrets.leftovers(&image).len(),
+        }
     }
-    write_usage(&mut text, &Usage::of(image));
-    if leftovers > 0 {
-        line(
-            &mut text,
-            format_args!(
-                "leftovers: {leftovers} secrets that no device reads any more; goldline nvs leftovers lists them"
-            ),
-        );
+
+    fn text(&self) -> String {
+        let Self { findings, verdict, leftovers, .. } = self;
+        let mut text = String::new();
+        for finding in findings {
+            write_finding(&mut text, finding);
+        }
+        if let Some(condition) = self.space.condition {
+            line(&mut text, format_args!("{condition}: {}", condition.meaning()));
+        }
+        write_usage(&mut text, &self.usage);
+        write_space(&mut text, &self.space);
+        if *leftovers > 0 {
+            line(
+                &mut text,
+                format_args!(
+                    "leftovers: {leftovers} secrets that no device reads any more; goldline nvs leftovers lists them"
+                ),
+            );
+        }
+        let count = match findings.len() {
+            0 => "nothing found".to_owned(),
+            1 => "1 finding".to_owned(),
+            more => format!("{more} findings"),
+        };
+        let condition = self.space.condition.map_or(String::new(), |said| format!(", {said}"));
+        line(&mut text, format_args!("{verdict}: {count}{condition}"));
+        text
     }
-    let count = match findings.len() {
-        0 => "nothing found".to_owned(),
-        1 => "1 finding".to_owned(),
-        more => format!("{more} findings"),
-    };
-    line(&mut text, format_args!("{verdict}: {count}"));
-    text
 }
 
 fn write_finding(text: &mut String, finding: &Finding) {
@@ -128,6 +174,18 @@ fn write_usage(text: &mut String, usage: &Usage) {
     );
 }
 
+fn write_space(text: &mut String, space: &Space) {
+    if let (Some(string), Some(blob)) = (space.largest_string, space.largest_blob) {
+        line(
+            text,
+            format_args!("room: a string of up to {string} bytes, or a blob of up to {blob}"),
+        );
+    }
+    for (name, keys, entries) in &space.namespaces {
+        line(text, format_args!("namespace {name}: {keys} keys in {entries} entries"));
+    }
+}
+
 fn line(text: &mut String, content: std::fmt::Arguments<'_>) {
     writeln!(text, "{content}").expect("a string takes all writes");
 }
@@ -137,6 +195,7 @@ struct Document {
     schema: u32,
     image: PathBuf,
     verdict: Answered,
+    condition: Option<String>,
     answer: Option<Answer>,
     findings: Vec<JsonFinding>,
     usage: Option<JsonUsage>,
@@ -180,18 +239,30 @@ struct JsonUsage {
     updates_before_compaction: usize,
     pages_opened: u64,
     erases_per_page: f64,
+    largest_string: Option<usize>,
+    largest_blob: Option<usize>,
+    namespaces: Vec<JsonNamespace>,
+}
+
+#[derive(Serialize)]
+struct JsonNamespace {
+    name: String,
+    keys: usize,
+    entries: usize,
 }
 
 impl Document {
-    fn of(opened: &OpenedImage, findings: &[Finding], leftovers: usize, verdict: Verdict) -> Self {
+    fn of(judged: &Judged<'_>) -> Self {
+        let Judged { opened, findings, verdict, usage, space, leftovers } = judged;
         Self {
             schema: 1,
             image: opened.path().to_owned(),
-            verdict: Answered::Judged(verdict),
+            verdict: Answered::Judged(*verdict),
+            condition: space.condition.map(|condition| condition.to_string()),
             answer: None,
             findings: findings.iter().map(JsonFinding::of).collect(),
-            usage: Some(JsonUsage::of(&Usage::of(&opened.image()))),
-            leftover_secrets: leftovers,
+            usage: Some(JsonUsage::of(usage, space)),
+            leftover_secrets: *leftovers,
         }
     }
 
@@ -201,6 +272,7 @@ impl Document {
             schema: 1,
             image: image.to_owned(),
             verdict: Answered::Unreadable("unreadable"),
+            condition: None,
             answer: Some(Answer {
                 code: problem.code().map_or_else(String::new, text),
                 message: problem.to_string(),
@@ -229,8 +301,16 @@ impl JsonFinding {
 }
 
 impl JsonUsage {
-    fn of(usage: &Usage) -> Self {
+    fn of(usage: &Usage, space: &Space) -> Self {
+        let namespace = |(name, keys, entries): &(Key, usize, usize)| JsonNamespace {
+            name: name.to_string(),
+            keys: *keys,
+            entries: *entries,
+        };
         Self {
+            largest_string: space.largest_string,
+            largest_blob: space.largest_blob,
+            namespaces: space.namespaces.iter().map(namespace).collect(),
             pages: usage.pages,
             pages_free: usage.pages_free,
             entries_used: usage.entries_used,

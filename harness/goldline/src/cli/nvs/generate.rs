@@ -6,15 +6,14 @@ use std::{
 };
 
 use clap::Args;
-use goldline_nvs::{Version, crypt, csv, generate};
+use goldline_nvs::{Document, SecretRule, Version, crypt, csv, generate};
 use zeroize::Zeroizing;
 
-use super::{
-    files::{self, Readers},
-    keys::KeyArguments,
-    problem::NvsProblem,
+use super::{files, keys::KeyArguments, problem::NvsProblem};
+use crate::{
+    cli::{exit, overwrite::OverwriteArgument},
+    output_file::{OutputError, Readers},
 };
-use crate::cli::exit;
 
 #[derive(Args)]
 pub(super) struct GenerateArguments {
@@ -33,6 +32,8 @@ pub(super) struct GenerateArguments {
     version: Version,
     #[command(flatten)]
     keys: KeyArguments,
+    #[command(flatten)]
+    overwrite: OverwriteArgument,
 }
 
 pub(super) fn run(arguments: &GenerateArguments) -> miette::Result<u8> {
@@ -47,10 +48,18 @@ pub(super) fn run(arguments: &GenerateArguments) -> miette::Result<u8> {
     let document = csv::parse(&text, mode, &mut files).map_err(|errors| refused(path, &errors))?;
     let plain = generate(&document, *size, *version)
         .map_err(|error| NvsProblem::Generate { path: path.clone(), error })?;
-    let plain = Zeroizing::new(plain);
-    match keys {
-        Some(keys) => files::write(out, &crypt::encrypt(&plain, &keys), Readers::AsBefore)?,
-        None => files::write(out, &plain, Readers::AsBefore)?,
+    let readers = match keys.is_none() && holds_secret(&document) {
+        true => Readers::Owner,
+        false => Readers::AsBefore,
+    };
+    let image = Zeroizing::new(match keys {
+        Some(keys) => crypt::encrypt(&Zeroizing::new(plain), &keys),
+        None => plain,
+    });
+    match files::output(out, arguments.overwrite.existing(), readers) {
+        // A build that runs again makes what is there already.
+        Err(NvsProblem::Output(OutputError::Exists { .. })) if *files::read(out)? == *image => {}
+        place => place?.write(&image).map_err(NvsProblem::Output)?,
     }
     Ok(exit::PASS)
 }
@@ -71,7 +80,12 @@ fn refused(path: &Path, errors: &csv::CsvErrors) -> NvsProblem {
     NvsProblem::Csv { path: path.to_owned(), errors }
 }
 
-fn parse_size(text: &str) -> Result<usize, String> {
+fn holds_secret(document: &Document) -> bool {
+    let rule = SecretRule::careful();
+    document.entries().any(|(namespace, key, value)| rule.is_secret(&namespace, &key, value))
+}
+
+pub(super) fn parse_size(text: &str) -> Result<usize, String> {
     let number = match text.strip_prefix("0x").or(text.strip_prefix("0X")) {
         Some(digits) => u64::from_str_radix(digits, 16),
         None => text.parse(),

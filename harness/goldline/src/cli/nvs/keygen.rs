@@ -19,13 +19,12 @@ pub(super) struct KeygenArguments {
 }
 
 pub(super) fn run(arguments: &KeygenArguments) -> miette::Result<u8> {
+    let place = files::new_key_file(&arguments.out)?;
     match arguments.hmac {
-        true => files::write_new(&arguments.out, random::<32>()?.as_slice())?,
-        false => {
-            let keys = Keys::new(*random::<64>()?);
-            files::write_new(&arguments.out, &keys.to_partition())?;
-        }
+        true => place.write(random::<32>()?.as_slice()),
+        false => place.write(&Keys::new(*random::<64>()?).to_partition()),
     }
+    .map_err(NvsProblem::Output)?;
     Ok(exit::PASS)
 }
 

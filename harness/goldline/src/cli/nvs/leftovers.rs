@@ -10,21 +10,27 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{
-    edit::source::Source, keys::KeyArguments, opened::OpenedImage, problem::NvsProblem,
+    edit::source::Source,
+    input::PartArguments,
+    keys::KeyArguments,
+    opened::{Opened, OpenedImage, PartOfDump},
+    problem::NvsProblem,
     secrets::SecretArguments,
 };
-use crate::cli::{
-    exit,
-    output::{print, print_json},
-};
+use crate::cli::{exit, output::print};
+
+/// Bytes to look for, by the name under which they were given.
+type Needle<'n> = (&'n str, Zeroizing<Vec<u8>>);
 
 /// Fewer bytes turn up by chance.
 const NEEDLE_MIN: usize = 6;
 
 #[derive(Args)]
 pub(super) struct LeftoversArguments {
-    /// The image, a whole NVS partition
+    /// An NVS partition, a dump of the flash, or - for standard input
     image: PathBuf,
+    #[command(flatten)]
+    part: PartArguments,
     #[command(flatten)]
     keys: KeyArguments,
     /// Look also for these bytes: @FILE, or $VARIABLE of the environment
@@ -43,9 +49,15 @@ enum Format {
     Json,
 }
 
+/// What was found in one image.
+struct Found<'n> {
+    secrets: Vec<Leftover>,
+    hits: Vec<Hit<'n>>,
+}
+
 /// A needle that was found, by the name under which it was given.
-struct Hit<'a> {
-    needle: &'a str,
+struct Hit<'n> {
+    needle: &'n str,
     offsets: Vec<usize>,
 }
 
@@ -53,22 +65,25 @@ pub(super) fn run(arguments: &LeftoversArguments) -> miette::Result<u8> {
     let keys = arguments.keys.read()?;
     let needles = arguments.needles.iter().map(|given| Ok((given.as_str(), needle(given)?)));
     let needles: Vec<_> = needles.collect::<Result<_, NvsProblem>>()?;
-    let opened = OpenedImage::open(&arguments.image, keys.as_ref())?;
-    let image = opened.image();
-    let secrets = arguments.secrets.read()?.leftovers(&image);
-    let hits: Vec<Hit<'_>> = needles
-        .iter()
-        .map(|(needle, bytes)| Hit { needle, offsets: leftover_bytes(&image, bytes) })
-        .filter(|hit| !hit.offsets.is_empty())
-        .collect();
+    let opened = Opened::read(&arguments.image, &arguments.part, keys.as_ref())?;
+    let rule = arguments.secrets.read()?;
+    let found = opened.each_and_stray(
+        |image| Found::of(image, rule.leftovers(&image.image()), &needles),
+        |image| Found::of(image, rule.of_lost_pages(&image.image()), &needles),
+    );
     match arguments.format {
-        Format::Text => print(&text(&secrets, &hits))?,
-        Format::Json => print_json(&Document::of(&opened, &secrets, &hits))?,
+        Format::Text => print(&opened.sections(found.iter().map(Found::text).collect()))?,
+        Format::Json => {
+            let documents = opened.images.iter().chain(&opened.stray).zip(&found);
+            let documents = documents.map(|(image, found)| Document::of(image, found));
+            opened.print_documents(&documents.collect::<Vec<_>>())?;
+        }
     }
-    Ok(match secrets.is_empty() && hits.is_empty() {
+    let code = match found.iter().all(Found::is_nothing) {
         true => exit::PASS,
         false => exit::FAIL,
-    })
+    };
+    Ok(opened.finish(code))
 }
 
 fn needle(given: &str) -> Result<Zeroizing<Vec<u8>>, NvsProblem> {
@@ -85,23 +100,39 @@ fn needle(given: &str) -> Result<Zeroizing<Vec<u8>>, NvsProblem> {
     }
 }
 
-fn text(secrets: &[Leftover], hits: &[Hit<'_>]) -> String {
-    let mut text = String::new();
-    for Leftover { offset, reason, item } in secrets {
-        match item {
-            Some(item) => {
-                writeln!(text, "{}  {}  {}  {reason}", name(item), item.item_type, item.location)
+impl<'n> Found<'n> {
+    fn of(opened: &OpenedImage, secrets: Vec<Leftover>, needles: &'n [Needle<'n>]) -> Self {
+        let image = opened.image();
+        let hits = needles
+            .iter()
+            .map(|(needle, bytes)| Hit { needle, offsets: leftover_bytes(&image, bytes) })
+            .filter(|hit| !hit.offsets.is_empty());
+        Self { secrets, hits: hits.collect() }
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.secrets.is_empty() && self.hits.is_empty()
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for Leftover { offset, reason, item } in &self.secrets {
+            match item {
+                Some(item) => {
+                    let (name, kind, place) = (name(item), item.item_type, item.location);
+                    writeln!(text, "{name}  {kind}  {place}  {reason}")
+                }
+                None => writeln!(text, "byte {offset:#x}  in no item  {reason}"),
             }
-            None => writeln!(text, "byte {offset:#x}  in no item  {reason}"),
+            .expect("a string takes all writes");
         }
-        .expect("a string takes all writes");
-    }
-    for Hit { needle, offsets } in hits {
-        for offset in offsets {
-            writeln!(text, "{needle}  byte {offset:#x}").expect("a string takes all writes");
+        for Hit { needle, offsets } in &self.hits {
+            for offset in offsets {
+                writeln!(text, "{needle}  byte {offset:#x}").expect("a string takes all writes");
+            }
         }
+        text
     }
-    text
 }
 
 /// Namespace and key; `?` for a namespace without a definition anywhere.
@@ -114,8 +145,10 @@ fn name(item: &LeftoverItem) -> String {
 struct Document<'a> {
     schema: u32,
     image: &'a std::path::Path,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partition: Option<PartOfDump<'a>>,
     secrets: Vec<Secret>,
-    found: Vec<Found<'a>>,
+    found: Vec<NeedleFound<'a>>,
 }
 
 #[derive(Serialize)]
@@ -132,13 +165,13 @@ struct Secret {
 }
 
 #[derive(Serialize)]
-struct Found<'a> {
+struct NeedleFound<'a> {
     needle: &'a str,
     offsets: &'a [usize],
 }
 
 impl<'a> Document<'a> {
-    fn of(opened: &'a OpenedImage, secrets: &[Leftover], hits: &'a [Hit<'a>]) -> Self {
+    fn of(opened: &'a OpenedImage, found: &'a Found<'a>) -> Self {
         let secret = |leftover: &Leftover| {
             let item = leftover.item.as_ref();
             Secret {
@@ -151,12 +184,13 @@ impl<'a> Document<'a> {
                 offset: leftover.offset,
             }
         };
-        let found = |hit: &'a Hit<'a>| Found { needle: hit.needle, offsets: &hit.offsets };
+        let needle = |hit: &'a Hit<'a>| NeedleFound { needle: hit.needle, offsets: &hit.offsets };
         Self {
             schema: 1,
             image: opened.path(),
-            secrets: secrets.iter().map(secret).collect(),
-            found: hits.iter().map(found).collect(),
+            partition: opened.part().map(PartOfDump::of),
+            secrets: found.secrets.iter().map(secret).collect(),
+            found: found.hits.iter().map(needle).collect(),
         }
     }
 }

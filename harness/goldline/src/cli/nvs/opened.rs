@@ -1,4 +1,6 @@
-//! A file → the plain bytes of an NVS image, or the answer why it is none.
+//! A partition's bytes → a plain NVS image, or the answer why it is none.
+//!
+//! Keys come from the command's arguments, or else from a key partition in the same dump.
 
 use std::path::{Path, PathBuf};
 
@@ -6,44 +8,232 @@ use goldline_nvs::{
     Image,
     crypt::{self, Keys},
     device::{DeviceView, Opening},
+    dump::{Dump, Partition},
     identify::{Kind, identify},
 };
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{
-    files,
+    input::{Chosen, Input, Part, PartArguments},
     problem::{NvsProblem, Unreadable},
+};
+use crate::cli::{
+    exit,
+    output::{complain, print_json},
 };
 
 /// An image that can be judged: plain, or decrypted with its keys.
 pub(super) struct OpenedImage {
-    path: PathBuf,
+    /// The file, with the partition in it.
+    name: PathBuf,
+    part: Option<Part>,
     plain: Zeroizing<Vec<u8>>,
-    is_encrypted: bool,
+    keys: Option<Keys>,
+}
+
+/// What a reading command works on.
+pub(super) struct Opened {
+    /// Whether these are the partitions of a dump, each to be shown under its label.
+    pub(super) is_dump: bool,
+    /// Those that can be read.
+    pub(super) images: Vec<OpenedImage>,
+    /// Answers to the others of a dump.
+    pub(super) unreadable: Vec<NvsProblem>,
+    /// NVS pages of a dump that lie in none of its partitions.
+    pub(super) stray: Vec<OpenedImage>,
+}
+
+impl Opened {
+    /// Reads what the arguments ask for. With keys an image must be encrypted, without it must be
+    /// plain; an erased partition is both.
+    ///
+    /// # Errors
+    /// Nothing of it can be read.
+    pub(super) fn read(
+        path: &Path,
+        arguments: &PartArguments,
+        keys: Option<&Keys>,
+    ) -> Result<Self, NvsProblem> {
+        let input = Input::read(path, arguments)?;
+        let open = |part: Option<Part>| OpenedImage::open(&input, part, keys);
+        let chosen = input.choose(arguments)?;
+        input.remark();
+        match chosen {
+            Chosen::Whole => Ok(Self::one(open(None)?)),
+            Chosen::One(part) => Ok(Self::one(open(Some(part))?)),
+            Chosen::Every(parts) => {
+                let (mut images, mut unreadable) = (Vec::new(), Vec::new());
+                for part in parts {
+                    // Keys serve whichever partition of a dump is encrypted.
+                    let opened = match open(Some(part.clone())) {
+                        Err(NvsProblem::Unreadable { why: Unreadable::NotEncrypted, .. }) => {
+                            OpenedImage::open(&input, Some(part), None)
+                        }
+                        outcome => outcome,
+                    };
+                    match opened {
+                        Ok(image) => images.push(image),
+                        Err(problem) => unreadable.push(problem),
+                    }
+                }
+                match images.is_empty() {
+                    true => Err(unreadable.remove(0)),
+                    false => Ok(Self {
+                        is_dump: true,
+                        images,
+                        unreadable,
+                        stray: input_stray(&input, keys),
+                    }),
+                }
+            }
+        }
+    }
+
+    /// The one image that there is.
+    ///
+    /// # Errors
+    /// There are several, and none was named.
+    pub(super) fn the_only(&self, path: &Path) -> Result<&OpenedImage, NvsProblem> {
+        match (&self.images[..], &self.unreadable[..]) {
+            ([image], []) => Ok(image),
+            (images, _) => {
+                let readable = images.iter().filter_map(|image| Some(image.part()?.to_string()));
+                let unreadable = self.unreadable.iter().map(ToString::to_string);
+                let partitions = readable.chain(unreadable).collect::<Vec<_>>().join("; ");
+                Err(NvsProblem::IsDump { path: path.to_owned(), partitions })
+            }
+        }
+    }
+
+    /// The same where every partition must be readable.
+    ///
+    /// # Errors
+    /// The first that is not.
+    pub(super) fn whole(mut self) -> Result<Self, NvsProblem> {
+        match self.unreadable.is_empty() {
+            true => Ok(self),
+            false => Err(self.unreadable.remove(0)),
+        }
+    }
+
+    /// What a command makes of each image.
+    pub(super) fn each<'o, T>(&'o self, of: impl Fn(&'o OpenedImage) -> T) -> Vec<T> {
+        self.images.iter().map(of).collect()
+    }
+
+    /// The same, and of the stray pages behind.
+    pub(super) fn each_and_stray<'o, T>(
+        &'o self,
+        of: impl Fn(&'o OpenedImage) -> T,
+        of_stray: impl Fn(&'o OpenedImage) -> T,
+    ) -> Vec<T> {
+        self.images.iter().map(of).chain(self.stray.iter().map(of_stray)).collect()
+    }
+
+    /// The texts of [`each`](Self::each), those of a dump under their labels.
+    pub(super) fn sections(&self, texts: Vec<String>) -> String {
+        let section = |(image, text): (&OpenedImage, String)| match image.part() {
+            Some(part) if self.is_dump => format!("{part}:\n{text}"),
+            _ => text,
+        };
+        let sections = self.images.iter().chain(&self.stray).zip(texts).map(section);
+        sections.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Prints the documents of [`each`](Self::each); of a dump one that holds them all.
+    pub(super) fn print_documents<D: Serialize>(&self, documents: &[D]) -> miette::Result<()> {
+        match documents {
+            [only] if !self.is_dump => print_json(only),
+            partitions => print_json(&DumpDocument { schema: 1, partitions }),
+        }
+    }
+
+    fn one(image: OpenedImage) -> Self {
+        Self { is_dump: false, images: vec![image], unreadable: Vec::new(), stray: Vec::new() }
+    }
+
+    /// Says what could not be read, and gives the exit code that tells it.
+    pub(super) fn finish(self, code: u8) -> u8 {
+        let any = !self.unreadable.is_empty();
+        for problem in self.unreadable {
+            complain(&format!("{:?}", miette::Report::from(problem)));
+        }
+        if any { exit::USAGE } else { code }
+    }
+}
+
+/// Those that can be read; what is encrypted with keys that nobody has stays closed.
+fn input_stray(input: &Input, keys: Option<&Keys>) -> Vec<OpenedImage> {
+    let open = |part: Part| {
+        let plain = OpenedImage::open(input, Some(part.clone()), None);
+        plain.or_else(|_| OpenedImage::open(input, Some(part), keys)).ok()
+    };
+    input.stray().into_iter().filter_map(open).collect()
+}
+
+/// `{ "schema": 1, "partitions": [what the command says of each] }`.
+#[derive(Serialize)]
+struct DumpDocument<'d, D> {
+    schema: u32,
+    partitions: &'d [D],
+}
+
+/// `{ "label", "flash_offset", "size" }`.
+#[derive(Serialize)]
+pub(super) struct PartOfDump<'p> {
+    label: &'p str,
+    flash_offset: usize,
+    size: usize,
+}
+
+impl<'p> PartOfDump<'p> {
+    pub(super) fn of(part: &'p Part) -> Self {
+        Self { label: &part.label, flash_offset: part.flash_offset, size: part.size }
+    }
 }
 
 impl OpenedImage {
-    /// Reads an image. With keys it must be encrypted, without it must be plain; an erased
-    /// partition is both.
-    pub(super) fn open(path: &Path, keys: Option<&Keys>) -> Result<Self, NvsProblem> {
-        let bytes = files::read(path)?;
-        let unreadable = |why| NvsProblem::Unreadable { path: path.to_owned(), why };
-        let kind = identify(&bytes);
-        refuse(&bytes, kind).map_err(unreadable)?;
-        let plain = match (kind, keys) {
-            (Kind::EncryptedNvs, None) => return Err(unreadable(Unreadable::LooksEncrypted)),
-            (_, None) => bytes,
+    pub(super) fn open(
+        input: &Input,
+        part: Option<Part>,
+        keys: Option<&Keys>,
+    ) -> Result<Self, NvsProblem> {
+        let name = input.name_of(part.as_ref());
+        let range = part.as_ref().map_or(0..input.bytes().len(), |part| part.range.clone());
+        let bytes = &input.bytes()[range];
+        let unreadable = |why| NvsProblem::Unreadable { path: name.clone(), why };
+        let kind = identify(bytes);
+        refuse(bytes, kind, part.is_some()).map_err(unreadable)?;
+        let (plain, keys) = match (kind, keys) {
+            (Kind::EncryptedNvs, None) => {
+                let found = input.dump().and_then(|dump| keys_in(input.bytes(), dump, bytes));
+                let (from, keys, plain) = found.ok_or(unreadable(Unreadable::LooksEncrypted))?;
+                let Partition { label, flash_offset, .. } = from;
+                complain(&format!(
+                    "{}: decrypted with the keys of {label} at {flash_offset:#x}",
+                    name.display()
+                ));
+                (plain, Some(keys))
+            }
+            (_, None) => (bytes.to_vec(), None),
             (_, Some(keys)) => {
-                let plain = crypt::decrypt(&bytes, keys);
-                Zeroizing::new(plain.map_err(|error| unreadable(error.into()))?)
+                let plain =
+                    crypt::decrypt(bytes, keys).map_err(|error| unreadable(error.into()))?;
+                (plain, (kind == Kind::EncryptedNvs).then(|| keys.clone()))
             }
         };
-        Ok(Self { path: path.to_owned(), plain, is_encrypted: kind == Kind::EncryptedNvs })
+        Ok(Self { name, part, plain: Zeroizing::new(plain), keys })
     }
 
-    /// Where it was read from.
+    /// The file, and in a dump the partition.
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        &self.name
+    }
+
+    /// The partition, of a dump or by its place.
+    pub(super) fn part(&self) -> Option<&Part> {
+        self.part.as_ref()
     }
 
     /// The image as it is without encryption.
@@ -53,7 +243,12 @@ impl OpenedImage {
 
     /// Whether the file is encrypted.
     pub(super) fn is_encrypted(&self) -> bool {
-        self.is_encrypted
+        self.keys.is_some()
+    }
+
+    /// The keys that decrypted it.
+    pub(super) fn keys(&self) -> Option<&Keys> {
+        self.keys.as_ref()
     }
 
     /// The image split into pages and items.
@@ -69,9 +264,22 @@ impl OpenedImage {
         let view = self.image().device_view();
         match why_closed(view.opening()) {
             None => Ok(view),
-            Some(why) => Err(NvsProblem::DoesNotOpen { path: self.path.clone(), why }),
+            Some(why) => Err(NvsProblem::DoesNotOpen { path: self.name.clone(), why }),
         }
     }
+}
+
+/// The key partition of a dump that decrypts an image, and what it makes of it.
+fn keys_in<'d>(
+    bytes: &[u8],
+    dump: &'d Dump,
+    image: &[u8],
+) -> Option<(&'d Partition, Keys, Vec<u8>)> {
+    dump.key_partitions().find_map(|partition| {
+        let keys = Keys::from_partition(&bytes[partition.range.clone()]).ok()?;
+        let plain = crypt::decrypt(image, &keys).ok()?;
+        Some((partition, keys, plain))
+    })
 }
 
 /// Why a device does not open a partition, if it does not.
@@ -83,9 +291,11 @@ pub(super) fn why_closed(opening: Opening) -> Option<&'static str> {
     }
 }
 
-/// The answers for files that are no NVS image.
-fn refuse(bytes: &[u8], kind: Kind) -> Result<(), Unreadable> {
+/// The answers for what is no NVS image.
+fn refuse(bytes: &[u8], kind: Kind, is_part: bool) -> Result<(), Unreadable> {
     match kind {
+        // A partition of a dump has the size that its table gives it, whatever that resembles.
+        Kind::HmacKey if is_part => Err(Unreadable::NotNvs(Kind::Other)),
         Kind::KeyPartition | Kind::DamagedKeyPartition | Kind::HmacKey => {
             Err(Unreadable::IsKey(kind))
         }

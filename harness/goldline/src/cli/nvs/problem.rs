@@ -8,6 +8,7 @@ use goldline_nvs::{
     crypt::{DecryptError, KeysError},
     csv::WriteError,
     document::{DocumentError, EncodingError},
+    dump::{self, DumpError},
     edit::EditError,
     generate::GenerateError,
     identify::Kind,
@@ -15,15 +16,17 @@ use goldline_nvs::{
 };
 use miette::Diagnostic;
 
+use crate::output_file::OutputError;
+
 /// Why a command did not do what was asked. Nothing was written then.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub(super) enum NvsProblem {
     #[error("cannot read {}: {error}", .path.display())]
     #[diagnostic(code("file.unreadable"))]
     Read { path: PathBuf, error: io::Error },
-    #[error("cannot write {}, which is as it was: {error}", .path.display())]
+    #[error(transparent)]
     #[diagnostic(code("file.unwritable"))]
-    Write { path: PathBuf, error: io::Error },
+    Output(#[from] OutputError),
     #[error("{} is an input and would be overwritten", .path.display())]
     #[diagnostic(code("file.output_is_input"), help("name another output"))]
     OutputIsInput { path: PathBuf },
@@ -48,6 +51,73 @@ pub(super) enum NvsProblem {
     #[error("{}: {why}", .path.display())]
     #[diagnostic(forward(why))]
     Unreadable { path: PathBuf, why: Unreadable },
+    #[error("{}: {error}", .path.display())]
+    #[diagnostic(code("dump.no_table"))]
+    Dump { path: PathBuf, error: DumpError },
+    #[error("{} is a dump of the flash with several partitions: {partitions}", .path.display())]
+    #[diagnostic(
+        code("dump.which"),
+        help("name one with --partition LABEL, or with --offset BYTES --size BYTES")
+    )]
+    IsDump { path: PathBuf, partitions: String },
+    #[error("{} is a dump of the flash without an NVS partition", .path.display())]
+    #[diagnostic(
+        code("dump.no_nvs"),
+        help("if its partition table is not at 0x8000, say where with --table-offset")
+    )]
+    NoNvsInDump { path: PathBuf },
+    #[error("{} is no dump of the flash that could have a partition {label}", .path.display())]
+    #[diagnostic(
+        code("dump.not_one"),
+        help("leave out --partition; or say where the partition table is with --table-offset")
+    )]
+    NoDump { path: PathBuf, label: String },
+    #[error("{} has no partition {label}; its NVS partitions: {partitions}", .path.display())]
+    #[diagnostic(code("dump.no_such_partition"))]
+    NoSuchPartition { path: PathBuf, label: String, partitions: String },
+    #[error("{}: the partition {label} is {kind}; its NVS partitions: {partitions}", .path.display())]
+    #[diagnostic(code("dump.not_nvs"), help("nothing was changed"))]
+    NotAnNvsPartition { path: PathBuf, label: String, kind: dump::Kind, partitions: String },
+    #[error("{} has several partitions {label}: {partitions}", .path.display())]
+    #[diagnostic(code("dump.which"), help("name one with --offset BYTES --size BYTES"))]
+    AmbiguousLabel { path: PathBuf, label: String, partitions: String },
+    #[error("{} has the NVS partitions {of_a}, {} has {of_b}", .a.display(), .b.display())]
+    #[diagnostic(code("dump.other_partitions"), help("name the one to compare with --partition"))]
+    OtherPartitions { a: PathBuf, of_a: String, b: PathBuf, of_b: String },
+    #[error("{} has {bytes:#x} bytes and does not hold all of {part}", .path.display())]
+    #[diagnostic(code("dump.cut_short"), help("read the flash again, all of it"))]
+    BeyondTheFile { path: PathBuf, part: String, bytes: usize },
+    #[error("{}: {place} are no NVS partition; its NVS partitions: {partitions}", .path.display())]
+    #[diagnostic(code("dump.not_nvs"), help("nothing was changed"))]
+    NoNvsPlace { path: PathBuf, place: String, partitions: String },
+    #[error("{} is damaged, and a change would lose {}", .path.display(), listed(.lost))]
+    #[diagnostic(
+        code("image.damaged"),
+        help(
+            "nothing was changed; goldline nvs repair mends what one bit explains, salvage makes a fresh image of what is readable, and --force changes it all the same"
+        )
+    )]
+    Damaged { path: PathBuf, lost: Vec<String> },
+    #[error("an image that was read from standard input cannot be written back")]
+    #[diagnostic(code("file.standard_input"), help("name a file to write with --output FILE"))]
+    NoPlaceToWrite,
+    #[error("{} has nothing that a flipped bit explains, so nothing was written", .path.display())]
+    #[diagnostic(
+        code("repair.nothing"),
+        help(
+            "goldline nvs check says what is wrong; goldline nvs salvage makes a fresh image of what is readable"
+        )
+    )]
+    NothingToRepair { path: PathBuf },
+    #[error("{} is sound: there is nothing to repair, and nothing was written", .path.display())]
+    #[diagnostic(code("repair.sound"))]
+    NothingDamaged { path: PathBuf },
+    #[error("nothing of {} is readable, so nothing was written", .path.display())]
+    #[diagnostic(code("salvage.nothing"))]
+    NothingToSalvage { path: PathBuf },
+    #[error("{name} is secret")]
+    #[diagnostic(code("get.secret"), help("--secrets shows it"))]
+    IsSecret { name: String },
     #[error("a device does not open {}: {why}", .path.display())]
     #[diagnostic(
         code("image.does_not_open"),
@@ -113,6 +183,16 @@ pub(super) enum NvsProblem {
     #[error("{found} bytes are too few to look for: they turn up by chance")]
     #[diagnostic(code("leftovers.short"), help("give at least 6 bytes"))]
     ShortNeedle { found: usize },
+}
+
+/// Names in a sentence: the first ones, and how many more.
+fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    match names.len() {
+        0 => "nothing that can be named".to_owned(),
+        all if all <= SHOWN => names.join("; "),
+        all => format!("{}; and {} more", names[..SHOWN].join("; "), all - SHOWN),
+    }
 }
 
 fn counted(errors: usize) -> String {

@@ -6,7 +6,7 @@ use std::{collections::HashMap, path::PathBuf};
 use clap::Args;
 use goldline_nvs::{
     DeviceView, Image, Key, SecretRule, Value,
-    leftover::{Leftover, leftover_secrets},
+    leftover::{Leftover, leftover_secrets, secrets_of_lost_pages},
     secret::Reason,
 };
 
@@ -70,6 +70,15 @@ impl Secrets {
 
     /// Secrets that no device reads any more, in the order of the flash.
     pub(super) fn leftovers(&self, image: &Image<'_>) -> Vec<Leftover> {
+        self.found_by(|rule| leftover_secrets(image, rule))
+    }
+
+    /// The same of pages that lie outside of every partition, where nothing is live.
+    pub(super) fn of_lost_pages(&self, image: &Image<'_>) -> Vec<Leftover> {
+        self.found_by(|rule| secrets_of_lost_pages(image, rule))
+    }
+
+    fn found_by(&self, find: impl Fn(&SecretRule) -> Vec<Leftover>) -> Vec<Leftover> {
         let names = |wanted| {
             let decided = self.decided.iter().filter(move |(_, secret)| **secret == wanted);
             decided.map(|((namespace, key), _)| (namespace.clone(), key.clone()))
@@ -83,9 +92,9 @@ impl Secrets {
                 public.contains(&(namespace, item.key.to_string()))
             })
         };
-        let mut leftovers = leftover_secrets(image, &SecretRule::careful());
+        let mut leftovers = find(&SecretRule::careful());
         leftovers.retain(|leftover| !is_public(leftover));
-        leftovers.extend(leftover_secrets(image, &SecretRule::listed(names(true))));
+        leftovers.extend(find(&SecretRule::listed(names(true))));
         leftovers.sort_unstable();
         leftovers.dedup_by_key(|leftover| (leftover.offset, leftover.item));
         leftovers

@@ -1,6 +1,6 @@
 //! Values as text and as JSON. Whoever calls has decided that the value may be shown.
 
-use goldline_nvs::{Value, snapshot};
+use goldline_nvs::{Value, device::DeviceEntry, record::Record, snapshot};
 use serde::Serialize;
 
 /// A value in one line, whole however long it is.
@@ -13,6 +13,12 @@ pub(super) fn whole(value: &Value) -> String {
         Value::Blob(bytes) => hex(bytes),
         number => snapshot::shown(number),
     }
+}
+
+/// The same, of a record of ESP-IDF its fields.
+pub(super) fn whole_entry(entry: &DeviceEntry) -> String {
+    let record = Record::read(&entry.namespace, &entry.key, &entry.value);
+    record.map_or_else(|| whole(&entry.value), |record| record.whole())
 }
 
 /// Bytes as lowercase hexadecimal digits.

@@ -15,7 +15,7 @@ use goldline_nvs::{
 };
 use serde::Serialize;
 
-use super::{LayoutChange, OpenedImage, Shown, sides};
+use super::{Compared, Shown, sides};
 use crate::cli::nvs::value::Content;
 
 #[derive(Serialize)]
@@ -50,18 +50,13 @@ struct Side {
 }
 
 impl<'a> Document<'a> {
-    pub(super) fn of(
-        a: &'a OpenedImage,
-        b: &'a OpenedImage,
-        changes: &[Change],
-        layout: &[LayoutChange],
-        shown: &Shown,
-    ) -> Self {
+    pub(super) fn of(compared: &'a Compared<'_>, shown: &Shown) -> Self {
+        let Compared { a, b, changes, layout } = compared;
         Self {
             schema: 1,
             before: a.path(),
             after: b.path(),
-            same: changes.is_empty() && layout.is_empty(),
+            same: compared.is_same(),
             changes: changes.iter().map(|change| JsonChange::of(change, shown)).collect(),
             layout: layout.iter().map(ToString::to_string).collect(),
         }

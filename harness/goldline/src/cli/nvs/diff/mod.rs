@@ -7,7 +7,10 @@
 mod json;
 mod layout;
 
-use std::{fmt::Write, path::PathBuf};
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, ValueEnum};
 use goldline_nvs::{
@@ -15,28 +18,32 @@ use goldline_nvs::{
     crypt::Keys,
     diff::{Change, ChangeKind, diff},
     fingerprint::Fingerprinter,
+    record::Record,
     snapshot,
 };
 
 use super::{
+    input::PartArguments,
     keys::{self, KeyArguments},
-    opened::OpenedImage,
+    opened::{Opened, OpenedImage},
     problem::{NvsProblem, Unreadable},
     secrets::{SecretArguments, Secrets},
     verdict::Verdict,
 };
 use crate::cli::{
     exit,
-    output::{print, print_json},
+    output::{complain, print},
 };
 use layout::LayoutChange;
 
 #[derive(Args)]
 pub(super) struct DiffArguments {
-    /// The image before
+    /// The image before: an NVS partition, a dump of the flash, or - for standard input
     a: PathBuf,
     /// The image after
     b: PathBuf,
+    #[command(flatten)]
+    part: PartArguments,
     /// Compare also pages and where each key lies
     #[arg(long)]
     layout: bool,
@@ -62,43 +69,108 @@ enum Format {
 }
 
 pub(super) fn run(arguments: &DiffArguments) -> miette::Result<u8> {
-    let [a, b] = open_both(arguments)?;
-    let (before, after) = (a.device_view()?, b.device_view()?);
-    let changes = diff(&before, &after);
-    let layout = match arguments.layout {
-        true => layout::compare(&a.image(), &before, &b.image(), &after),
-        false => Vec::new(),
-    };
+    let (a, b) = open_both(arguments)?;
+    let pairs = paired(&arguments.a, &a, &arguments.b, &b)?;
     let shown = Shown::new(arguments.secrets.read()?)?;
+    let compared: Vec<Compared<'_>> = pairs
+        .into_iter()
+        .map(|(a, b)| Compared::of(a, b, arguments.layout))
+        .collect::<Result<_, NvsProblem>>()?;
     match arguments.format {
-        Format::Text => print(&text(&changes, &layout, &shown))?,
-        Format::Json => print_json(&json::Document::of(&a, &b, &changes, &layout, &shown))?,
+        Format::Text => {
+            let texts = compared.iter().map(|compared| compared.text(&shown)).collect();
+            print(&a.sections(texts))?;
+        }
+        Format::Json => {
+            let documents = compared.iter().map(|compared| json::Document::of(compared, &shown));
+            a.print_documents(&documents.collect::<Vec<_>>())?;
+        }
     }
-    for opened in [&a, &b] {
+    for opened in a.images.iter().chain(&b.images) {
         remark(opened);
     }
-    Ok(match changes.is_empty() && layout.is_empty() {
+    Ok(match compared.iter().all(Compared::is_same) {
         true => exit::PASS,
         false => exit::FAIL,
     })
 }
 
 /// Keys serve whichever image is encrypted, so that a plain golden can be compared with a unit.
-fn open_both(arguments: &DiffArguments) -> Result<[OpenedImage; 2], NvsProblem> {
+fn open_both(arguments: &DiffArguments) -> Result<(Opened, Opened), NvsProblem> {
     let keys = arguments.keys.read()?;
     let of_b = keys::read(arguments.keys_b.as_deref(), arguments.hmac_key_b.as_deref())?;
-    let open = |path: &PathBuf, keys: Option<&Keys>| match OpenedImage::open(path, keys) {
-        Err(NvsProblem::Unreadable { why: Unreadable::NotEncrypted, .. }) => {
-            OpenedImage::open(path, None)
-        }
-        outcome => outcome,
+    let open = |path: &PathBuf, keys: Option<&Keys>| {
+        let opened = match Opened::read(path, &arguments.part, keys) {
+            Err(NvsProblem::Unreadable { why: Unreadable::NotEncrypted, .. }) => {
+                Opened::read(path, &arguments.part, None)
+            }
+            // The other side may be an image by itself, which has no partitions to name.
+            Err(NvsProblem::NoDump { .. }) => {
+                Opened::read(path, &arguments.part.of_a_single_image(), keys)
+            }
+            outcome => outcome,
+        };
+        opened.and_then(Opened::whole)
     };
     let a = open(&arguments.a, keys.as_ref())?;
     let b = open(&arguments.b, of_b.as_ref().or(keys.as_ref()))?;
     let has_keys = keys.is_some() || of_b.is_some();
-    match has_keys && !a.is_encrypted() && !b.is_encrypted() {
+    let mut all = a.images.iter().chain(&b.images);
+    match has_keys && !all.any(OpenedImage::is_encrypted) {
         true => Err(NvsProblem::KeysUnused),
-        false => Ok([a, b]),
+        false => Ok((a, b)),
+    }
+}
+
+/// Which image is compared with which: the two that there are, or those of the same label.
+fn paired<'o>(
+    path_a: &Path,
+    a: &'o Opened,
+    path_b: &Path,
+    b: &'o Opened,
+) -> Result<Vec<(&'o OpenedImage, &'o OpenedImage)>, NvsProblem> {
+    if !a.is_dump || !b.is_dump || a.images.len() == 1 && b.images.len() == 1 {
+        return Ok(vec![(a.the_only(path_a)?, b.the_only(path_b)?)]);
+    }
+    let label = |image: &OpenedImage| image.part().map(|part| part.label.clone());
+    let labels = |opened: &Opened| opened.each(label);
+    if labels(a) != labels(b) {
+        let listed =
+            |opened: &Opened| labels(opened).into_iter().flatten().collect::<Vec<_>>().join(", ");
+        return Err(NvsProblem::OtherPartitions {
+            a: path_a.to_owned(),
+            of_a: listed(a),
+            b: path_b.to_owned(),
+            of_b: listed(b),
+        });
+    }
+    Ok(a.images.iter().zip(&b.images).collect())
+}
+
+/// Two images and what differs.
+struct Compared<'o> {
+    a: &'o OpenedImage,
+    b: &'o OpenedImage,
+    changes: Vec<Change>,
+    layout: Vec<LayoutChange>,
+}
+
+impl<'o> Compared<'o> {
+    fn of(a: &'o OpenedImage, b: &'o OpenedImage, with_layout: bool) -> Result<Self, NvsProblem> {
+        let (before, after) = (a.device_view()?, b.device_view()?);
+        let layout = match with_layout {
+            true => layout::compare(&a.image(), &before, &b.image(), &after),
+            false => Vec::new(),
+        };
+        Ok(Self { a, b, changes: diff(&before, &after), layout })
+    }
+
+    fn is_same(&self) -> bool {
+        self.changes.is_empty() && self.layout.is_empty()
+    }
+
+    fn text(&self, shown: &Shown) -> String {
+        text(&self.changes, &self.layout, shown)
     }
 }
 
@@ -107,7 +179,9 @@ fn remark(opened: &OpenedImage) {
     let verdict = Verdict::of(&opened.image().findings());
     if verdict != Verdict::Sound {
         let path = opened.path().display();
-        eprintln!("{path}: the image is {verdict}; goldline nvs check says what and where");
+        complain(&format!(
+            "{path}: the image is {verdict}; goldline nvs check says what and where"
+        ));
     }
 }
 
@@ -136,10 +210,13 @@ impl Shown {
         self.fingerprinter.fingerprint(value).to_string()
     }
 
-    fn value(&self, value: &Value, is_secret: bool) -> String {
-        let content = match is_secret {
-            true => format!("<secret {}>", self.fingerprint(value)),
-            false => snapshot::shown(value),
+    fn value(&self, change: &Change, value: &Value, is_secret: bool) -> String {
+        let record = Record::read(&change.namespace, &change.key, value);
+        let content = match (is_secret, record) {
+            (true, Some(record)) => format!("{record}  <secret {}>", self.fingerprint(value)),
+            (true, None) => format!("<secret {}>", self.fingerprint(value)),
+            (false, Some(record)) => record.to_string(),
+            (false, None) => snapshot::shown(value),
         };
         format!("{} {}  {content}", value.type_name(), value.len())
     }
@@ -165,7 +242,7 @@ fn text(changes: &[Change], layout: &[LayoutChange], shown: &Shown) -> String {
         let (before, after) = sides(&change.kind);
         for (sign, value) in [("-", before), ("+", after)] {
             if let Some(value) = value {
-                writeln!(text, "{sign} {name}  {}", shown.value(value, is_secret))
+                writeln!(text, "{sign} {name}  {}", shown.value(change, value, is_secret))
                     .expect("a string takes all writes");
             }
         }

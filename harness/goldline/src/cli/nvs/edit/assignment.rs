@@ -1,9 +1,9 @@
 //! `NAMESPACE/KEY:ENCODING=VALUE` → a key and its value.
 
-use goldline_nvs::{Key, SecretRule, Value, document::value_of_text};
+use goldline_nvs::{DeviceView, Key, SecretRule, Value, document::value_of_text};
 
 use super::source::Source;
-use crate::cli::nvs::{files, problem::NvsProblem};
+use crate::cli::nvs::{files, name, problem::NvsProblem};
 
 /// A key to set. The encodings are those of the CSV.
 pub(super) struct Assignment {
@@ -14,8 +14,8 @@ pub(super) struct Assignment {
 
 impl Assignment {
     /// Reads one argument of `--set`. No error repeats the value.
-    pub(super) fn parse(argument: &str) -> Result<Self, NvsProblem> {
-        let (namespace, key, encoding, source) = split(argument).ok_or(NvsProblem::Form {
+    pub(super) fn parse(argument: &str, view: &DeviceView) -> Result<Self, NvsProblem> {
+        let (namespace, key, encoding, source) = split(argument, view).ok_or(NvsProblem::Form {
             option: "--set",
             form: "NAMESPACE/KEY:ENCODING=VALUE, =@FILE or =$VARIABLE",
         })?;
@@ -30,10 +30,10 @@ impl Assignment {
     }
 }
 
-fn split(argument: &str) -> Option<(&str, &str, &str, &str)> {
+fn split<'a>(argument: &'a str, view: &DeviceView) -> Option<(&'a str, &'a str, &'a str, &'a str)> {
     let (place, value) = argument.split_once('=')?;
     let (name, encoding) = place.rsplit_once(':')?;
-    let (namespace, key) = name.split_once('/')?;
+    let (namespace, key) = name::split(name, view)?;
     Some((namespace, key, encoding, value))
 }
 

@@ -10,22 +10,27 @@ pub(super) mod source;
 use std::path::PathBuf;
 
 use clap::Args;
-use goldline_nvs::{crypt, edit::Editor};
+use goldline_nvs::edit::Editor;
 use zeroize::Zeroizing;
 
 use super::{
-    files::{self, Readers},
+    files,
+    input::PartArguments,
     keys::KeyArguments,
+    name,
     opened::OpenedImage,
     problem::NvsProblem,
+    writable::{ForceArgument, Writable},
 };
-use crate::cli::exit;
+use crate::{cli::exit, output_file::Readers};
 use assignment::Assignment;
 
 #[derive(Args)]
 pub(super) struct EditArguments {
-    /// The image, a whole NVS partition
+    /// An NVS partition, a dump of the flash, or - for standard input
     image: PathBuf,
+    #[command(flatten)]
+    part: PartArguments,
     /// Set a key; a secret goes as @FILE or $VARIABLE, one line's end at the end not counting
     #[arg(long = "set", value_name = "NAMESPACE/KEY:ENCODING=VALUE|@FILE|$VARIABLE")]
     settings: Vec<String>,
@@ -40,6 +45,8 @@ pub(super) struct EditArguments {
     output: Option<PathBuf>,
     #[command(flatten)]
     keys: KeyArguments,
+    #[command(flatten)]
+    force: ForceArgument,
 }
 
 pub(super) fn run(arguments: &EditArguments) -> miette::Result<u8> {
@@ -47,21 +54,27 @@ pub(super) fn run(arguments: &EditArguments) -> miette::Result<u8> {
     if settings.is_empty() && removals.is_empty() && !compact {
         return Err(NvsProblem::NothingToDo.into());
     }
-    let output = arguments.output.as_ref().unwrap_or(path);
+    let output = match &arguments.output {
+        Some(output) => output,
+        None if files::is_standard_input(path) => return Err(NvsProblem::NoPlaceToWrite.into()),
+        None => path,
+    };
     let inputs: Vec<_> = arguments.keys.path().into_iter().collect();
     files::refuse_input_as_output(output, &inputs)?;
-    let settings = settings.iter().map(|argument| Assignment::parse(argument));
-    let settings: Vec<Assignment> = settings.collect::<Result<_, _>>()?;
+    let place = match arguments.output.as_ref().is_some_and(|output| output != path) {
+        true => files::output(output, arguments.force.existing(), Readers::Owner)?,
+        false => files::in_place(output)?,
+    };
     let keys = arguments.keys.read()?;
-    let opened = OpenedImage::open(path, keys.as_ref())?;
-    let mut plain = changed(&opened, removals, &settings)?;
+    let writable = Writable::open(path, &arguments.part, keys.as_ref(), &arguments.force)?;
+    let view = writable.image().image().device_view();
+    let settings = settings.iter().map(|argument| Assignment::parse(argument, &view));
+    let settings: Vec<Assignment> = settings.collect::<Result<_, _>>()?;
+    let mut plain = changed(writable.image(), removals, &settings)?;
     if *compact {
         plain = Zeroizing::new(fresh::image(&plain, path)?);
     }
-    match keys {
-        Some(keys) => files::write(output, &crypt::encrypt(&plain, &keys), Readers::AsBefore)?,
-        None => files::write(output, &plain, Readers::AsBefore)?,
-    }
+    place.write(&writable.file_with(&plain)).map_err(NvsProblem::Output)?;
     Ok(exit::PASS)
 }
 
@@ -74,9 +87,10 @@ fn changed(
     let path = || opened.path().to_owned();
     let failed = |error| NvsProblem::Edit { path: path(), error };
     let mut editor = Editor::open(opened.plain()).map_err(failed)?;
+    let view = opened.image().device_view();
     for name in removals {
         let form = NvsProblem::Form { option: "--remove", form: "NAMESPACE/KEY" };
-        let (namespace, key) = name.split_once('/').ok_or(form)?;
+        let (namespace, key) = name::split(name, &view).ok_or(form)?;
         if !editor.remove(namespace, key) {
             return Err(NvsProblem::NoSuchKey { path: path(), name: name.clone() });
         }

@@ -3,26 +3,31 @@
 //! ```text
 //! { "schema": 1, "image", "bytes", "encrypted", "verdict": "sound|interrupted|damaged",
 //!   "opens": true, "error": null | "ESP_ERR_…", "namespaces": ["…"],
-//!   "entries": [{"namespace","key","type","length","secret","value","page","entry","offset"}],
+//!   "entries": [{"namespace","key","type","length","secret","value","record","page","entry","offset"}],
 //!   "dropped": [{"page","entry","offset","reason"}], "pages": [see `raw`] }
 //! ```
-//! `value` is missing for a secret, `pages` without `--raw`. Offsets and lengths are bytes.
+//! `value` is missing for a secret, `pages` without `--raw`. `record` are the fields of a record of
+//! ESP-IDF, `partition` is the part of a dump or of a file that was named. Offsets and lengths are
+//! bytes, from the partition's start.
 
 use std::path::Path;
 
 use goldline_nvs::{
     DeviceView,
     device::{DeviceEntry, Dropped},
+    record::{self, Record},
 };
 use serde::Serialize;
 
 use super::{OpenedImage, Secrets, Verdict, raw, why_closed};
-use crate::cli::nvs::value::Content;
+use crate::cli::nvs::{opened::PartOfDump, value::Content};
 
 #[derive(Serialize)]
 pub(super) struct Document<'a> {
     schema: u32,
     image: &'a Path,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partition: Option<PartOfDump<'a>>,
     bytes: usize,
     encrypted: bool,
     verdict: Verdict,
@@ -45,9 +50,24 @@ struct Entry {
     secret: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<Content>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<Vec<Field>>,
     page: usize,
     entry: usize,
     offset: usize,
+}
+
+/// A field of a record; its secrets are masked, since the whole value shows them where they may be.
+#[derive(Serialize)]
+struct Field {
+    name: String,
+    content: String,
+}
+
+impl Field {
+    fn of(field: &record::Field) -> Self {
+        Self { name: field.name.clone(), content: field.content.to_string() }
+    }
 }
 
 #[derive(Serialize)]
@@ -71,6 +91,7 @@ impl<'a> Document<'a> {
         Self {
             schema: 1,
             image: opened.path(),
+            partition: opened.part().map(PartOfDump::of),
             bytes: opened.plain().len(),
             encrypted: opened.is_encrypted(),
             verdict,
@@ -100,6 +121,8 @@ impl Entry {
             length: entry.value.len(),
             secret,
             value: is_shown.then(|| Content::of(&entry.value)),
+            record: Record::read(&entry.namespace, &entry.key, &entry.value)
+                .map(|record| record.fields().iter().map(Field::of).collect()),
             page: entry.location.page,
             entry: entry.location.entry,
             offset: entry.location.offset(),

@@ -11,22 +11,31 @@ mod raw;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use goldline_nvs::{DeviceView, snapshot::snapshot_with};
+use goldline_nvs::{
+    DeviceView,
+    snapshot::{masked, snapshot_with},
+};
 
 use super::{
+    input::PartArguments,
     keys::KeyArguments,
-    opened::{OpenedImage, why_closed},
+    opened::{Opened, OpenedImage, why_closed},
     problem::NvsProblem,
     secrets::{SecretArguments, Secrets},
     verdict::Verdict,
 };
 
-use crate::cli::output::{print, print_json};
+use crate::cli::{
+    exit,
+    output::{complain, print},
+};
 
 #[derive(Args)]
 pub(super) struct ShowArguments {
-    /// The image, a whole NVS partition
+    /// An NVS partition, a dump of the flash, or - for standard input
     image: PathBuf,
+    #[command(flatten)]
+    part: PartArguments,
     #[command(flatten)]
     keys: KeyArguments,
     #[command(flatten)]
@@ -52,33 +61,64 @@ enum Format {
 pub(super) fn run(arguments: &ShowArguments) -> miette::Result<u8> {
     let keys = arguments.keys.read()?;
     let secrets = arguments.secrets_of.read()?;
-    let opened = OpenedImage::open(&arguments.image, keys.as_ref())?;
-    let image = opened.image();
-    let view = image.device_view();
-    let verdict = Verdict::of(&image.findings());
-    let shows_secrets = arguments.shows_secrets;
-    match (arguments.format, arguments.raw) {
-        (Format::Text, false) => print(&review_text(&view, &secrets, shows_secrets))?,
-        (Format::Text, true) => print(&raw::text(&image, &view, shows_secrets))?,
-        (Format::Json, is_raw) => {
-            let pages = is_raw.then(|| raw::pages(&image, &view, shows_secrets));
-            let document = json::Document::of(&opened, &view, verdict, &secrets, shows_secrets);
-            print_json(&document.with_pages(pages))?;
-        }
-        (Format::Csv, true) => return Err(NvsProblem::CsvOfRaw.into()),
-        (Format::Csv, false) => {
-            print(&csv::text(&opened.device_view()?, &secrets, shows_secrets)?)?
-        }
+    let opened = Opened::read(&arguments.image, &arguments.part, keys.as_ref())?;
+    match arguments.format {
+        Format::Text => print(&text(&opened, &secrets, arguments))?,
+        Format::Json => print_documents(&opened, &secrets, arguments)?,
+        Format::Csv => print(&csv_text(&opened, &secrets, arguments)?)?,
     }
-    remark(&opened, &view, verdict);
-    Ok(verdict.exit_code())
+    let code = exit::worst(opened.each(|image| {
+        let verdict = Verdict::of(&image.image().findings());
+        remark(image, &image.image().device_view(), verdict);
+        verdict.exit_code()
+    }));
+    Ok(opened.finish(code))
+}
+
+/// Every image, those of a dump each under its label.
+fn text(opened: &Opened, secrets: &Secrets, arguments: &ShowArguments) -> String {
+    let of_image = |opened: &OpenedImage| {
+        let (image, view) = (opened.image(), opened.image().device_view());
+        match arguments.raw {
+            true => raw::text(&image, &view, arguments.shows_secrets),
+            false => review_text(&view, secrets, arguments.shows_secrets),
+        }
+    };
+    opened.sections(opened.each(of_image))
+}
+
+fn print_documents(
+    opened: &Opened,
+    secrets: &Secrets,
+    arguments: &ShowArguments,
+) -> miette::Result<()> {
+    let shows_secrets = arguments.shows_secrets;
+    let documents = opened.images.iter().map(|opened| {
+        let (image, view) = (opened.image(), opened.image().device_view());
+        let verdict = Verdict::of(&image.findings());
+        let pages = arguments.raw.then(|| raw::pages(&image, &view, shows_secrets));
+        json::Document::of(opened, &view, verdict, secrets, shows_secrets).with_pages(pages)
+    });
+    opened.print_documents(&documents.collect::<Vec<_>>())
+}
+
+fn csv_text(
+    opened: &Opened,
+    secrets: &Secrets,
+    arguments: &ShowArguments,
+) -> Result<String, NvsProblem> {
+    if arguments.raw {
+        return Err(NvsProblem::CsvOfRaw);
+    }
+    let image = opened.the_only(&arguments.image)?;
+    csv::text(&image.device_view()?, secrets, arguments.shows_secrets)
 }
 
 /// The snapshot that goldens hold; a secret that was asked for stands there whole.
 fn review_text(view: &DeviceView, secrets: &Secrets, shows_secrets: bool) -> String {
     snapshot_with(view, &secrets.rule_for(view), |entry| match shows_secrets {
-        true => super::value::whole(&entry.value),
-        false => "<secret>".to_owned(),
+        true => super::value::whole_entry(entry),
+        false => masked(entry),
     })
 }
 
@@ -86,9 +126,16 @@ fn review_text(view: &DeviceView, secrets: &Secrets, shows_secrets: bool) -> Str
 fn remark(opened: &OpenedImage, view: &DeviceView, verdict: Verdict) {
     let path = opened.path().display();
     if let Some(why) = why_closed(view.opening()) {
-        eprintln!("{path}: a device does not open it: {why}");
+        complain(&format!("{path}: a device does not open it: {why}"));
+    }
+    if opened.plain().iter().all(|byte| *byte == 0xFF) {
+        complain(&format!(
+            "{path}: the partition is blank: nothing was ever written to it, or it was erased"
+        ));
     }
     if verdict != Verdict::Sound {
-        eprintln!("{path}: the image is {verdict}; goldline nvs check says what and where");
+        complain(&format!(
+            "{path}: the image is {verdict}; goldline nvs check says what and where"
+        ));
     }
 }

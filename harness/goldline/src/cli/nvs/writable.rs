@@ -1,0 +1,156 @@
+//! What a writing command changes: a file that is one NVS image, or one partition of a dump.
+//!
+//! Everything is refused here, before a byte is written: a dump of which no partition was named,
+//! what is no NVS partition, and an image that is damaged, which a change would rewrite without what
+//! a device drops.
+
+use std::path::Path;
+
+use clap::Args;
+use goldline_nvs::{
+    crypt::{self, Keys},
+    dump::{Table, is_nvs_partition},
+    salvage::{Lost, would_be_lost},
+};
+use zeroize::Zeroizing;
+
+use super::{
+    input::{Chosen, Input, Part, PartArguments},
+    opened::OpenedImage,
+    problem::NvsProblem,
+    verdict::Verdict,
+};
+use crate::{cli::output::complain, output_file::Existing};
+
+/// Whether the user insists on a change.
+#[derive(Args)]
+pub(super) struct ForceArgument {
+    /// Overwrite output files that exist, and change a damaged image
+    #[arg(long)]
+    force: bool,
+}
+
+impl ForceArgument {
+    /// What becomes of files that exist.
+    pub(super) fn existing(&self) -> Existing {
+        if self.force { Existing::Replace } else { Existing::Refuse }
+    }
+}
+
+/// A file with the one image in it that may be changed.
+pub(super) struct Writable {
+    input: Input,
+    image: OpenedImage,
+}
+
+impl Writable {
+    /// Opens the image that the arguments name, as [`OpenedImage::open`] does.
+    ///
+    /// # Errors
+    /// What may not be written, see above. Damage is no reason where the user insists (`force`);
+    /// what is lost then is said on standard error.
+    pub(super) fn open(
+        path: &Path,
+        arguments: &PartArguments,
+        keys: Option<&Keys>,
+        force: &ForceArgument,
+    ) -> Result<Self, NvsProblem> {
+        let writable = Self::open_unjudged(path, arguments, keys)?;
+        writable.refuse_damage(force.force)?;
+        Ok(writable)
+    }
+
+    /// The same for those who mend damage, or change no item.
+    pub(super) fn open_unjudged(
+        path: &Path,
+        arguments: &PartArguments,
+        keys: Option<&Keys>,
+    ) -> Result<Self, NvsProblem> {
+        let input = Input::read(path, arguments)?;
+        let part = match input.choose(arguments)? {
+            Chosen::Whole => None,
+            Chosen::One(part) => Some(part),
+            Chosen::Every(_) => {
+                let partitions = input.nvs_partitions();
+                return Err(NvsProblem::IsDump { path: path.to_owned(), partitions });
+            }
+        };
+        if let Some(part) = &part {
+            refuse_part(&input, part)?;
+        }
+        input.remark();
+        let image = OpenedImage::open(&input, part, keys)?;
+        Ok(Self { input, image })
+    }
+
+    pub(super) fn image(&self) -> &OpenedImage {
+        &self.image
+    }
+
+    /// The whole file with the image replaced by another plain one, encrypted as it was.
+    pub(super) fn file_with(&self, plain: &[u8]) -> Zeroizing<Vec<u8>> {
+        match self.image.keys() {
+            Some(keys) => self.file_with_bytes(&crypt::encrypt(plain, keys)),
+            None => self.file_with_bytes(plain),
+        }
+    }
+
+    /// The whole file with the image's bytes replaced.
+    pub(super) fn file_with_bytes(&self, bytes: &[u8]) -> Zeroizing<Vec<u8>> {
+        let Some(part) = self.image.part() else { return Zeroizing::new(bytes.to_vec()) };
+        let mut file = Zeroizing::new(self.input.bytes().to_vec());
+        file[part.range.clone()].copy_from_slice(bytes);
+        file
+    }
+
+    fn refuse_damage(&self, force: bool) -> Result<(), NvsProblem> {
+        let image = self.image.image();
+        if Verdict::of(&image.findings()) != Verdict::Damaged {
+            return Ok(());
+        }
+        let lost: Vec<String> = would_be_lost(&image).iter().map(lost_item).collect();
+        if !force {
+            return Err(NvsProblem::Damaged { path: self.image.path().to_owned(), lost });
+        }
+        for lost in lost {
+            complain(&format!("{}: lost: {lost}", self.image.path().display()));
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a part of a file that a partition table does not call NVS, or that does not look so.
+fn refuse_part(input: &Input, part: &Part) -> Result<(), NvsProblem> {
+    let path = || input.path().to_owned();
+    if part.is_cut_short() {
+        return Err(NvsProblem::BeyondTheFile {
+            path: path(),
+            part: part.to_string(),
+            bytes: input.bytes().len(),
+        });
+    }
+    let dump = input.dump();
+    let is_known = dump.is_some_and(|dump| dump.nvs().any(|known| known.range == part.range));
+    let has_table = dump.is_some_and(|dump| matches!(dump.table, Table::At { .. }));
+    // A table outranks what pages look like: another extent would cut a partition in two.
+    let is_nvs = match has_table {
+        true => is_known,
+        false => is_nvs_partition(&input.bytes()[part.range.clone()]),
+    };
+    if is_nvs {
+        return Ok(());
+    }
+    Err(NvsProblem::NoNvsPlace {
+        path: path(),
+        place: format!("{:#x} bytes at {:#x}", part.size, part.range.start),
+        partitions: input.nvs_partitions(),
+    })
+}
+
+/// Key and place of what is lost, and why.
+pub(super) fn lost_item(lost: &Lost) -> String {
+    let named =
+        |name: Option<goldline_nvs::Key>| name.map_or("?".to_owned(), |name| name.to_string());
+    let Lost { namespace, key, location, why } = lost;
+    format!("{}/{} ({location}): {why}", named(*namespace), named(*key))
+}
