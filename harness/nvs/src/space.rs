@@ -2,6 +2,7 @@
 //!
 //! Found by trying: the answer is what a device would do, compactions and all.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use crate::edit::Editor;
@@ -11,13 +12,16 @@ use crate::limits::{BLOB_MAX_BYTES, ENTRIES_PER_PAGE, READ_WRITE_MIN_BYTES};
 use crate::usage::{Usage, entries_of};
 use crate::value::Value;
 
+/// No NVS partition in use is larger; each trial copies all of it.
+const TRIED_MAX_BYTES: usize = 1 << 20;
+
 /// Room of a partition, and who takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Space {
     /// What its filling is called, where that is worth a word.
     pub condition: Option<Condition>,
     /// Bytes of the longest string, without its NUL, that still fits under a new key of a namespace
-    /// that exists; none when nothing fits or a device does not open it for writing.
+    /// that exists; none when nothing fits, a device does not open it for writing, or it has over 1 MiB.
     pub largest_string: Option<usize>,
     /// The same for a blob.
     pub largest_blob: Option<usize>,
@@ -68,13 +72,14 @@ impl Space {
     /// Judges a plain image.
     pub fn of(image: &Image<'_>) -> Self {
         let view = image.device_view();
-        let is_of = |name: &Key| {
-            let entries = view.entries().iter().filter(|entry| entry.namespace == *name);
-            entries
-                .fold((0, 0), |(keys, taken), entry| (keys + 1, taken + entries_of(&entry.value)))
-        };
+        let mut taken: HashMap<Key, (usize, usize)> = HashMap::new();
+        for entry in view.entries() {
+            let (keys, entries) = taken.entry(entry.namespace).or_default();
+            *keys += 1;
+            *entries += entries_of(&entry.value);
+        }
         let namespaces = view.namespaces().iter().map(|name| {
-            let (keys, entries) = is_of(name);
+            let (keys, entries) = taken.get(name).copied().unwrap_or_default();
             (*name, keys, entries)
         });
         let trial = Trial::of(image, view.namespaces());
@@ -115,11 +120,14 @@ struct Trial {
 }
 
 impl Trial {
-    /// Nothing where a device does not open it for writing.
+    /// Nothing where a device does not open it for writing, nor where trying would take long.
     fn of(image: &Image<'_>, namespaces: &[Key]) -> Option<Self> {
+        if image.len() > TRIED_MAX_BYTES {
+            return None;
+        }
         let bytes: Vec<u8> = image.pages().iter().flat_map(|page| page.bytes()).copied().collect();
         let editor = Editor::open(&bytes).ok()?;
-        // A name that nobody uses, so that nothing is replaced.
+        // A name that no firmware uses, so that nothing is replaced.
         let key = "~".repeat(crate::limits::KEY_MAX_BYTES);
         let namespace = namespaces.first().and_then(Key::as_str).unwrap_or("n").to_owned();
         Some(Self { editor, namespace, key })

@@ -132,6 +132,24 @@ fn forms() -> Vec<(&'static str, Form)> {
         ("token", form("cloud", "session", Value::str(jwt), &[jwt.as_bytes()], true)),
         ("JSON", form("app", "settings", Value::str(&json), &[phrase], true)),
         ("URL", form("app", "broker", Value::str(&url), &[phrase], true)),
+        (
+            "odd JSON",
+            form("app", "state", Value::str(r#"{"psk":"&[Tulip-Ladder-77"}"#), &[phrase], true),
+        ),
+        (
+            "token in a query",
+            form("cloud", "link", Value::str(&format!("t={jwt}")), &[jwt.as_bytes()], true),
+        ),
+        (
+            "full name",
+            form(
+                "backup",
+                "net8",
+                blob(padded(&[("a-network-name-that-fills-all-32", 32), (PASSPHRASE, 64)])),
+                &[phrase],
+                true,
+            ),
+        ),
         ("label", form("app", "label", Value::str(&code), &[phrase], true)),
     ]
 }
@@ -269,32 +287,39 @@ fn a_secret_outside_of_every_partition_is_found() {
 
 /// Every way in which a command could show a file's content, on standard output or error.
 fn commands(file: &str) -> Vec<Vec<&str>> {
-    let all: Vec<Vec<&str>> = vec![
-        vec!["show"],
-        vec!["show", "--raw"],
-        vec!["show", "--format", "json"],
-        vec!["show", "--raw", "--format", "json"],
-        vec!["show", "--format", "csv"],
-        vec!["check"],
-        vec!["check", "--format", "json"],
-        vec!["leftovers"],
-        vec!["leftovers", "--format", "json"],
-        vec!["diff", "harmless.bin"],
-        vec!["diff", "--layout", "harmless.bin"],
-        vec!["diff", "--layout", "--format", "json", "harmless.bin"],
+    let reading: [&[&str]; 12] = [
+        &["show"],
+        &["show", "--raw"],
+        &["show", "--format", "json"],
+        &["show", "--raw", "--format", "json"],
+        &["show", "--format", "csv"],
+        &["check"],
+        &["check", "--format", "json"],
+        &["leftovers"],
+        &["leftovers", "--format", "json"],
+        &["diff", "harmless.bin"],
+        &["diff", "--layout", "harmless.bin"],
+        &["diff", "--layout", "--format", "json", "harmless.bin"],
     ];
-    all.into_iter()
-        .map(|mut command| {
-            command.push(file);
-            command
-        })
-        .chain([
-            vec!["repair", file, "repaired.bin", "--force"],
-            vec!["salvage", file, "salvaged.bin", "--force"],
-            vec!["edit", file, "--set", "unit/n:u8=1", "--output", "edited.bin", "--force"],
-            vec!["edit", file, "--compact", "--output", "edited.bin"],
-        ])
-        .collect()
+    let writing: [&[&str]; 4] = [
+        &["repair", "repaired.bin", "--force"],
+        &["salvage", "salvaged.bin", "--force"],
+        &["edit", "--set", "unit/n:u8=1", "--output", "edited.bin", "--force"],
+        &["edit", "--compact", "--output", "edited.bin", "--force"],
+    ];
+    let partition: &[&str] = if file == "flash.bin" { &["--partition", "fctry"] } else { &[] };
+    let with_file = |command: &[&'static str]| {
+        let mut command = command.to_vec();
+        // The image comes first among the files, and of a diff last.
+        let at = if command[0] == "diff" { command.len() } else { 1 };
+        command.insert(at, "FILE");
+        command
+    };
+    let reading = reading.into_iter().map(with_file);
+    let writing =
+        writing.into_iter().map(with_file).map(|command| [&command[..], partition].concat());
+    let named = |word| if word == "FILE" { file } else { word };
+    reading.chain(writing).map(|command| command.into_iter().map(named).collect()).collect()
 }
 
 /// A secret in the ways in which a program may print it, and digests of it and of its value.
@@ -307,8 +332,6 @@ fn traces(form: &Form) -> BTreeSet<String> {
             continue;
         }
         traces.insert(hex(bytes));
-        // Half of it is enough to have lost it.
-        traces.insert(hex(&bytes[..bytes.len().min(6)]));
         traces.insert(STANDARD.encode(bytes).trim_end_matches('=').to_owned());
         traces.insert(hex(&Sha256::digest(bytes)));
         traces.insert(format!("{:08x}", crc32fast::hash(bytes)));
@@ -317,6 +340,11 @@ fn traces(form: &Form) -> BTreeSet<String> {
             traces.insert(text.to_owned());
             traces.insert(text.escape_debug().to_string());
         }
+    }
+    // Any part of a secret is enough to have lost it.
+    for window in form.secrets.iter().flat_map(|secret| secret.windows(6)) {
+        traces.insert(hex(window));
+        traces.extend(std::str::from_utf8(window).ok().map(str::to_owned));
     }
     traces.retain(|trace| trace.len() >= 6);
     traces
@@ -387,7 +415,7 @@ fn what_is_asked_for_is_printed() {
 fn what_only_looks_like_a_secret_is_shown() {
     let desk = Desk::new();
     let mut document = Document::new();
-    let calibration: Vec<u8> = (0..1904u32).map(|n| (n * 7919 >> 3) as u8).collect();
+    let calibration: Vec<u8> = (0..1904u32).map(|n| ((n * 7919) >> 3) as u8).collect();
     let certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
     for (namespace, key, value) in [
         ("nvs.net80211", "sta.apinfo", Value::Blob(vec![0xFF; 700])),

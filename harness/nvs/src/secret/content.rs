@@ -32,31 +32,56 @@ fn direct(bytes: &[u8]) -> Vec<(usize, Reason)> {
     kinds.into_iter().filter_map(|(at, reason)| Some((at?, reason))).collect()
 }
 
-/// Runs of base64 or hexadecimal digits, over line ends, decoded.
+/// Runs of base64 or hexadecimal digits, over line ends, decoded. A run begins where the characters
+/// of one do, behind an `=` and at each line, since words may stand before it.
 fn encoded(text: &[u8]) -> impl Iterator<Item = (usize, Vec<u8>)> {
     let is_of_run = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_=\r\n".contains(byte);
     let mut at = 0;
-    let runs = text.split(move |byte| !is_of_run(byte)).map(move |run| {
+    let runs = text.chunk_by(move |a, b| is_of_run(a) == is_of_run(b)).map(move |run| {
         let start = at;
-        at += run.len() + 1;
+        at += run.len();
         (start, run)
     });
-    let long = runs.filter(|(_, run)| run.len() >= ENCODED_MIN);
-    long.filter_map(|(at, run)| Some((at, decoded(run)?)))
+    runs.filter(|(_, run)| run.len() >= ENCODED_MIN).flat_map(|(at, run)| {
+        // Padding ends a run, so what stands behind an equals sign is another.
+        let begins = |from: &usize| match from.checked_sub(1).map(|before| run[before]) {
+            None => true,
+            Some(before) => b"=\n\r".contains(&before) && run[*from].is_ascii_alphanumeric(),
+        };
+        let starts: Vec<usize> = (0..run.len()).filter(begins).take(STARTS_MAX).collect();
+        let decoded = starts.into_iter().flat_map(move |from| {
+            let end = run[from..].iter().position(|byte| *byte == b'=');
+            let digits = &run[from..end.map_or(run.len(), |end| from + end)];
+            decoded(digits).into_iter().map(move |bytes| (at + from, bytes))
+        });
+        decoded.collect::<Vec<_>>()
+    })
 }
 
-fn decoded(run: &[u8]) -> Option<Vec<u8>> {
+/// Lines before a key that are looked behind; more would cost time and hold no words.
+const STARTS_MAX: usize = 8;
+
+/// In hexadecimal digits, and in both alphabets of base64.
+fn decoded(run: &[u8]) -> Vec<Vec<u8>> {
     let digits: Vec<u8> = run.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    hexadecimal(&digits).or_else(|| {
-        let is_url_safe = digits.iter().any(|byte| b"-_".contains(byte));
-        let alphabet = if is_url_safe { &alphabet::URL_SAFE } else { &alphabet::STANDARD };
-        // A text cut short has no padding, and its last character may be half used.
-        let config = GeneralPurposeConfig::new()
-            .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-            .with_decode_allow_trailing_bits(true);
-        let whole = &digits[..digits.len() / 4 * 4];
+    if digits.len() < ENCODED_MIN {
+        return Vec::new();
+    }
+    if let Some(bytes) = hexadecimal(&digits) {
+        return vec![bytes];
+    }
+    // A text cut short has no padding, and its last character may be half used.
+    let config = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true);
+    let alphabets = [&alphabet::STANDARD, &alphabet::URL_SAFE];
+    let foreign: [&[u8]; 2] = [b"-_", b"+/"];
+    let decode = |(alphabet, foreign): (&alphabet::Alphabet, &[u8])| {
+        let end = digits.iter().position(|byte| foreign.contains(byte)).unwrap_or(digits.len());
+        let whole = &digits[..end / 4 * 4];
         GeneralPurpose::new(alphabet, config).decode(whole).ok()
-    })
+    };
+    alphabets.into_iter().zip(foreign).filter_map(decode).collect()
 }
 
 fn hexadecimal(digits: &[u8]) -> Option<Vec<u8>> {
@@ -70,7 +95,23 @@ pub(super) fn is_opaque(bytes: &[u8]) -> bool {
     !is_text(bytes) && !is_certificate(bytes) && (holds_text(bytes) || looks_random(bytes))
 }
 
-/// Whether it is a text, with a NUL behind it or without. What a text tells is judged as such.
+/// Whether a text is a key of a usual length in hexadecimal digits or base64, as far as can be seen.
+pub(super) fn is_encoded_key(text: &str) -> bool {
+    const LENGTHS: [usize; 4] = [16, 24, 32, 64];
+    let text = text.trim_end_matches('=').as_bytes();
+    let of_hex = hexadecimal(text).filter(|_| text.len().is_multiple_of(2));
+    let engine = GeneralPurpose::new(
+        &alphabet::STANDARD,
+        GeneralPurposeConfig::new()
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+            .with_decode_allow_trailing_bits(true),
+    );
+    let key = of_hex.or_else(|| engine.decode(text).ok());
+    key.is_some_and(|key| LENGTHS.contains(&key.len()) && looks_random(&key))
+}
+
+/// Whether it is a text, with a NUL behind it or without. What a text tells is judged as such; one
+/// that fills the place of a name, with another field behind it, is none.
 fn is_text(bytes: &[u8]) -> bool {
     let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
     let is_padded = bytes[text.len()..].iter().all(|byte| *byte == 0);
@@ -101,9 +142,18 @@ fn looks_random(bytes: &[u8]) -> bool {
     })
 }
 
-/// An X.509 certificate or a public key in DER: sequences, and no version before them.
+/// An X.509 certificate or a public key in DER: a sequence as long as the bytes, which begins with
+/// another and no version.
 fn is_certificate(bytes: &[u8]) -> bool {
-    matches!(bytes, [0x30, 0x82, _, _, 0x30, ..] | [0x30, 0x81, _, 0x30, ..] | [0x30, _, 0x30, ..])
+    let (header, length) = match bytes {
+        [0x30, 0x82, high, low, ..] => (4, usize::from(u16::from_be_bytes([*high, *low]))),
+        [0x30, 0x81, length, ..] => (3, usize::from(*length)),
+        [0x30, length @ 0..=0x7F, ..] => (2, usize::from(*length)),
+        _ => return false,
+    };
+    let end = header + length;
+    bytes.get(header) == Some(&0x30)
+        && bytes.get(end..).is_some_and(|rest| rest.iter().all(|byte| *byte == 0))
 }
 
 #[cfg(test)]
@@ -120,6 +170,10 @@ mod tests {
         key.resize(121, 0x5A);
         let base64 = base64::engine::general_purpose::STANDARD.encode(&key);
         let hex: String = key.iter().map(|byte| format!("{byte:02X}")).collect();
+        let behind_words = [format!("cert={base64}"), format!("id7\n{base64}"), format!("k={hex}")];
+        for text in &behind_words {
+            assert_eq!(reason(text.as_bytes()), Some(Reason::PrivateKey), "{text}");
+        }
         for text in [&base64, &hex, &base64[..80], &format!("{}\n{}", &base64[..64], &base64[64..])]
         {
             assert_eq!(reason(text.as_bytes()), Some(Reason::PrivateKey), "{text}");
@@ -127,6 +181,17 @@ mod tests {
         let record = crate::record::network("net", "Tulip-Ladder-77", [1; 32]);
         let base64 = base64::engine::general_purpose::STANDARD.encode(record);
         assert_eq!(reason(base64.as_bytes()), Some(Reason::WifiCredentials));
+    }
+
+    #[test]
+    fn a_certificate_is_as_long_as_it_says() {
+        let mut certificate = vec![0x30, 0x82, 1, 0x90, 0x30, 0x82, 1, 0x36, 0xA0, 3, 2, 1, 2];
+        certificate
+            .extend((0..0x194 - 13).map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 13) as u8));
+        assert!(!is_opaque(&certificate));
+        certificate.extend([7; 40]);
+        assert!(is_opaque(&certificate));
+        assert!(is_opaque(b"0.0.0.0\0\x01Tulip-Ladder-77"));
     }
 
     #[test]

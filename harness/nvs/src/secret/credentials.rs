@@ -15,7 +15,7 @@ const PLACE: std::ops::RangeInclusive<usize> = 16..=80;
 
 /// Where the first such pair lies: the place of its passphrase.
 pub(super) fn find(bytes: &[u8]) -> Option<Range<usize>> {
-    let texts: Vec<Range<usize>> = texts(bytes).collect();
+    let texts: Vec<Range<usize>> = texts(bytes).flat_map(cut_at_full_name).collect();
     let pairs = texts.array_windows();
     let mut found = pairs.filter(|[name, passphrase]| is_pair(bytes, name, passphrase));
     found.next().map(|[_, passphrase]| passphrase.clone())
@@ -33,15 +33,22 @@ fn texts(bytes: &[u8]) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
+/// A name that fills its place of 32 bytes runs into the passphrase behind it.
+fn cut_at_full_name(text: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let is_long = text.len() > SSID_MAX && PASSPHRASE.contains(&(text.len() - SSID_MAX));
+    let cut = if is_long { text.start + SSID_MAX } else { text.end };
+    [text.start..cut, cut..text.end].into_iter().filter(|part| !part.is_empty())
+}
+
 fn is_pair(bytes: &[u8], name: &Range<usize>, passphrase: &Range<usize>) -> bool {
     let gap = &bytes[name.end..passphrase.start];
-    // A name that fills its place of 32 bytes has no NUL behind it where the field has no room.
     (1..=SSID_MAX).contains(&name.len())
         && PASSPHRASE.contains(&passphrase.len())
         && PLACE.contains(&(passphrase.start - name.start))
         && gap.iter().all(|byte| *byte == 0)
         && bytes.get(passphrase.end).is_none_or(|byte| [0, 0xFF].contains(byte))
         && is_name_place(bytes, name)
+        && !is_a_sentence(bytes, name, passphrase)
         && !names_a_host(&bytes[passphrase.clone()])
 }
 
@@ -49,6 +56,13 @@ fn is_pair(bytes: &[u8], name: &Range<usize>, passphrase: &Range<usize>) -> bool
 fn is_name_place(bytes: &[u8], name: &Range<usize>) -> bool {
     let Some(before) = name.start.checked_sub(1).map(|last| bytes[last]) else { return true };
     before == 0 || before == 0xFF || usize::from(before) == name.len() || before < b' '
+}
+
+/// One text without a NUL in it is a record only where the place behind it is padded like one.
+fn is_a_sentence(bytes: &[u8], name: &Range<usize>, passphrase: &Range<usize>) -> bool {
+    let padding = bytes.get(passphrase.end..name.start + SSID_MAX + PASSPHRASE.end() - 1);
+    let is_padded = padding.is_some_and(|padding| padding.iter().all(|byte| *byte == 0));
+    name.end == passphrase.start && !is_padded
 }
 
 /// A host's name or an address beside a short text is how a server is configured.
@@ -85,6 +99,8 @@ mod tests {
             bytes.truncate(at.end);
             assert_eq!(find(&bytes), Some(at), "{places:?}, without padding");
         }
+        let full = record(&[("a-network-name-that-fills-all-32", 32), ("Tulip-Ladder-77", 64)]);
+        assert_eq!(find(&full), Some(32..47));
         let network = crate::record::network("labnet-guest", "Tulip-Ladder-77", [0x6A; 32]);
         assert_eq!(find(&network), Some(36..51));
         let behind = [&[0xFF; 12][..], &network].concat();
@@ -102,6 +118,8 @@ mod tests {
             assert_eq!(find(&record(fields)), None, "{fields:?}");
         }
         assert_eq!(find(b"a sentence\0and another one\0"), None);
-        assert_eq!(find(&[]), None);
+        let sentence = b"one text of more than thirty-two characters";
+        assert_eq!((find(sentence), find(&[])), (None, None));
+        assert_eq!(find(&[&sentence[..], b"\0"].concat()), None);
     }
 }

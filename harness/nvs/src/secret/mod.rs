@@ -7,9 +7,11 @@ mod private_key;
 mod stacks;
 mod text;
 
+use std::collections::HashSet;
 use std::fmt;
 
 use crate::key::Key;
+use crate::limits::KEY_MAX_BYTES;
 use crate::record::{Record, is_void};
 use crate::value::Value;
 
@@ -23,7 +25,7 @@ pub struct SecretRule(Rule);
 #[derive(Clone, Debug)]
 enum Rule {
     Careful,
-    Listed(Vec<(String, String)>),
+    Listed(HashSet<(Key, Key)>),
 }
 
 /// Why something is secret.
@@ -81,8 +83,14 @@ impl SecretRule {
     pub fn listed<N: Into<String>, K: Into<String>>(
         secrets: impl IntoIterator<Item = (N, K)>,
     ) -> Self {
-        let pairs = secrets.into_iter();
-        Self(Rule::Listed(pairs.map(|(n, k)| (n.into(), k.into())).collect()))
+        let pairs = secrets.into_iter().map(|(n, k): (N, K)| (n.into(), k.into()));
+        let keys = pairs.filter_map(|(n, k)| Some((named(&n)?, named(&k)?)));
+        Self::listed_keys(keys.collect::<Vec<_>>())
+    }
+
+    /// The same for names as an image has them, whatever their bytes.
+    pub fn listed_keys(secrets: impl IntoIterator<Item = (Key, Key)>) -> Self {
+        Self(Rule::Listed(secrets.into_iter().collect()))
     }
 
     /// Whether an entry is secret.
@@ -95,7 +103,8 @@ impl SecretRule {
         if let Some(record) = Record::read(namespace, key, value) {
             return match record.is_secret() {
                 true => Some(Reason::WifiCredentials),
-                false => self.by_list(namespace, key),
+                // Another layout than ours may still hold what shows itself.
+                false => self.by_list(namespace, key).or_else(|| of_bytes(value.as_bytes()?)),
             };
         }
         self.by_list(namespace, key).or_else(|| match &self.0 {
@@ -106,9 +115,13 @@ impl SecretRule {
 
     fn by_list(&self, namespace: &Key, key: &Key) -> Option<Reason> {
         let Rule::Listed(pairs) = &self.0 else { return None };
-        let is_listed = pairs.iter().any(|(n, k)| *namespace == **n && *key == **k);
-        is_listed.then_some(Reason::Listed)
+        pairs.contains(&(*namespace, *key)).then_some(Reason::Listed)
     }
+}
+
+/// A name as a key field holds it; none that is too long for one.
+fn named(name: &str) -> Option<Key> {
+    (name.len() <= KEY_MAX_BYTES).then(|| Key::padded(name.as_bytes()))
 }
 
 impl Default for SecretRule {
@@ -139,7 +152,10 @@ fn careful(namespace: &Key, key: &Key, value: &Value) -> Option<Reason> {
         return Some(Reason::Name);
     }
     let bytes = bytes?;
-    let is_opaque = matches!(value, Value::Blob(_)) && content::is_opaque(bytes);
+    let is_opaque = match value.as_str() {
+        Some(text) => content::is_encoded_key(text) && !name::names_an_identity(&key.to_string()),
+        None => content::is_opaque(bytes),
+    };
     of_bytes(bytes).or_else(|| is_opaque.then_some(Reason::Doubt))
 }
 #[cfg(test)]
@@ -218,6 +234,9 @@ mod tests {
             assert_eq!(reason("ns", key, value), Some(expected), "{expected}");
         }
         assert_eq!(reason("ns", "a", Value::str("Tulip-Ladder-77")), None);
+        let digits = "6a061db36e9d30427f992e4e2db8a230";
+        assert_eq!(reason("ns", "aes", Value::str(digits)), Some(Reason::Doubt));
+        assert_eq!(reason("ns", "device_id", Value::str(digits)), None);
         assert_eq!(reason("ns", "password", Value::str("")), None);
         assert_eq!(reason("ns", "a", blob(&[1, 2, 3])), None);
     }

@@ -91,6 +91,9 @@ const ENDINGS: [&str; 19] = [
     "pincode",
     "key",
 ];
+/// The same at their beginning.
+const BEGINNINGS: [&str; 8] =
+    ["password", "passwd", "passphrase", "pswd", "pwd", "psk", "token", "secret"];
 /// Words that end so by chance, and keys to be pressed.
 const BY_CHANCE: [&str; 16] = [
     "compass",
@@ -123,18 +126,27 @@ const ABOUT: [&str; 57] = [
 const ASKING: [&str; 11] =
     ["has", "is", "use", "uses", "need", "needs", "require", "show", "no", "num", "enable"];
 /// Words of what everybody may know.
-const PUBLIC: [&str; 11] = [
-    "pub",
-    "public",
-    "pubkey",
-    "cert",
-    "certs",
-    "crt",
-    "certificate",
-    "csr",
-    "nonce",
-    "iv",
-    "cors",
+const PUBLIC: [&str; 6] = ["pub", "public", "pubkey", "nonce", "iv", "cors"];
+/// A certificate is public, and so is the one that belongs to a private key.
+const CERTIFICATES: [&str; 5] = ["cert", "certs", "crt", "certificate", "csr"];
+/// What a value is that only names something: digits that look drawn by lot may be one.
+const IDENTITIES: [&str; 16] = [
+    "id",
+    "uid",
+    "uuid",
+    "guid",
+    "serial",
+    "sn",
+    "mac",
+    "eui",
+    "hash",
+    "sha",
+    "sha256",
+    "md5",
+    "sum",
+    "fingerprint",
+    "version",
+    "commit",
 ];
 /// Keys that are pressed.
 const BUTTONS: [&str; 14] = [
@@ -206,6 +218,11 @@ pub(super) fn tells_member(name: &str) -> bool {
     Name::of(name).tells_secret()
 }
 
+/// Whether a name says that its value is an identity or a digest of what everybody may know.
+pub(super) fn names_an_identity(name: &str) -> bool {
+    Name::of(name).has(&IDENTITIES)
+}
+
 /// A name in lowercase words, without numbers.
 struct Name {
     words: Vec<String>,
@@ -224,20 +241,26 @@ impl Name {
         if self.is_about() {
             return false;
         }
-        let is_public = self.has(&PUBLIC) || self.words.iter().any(|word| word.contains("pubkey"));
-        let secrets = self.words.iter().filter(|word| is_secret(word));
-        let is_password = |word: &String| word.starts_with("pass") || word.ends_with("pwd");
-        match is_public {
-            // The password of a certificate is one all the same.
-            true => secrets.into_iter().any(is_password),
-            false => secrets.count() > 0 || self.is_key() || self.is_pin() || self.is_code(),
+        let secrets = || self.words.iter().filter(|word| is_secret(word));
+        if self.has(&PUBLIC) || self.words.iter().any(|word| word.contains("pubkey")) {
+            // The password of something public is one all the same.
+            let is_password =
+                |word: &String| BEGINNINGS.iter().any(|start| word.starts_with(start));
+            return secrets().any(is_password) || self.has(&["pass", "pw"]);
         }
+        let is_certificate = self.has(&CERTIFICATES);
+        let is_of_its_key = |word: &&String| is_certificate && word.starts_with("pri");
+        secrets().any(|word| !is_of_its_key(&word))
+            || self.is_key()
+            || self.is_pin()
+            || self.is_code()
     }
 
     /// Names that stand for many things, a secret among them.
     fn may_be_secret(&self) -> bool {
         let is_alone = self.words.len() == 1 && !self.has_number;
-        is_alone && self.has(&["key", "keys", "pin", "code", "auth"])
+        let ends_with_auth = self.words.last().is_some_and(|word| word == "auth");
+        is_alone && self.has(&["key", "keys", "pin", "code"]) || ends_with_auth && !self.is_about()
     }
 
     /// Whether it tells about a secret or a key and is none.
@@ -270,8 +293,12 @@ fn is_secret(word: &str) -> bool {
     }
     let is_by_chance = BY_CHANCE.iter().any(|chance| word.ends_with(chance));
     let before = ENDINGS.iter().filter_map(|ending| word.strip_suffix(ending));
-    // One letter before `key` makes other words: `ikey`, `okey`.
-    !is_by_chance && before.into_iter().any(|before| before.len() > 1)
+    let mut behind = BEGINNINGS.iter().filter_map(|start| word.strip_prefix(start));
+    let tells_about = |rest: &str| ABOUT.contains(&rest) || rest.starts_with("ar");
+    // One letter before `key` makes other words: `ikey`, `okey`; a secretary is none.
+    !is_by_chance
+        && (before.into_iter().any(|before| before.len() > 1)
+            || behind.any(|rest| !tells_about(rest)))
 }
 
 /// Words by separators, capitals and numbers, in lowercase: `NwkSKey1` → `nwk`, `s`, `key`, `1`.
@@ -338,6 +365,10 @@ mod tests {
             "appkey",
             "wg_priv",
             "user_pin",
+            "mqtt_auth",
+            "passwordsta",
+            "cert_key",
+            "iv_secret",
             "setup_code",
             "secretHash",
             "client_key_pem",

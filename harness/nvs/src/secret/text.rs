@@ -40,20 +40,16 @@ const WIFI_CODE: &[u8] = b"WIFI:";
 
 /// Where a token lies in the text.
 pub(super) fn find_token(text: &[u8]) -> Option<usize> {
-    let token = words(text).find(|(_, word)| is_json_web_token(word) || has_mark(word));
-    token.map(|(at, _)| at).or_else(|| find_http_credential(text))
+    let is_start =
+        |at: &usize| at.checked_sub(1).is_none_or(|before| !text[before].is_ascii_alphanumeric());
+    let starts = (0..text.len()).filter(|at| text[*at].is_ascii_alphabetic()).filter(is_start);
+    let mut tokens = starts.filter(|at| is_json_web_token(&text[*at..]) || has_mark(&text[*at..]));
+    tokens.next().or_else(|| find_http_credential(text))
 }
 
-/// Runs of the characters that tokens are made of, with their places.
-fn words(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
-    const SHORTEST: usize = 16;
-    let mut at = 0;
-    let words = text.split(|byte| !is_of_token(byte)).map(move |word| {
-        let start = at;
-        at += word.len() + 1;
-        (start, word)
-    });
-    words.filter(|(_, word)| word.len() >= SHORTEST)
+/// How many bytes from the start a token may be made of: base64, base64url, parts and paths.
+fn token_length(text: &[u8]) -> usize {
+    text.iter().take_while(|byte| is_of_token(byte)).count()
 }
 
 fn is_of_token(byte: &u8) -> bool {
@@ -61,17 +57,22 @@ fn is_of_token(byte: &u8) -> bool {
 }
 
 /// Three parts in base64url, the first of which is a JSON object (RFC 7519).
-fn is_json_web_token(word: &[u8]) -> bool {
+fn is_json_web_token(text: &[u8]) -> bool {
     const OBJECT: &[u8] = b"eyJ";
-    let mut parts = word.split(|byte| *byte == b'.');
-    let header = parts.next().is_some_and(|part| part.starts_with(OBJECT) && part.len() >= 12);
+    if !text.starts_with(OBJECT) {
+        return false;
+    }
+    let mut parts = text[..token_length(text)].split(|byte| *byte == b'.');
+    let header = parts.next().is_some_and(|part| part.len() >= 12);
     header && parts.next().is_some_and(|part| part.starts_with(OBJECT) && part.len() >= 4)
 }
 
-fn has_mark(word: &[u8]) -> bool {
+fn has_mark(text: &[u8]) -> bool {
     TOKEN_MARKS.iter().any(|(mark, rest)| {
-        let after = word.strip_prefix(mark.as_bytes());
-        after.is_some_and(|after| after.len() >= *rest)
+        text.strip_prefix(mark.as_bytes()).is_some_and(|after| {
+            let is_of_it = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+            after.iter().take_while(is_of_it).count() >= *rest
+        })
     })
 }
 
@@ -79,8 +80,7 @@ fn find_http_credential(text: &[u8]) -> Option<usize> {
     let places = HTTP_SCHEMES.iter().filter_map(|scheme| {
         find_all(text, scheme.as_bytes()).find(|at| {
             let credential = &text[at + scheme.len()..];
-            let length = credential.iter().take_while(|byte| is_of_token(byte)).count();
-            length >= HTTP_CREDENTIAL_MIN
+            token_length(credential) >= HTTP_CREDENTIAL_MIN
         })
     });
     places.min()
@@ -90,23 +90,38 @@ fn find_http_credential(text: &[u8]) -> Option<usize> {
 pub(super) fn find_url_password(text: &[u8]) -> Option<usize> {
     find_all(text, b"://").find(|at| {
         let rest = &text[at + 3..];
-        let ends = |byte: &u8| b"/?#\"' ".contains(byte) || byte.is_ascii_control();
-        let authority = rest.split(ends).next().unwrap_or_default();
-        let credentials = authority.iter().rposition(|byte| *byte == b'@');
-        credentials.is_some_and(|at| authority[..at].contains(&b':'))
+        let ends = |byte: &u8| b"\"' ".contains(byte) || byte.is_ascii_control();
+        let url = rest.iter().take(LONGEST_URL).position(ends);
+        let url = &rest[..url.unwrap_or(rest.len().min(LONGEST_URL))];
+        let authority = url.split(|byte| b"/?#".contains(byte)).next().unwrap_or_default();
+        // A slash in a password ends the authority early: what stands behind the colon is no port.
+        let is_no_port = |at: usize| {
+            let behind = &authority[at + 1..];
+            behind.is_empty() || !behind.iter().all(u8::is_ascii_digit)
+        };
+        match authority.iter().rposition(|byte| *byte == b'@') {
+            Some(end) => authority[..end].contains(&b':'),
+            None => {
+                let colon = authority.iter().position(|byte| *byte == b':');
+                let is_address = authority.starts_with(b"[");
+                url.contains(&b'@') && !is_address && colon.is_some_and(is_no_port)
+            }
+        }
     })
 }
+
+/// No URL that a firmware keeps is longer.
+const LONGEST_URL: usize = 2048;
 
 /// Where a value stands behind a name that tells a secret: `"password": "…"`, `token=…`,
 /// `SharedAccessKey=…`, `psk: …`, the `P:` of a WiFi label.
 pub(super) fn find_named_secret(text: &[u8]) -> Option<usize> {
-    let label =
-        find_all(text, WIFI_CODE).find(|at| find_all(&text[*at..], b";P:").next().is_some());
+    let last_password = find_all(text, b";P:").last();
+    let label = find_all(text, WIFI_CODE).next().filter(|at| last_password > Some(*at));
     let separators = text.iter().enumerate().filter(|(_, byte)| [b':', b'='].contains(byte));
     label.or_else(|| {
         separators.map(|(at, _)| at).find(|at| {
-            let has_value = has_value(&text[at + 1..]);
-            has_value && name_before(&text[..*at]).is_some_and(name::tells_member)
+            name_before(&text[..*at]).is_some_and(name::tells_member) && has_value(&text[at + 1..])
         })
     })
 }
@@ -114,6 +129,8 @@ pub(super) fn find_named_secret(text: &[u8]) -> Option<usize> {
 /// The name that ends where a separator stands, without quotes and backslashes.
 fn name_before(text: &[u8]) -> Option<&str> {
     const LONGEST: usize = 64;
+    // Quotes and spaces beside a name are few; a name is not looked for beyond them.
+    let text = &text[text.len().saturating_sub(2 * LONGEST)..];
     let is_around = |byte: &u8| b"\"'\\ \t".contains(byte);
     let end = text.iter().rposition(|byte| !is_around(byte))? + 1;
     let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
@@ -122,20 +139,22 @@ fn name_before(text: &[u8]) -> Option<&str> {
     (1..=LONGEST).contains(&name.len()).then(|| std::str::from_utf8(name).ok())?
 }
 
-/// Whether anything is said: an empty text, a bracket, `null` and a truth value are no secret.
+/// Whether anything is said: an empty text, an opening brace, `null` and a truth value are no secret.
 fn has_value(rest: &[u8]) -> bool {
     const EMPTY: [&[u8]; 3] = [b"null", b"true", b"false"];
-    let is_before = |byte: &u8| b"\"'\\ \t".contains(byte);
-    let start = rest.iter().position(|byte| !is_before(byte)).unwrap_or(rest.len());
-    let is_of_value = |byte: &u8| byte.is_ascii_graphic() && !b",;&\"'\\}]{[:".contains(byte);
+    let is_before = |byte: &u8| b"\\ \t[".contains(byte);
+    let Some(start) = rest.iter().position(|byte| !is_before(byte)) else { return false };
     let value = &rest[start..];
-    let length = value.iter().position(|byte| !is_of_value(byte)).unwrap_or(value.len());
-    length > 0 && !EMPTY.contains(&&value[..length]) && is_quoted_once(&rest[..start])
-}
-
-/// `""` before a value is an empty text with something else behind it.
-fn is_quoted_once(before: &[u8]) -> bool {
-    before.iter().filter(|byte| **byte == b'"').count() < 2
+    if let Some(quote @ (b'"' | b'\'')) = value.first() {
+        // Whatever stands between the quotes; a text in a text has a backslash before each.
+        let is_within_text = rest[..start].last() == Some(&b'\\');
+        let closing: &[u8] = if is_within_text { &[b'\\', *quote] } else { &[*quote] };
+        return value.get(1).is_some_and(|next| *next != 0) && !value[1..].starts_with(closing);
+    }
+    let is_of_value = |byte: &u8| byte.is_ascii_graphic() || *byte >= 0x80;
+    let ends = |byte: &u8| !is_of_value(byte) || b",;&}]{".contains(byte);
+    let length = value.iter().take(32).position(ends).unwrap_or(value.len());
+    length > 0 && !EMPTY.contains(&&value[..length])
 }
 
 fn find_all<'t>(text: &'t [u8], wanted: &'t [u8]) -> impl Iterator<Item = usize> + 't {
@@ -157,6 +176,8 @@ mod tests {
             "ghp_0123456789abcdefghij0123456789abcdef",
             "AKIA0123456789ABCDEF",
             "xoxb-0123456789-0123456789",
+            "t=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1bml0In0.c2ln",
+            "https://hub.example.test/?k=ghp_0123456789abcdefghij0123456789abcdef",
         ] {
             assert!(find_token(text.as_bytes()).is_some(), "{text}");
         }
@@ -179,6 +200,7 @@ mod tests {
             "mqtts://unit:hunter2@broker.example.test:8883/x",
             "{\"url\":\"mqtt://unit:hunter2@broker.example.test\"}",
             "see mqtts://:p@h",
+            "mqtts://unit:pa/ss?w#d@broker.example.test",
         ] {
             assert!(find_url_password(text.as_bytes()).is_some(), "{text}");
         }
@@ -186,6 +208,7 @@ mod tests {
             "mqtts://broker.example.test:8883/a@b:c",
             "mqtts://unit@broker.example.test",
             "mqtts://broker.example.test:8883?to=a@b",
+            "mqtts://[fd00::1]:8883/a@b",
             "://",
         ] {
             assert!(find_url_password(text.as_bytes()).is_none(), "{text}");
@@ -203,6 +226,12 @@ mod tests {
             "HostName=hub.example.test;DeviceId=u;SharedAccessKey=c2VjcmV0",
             "https://api.example.test/v1?id=7&api_key=0123",
             "ssid: net\npassphrase: Tulip",
+            r#"{"password":"&Tulip-Ladder"}"#,
+            r#"{"password":"[x]"}"#,
+            r#"{"password":"\"abc"}"#,
+            "{\"password\":\"Ärger99\"}",
+            r#"{"passwords":["Tulip"]}"#,
+            "password=Ärger99",
             "WIFI:S:net;T:WPA;P:Tulip-Ladder-77;;",
         ] {
             assert!(find_named_secret(text.as_bytes()).is_some(), "{text}");
@@ -212,6 +241,7 @@ mod tests {
             r#"{"password":"","ssid":"net"}"#,
             r#"{"password":null,"has_password":true}"#,
             r#"{"password":""}"#,
+            r#"{\"password\":\"\"}"#,
             "mqtts://broker.example.test:8883",
             "2026-11-28T06:22:56Z",
             "WIFI:S:net;T:nopass;;",

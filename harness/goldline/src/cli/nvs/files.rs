@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{self, Read},
+    os::unix::fs::PermissionsExt,
     path::Path,
 };
 
@@ -77,8 +78,16 @@ pub(super) fn output(
 }
 
 /// Looks at a file that is to be changed in place. A link's target is changed, not the link.
-pub(super) fn in_place(path: &Path) -> Result<OutputFile, NvsProblem> {
-    OutputFile::at(path, Existing::Replace, Readers::AsBefore).map_err(NvsProblem::Output)
+pub(super) fn in_place(path: &Path, readers: Readers) -> Result<OutputFile, NvsProblem> {
+    OutputFile::at(path, Existing::Replace, readers).map_err(NvsProblem::Output)
+}
+
+/// Whether a file has these very bytes, and no readers that it should not have.
+pub(super) fn holds(path: &Path, bytes: &[u8], readers: Readers) -> bool {
+    let is_closed = |found: fs::Metadata| found.permissions().mode() & 0o077 == 0;
+    let has_readers =
+        readers == Readers::AsBefore || fs::symlink_metadata(path).is_ok_and(is_closed);
+    has_readers && read(path).is_ok_and(|held| *held == bytes)
 }
 
 /// Looks at a place for a key file: an earlier one is never overwritten.

@@ -58,7 +58,8 @@ pub(super) fn run(arguments: &GenerateArguments) -> miette::Result<u8> {
     });
     match files::output(out, arguments.overwrite.existing(), readers) {
         // A build that runs again makes what is there already.
-        Err(NvsProblem::Output(OutputError::Exists { .. })) if *files::read(out)? == *image => {}
+        Err(NvsProblem::Output(OutputError::Exists { .. }))
+            if files::holds(out, &image, readers) => {}
         place => place?.write(&image).map_err(NvsProblem::Output)?,
     }
     Ok(exit::PASS)

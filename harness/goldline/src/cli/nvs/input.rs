@@ -34,6 +34,11 @@ pub(super) struct PartArguments {
 }
 
 impl PartArguments {
+    /// Whether they say where in the file the partition is.
+    pub(super) fn gives_a_place(&self) -> bool {
+        self.offset.is_some()
+    }
+
     /// The same for a file that is one partition by itself.
     pub(super) fn of_a_single_image(&self) -> Self {
         Self { partition: None, ..self.clone() }
@@ -57,6 +62,8 @@ pub(super) struct Part {
     pub(super) range: Range<usize>,
     /// Bytes that the partition table promises.
     pub(super) size: usize,
+    /// Whether no table speaks of it: it was found by its pages.
+    pub(super) is_guess: bool,
 }
 
 /// What a command is to work on.
@@ -83,6 +90,8 @@ impl Part {
             flash_offset: *flash_offset,
             range: range.clone(),
             size: *size,
+            // A row without a label is named so as well, and is none the worse for being asked.
+            is_guess: label.starts_with("@0x"),
         }
     }
 
@@ -132,18 +141,13 @@ impl Input {
             (_, Some(offset), Some(size)) => self.by_place(offset, size).map(Chosen::One),
             _ => match self.dump() {
                 None => Ok(Chosen::Whole),
-                Some(dump) => self.every(dump).map(Chosen::Every),
+                Some(dump) => Ok(Chosen::Every(self.every(dump))),
             },
         }
     }
 
-    fn every(&self, dump: &Dump) -> Result<Vec<Part>, NvsProblem> {
-        let parts: Vec<Part> =
-            dump.nvs().filter(|partition| !partition.range.is_empty()).map(Part::of).collect();
-        match parts.is_empty() {
-            true => Err(NvsProblem::NoNvsInDump { path: self.path.clone() }),
-            false => Ok(parts),
-        }
+    fn every(&self, dump: &Dump) -> Vec<Part> {
+        dump.nvs().filter(|partition| !partition.range.is_empty()).map(Part::of).collect()
     }
 
     fn by_label(&self, label: &str) -> Result<Part, NvsProblem> {
@@ -183,7 +187,13 @@ impl Input {
         let base = self.dump().map_or(0, |dump| dump.flash_base);
         let flash_offset = base + offset;
         Ok(known.map_or_else(
-            || Part { label: format!("@{flash_offset:#x}"), flash_offset, range, size },
+            || Part {
+                label: format!("@{flash_offset:#x}"),
+                flash_offset,
+                range,
+                size,
+                is_guess: true,
+            },
             Part::of,
         ))
     }

@@ -65,7 +65,7 @@ pub(super) fn run(arguments: &LeftoversArguments) -> miette::Result<u8> {
     let keys = arguments.keys.read()?;
     let needles = arguments.needles.iter().map(|given| Ok((given.as_str(), needle(given)?)));
     let needles: Vec<_> = needles.collect::<Result<_, NvsProblem>>()?;
-    let opened = Opened::read(&arguments.image, &arguments.part, keys.as_ref())?;
+    let opened = Opened::read_with_stray(&arguments.image, &arguments.part, keys.as_ref())?;
     let rule = arguments.secrets.read()?;
     let found = opened.each_and_stray(
         |image| Found::of(image, rule.leftovers(&image.image()), &needles),

@@ -12,7 +12,7 @@
 //! | `writable` | what may be changed, and what is refused before it is |
 //! | `name` | `NAMESPACE/KEY` in an argument |
 //! | `value`, `verdict` | a value as text and JSON; findings as one word and exit code |
-//! | `secrets` | which entries are secret, by a profile or by their names |
+//! | `secrets` | which entries are secret: by a profile, or by what their names and their content tell |
 //! | `problem` | what goes wrong, with its code and advice |
 
 mod check;

@@ -45,8 +45,7 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    /// Reads what the arguments ask for. With keys an image must be encrypted, without it must be
-    /// plain; an erased partition is both.
+    /// Reads a file and in it what the arguments ask for.
     ///
     /// # Errors
     /// Nothing of it can be read.
@@ -56,37 +55,65 @@ impl Opened {
         keys: Option<&Keys>,
     ) -> Result<Self, NvsProblem> {
         let input = Input::read(path, arguments)?;
-        let open = |part: Option<Part>| OpenedImage::open(&input, part, keys);
-        let chosen = input.choose(arguments)?;
         input.remark();
-        match chosen {
-            Chosen::Whole => Ok(Self::one(open(None)?)),
-            Chosen::One(part) => Ok(Self::one(open(Some(part))?)),
-            Chosen::Every(parts) => {
-                let (mut images, mut unreadable) = (Vec::new(), Vec::new());
-                for part in parts {
-                    // Keys serve whichever partition of a dump is encrypted.
-                    let opened = match open(Some(part.clone())) {
-                        Err(NvsProblem::Unreadable { why: Unreadable::NotEncrypted, .. }) => {
-                            OpenedImage::open(&input, Some(part), None)
-                        }
-                        outcome => outcome,
-                    };
-                    match opened {
-                        Ok(image) => images.push(image),
-                        Err(problem) => unreadable.push(problem),
-                    }
-                }
-                match images.is_empty() {
-                    true => Err(unreadable.remove(0)),
-                    false => Ok(Self {
-                        is_dump: true,
-                        images,
-                        unreadable,
-                        stray: input_stray(&input, keys),
-                    }),
-                }
+        Self::of(&input, arguments, keys)?.readable(path)
+    }
+
+    /// The same with the NVS pages of a dump that lie in none of its partitions.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), unless there are such pages.
+    pub(super) fn read_with_stray(
+        path: &Path,
+        arguments: &PartArguments,
+        keys: Option<&Keys>,
+    ) -> Result<Self, NvsProblem> {
+        let input = Input::read(path, arguments)?;
+        input.remark();
+        let opened = Self::of(&input, arguments, keys)?;
+        let stray = if opened.is_dump { stray(&input, keys) } else { Vec::new() };
+        match stray.is_empty() {
+            true => opened.readable(path),
+            false => Ok(Self { stray, ..opened }),
+        }
+    }
+
+    /// Opens what the arguments ask for. With keys an image must be encrypted, without it must be
+    /// plain; an erased partition is both. Of a dump's partitions none need be readable.
+    pub(super) fn of(
+        input: &Input,
+        arguments: &PartArguments,
+        keys: Option<&Keys>,
+    ) -> Result<Self, NvsProblem> {
+        let parts = match input.choose(arguments)? {
+            Chosen::Whole => return Ok(Self::one(OpenedImage::open(input, None, keys)?)),
+            Chosen::One(part) => {
+                return Ok(Self::one(OpenedImage::open(input, Some(part), keys)?));
             }
+            Chosen::Every(parts) => parts,
+        };
+        let (mut images, mut unreadable) = (Vec::new(), Vec::new());
+        for part in parts {
+            // Keys serve whichever partition of a dump is encrypted.
+            let opened = match OpenedImage::open(input, Some(part.clone()), keys) {
+                Err(NvsProblem::Unreadable { why: Unreadable::NotEncrypted, .. }) => {
+                    OpenedImage::open(input, Some(part), None)
+                }
+                outcome => outcome,
+            };
+            match opened {
+                Ok(image) => images.push(image),
+                Err(problem) => unreadable.push(problem),
+            }
+        }
+        Ok(Self { is_dump: true, images, unreadable, stray: Vec::new() })
+    }
+
+    fn readable(mut self, path: &Path) -> Result<Self, NvsProblem> {
+        match (self.images.is_empty(), self.unreadable.is_empty()) {
+            (false, _) => Ok(self),
+            (true, false) => Err(self.unreadable.remove(0)),
+            (true, true) => Err(NvsProblem::NoNvsInDump { path: path.to_owned() }),
         }
     }
 
@@ -110,9 +137,9 @@ impl Opened {
     ///
     /// # Errors
     /// The first that is not.
-    pub(super) fn whole(mut self) -> Result<Self, NvsProblem> {
+    pub(super) fn whole(mut self, path: &Path) -> Result<Self, NvsProblem> {
         match self.unreadable.is_empty() {
-            true => Ok(self),
+            true => self.readable(path),
             false => Err(self.unreadable.remove(0)),
         }
     }
@@ -164,7 +191,7 @@ impl Opened {
 }
 
 /// Those that can be read; what is encrypted with keys that nobody has stays closed.
-fn input_stray(input: &Input, keys: Option<&Keys>) -> Vec<OpenedImage> {
+fn stray(input: &Input, keys: Option<&Keys>) -> Vec<OpenedImage> {
     let open = |part: Part| {
         let plain = OpenedImage::open(input, Some(part.clone()), None);
         plain.or_else(|_| OpenedImage::open(input, Some(part), keys)).ok()

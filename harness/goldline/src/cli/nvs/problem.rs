@@ -84,6 +84,9 @@ pub(super) enum NvsProblem {
     #[error("{} has the NVS partitions {of_a}, {} has {of_b}", .a.display(), .b.display())]
     #[diagnostic(code("dump.other_partitions"), help("name the one to compare with --partition"))]
     OtherPartitions { a: PathBuf, of_a: String, b: PathBuf, of_b: String },
+    #[error("{}: no partition table speaks of {part}, whose extent is a guess", .path.display())]
+    #[diagnostic(code("dump.guess"), help("say where it is with --offset BYTES --size BYTES"))]
+    Guess { path: PathBuf, part: String },
     #[error("{} has {bytes:#x} bytes and does not hold all of {part}", .path.display())]
     #[diagnostic(code("dump.cut_short"), help("read the flash again, all of it"))]
     BeyondTheFile { path: PathBuf, part: String, bytes: usize },

@@ -33,7 +33,7 @@ impl SecretArguments {
     }
 }
 
-/// Decides on entries. Private keys in PEM are secret whatever a profile says.
+/// Decides on entries. What shows by itself that it is secret is so whatever a profile says.
 #[derive(Default)]
 pub(super) struct Secrets {
     /// What the profile says of its own keys, by namespace and key.
@@ -65,7 +65,7 @@ impl Secrets {
     pub(super) fn rule_for(&self, view: &DeviceView) -> SecretRule {
         let entries = view.entries().iter();
         let secret = entries.filter(|e| self.is_secret(&e.namespace, &e.key, &e.value));
-        SecretRule::listed(secret.map(|e| (e.namespace.to_string(), e.key.to_string())))
+        SecretRule::listed_keys(secret.map(|e| (e.namespace, e.key)))
     }
 
     /// Secrets that no device reads any more, in the order of the flash.
@@ -101,7 +101,7 @@ impl Secrets {
     }
 }
 
-/// Private keys only.
+/// Only what shows itself.
 fn none_by_name() -> SecretRule {
     SecretRule::listed(Vec::<(String, String)>::new())
 }

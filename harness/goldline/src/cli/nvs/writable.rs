@@ -69,6 +69,11 @@ impl Writable {
         let input = Input::read(path, arguments)?;
         let part = match input.choose(arguments)? {
             Chosen::Whole => None,
+            // Its extent is a guess, which nobody but the user can make good.
+            Chosen::One(part) if part.is_guess && !arguments.gives_a_place() => {
+                let (path, part) = (path.to_owned(), part.to_string());
+                return Err(NvsProblem::Guess { path, part });
+            }
             Chosen::One(part) => Some(part),
             Chosen::Every(_) => {
                 let partitions = input.nvs_partitions();

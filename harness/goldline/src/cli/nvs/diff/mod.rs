@@ -23,7 +23,7 @@ use goldline_nvs::{
 };
 
 use super::{
-    input::PartArguments,
+    input::{Input, PartArguments},
     keys::{self, KeyArguments},
     opened::{Opened, OpenedImage},
     problem::{NvsProblem, Unreadable},
@@ -99,21 +99,26 @@ pub(super) fn run(arguments: &DiffArguments) -> miette::Result<u8> {
 fn open_both(arguments: &DiffArguments) -> Result<(Opened, Opened), NvsProblem> {
     let keys = arguments.keys.read()?;
     let of_b = keys::read(arguments.keys_b.as_deref(), arguments.hmac_key_b.as_deref())?;
-    let open = |path: &PathBuf, keys: Option<&Keys>| {
-        let opened = match Opened::read(path, &arguments.part, keys) {
+    let read = |path: &PathBuf| Input::read(path, &arguments.part);
+    let (input_a, input_b) = (read(&arguments.a)?, read(&arguments.b)?);
+    let is_any_dump = input_a.dump().is_some() || input_b.dump().is_some();
+    let open = |input: &Input, keys: Option<&Keys>| {
+        input.remark();
+        // An image by itself beside a dump has no partitions to name.
+        let part = match is_any_dump && input.dump().is_none() {
+            true => &arguments.part.of_a_single_image(),
+            false => &arguments.part,
+        };
+        let opened = match Opened::of(input, part, keys) {
             Err(NvsProblem::Unreadable { why: Unreadable::NotEncrypted, .. }) => {
-                Opened::read(path, &arguments.part, None)
-            }
-            // The other side may be an image by itself, which has no partitions to name.
-            Err(NvsProblem::NoDump { .. }) => {
-                Opened::read(path, &arguments.part.of_a_single_image(), keys)
+                Opened::of(input, part, None)
             }
             outcome => outcome,
         };
-        opened.and_then(Opened::whole)
+        opened.and_then(|opened| opened.whole(input.path()))
     };
-    let a = open(&arguments.a, keys.as_ref())?;
-    let b = open(&arguments.b, of_b.as_ref().or(keys.as_ref()))?;
+    let a = open(&input_a, keys.as_ref())?;
+    let b = open(&input_b, of_b.as_ref().or(keys.as_ref()))?;
     let has_keys = keys.is_some() || of_b.is_some();
     let mut all = a.images.iter().chain(&b.images);
     match has_keys && !all.any(OpenedImage::is_encrypted) {

@@ -10,7 +10,7 @@ pub(super) mod source;
 use std::path::PathBuf;
 
 use clap::Args;
-use goldline_nvs::edit::Editor;
+use goldline_nvs::{Image, SecretRule, edit::Editor};
 use zeroize::Zeroizing;
 
 use super::{
@@ -61,10 +61,12 @@ pub(super) fn run(arguments: &EditArguments) -> miette::Result<u8> {
     };
     let inputs: Vec<_> = arguments.keys.path().into_iter().collect();
     files::refuse_input_as_output(output, &inputs)?;
-    let place = match arguments.output.as_ref().is_some_and(|output| output != path) {
-        true => files::output(output, arguments.force.existing(), Readers::Owner)?,
-        false => files::in_place(output)?,
+    let is_in_place = arguments.output.as_ref().is_none_or(|output| output == path);
+    let place = |readers| match is_in_place {
+        true => files::in_place(output, readers),
+        false => files::output(output, arguments.force.existing(), readers),
     };
+    place(Readers::AsBefore)?;
     let keys = arguments.keys.read()?;
     let writable = Writable::open(path, &arguments.part, keys.as_ref(), &arguments.force)?;
     let view = writable.image().image().device_view();
@@ -74,8 +76,19 @@ pub(super) fn run(arguments: &EditArguments) -> miette::Result<u8> {
     if *compact {
         plain = Zeroizing::new(fresh::image(&plain, path)?);
     }
-    place.write(&writable.file_with(&plain)).map_err(NvsProblem::Output)?;
+    let readers = match writable.image().is_encrypted() || !holds_secret(&plain) {
+        true => Readers::AsBefore,
+        false => Readers::Owner,
+    };
+    place(readers)?.write(&writable.file_with(&plain)).map_err(NvsProblem::Output)?;
     Ok(exit::PASS)
+}
+
+/// Whether a device reads a secret from it.
+fn holds_secret(plain: &[u8]) -> bool {
+    let view = Image::decode(plain).expect("the editor has made it").device_view();
+    let rule = SecretRule::careful();
+    view.entries().iter().any(|entry| rule.is_secret(&entry.namespace, &entry.key, &entry.value))
 }
 
 /// The plain image after all changes.

@@ -37,7 +37,7 @@ struct RawItem {
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<&'static str>,
-    namespace_index: u8,
+    namespace_index: Option<u8>,
     key: String,
     #[serde(rename = "type")]
     kind: String,
@@ -102,10 +102,11 @@ fn write_page(text: &mut String, page: &Page) {
 fn write_item(text: &mut String, item: &RawItem) {
     let chunk = item.chunk_index.map_or_else(String::new, |index| format!("#{index:02x}"));
     let RawItem { entry, state, namespace_index, key, kind, entries, fate, .. } = item;
+    let namespace = namespace_index.map_or_else(|| "?".to_owned(), |index| index.to_string());
     let recoverable = if item.recoverable { ", recoverable" } else { "" };
     write!(
         text,
-        "  {entry:3} +{entries:<3} {state:7}  ns {namespace_index:3}  {:13} {key:15}  {fate}{recoverable}",
+        "  {entry:3} +{entries:<3} {state:7}  ns {namespace:>3}  {:13} {key:15}  {fate}{recoverable}",
         format!("{kind}{chunk}"),
     )
     .expect("a string takes all writes");
@@ -158,6 +159,8 @@ fn raw_item(
     let header = &item.header;
     let fate = fates.of_item(item, page);
     let is_whole = item.fault.is_none() && item.payload_is_intact();
+    // Without its CRC a header may be anything, the bytes of a secret as well.
+    let is_proven = secrets || item.fault != Some(HeaderFault::Crc);
     let payload = item.payload();
     RawItem {
         entry: header.location.entry,
@@ -169,10 +172,10 @@ fn raw_item(
             EntryState::Illegal => "illegal",
         },
         fault: item.fault.map(fault_text),
-        namespace_index: header.namespace_index(),
-        key: header.key().to_string(),
-        kind: header.item_type().to_string(),
-        chunk_index: Some(header.chunk_index()).filter(|&index| index != u8::MAX),
+        namespace_index: is_proven.then(|| header.namespace_index()),
+        key: shown_if(is_proven, header.key()),
+        kind: shown_if(is_proven, header.item_type()),
+        chunk_index: Some(header.chunk_index()).filter(|&index| is_proven && index != u8::MAX),
         entries: item.entries,
         length: payload.map(<[u8]>::len),
         payload_crc_is_right: is_whole,
@@ -186,6 +189,10 @@ fn raw_item(
         data: secrets.then(|| hex(&header.data())),
         payload: payload.filter(|_| secrets).map(hex),
     }
+}
+
+fn shown_if(is_proven: bool, value: impl ToString) -> String {
+    if is_proven { value.to_string() } else { "?".to_owned() }
 }
 
 fn fault_text(fault: HeaderFault) -> &'static str {
