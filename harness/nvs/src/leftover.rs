@@ -4,13 +4,15 @@
 //! A factory reset or a re-provisioning that only erases keys leaves them
 //! there until their page is erased.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
+use crate::check::mended_header;
 use crate::device::DeviceView;
 use crate::format::{EntryState, FIRST_ENTRY_OFFSET, NAMESPACE_DEFINITIONS, entry_offset};
-use crate::image::{Image, Item, Location, Page};
+use crate::image::{Entry, Image, Item, Location, Page};
 use crate::key::Key;
 use crate::limits::{ENTRY_BYTES, PAGE_BYTES};
+use crate::record::Record;
 use crate::recover;
 use crate::secret::{self, Reason, SecretRule};
 use crate::value::{ItemType, Value};
@@ -55,74 +57,161 @@ pub fn secrets_of_lost_pages(image: &Image<'_>, secrets: &SecretRule) -> Vec<Lef
 }
 
 fn outside_of(image: &Image<'_>, live: &Live, secrets: &SecretRule) -> Vec<Leftover> {
-    let mut leftovers = of_items(image, live, secrets);
-    let reported: HashSet<Location> =
-        leftovers.iter().filter_map(|leftover| Some(leftover.item?.location)).collect();
+    let dead: Vec<Dead<'_, '_>> = dead_items(image, live);
+    let judged = judged(&dead, secrets);
+    let mut leftovers: Vec<Leftover> = dead
+        .iter()
+        .zip(&judged)
+        .filter_map(|(dead, verdict)| match verdict {
+            Verdict::Secret(reason) => Some(dead.leftover(*reason)),
+            Verdict::Harmless | Verdict::Unknown => None,
+        })
+        .collect();
+    // What was judged as an item is not looked at again as bytes without a name.
+    let decided = dead.iter().zip(&judged).filter(|(_, verdict)| **verdict != Verdict::Unknown);
+    let decided: HashSet<Location> = decided.map(|(dead, _)| dead.item.header.location).collect();
     for page in image.pages() {
-        let mut dead = dead_bytes(page, live);
-        for item in page.items().iter().filter(|item| reported.contains(&item.header.location)) {
+        let mut bare = dead_bytes(page, live);
+        for item in page.items().iter().filter(|item| decided.contains(&item.header.location)) {
             let start = entry_offset(item.header.location.entry);
-            dead[start..start + item.entries * ENTRY_BYTES].fill(false);
+            bare[start..start + item.entries * ENTRY_BYTES].fill(false);
         }
-        let runs = runs(page.bytes(), &dead);
+        let runs = runs(page.bytes(), &bare);
         leftovers.extend(runs.flat_map(|(at, run)| of_slack(page.offset() + at, run)));
     }
-    leftovers.extend(of_slack(image.len() - image.tail().len(), image.tail()));
+    leftovers.extend(of_tail(image, secrets));
     leftovers.sort_unstable();
     leftovers
 }
 
-/// Dead items that are secret. A blob is one in all its chunks when it is one in any.
-fn of_items(image: &Image<'_>, live: &Live, secrets: &SecretRule) -> Vec<Leftover> {
-    let namespaces = recover::namespaces(image);
-    let unknown = Key::padded(b"");
-    let of_item = |item: &Item<'_>| {
-        let namespace = namespaces.get(&item.header.namespace_index());
-        let value = value_of(item)?;
-        let key = item.header.key();
-        let reason = secrets.reason(namespace.unwrap_or(&unknown), &key, &value)?;
-        reason.is_evidence().then_some(reason)
-    };
-    let blob_of = |item: &Item<'_>| (item.header.namespace_index(), item.header.key());
-    let dead: Vec<_> = image.items().filter(|item| !live.contains(item)).collect();
-    let mut blobs = HashMap::new();
-    let reasons: Vec<_> = dead.iter().map(|item| of_item(item)).collect();
-    for (item, reason) in dead.iter().zip(&reasons) {
-        if let (ItemType::BlobData, Some(reason)) = (item.header.item_type(), reason) {
-            blobs.entry(blob_of(item)).or_insert(*reason);
-        }
+/// The rest behind the last whole page: a page cut short, or bytes without any order.
+fn of_tail(image: &Image<'_>, secrets: &SecretRule) -> Vec<Leftover> {
+    let offset = image.len() - image.tail().len();
+    if image.tail().len() < FIRST_ENTRY_OFFSET + ENTRY_BYTES {
+        return of_slack(offset, image.tail()).collect();
     }
-    let leftover = |(item, reason): (&&Item<'_>, &Option<Reason>)| {
-        let is_chunk = value_of(item).is_some() && item.header.item_type() == ItemType::BlobData;
-        let of_blob = || blobs.get(&blob_of(item)).copied().filter(|_| is_chunk);
-        let header = &item.header;
-        Some(Leftover {
-            offset: header.location.offset(),
-            reason: reason.or_else(of_blob)?,
-            item: Some(LeftoverItem {
-                location: header.location,
-                namespace: namespaces.get(&header.namespace_index()).copied(),
-                key: header.key(),
-                item_type: header.item_type(),
-            }),
-        })
+    let mut page = image.tail().to_vec();
+    page.resize(PAGE_BYTES, 0xFF);
+    let page = Image::decode(&page).expect("it has the length of a page");
+    let moved = |leftover: Leftover| Leftover {
+        offset: offset + leftover.offset,
+        // Its place is no entry of the image.
+        item: None,
+        ..leftover
     };
-    dead.iter().zip(&reasons).filter_map(leftover).collect()
+    secrets_of_lost_pages(&page, secrets).into_iter().map(moved).collect()
 }
 
-/// What an item holds; nothing of an index, of a definition and of what is damaged.
-fn value_of(item: &Item<'_>) -> Option<Value> {
-    let header = &item.header;
-    if item.fault.is_some() || header.namespace_index() == NAMESPACE_DEFINITIONS {
+/// An item that no device reads, with what is known of it.
+struct Dead<'i, 'a> {
+    item: &'i Item<'a>,
+    namespace: Option<Key>,
+    /// As the header has it; of one with a flipped bit as it was.
+    header: [u8; ENTRY_BYTES],
+    value: Option<Value>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Secret(Reason),
+    /// A record that is known to be harmless, whatever its bytes look like.
+    Harmless,
+    Unknown,
+}
+
+fn dead_items<'i, 'a>(image: &'i Image<'a>, live: &Live) -> Vec<Dead<'i, 'a>> {
+    let namespaces = recover::namespaces(image);
+    let dead = image.items().filter(|item| !live.contains(item));
+    dead.map(|item| {
+        let header = mended_header(item).unwrap_or(*item.header.bytes);
+        let entry = Entry { bytes: &header, ..item.header };
+        Dead {
+            item,
+            namespace: namespaces.get(&entry.namespace_index()).copied(),
+            value: value_of(item, &entry),
+            header,
+        }
+    })
+    .collect()
+}
+
+/// A blob is secret in all its chunks when it is so in any, or when they are put together.
+fn judged(dead: &[Dead<'_, '_>], secrets: &SecretRule) -> Vec<Verdict> {
+    let unknown = Key::padded(b"");
+    let verdict = |dead: &Dead<'_, '_>, value: &Value| {
+        let (namespace, key) = (dead.namespace.unwrap_or(unknown), dead.entry().key());
+        let reason = secrets.reason(&namespace, &key, value).filter(|reason| reason.is_evidence());
+        let is_record = || Record::read(&namespace, &key, value).is_some();
+        match reason {
+            Some(reason) => Verdict::Secret(reason),
+            None if is_record() => Verdict::Harmless,
+            None => Verdict::Unknown,
+        }
+    };
+    let mut chunks: BTreeMap<(u8, Key), Vec<&Dead<'_, '_>>> = BTreeMap::new();
+    for dead in dead.iter().filter(|dead| dead.is_chunk()) {
+        chunks.entry(dead.blob()).or_default().push(dead);
+    }
+    let of_blob = |mut chunks: Vec<&Dead<'_, '_>>| {
+        chunks.sort_by_key(|chunk| chunk.entry().chunk_index());
+        let bytes = chunks.iter().filter_map(|chunk| chunk.value.as_ref()?.as_bytes());
+        let whole = Value::Blob(bytes.collect::<Vec<_>>().concat());
+        let mut verdicts =
+            chunks.iter().filter_map(|chunk| Some(verdict(chunk, chunk.value.as_ref()?)));
+        let is_secret = |verdict: &Verdict| matches!(verdict, Verdict::Secret(_));
+        verdicts.find(is_secret).unwrap_or_else(|| verdict(chunks[0], &whole))
+    };
+    let blobs: BTreeMap<(u8, Key), Verdict> =
+        chunks.into_iter().map(|(blob, chunks)| (blob, of_blob(chunks))).collect();
+    let of_item = |dead: &Dead<'_, '_>| match &dead.value {
+        None => Verdict::Unknown,
+        Some(_) if dead.is_chunk() => blobs[&dead.blob()],
+        Some(value) => verdict(dead, value),
+    };
+    dead.iter().map(of_item).collect()
+}
+
+impl Dead<'_, '_> {
+    fn entry(&self) -> Entry<'_> {
+        Entry { bytes: &self.header, ..self.item.header }
+    }
+
+    fn is_chunk(&self) -> bool {
+        self.value.is_some() && self.entry().item_type() == ItemType::BlobData
+    }
+
+    fn blob(&self) -> (u8, Key) {
+        (self.entry().namespace_index(), self.entry().key())
+    }
+
+    fn leftover(&self, reason: Reason) -> Leftover {
+        let entry = self.entry();
+        Leftover {
+            offset: entry.location.offset(),
+            reason,
+            item: Some(LeftoverItem {
+                location: entry.location,
+                namespace: self.namespace,
+                key: entry.key(),
+                item_type: entry.item_type(),
+            }),
+        }
+    }
+}
+
+/// What an item holds by its header; nothing of an index, of a definition and of what is damaged.
+fn value_of(item: &Item<'_>, header: &Entry<'_>) -> Option<Value> {
+    if header.check_header().is_err() || header.namespace_index() == NAMESPACE_DEFINITIONS {
         return None;
     }
-    match (item.payload(), header.item_type()) {
-        (Some(payload), ItemType::Str) => {
-            Some(Value::Str(payload.strip_suffix(b"\0").unwrap_or(payload).to_vec()))
-        }
-        (Some(payload), _) => Some(Value::Blob(payload.to_vec())),
-        (None, item_type) => Value::from_primitive(item_type, &header.data()),
+    if !header.item_type().has_payload() {
+        return Value::from_primitive(header.item_type(), &header.data());
     }
+    let payload = item.payload_entries().get(..header.payload_size())?;
+    Some(match header.item_type() {
+        ItemType::Str => Value::Str(payload.strip_suffix(b"\0").unwrap_or(payload).to_vec()),
+        _ => Value::Blob(payload.to_vec()),
+    })
 }
 
 fn of_slack(offset: usize, bytes: &[u8]) -> impl Iterator<Item = Leftover> {

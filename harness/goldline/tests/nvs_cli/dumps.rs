@@ -152,6 +152,69 @@ fn only_the_named_partition_is_changed() {
     assert_eq!(shown.stdout, "1\n");
 }
 
+/// Rows that may be damaged or that lie over others are believed only where pages bear them out.
+#[rstest]
+#[case::over_the_table(&[("nvs", TABLE), ("fctry", FACTORY)], "nvs")]
+#[case::over_another(&[("nvs", NVS), ("fctry", NVS + 0x2000)], "fctry")]
+fn a_row_over_something_else_is_not_written(
+    #[case] rows: &[(&str, usize)],
+    #[case] partition: &str,
+) {
+    let desk = Desk::new();
+    let mut flash = plain();
+    let table: Vec<u8> =
+        rows.iter().flat_map(|(label, offset)| row(1, 2, *offset, SIZE, label)).collect();
+    flash[TABLE..TABLE + 0x80].fill(0xFF);
+    flash[TABLE..TABLE + table.len()].copy_from_slice(&table);
+    desk.write("flash.bin", &flash);
+    for change in [&["--compact"][..], &["--set", "ns/n:u8=1"]] {
+        let command =
+            [&["edit", "flash.bin", "--force", "--partition", partition], change].concat();
+        desk.nvs(&command).exited(2);
+        assert_eq!(desk.read("flash.bin"), flash);
+    }
+}
+
+/// A file that begins at a table of which nobody says where it lies.
+#[test]
+fn a_moved_table_at_the_start_is_placed_by_what_its_rows_point_at() {
+    let desk = Desk::new();
+    let mut flash = vec![0xFF; 0x30000];
+    let table = [row(1, 2, 0x11000, SIZE, "nvs"), row(1, 2, 0x20000, SIZE, "blank")].concat();
+    flash[0x9000..0x9000 + table.len()].copy_from_slice(&table);
+    flash[0x11000..0x11000 + SIZE].copy_from_slice(&image("live"));
+    let part = &flash[0x9000..];
+    desk.write("part.bin", part);
+    let shown = desk.nvs(&["show", "part.bin"]).succeeded();
+    assert!(
+        shown.stdout.contains("nvs at 0x11000") && shown.stdout.contains("ns/live"),
+        "{shown:#?}"
+    );
+    desk.nvs(&["edit", "part.bin", "--partition", "blank", "--set", "ns/n:u8=1"]).exited(2);
+    assert_eq!(desk.read("part.bin"), part);
+    desk.nvs(&["edit", "part.bin", "--partition", "nvs", "--set", "ns/n:u8=1"]).succeeded();
+    let changed = desk.read("part.bin");
+    let differing = changed.iter().zip(part).enumerate().filter(|(_, (a, b))| a != b);
+    assert!(differing.map(|(at, _)| at).all(|at| (0x8000..0x8000 + SIZE).contains(&at)));
+}
+
+#[test]
+fn an_extent_that_is_a_guess_is_not_written() {
+    let desk = Desk::new();
+    let mut flash = plain();
+    flash[TABLE..TABLE + 0x1000].fill(0xFF);
+    flash[FACTORY..FACTORY + SIZE].fill(0xFF);
+    desk.write("flash.bin", &flash);
+    let shown = desk.nvs(&["show", "flash.bin"]).succeeded();
+    assert!(shown.stderr.contains("extents are guesses"), "{shown:#?}");
+    let set = ["edit", "flash.bin", "--set", "ns/n:u8=1"];
+    let refused = desk.nvs(&[&set[..], &["--partition", "@0x9000", "--force"]].concat()).exited(2);
+    assert!(refused.stderr.starts_with("dump.guess"), "{refused:#?}");
+    assert_eq!(desk.read("flash.bin"), flash);
+    desk.nvs(&[&set[..], &["--offset", "0x9000", "--size", "0x3000"]].concat()).succeeded();
+    assert_eq!(desk.read("flash.bin")[FACTORY..], flash[FACTORY..]);
+}
+
 #[test]
 fn a_cut_partition_is_read_and_not_written() {
     let desk = Desk::new();

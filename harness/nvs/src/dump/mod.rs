@@ -221,16 +221,29 @@ impl Placed {
 
     /// Files begin at any address, a table says nothing of its own, and products
     /// move it: the base counts by which most partitions begin as they should.
+    /// Tried are the usual places, and each at which an NVS row would begin at NVS pages.
     fn with_likely_base(self, bytes: &[u8]) -> Self {
-        let lowest = self.rows.rows.iter().map(|row| row.address).min().unwrap_or_default();
+        // Enough for any product; a file full of NVS pages must not cost time.
+        const STARTS_MAX: usize = 16;
+        let rows = &self.rows.rows;
+        let lowest = rows.iter().map(|row| row.address).min().unwrap_or_default();
         let table_addresses = match self.offset {
             0 => [TABLE_ADDRESS, lowest.saturating_sub(PAGE_BYTES)],
             offset => [offset, TABLE_ADDRESS],
         };
-        let bases = table_addresses.iter().filter_map(|address| address.checked_sub(self.offset));
-        let fits = |base: usize| self.rows.rows.iter().filter(|row| fits(row, bytes, base)).count();
+        let usual = table_addresses.iter().filter_map(|address| address.checked_sub(self.offset));
+        let (sectors, _) = bytes.as_chunks::<PAGE_BYTES>();
+        let is_nvs = |at: usize| Content::of(&sectors[at]) == Content::NvsPage;
+        let starts = (1..sectors.len()).filter(|at| is_nvs(*at) && !is_nvs(at - 1));
+        let starts: Vec<usize> = starts.take(STARTS_MAX).map(|at| at * PAGE_BYTES).collect();
+        let nvs = rows.iter().filter(|row| row.kind == Kind::Nvs).take(STARTS_MAX);
+        let by_content = nvs.flat_map(|row| {
+            starts.iter().filter_map(|start| row.address.checked_sub(*start)).collect::<Vec<_>>()
+        });
+        let bases: Vec<usize> = usual.chain(by_content).collect();
+        let fits = |base: usize| rows.iter().filter(|row| fits(row, bytes, base)).count();
         // The first of the best.
-        let best = bases.rev().max_by_key(|base| fits(*base));
+        let best = bases.into_iter().rev().max_by_key(|base| fits(*base));
         Self { flash_base: best.unwrap_or(self.flash_base), ..self }
     }
 }

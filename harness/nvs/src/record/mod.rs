@@ -63,7 +63,7 @@ impl Record {
         if *namespace != *wifi::NAMESPACE {
             return None;
         }
-        Some(Self { fields: wifi::fields(key.as_str()?, bytes)? })
+        Some(Self { fields: wifi::fields(key.as_str().unwrap_or_default(), bytes) })
     }
 
     /// The fields, in the order of the layout.

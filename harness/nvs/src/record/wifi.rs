@@ -25,9 +25,9 @@ const PMK_BYTES: usize = 32;
 const ACCESS_POINT_PASSPHRASE_BYTES: usize = 64;
 const ACCESS_POINT_BYTES: [usize; 2] = [132, 154];
 
-/// The fields of a key that is a string or a blob; nothing for a key of which none are known.
-pub(super) fn fields(key: &str, bytes: &[u8]) -> Option<Vec<Field>> {
-    Some(match key {
+/// The fields of a key that is a string or a blob.
+pub(super) fn fields(key: &str, bytes: &[u8]) -> Vec<Field> {
+    match key {
         "sta.ssid" | "ap.ssid" => vec![field("ssid", ssid(bytes))],
         "sta.pswd" | "ap.passwd" => vec![field("password", secret(bytes))],
         "sta.pmk" | "ap.pmk" => vec![field("PMK", master_key(bytes))],
@@ -40,8 +40,9 @@ pub(super) fn fields(key: &str, bytes: &[u8]) -> Option<Vec<Field>> {
         // Order in which the kept networks are tried; country and its channels.
         "sta.apsw" => vec![field("order", Content::Harmless { bytes: bytes.len() })],
         "country" => vec![field("country", Content::Harmless { bytes: bytes.len() })],
-        _ => return None,
-    })
+        // A key of another version of the driver: whatever it is, it is the driver's.
+        _ => vec![field("of unknown meaning", secret(bytes))],
+    }
 }
 
 /// Up to five networks. Of another length they are of a layout that is not known: nothing is shown.
@@ -164,7 +165,7 @@ pub(crate) mod tests {
     }
 
     fn shown(key: &str, bytes: &[u8]) -> String {
-        let record = super::super::Record { fields: fields(key, bytes).unwrap() };
+        let record = super::super::Record { fields: fields(key, bytes) };
         record.to_string()
     }
 

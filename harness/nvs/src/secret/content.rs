@@ -67,7 +67,7 @@ fn decoded(run: &[u8]) -> Vec<Vec<u8>> {
     if digits.len() < ENCODED_MIN {
         return Vec::new();
     }
-    if let Some(bytes) = hexadecimal(&digits) {
+    if let Some(bytes) = hexadecimal(digits.strip_prefix(b"0x").unwrap_or(&digits)) {
         return vec![bytes];
     }
     // A text cut short has no padding, and its last character may be half used.
@@ -110,20 +110,30 @@ pub(super) fn is_encoded_key(text: &str) -> bool {
     key.is_some_and(|key| LENGTHS.contains(&key.len()) && looks_random(&key))
 }
 
-/// Whether it is a text, with a NUL behind it or without. What a text tells is judged as such; one
-/// that fills the place of a name, with another field behind it, is none.
+/// Whether it is a text, with a NUL behind it or without: what it tells is judged as such. One that
+/// fills a larger field, as a passphrase does, and one behind its length are none.
 fn is_text(bytes: &[u8]) -> bool {
+    const PASSPHRASE: std::ops::RangeInclusive<usize> = 8..=64;
     let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
-    let is_padded = bytes[text.len()..].iter().all(|byte| *byte == 0);
+    let padding = &bytes[text.len()..];
+    let fills_a_field = padding.len() > 1 && PASSPHRASE.contains(&text.len());
+    let is_padded = padding.iter().all(|byte| *byte == 0) && !fills_a_field;
+    let begins = text.first().is_some_and(|first| *first >= b' ' || *first == b'\n');
     is_padded
-        && !text.is_empty()
+        && begins
         && std::str::from_utf8(text)
-            .is_ok_and(|text| text.chars().all(|c| !c.is_control() || c.is_whitespace()))
+            .is_ok_and(|text| text.chars().all(|c| !c.is_control() || "\n\r\t".contains(c)))
 }
 
-/// A run as long as the shortest passphrase.
+/// A run as long as the shortest passphrase, in UTF-8 or in UTF-16.
 fn holds_text(bytes: &[u8]) -> bool {
-    bytes.split(|byte| !(b' '..=b'~').contains(byte)).any(|run| run.len() >= 8)
+    const SHORTEST: usize = 8;
+    let is_long =
+        |text: &str| text.split(char::is_control).any(|run| run.chars().count() >= SHORTEST);
+    let is_wide = |window: &[u8; 2 * SHORTEST]| {
+        window.chunks(2).all(|pair| (b' '..=b'~').contains(&pair[0]) && pair[1] == 0)
+    };
+    bytes.utf8_chunks().any(|chunk| is_long(chunk.valid())) || bytes.array_windows().any(is_wide)
 }
 
 /// Sixteen bytes or more, nearly all different: a key looks so, a counter and a table do not.
@@ -203,6 +213,13 @@ mod tests {
         assert!(is_opaque(&random));
         assert!(is_opaque(b"\x01\x02Tulip-Ladder-77\0"));
         let counting: Vec<u8> = (0..=255).collect();
+        let passphrase = [&b"Tulip-Ladder-77"[..], &[0; 50]].concat();
+        assert!(is_opaque(&passphrase));
+        assert!(is_opaque(b"\x0flabnet-and-more"));
+        assert!(is_opaque(
+            "\u{1}\u{2}\u{43f}\u{430}\u{440}\u{43e}\u{43b}\u{44c}\u{43d}\u{43e}".as_bytes()
+        ));
+        assert!(is_opaque(b"T\0u\0l\0i\0p\0-\x007\x007\0\0\0"));
         for harmless in [&counting[..32], &[0xAB; 40], &[0; 32], b"a sentence of a text\0", &[1, 2]]
         {
             assert!(!is_opaque(harmless), "{harmless:x?}");

@@ -15,7 +15,8 @@ const PLACE: std::ops::RangeInclusive<usize> = 16..=80;
 
 /// Where the first such pair lies: the place of its passphrase.
 pub(super) fn find(bytes: &[u8]) -> Option<Range<usize>> {
-    let texts: Vec<Range<usize>> = texts(bytes).flat_map(cut_at_full_name).collect();
+    let texts: Vec<Range<usize>> =
+        texts(bytes).flat_map(|text| cut_at_full_field(bytes, text)).collect();
     let pairs = texts.array_windows();
     let mut found = pairs.filter(|[name, passphrase]| is_pair(bytes, name, passphrase));
     found.next().map(|[_, passphrase]| passphrase.clone())
@@ -33,10 +34,17 @@ fn texts(bytes: &[u8]) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// A name that fills its place of 32 bytes runs into the passphrase behind it.
-fn cut_at_full_name(text: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+/// A name that fills its place of 32 bytes runs into the passphrase behind it, and a key in 64
+/// hexadecimal digits into whatever follows.
+fn cut_at_full_field(bytes: &[u8], text: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     let is_long = text.len() > SSID_MAX && PASSPHRASE.contains(&(text.len() - SSID_MAX));
-    let cut = if is_long { text.start + SSID_MAX } else { text.end };
+    let digits = &bytes[text.start..text.end.min(text.start + PASSPHRASE.end())];
+    let is_key = text.len() >= *PASSPHRASE.end() && digits.iter().all(u8::is_ascii_hexdigit);
+    let cut = match (is_key, is_long) {
+        (true, _) => text.start + PASSPHRASE.end(),
+        (_, true) => text.start + SSID_MAX,
+        _ => text.end,
+    };
     [text.start..cut, cut..text.end].into_iter().filter(|part| !part.is_empty())
 }
 
@@ -46,10 +54,15 @@ fn is_pair(bytes: &[u8], name: &Range<usize>, passphrase: &Range<usize>) -> bool
         && PASSPHRASE.contains(&passphrase.len())
         && PLACE.contains(&(passphrase.start - name.start))
         && gap.iter().all(|byte| *byte == 0)
-        && bytes.get(passphrase.end).is_none_or(|byte| [0, 0xFF].contains(byte))
+        && (is_key(bytes, passphrase)
+            || bytes.get(passphrase.end).is_none_or(|byte| [0, 0xFF].contains(byte)))
         && is_name_place(bytes, name)
         && !is_a_sentence(bytes, name, passphrase)
         && !names_a_host(&bytes[passphrase.clone()])
+}
+
+fn is_key(bytes: &[u8], text: &Range<usize>) -> bool {
+    text.len() == *PASSPHRASE.end() && bytes[text.clone()].iter().all(u8::is_ascii_hexdigit)
 }
 
 /// What stands before a name: nothing, or its length, or the padding of what was before.
@@ -67,8 +80,20 @@ fn is_a_sentence(bytes: &[u8], name: &Range<usize>, passphrase: &Range<usize>) -
 
 /// A host's name or an address beside a short text is how a server is configured.
 fn names_a_host(text: &[u8]) -> bool {
-    let is_of_host = |byte: &u8| byte.is_ascii_alphanumeric() || b".-:/".contains(byte);
-    text.contains(&b'.') && text.iter().all(is_of_host)
+    let host = text.rsplit(|byte| *byte == b'/').find(|part| !part.is_empty()).unwrap_or_default();
+    let host = host.split(|byte| *byte == b':').next().unwrap_or_default();
+    let labels: Vec<&[u8]> = host.split(|byte| *byte == b'.').collect();
+    let is_label = |label: &&[u8]| {
+        let is_of_name =
+            |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-';
+        !label.is_empty() && label.iter().all(is_of_name)
+    };
+    let is_number = |label: &&[u8]| label.iter().all(u8::is_ascii_digit);
+    let [.., last] = labels[..] else { return false };
+    let ends_as_a_name = last.len() >= 2 && last.iter().all(u8::is_ascii_lowercase);
+    labels.len() > 1
+        && labels.iter().all(is_label)
+        && (ends_as_a_name || labels.len() == 4 && labels.iter().all(is_number))
 }
 
 fn is_text(byte: u8) -> bool {
@@ -101,6 +126,11 @@ mod tests {
         }
         let full = record(&[("a-network-name-that-fills-all-32", 32), ("Tulip-Ladder-77", 64)]);
         assert_eq!(find(&full), Some(32..47));
+        let dotted = record(&[("labnet", 33), ("Summer.2024", 65)]);
+        assert_eq!(find(&dotted), Some(33..44));
+        let digits = "0123456789abcdef".repeat(4);
+        let key = [&record(&[("labnet", 32), (&digits, 64)])[..], &[0x91; 32]].concat();
+        assert_eq!(find(&key), Some(32..96));
         let network = crate::record::network("labnet-guest", "Tulip-Ladder-77", [0x6A; 32]);
         assert_eq!(find(&network), Some(36..51));
         let behind = [&[0xFF; 12][..], &network].concat();

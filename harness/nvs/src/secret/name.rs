@@ -10,7 +10,7 @@
 use crate::value::Value;
 
 /// Words that mean a secret wherever they stand.
-const SECRETS: [&str; 57] = [
+const SECRETS: [&str; 73] = [
     "password",
     "passwd",
     "passwort",
@@ -68,9 +68,25 @@ const SECRETS: [&str; 57] = [
     "puk",
     "kek",
     "dek",
+    "pwrd",
+    "pswrd",
+    "psword",
+    "passwrd",
+    "paswd",
+    "psswd",
+    "pword",
+    "preshared",
+    "tok",
+    "connstr",
+    "clave",
+    "wachtwoord",
+    "losenord",
+    "lozinka",
+    "salasana",
+    "mnem",
 ];
 /// What they are at the end of words that are written together.
-const ENDINGS: [&str; 19] = [
+const ENDINGS: [&str; 22] = [
     "password",
     "passwd",
     "passphrase",
@@ -90,12 +106,15 @@ const ENDINGS: [&str; 19] = [
     "privkey",
     "pincode",
     "key",
+    "tok",
+    "pword",
+    "pswrd",
 ];
 /// The same at their beginning.
 const BEGINNINGS: [&str; 8] =
     ["password", "passwd", "passphrase", "pswd", "pwd", "psk", "token", "secret"];
 /// Words that end so by chance, and keys to be pressed.
-const BY_CHANCE: [&str; 16] = [
+const BY_CHANCE: [&str; 20] = [
     "compass",
     "bypass",
     "lowpass",
@@ -112,15 +131,19 @@ const BY_CHANCE: [&str; 16] = [
     "whiskey",
     "hotkey",
     "softkey",
+    "surpass",
+    "ikey",
+    "okey",
+    "hkey",
 ];
 /// A name that ends with one of these tells something about a secret.
-const ABOUT: [&str; 57] = [
+const ABOUT: [&str; 65] = [
     "len", "length", "count", "cnt", "counter", "num", "id", "kid", "idx", "index", "exp",
     "expiry", "expires", "time", "timeout", "ttl", "set", "en", "ena", "enable", "enabled", "mode",
     "type", "hint", "retries", "tries", "attempts", "fails", "max", "min", "ver", "version", "url",
     "uri", "host", "port", "file", "path", "name", "user", "username", "slot", "policy", "flag",
     "flags", "state", "status", "date", "age", "iter", "bypass", "delay", "repeat", "lang",
-    "identity", "valid", "size",
+    "identity", "valid", "size", "fail", "failed", "rate", "result", "save", "used", "ppm", "ip",
 ];
 /// So does one that begins with one of these.
 const ASKING: [&str; 11] =
@@ -154,7 +177,7 @@ const BUTTONS: [&str; 14] = [
     "soft", "enter",
 ];
 /// Whose PIN is a number to be typed, and not a pin of the chip.
-const PIN_OWNERS: [&str; 23] = [
+const PIN_OWNERS: [&str; 24] = [
     "code",
     "user",
     "bt",
@@ -178,9 +201,10 @@ const PIN_OWNERS: [&str; 23] = [
     "login",
     "auth",
     "device",
+    "adm",
 ];
 /// What makes a code one that opens something.
-const CODE_OWNERS: [&str; 18] = [
+const CODE_OWNERS: [&str; 24] = [
     "pin",
     "pass",
     "pair",
@@ -199,7 +223,23 @@ const CODE_OWNERS: [&str; 18] = [
     "admin",
     "alarm",
     "user",
+    "entry",
+    "install",
+    "homekit",
+    "recovery",
+    "recov",
+    "backup",
 ];
+
+/// Whose password is meant when it comes first, written together: `passwifi`, `pwap`.
+const OWNERS: [&str; 14] = [
+    "wifi", "ap", "sta", "mqtt", "ota", "web", "http", "user", "admin", "net", "ble", "bt", "hash",
+    "pem",
+];
+/// Whose secret is cut short to `sec`.
+const SEC_OWNERS: [&str; 7] = ["client", "dev", "device", "hmac", "shared", "app", "api"];
+/// Where something passes that is no word to be let in with.
+const TRIALS: [&str; 5] = ["test", "selftest", "qc", "check", "trial"];
 
 /// Whether a key's name tells that its value is secret. A number of eight bits and a float are too
 /// little for one.
@@ -215,7 +255,9 @@ pub(super) fn tells_secret(name: &str, value: &Value) -> bool {
 /// The same for a name in a text, such as a member of a JSON object: only what is sure, since `key`
 /// and `code` stand there for all kinds of things.
 pub(super) fn tells_member(name: &str) -> bool {
-    Name::of(name).tells_secret()
+    let name = Name::of(name);
+    // The signature of a URL that gives access stands beside no other word.
+    name.tells_secret() || name.words == ["sig"]
 }
 
 /// Whether a name says that its value is an identity or a digest of what everybody may know.
@@ -250,10 +292,9 @@ impl Name {
         }
         let is_certificate = self.has(&CERTIFICATES);
         let is_of_its_key = |word: &&String| is_certificate && word.starts_with("pri");
-        secrets().any(|word| !is_of_its_key(&word))
-            || self.is_key()
-            || self.is_pin()
-            || self.is_code()
+        let is_a_pass = self.has(&TRIALS) && self.has(&["pass"]);
+        let tells = secrets().any(|word| !is_of_its_key(&word) && !is_a_pass);
+        tells || self.is_key() || self.is_pin() || self.is_code() || self.is_short_secret()
     }
 
     /// Names that stand for many things, a secret among them.
@@ -282,6 +323,10 @@ impl Name {
         self.has(&["code"]) && self.has(&CODE_OWNERS)
     }
 
+    fn is_short_secret(&self) -> bool {
+        self.has(&["sec"]) && self.has(&SEC_OWNERS)
+    }
+
     fn has(&self, wanted: &[&str]) -> bool {
         self.words.iter().any(|word| wanted.contains(&word.as_str()))
     }
@@ -295,10 +340,19 @@ fn is_secret(word: &str) -> bool {
     let before = ENDINGS.iter().filter_map(|ending| word.strip_suffix(ending));
     let mut behind = BEGINNINGS.iter().filter_map(|start| word.strip_prefix(start));
     let tells_about = |rest: &str| ABOUT.contains(&rest) || rest.starts_with("ar");
-    // One letter before `key` makes other words: `ikey`, `okey`; a secretary is none.
+    let is_owned = |start: &str, owners: &[&str]| {
+        word.strip_prefix(start).is_some_and(|rest| owners.contains(&rest))
+    };
+    let ends_for = |end: &str, owners: &[&str]| {
+        word.strip_suffix(end).is_some_and(|rest| owners.contains(&rest))
+    };
     !is_by_chance
-        && (before.into_iter().any(|before| before.len() > 1)
-            || behind.any(|rest| !tells_about(rest)))
+        && (before.into_iter().any(|before| !before.is_empty())
+            // A secretary is none.
+            || behind.any(|rest| !tells_about(rest))
+            || ["pass", "pw", "key"].iter().any(|start| is_owned(start, &OWNERS))
+            || ends_for("pin", &PIN_OWNERS)
+            || ends_for("code", &CODE_OWNERS))
 }
 
 /// Words by separators, capitals and numbers, in lowercase: `NwkSKey1` → `nwk`, `s`, `key`, `1`.
@@ -369,6 +423,14 @@ mod tests {
             "passwordsta",
             "cert_key",
             "iv_secret",
+            "wpass",
+            "passwifi",
+            "pwap",
+            "skey",
+            "auth_tok",
+            "admpin",
+            "doorcode",
+            "client_sec",
             "setup_code",
             "secretHash",
             "client_key_pem",
@@ -409,6 +471,10 @@ mod tests {
             "popup",
             "pwr",
             "basket",
+            "selftest_pass",
+            "pass_rate",
+            "barcode",
+            "ledpin",
         ] {
             assert!(!is_hidden(name), "{name}");
         }

@@ -4,8 +4,15 @@
 //! (RFC 7292). Only the head is looked at, so that a key cut short is found too. A certificate and a
 //! public key are none.
 
-/// Every label of a private key ends so: PKCS#8, SEC 1, PKCS#1, OpenSSH, encrypted.
-const PEM_MARK: &[u8] = b"PRIVATE KEY-----";
+/// Labels of private keys in text end so (PKCS#8, SEC 1, PKCS#1, OpenSSH, encrypted; PGP; SSH2), or
+/// their bodies begin so (OpenSSH's without its label, OpenVPN's).
+const MARKS: [&[u8]; 5] = [
+    b"PRIVATE KEY-----",
+    b"PRIVATE KEY BLOCK-----",
+    b"PRIVATE KEY ----",
+    b"openssh-key-v1",
+    b"OpenVPN Static key",
+];
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
 const OCTET_STRING: u8 = 0x04;
@@ -17,10 +24,11 @@ const SHORTEST: usize = 24;
 
 /// Where the first private key begins.
 pub(super) fn find(bytes: &[u8]) -> Option<usize> {
-    let pem = bytes.windows(PEM_MARK.len()).position(|window| window == PEM_MARK);
+    let mark = |mark: &&[u8]| bytes.windows(mark.len()).position(|window| window == *mark);
+    let marked = MARKS.iter().filter_map(mark).min();
     let starts = bytes.iter().enumerate().filter(|(_, byte)| **byte == SEQUENCE);
     let der = starts.map(|(at, _)| at).find(|at| is_key(&bytes[*at..]));
-    pem.into_iter().chain(der).min()
+    marked.into_iter().chain(der).min()
 }
 
 /// Whether the bytes begin with a private key in DER.
@@ -115,6 +123,8 @@ mod tests {
         }
         assert_eq!(find(b"xx-----BEGIN EC PRIVATE KEY-----\nAA"), Some(16));
         assert_eq!(find(b"-----BEGIN OPENSSH PRIVATE KEY-----"), Some(19));
+        assert_eq!(find(b"-----BEGIN PGP PRIVATE KEY BLOCK-----"), Some(15));
+        assert_eq!(find(b"openssh-key-v1\0\0"), Some(0));
     }
 
     #[test]

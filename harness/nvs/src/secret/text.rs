@@ -6,7 +6,7 @@
 use super::name;
 
 /// Marks at a token's beginning and how many characters of a token follow at least.
-const TOKEN_MARKS: [(&str, usize); 24] = [
+const TOKEN_MARKS: [(&str, usize); 28] = [
     ("ghp_", 20),
     ("gho_", 20),
     ("ghu_", 20),
@@ -31,12 +31,18 @@ const TOKEN_MARKS: [(&str, usize); 24] = [
     ("dop_v1_", 20),
     ("shpat_", 20),
     ("AGE-SECRET-KEY-", 20),
+    ("GOCSPX-", 16),
+    ("hvs.", 20),
+    ("whsec_", 16),
+    ("glsa_", 20),
 ];
 /// Words after which a credential of HTTP follows (RFC 7617, RFC 6750).
-const HTTP_SCHEMES: [&str; 2] = ["Bearer ", "Basic "];
+const HTTP_SCHEMES: [&str; 4] = ["Bearer ", "Basic ", "bearer ", "basic "];
 const HTTP_CREDENTIAL_MIN: usize = 12;
 /// A label's code for joining a network: `WIFI:S:name;T:WPA;P:password;;`.
-const WIFI_CODE: &[u8] = b"WIFI:";
+const WIFI_CODES: [&[u8]; 2] = [b"WIFI:", b"wifi:"];
+/// ESP-AT's command to join, which has the password in it.
+const JOIN_COMMAND: &[u8] = b"CWJAP";
 
 /// Where a token lies in the text.
 pub(super) fn find_token(text: &[u8]) -> Option<usize> {
@@ -116,14 +122,33 @@ const LONGEST_URL: usize = 2048;
 /// Where a value stands behind a name that tells a secret: `"password": "…"`, `token=…`,
 /// `SharedAccessKey=…`, `psk: …`, the `P:` of a WiFi label.
 pub(super) fn find_named_secret(text: &[u8]) -> Option<usize> {
-    let last_password = find_all(text, b";P:").last();
-    let label = find_all(text, WIFI_CODE).next().filter(|at| last_password > Some(*at));
-    let separators = text.iter().enumerate().filter(|(_, byte)| [b':', b'='].contains(byte));
-    label.or_else(|| {
+    let label = WIFI_CODES.iter().find_map(|code| {
+        let at = find_all(text, code).next()?;
+        let has = |mark: &[u8]| find_all(&text[at..], mark).next().is_some();
+        (has(b";P:") || has(b":P:")).then_some(at)
+    });
+    let command = find_all(text, JOIN_COMMAND).find(|at| {
+        let rest = &text[*at..text.len().min(at + 160)];
+        find_all(rest, b"\",\"").next().is_some()
+    });
+    let is_separator = |byte: u8| [b':', b'=', b'>'].contains(&byte);
+    let separators = text.iter().enumerate().filter(|(_, byte)| is_separator(**byte));
+    label.or(command).or_else(|| {
         separators.map(|(at, _)| at).find(|at| {
-            name_before(&text[..*at]).is_some_and(name::tells_member) && has_value(&text[at + 1..])
+            let name = name_before(&text[..*at]);
+            name.is_some_and(|name| is_named_secret(name, &text[at + 1..]))
         })
     })
+}
+
+fn is_named_secret(name: &str, rest: &[u8]) -> bool {
+    if name::tells_member(name) {
+        return has_value(rest);
+    }
+    // A PIN is a number to be typed; the pin of a chip has two digits.
+    let digits = rest.iter().skip_while(|byte| b" \t\"'\\".contains(byte));
+    let length = digits.take(9).take_while(|byte| byte.is_ascii_digit()).count();
+    name.eq_ignore_ascii_case("pin") && (4..=8).contains(&length)
 }
 
 /// The name that ends where a separator stands, without quotes and backslashes.
@@ -142,7 +167,7 @@ fn name_before(text: &[u8]) -> Option<&str> {
 /// Whether anything is said: an empty text, an opening brace, `null` and a truth value are no secret.
 fn has_value(rest: &[u8]) -> bool {
     const EMPTY: [&[u8]; 3] = [b"null", b"true", b"false"];
-    let is_before = |byte: &u8| b"\\ \t[".contains(byte);
+    let is_before = |byte: &u8| b"\\ \t\r\n[".contains(byte);
     let Some(start) = rest.iter().position(|byte| !is_before(byte)) else { return false };
     let value = &rest[start..];
     if let Some(quote @ (b'"' | b'\'')) = value.first() {
@@ -152,9 +177,11 @@ fn has_value(rest: &[u8]) -> bool {
         return value.get(1).is_some_and(|next| *next != 0) && !value[1..].starts_with(closing);
     }
     let is_of_value = |byte: &u8| byte.is_ascii_graphic() || *byte >= 0x80;
-    let ends = |byte: &u8| !is_of_value(byte) || b",;&}]{".contains(byte);
-    let length = value.iter().take(32).position(ends).unwrap_or(value.len());
-    length > 0 && !EMPTY.contains(&&value[..length])
+    let ends = |byte: &u8| !is_of_value(byte) || b",;&}]{<".contains(byte);
+    let length = value.iter().take(32).position(ends).unwrap_or(value.len().min(32));
+    // Few digits are a count of what passed or a flag.
+    let is_count = length < 4 && value[..length].iter().all(u8::is_ascii_digit);
+    !is_count && !EMPTY.contains(&&value[..length])
 }
 
 fn find_all<'t>(text: &'t [u8], wanted: &'t [u8]) -> impl Iterator<Item = usize> + 't {
@@ -232,6 +259,12 @@ mod tests {
             "{\"password\":\"Ärger99\"}",
             r#"{"passwords":["Tulip"]}"#,
             "password=Ärger99",
+            "<password>Tulip</password>",
+            r#"{"psk":
+  "Tulip"}"#,
+            r#"{"pin":482913}"#,
+            r#"AT+CWJAP="labnet","Tulip""#,
+            "WIFI:P:Tulip-Ladder-77;S:net;;",
             "WIFI:S:net;T:WPA;P:Tulip-Ladder-77;;",
         ] {
             assert!(find_named_secret(text.as_bytes()).is_some(), "{text}");
@@ -245,6 +278,9 @@ mod tests {
             "mqtts://broker.example.test:8883",
             "2026-11-28T06:22:56Z",
             "WIFI:S:net;T:nopass;;",
+            "pass: 12 of 14",
+            r#"{"self_test":"pass","pass":3,"pin":13}"#,
+            "<password></password>",
             "=:=",
         ] {
             assert!(find_named_secret(text.as_bytes()).is_none(), "{text}");

@@ -58,6 +58,11 @@ pub(super) fn encrypt(arguments: &ConvertArguments) -> miette::Result<u8> {
         return Err(NvsProblem::AlreadyEncrypted { path }.into());
     }
     let file = plain.file_with_bytes(&crypt::encrypt(plain.image().plain(), &keys));
+    // The rest of a dump is as plain as it was, its key partition too.
+    let place = match plain.image().part() {
+        None => place,
+        Some(_) => arguments.place(Readers::Owner)?,
+    };
     place.write(&file).map_err(NvsProblem::Output)?;
     Ok(exit::PASS)
 }

@@ -4,12 +4,13 @@
 //! what is no NVS partition, and an image that is damaged, which a change would rewrite without what
 //! a device drops.
 
-use std::path::Path;
+use std::{ops::Range, path::Path};
 
 use clap::Args;
 use goldline_nvs::{
     crypt::{self, Keys},
-    dump::{Table, is_nvs_partition},
+    dump::{Dump, Md5, Table, is_nvs_partition},
+    limits::PAGE_BYTES,
     salvage::{Lost, would_be_lost},
 };
 use zeroize::Zeroizing;
@@ -134,13 +135,10 @@ fn refuse_part(input: &Input, part: &Part) -> Result<(), NvsProblem> {
             bytes: input.bytes().len(),
         });
     }
-    let dump = input.dump();
-    let is_known = dump.is_some_and(|dump| dump.nvs().any(|known| known.range == part.range));
-    let has_table = dump.is_some_and(|dump| matches!(dump.table, Table::At { .. }));
-    // A table outranks what pages look like: another extent would cut a partition in two.
-    let is_nvs = match has_table {
-        true => is_known,
-        false => is_nvs_partition(&input.bytes()[part.range.clone()]),
+    let bytes = &input.bytes()[part.range.clone()];
+    let is_nvs = match input.dump() {
+        None => is_nvs_partition(bytes),
+        Some(dump) => is_sure(dump, part, bytes),
     };
     if is_nvs {
         return Ok(());
@@ -150,6 +148,22 @@ fn refuse_part(input: &Input, part: &Part) -> Result<(), NvsProblem> {
         place: format!("{:#x} bytes at {:#x}", part.size, part.range.start),
         partitions: input.nvs_partitions(),
     })
+}
+
+/// Whether nothing speaks against a part of a dump being an NVS partition of just this extent.
+fn is_sure(dump: &Dump, part: &Part, bytes: &[u8]) -> bool {
+    let Table::At { offset, md5 } = dump.table else { return is_nvs_partition(bytes) };
+    let is_known = dump.nvs().any(|known| known.range == part.range);
+    let overlaps =
+        |other: &Range<usize>| other.start < part.range.end && part.range.start < other.end;
+    let others = dump.partitions.iter().filter(|other| other.range != part.range);
+    let is_apart = !overlaps(&(offset..offset + PAGE_BYTES))
+        && !others.into_iter().any(|other| overlaps(&other.range));
+    // Rows that may be damaged, and addresses that rest on where the file begins, are believed only
+    // where NVS pages bear them out.
+    let is_proven = md5 == Md5::Right && dump.flash_base == 0 || is_nvs_partition(bytes);
+    let is_blank_of_a_whole_flash = dump.flash_base == 0 && bytes.iter().all(|byte| *byte == 0xFF);
+    is_known && is_apart && (is_proven || md5 == Md5::Missing && is_blank_of_a_whole_flash)
 }
 
 /// Key and place of what is lost, and why.
