@@ -17,8 +17,6 @@ use crate::value::Value;
 
 /// Namespace of ESP-IDF's PHY calibration.
 const PHY_NAMESPACE: &str = "phy";
-/// What the PHY keeps of its calibration: numbers of the radio, and the unit's own MAC.
-const PHY_KEYS: [&str; 3] = ["cal_data", "cal_mac", "cal_version"];
 
 /// A record of ESP-IDF.
 #[derive(Clone, PartialEq, Eq)]
@@ -56,8 +54,8 @@ pub enum Content {
 impl Record {
     /// Reads an entry as one of ESP-IDF's own records, if it is one.
     pub fn read(namespace: &Key, key: &Key, value: &Value) -> Option<Self> {
-        if *namespace == *PHY_NAMESPACE && PHY_KEYS.iter().any(|name| *key == **name) {
-            return Some(Self::of("calibration", harmless(value)));
+        if *namespace == *PHY_NAMESPACE {
+            return is_calibration(key, value).then(|| Self::of("calibration", harmless(value)));
         }
         let bytes = value.as_bytes()?;
         if *namespace != *wifi::NAMESPACE {
@@ -69,6 +67,14 @@ impl Record {
     /// The fields, in the order of the layout.
     pub fn fields(&self) -> &[Field] {
         &self.fields
+    }
+
+    /// Whether nothing in it can be a secret, whatever it looks like.
+    pub fn is_harmless(&self) -> bool {
+        self.fields.iter().all(|field| match field.content {
+            Content::Harmless { .. } | Content::Mac(_) | Content::Nothing => true,
+            Content::Text(_) | Content::Secret(_) => false,
+        })
     }
 
     /// Whether a field of it is secret. A record in which nothing was ever kept is not.
@@ -94,6 +100,18 @@ impl Record {
 
     fn of(name: &str, content: Content) -> Self {
         Self { fields: vec![Field { name: name.to_owned(), content }] }
+    }
+}
+
+/// What the PHY keeps: a table of numbers of the radio (1904 bytes on the ESP32), the unit's own MAC
+/// and a version. Anything else under these names is somebody else's.
+fn is_calibration(key: &Key, value: &Value) -> bool {
+    const SMALLEST_TABLE: usize = 256;
+    match (key.as_str(), value) {
+        (Some("cal_data"), Value::Blob(bytes)) => bytes.len() >= SMALLEST_TABLE,
+        (Some("cal_mac"), Value::Blob(bytes)) => bytes.len() == 6,
+        (Some("cal_version"), Value::U32(_)) => true,
+        _ => false,
     }
 }
 

@@ -38,8 +38,12 @@ pub(super) fn fields(key: &str, bytes: &[u8]) -> Vec<Field> {
         "sta.sae_h2e_id" => vec![field("SAE password identifier", secret(bytes))],
         "sta.bssid" | "sta.mac" | "ap.mac" => vec![field("address", address(bytes))],
         // Order in which the kept networks are tried; country and its channels.
-        "sta.apsw" => vec![field("order", Content::Harmless { bytes: bytes.len() })],
-        "country" => vec![field("country", Content::Harmless { bytes: bytes.len() })],
+        "sta.apsw" if bytes.len() == 2 => {
+            vec![field("order", Content::Harmless { bytes: bytes.len() })]
+        }
+        "country" if bytes.len() <= 12 => {
+            vec![field("country", Content::Harmless { bytes: bytes.len() })]
+        }
         // A key of another version of the driver: whatever it is, it is the driver's.
         _ => vec![field("of unknown meaning", secret(bytes))],
     }

@@ -116,7 +116,9 @@ fn is_text(bytes: &[u8]) -> bool {
     const PASSPHRASE: std::ops::RangeInclusive<usize> = 8..=64;
     let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
     let padding = &bytes[text.len()..];
-    let fills_a_field = padding.len() > 1 && PASSPHRASE.contains(&text.len());
+    // As long as the field of a passphrase is, with its NUL or without.
+    let is_a_field = [64, 65].contains(&bytes.len());
+    let fills_a_field = (padding.len() > 1 || is_a_field) && PASSPHRASE.contains(&text.len());
     let is_padded = padding.iter().all(|byte| *byte == 0) && !fills_a_field;
     let begins = text.first().is_some_and(|first| *first >= b' ' || *first == b'\n');
     is_padded

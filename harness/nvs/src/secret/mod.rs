@@ -6,6 +6,7 @@ mod name;
 mod private_key;
 mod stacks;
 mod text;
+mod words;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -103,6 +104,7 @@ impl SecretRule {
         if let Some(record) = Record::read(namespace, key, value) {
             return match record.is_secret() {
                 true => Some(Reason::WifiCredentials),
+                false if record.is_harmless() => self.by_list(namespace, key),
                 // Another layout than ours may still hold what shows itself.
                 false => self.by_list(namespace, key).or_else(|| of_bytes(value.as_bytes()?)),
             };
@@ -152,10 +154,12 @@ fn careful(namespace: &Key, key: &Key, value: &Value) -> Option<Reason> {
         return Some(Reason::Name);
     }
     let bytes = bytes?;
-    let is_opaque = match value.as_str() {
-        Some(text) => content::is_encoded_key(text) && !name::names_an_identity(&key.to_string()),
-        None => content::is_opaque(bytes),
+    let is_key = || {
+        let text = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+        std::str::from_utf8(text).is_ok_and(content::is_encoded_key)
+            && !name::names_an_identity(&key.to_string())
     };
+    let is_opaque = is_key() || value.as_str().is_none() && content::is_opaque(bytes);
     of_bytes(bytes).or_else(|| is_opaque.then_some(Reason::Doubt))
 }
 #[cfg(test)]
@@ -216,7 +220,10 @@ mod tests {
             assert_eq!(reason("nvs.net80211", "sta.apinfo", Value::Blob(vec![void; 700])), None);
         }
         assert_eq!(reason("nvs.net80211", "sta.ssid", Value::str("net")), None);
-        assert_eq!(reason("phy", "cal_data", Value::Blob((0..200).collect())), None);
+        assert_eq!(
+            reason("phy", "cal_data", Value::Blob((0..=255).collect::<Vec<u8>>().repeat(2))),
+            None
+        );
     }
 
     #[test]

@@ -1,0 +1,235 @@
+//! The words by which names are judged, in lowercase. What they mean together is the business of
+//! [`name`](super::name).
+
+/// Words that mean a secret wherever they stand.
+pub(super) const SECRETS: [&str; 73] = [
+    "password",
+    "passwd",
+    "passwort",
+    "passphrase",
+    "passcode",
+    "passkey",
+    "pass",
+    "passw",
+    "pswd",
+    "pwd",
+    "pw",
+    "psw",
+    "psk",
+    "pmk",
+    "senha",
+    "kennwort",
+    "contrasena",
+    "mdp",
+    "heslo",
+    "parola",
+    "sifre",
+    "haslo",
+    "secret",
+    "secrets",
+    "token",
+    "tokens",
+    "jwt",
+    "bearer",
+    "otp",
+    "totp",
+    "hotp",
+    "cred",
+    "creds",
+    "credential",
+    "credentials",
+    "priv",
+    "prv",
+    "private",
+    "privkey",
+    "salt",
+    "seed",
+    "mnemonic",
+    "verifier",
+    "pop",
+    "cookie",
+    "cookies",
+    "unlock",
+    "ltk",
+    "irk",
+    "csrk",
+    "ltsk",
+    "sk",
+    "pincode",
+    "apikey",
+    "puk",
+    "kek",
+    "dek",
+    "pwrd",
+    "pswrd",
+    "psword",
+    "passwrd",
+    "paswd",
+    "psswd",
+    "pword",
+    "preshared",
+    "tok",
+    "connstr",
+    "clave",
+    "wachtwoord",
+    "losenord",
+    "lozinka",
+    "salasana",
+    "mnem",
+];
+/// What they are at the end of words that are written together.
+pub(super) const ENDINGS: [&str; 22] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "passcode",
+    "passkey",
+    "pass",
+    "pswd",
+    "pwd",
+    "pw",
+    "psk",
+    "pmk",
+    "secret",
+    "token",
+    "jwt",
+    "creds",
+    "credentials",
+    "privkey",
+    "pincode",
+    "key",
+    "tok",
+    "pword",
+    "pswrd",
+];
+/// The same at their beginning.
+pub(super) const BEGINNINGS: [&str; 8] =
+    ["password", "passwd", "passphrase", "pswd", "pwd", "psk", "token", "secret"];
+/// Words that end so by chance, and keys to be pressed.
+pub(super) const BY_CHANCE: [&str; 20] = [
+    "compass",
+    "bypass",
+    "lowpass",
+    "highpass",
+    "bandpass",
+    "allpass",
+    "overpass",
+    "underpass",
+    "trespass",
+    "monkey",
+    "turkey",
+    "hockey",
+    "donkey",
+    "whiskey",
+    "hotkey",
+    "softkey",
+    "surpass",
+    "ikey",
+    "okey",
+    "hkey",
+];
+/// A name that ends with one of these tells something about a secret.
+pub(super) const ABOUT: [&str; 65] = [
+    "len", "length", "count", "cnt", "counter", "num", "id", "kid", "idx", "index", "exp",
+    "expiry", "expires", "time", "timeout", "ttl", "set", "en", "ena", "enable", "enabled", "mode",
+    "type", "hint", "retries", "tries", "attempts", "fails", "max", "min", "ver", "version", "url",
+    "uri", "host", "port", "file", "path", "name", "user", "username", "slot", "policy", "flag",
+    "flags", "state", "status", "date", "age", "iter", "bypass", "delay", "repeat", "lang",
+    "identity", "valid", "size", "fail", "failed", "rate", "result", "save", "used", "ppm", "ip",
+];
+/// So does one that begins with one of these.
+pub(super) const ASKING: [&str; 11] =
+    ["has", "is", "use", "uses", "need", "needs", "require", "show", "no", "num", "enable"];
+/// Words of what everybody may know.
+pub(super) const PUBLIC: [&str; 6] = ["pub", "public", "pubkey", "nonce", "iv", "cors"];
+/// A certificate is public, and so is the one that belongs to a private key.
+pub(super) const CERTIFICATES: [&str; 5] = ["cert", "certs", "crt", "certificate", "csr"];
+/// What a value is that only names something: digits that look drawn by lot may be one.
+pub(super) const IDENTITIES: [&str; 16] = [
+    "id",
+    "uid",
+    "uuid",
+    "guid",
+    "serial",
+    "sn",
+    "mac",
+    "eui",
+    "hash",
+    "sha",
+    "sha256",
+    "md5",
+    "sum",
+    "fingerprint",
+    "version",
+    "commit",
+];
+/// Keys that are pressed.
+pub(super) const BUTTONS: [&str; 14] = [
+    "left", "right", "up", "down", "menu", "hot", "short", "long", "press", "button", "btn", "fn",
+    "soft", "enter",
+];
+/// Whose PIN is a number to be typed, and not a pin of the chip.
+pub(super) const PIN_OWNERS: [&str; 24] = [
+    "code",
+    "user",
+    "bt",
+    "ble",
+    "bluetooth",
+    "web",
+    "admin",
+    "sim",
+    "setup",
+    "pair",
+    "pairing",
+    "hash",
+    "door",
+    "access",
+    "security",
+    "sec",
+    "alarm",
+    "sink",
+    "master",
+    "owner",
+    "login",
+    "auth",
+    "device",
+    "adm",
+];
+/// What makes a code one that opens something.
+pub(super) const CODE_OWNERS: [&str; 24] = [
+    "pin",
+    "pass",
+    "pair",
+    "pairing",
+    "setup",
+    "access",
+    "auth",
+    "device",
+    "door",
+    "security",
+    "master",
+    "verify",
+    "activation",
+    "login",
+    "lock",
+    "admin",
+    "alarm",
+    "user",
+    "entry",
+    "install",
+    "homekit",
+    "recovery",
+    "recov",
+    "backup",
+];
+
+/// Whose password is meant when it comes first, written together: `passwifi`, `pwap`.
+pub(super) const OWNERS: [&str; 14] = [
+    "wifi", "ap", "sta", "mqtt", "ota", "web", "http", "user", "admin", "net", "ble", "bt", "hash",
+    "pem",
+];
+/// Whose secret is cut short to `sec`.
+pub(super) const SEC_OWNERS: [&str; 7] =
+    ["client", "dev", "device", "hmac", "shared", "app", "api"];
+/// Where something passes that is no word to be let in with.
+pub(super) const TRIALS: [&str; 5] = ["test", "selftest", "qc", "check", "trial"];
