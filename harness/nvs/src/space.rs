@@ -54,6 +54,12 @@ impl fmt::Display for Condition {
 }
 
 impl Condition {
+    /// Judges a plain image.
+    pub fn of(image: &Image<'_>) -> Option<Self> {
+        let view = image.device_view();
+        condition(image, Trial::of(image, view.namespaces()).as_ref())
+    }
+
     /// What it means, as the rest of a sentence.
     pub fn meaning(self) -> &'static str {
         match self {

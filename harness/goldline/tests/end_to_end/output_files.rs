@@ -14,6 +14,11 @@ use std::{
     process::{Command, Stdio},
 };
 
+use goldline_nvs::{
+    Document, Value, Version,
+    crypt::{self, Keys},
+    generate,
+};
 use rstest::rstest;
 use rustix::{
     fs::{CWD, Dev, FileType, Mode, makedev, mknodat},
@@ -45,7 +50,7 @@ const fn unforcible(arguments: &'static str, file: &'static str) -> Output {
     Output { arguments, file, forcible: false }
 }
 
-const OUTPUTS: [Output; 15] = [
+const OUTPUTS: [Output; 22] = [
     forcible("run --json --save-credentials {file}", "saved.json"),
     forcible("provision espvault --save-credentials {file}", "saved.json"),
     forcible("check --json --save-credentials {file}", "saved.json"),
@@ -61,6 +66,13 @@ const OUTPUTS: [Output; 15] = [
     unforcible("run --json --device simulator:?flash-file={file}", "unit.flash"),
     unforcible("simulator serve --flash-file {file} --firmware espvault", "unit.flash"),
     unforcible("simulator serve --flash-file unit.flash --pty {file}", "port"),
+    forcible("nvs generate unit.csv {file} 0x3000", "made.bin"),
+    forcible("nvs edit unit.bin --compact --output {file}", "edited.bin"),
+    forcible("nvs encrypt unit.bin {file} --keys keys.bin", "encrypted.bin"),
+    forcible("nvs decrypt secret.bin {file} --keys keys.bin", "decrypted.bin"),
+    forcible("nvs repair damaged.bin {file}", "repaired.bin"),
+    forcible("nvs salvage damaged.bin {file}", "salvaged.bin"),
+    unforcible("nvs keygen {file}", "new-keys.bin"),
 ];
 
 impl Output {
@@ -84,9 +96,24 @@ impl Output {
     }
 }
 
+/// A station with an empty desk, and what the commands read beside it.
 fn station() -> Station {
     let station = Station::new();
     fs::create_dir(station.path(DESK)).expect("a folder");
+    station.write(
+        "unit.csv",
+        "key,type,encoding,value\nns,namespace,,\nwifi_pw,data,string,Tulip-77\n",
+    );
+    let mut document = Document::new();
+    document.insert("ns", "wifi_pw", Value::str("Tulip-77")).expect("a value");
+    let image = generate(&document, 0x3000, Version::V2).expect("it fits");
+    let keys = Keys::new([7; 64]);
+    station.write("secret.bin", crypt::encrypt(&image, &keys));
+    station.write("keys.bin", keys.to_partition());
+    let mut damaged = image.clone();
+    damaged[4] ^= 1;
+    station.write("damaged.bin", damaged);
+    station.write("unit.bin", image);
     station
 }
 
@@ -279,6 +306,11 @@ fn what_is_no_folder_does_not_become_one(#[case] command: &[&str]) {
 #[case::runs("records export --format csv --out {file}", "runs.csv", 0o644)]
 #[case::certificate("testbed issue --client bench --out {desk}", "certificate.pem", 0o644)]
 #[case::key("testbed issue --client bench --out {desk}", "key.pem", 0o600)]
+#[case::image("nvs generate unit.csv {file} 0x3000", "made.bin", 0o600)]
+#[case::ciphertext("nvs encrypt unit.bin {file} --keys keys.bin", "encrypted.bin", 0o644)]
+#[case::plain_text("nvs decrypt secret.bin {file} --keys keys.bin", "decrypted.bin", 0o600)]
+#[case::repaired("nvs repair damaged.bin {file}", "repaired.bin", 0o600)]
+#[case::salvaged("nvs salvage damaged.bin {file}", "salvaged.bin", 0o600)]
 fn an_earlier_file_is_replaced_by_force(
     #[case] arguments: &'static str,
     #[case] name: &'static str,

@@ -6,12 +6,12 @@ use std::{
 };
 
 use clap::Args;
-use goldline_nvs::{Document, SecretRule, Version, crypt, csv, generate};
+use goldline_nvs::{Document, Image, SecretRule, Version, crypt, csv, generate, space::Condition};
 use zeroize::Zeroizing;
 
 use super::{files, keys::KeyArguments, problem::NvsProblem};
 use crate::{
-    cli::{exit, overwrite::OverwriteArgument},
+    cli::{exit, output::complain, overwrite::OverwriteArgument},
     output_file::{OutputError, Readers},
 };
 
@@ -48,6 +48,7 @@ pub(super) fn run(arguments: &GenerateArguments) -> miette::Result<u8> {
     let document = csv::parse(&text, mode, &mut files).map_err(|errors| refused(path, &errors))?;
     let plain = generate(&document, *size, *version)
         .map_err(|error| NvsProblem::Generate { path: path.clone(), error })?;
+    let condition = Condition::of(&Image::decode(&plain).expect("it was just made"));
     let readers = match keys.is_none() && holds_secret(&document) {
         true => Readers::Owner,
         false => Readers::AsBefore,
@@ -61,6 +62,9 @@ pub(super) fn run(arguments: &GenerateArguments) -> miette::Result<u8> {
         Err(NvsProblem::Output(OutputError::Exists { .. }))
             if files::holds(out, &image, readers) => {}
         place => place?.write(&image).map_err(NvsProblem::Output)?,
+    }
+    if let Some(condition) = condition {
+        complain(&format!("{}: {condition}: {}", out.display(), condition.meaning()));
     }
     Ok(exit::PASS)
 }

@@ -14,6 +14,7 @@ use clap::{Args, ValueEnum};
 use goldline_nvs::{
     DeviceView,
     snapshot::{masked, snapshot_with},
+    space::Condition,
 };
 
 use super::{
@@ -128,10 +129,8 @@ fn remark(opened: &OpenedImage, view: &DeviceView, verdict: Verdict) {
     if let Some(why) = why_closed(view.opening()) {
         complain(&format!("{path}: a device does not open it: {why}"));
     }
-    if opened.plain().iter().all(|byte| *byte == 0xFF) {
-        complain(&format!(
-            "{path}: the partition is blank: nothing was ever written to it, or it was erased"
-        ));
+    if let Some(condition) = Condition::of(&opened.image()) {
+        complain(&format!("{path}: {condition}: {}", condition.meaning()));
     }
     if verdict != Verdict::Sound {
         complain(&format!(
