@@ -95,19 +95,28 @@ pub(super) fn is_opaque(bytes: &[u8]) -> bool {
     !is_text(bytes) && !is_certificate(bytes) && (holds_text(bytes) || looks_random(bytes))
 }
 
-/// Whether a text is a key of a usual length in hexadecimal digits or base64, as far as can be seen.
+/// Whether a text is nothing but hexadecimal digits or base64 of what may be a key: of a usual length,
+/// or the body of a longer one without its label. A certificate is none.
 pub(super) fn is_encoded_key(text: &str) -> bool {
     const LENGTHS: [usize; 4] = [16, 24, 32, 64];
-    let text = text.trim_end_matches('=').as_bytes();
-    let of_hex = hexadecimal(text).filter(|_| text.len().is_multiple_of(2));
+    const LONG: usize = 40;
+    let text = text.replace("\\n", "");
+    let digits: Vec<u8> =
+        text.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=').collect();
+    let apart: Vec<u8> = digits.iter().copied().filter(|byte| *byte != b':').collect();
+    let of_hex = hexadecimal(&apart).filter(|_| apart.len().is_multiple_of(2));
     let engine = GeneralPurpose::new(
         &alphabet::STANDARD,
         GeneralPurposeConfig::new()
             .with_decode_padding_mode(DecodePaddingMode::Indifferent)
             .with_decode_allow_trailing_bits(true),
     );
-    let key = of_hex.or_else(|| engine.decode(text).ok());
-    key.is_some_and(|key| LENGTHS.contains(&key.len()) && looks_random(&key))
+    let whole = || engine.decode(&digits).ok();
+    // Cut short, its last characters may stand for less than a byte.
+    let cut = || engine.decode(&digits[..digits.len() / 4 * 4]).ok();
+    let key = of_hex.or_else(whole).or_else(cut);
+    let is_long_enough = |key: &[u8]| LENGTHS.contains(&key.len()) || key.len() >= LONG;
+    key.is_some_and(|key| is_long_enough(&key) && looks_random(&key) && !is_certificate(&key))
 }
 
 /// Whether it is a text, with a NUL behind it or without: what it tells is judged as such. One that
@@ -193,6 +202,24 @@ mod tests {
         let record = crate::record::network("net", "Tulip-Ladder-77", [1; 32]);
         let base64 = base64::engine::general_purpose::STANDARD.encode(record);
         assert_eq!(reason(base64.as_bytes()), Some(Reason::WifiCredentials));
+    }
+
+    #[test]
+    fn the_body_of_a_key_is_told_from_words_and_certificates() {
+        let bytes: Vec<u8> =
+            (0..120u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let body = base64::engine::general_purpose::STANDARD.encode(&bytes);
+        let hex =
+            bytes[..16].iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":");
+        let aes = base64::engine::general_purpose::STANDARD.encode(&bytes[..32]);
+        for text in [&body[..], &aes, &body.replace("c", "c\n"), &body[..64], &hex] {
+            assert!(is_encoded_key(text), "{text}");
+        }
+        for text in
+            ["24:0a:c4:00:01:10", "a/topic/of/a/broker/for/all/units/in/the/house", "0000", ""]
+        {
+            assert!(!is_encoded_key(text), "{text}");
+        }
     }
 
     #[test]
