@@ -67,7 +67,7 @@ fn issue(arguments: &IssueArguments) -> miette::Result<u8> {
     Ok(exit::PASS)
 }
 
-/// The places of the three files. An earlier one is left alone: a service may use it.
+/// The places of the three files. A service may use an earlier one: it stays unless replacing is asked for.
 struct IssuedFiles {
     folder: OutputFolder,
     ca: OutputFile,
