@@ -15,6 +15,7 @@
 //! | 1 | [`profile`], [`record`] | one product's description; everything about one run |
 //! | 0 | [`identity`], [`secret`], [`clock`], [`process`], [`output_file`] | words that everything shares; files that a user named |
 
+pub mod bench;
 pub mod check;
 pub mod cli;
 pub mod client;

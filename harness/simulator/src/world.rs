@@ -5,8 +5,11 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
+
+use tokio::sync::mpsc;
 
 /// The unit's way to the world; implemented by whoever hosts the simulator.
 ///
@@ -18,8 +21,9 @@ pub trait World: Send + Sync {
     /// Answers a DNS question of the unit that holds the address `from`.
     fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<Ipv4Addr>;
 
-    /// Opens a TCP connection for the unit that holds the address `from`.
-    fn connect(&self, from: Ipv4Addr, to: SocketAddrV4) -> io::Result<TcpStream>;
+    /// Opens a TCP connection for the unit that holds the address `from`: the unit's end of a pair of
+    /// sockets, so that no port of the machine leads to the unit.
+    fn connect(&self, from: Ipv4Addr, to: SocketAddrV4) -> io::Result<UnixStream>;
 
     /// Sends one UDP datagram for the unit that holds the address `from` and waits for one answer.
     ///
@@ -32,9 +36,9 @@ pub trait World: Send + Sync {
         limit: Duration,
     ) -> io::Result<Vec<u8>>;
 
-    /// Opens a network of the unit's own, and gives the listener where those who join it arrive when
-    /// they connect to [`OwnNetwork::service`]. It ends with [`World::leave`].
-    fn open_network(&self, network: &OwnNetwork<'_>) -> io::Result<TcpListener>;
+    /// Opens a network of the unit's own, and gives where the connections of those come out who join it
+    /// and connect to [`OwnNetwork::service`]. It ends with [`World::leave`].
+    fn open_network(&self, network: &OwnNetwork<'_>) -> io::Result<Visitors>;
 
     /// The station left: it was reset, switched off or dropped by its firmware. A network of its own
     /// ends too.
@@ -43,13 +47,16 @@ pub trait World: Send + Sync {
     fn leave(&self, mac: [u8; 6]);
 }
 
+/// The connections to a unit's own service, each the unit's end of a pair of sockets.
+pub type Visitors = mpsc::UnboundedReceiver<UnixStream>;
+
 /// A station that asks for a link.
 #[derive(Debug)]
 pub struct Association<'a> {
     /// Address of the station's radio.
     pub mac: [u8; 6],
-    /// Network name, 1 to 32 bytes.
-    pub ssid: &'a str,
+    /// Network name, 1 to 32 bytes of any value.
+    pub ssid: &'a [u8],
     /// What the station believes the passphrase to be.
     pub passphrase: Passphrase<'a>,
 }
@@ -59,8 +66,8 @@ pub struct Association<'a> {
 pub struct OwnNetwork<'a> {
     /// Address of the unit's radio.
     pub mac: [u8; 6],
-    /// Network name, 1 to 32 bytes.
-    pub ssid: &'a str,
+    /// Network name, 1 to 32 bytes of any value.
+    pub ssid: &'a [u8],
     /// Passphrase of the network; empty for an open one.
     pub passphrase: Passphrase<'a>,
     /// Where the unit serves within its network, such as 192.168.4.1:80.
@@ -137,7 +144,7 @@ impl World for Silence {
         None
     }
 
-    fn connect(&self, _: Ipv4Addr, _: SocketAddrV4) -> io::Result<TcpStream> {
+    fn connect(&self, _: Ipv4Addr, _: SocketAddrV4) -> io::Result<UnixStream> {
         Err(io::ErrorKind::NetworkUnreachable.into())
     }
 
@@ -145,7 +152,7 @@ impl World for Silence {
         Err(io::ErrorKind::NetworkUnreachable.into())
     }
 
-    fn open_network(&self, _: &OwnNetwork<'_>) -> io::Result<TcpListener> {
+    fn open_network(&self, _: &OwnNetwork<'_>) -> io::Result<Visitors> {
         Err(io::ErrorKind::NetworkDown.into())
     }
 

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use goldline_simulator::Fault;
+use goldline_simulator::{Fault, World};
 
 use super::{
     arguments::RunArguments,
@@ -22,7 +22,8 @@ use crate::{
     check::RegistryObservation,
     clock::Clock,
     device::{ChipFacts, DeviceUrl, SimulatedUnit, SimulatorOptions, open_serial, open_simulator},
-    engine::{Bench, EnrolUnit, External, Job, OpenDevice, ValuesOfUnit, registry_row},
+    bench::{Bench, BenchConfig, External},
+    engine::{EnrolUnit, Job, OpenDevice, ValuesOfUnit, registry_row},
     identity::Mac,
     image::FlashImages,
     plan::{BindingError, Bindings, BoundPlan, Given, Identity, Plan, Scope, Text, Units},
@@ -185,7 +186,7 @@ impl Order {
         numbers: &mut Vec<Vec<LeasedNumber>>,
     ) -> miette::Result<Vec<Job>> {
         let authority = Arc::new(state.authority(clock).map_err(usage)?);
-        let bench = || Bench {
+        let bench = Arc::new(Bench::new(BenchConfig {
             authority: Arc::clone(&authority),
             faults: self.testbed_faults.clone(),
             broker: self.broker.clone(),
@@ -193,8 +194,8 @@ impl Order {
             ca_root: self.ca_root.clone(),
             config_server: self.config_server.clone(),
             clock: clock.clone(),
-        };
-        let images = FlashImages::build(&self.profile, &bench().trusted()).map_err(usage)?;
+        }));
+        let images = FlashImages::build(&self.profile, &bench.trusted()).map_err(usage)?;
         let mut jobs = Vec::with_capacity(self.devices.len());
         for (index, ((name, url), given)) in self.devices.iter().zip(&self.given).enumerate() {
             let holder = Holder { run_id: None, lot: self.lot.clone(), at: clock.now() };
@@ -207,14 +208,16 @@ impl Order {
             };
             numbers.push(sources.taken);
             let values = values?;
+            let place = bench.place();
             jobs.push(Job {
                 plan: self.plan.clone(),
                 values,
                 images: images.clone(),
-                bench: bench(),
+                bench: Arc::clone(&bench),
                 enrol: self.enroller(state, clock),
                 confirm_alert: self.confirm_alert.then(operator::ask_on_terminal),
-                open_device: self.opener(url, index),
+                open_device: self.opener(url, index, place.world()),
+                place,
                 device_url: name.clone(),
                 lot: self.lot.clone(),
                 operator: self.operator.clone(),
@@ -311,12 +314,12 @@ impl Order {
         })
     }
 
-    fn opener(&self, url: &DeviceUrl, index: usize) -> OpenDevice {
+    fn opener(&self, url: &DeviceUrl, index: usize, world: Arc<dyn World>) -> OpenDevice {
         match url.clone() {
             DeviceUrl::Serial { path, baud } => Box::new(move || open_serial(&path, baud)),
             DeviceUrl::Simulator(options) => {
                 let unit = simulated_unit(options, index, &self.profile, &self.unit_faults);
-                Box::new(move || open_simulator(unit))
+                Box::new(move || open_simulator(unit, world))
             }
         }
     }

@@ -48,7 +48,10 @@ pub(super) fn run(arguments: &RunArguments, scope: Scope) -> miette::Result<u8> 
     let runtime = Runtime::new().map_err(usage)?;
     // Before any number is leased or unit touched: a run that cannot be kept is not begun.
     let records = runtime.block_on(state.records()).map_err(usage)?;
-    let jobs = order.jobs(&state, &clock, began)?;
+    let jobs = {
+        let _entered = runtime.enter();
+        order.jobs(&state, &clock, began)?
+    };
     let station = Station { state, records, clock, outputs, progress: bars(arguments) };
     let cancel = CancellationToken::new();
     let signals = runtime.block_on(async { stop_on_signal(cancel.clone()) }).map_err(usage)?;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     client::http::{HttpClient, HttpUrl, Route},
-    engine::External,
+    bench::External,
     profile::{Endpoint, Profile, SecretSource, Template, ValueSource},
     secret::Secret,
     testbed::{broker::ExternalBroker, fault::TestbedFault},

@@ -5,7 +5,6 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
 };
 
 use espflash::{
@@ -13,7 +12,6 @@ use espflash::{
     flasher::Flasher,
     target::{Chip as EspChip, ProgressCallbacks},
 };
-use goldline_simulator::World;
 use serialport::UsbPortInfo;
 
 use super::{BootMode, ChipFacts, Device, DeviceError, LineHandle, line::Line};
@@ -39,9 +37,6 @@ pub(super) trait Port: Send {
 
     /// Name for people.
     fn name(&self) -> String;
-
-    /// Tells a simulated unit what surrounds it.
-    fn surround(&mut self, _world: Arc<dyn World>) {}
 
     /// Resets the unit.
     fn reset_into(&mut self, mode: BootMode) -> Result<(), DeviceError>;
@@ -209,10 +204,6 @@ impl<P: Port> Device for LoaderDevice<P> {
         let sent = self.port.line().send(text);
         let port = self.port.name();
         sent.map_err(|_| DeviceError::Vanished { port, action: "type into the console" })
-    }
-
-    fn surround(&mut self, world: Arc<dyn World>) {
-        self.port.surround(world);
     }
 
     fn line(&self) -> LineHandle {

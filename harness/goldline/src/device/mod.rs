@@ -10,9 +10,7 @@ mod serial;
 mod simulator;
 mod url;
 
-use std::sync::Arc;
 
-use goldline_simulator::World;
 
 use crate::{identity::Mac, profile::Chip, record::Code};
 
@@ -70,9 +68,6 @@ pub trait Device: Send {
     /// # Errors
     /// When the port does not take the bytes.
     fn type_text(&mut self, text: &[u8]) -> Result<(), DeviceError>;
-
-    /// Tells a simulated unit what surrounds it; a real one is surrounded already.
-    fn surround(&mut self, world: Arc<dyn World>);
 
     /// The line to the unit: its serial log, and a way to cancel a call that blocks.
     fn line(&self) -> LineHandle;

@@ -1,18 +1,11 @@
 //! A simulated unit: the simulator's port on a [`Line`], and its control lines for resets.
 //!
-//! The unit is powered up before it is known which testbed it belongs to; until then it hears nothing.
+//! What surrounds the unit is given when it is powered up, and is no affair of the port.
 
-use std::{
-    io,
-    net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream},
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::sync::Arc;
 
 use goldline_simulator::{
-    Config, Fault, Lines, Mode, Simulator, StartError, World,
-    flash::FileError,
-    world::{Association, Link, OwnNetwork, Refusal},
+    Config, Fault, Lines, Mode, Simulator, StartError, World, flash::FileError,
 };
 
 use super::{
@@ -70,22 +63,22 @@ impl SimulatedUnit {
 ///
 /// # Errors
 /// [`DeviceError::Simulator`] when the flash file or the system does not allow it.
-pub fn open_simulator(unit: SimulatedUnit) -> Result<Box<dyn Device>, DeviceError> {
+pub fn open_simulator(
+    unit: SimulatedUnit,
+    world: Arc<dyn World>,
+) -> Result<Box<dyn Device>, DeviceError> {
     let refuse = |detail: String| DeviceError::Simulator(detail);
-    let surroundings = Arc::new(Surroundings::default());
-    let world: Arc<dyn World> = Arc::clone(&surroundings) as Arc<dyn World>;
     let simulator =
         Simulator::start(unit.config(), world).map_err(|error| refuse(error.to_string()))?;
     let line = Line::open(simulator.port_path(), ROM_BAUD)?;
     let lines = simulator.lines();
-    let port = SimulatorPort { line, lines, surroundings, _simulator: simulator };
+    let port = SimulatorPort { line, lines, _simulator: simulator };
     Ok(Box::new(LoaderDevice::new(port, unit.options.baud)))
 }
 
 struct SimulatorPort {
     line: Line,
     lines: Lines,
-    surroundings: Arc<Surroundings>,
     // Last, so that the line is closed before the unit is switched off.
     _simulator: Simulator,
 }
@@ -103,60 +96,11 @@ impl Port for SimulatorPort {
         "simulator:".to_owned()
     }
 
-    fn surround(&mut self, world: Arc<dyn World>) {
-        // A unit stays in the testbed that it was first put into.
-        let _first = self.surroundings.0.set(world);
-    }
-
     fn reset_into(&mut self, mode: BootMode) -> Result<(), DeviceError> {
         self.lines.reset_into(match mode {
             BootMode::Download => Mode::Download,
             BootMode::Application => Mode::Boot,
         });
         Ok(())
-    }
-}
-
-/// The world that the unit was put into; silence while there is none.
-#[derive(Default)]
-struct Surroundings(OnceLock<Arc<dyn World>>);
-
-impl Surroundings {
-    fn world(&self) -> io::Result<&Arc<dyn World>> {
-        self.0.get().ok_or_else(|| io::ErrorKind::NetworkUnreachable.into())
-    }
-}
-
-impl World for Surroundings {
-    fn associate(&self, station: &Association<'_>) -> Result<Link, Refusal> {
-        self.0.get().ok_or(Refusal::NO_AP_FOUND)?.associate(station)
-    }
-
-    fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<Ipv4Addr> {
-        self.0.get()?.resolve(from, name)
-    }
-
-    fn connect(&self, from: Ipv4Addr, to: SocketAddrV4) -> io::Result<TcpStream> {
-        self.world()?.connect(from, to)
-    }
-
-    fn exchange(
-        &self,
-        from: Ipv4Addr,
-        to: SocketAddrV4,
-        datagram: &[u8],
-        limit: Duration,
-    ) -> io::Result<Vec<u8>> {
-        self.world()?.exchange(from, to, datagram, limit)
-    }
-
-    fn open_network(&self, network: &OwnNetwork<'_>) -> io::Result<TcpListener> {
-        self.world()?.open_network(network)
-    }
-
-    fn leave(&self, mac: [u8; 6]) {
-        if let Some(world) = self.0.get() {
-            world.leave(mac);
-        }
     }
 }

@@ -10,7 +10,6 @@ use crate::{
 
 impl Run {
     pub(super) async fn alert(&mut self) -> Result<(), Failure> {
-        let address = self.unit_address()?;
         let profile = self.plan.profile.clone();
         let (Some(alert), Some(console)) = (&profile.alert, &profile.console) else {
             return Err(Failure::OutOfOrder { step: "send an alert" });
@@ -29,7 +28,7 @@ impl Run {
         let testbed = self.testbed()?;
         let broker = &testbed.broker;
         let alerts = |connection: &Connection| {
-            let of_unit = connection.peer.ip() == address;
+            let of_unit = connection.caller.is_unit();
             let messages = connection
                 .published
                 .iter()

@@ -3,6 +3,7 @@
 use tokio::task::JoinError;
 
 use crate::{
+    bench::BenchError,
     device::DeviceError,
     plan::{BindingError, LearnError, MaterialError, NotLearnt},
     profile::UnboundSymbol,
@@ -22,6 +23,9 @@ pub(super) enum Failure {
     /// A service of the testbed.
     #[error(transparent)]
     Testbed(#[from] TestbedError),
+    /// The bench cannot be lent.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
     /// The chip is not the product's; the check says what it is instead.
     #[error("the chip or its flash is not the profile's; nothing was written")]
     WrongChip,
@@ -74,13 +78,15 @@ impl Failure {
             Self::Aborted => Code::Aborted,
             Self::Device(error) => error.code(),
             Self::WrongChip => Code::ChipMismatch,
-            Self::Testbed(_) => Code::TestbedNotStarted,
+            Self::Testbed(_) | Self::Bench(BenchError::Testbed(_)) => Code::TestbedNotStarted,
+            Self::Bench(BenchError::Url { .. }) => Code::StationState,
             Self::PortVanished => Code::PortVanished,
             Self::Values(_) | Self::Binding(_) => Code::StationState,
             Self::Publish(_) => Code::TestbedBroker,
             Self::Learn(_) => Code::StationState,
             Self::Material(_)
             | Self::NotLearnt(_)
+            | Self::Bench(BenchError::NotLearnt(_) | BenchError::Unbound(_))
             | Self::Unbound(_)
             | Self::Panicked(_)
             | Self::OutOfOrder { .. } => Code::Internal,

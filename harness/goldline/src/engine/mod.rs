@@ -5,7 +5,6 @@
 //! Must not judge by itself, and knows no terminal.
 
 mod alert;
-mod bench;
 mod dialogue;
 mod event;
 mod failure;
@@ -29,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
+    bench::{Bench, Place},
     check::{Judgement, Observations, Stop, judge},
     device::{ChipFacts, Device, DeviceError},
     image::FlashImages,
@@ -39,10 +39,9 @@ use crate::{
     testbed::Testbed,
 };
 
-pub use bench::Bench;
 pub use event::{Event, Events};
 use failure::Failure;
-pub use registration::{EnrolUnit, External};
+pub use registration::EnrolUnit;
 pub use registry_row::{NoRow, registry_row};
 
 /// Opens the device of a run.
@@ -62,8 +61,10 @@ pub struct Job {
     pub values: ValuesOfUnit,
     /// What is flashed besides data.
     pub images: FlashImages,
-    /// What the bench brings to the testbed.
-    pub bench: Bench,
+    /// The bench that it borrows.
+    pub bench: Arc<Bench>,
+    /// Where its unit stands on it.
+    pub place: Place,
     /// Puts the unit into the device registry, for products that have one.
     pub enrol: EnrolUnit,
     /// Who confirms that an alert was seen, where that is asked for.
@@ -94,7 +95,7 @@ pub struct Finished {
 
 /// Runs a job to its record. Never fails: whatever goes wrong is in the record.
 pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finished {
-    let started_at = job.bench.clock.now();
+    let started_at = job.bench.clock().now();
     let started = Instant::now();
     let run_id = Uuid::new_v4();
     events.send(Event::Started {
@@ -138,7 +139,8 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
 struct Run {
     plan: Plan,
     images: FlashImages,
-    bench: Bench,
+    bench: Arc<Bench>,
+    place: Place,
     events: Events,
     cancel: CancellationToken,
     open_device: Option<OpenDevice>,
@@ -171,6 +173,7 @@ impl Run {
             plan: job.plan,
             images: job.images,
             bench: job.bench,
+            place: job.place,
             events,
             cancel,
             open_device: Some(job.open_device),
@@ -322,7 +325,7 @@ impl Run {
     }
 
     fn into_parts(self) -> (Observations, Option<BoundPlan>, Vec<Stage>, Vec<EndpointRecord>) {
-        let broker = self.bench.broker.as_ref().map(|broker| broker.endpoint.to_string());
+        let broker = self.bench.external_broker().map(|broker| broker.endpoint.to_string());
         let records = |plan| endpoint_records(plan, broker);
         let endpoints = self.bound.as_ref().map(records).unwrap_or_default();
         (self.seen, self.bound, self.stages, endpoints)

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, io, sync::Arc};
 
-use tokio::{net::TcpStream, time::sleep_until};
+use tokio::{net::UnixStream, time::sleep_until};
 
 use super::{Failure, Run};
 use crate::{
@@ -115,7 +115,7 @@ impl Run {
         for (name, value) in &factory.constants {
             constants.insert(name.clone(), plan.render(value)?.expose().to_owned());
         }
-        let trust = self.bench.authority.root_pem();
+        let trust = self.bench.authority().root_pem();
         let app = compile_factory_app(&profile, factory, &constants, trust).map_err(|error| {
             Failure::Service(Diagnosis::new(Code::StationState, error.to_string()))
         })?;
@@ -171,10 +171,10 @@ fn own_network(
     last.flatten()
 }
 
-fn connect(network: &UnitNetwork, portal: &Portal) -> Result<TcpStream, Failure> {
+fn connect(network: &UnitNetwork, portal: &Portal) -> Result<UnixStream, Failure> {
     let stream = network.connect(portal.address).and_then(|stream| {
         stream.set_nonblocking(true)?;
-        TcpStream::from_std(stream)
+        UnixStream::from_std(stream)
     });
     stream.map_err(|error: io::Error| {
         Failure::Unit(Diagnosis::new(

@@ -1,7 +1,5 @@
 //! The steps that touch the flash, and the evidence that is read from it.
 
-use std::sync::Arc;
-
 use super::{Event, Failure, Next, Run};
 use crate::{
     check::{Evidence, RegionDigest, flash_is_sound},
@@ -39,10 +37,7 @@ impl Run {
         if !fits {
             return Err(Failure::WrongChip);
         }
-        let testbed = Testbed::start(self.bench.testbed_for(bound)?).await?;
-        if let Some(device) = &mut self.device {
-            device.surround(Arc::new(testbed.access_point.clone()));
-        }
+        let testbed = self.bench.lend(&self.place, bound).await?;
         self.expect_at_ca(&testbed)?;
         self.testbed = Some(testbed);
         Ok(())

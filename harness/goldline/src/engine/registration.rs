@@ -25,15 +25,6 @@ use crate::{
     secret::Secret,
 };
 
-/// A service that is already there.
-#[derive(Clone, Debug)]
-pub struct External {
-    /// Where it is, instead of where the plan says.
-    pub url: String,
-    /// PEM of the CA that its certificate must come of.
-    pub trust: Option<String>,
-}
-
 /// Puts a unit's row into the registry, or durably into the queue for it.
 pub type EnrolUnit = Arc<
     dyn Fn(DeviceRow, Deadline) -> Pin<Box<dyn Future<Output = RegistryObservation> + Send>>
@@ -61,7 +52,7 @@ impl Run {
             signing_request: spec.signing_request,
             minimum_validity: spec.minimum_validity,
             trusted_roots: roots.as_deref(),
-            clock: self.bench.clock.clone(),
+            clock: self.bench.clock().clone(),
         };
         let mac = self.mac()?;
         let registrant = Registrant { uuid: &uuid, psk: &psk, mac, device_type: &device_type };
@@ -83,7 +74,7 @@ impl Run {
         issued: Issued,
         took_ms: u64,
     ) -> Result<(), Failure> {
-        let now = self.bench.clock.now();
+        let now = self.bench.clock().now();
         self.seen.ca = Some(CaObservation {
             caller: "the bench",
             accepted: true,
@@ -113,7 +104,7 @@ impl Run {
         let plan = self.bound()?;
         let Some(held) = plan.bindings().get("issued.certificate") else { return Ok(false) };
         let Some(not_after) = end_of_validity(held.expose()) else { return Ok(false) };
-        let now = self.bench.clock.now();
+        let now = self.bench.clock().now();
         let left = days_between(now, not_after);
         let wanted =
             i64::try_from(spec.minimum_validity.as_secs()).unwrap_or(i64::MAX) / SECONDS_A_DAY;
@@ -138,14 +129,14 @@ impl Run {
 
     /// A client for the CA, its address, and the roots that its certificates must come of.
     fn ca_client(&self, planned: &str) -> Result<(HttpClient, String, Option<String>), Failure> {
-        if let Some(external) = &self.bench.ca {
+        if let Some(external) = self.bench.external_ca() {
             let trust = external.trust.as_deref();
             let client = client(Route::Resolved, trust)?;
-            return Ok((client, external.url.clone(), self.bench.ca_root.clone()));
+            return Ok((client, external.url.clone(), self.bench.external_ca_root().map(str::to_owned)));
         }
         let address = self.testbed()?.ca_address(is_tls(planned));
         let address = address.ok_or(Failure::OutOfOrder { step: "register without a CA" })?;
-        let root = self.bench.authority.root_pem();
+        let root = self.bench.authority().root_pem();
         let client = client(Route::Pinned(address), Some(root))?;
         Ok((client, planned.to_owned(), Some(root.to_owned())))
     }
@@ -208,13 +199,13 @@ impl Run {
     }
 
     fn config_server_client(&self, planned: &str) -> Result<(HttpClient, String), Failure> {
-        if let Some(external) = &self.bench.config_server {
+        if let Some(external) = self.bench.external_config_server() {
             let client = client(Route::Resolved, external.trust.as_deref())?;
             return Ok((client, external.url.clone()));
         }
         let address = self.testbed()?.config_server_address(is_tls(planned));
         let address = address.ok_or(Failure::OutOfOrder { step: "ask no server" })?;
-        let root = self.bench.authority.root_pem();
+        let root = self.bench.authority().root_pem();
         Ok((client(Route::Pinned(address), Some(root))?, planned.to_owned()))
     }
 
@@ -223,7 +214,7 @@ impl Run {
         let profile = Arc::clone(&self.plan.profile);
         let spec = profile.registry.as_ref();
         let spec = spec.ok_or(Failure::OutOfOrder { step: "use the registry" })?;
-        let row = match registry_row(self.bound()?, spec, self.bench.clock.now()) {
+        let row = match registry_row(self.bound()?, spec, self.bench.clock().now()) {
             Ok(row) => row,
             Err(error) => {
                 self.seen.registry =

@@ -51,7 +51,7 @@ impl Run {
             Some(_) => None,
             None => Some(time_witness(server.address()).await),
         };
-        let now = self.bench.clock.now();
+        let now = self.bench.clock().now();
         let wrong = server
             .asked()
             .iter()
@@ -181,7 +181,7 @@ impl Run {
 
     /// A service that was made faulty on purpose is no sound one, whatever answers at its port.
     fn unless_faulty(&self, witness: Witness) -> Witness {
-        match self.bench.faults.iter().find(|fault| fault.layer() == "ca") {
+        match self.bench.faults().iter().find(|fault| fault.layer() == "ca") {
             Some(fault) => {
                 Witness { sound: false, detail: format!("the CA has the fault {fault}") }
             }

@@ -107,7 +107,7 @@ impl Run {
             seen.observer == Observer::Client || planned.subscriptions.iter().all(granted)
         };
         loop {
-            let seen = observe_broker(testbed, address, joined_at);
+            let seen = observe_broker(testbed, joined_at);
             let facts = LogFacts::of(&console.lines());
             let in_vain =
                 failed_connections(testbed, address, joined_at) >= REFUSALS || facts.is_boot_loop();
@@ -126,7 +126,7 @@ impl Run {
                 () = self.cancel.cancelled() => return Err(Failure::Aborted),
             }
         }
-        let mut broker = observe_broker(testbed, address, joined_at);
+        let mut broker = observe_broker(testbed, joined_at);
         let accepted = broker.accepted;
         if !accepted || !subscribed(&broker) {
             broker.witness = Some(at_broker(testbed, plan, &self.bench).await?);
@@ -139,7 +139,6 @@ impl Run {
 
     /// Sends the command and waits for the answer on the unit's own connection.
     pub(super) async fn command(&mut self, command: &CommandRoundTrip) -> Result<(), Failure> {
-        let address = self.unit_address()?;
         let deadline = Deadline::after(self.plan.profile.deadlines.command);
         let Said { topic, payload, reply_topic, expected } = self.said(command)?;
 
@@ -151,7 +150,7 @@ impl Run {
             .map_err(|error| Failure::Publish(error.to_string()))?;
         let answers = |connection: &Connection| {
             let on_topic = connection.published.iter().filter(|(at, message)| {
-                *at >= sent && message.topic == reply_topic && connection.peer.ip() == address
+                *at >= sent && message.topic == reply_topic && connection.caller.is_unit()
             });
             on_topic
                 .map(|(at, message)| (*at, String::from_utf8_lossy(&message.payload).into_owned()))
@@ -287,14 +286,14 @@ fn failed_connections(testbed: &Testbed, unit: Ipv4Addr, since: Instant) -> usiz
             || matches!(connection.ending, Some(Ending::ProtocolError(_)))
             || connection.ending == Some(Ending::ClosedByBroker) && !connection.is_accepted()
     };
-    let mut connections = testbed.broker.connections_from(unit);
+    let mut connections = testbed.broker.unit_connections();
     connections.retain(|connection| connection.opened >= since);
     on_the_way + connections.iter().filter(turned_away).count()
 }
 
-/// What the broker saw of the unit's address: an accepted connection if there is one, else the last.
-fn observe_broker(testbed: &Testbed, unit: Ipv4Addr, joined_at: Instant) -> BrokerObservation {
-    let mut connections = testbed.broker.connections_from(unit);
+/// What the broker saw of the unit: an accepted connection if there is one, else the last.
+fn observe_broker(testbed: &Testbed, joined_at: Instant) -> BrokerObservation {
+    let mut connections = testbed.broker.unit_connections();
     connections.retain(|connection| connection.opened >= joined_at);
     let accepted = connections.iter().rev().find(|connection| connection.is_accepted());
     let observer = match testbed.broker.is_external() {

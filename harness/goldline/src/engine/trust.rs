@@ -19,26 +19,29 @@ const VALIDITY: time::Duration = time::Duration::days(1);
 
 impl Run {
     pub(super) async fn offer_stranger(&mut self) -> Result<(), Failure> {
-        let address = self.unit_address()?;
         let endpoint = self.bound()?.endpoint.clone();
         let wait = self.plan.profile.deadlines.mqtt;
-        let clock = self.bench.clock.clone();
+        let clock = self.bench.clock().clone();
         let unknown = Authority::create(clock.clone()).map_err(TestbedError::from)?;
         let names = [endpoint.host().to_owned()];
         let shown = unknown.issue_server(&names, VALIDITY).map_err(TestbedError::from)?;
-        let stranger = Broker::start(BrokerConfig::new(shown, Vec::new()), clock).await;
-        let stranger = stranger.map_err(TestbedError::from)?;
-
         let testbed = self.testbed()?;
+        let callers = testbed.access_point.callers().clone();
+        let config = BrokerConfig { callers, ..BrokerConfig::new(shown, Vec::new()) };
+        let stranger = Broker::start(config, clock).await.map_err(TestbedError::from)?;
+
         let (host, port) = (endpoint.host(), endpoint.port());
         let redirect =
             |to| testbed.access_point.redirect(host, port, to).map_err(TestbedError::from);
         redirect(stranger.address())?;
-        testbed.broker.drop_connections_from(address.into());
+        testbed.broker.drop_unit();
         let deadline = Deadline::after(wait);
         let mut seen = TrustObservation::default();
         let tried = tokio::select! {
             tried = stranger.wait_for(deadline, |connection| {
+                if !connection.caller.is_unit() {
+                    return None;
+                }
                 // A handshake that only broke off is no refusal: the next one tells.
                 let failure = connection.tls_failure.as_ref();
                 let refused = failure.filter(|failure| failure.cause.is_distrust());
@@ -56,13 +59,13 @@ impl Run {
         }
         let back_at = tokio::time::Instant::now();
         redirect(testbed.broker.address())?;
-        stranger.drop_connections_from(address.into());
+        stranger.drop_unit();
 
         let deadline = Deadline::after(wait);
         let mut events = testbed.broker.follow();
         let mut pings = Pings::new(self, &testbed.broker)?;
         seen.returned = loop {
-            let connections = testbed.broker.connections_from(address);
+            let connections = testbed.broker.unit_connections();
             let mut after = connections.iter().filter(|connection| connection.opened >= back_at);
             let planned = &self.bound()?.broker()?.subscriptions;
             let whole = after.any(|connection| {
@@ -93,7 +96,7 @@ impl Run {
 
 /// A unit that closes each handshake without an alert refuses too; it has had all the time there is.
 fn silent_refusal(stranger: &Broker) -> Option<(Option<String>, bool)> {
-    let connections = stranger.connections();
+    let connections = stranger.unit_connections();
     let failure =
         connections.iter().rev().find_map(|connection| connection.tls_failure.as_ref())?;
     Some((Some(failure.cause.to_string()), false))

@@ -92,7 +92,6 @@ impl Run {
     async fn try_update(&mut self, ota: &Ota, trial: Trial) -> Result<UpdateObservation, Failure> {
         let began = Instant::now();
         let deadline = Deadline::after(ota.within);
-        let address = self.unit_address()?;
         let testbed = self.testbed()?;
         let server = testbed.update_server.as_ref();
         let server = server.ok_or(Failure::OutOfOrder { step: "update" })?;
@@ -132,7 +131,7 @@ impl Run {
             .map_err(|error| Failure::Publish(error.to_string()))?;
 
         let reports = || -> Vec<String> {
-            let connections = testbed.broker.connections_from(address);
+            let connections = testbed.broker.unit_connections();
             let messages = connections.iter().flat_map(|connection| connection.published.iter());
             messages
                 .filter(|(at, message)| *at >= began && message.topic == report)

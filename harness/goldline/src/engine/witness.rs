@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Bench, Failure};
+use super::Failure;
 use crate::{
+    bench::Bench,
     check::Witness,
     client::http::{HttpClient, HttpUrl, Request, Route},
     clock::Deadline,
@@ -97,7 +98,7 @@ pub(super) async fn at_update_server(
     image: &[u8],
 ) -> Witness {
     let download = async {
-        let root = bench.authority.root_pem();
+        let root = bench.authority().root_pem();
         let route = Route::Pinned(server.address());
         let client = HttpClient::new(route, Some(root)).map_err(|error| error.to_string())?;
         let place: HttpUrl = url.parse().map_err(|error| format!("{url}: {error}"))?;
@@ -124,14 +125,14 @@ pub(super) async fn at_update_server(
 
 /// What the witness shows where a certificate is asked for.
 fn identity(plan: &BoundPlan, bench: &Bench) -> Result<Option<ClientIdentity>, Failure> {
-    let own = bench.broker.as_ref().and_then(|broker| broker.identity.as_ref());
+    let own = bench.external_broker().and_then(|broker| broker.identity.as_ref());
     if let Some(pem) = own {
         return Ok(Some(ClientIdentity { chain: pem.expose().to_owned(), key: pem.clone() }));
     }
     if !plan.profile().mqtt.client_certificate {
         return Ok(None);
     }
-    let issued = bench.authority.issue_device(WITNESS_ID, WITNESS_VALIDITY);
+    let issued = bench.authority().issue_device(WITNESS_ID, WITNESS_VALIDITY);
     Ok(Some(issued.map_err(TestbedError::from)?.into()))
 }
 

@@ -6,14 +6,16 @@
 //! nobody. Everything ends when the [`Testbed`] is dropped.
 
 pub mod access_point;
-mod air;
+pub mod air;
 pub mod authority;
 pub mod broker;
 pub mod ca;
+pub mod caller;
 mod closed_port;
 pub mod config_server;
 pub mod event_log;
 pub mod fault;
+pub mod room;
 pub mod time_server;
 pub mod tls_front;
 pub mod update_server;
@@ -25,6 +27,7 @@ use time::Duration;
 
 use crate::{clock::Clock, profile::Endpoint, secret::Secret};
 use access_point::{AccessPoint, AccessPointConfig, TooManyNames};
+use air::{Air, AirPort};
 use authority::{Authority, AuthorityError, Issued};
 use broker::{Account, Broker, BrokerConfig, BrokerError, ClientAuth, ExternalBroker};
 use ca::{CaError, CertificateAuthorityApi};
@@ -137,26 +140,52 @@ pub struct Testbed {
 }
 
 impl Testbed {
-    /// Starts every service on free loopback ports. Needs a tokio runtime.
+    /// Starts every service on free loopback ports, for one run alone. Needs a tokio runtime.
     ///
     /// # Errors
     /// [`TestbedError`] of the first service that does not start; those already started end.
     pub async fn start(config: TestbedConfig) -> Result<Self, TestbedError> {
+        let air = Air::default();
+        let place = air.place();
+        let broker = Self::open_broker(&config, &air).await?;
+        Self::around(config, &air, &place, broker).await
+    }
+
+    /// The broker of a configuration, for whoever comes.
+    ///
+    /// # Errors
+    /// [`TestbedError`] of a broker.
+    pub async fn open_broker(config: &TestbedConfig, air: &Air) -> Result<Broker, TestbedError> {
+        let (authority, clock, faults) = (&config.authority, &config.clock, &config.faults);
+        let callers = air.callers().clone();
+        if let Some((broker, topics)) = &config.external_broker {
+            return Ok(Broker::use_external(broker, topics, callers, clock.clone()).await?);
+        }
+        let server = server_certificate(authority, &config.broker_endpoints, faults, clock)?;
+        let broker = BrokerConfig {
+            client_auth: config.client_auth.clone(),
+            callers,
+            ..BrokerConfig::new(server, config.accounts.clone())
+        };
+        Ok(match faults.contains(&TestbedFault::BrokerDown) {
+            true => Broker::start_down(broker, clock.clone()).await?,
+            false => Broker::start(broker, clock.clone()).await?,
+        })
+    }
+
+    /// Surrounds a unit with what it must reach, that broker among it.
+    ///
+    /// # Errors
+    /// As [`Testbed::start`].
+    pub async fn around(
+        config: TestbedConfig,
+        air: &Air,
+        place: &AirPort,
+        broker: Broker,
+    ) -> Result<Self, TestbedError> {
         let TestbedConfig { authority, clock, faults, .. } = config;
-        let server = server_certificate(&authority, &config.broker_endpoints, &faults, &clock)?;
-        let broker_config = BrokerConfig {
-            client_auth: config.client_auth,
-            ..BrokerConfig::new(server, config.accounts)
-        };
-        let broker = match config.external_broker {
-            Some((broker, topics)) => Broker::use_external(&broker, &topics, clock.clone()).await?,
-            None if faults.contains(&TestbedFault::BrokerDown) => {
-                Broker::start_down(broker_config, clock.clone()).await?
-            }
-            None => Broker::start(broker_config, clock.clone()).await?,
-        };
         let broker = Arc::new(broker);
-        let access_point = AccessPoint::start(config.access_point, &faults, clock.clone());
+        let access_point = air.surround(place, config.access_point, &faults, clock.clone());
         for endpoint in &config.broker_endpoints {
             access_point.redirect(endpoint.host(), endpoint.port(), broker.address())?;
         }

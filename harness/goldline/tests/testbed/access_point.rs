@@ -40,7 +40,7 @@ pub fn access_point(faults: &[TestbedFault]) -> AccessPoint {
 }
 
 pub fn station(mac: [u8; 6]) -> Association<'static> {
-    Association { mac, ssid: SSID, passphrase: PASSPHRASE }
+    Association { mac, ssid: SSID.as_bytes(), passphrase: PASSPHRASE }
 }
 
 #[test]
@@ -75,7 +75,11 @@ async fn a_station_that_does_not_fit_is_refused_with_esp_idfs_reason(
     #[case] reason: u16,
 ) {
     let access_point = access_point(faults);
-    let refusal = access_point.associate(&Association { mac: UNIT, ssid, passphrase });
+    let refusal = access_point.associate(&Association {
+        mac: UNIT,
+        ssid: ssid.as_bytes(),
+        passphrase,
+    });
     assert_eq!(refusal, Err(Refusal { reason }));
     let logged = access_point
         .wait_for(patience(), |events| events.first().map(|stamped| stamped.event.clone()))

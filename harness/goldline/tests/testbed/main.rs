@@ -9,6 +9,7 @@ mod client_certificates;
 mod config_server;
 mod datagrams;
 mod isolation;
+mod lending;
 mod own_networks;
 mod peers;
 mod time_server;

@@ -2,13 +2,14 @@
 
 use std::{
     io::{self, Read, Write},
-    net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddrV4},
+    os::unix::net::UnixStream,
 };
 
 use goldline::{
     identity::Mac,
     secret::Secret,
-    testbed::access_point::{AccessPoint, AccessPointEvent, Refusal, reason},
+    testbed::access_point::{AccessPoint, AccessPointEvent, Refusal, Visitors, reason},
 };
 use rstest::rstest;
 
@@ -22,35 +23,30 @@ const SETUP: &str = "Gateway-Setup";
 const PASSPHRASE: &str = "setup-passphrase";
 const SERVICE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 168, 4, 1), 80);
 
-fn opened(access_point: &AccessPoint, mac: [u8; 6]) -> TcpListener {
-    let opened = access_point.open_network(mac, SETUP, Secret::new(PASSPHRASE), SERVICE);
-    let listener = opened.expect("an address");
-    // A connection on loopback waits to be accepted as soon as the client's connect has returned.
-    listener.set_nonblocking(true).expect("it can");
-    listener
+fn opened(access_point: &AccessPoint, mac: [u8; 6]) -> Visitors {
+    access_point.open_network(mac, SETUP.as_bytes(), Secret::new(PASSPHRASE), SERVICE)
 }
 
 /// Whether what one end sends comes out of the other.
-fn connected(listener: &TcpListener, mut bench: TcpStream) -> bool {
-    let Ok((mut unit, _)) = listener.accept() else { return false };
+fn connected(visitors: &mut Visitors, mut bench: UnixStream) -> bool {
+    let Ok(mut unit) = visitors.try_recv() else { return false };
     bench.write_all(b"x").expect("the unit is there");
     unit.set_read_timeout(Some(PATIENCE)).expect("a time limit");
-    unit.set_nonblocking(false).expect("it can");
     let mut read = [0];
     unit.read_exact(&mut read).expect("a byte");
-    unit.local_addr().expect("it is bound") == bench.peer_addr().expect("it is bound")
+    read == *b"x"
 }
 
 #[test]
 fn units_with_the_same_network_name_are_told_apart_by_their_mac() {
     let access_point = access_point(&[]);
-    let listeners = [UNIT, OTHER].map(|mac| (mac, opened(&access_point, mac)));
-    for (mac, own) in &listeners {
+    let mut units = [UNIT, OTHER].map(|mac| (mac, opened(&access_point, mac)));
+    for index in 0..units.len() {
+        let (mac, own) = &mut units[index];
         let inside = access_point.join_network(Mac(*mac), SETUP, PASSPHRASE).expect("it joins");
         assert!(connected(own, inside.connect(SERVICE).expect("the unit serves")));
-        for (_, listener) in &listeners {
-            let more = listener.accept().expect_err("nobody else comes");
-            assert_eq!(more.kind(), io::ErrorKind::WouldBlock);
+        for (_, visitors) in &mut units {
+            visitors.try_recv().expect_err("nobody else comes");
         }
     }
 }
@@ -68,7 +64,7 @@ fn who_does_not_fit_a_units_network_is_refused(
     #[case] reason: u16,
 ) {
     let access_point = access_point(&[]);
-    let _listener = opened(&access_point, UNIT);
+    let _visitors = opened(&access_point, UNIT);
     let refusal = access_point.join_network(Mac(mac), ssid, passphrase).expect_err("refused");
     assert_eq!(refusal, Refusal { reason });
 }
@@ -78,17 +74,17 @@ fn who_does_not_fit_a_units_network_is_refused(
 #[case::another_address(SocketAddrV4::new(Ipv4Addr::new(192, 168, 4, 2), 80))]
 fn nothing_but_the_units_service_is_in_its_network(#[case] to: SocketAddrV4) {
     let access_point = access_point(&[]);
-    let listener = opened(&access_point, UNIT);
+    let mut visitors = opened(&access_point, UNIT);
     let inside = access_point.join_network(Mac(UNIT), SETUP, PASSPHRASE).expect("it joins");
     let refusal = inside.connect(to).expect_err("nobody is there");
     assert_eq!(refusal.kind(), io::ErrorKind::HostUnreachable);
-    assert_eq!(listener.accept().expect_err("nobody").kind(), io::ErrorKind::WouldBlock);
+    visitors.try_recv().expect_err("nobody");
 }
 
 #[test]
 fn a_units_network_ends_when_the_unit_leaves_and_only_then() {
     let access_point = access_point(&[]);
-    let _listeners = [UNIT, OTHER].map(|mac| opened(&access_point, mac));
+    let _visitors = [UNIT, OTHER].map(|mac| opened(&access_point, mac));
     access_point.associate(&station(OTHER)).expect("a unit can be in two networks");
     access_point.leave(OTHER);
     access_point.join_network(Mac(UNIT), SETUP, PASSPHRASE).expect("it is another unit's");
@@ -118,18 +114,18 @@ fn who_was_in_a_network_that_ended_is_not_in_the_next_one() {
     let inside = access_point.join_network(Mac(UNIT), SETUP, PASSPHRASE).expect("it joins");
     access_point.leave(UNIT);
     drop(first);
-    let second = opened(&access_point, UNIT);
+    let mut second = opened(&access_point, UNIT);
     let refusal = inside.connect(SERVICE).expect_err("that network is gone");
     assert_eq!(refusal.kind(), io::ErrorKind::ConnectionRefused);
     let inside = access_point.join_network(Mac(UNIT), SETUP, PASSPHRASE).expect("it joins again");
-    assert!(connected(&second, inside.connect(SERVICE).expect("the unit serves")));
+    assert!(connected(&mut second, inside.connect(SERVICE).expect("the unit serves")));
 }
 
 #[test]
 fn a_units_network_needs_no_access_point_and_shows_no_passphrase() {
     let faults = [goldline::testbed::fault::TestbedFault::AccessPointAbsent];
     let access_point = access_point(&faults);
-    let _listener = opened(&access_point, UNIT);
+    let _visitors = opened(&access_point, UNIT);
     let inside = access_point.join_network(Mac(UNIT), SETUP, PASSPHRASE).expect("it joins");
     let shown = format!("{access_point:?} {inside:?} {:?}", access_point.events());
     assert!(!shown.contains(PASSPHRASE), "{shown}");

@@ -16,7 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::UnixStream;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
@@ -29,7 +29,7 @@ use crate::boot::ResetReason;
 use crate::boot::partitions::PartitionTable;
 use crate::chip::Chip;
 use crate::fault::{Fault, Faults};
-use crate::world::{OwnNetwork, Passphrase, World};
+use crate::world::{OwnNetwork, Passphrase, Visitors, World};
 
 const LONGEST_FORM: usize = 8192;
 /// So that the answer leaves before the network goes.
@@ -50,13 +50,14 @@ pub(super) struct Service<'a, 'c> {
 impl Service<'_, '_> {
     /// Serves until values were stored.
     pub(super) async fn run(&self, console: &Console) -> ResetReason {
-        let Some(listener) = self.open().await else {
+        let Some(mut visitors) = self.open().await else {
             console.error(&self.description.app.tag, "Failed to start the access point");
             return pending().await;
         };
         say(&self.portal.opened, self.settings, console);
         let saved = Cell::new(false);
-        while let Ok((stream, _)) = listener.accept().await {
+        while let Some(visitor) = visitors.recv().await {
+            let Ok(stream) = from_std(visitor) else { continue };
             self.serve(stream, &saved).await;
             if saved.get() {
                 say(&self.portal.saved, self.settings, console);
@@ -67,20 +68,18 @@ impl Service<'_, '_> {
         pending().await
     }
 
-    async fn open(&self) -> Option<TcpListener> {
+    async fn open(&self) -> Option<Visitors> {
         let mac = self.chip.borrow().mac;
         let (ssid, password) = (self.portal.ssid.clone(), self.portal.password.clone());
         let (service, world) = (self.portal.address, self.world.clone());
         let opened = spawn_blocking(move || {
             let passphrase = Passphrase::new(&password);
-            world.open_network(&OwnNetwork { mac, ssid: &ssid, passphrase, service })
+            world.open_network(&OwnNetwork { mac, ssid: ssid.as_bytes(), passphrase, service })
         });
-        let listener = opened.await.ok()?.ok()?;
-        listener.set_nonblocking(true).ok()?;
-        TcpListener::from_std(listener).ok()
+        opened.await.ok()?.ok()
     }
 
-    async fn serve(&self, stream: TcpStream, saved: &Cell<bool>) {
+    async fn serve(&self, stream: UnixStream, saved: &Cell<bool>) {
         if self.faults.has(Fault::FirmwarePortalSilent) {
             return pending().await;
         }
@@ -166,6 +165,11 @@ impl Service<'_, '_> {
             self.portal.ssid, self.portal.path
         )
     }
+}
+
+fn from_std(visitor: std::os::unix::net::UnixStream) -> std::io::Result<UnixStream> {
+    visitor.set_nonblocking(true)?;
+    UnixStream::from_std(visitor)
 }
 
 fn reply(status: StatusCode, kind: &'static str, text: &str) -> Response<Full<Bytes>> {

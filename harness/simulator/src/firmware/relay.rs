@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::task::{AbortHandle, spawn_blocking};
 
 use crate::world::World;
@@ -95,7 +95,7 @@ pub(super) async fn open(
     from: Ipv4Addr,
     host: String,
     port: u16,
-) -> Result<TcpStream, Failure> {
+) -> Result<UnixStream, Failure> {
     let opened = spawn_blocking(move || {
         let address = match host.parse() {
             Ok(address) => address,
@@ -103,13 +103,12 @@ pub(super) async fn open(
         };
         let stream = world.connect(from, SocketAddrV4::new(address, port)).and_then(|stream| {
             stream.set_nonblocking(true)?;
-            stream.set_nodelay(true)?;
             Ok(stream)
         });
         stream.map_err(|error| Failure::Connect(error.kind()))
     });
     let stream = opened.await.unwrap_or(Err(Failure::Connect(io::ErrorKind::Other)))?;
-    TcpStream::from_std(stream).map_err(|error| Failure::Connect(error.kind()))
+    UnixStream::from_std(stream).map_err(|error| Failure::Connect(error.kind()))
 }
 
 /// Reads `CONNECT host:port` and the headers behind it.

@@ -79,7 +79,7 @@ impl Radio<'_> {
         let asked = spawn_blocking(move || {
             world.associate(&Association {
                 mac,
-                ssid: &ssid,
+                ssid: ssid.as_bytes(),
                 passphrase: Passphrase::new(&passphrase),
             })
         });

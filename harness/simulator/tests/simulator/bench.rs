@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use espflash::connection::{Connection, ResetAfterOperation, ResetBeforeOperation};
 use espflash::flasher::Flasher;
 use espflash::target::{Chip, DefaultProgressCallback};
-use goldline_simulator::world::{Association, Link, OwnNetwork, Refusal};
+use goldline_simulator::world::{Association, Link, OwnNetwork, Refusal, Visitors};
 use goldline_simulator::{Config, Mode, Simulator, World};
 use serialport::{SerialPort, TTYPort, UsbPortInfo};
 
@@ -116,7 +117,7 @@ impl Room {
 
 impl World for Room {
     fn associate(&self, station: &Association<'_>) -> Result<Link, Refusal> {
-        if station.ssid != self.ssid {
+        if station.ssid != self.ssid.as_bytes() {
             return Err(Refusal::NO_AP_FOUND);
         }
         if station.passphrase.expose() != self.passphrase {
@@ -137,10 +138,10 @@ impl World for Room {
         (name == self.name).then_some(Ipv4Addr::new(127, 77, 0, 2))
     }
 
-    fn connect(&self, _: Ipv4Addr, to: SocketAddrV4) -> io::Result<TcpStream> {
+    fn connect(&self, _: Ipv4Addr, to: SocketAddrV4) -> io::Result<UnixStream> {
         assert_eq!(*to.ip(), Ipv4Addr::new(127, 77, 0, 2));
         match self.servers.get(&to.port()) {
-            Some(broker) => TcpStream::connect(broker),
+            Some(server) => carry(TcpStream::connect(server)?),
             None => Err(io::ErrorKind::ConnectionRefused.into()),
         }
     }
@@ -149,11 +150,27 @@ impl World for Room {
         Err(io::ErrorKind::TimedOut.into())
     }
 
-    fn open_network(&self, _: &OwnNetwork<'_>) -> io::Result<TcpListener> {
+    fn open_network(&self, _: &OwnNetwork<'_>) -> io::Result<Visitors> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
     fn leave(&self, mac: [u8; 6]) {
         self.stations.lock().unwrap().retain(|known| *known != mac);
     }
+}
+
+/// The unit's end of a pair of sockets whose other end is carried to and from `server`.
+fn carry(server: TcpStream) -> io::Result<UnixStream> {
+    let (unit, ours) = UnixStream::pair()?;
+    let (mut from_unit, mut to_server) = (ours.try_clone()?, server.try_clone()?);
+    std::thread::spawn(move || {
+        let _ended = io::copy(&mut from_unit, &mut to_server);
+        let _closed = to_server.shutdown(Shutdown::Write);
+    });
+    let (mut from_server, mut to_unit) = (server, ours);
+    std::thread::spawn(move || {
+        let _ended = io::copy(&mut from_server, &mut to_unit);
+        let _closed = to_unit.shutdown(Shutdown::Write);
+    });
+    Ok(unit)
 }

@@ -2,28 +2,30 @@
 //!
 //! It answers for a station of any kind (a simulated unit, the bench's own witness). No name reaches
 //! the machine's resolver: what is not redirected does not exist. Each station has an address of its
-//! own in 127.77.0.0/16, by which the services know it. Must not know units, profiles or MQTT.
+//! own in 127.77.0.0/16; the services know it by the connection that was opened for it, and announced.
+//! Must not know units, profiles or MQTT.
 //! Signal strength is in dBm.
 
+mod addresses;
 mod own_networks;
 
 use std::{
     collections::HashMap,
     io,
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use addresses::AddressLease;
+pub use addresses::Addresses;
 use own_networks::OwnNetworks;
-pub use own_networks::UnitNetwork;
+pub use own_networks::{UnitNetwork, Visitors};
 
-use rustix::{
-    io::Errno,
-    net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with},
-};
+use rustix::io::Errno;
 
 use super::{
+    caller::{Borrower, Caller, Callers},
     event_log::{EventLog, Follower, NotSeen, Stamped},
     fault::TestbedFault,
 };
@@ -55,10 +57,6 @@ pub mod reason {
 
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(127, 77, 0, 1);
 const NETMASK: Ipv4Addr = Ipv4Addr::new(255, 255, 0, 0);
-/// Stations are numbered within the /16; 0 is the network, 1 the gateway, the last is broadcast.
-const STATIONS: std::ops::Range<u16> = 2..u16::MAX;
-/// What fits one packet of Ethernet.
-const LONGEST_DATAGRAM: usize = 1500;
 /// TEST-NET-1 of RFC 5737: an address that never leads anywhere by accident.
 const SERVICES: [u8; 3] = [192, 0, 2];
 
@@ -82,8 +80,8 @@ pub struct AccessPointConfig {
 pub struct Association<'a> {
     /// The station's address.
     pub mac: [u8; 6],
-    /// Network name.
-    pub ssid: &'a str,
+    /// Network name, 1 to 32 bytes of any value.
+    pub ssid: &'a [u8],
     /// WPA2 passphrase.
     pub passphrase: &'a str,
 }
@@ -119,7 +117,7 @@ pub enum AccessPointEvent {
     Association {
         /// Which station.
         mac: Mac,
-        /// The network it asked for.
+        /// The network it asked for, what is no UTF-8 in it replaced.
         ssid: String,
         /// Its address, or why it was not taken.
         outcome: Result<Ipv4Addr, Refusal>,
@@ -185,6 +183,9 @@ pub struct AccessPoint(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    run: Borrower,
+    callers: Callers,
+    addresses: Addresses,
     config: AccessPointConfig,
     absent: bool,
     network: Mutex<Network>,
@@ -195,7 +196,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Network {
     /// Who has which address; kept after a station leaves, so that an address is never shared.
-    leases: HashMap<Mac, Ipv4Addr>,
+    leases: HashMap<Mac, AddressLease>,
     /// Who is joined now.
     joined: HashMap<Ipv4Addr, Mac>,
     names: HashMap<String, Ipv4Addr>,
@@ -205,18 +206,40 @@ struct Network {
 }
 
 impl AccessPoint {
-    /// Goes on the air, with those of the faults that concern an access point.
-    pub fn start(mut config: AccessPointConfig, faults: &[TestbedFault], clock: Clock) -> Self {
+    /// Goes on the air by itself, with those of the faults that concern an access point.
+    pub fn start(config: AccessPointConfig, faults: &[TestbedFault], clock: Clock) -> Self {
+        let (callers, addresses) = (Callers::default(), Addresses::default());
+        Self::of_run(Borrower::new(), config, faults, callers, addresses, clock)
+    }
+
+    /// The same for a run, among others: its stations have addresses of their own, and what they open is
+    /// announced as the run's.
+    pub fn of_run(
+        run: Borrower,
+        mut config: AccessPointConfig,
+        faults: &[TestbedFault],
+        callers: Callers,
+        addresses: Addresses,
+        clock: Clock,
+    ) -> Self {
         if faults.contains(&TestbedFault::AccessPointPassword) {
             config.passphrase = Secret::new(format!("not-{}", config.passphrase.expose()));
         }
         Self(Arc::new(Inner {
+            run,
+            callers,
+            addresses,
             config,
             absent: faults.contains(&TestbedFault::AccessPointAbsent),
             network: Mutex::default(),
             own_networks: Mutex::default(),
             log: Arc::new(EventLog::new(clock)),
         }))
+    }
+
+    /// Who announces what its stations open.
+    pub fn callers(&self) -> &Callers {
+        &self.0.callers
     }
 
     /// Leads connections for the name (or the literal IPv4 address) and port to a listener of the bench.
@@ -270,7 +293,7 @@ impl AccessPoint {
             network.datagrams.get(&to).copied()
         };
         let answer = match socket {
-            Some(socket) => ask(from, socket, datagram, limit),
+            Some(socket) => self.0.callers.ask(from, socket, self.unit(), datagram, limit),
             // Nobody hears a datagram to nowhere.
             None => Err(io::ErrorKind::TimedOut.into()),
         };
@@ -278,22 +301,19 @@ impl AccessPoint {
         answer
     }
 
-    /// A unit opens a network of its own; those who join it and connect to `service` arrive at the
-    /// listener.
-    ///
-    /// # Errors
-    /// When the machine has no address left.
+    /// A unit opens a network of its own; the connections of those come out who join it and connect to
+    /// `service`.
     pub fn open_network(
         &self,
         mac: [u8; 6],
-        ssid: &str,
+        ssid: &[u8],
         passphrase: Secret,
         service: SocketAddrV4,
-    ) -> io::Result<TcpListener> {
+    ) -> Visitors {
         let mac = Mac(mac);
-        let listener = self.own_networks().open(mac, ssid, passphrase, service)?;
-        self.0.log.record(AccessPointEvent::NetworkOpened { mac, ssid: ssid.to_owned() });
-        Ok(listener)
+        let visitors = self.own_networks().open(mac, ssid, passphrase, service);
+        self.0.log.record(AccessPointEvent::NetworkOpened { mac, ssid: shown(ssid) });
+        visitors
     }
 
     /// The bench joins a unit's own network.
@@ -318,7 +338,7 @@ impl AccessPoint {
         let outcome = self.admit(mac, station);
         self.0.log.record(AccessPointEvent::Association {
             mac,
-            ssid: station.ssid.to_owned(),
+            ssid: shown(station.ssid),
             outcome,
         });
         let config = &self.0.config;
@@ -333,13 +353,13 @@ impl AccessPoint {
     }
 
     fn admit(&self, mac: Mac, station: &Association<'_>) -> Result<Ipv4Addr, Refusal> {
-        if self.0.absent || station.ssid != self.0.config.ssid {
+        if self.0.absent || station.ssid != self.0.config.ssid.as_bytes() {
             return Err(Refusal { reason: reason::NO_AP_FOUND });
         }
         if station.passphrase != self.0.config.passphrase.expose() {
             return Err(Refusal { reason: reason::FOUR_WAY_HANDSHAKE_TIMEOUT });
         }
-        self.network().join(mac).ok_or(Refusal { reason: reason::ASSOC_TOOMANY })
+        self.network().join(mac, &self.0.addresses).ok_or(Refusal { reason: reason::ASSOC_TOOMANY })
     }
 
     /// What the access point's DNS answers a joined station; none means that the name does not exist.
@@ -352,14 +372,31 @@ impl AccessPoint {
         answer
     }
 
-    /// Opens a connection from a joined station's own address. Blocks until the listener accepts or
-    /// refuses, which on loopback is at once.
+    /// Opens a connection for the unit from a joined station's own address. Blocks until the listener
+    /// accepts or refuses, which on loopback is at once.
     ///
     /// # Errors
     /// `NetworkUnreachable` when the station has not joined, `ConnectionRefused` when nothing is
     /// redirected there, and the operating system's own.
     pub fn connect(&self, from: Ipv4Addr, to: SocketAddrV4) -> io::Result<TcpStream> {
-        let outcome = self.route(from, to).and_then(|listener| open(from, listener));
+        self.open(from, to, self.unit())
+    }
+
+    /// The same for the bench's own station.
+    ///
+    /// # Errors
+    /// As [`AccessPoint::connect`].
+    pub fn connect_as_bench(&self, from: Ipv4Addr, to: SocketAddrV4) -> io::Result<TcpStream> {
+        self.open(from, to, Caller::Bench(self.0.run))
+    }
+
+    fn unit(&self) -> Caller {
+        Caller::Unit(self.0.run)
+    }
+
+    fn open(&self, from: Ipv4Addr, to: SocketAddrV4, caller: Caller) -> io::Result<TcpStream> {
+        let listener = self.route(from, to);
+        let outcome = listener.and_then(|listener| self.0.callers.connect(from, listener, caller));
         let connected = outcome.is_ok();
         self.0.log.record(AccessPointEvent::Connection { from, to, connected });
         outcome
@@ -434,14 +471,13 @@ impl Network {
         Ok(address)
     }
 
-    fn join(&mut self, mac: Mac) -> Option<Ipv4Addr> {
+    fn join(&mut self, mac: Mac, addresses: &Addresses) -> Option<Ipv4Addr> {
         let address = match self.leases.get(&mac) {
-            Some(&leased) => leased,
+            Some(leased) => leased.address(),
             None => {
-                let number = STATIONS.start + u16::try_from(self.leases.len()).ok()?;
-                let [high, low] = STATIONS.contains(&number).then_some(number)?.to_be_bytes();
-                let address = Ipv4Addr::new(127, 77, high, low);
-                self.leases.insert(mac, address);
+                let lease = addresses.take()?;
+                let address = lease.address();
+                self.leases.insert(mac, lease);
                 address
             }
         };
@@ -455,32 +491,7 @@ fn canonical(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
-fn ask(
-    from: Ipv4Addr,
-    socket: SocketAddr,
-    datagram: &[u8],
-    limit: Duration,
-) -> io::Result<Vec<u8>> {
-    let station = UdpSocket::bind(SocketAddrV4::new(from, 0))?;
-    station.connect(socket)?;
-    station.set_read_timeout(Some(limit.max(Duration::from_millis(1))))?;
-    station.send(datagram)?;
-    let mut answer = vec![0; LONGEST_DATAGRAM];
-    let length = station.recv(&mut answer).map_err(|error| match error.kind() {
-        // Loopback tells of a socket that is gone, which a station does not hear.
-        io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionRefused => {
-            io::ErrorKind::TimedOut.into()
-        }
-        _ => error,
-    })?;
-    answer.truncate(length);
-    Ok(answer)
-}
-
-/// The standard library cannot choose the source address, by which the services know the station.
-fn open(from: Ipv4Addr, listener: SocketAddr) -> io::Result<TcpStream> {
-    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    bind(&socket, &SocketAddrV4::new(from, 0))?;
-    connect(&socket, &listener)?;
-    Ok(TcpStream::from(socket))
+/// A network name for the log; any byte may be in one.
+fn shown(ssid: &[u8]) -> String {
+    String::from_utf8_lossy(ssid).into_owned()
 }

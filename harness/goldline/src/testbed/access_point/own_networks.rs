@@ -6,55 +6,51 @@
 use std::{
     collections::HashMap,
     io,
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream},
+    net::SocketAddrV4,
+    os::unix::net::UnixStream,
 };
 
 use rustix::io::Errno;
+use tokio::sync::mpsc;
 
 use super::{Refusal, reason};
 use crate::{identity::Mac, secret::Secret};
 
-/// What stands for a unit's own network: each unit has an address of its own in 127.78.0.0/16.
-const NETWORK: [u8; 2] = [127, 78];
+/// The connections to a unit's own service: the unit's end of each.
+pub type Visitors = mpsc::UnboundedReceiver<UnixStream>;
 
 /// The networks that are open now.
 #[derive(Debug, Default)]
 pub(super) struct OwnNetworks {
     open: HashMap<Mac, Open>,
-    opened: u16,
 }
 
 #[derive(Debug)]
 struct Open {
-    ssid: String,
+    ssid: Vec<u8>,
     passphrase: Secret,
-    service: SocketAddrV4,
-    listener: SocketAddr,
+    inside: UnitNetwork,
 }
 
 /// The bench within a unit's own network.
 #[derive(Clone, Debug)]
 pub struct UnitNetwork {
     service: SocketAddrV4,
-    listener: SocketAddr,
+    door: mpsc::UnboundedSender<UnixStream>,
 }
 
 impl OwnNetworks {
     pub(super) fn open(
         &mut self,
         mac: Mac,
-        ssid: &str,
+        ssid: &[u8],
         passphrase: Secret,
         service: SocketAddrV4,
-    ) -> io::Result<TcpListener> {
-        self.opened = self.opened.checked_add(1).ok_or(Errno::ADDRNOTAVAIL)?;
-        let [high, low] = self.opened.to_be_bytes();
-        let address = Ipv4Addr::new(NETWORK[0], NETWORK[1], high, low);
-        let listener = TcpListener::bind(SocketAddrV4::new(address, 0))?;
-        let open =
-            Open { ssid: ssid.to_owned(), passphrase, service, listener: listener.local_addr()? };
-        self.open.insert(mac, open);
-        Ok(listener)
+    ) -> Visitors {
+        let (door, visitors) = mpsc::unbounded_channel();
+        let inside = UnitNetwork { service, door };
+        self.open.insert(mac, Open { ssid: ssid.to_owned(), passphrase, inside });
+        visitors
     }
 
     /// Whether there was one.
@@ -68,25 +64,27 @@ impl OwnNetworks {
         ssid: &str,
         passphrase: &str,
     ) -> Result<UnitNetwork, Refusal> {
-        let open = self.open.get(&mac).filter(|open| open.ssid == ssid);
+        let open = self.open.get(&mac).filter(|open| open.ssid == ssid.as_bytes());
         let open = open.ok_or(Refusal { reason: reason::NO_AP_FOUND })?;
         if open.passphrase.expose() != passphrase {
             return Err(Refusal { reason: reason::FOUR_WAY_HANDSHAKE_TIMEOUT });
         }
-        Ok(UnitNetwork { service: open.service, listener: open.listener })
+        Ok(open.inside.clone())
     }
 }
 
 impl UnitNetwork {
-    /// Connects to where the unit serves; nothing else is in its network. Blocks until the unit's
-    /// listener accepts or refuses, which on loopback is at once.
+    /// Connects to where the unit serves; nothing else is in its network.
     ///
     /// # Errors
-    /// `HostUnreachable` for any other address, and the operating system's own.
-    pub fn connect(&self, to: SocketAddrV4) -> io::Result<TcpStream> {
+    /// `HostUnreachable` for any other address, `ConnectionRefused` when the unit serves no more, and the
+    /// operating system's own.
+    pub fn connect(&self, to: SocketAddrV4) -> io::Result<UnixStream> {
         if to != self.service {
             return Err(Errno::HOSTUNREACH.into());
         }
-        TcpStream::connect(self.listener)
+        let (bench, unit) = UnixStream::pair()?;
+        self.door.send(unit).map_err(|_| Errno::CONNREFUSED)?;
+        Ok(bench)
     }
 }

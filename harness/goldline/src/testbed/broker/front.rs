@@ -5,7 +5,7 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr},
+    net::Ipv4Addr,
     sync::Arc,
     time::Duration,
 };
@@ -16,18 +16,16 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::{Acceptor, WebPkiClientVerifier},
 };
-use tokio::sync::broadcast::error::RecvError;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     time::timeout,
 };
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use x509_parser::extensions::GeneralName;
 
 use super::{
-    BrokerError, ClientAuth, Shared,
+    BrokerError, ClientAuth, Door, Room,
     connect_packet::close_gently,
     log::{CertificateFacts, Ending, Happening, TlsFacts, TlsFailure, TlsFailureCause},
     session,
@@ -71,24 +69,21 @@ fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, BrokerError> 
         .map_err(|error| BrokerError::Certificate(error.to_string()))
 }
 
-/// Accepts until cancelled; the listener closes with it.
-pub(super) async fn accept(
-    listener: TcpListener,
-    shared: Arc<Shared>,
-    ended: CancellationToken,
-    clients: TaskTracker,
-) {
+/// Accepts until the door closes; the listener closes with it.
+pub(super) async fn accept(listener: TcpListener, door: Arc<Door>) {
     loop {
         let accepted = tokio::select! {
-            () = ended.cancelled() => return,
+            () = door.ended.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
-                let number = shared.log.open(peer);
-                let client = serve(stream, number, Arc::clone(&shared));
-                let client = until_dropped(client, number, peer.ip(), Arc::clone(&shared));
-                clients.spawn(ended.clone().run_until_cancelled_owned(client));
+                let Ok(own) = stream.local_addr() else { continue };
+                let caller = door.callers.claim(peer, own);
+                // Nobody's client finds the door closed again.
+                let Some(room) = door.rooms.enter(caller) else { continue };
+                let number = room.log.open(peer, caller);
+                door.clients.spawn(until_ended(stream, number, room, Arc::clone(&door)));
             }
             Err(error) => {
                 tracing::warn!(%error, "the broker cannot accept a connection");
@@ -98,54 +93,41 @@ pub(super) async fn accept(
     }
 }
 
-/// Serves until the bench ends the connections of that peer.
-async fn until_dropped(
-    client: impl Future<Output = ()>,
-    number: usize,
-    peer: IpAddr,
-    shared: Arc<Shared>,
-) {
-    let mut dropped = shared.dropped.subscribe();
-    let dropped = async {
-        loop {
-            match dropped.recv().await {
-                Ok(named) if named == peer => return,
-                Ok(_) | Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => std::future::pending().await,
-            }
-        }
-    };
+/// Serves until the bench ends the connection.
+async fn until_ended(stream: TcpStream, number: usize, room: Arc<Room>, door: Arc<Door>) {
+    let ender = room.open.add(number);
     tokio::select! {
-        () = client => {}
-        () = dropped => shared.log.record(number, Happening::Closed(Ending::TakenOver)),
+        () = serve(stream, number, &room, &door) => {}
+        () = ender.cancelled() => room.log.record(number, Happening::Closed(Ending::TakenOver)),
     }
+    room.open.remove(number);
 }
 
-async fn serve(stream: TcpStream, number: usize, shared: Arc<Shared>) {
+async fn serve(stream: TcpStream, number: usize, room: &Arc<Room>, door: &Door) {
     // Only a matter of speed.
     let _nodelay = stream.set_nodelay(true);
     let mut server_name = None;
-    let handshake = secure(stream, &shared.tls, &mut server_name);
-    let secured = match timeout(shared.handshake_deadline, handshake).await {
+    let handshake = secure(stream, &door.tls, &mut server_name);
+    let secured = match timeout(door.handshake_deadline, handshake).await {
         Ok(secured) => secured,
         Err(_) => Err((TlsFailureCause::Timeout, None)),
     };
     let ending = match secured {
         Ok(stream) => {
             let facts = facts(stream.get_ref().1, server_name);
-            shared.log.record(number, Happening::Secured(facts.clone()));
-            session::serve(stream, number, facts.client_certificate.as_ref(), &shared).await
+            room.log.record(number, Happening::Secured(facts.clone()));
+            session::serve(stream, number, facts.client_certificate.as_ref(), room).await
         }
         Err((cause, stream)) => {
             let failure = TlsFailure { server_name, cause };
-            shared.log.record(number, Happening::NotSecured(failure));
+            room.log.record(number, Happening::NotSecured(failure));
             if let Some(mut stream) = stream {
                 close_gently(&mut stream).await;
             }
             Ending::Refused
         }
     };
-    shared.log.record(number, Happening::Closed(ending));
+    room.log.record(number, Happening::Closed(ending));
 }
 
 /// Reads the client's first message before answering, so that its SNI is known even if it then

@@ -1,7 +1,7 @@
 //! What the broker saw, connection by connection: the facts that the checks judge.
 //!
-//! Connections are keyed by the peer's address, which the bench gave out; client id, user name and
-//! certificate are claims of the peer. Passwords are never kept. Must not judge.
+//! Whose a connection is, the bench knows from who opened it; client id, user name and certificate are
+//! claims of the peer. Passwords are never kept. Must not judge.
 
 use std::{
     fmt,
@@ -14,7 +14,10 @@ use tokio::time::Instant;
 
 use crate::{
     clock::{Clock, Deadline},
-    testbed::event_log::{EventLog, Follower, NotSeen},
+    testbed::{
+        caller::Caller,
+        event_log::{EventLog, Follower, NotSeen},
+    },
 };
 
 /// One event of one connection.
@@ -246,8 +249,10 @@ impl fmt::Display for RefusedBecause {
 pub struct Connection {
     /// Number of the connection, from 0 in the order of arrival.
     pub number: usize,
-    /// Where it comes from: the unit's own address.
+    /// Where it comes from.
     pub peer: SocketAddr,
+    /// Who opened it.
+    pub caller: Caller,
     /// When it was accepted, time of day.
     pub opened_at: OffsetDateTime,
     /// When it was accepted, to measure with.
@@ -288,19 +293,31 @@ pub(super) struct BrokerLog {
     clock: Clock,
 }
 
+impl fmt::Debug for BrokerLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BrokerLog").finish_non_exhaustive()
+    }
+}
+
 impl BrokerLog {
     pub(super) fn new(clock: Clock) -> Self {
         let events = Arc::new(EventLog::new(clock.clone()));
         Self { events, connections: Mutex::default(), clock }
     }
 
+    /// An empty one with the same clock.
+    pub(super) fn another(&self) -> Self {
+        Self::new(self.clock.clone())
+    }
+
     /// A new connection; its number.
-    pub(super) fn open(&self, peer: SocketAddr) -> usize {
+    pub(super) fn open(&self, peer: SocketAddr, caller: Caller) -> usize {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         let number = connections.len();
         connections.push(Connection {
             number,
             peer,
+            caller,
             opened_at: self.clock.now(),
             opened: Instant::now(),
             greeted: None,

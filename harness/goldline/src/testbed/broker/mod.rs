@@ -17,17 +17,15 @@ mod relay;
 mod session;
 
 use std::{
+    collections::HashMap,
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
 use rumqttd::protocol::{Packet, Publish};
-use tokio::{
-    net::{TcpListener, TcpSocket},
-    sync::broadcast,
-};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::{bytes::Bytes, sync::CancellationToken, task::TaskTracker};
 
 pub use external::{ExternalBroker, ExternalError};
@@ -39,7 +37,9 @@ pub use log::{
 
 use super::{
     authority::Issued,
+    caller::{Borrower, Callers},
     event_log::{Follower, NotSeen},
+    room::{Lent, Rooms},
 };
 use crate::{
     clock::{Clock, Deadline},
@@ -126,6 +126,8 @@ pub struct BrokerConfig {
     pub handshake_deadline: Duration,
     /// How long after it the CONNECT may take.
     pub connect_deadline: Duration,
+    /// Who announced connections to it.
+    pub callers: Callers,
 }
 
 impl BrokerConfig {
@@ -139,30 +141,74 @@ impl BrokerConfig {
             client_auth: None,
             handshake_deadline: deadline,
             connect_deadline: deadline,
+            callers: Callers::default(),
         }
     }
 }
 
-/// What every connection of one broker needs.
-struct Shared {
+/// Where connections arrive: one for all rooms.
+struct Door {
     tls: Arc<rustls::ServerConfig>,
+    callers: Callers,
+    rooms: Arc<Rooms<Room>>,
+    handshake_deadline: Duration,
+    ended: CancellationToken,
+    clients: TaskTracker,
+}
+
+/// A broker of its own behind the door: its users, its topics, its log.
+#[derive(Debug)]
+struct Room {
     accounts: RwLock<Vec<Account>>,
     allow_anonymous: bool,
     common_name_is_client_id: bool,
-    handshake_deadline: Duration,
     connect_deadline: Duration,
     tenant: inner::Tenant,
     log: Arc<log::BrokerLog>,
-    /// Peers whose connections are ended, as they are named.
-    dropped: broadcast::Sender<IpAddr>,
+    open: OpenConnections,
 }
 
-/// A running broker, or the way to one that is already there. Its listener and all its connections end
-/// when it is dropped.
+/// What ends each connection that is open, by its number.
+#[derive(Clone, Debug)]
+struct OpenConnections {
+    enders: Arc<Mutex<HashMap<usize, CancellationToken>>>,
+    /// Ends them all.
+    all: CancellationToken,
+}
+
+impl OpenConnections {
+    fn until(all: CancellationToken) -> Self {
+        Self { enders: Arc::default(), all }
+    }
+
+    /// What ends the connection of this number.
+    fn add(&self, number: usize) -> CancellationToken {
+        let ender = self.all.child_token();
+        self.enders().insert(number, ender.clone());
+        ender
+    }
+
+    fn remove(&self, number: usize) {
+        self.enders().remove(&number);
+    }
+
+    fn end(&self, number: usize) {
+        if let Some(ender) = self.enders().get(&number) {
+            ender.cancel();
+        }
+    }
+
+    fn enders(&self) -> std::sync::MutexGuard<'_, HashMap<usize, CancellationToken>> {
+        self.enders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A running broker, a room in one, or the way to one that is already there. All its connections end when
+/// it is dropped, and its listener if it is its own.
 pub struct Broker {
     address: SocketAddr,
     log: Arc<log::BrokerLog>,
-    dropped: broadcast::Sender<IpAddr>,
+    open: OpenConnections,
     kind: Kind,
     ended: CancellationToken,
     tasks: TaskTracker,
@@ -171,7 +217,7 @@ pub struct Broker {
 }
 
 enum Kind {
-    BuiltIn { shared: Arc<Shared>, bench: Mutex<inner::Session> },
+    BuiltIn { door: Arc<Door>, room: Lent<Room>, bench: Mutex<inner::Session> },
     External(external::Observer),
 }
 
@@ -188,10 +234,9 @@ impl Broker {
     /// [`BrokerError`] names what is wrong with the certificates or the machine.
     pub async fn start(config: BrokerConfig, clock: Clock) -> Result<Self, BrokerError> {
         let socket = bind()?;
-        let (broker, shared) = Self::prepare(config, clock, address_of(&socket)?, None)?;
+        let (broker, door) = Self::prepare(config, clock, address_of(&socket)?, None)?;
         let listener = listen(socket, broker.address)?;
-        let ended = broker.ended.clone();
-        broker.tasks.spawn(front::accept(listener, shared, ended, broker.tasks.clone()));
+        broker.tasks.spawn(front::accept(listener, door));
         Ok(broker)
     }
 
@@ -211,24 +256,26 @@ impl Broker {
     pub async fn use_external(
         broker: &ExternalBroker,
         topics: &[String],
+        callers: Callers,
         clock: Clock,
     ) -> Result<Self, BrokerError> {
         let log = Arc::new(log::BrokerLog::new(clock));
         let (ended, tasks) = (CancellationToken::new(), TaskTracker::new());
         let joined =
             external::Observer::join(broker, topics, Arc::clone(&log), ended.clone()).await?;
-        let dropped = broadcast::channel(16).0;
+        let open = OpenConnections::until(ended.clone());
         let socket = bind()?;
         let address = address_of(&socket)?;
         let listener = listen(socket, address)?;
         let relay = relay::Relay {
             upstream: broker.endpoint.clone(),
             log: Arc::clone(&log),
-            dropped: dropped.clone(),
+            callers,
+            open: open.clone(),
         };
         tasks.spawn(relay.accept(listener, ended.clone(), tasks.clone()));
         let kind = Kind::External(joined);
-        Ok(Self { address, log, dropped, kind, ended, tasks, _reserved: None })
+        Ok(Self { address, log, open, kind, ended, tasks, _reserved: None })
     }
 
     fn prepare(
@@ -236,28 +283,49 @@ impl Broker {
         clock: Clock,
         address: SocketAddr,
         reserved: Option<TcpSocket>,
-    ) -> Result<(Self, Arc<Shared>), BrokerError> {
+    ) -> Result<(Self, Arc<Door>), BrokerError> {
         let tls = front::tls_config(&config.server, config.client_auth.as_ref())?;
-        let tenant = inner::Tenant::new();
-        let bench = Mutex::new(tenant.open(BENCH, true)?);
-        let log = Arc::new(log::BrokerLog::new(clock));
-        let dropped = broadcast::channel(16).0;
-        let shared = Arc::new(Shared {
-            tls: Arc::new(tls),
-            accounts: RwLock::new(config.accounts),
-            allow_anonymous: config.allow_anonymous,
-            common_name_is_client_id: config
-                .client_auth
-                .is_some_and(|auth| auth.common_name_is_client_id),
-            handshake_deadline: config.handshake_deadline,
-            connect_deadline: config.connect_deadline,
-            tenant,
-            log: Arc::clone(&log),
-            dropped: dropped.clone(),
-        });
         let (ended, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let kind = Kind::BuiltIn { shared: Arc::clone(&shared), bench };
-        Ok((Self { address, log, dropped, kind, ended, tasks, _reserved: reserved }, shared))
+        let room = Arc::new(Room::new(&config, clock, ended.clone()));
+        let bench = Mutex::new(room.tenant.open(BENCH, true)?);
+        let door = Arc::new(Door {
+            tls: Arc::new(tls),
+            callers: config.callers,
+            rooms: Rooms::with_anyone(Arc::clone(&room)),
+            handshake_deadline: config.handshake_deadline,
+            ended: ended.clone(),
+            clients: tasks.clone(),
+        });
+        let (log, open) = (Arc::clone(&room.log), room.open.clone());
+        let kind = Kind::BuiltIn { door: Arc::clone(&door), room: Lent::own(room), bench };
+        Ok((Self { address, log, open, kind, ended, tasks, _reserved: reserved }, door))
+    }
+
+    /// Gives a run a broker of its own behind the same door: its accounts, its topics and its log are no
+    /// other run's, and its connections end with it. Of a broker that is already there, there is no other.
+    ///
+    /// # Errors
+    /// [`RouterGone`].
+    pub fn lend(&self, run: Borrower, accounts: Vec<Account>) -> Result<Self, BrokerError> {
+        let Kind::BuiltIn { door, room, .. } = &self.kind else {
+            unreachable!("each run goes to a broker that is already there by itself")
+        };
+        let ended = door.ended.child_token();
+        let lent = Room {
+            accounts: RwLock::new(accounts),
+            allow_anonymous: room.allow_anonymous,
+            common_name_is_client_id: room.common_name_is_client_id,
+            connect_deadline: room.connect_deadline,
+            tenant: inner::Tenant::new(),
+            log: Arc::new(self.log.another()),
+            open: OpenConnections::until(ended.clone()),
+        };
+        let bench = Mutex::new(lent.tenant.open(BENCH, true)?);
+        let (log, open) = (Arc::clone(&lent.log), lent.open.clone());
+        let room = door.rooms.lend(run, lent);
+        let kind = Kind::BuiltIn { door: Arc::clone(door), room, bench };
+        let (address, tasks) = (self.address, self.tasks.clone());
+        Ok(Self { address, log, open, kind, ended, tasks, _reserved: None })
     }
 
     /// Where units are led to.
@@ -282,23 +350,24 @@ impl Broker {
     /// an account of the same user name is replaced. The accounts of a broker that is already there are
     /// its administrator's: this does nothing then.
     pub fn grant(&self, account: Account) {
-        let Kind::BuiltIn { shared, .. } = &self.kind else { return };
-        let mut accounts = shared.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        let Kind::BuiltIn { room, .. } = &self.kind else { return };
+        let mut accounts = room.accounts.write().unwrap_or_else(PoisonError::into_inner);
         accounts.retain(|known| known.username != account.username);
         accounts.push(account);
     }
 
     /// Lets a user in no more; a session that is open stays open. As for [`Broker::grant`].
     pub fn revoke(&self, username: &str) {
-        let Kind::BuiltIn { shared, .. } = &self.kind else { return };
-        let mut accounts = shared.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        let Kind::BuiltIn { room, .. } = &self.kind else { return };
+        let mut accounts = room.accounts.write().unwrap_or_else(PoisonError::into_inner);
         accounts.retain(|known| known.username != username);
     }
 
-    /// Ends the connections of one peer; it may connect again at once.
-    pub fn drop_connections_from(&self, peer: IpAddr) {
-        // Without connections nobody listens, and there is nothing to end.
-        let _heard = self.dropped.send(peer);
+    /// Ends the connections of the run's unit; it may connect again at once.
+    pub fn drop_unit(&self) {
+        for connection in self.unit_connections() {
+            self.open.end(connection.number);
+        }
     }
 
     /// Publishes as the bench, not retained; QoS 0, or 1 to a broker that is already there.
@@ -307,8 +376,8 @@ impl Broker {
     /// [`PublishError`].
     pub fn publish(&self, topic: &str, payload: &[u8]) -> Result<(), PublishError> {
         match &self.kind {
-            Kind::BuiltIn { shared, bench } => {
-                let topic = Bytes::from(shared.tenant.enter(topic));
+            Kind::BuiltIn { room, bench, .. } => {
+                let topic = Bytes::from(room.tenant.enter(topic));
                 let publish = Publish::new(topic, Bytes::copy_from_slice(payload), false);
                 let mut bench = bench.lock().unwrap_or_else(PoisonError::into_inner);
                 Ok(bench.send(Packet::Publish(publish, None))?)
@@ -324,10 +393,10 @@ impl Broker {
         self.log.connections()
     }
 
-    /// The connections that came from one address, in the order of arrival.
-    pub fn connections_from(&self, peer: Ipv4Addr) -> Vec<Connection> {
+    /// The connections of the run's unit, in the order of arrival. What others do is not the unit's.
+    pub fn unit_connections(&self) -> Vec<Connection> {
         let mut connections = self.connections();
-        connections.retain(|connection| connection.peer.ip() == peer);
+        connections.retain(|connection| connection.caller.is_unit());
         connections
     }
 
@@ -353,6 +422,21 @@ impl Broker {
         self.ended.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+impl Room {
+    fn new(config: &BrokerConfig, clock: Clock, ended: CancellationToken) -> Self {
+        let auth = config.client_auth.as_ref();
+        Self {
+            accounts: RwLock::new(config.accounts.clone()),
+            allow_anonymous: config.allow_anonymous,
+            common_name_is_client_id: auth.is_some_and(|auth| auth.common_name_is_client_id),
+            connect_deadline: config.connect_deadline,
+            tenant: inner::Tenant::new(),
+            log: Arc::new(log::BrokerLog::new(clock)),
+            open: OpenConnections::until(ended),
+        }
     }
 }
 

@@ -10,15 +10,18 @@ use rustls::server::Acceptor;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt, copy},
     net::{TcpListener, TcpStream},
-    sync::broadcast::{self, error::RecvError},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    OpenConnections,
     front::ACCEPT_PAUSE,
     log::{BrokerLog, Ending, Happening},
 };
-use crate::profile::Endpoint;
+use crate::{
+    profile::Endpoint,
+    testbed::caller::{Caller, Callers},
+};
 
 /// A hello is far smaller; what is larger is passed on without being understood.
 const LARGEST_HELLO: usize = 16 * 1024;
@@ -28,7 +31,8 @@ const LARGEST_HELLO: usize = 16 * 1024;
 pub(super) struct Relay {
     pub(super) upstream: Endpoint,
     pub(super) log: Arc<BrokerLog>,
-    pub(super) dropped: broadcast::Sender<std::net::IpAddr>,
+    pub(super) callers: Callers,
+    pub(super) open: OpenConnections,
 }
 
 impl Relay {
@@ -46,9 +50,14 @@ impl Relay {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let number = self.log.open(peer);
-                    let relayed = self.clone().until_dropped(stream, number, peer.ip());
-                    clients.spawn(ended.clone().run_until_cancelled_owned(relayed));
+                    let Ok(own) = stream.local_addr() else { continue };
+                    let caller = self.callers.claim(peer, own);
+                    // The way is the bench's and its unit's: it leads no stranger to somebody's broker.
+                    if caller == Caller::Stranger {
+                        continue;
+                    }
+                    let number = self.log.open(peer, caller);
+                    clients.spawn(self.clone().until_ended(stream, number));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the way to the broker cannot take a connection");
@@ -58,22 +67,14 @@ impl Relay {
         }
     }
 
-    async fn until_dropped(self, unit: TcpStream, number: usize, peer: std::net::IpAddr) {
-        let mut dropped = self.dropped.subscribe();
-        let dropped = async {
-            loop {
-                match dropped.recv().await {
-                    Ok(named) if named == peer => return,
-                    Ok(_) | Err(RecvError::Lagged(_)) => {}
-                    Err(RecvError::Closed) => std::future::pending().await,
-                }
-            }
-        };
+    async fn until_ended(self, unit: TcpStream, number: usize) {
+        let ender = self.open.add(number);
         let ending = tokio::select! {
             ending = self.pass(unit, number) => ending,
-            () = dropped => Ending::TakenOver,
+            () = ender.cancelled() => Ending::TakenOver,
         };
         self.log.record(number, Happening::Closed(ending));
+        self.open.remove(number);
     }
 
     async fn pass(&self, mut unit: TcpStream, number: usize) -> Ending {

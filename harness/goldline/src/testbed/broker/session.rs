@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::bytes::Bytes;
 
 use super::{
-    Shared,
+    Room,
     connect_packet::{
         ConnectPacket, PacketReader, ReadError, acknowledge, close_gently, write_packet,
     },
@@ -36,10 +36,10 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     number: usize,
     certificate: Option<&CertificateFacts>,
-    shared: &Arc<Shared>,
+    room: &Arc<Room>,
 ) -> Ending {
     let mut packets = PacketReader::new();
-    let read = timeout(shared.connect_deadline, packets.connect(&mut stream)).await;
+    let read = timeout(room.connect_deadline, packets.connect(&mut stream)).await;
     let connect = match read {
         Err(_) => return Ending::NoConnect,
         Ok(Err(error)) => {
@@ -51,7 +51,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         Ok(Ok(connect)) => connect,
     };
 
-    let admission = admit(&connect, certificate, shared);
+    let admission = admit(&connect, certificate, room);
     let facts = ConnectFacts {
         client_id: connect.client_id.clone(),
         username: connect.username.clone(),
@@ -60,21 +60,21 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         admission: admission.clone(),
     };
     if let Admission::Refused(because) = admission {
-        shared.log.record(number, Happening::Connect(facts));
+        room.log.record(number, Happening::Connect(facts));
         refuse(&mut stream, because.return_code()).await;
         return Ending::Refused;
     }
 
-    let session = match open_session(&connect, number, shared).await {
+    let session = match open_session(&connect, number, room).await {
         Ok(session) => session,
         Err(error) => return Ending::ProtocolError(error.to_string()),
     };
     if let Err(error) = acknowledge(&mut stream, session.session_present, 0).await {
         return ending_of(error.into());
     }
-    shared.log.record(number, Happening::Connect(facts));
+    room.log.record(number, Happening::Connect(facts));
 
-    let mut relay = Relay { stream, packets, session, number, shared, pending: HashMap::new() };
+    let mut relay = Relay { stream, packets, session, number, room, pending: HashMap::new() };
     let ending = relay.run(connect.keep_alive_s).await;
     if ending != Ending::Disconnected
         && let Some(will) = connect.will
@@ -88,34 +88,34 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 fn admit(
     connect: &ConnectPacket,
     certificate: Option<&CertificateFacts>,
-    shared: &Shared,
+    room: &Room,
 ) -> Admission {
-    objection(connect, certificate, shared).map_or(Admission::Accepted, Admission::Refused)
+    objection(connect, certificate, room).map_or(Admission::Accepted, Admission::Refused)
 }
 
 fn objection(
     connect: &ConnectPacket,
     certificate: Option<&CertificateFacts>,
-    shared: &Shared,
+    room: &Room,
 ) -> Option<RefusedBecause> {
     if connect.client_id.is_empty() && !connect.clean_session {
         return Some(RefusedBecause::NoClientId);
     }
-    if !shared.allow_anonymous
-        && let Some(because) = account_objection(connect, shared)
+    if !room.allow_anonymous
+        && let Some(because) = account_objection(connect, room)
     {
         return Some(because);
     }
     let common_name = certificate.and_then(|facts| facts.common_name.clone());
-    if shared.common_name_is_client_id && common_name.as_ref() != Some(&connect.client_id) {
+    if room.common_name_is_client_id && common_name.as_ref() != Some(&connect.client_id) {
         return Some(RefusedBecause::NotCertificateName { common_name });
     }
     None
 }
 
-fn account_objection(connect: &ConnectPacket, shared: &Shared) -> Option<RefusedBecause> {
+fn account_objection(connect: &ConnectPacket, room: &Room) -> Option<RefusedBecause> {
     let Some(username) = &connect.username else { return Some(RefusedBecause::NoCredentials) };
-    let accounts = shared.accounts.read().unwrap_or_else(PoisonError::into_inner);
+    let accounts = room.accounts.read().unwrap_or_else(PoisonError::into_inner);
     let Some(account) = accounts.iter().find(|account| account.username == *username) else {
         return Some(RefusedBecause::UnknownUser);
     };
@@ -149,7 +149,7 @@ fn version_refusal(error: &ReadError) -> Option<u8> {
 async fn open_session(
     connect: &ConnectPacket,
     number: usize,
-    shared: &Arc<Shared>,
+    room: &Arc<Room>,
 ) -> Result<Session, RouterGone> {
     // An empty id asks the broker for one (MQTT 3.1.1, 3.1.3.1).
     let client_id = if connect.client_id.is_empty() {
@@ -157,8 +157,8 @@ async fn open_session(
     } else {
         connect.client_id.clone()
     };
-    let (shared, clean) = (Arc::clone(shared), connect.clean_session);
-    tokio::task::spawn_blocking(move || shared.tenant.open(&client_id, clean))
+    let (room, clean) = (Arc::clone(room), connect.clean_session);
+    tokio::task::spawn_blocking(move || room.tenant.open(&client_id, clean))
         .await
         .expect("opening a session neither panics nor is cancelled")
 }
@@ -176,7 +176,7 @@ struct Relay<'a, S> {
     packets: PacketReader,
     session: Session,
     number: usize,
-    shared: &'a Shared,
+    room: &'a Room,
     /// Filters that wait for their SUBACK, by packet identifier.
     pending: HashMap<u16, Vec<String>>,
 }
@@ -227,7 +227,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<'_, S> {
                     subscribe.filters.iter().map(|filter| filter.path.clone()).collect();
                 filters.iter().try_for_each(|filter| require_plain(filter))?;
                 for filter in &mut subscribe.filters {
-                    filter.path = self.shared.tenant.enter(&filter.path);
+                    filter.path = self.room.tenant.enter(&filter.path);
                 }
                 self.pending.insert(subscribe.pkid, filters);
                 Packet::Subscribe(subscribe, properties)
@@ -238,7 +238,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<'_, S> {
                 let acknowledged = UnsubAck { pkid: unsubscribe.pkid, reasons: Vec::new() };
                 answer = Some(Packet::UnsubAck(acknowledged, None));
                 for filter in &mut unsubscribe.filters {
-                    *filter = self.shared.tenant.enter(filter);
+                    *filter = self.room.tenant.enter(filter);
                 }
                 Packet::Unsubscribe(unsubscribe, properties)
             }
@@ -256,16 +256,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<'_, S> {
 
     fn enter_publish(&self, mut publish: Publish) -> Result<Packet, Ending> {
         let topic = topic_name(&publish.topic)?.to_owned();
-        publish.topic = Bytes::from(self.shared.tenant.enter(&topic));
+        publish.topic = Bytes::from(self.room.tenant.enter(&topic));
         let message = Message { topic, payload: publish.payload.to_vec(), retain: publish.retain };
-        self.shared.log.record(self.number, Happening::Published(message));
+        self.room.log.record(self.number, Happening::Published(message));
         Ok(Packet::Publish(publish, None))
     }
 
     async fn give_out(&mut self, packet: Packet) -> Step {
         let packet = match packet {
             Packet::Publish(mut publish, _) => {
-                let Some(topic) = self.shared.tenant.leave(&publish.topic) else { return Ok(()) };
+                let Some(topic) = self.room.tenant.leave(&publish.topic) else { return Ok(()) };
                 publish.topic = topic;
                 Packet::Publish(publish, None)
             }
@@ -279,7 +279,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<'_, S> {
         };
         self.write(packet).await?;
         if let Some(subscriptions) = subscribed {
-            self.shared.log.record(self.number, Happening::Subscribed(subscriptions));
+            self.room.log.record(self.number, Happening::Subscribed(subscriptions));
         }
         Ok(())
     }
@@ -307,7 +307,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<'_, S> {
     /// The router sends no wills for links in memory, so the session does it itself, as QoS 0.
     fn publish_will(&mut self, will: LastWill) {
         let Ok(topic) = topic_name(&will.topic) else { return };
-        let topic = Bytes::from(self.shared.tenant.enter(topic));
+        let topic = Bytes::from(self.room.tenant.enter(topic));
         // Fails only when the router is gone, and then nobody waits for the will.
         let _sent = self
             .session

@@ -231,7 +231,7 @@ impl Witness {
 
     fn join(&self, network: Network<'_>) -> Result<Joined<'_>, ProbeError> {
         let Network { ssid, passphrase } = network;
-        let station = Association { mac: MAC, ssid, passphrase: passphrase.expose() };
+        let station = Association { mac: MAC, ssid: ssid.as_bytes(), passphrase: passphrase.expose() };
         let link = self.access_point.associate(&station).map_err(ProbeError::NotJoined)?;
         Ok(Joined { access_point: &self.access_point, link })
     }
@@ -255,7 +255,7 @@ impl Joined<'_> {
         };
         let address = SocketAddrV4::new(address, port);
         let access_point = self.access_point.clone();
-        tokio::task::spawn_blocking(move || access_point.connect(from, address))
+        tokio::task::spawn_blocking(move || access_point.connect_as_bench(from, address))
             .await
             .expect("connecting neither panics nor is cancelled")
             .and_then(|stream| {

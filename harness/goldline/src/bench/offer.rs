@@ -1,22 +1,18 @@
-//! What the bench offers to one unit: the plan's network, its broker address, its account.
+//! What the bench offers to one unit, by its plan: its network, its broker address, its account.
 
 use std::sync::Arc;
 
-use super::{Failure, registration::External};
+use super::{Bench, BenchError};
 use crate::{
     client::http::{HttpError, HttpUrl, Scheme},
-    clock::Clock,
     plan::{BoundBroker, BoundPlan},
     profile::{Caller, CheckId, Profile, Template},
-    record::{Code, Diagnosis},
     secret::Secret,
     testbed::{
         ConfigServerOffer, Site, TestbedConfig,
         access_point::AccessPointConfig,
-        authority::Authority,
-        broker::{Account, ClientAuth, ExternalBroker},
+        broker::{Account, ClientAuth},
         config_server::Credentials,
-        fault::TestbedFault,
     },
 };
 
@@ -26,45 +22,20 @@ const RSSI_DBM: i8 = -45;
 /// Locally administered, so it is no device's.
 const BSSID: [u8; 6] = [0x02, 0x67, 0x6f, 0x6c, 0x64, 0x00];
 
-/// What the bench brings to the testbed, whatever the unit.
-pub struct Bench {
-    /// The CA of the bench.
-    pub authority: Arc<Authority>,
-    /// What is made wrong with the testbed on purpose.
-    pub faults: Vec<TestbedFault>,
-    /// The broker that is already there; without it the testbed's serves.
-    pub broker: Option<ExternalBroker>,
-    /// The CA that is already there; without it the testbed's answers.
-    pub ca: Option<External>,
-    /// PEM of the root that a certificate of that CA must come of; without it, the answer's own counts.
-    pub ca_root: Option<String>,
-    /// The provisioning server that is already there; without it the testbed's answers.
-    pub config_server: Option<External>,
-    /// The time of day.
-    pub clock: Clock,
-}
-
 impl Bench {
-    /// PEM of whom a unit's firmware model must trust, and the bench with it: the bench's own CA, and
-    /// that of a broker that is already there.
-    pub fn trusted(&self) -> String {
-        let own = self.authority.root_pem();
-        self.broker.as_ref().map_or(own.to_owned(), |broker| [own, &broker.trust].join("\n"))
-    }
-
     /// The testbed that this unit needs.
     ///
     /// # Errors
     /// When a template of a service names a value that nobody gave.
-    pub(super) fn testbed_for(&self, plan: &BoundPlan) -> Result<TestbedConfig, Failure> {
+    pub(super) fn offer_to(&self, plan: &BoundPlan) -> Result<TestbedConfig, BenchError> {
         let profile = plan.profile();
         let ca = profile.ca.as_ref().filter(|ca| {
             // A CA that is already there is asked by the bench; a unit calls the one it knows.
-            self.ca.is_none() || ca.called_by == Caller::Unit
+            self.config.ca.is_none() || ca.called_by == Caller::Unit
         });
         let updates = profile.ota.as_ref().filter(|_| plan.plan().has_check(CheckId::OtaUpdate));
         Ok(TestbedConfig {
-            authority: Arc::clone(&self.authority),
+            authority: Arc::clone(&self.config.authority),
             access_point: AccessPointConfig {
                 ssid: plan.wifi.ssid.clone(),
                 passphrase: plan.wifi.password.clone(),
@@ -77,10 +48,10 @@ impl Bench {
             accounts: known_accounts(plan),
             client_auth: profile.mqtt.client_certificate.then(|| ClientAuth {
                 // A unit shows its own certificate and not its issuer's, so the broker knows both.
-                ca_pem: [self.authority.root_pem(), self.authority.intermediate_pem()].concat(),
+                ca_pem: [self.config.authority.root_pem(), self.config.authority.intermediate_pem()].concat(),
                 common_name_is_client_id: names_itself_by_certificate(profile),
             }),
-            external_broker: match &self.broker {
+            external_broker: match &self.config.broker {
                 Some(broker) => Some((broker.clone(), published_topics(plan)?)),
                 None => None,
             },
@@ -91,14 +62,14 @@ impl Bench {
                 None => None,
             },
             update_server: updates.map(|ota| ota.server.clone()),
-            faults: self.faults.clone(),
-            clock: self.clock.clone(),
+            faults: self.config.faults.clone(),
+            clock: self.config.clock.clone(),
         })
     }
 }
 
 /// What the unit publishes, as far as the plan names it.
-fn published_topics(plan: &BoundPlan) -> Result<Vec<String>, Failure> {
+fn published_topics(plan: &BoundPlan) -> Result<Vec<String>, BenchError> {
     let profile = plan.profile();
     let answers = profile.mqtt.command.as_ref().map(|command| &command.reply_topic);
     let alerts = profile.alert.as_ref().map(|alert| &alert.topic);
@@ -120,22 +91,21 @@ fn known_accounts(plan: &BoundPlan) -> Vec<Account> {
 }
 
 /// Where a URL of the plan leads.
-fn site(plan: &BoundPlan, url: &Template) -> Result<Site, Failure> {
+fn site(plan: &BoundPlan, url: &Template) -> Result<Site, BenchError> {
     let url = plan.render(url)?.expose().to_owned();
-    let url: HttpUrl = url.parse().map_err(|error: HttpError| {
-        Failure::Service(Diagnosis::new(Code::StationState, format!("{url}: {error}")))
-    })?;
+    let url: HttpUrl =
+        url.parse().map_err(|error: HttpError| BenchError::Url { url, reason: error })?;
     let tls = url.scheme() == Scheme::Https;
     Ok(Site { host: url.host().to_owned(), port: url.port(), tls })
 }
 
 /// The server that gives credentials and configuration; one server is both.
-fn config_server(plan: &BoundPlan) -> Result<Option<ConfigServerOffer>, Failure> {
+fn config_server(plan: &BoundPlan) -> Result<Option<ConfigServerOffer>, BenchError> {
     let profile = plan.profile();
     let (Some(api), Some(server)) = (&profile.provisioning_api, &profile.config_server) else {
         return Ok(None);
     };
-    let text = |template: &Template| -> Result<String, Failure> {
+    let text = |template: &Template| -> Result<String, BenchError> {
         Ok(plan.render(template)?.expose().to_owned())
     };
     // Of this unit only: another id gets what fits nobody.

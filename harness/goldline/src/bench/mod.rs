@@ -1,0 +1,196 @@
+//! The bench: testbed, network and authority, started once for a command and lent to every run in it.
+//!
+//! A run borrows and never owns. What it is lent (network, names, accounts, topics, logs) is a room of
+//! its own in each service, which no other run's unit can enter, and which ends with the run; nothing is
+//! left behind, and the end of one run locks out no other. Must not judge, and knows no steps.
+
+mod offer;
+
+use std::sync::Arc;
+
+use goldline_simulator::World;
+use tokio::sync::Mutex;
+
+use crate::{
+    client::http::HttpError,
+    clock::Clock,
+    plan::{BoundPlan, NotLearnt},
+    profile::{Endpoint, UnboundSymbol},
+    testbed::{
+        Testbed, TestbedConfig, TestbedError,
+        air::{Air, AirPort},
+        authority::Authority,
+        broker::{Broker, ExternalBroker},
+        fault::TestbedFault,
+    },
+};
+
+/// Why the bench cannot be lent to a run.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// A service does not start.
+    #[error(transparent)]
+    Testbed(#[from] TestbedError),
+    /// A service is for what the run has not learnt.
+    #[error(transparent)]
+    NotLearnt(#[from] NotLearnt),
+    /// A template of a service names a value that nobody gave.
+    #[error(transparent)]
+    Unbound(#[from] UnboundSymbol),
+    /// Where a service should be is no URL.
+    #[error("{url}: {reason}")]
+    Url {
+        /// What the plan says.
+        url: String,
+        /// What is wrong with it.
+        reason: HttpError,
+    },
+}
+
+/// A service that is already there.
+#[derive(Clone, Debug)]
+pub struct External {
+    /// Where it is, instead of where the plan says.
+    pub url: String,
+    /// PEM of the CA that its certificate must come of.
+    pub trust: Option<String>,
+}
+
+/// What the bench is like, whatever the unit.
+pub struct BenchConfig {
+    /// The CA of the bench.
+    pub authority: Arc<Authority>,
+    /// What is made wrong with the testbed on purpose.
+    pub faults: Vec<TestbedFault>,
+    /// The broker that is already there; without it the testbed's serves.
+    pub broker: Option<ExternalBroker>,
+    /// The CA that is already there; without it the testbed's answers.
+    pub ca: Option<External>,
+    /// PEM of the root that a certificate of that CA must come of; without it, the answer's own counts.
+    pub ca_root: Option<String>,
+    /// The provisioning server that is already there; without it the testbed's answers.
+    pub config_server: Option<External>,
+    /// The time of day.
+    pub clock: Clock,
+}
+
+/// A bench, and the services in it that some run has asked for.
+pub struct Bench {
+    config: BenchConfig,
+    air: Air,
+    brokers: Mutex<Vec<Served>>,
+}
+
+/// A broker that is running, and for whom.
+struct Served {
+    endpoints: Vec<Endpoint>,
+    /// PEM of the CA of client certificates, and whether they must name the client.
+    clients: Option<(String, bool)>,
+    broker: Broker,
+}
+
+/// Where one unit stands: its way to the network, and to nothing else.
+#[derive(Clone, Debug)]
+pub struct Place(Arc<AirPort>);
+
+impl Place {
+    /// What surrounds a simulated unit here.
+    pub fn world(&self) -> Arc<dyn World> {
+        Arc::clone(&self.0) as Arc<dyn World>
+    }
+}
+
+impl Bench {
+    /// A bench whose services start when the first run needs them.
+    pub fn new(config: BenchConfig) -> Self {
+        Self { config, air: Air::default(), brokers: Mutex::default() }
+    }
+
+    /// A place for the unit of one run. Needs a tokio runtime.
+    pub fn place(&self) -> Place {
+        Place(self.air.place())
+    }
+
+    /// Lends a run what its unit must reach; what is lent comes back when the [`Testbed`] is dropped.
+    ///
+    /// # Errors
+    /// [`BenchError`] of the first service that cannot be lent.
+    pub async fn lend(&self, place: &Place, plan: &BoundPlan) -> Result<Testbed, BenchError> {
+        let offer = self.offer_to(plan)?;
+        let broker = self.lend_broker(place, &offer).await?;
+        Ok(Testbed::around(offer, &self.air, &place.0, broker).await?)
+    }
+
+    async fn lend_broker(&self, place: &Place, offer: &TestbedConfig) -> Result<Broker, BenchError> {
+        // What another broker tells is told to one client of the bench for each run.
+        if offer.external_broker.is_some() {
+            return Ok(Testbed::open_broker(offer, &self.air).await?);
+        }
+        let clients = offer.client_auth.as_ref();
+        let clients = clients.map(|auth| (auth.ca_pem.clone(), auth.common_name_is_client_id));
+        let mut brokers = self.brokers.lock().await;
+        let found = brokers.iter().position(|served| {
+            served.endpoints == offer.broker_endpoints && served.clients == clients
+        });
+        let index = match found {
+            Some(index) => index,
+            None => {
+                let broker = Testbed::open_broker(offer, &self.air).await?;
+                let endpoints = offer.broker_endpoints.clone();
+                brokers.push(Served { endpoints, clients, broker });
+                brokers.len() - 1
+            }
+        };
+        let lent = brokers[index].broker.lend(place.0.run(), offer.accounts.clone());
+        Ok(lent.map_err(TestbedError::from)?)
+    }
+
+    /// PEM of whom a unit's firmware model must trust, and the bench with it: the bench's own CA, and
+    /// that of a broker that is already there.
+    pub fn trusted(&self) -> String {
+        self.config.trusted()
+    }
+
+    /// The bench's own CA.
+    pub fn authority(&self) -> &Arc<Authority> {
+        &self.config.authority
+    }
+
+    /// The broker that is already there.
+    pub fn external_broker(&self) -> Option<&ExternalBroker> {
+        self.config.broker.as_ref()
+    }
+
+    /// The CA that is already there.
+    pub fn external_ca(&self) -> Option<&External> {
+        self.config.ca.as_ref()
+    }
+
+    /// PEM of the root that certificates of that CA must come of.
+    pub fn external_ca_root(&self) -> Option<&str> {
+        self.config.ca_root.as_deref()
+    }
+
+    /// The provisioning server that is already there.
+    pub fn external_config_server(&self) -> Option<&External> {
+        self.config.config_server.as_ref()
+    }
+
+    /// What is made wrong on purpose.
+    pub(crate) fn faults(&self) -> &[TestbedFault] {
+        &self.config.faults
+    }
+
+    /// The time of day.
+    pub fn clock(&self) -> &Clock {
+        &self.config.clock
+    }
+}
+
+impl BenchConfig {
+    /// As [`Bench::trusted`].
+    pub fn trusted(&self) -> String {
+        let own = self.authority.root_pem();
+        self.broker.as_ref().map_or(own.to_owned(), |broker| [own, &broker.trust].join("\n"))
+    }
+}
