@@ -11,6 +11,12 @@ use tokio::time::Instant;
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> OffsetDateTime + Send + Sync>);
 
+impl std::fmt::Debug for Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
 impl Clock {
     /// The machine's own clock, in UTC.
     pub fn system() -> Self {

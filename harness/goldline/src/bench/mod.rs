@@ -15,12 +15,12 @@ use crate::{
     client::http::HttpError,
     clock::Clock,
     plan::{BoundPlan, NotLearnt},
-    profile::{Endpoint, UnboundSymbol},
+    profile::UnboundSymbol,
     testbed::{
-        Testbed, TestbedConfig, TestbedError,
+        Services, Testbed, TestbedError,
         air::{Air, AirPort},
         authority::Authority,
-        broker::{Broker, ExternalBroker},
+        broker::ExternalBroker,
         fault::TestbedFault,
     },
 };
@@ -78,15 +78,7 @@ pub struct BenchConfig {
 pub struct Bench {
     config: BenchConfig,
     air: Air,
-    brokers: Mutex<Vec<Served>>,
-}
-
-/// A broker that is running, and for whom.
-struct Served {
-    endpoints: Vec<Endpoint>,
-    /// PEM of the CA of client certificates, and whether they must name the client.
-    clients: Option<(String, bool)>,
-    broker: Broker,
+    services: Mutex<Services>,
 }
 
 /// Where one unit stands: its way to the network, and to nothing else.
@@ -103,7 +95,9 @@ impl Place {
 impl Bench {
     /// A bench whose services start when the first run needs them.
     pub fn new(config: BenchConfig) -> Self {
-        Self { config, air: Air::default(), brokers: Mutex::default() }
+        let BenchConfig { authority, faults, clock, .. } = &config;
+        let services = Services::new(Arc::clone(authority), faults.clone(), clock.clone());
+        Self { air: services.air().clone(), services: Mutex::new(services), config }
     }
 
     /// A place for the unit of one run. Needs a tokio runtime.
@@ -117,32 +111,7 @@ impl Bench {
     /// [`BenchError`] of the first service that cannot be lent.
     pub async fn lend(&self, place: &Place, plan: &BoundPlan) -> Result<Testbed, BenchError> {
         let offer = self.offer_to(plan)?;
-        let broker = self.lend_broker(place, &offer).await?;
-        Ok(Testbed::around(offer, &self.air, &place.0, broker).await?)
-    }
-
-    async fn lend_broker(&self, place: &Place, offer: &TestbedConfig) -> Result<Broker, BenchError> {
-        // What another broker tells is told to one client of the bench for each run.
-        if offer.external_broker.is_some() {
-            return Ok(Testbed::open_broker(offer, &self.air).await?);
-        }
-        let clients = offer.client_auth.as_ref();
-        let clients = clients.map(|auth| (auth.ca_pem.clone(), auth.common_name_is_client_id));
-        let mut brokers = self.brokers.lock().await;
-        let found = brokers.iter().position(|served| {
-            served.endpoints == offer.broker_endpoints && served.clients == clients
-        });
-        let index = match found {
-            Some(index) => index,
-            None => {
-                let broker = Testbed::open_broker(offer, &self.air).await?;
-                let endpoints = offer.broker_endpoints.clone();
-                brokers.push(Served { endpoints, clients, broker });
-                brokers.len() - 1
-            }
-        };
-        let lent = brokers[index].broker.lend(place.0.run(), offer.accounts.clone());
-        Ok(lent.map_err(TestbedError::from)?)
+        Ok(self.services.lock().await.lend(&place.0, offer).await?)
     }
 
     /// PEM of whom a unit's firmware model must trust, and the bench with it: the bench's own CA, and

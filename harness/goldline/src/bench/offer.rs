@@ -48,7 +48,11 @@ impl Bench {
             accounts: known_accounts(plan),
             client_auth: profile.mqtt.client_certificate.then(|| ClientAuth {
                 // A unit shows its own certificate and not its issuer's, so the broker knows both.
-                ca_pem: [self.config.authority.root_pem(), self.config.authority.intermediate_pem()].concat(),
+                ca_pem: [
+                    self.config.authority.root_pem(),
+                    self.config.authority.intermediate_pem(),
+                ]
+                .concat(),
                 common_name_is_client_id: names_itself_by_certificate(profile),
             }),
             external_broker: match &self.config.broker {

@@ -19,10 +19,10 @@ use super::{
     sources::{LeasedNumber, Rehearsal, Station, settle},
 };
 use crate::{
+    bench::{Bench, BenchConfig, External},
     check::RegistryObservation,
     clock::Clock,
     device::{ChipFacts, DeviceUrl, SimulatedUnit, SimulatorOptions, open_serial, open_simulator},
-    bench::{Bench, BenchConfig, External},
     engine::{EnrolUnit, Job, OpenDevice, ValuesOfUnit, registry_row},
     identity::Mac,
     image::FlashImages,

@@ -11,8 +11,8 @@ use super::{
     problem::{usage, usage_with_help},
 };
 use crate::{
-    client::http::{HttpClient, HttpUrl, Route},
     bench::External,
+    client::http::{HttpClient, HttpUrl, Route},
     profile::{Endpoint, Profile, SecretSource, Template, ValueSource},
     secret::Secret,
     testbed::{broker::ExternalBroker, fault::TestbedFault},

@@ -3,9 +3,7 @@
 //! This is the one place that works round espflash's limits; each says why, and the tests of the
 //! simulator's crate fail when upstream mends one.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use espflash::{
     connection::{Connection, ResetAfterOperation, ResetBeforeOperation},

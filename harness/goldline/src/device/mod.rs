@@ -10,8 +10,6 @@ mod serial;
 mod simulator;
 mod url;
 
-
-
 use crate::{identity::Mac, profile::Chip, record::Code};
 
 pub use console::{Console, ConsoleLine};

@@ -13,7 +13,7 @@ use crate::{
     check::{CaObservation, RegistryObservation},
     client::{
         ca::{self, Issued, Registrant, Terms},
-        http::{HttpClient, Route},
+        http::{HttpClient, HttpError, Route},
         provisioning,
     },
     clock::Deadline,
@@ -131,13 +131,17 @@ impl Run {
     fn ca_client(&self, planned: &str) -> Result<(HttpClient, String, Option<String>), Failure> {
         if let Some(external) = self.bench.external_ca() {
             let trust = external.trust.as_deref();
-            let client = client(Route::Resolved, trust)?;
-            return Ok((client, external.url.clone(), self.bench.external_ca_root().map(str::to_owned)));
+            let client = usable(HttpClient::new(Route::Resolved, trust))?;
+            return Ok((
+                client,
+                external.url.clone(),
+                self.bench.external_ca_root().map(str::to_owned),
+            ));
         }
-        let address = self.testbed()?.ca_address(is_tls(planned));
-        let address = address.ok_or(Failure::OutOfOrder { step: "register without a CA" })?;
+        let way = self.testbed()?.way_to_ca(is_tls(planned));
+        let way = way.ok_or(Failure::OutOfOrder { step: "register without a CA" })?;
         let root = self.bench.authority().root_pem();
-        let client = client(Route::Pinned(address), Some(root))?;
+        let client = usable(HttpClient::dialled(Arc::new(way), Some(root)))?;
         Ok((client, planned.to_owned(), Some(root.to_owned())))
     }
 
@@ -200,13 +204,13 @@ impl Run {
 
     fn config_server_client(&self, planned: &str) -> Result<(HttpClient, String), Failure> {
         if let Some(external) = self.bench.external_config_server() {
-            let client = client(Route::Resolved, external.trust.as_deref())?;
+            let client = usable(HttpClient::new(Route::Resolved, external.trust.as_deref()))?;
             return Ok((client, external.url.clone()));
         }
-        let address = self.testbed()?.config_server_address(is_tls(planned));
-        let address = address.ok_or(Failure::OutOfOrder { step: "ask no server" })?;
+        let way = self.testbed()?.way_to_config_server(is_tls(planned));
+        let way = way.ok_or(Failure::OutOfOrder { step: "ask no server" })?;
         let root = self.bench.authority().root_pem();
-        Ok((client(Route::Pinned(address), Some(root))?, planned.to_owned()))
+        Ok((usable(HttpClient::dialled(Arc::new(way), Some(root)))?, planned.to_owned()))
     }
 
     /// Puts the unit into the registry. One that is away does not stop the line: the row is queued.
@@ -235,8 +239,8 @@ impl Run {
     }
 }
 
-fn client(route: Route, roots: Option<&str>) -> Result<HttpClient, Failure> {
-    HttpClient::new(route, roots).map_err(|error| {
+fn usable(client: Result<HttpClient, HttpError>) -> Result<HttpClient, Failure> {
+    client.map_err(|error| {
         Failure::Service(Diagnosis::new(Code::StationState, format!("the trusted CA: {error}")))
     })
 }

@@ -23,7 +23,7 @@ const SNTP_MESSAGE: usize = 48;
 impl Run {
     /// A unit without the time trusts nobody: nothing after it can tell more.
     pub(super) async fn await_time(&mut self) -> Result<Next, Failure> {
-        let (address, since, deadline) = self.wait_for_call()?;
+        let (_, since, deadline) = self.wait_for_call()?;
         let testbed = self.testbed()?;
         let server = testbed.time_server.as_ref();
         let server = server.ok_or(Failure::OutOfOrder { step: "wait for a time server" })?;
@@ -31,7 +31,7 @@ impl Run {
         let answered = loop {
             let asked = server.asked();
             let mut of_unit =
-                asked.iter().filter(|asked| asked.instant >= since && asked.event.peer == address);
+                asked.iter().filter(|asked| asked.instant >= since && asked.event.caller.is_unit());
             if let Some(found) = of_unit.find(|asked| asked.event.answered.is_some()) {
                 break Some(found.instant);
             }
@@ -41,7 +41,7 @@ impl Run {
                 () = self.cancel.cancelled() => return Err(Failure::Aborted),
             }
         };
-        let asked = server.asked().iter().any(|asked| asked.event.peer == address);
+        let asked = server.asked().iter().any(|asked| asked.event.caller.is_unit());
         let detail = match (answered, asked) {
             (Some(_), _) => "the unit asked and was answered",
             (None, true) => "the unit asked and was not answered",
@@ -83,8 +83,9 @@ impl Run {
         let mut calls = server.follow();
         let served = loop {
             let known = server.calls();
-            let mut after = known.iter().filter(|call| call.instant >= since);
-            if let Some(found) = after.find(|call| fetched(&call.event)) {
+            let mut after =
+                known.iter().filter(|call| call.instant >= since && call.event.caller.is_unit());
+            if let Some(found) = after.find(|call| fetched(&call.event.what)) {
                 break Some(found.instant);
             }
             tokio::select! {
@@ -97,8 +98,11 @@ impl Run {
             Some(_) => None,
             None => Some(http_witness(server.address(), "the config server").await),
         };
-        let others = server.calls().into_iter().filter(|call| call.instant >= since);
-        let other = others.into_iter().find_map(|call| match call.event {
+        let others = server
+            .calls()
+            .into_iter()
+            .filter(|call| call.instant >= since && call.event.caller.is_unit());
+        let other = others.into_iter().find_map(|call| match call.event.what {
             ConfigCall::Fetched { device_id } => Some(device_id),
             _ => None,
         });
@@ -125,8 +129,9 @@ impl Run {
         let mut calls = ca.follow();
         let accepted = loop {
             let known = ca.registrations();
-            let mut after = known.iter().filter(|call| call.instant >= since);
-            let of_unit = after.find_map(|call| match &call.event {
+            let mut after =
+                known.iter().filter(|call| call.instant >= since && call.event.caller.is_unit());
+            let of_unit = after.find_map(|call| match &call.event.what {
                 // A UUID may be given in capitals.
                 Registration::Accepted(registered)
                     if registered.uuid.to_string().eq_ignore_ascii_case(&uuid) =>
@@ -145,7 +150,8 @@ impl Run {
             }
         };
         let known = ca.registrations();
-        let refusal = known.iter().rev().find_map(|call| match &call.event {
+        let mut of_unit = known.iter().rev().filter(|call| call.event.caller.is_unit());
+        let refusal = of_unit.find_map(|call| match &call.event.what {
             Registration::Refused(sentence) => Some(sentence.clone()),
             Registration::Accepted(_) => None,
         });

@@ -95,7 +95,7 @@ impl Run {
         let testbed = self.testbed()?;
         let server = testbed.update_server.as_ref();
         let server = server.ok_or(Failure::OutOfOrder { step: "update" })?;
-        let place = server.publish(trial.image.clone()).await;
+        let place = server.publish(trial.image.clone());
         let (host, port) = &ota.server;
         let url = match port {
             443 => format!("https://{host}{place}"),
@@ -172,7 +172,7 @@ impl Run {
 }
 
 fn was_fetched(server: &UpdateServer, place: &str) -> bool {
-    server.downloads().iter().any(|download| download.event.path == place)
+    server.downloads().iter().any(|download| download.event.what.path == place)
 }
 
 fn problem(trial: &Trial, fetched: bool, last: Option<&str>, within: u64) -> Diagnosis {

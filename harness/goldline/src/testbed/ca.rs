@@ -6,26 +6,24 @@
 
 use std::{
     collections::BTreeMap,
-    io,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
+use hyper::{Method, StatusCode, body::Bytes};
 use serde::Deserialize;
 use serde_json::json;
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
-use wiremock::{
-    Mock, MockServer, Request, ResponseTemplate,
-    matchers::{method, path},
-};
 
 use super::{
     authority::{Authority, AuthorityError, Signed},
-    closed_port::ClosedPort,
-    event_log::{EventLog, Follower, NotSeen, Stamped},
+    caller::{Borrower, Callers},
+    entrance::{Answers, Entrance, Sides},
+    event_log::{EventLog, Follower, Heard, NotSeen, Stamped},
     fault::TestbedFault,
-    tls_front::{TlsFront, TlsFrontError},
+    http_server::{Answer, Call, HttpServerError},
+    room::{Lent, Rooms},
 };
 use crate::{
     clock::{Clock, Deadline},
@@ -38,8 +36,6 @@ const DEVICE_VALIDITY: Duration = Duration::days(365);
 /// Less than the start of a certificate lies in the past, so that it has begun and ended.
 const EXPIRED: Duration = Duration::hours(-12);
 const EXPIRES_SOON: Duration = Duration::days(1);
-/// Longer than anyone waits.
-const NEVER: std::time::Duration = std::time::Duration::from_secs(3600);
 const SERVER_VALIDITY: Duration = Duration::days(90);
 /// 16 or 32 random bytes in hex; the products differ.
 const PSK_DIGITS: [usize; 2] = [32, 64];
@@ -47,17 +43,9 @@ const PSK_DIGITS: [usize; 2] = [32, 64];
 /// The CA's API cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum CaError {
-    /// No port can be had.
-    #[error("the CA cannot listen on {address}: {source}; free the address")]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// The operating system's reason.
-        source: io::Error,
-    },
-    /// Its HTTPS side does not start.
-    #[error(transparent)]
-    Front(#[from] TlsFrontError),
+    /// It cannot listen.
+    #[error("the CA does not start: {0}")]
+    Server(#[from] HttpServerError),
     /// Its certificate, or that of another CA, cannot be made.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
@@ -120,24 +108,34 @@ enum RequestError {
     Authority(#[from] AuthorityError),
 }
 
-/// The running API; ends when dropped.
-pub struct CertificateAuthorityApi {
-    server: MockServer,
-    front: TlsFront,
-    /// In place of its own addresses, for the fault `ca.down`.
-    closed: Option<ClosedPort>,
-    shared: Arc<Shared>,
+/// Where the API listens, once for all runs; ends when it and what it lent are dropped.
+#[derive(Clone)]
+pub struct CaEntrance {
+    entrance: Arc<Entrance<Room>>,
+    ca: Arc<Ca>,
+    clock: Clock,
 }
 
-/// What every call needs.
-struct Shared {
+/// The API as one run has it, or whoever calls; ends when dropped.
+pub struct CertificateAuthorityApi {
+    entrance: Arc<Entrance<Room>>,
+    room: Lent<Room>,
+}
+
+/// What signs, and how.
+struct Ca {
     authority: Arc<Authority>,
     /// Signs in the authority's place, for the fault `ca.other_ca`.
     stranger: Option<Authority>,
     faults: Vec<TestbedFault>,
+}
+
+/// What every call of one run needs.
+struct Room {
+    ca: Arc<Ca>,
     /// The key of each UUID that is known before it calls.
     expected: Mutex<BTreeMap<String, Secret>>,
-    log: Arc<EventLog<Registration>>,
+    log: Arc<EventLog<Heard<Registration>>>,
 }
 
 impl std::fmt::Debug for CertificateAuthorityApi {
@@ -148,8 +146,47 @@ impl std::fmt::Debug for CertificateAuthorityApi {
     }
 }
 
+impl CaEntrance {
+    /// Listens under these names, with those of the faults that concern a CA. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// [`CaError`] when no port can be had.
+    pub async fn open(
+        names: &[String],
+        authority: Arc<Authority>,
+        faults: &[TestbedFault],
+        callers: &Callers,
+        clock: Clock,
+    ) -> Result<Self, CaError> {
+        let ca = Ca::new(authority, faults, &clock)?;
+        Self::open_with(names, ca, Rooms::of_runs(), callers, clock).await
+    }
+
+    async fn open_with(
+        names: &[String],
+        ca: Arc<Ca>,
+        rooms: Arc<Rooms<Room>>,
+        callers: &Callers,
+        clock: Clock,
+    ) -> Result<Self, CaError> {
+        let mut all_names = names.to_vec();
+        all_names.extend(["localhost", "127.0.0.1"].map(str::to_owned));
+        let certificate = ca.authority.issue_server(&all_names, SERVER_VALIDITY)?;
+        let down = ca.has(TestbedFault::CaDown);
+        let entrance = Entrance::open(&certificate, Sides::Both, down, callers, rooms).await?;
+        Ok(Self { entrance, ca, clock })
+    }
+
+    /// The API for one run: whom it expects and what it saw are no other run's.
+    pub fn lend(&self, run: Borrower) -> CertificateAuthorityApi {
+        let room = Room::new(Arc::clone(&self.ca), self.clock.clone());
+        let room = self.entrance.lend(run, room);
+        CertificateAuthorityApi { entrance: Arc::clone(&self.entrance), room }
+    }
+}
+
 impl CertificateAuthorityApi {
-    /// Listens on free ports of 127.0.0.1, without and with TLS. Needs a tokio runtime.
+    /// Listens on free ports of 127.0.0.1, without and with TLS, for whoever calls. Needs a tokio runtime.
     ///
     /// # Errors
     /// [`CaError`] when no port can be had.
@@ -167,61 +204,33 @@ impl CertificateAuthorityApi {
         faults: &[TestbedFault],
         clock: Clock,
     ) -> Result<Self, CaError> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let refuse = |source| CaError::Listen { address, source };
-        let listener = TcpListener::bind(address).map_err(refuse)?;
-        // Recorded requests would keep every PSK in memory.
-        let server =
-            MockServer::builder().listener(listener).disable_request_recording().start().await;
-        let mut all_names = names.to_vec();
-        all_names.extend(["localhost", "127.0.0.1"].map(str::to_owned));
-        let certificate = authority.issue_server(&all_names, SERVER_VALIDITY)?;
-        let front = TlsFront::start(&certificate, *server.address()).await?;
-        let down = faults.contains(&TestbedFault::CaDown);
-        let closed = down.then(ClosedPort::reserve).transpose().map_err(refuse)?;
-        let other_ca = faults.contains(&TestbedFault::CaOtherCa);
-        let shared = Arc::new(Shared {
-            stranger: other_ca.then(|| Authority::create(clock.clone())).transpose()?,
-            authority,
-            faults: faults.to_vec(),
-            expected: Mutex::default(),
-            log: Arc::new(EventLog::new(clock)),
-        });
-
-        let healthy = ResponseTemplate::new(200).set_body_json(json!({ "status": "ok" }));
-        Mock::given(method("GET")).and(path("/health")).respond_with(healthy).mount(&server).await;
-        let register = {
-            let shared = Arc::clone(&shared);
-            move |request: &Request| answer(&shared, request)
-        };
-        Mock::given(method("POST"))
-            .and(path("/api/devices/register"))
-            .respond_with(register)
-            .mount(&server)
-            .await;
-        Ok(Self { server, front, closed, shared })
+        let ca = Ca::new(authority, faults, &clock)?;
+        let room = Arc::new(Room::new(Arc::clone(&ca), clock.clone()));
+        let rooms = Rooms::with_anyone(Arc::clone(&room));
+        let opened = CaEntrance::open_with(names, ca, rooms, &Callers::default(), clock).await?;
+        Ok(Self { entrance: opened.entrance, room: Lent::own(room) })
     }
 
     /// Where it listens without TLS; with the fault `ca.down`, where nothing does.
     pub fn address(&self) -> SocketAddr {
-        self.closed.as_ref().map_or(*self.server.address(), ClosedPort::address)
+        self.entrance.address()
     }
 
     /// Where it listens with TLS; with the fault `ca.down`, where nothing does.
     pub fn secure_address(&self) -> SocketAddr {
-        self.closed.as_ref().map_or(self.front.address(), ClosedPort::address)
+        self.entrance.secure_address()
     }
 
     /// From now on, this UUID is accepted with this key only.
     pub fn expect(&self, uuid: &str, psk: Secret) {
-        let mut expected = self.shared.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut expected = self.room.expected.lock().unwrap_or_else(PoisonError::into_inner);
         // As register() spells it.
         expected.insert(uuid.to_ascii_lowercase(), psk);
     }
 
     /// A reader of the registrations from the first on.
-    pub fn follow(&self) -> Follower<Registration> {
-        Follower::new(Arc::clone(&self.shared.log))
+    pub fn follow(&self) -> Follower<Heard<Registration>> {
+        Follower::new(Arc::clone(&self.room.log))
     }
 
     /// Its URL without a trailing slash.
@@ -230,8 +239,8 @@ impl CertificateAuthorityApi {
     }
 
     /// Every call of the registration so far.
-    pub fn registrations(&self) -> Vec<Stamped<Registration>> {
-        self.shared.log.all()
+    pub fn registrations(&self) -> Vec<Stamped<Heard<Registration>>> {
+        self.room.log.all()
     }
 
     /// Waits until `answer` finds something in the registrations.
@@ -241,62 +250,100 @@ impl CertificateAuthorityApi {
     pub async fn wait_for<T>(
         &self,
         deadline: Deadline,
-        answer: impl FnMut(&[Stamped<Registration>]) -> Option<T>,
+        answer: impl FnMut(&[Stamped<Heard<Registration>>]) -> Option<T>,
     ) -> Result<T, NotSeen> {
-        self.shared.log.wait_until(deadline, answer).await
+        self.room.log.wait_until(deadline, answer).await
     }
 }
 
 /// What is wrong with every answer, if anything is.
-fn broken(shared: &Shared) -> Option<ResponseTemplate> {
-    let failure = |status: u16, sentence: &str| {
-        let body = json!({ "success": false, "error": sentence });
-        Some(ResponseTemplate::new(status).set_body_json(body))
+fn broken(ca: &Ca) -> Option<Answer> {
+    let failure = |status: StatusCode, sentence: &str| {
+        Some(Answer::json(status, &json!({ "success": false, "error": sentence })))
     };
-    let has = |fault| shared.faults.contains(&fault);
+    let has = |fault| ca.has(fault);
     match () {
-        () if has(TestbedFault::CaTimeout) => Some(ResponseTemplate::new(200).set_delay(NEVER)),
-        () if has(TestbedFault::CaHttp500) => failure(500, "internal server error"),
-        () if has(TestbedFault::CaHttp401) => failure(401, "not authorized"),
-        () if has(TestbedFault::CaRefuses) => failure(200, "this device is blocked"),
+        () if has(TestbedFault::CaTimeout) => Some(Answer::Silence),
+        () if has(TestbedFault::CaHttp500) => {
+            failure(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
+        }
+        () if has(TestbedFault::CaHttp401) => failure(StatusCode::UNAUTHORIZED, "not authorized"),
+        () if has(TestbedFault::CaRefuses) => failure(StatusCode::OK, "this device is blocked"),
         () if has(TestbedFault::CaMalformed) => {
-            let page = "<html><body>It works!</body></html>";
-            Some(ResponseTemplate::new(200).set_body_raw(page, "text/html"))
+            let page = Bytes::from_static(b"<html><body>It works!</body></html>");
+            Some(Answer::content(StatusCode::OK, "text/html", page))
         }
         () => None,
     }
 }
 
-fn answer(shared: &Shared, request: &Request) -> ResponseTemplate {
-    if let Some(broken) = broken(shared) {
-        shared.log.record(Registration::Refused("by a fault of the bench".to_owned()));
-        return broken;
-    }
-    let authority = &shared.authority;
-    match register(shared, request) {
-        Ok((registered, signed)) => {
-            let expiry = registered.expires.format(&Rfc3339);
-            shared.log.record(Registration::Accepted(registered));
-            ResponseTemplate::new(200).set_body_json(json!({
-                "success": true,
-                "certificate": signed.certificate,
-                "ca_cert": format!("{}{}", authority.intermediate_pem(), authority.root_pem()),
-                "expiry": expiry.expect("a year from now has four digits, which RFC 3339 can write"),
-            }))
-        }
-        Err(error) => {
-            let status = if matches!(error, RequestError::WrongPsk(_)) { 403 } else { 400 };
-            let sentence = error.to_string();
-            shared.log.record(Registration::Refused(sentence.clone()));
-            let body = json!({ "success": false, "error": sentence });
-            ResponseTemplate::new(status).set_body_json(body)
+impl Answers for Room {
+    fn answer(&self, call: &Call) -> Answer {
+        match (&call.head.method, call.path()) {
+            (&Method::GET, "/health") => Answer::json(StatusCode::OK, &json!({ "status": "ok" })),
+            (&Method::POST, "/api/devices/register") => answer_registration(self, call),
+            _ => Answer::status(StatusCode::NOT_FOUND),
         }
     }
 }
 
-fn register(shared: &Shared, request: &Request) -> Result<(Registered, Signed), RequestError> {
-    let has = |fault| shared.faults.contains(&fault);
-    let request: RegistrationRequest = serde_json::from_slice(&request.body)
+impl Ca {
+    fn new(
+        authority: Arc<Authority>,
+        faults: &[TestbedFault],
+        clock: &Clock,
+    ) -> Result<Arc<Self>, CaError> {
+        let other = faults.contains(&TestbedFault::CaOtherCa);
+        let stranger = other.then(|| Authority::create(clock.clone())).transpose()?;
+        Ok(Arc::new(Self { authority, stranger, faults: faults.to_vec() }))
+    }
+
+    fn has(&self, fault: TestbedFault) -> bool {
+        self.faults.contains(&fault)
+    }
+}
+
+impl Room {
+    fn new(ca: Arc<Ca>, clock: Clock) -> Self {
+        Self { ca, expected: Mutex::default(), log: Arc::new(EventLog::new(clock)) }
+    }
+}
+
+fn answer_registration(room: &Room, call: &Call) -> Answer {
+    let record = |what| room.log.record(call.heard(what));
+    if let Some(broken) = broken(&room.ca) {
+        record(Registration::Refused("by a fault of the bench".to_owned()));
+        return broken;
+    }
+    let authority = &room.ca.authority;
+    match register(room, &call.body) {
+        Ok((registered, signed)) => {
+            let expiry = registered.expires.format(&Rfc3339);
+            record(Registration::Accepted(registered));
+            let document = json!({
+                "success": true,
+                "certificate": signed.certificate,
+                "ca_cert": format!("{}{}", authority.intermediate_pem(), authority.root_pem()),
+                "expiry": expiry.expect("a year from now has four digits, which RFC 3339 can write"),
+            });
+            Answer::json(StatusCode::OK, &document)
+        }
+        Err(error) => {
+            let sentence = error.to_string();
+            record(Registration::Refused(sentence.clone()));
+            let status = match error {
+                RequestError::WrongPsk(_) => StatusCode::FORBIDDEN,
+                _ => StatusCode::BAD_REQUEST,
+            };
+            Answer::json(status, &json!({ "success": false, "error": sentence }))
+        }
+    }
+}
+
+fn register(room: &Room, body: &[u8]) -> Result<(Registered, Signed), RequestError> {
+    let ca = &room.ca;
+    let has = |fault| ca.has(fault);
+    let request: RegistrationRequest = serde_json::from_slice(body)
         .map_err(|error| RequestError::Body { line: error.line(), column: error.column() })?;
     let uuid = request.uuid.parse::<Uuid>().map_err(|_| RequestError::Uuid(request.uuid))?;
     let mac = request.mac.parse::<Mac>().map_err(|_| RequestError::Mac(request.mac))?;
@@ -309,7 +356,7 @@ fn register(shared: &Shared, request: &Request) -> Result<(Registered, Signed), 
     }
 
     let mut name = uuid.to_string();
-    let expected = shared.expected.lock().unwrap_or_else(PoisonError::into_inner);
+    let expected = room.expected.lock().unwrap_or_else(PoisonError::into_inner);
     if expected.get(&name).is_some_and(|psk| psk.expose() != request.psk) {
         return Err(RequestError::WrongPsk(name));
     }
@@ -322,7 +369,7 @@ fn register(shared: &Shared, request: &Request) -> Result<(Registered, Signed), 
         () if has(TestbedFault::CaExpiresSoon) => EXPIRES_SOON,
         () => DEVICE_VALIDITY,
     };
-    let authority = shared.stranger.as_ref().unwrap_or(&shared.authority);
+    let authority = ca.stranger.as_ref().unwrap_or(&ca.authority);
     let request_to_sign = request.csr.as_ref().filter(|_| !has(TestbedFault::CaOtherKey));
     let (signed, key) = match request_to_sign {
         Some(csr) => (authority.sign_request(csr, &name, validity)?, None),

@@ -15,7 +15,9 @@ use std::{
     time::Duration,
 };
 
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, getsockname, socket_with};
+use rustix::net::{
+    AddressFamily, SocketFlags, SocketType, bind, connect, getsockname, socket_with,
+};
 
 /// What fits one packet of Ethernet.
 const LONGEST_DATAGRAM: usize = 1500;

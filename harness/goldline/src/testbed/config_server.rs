@@ -7,28 +7,29 @@
 
 use std::{
     collections::BTreeSet,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
+use hyper::{Method, StatusCode, body::Bytes, header::AUTHORIZATION};
 use serde_json::json;
 use time::macros::format_description;
-use wiremock::{
-    Mock, MockServer, Request, ResponseTemplate,
-    matchers::{method, path_regex},
-};
 
 use super::{
     authority::Issued,
-    closed_port::ClosedPort,
-    event_log::{EventLog, Follower, Stamped},
+    caller::{Borrower, Callers},
+    entrance::{Answers, Entrance, Sides},
+    event_log::{EventLog, Follower, Heard, Stamped},
     fault::TestbedFault,
-    tls_front::{TlsFront, TlsFrontError},
+    http_server::{Answer, Call, HttpServerError},
+    room::{Lent, Rooms},
 };
 use crate::{clock::Clock, secret::Secret};
 
 /// The product's broker listens there.
 const MQTT_PORT: u16 = 8883;
+/// More devices than any bench has; past them all are forgotten, and their users are made once more.
+const MOST_KNOWN: usize = 4096;
 const DEVICE_ID_DIGITS: usize = 12;
 
 /// A unit's account at the broker.
@@ -45,11 +46,9 @@ pub type MakeCredentials = Arc<dyn Fn(&str) -> Credentials + Send + Sync>;
 /// Lets the account of a device id in at the broker.
 pub type CreateUser = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// What the server is like.
+/// What the server is like for one run.
 #[derive(Clone)]
 pub struct ConfigServerConfig {
-    /// Certificate of the HTTPS side.
-    pub certificate: Issued,
     /// What authorises a provisioner.
     pub token: Secret,
     /// Makes the account of a device id.
@@ -82,13 +81,18 @@ pub enum ConfigCall {
     },
 }
 
-/// A running server; ends when dropped.
+/// Where the server listens, once for all runs; ends when it and what it lent are dropped.
+#[derive(Clone)]
+pub struct ConfigEntrance {
+    entrance: Arc<Entrance<Room>>,
+    faults: Vec<TestbedFault>,
+    clock: Clock,
+}
+
+/// The server as one run has it, or whoever calls; ends when dropped.
 pub struct ConfigServer {
-    server: MockServer,
-    front: TlsFront,
-    /// In place of its own addresses, for the fault `config.down`.
-    closed: Option<ClosedPort>,
-    log: Arc<EventLog<ConfigCall>>,
+    entrance: Arc<Entrance<Room>>,
+    room: Lent<Room>,
 }
 
 impl std::fmt::Debug for ConfigServer {
@@ -97,105 +101,136 @@ impl std::fmt::Debug for ConfigServer {
     }
 }
 
-/// What every call needs.
-struct Shared {
+/// What every call of one run needs.
+struct Room {
     config: ConfigServerConfig,
     faults: Vec<TestbedFault>,
     known: Mutex<BTreeSet<String>>,
-    log: Arc<EventLog<ConfigCall>>,
+    log: Arc<EventLog<Heard<ConfigCall>>>,
     clock: Clock,
 }
 
-impl ConfigServer {
+impl ConfigEntrance {
     /// Listens on free ports of 127.0.0.1. Needs a tokio runtime.
     ///
     /// # Errors
-    /// [`TlsFrontError`].
+    /// [`HttpServerError`].
+    pub async fn open(
+        certificate: &Issued,
+        faults: &[TestbedFault],
+        callers: &Callers,
+        clock: Clock,
+    ) -> Result<Self, HttpServerError> {
+        let down = faults.contains(&TestbedFault::ConfigDown);
+        let rooms = Rooms::of_runs();
+        let entrance = Entrance::open(certificate, Sides::Both, down, callers, rooms).await?;
+        Ok(Self { entrance, faults: faults.to_vec(), clock })
+    }
+
+    /// The server for one run.
+    pub fn lend(&self, run: Borrower, config: ConfigServerConfig) -> ConfigServer {
+        let room = Room::new(config, &self.faults, self.clock.clone());
+        let room = self.entrance.lend(run, room);
+        ConfigServer { entrance: Arc::clone(&self.entrance), room }
+    }
+}
+
+impl ConfigServer {
+    /// Listens on free ports of 127.0.0.1, for whoever calls. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// [`HttpServerError`].
     pub async fn start(
+        certificate: &Issued,
         config: ConfigServerConfig,
         faults: &[TestbedFault],
         clock: Clock,
-    ) -> Result<Self, TlsFrontError> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        // Recorded requests would keep the token in memory.
-        let server =
-            MockServer::builder().listener(listener).disable_request_recording().start().await;
-        let front = TlsFront::start(&config.certificate, *server.address()).await?;
-        let log = Arc::new(EventLog::new(clock.clone()));
-        let down = faults.contains(&TestbedFault::ConfigDown);
-        let closed = down.then(ClosedPort::reserve).transpose().map_err(TlsFrontError::from)?;
-        let faults = faults.to_vec();
-        let known = Mutex::default();
-        let shared = Arc::new(Shared { config, faults, known, log: Arc::clone(&log), clock });
-        let provision = Arc::clone(&shared);
-        Mock::given(method("POST"))
-            .and(path_regex("^/provision/[^/]*$"))
-            .respond_with(move |request: &Request| provision.provision(request))
-            .mount(&server)
-            .await;
-        Mock::given(method("GET"))
-            .and(path_regex("^/[^/]+$"))
-            .respond_with(move |request: &Request| shared.configuration(request))
-            .mount(&server)
-            .await;
-        Ok(Self { server, front, closed, log })
+    ) -> Result<Self, HttpServerError> {
+        let room = Arc::new(Room::new(config, faults, clock));
+        let rooms = Rooms::with_anyone(Arc::clone(&room));
+        let (down, callers) = (room.has(TestbedFault::ConfigDown), Callers::default());
+        let entrance = Entrance::open(certificate, Sides::Both, down, &callers, rooms).await?;
+        Ok(Self { entrance, room: Lent::own(room) })
     }
 
     /// Where it listens without TLS; with the fault `config.down`, where nothing does.
     pub fn address(&self) -> SocketAddr {
-        self.closed.as_ref().map_or(*self.server.address(), ClosedPort::address)
+        self.entrance.address()
     }
 
     /// Where it listens with TLS; with the fault `config.down`, where nothing does.
     pub fn secure_address(&self) -> SocketAddr {
-        self.closed.as_ref().map_or(self.front.address(), ClosedPort::address)
+        self.entrance.secure_address()
     }
 
     /// Every call so far.
-    pub fn calls(&self) -> Vec<Stamped<ConfigCall>> {
-        self.log.all()
+    pub fn calls(&self) -> Vec<Stamped<Heard<ConfigCall>>> {
+        self.room.log.all()
     }
 
     /// A reader of the calls from the first on.
-    pub fn follow(&self) -> Follower<ConfigCall> {
-        Follower::new(Arc::clone(&self.log))
+    pub fn follow(&self) -> Follower<Heard<ConfigCall>> {
+        Follower::new(Arc::clone(&self.room.log))
     }
 }
 
-impl Shared {
+impl Answers for Room {
+    fn answer(&self, call: &Call) -> Answer {
+        let segments: Vec<&str> = call.path().split('/').skip(1).collect();
+        match (&call.head.method, &segments[..]) {
+            (&Method::POST, ["provision", device_id]) => self.provision(call, device_id),
+            (&Method::GET, [device_id]) if !device_id.is_empty() => {
+                self.configuration(call, device_id)
+            }
+            _ => Answer::status(StatusCode::NOT_FOUND),
+        }
+    }
+}
+
+impl Room {
+    fn new(config: ConfigServerConfig, faults: &[TestbedFault], clock: Clock) -> Self {
+        let (faults, log) = (faults.to_vec(), Arc::new(EventLog::new(clock.clone())));
+        Self { config, faults, known: Mutex::default(), log, clock }
+    }
+
     fn has(&self, fault: TestbedFault) -> bool {
         self.faults.contains(&fault)
     }
 
-    fn refuse(&self, status: u16, sentence: &str) -> ResponseTemplate {
-        self.log.record(ConfigCall::Refused { status });
-        ResponseTemplate::new(status).set_body_json(json!({ "error": sentence }))
+    fn record(&self, call: &Call, what: ConfigCall) {
+        self.log.record(call.heard(what));
+    }
+
+    fn refuse(&self, call: &Call, status: StatusCode, sentence: &str) -> Answer {
+        self.record(call, ConfigCall::Refused { status: status.as_u16() });
+        Answer::json(status, &json!({ "error": sentence }))
     }
 
     /// What is wrong with every answer, if anything is.
-    fn broken(&self) -> Option<ResponseTemplate> {
+    fn broken(&self, call: &Call) -> Option<Answer> {
         if self.has(TestbedFault::ConfigHttp500) {
-            return Some(self.refuse(500, "internal server error"));
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            return Some(self.refuse(call, status, "internal server error"));
         }
-        let page = "<html><body>It works!</body></html>";
+        let page = Bytes::from_static(b"<html><body>It works!</body></html>");
         self.has(TestbedFault::ConfigMalformed)
-            .then(|| ResponseTemplate::new(200).set_body_raw(page, "text/html"))
+            .then(|| Answer::content(StatusCode::OK, "text/html", page))
     }
 
-    fn provision(&self, request: &Request) -> ResponseTemplate {
-        let given = request.headers.get("authorization").and_then(|value| value.to_str().ok());
+    fn provision(&self, call: &Call, device_id: &str) -> Answer {
+        let given = call.head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let Some(token) = given.and_then(bearer) else {
-            return self.refuse(401, "no bearer token");
+            return self.refuse(call, StatusCode::UNAUTHORIZED, "no bearer token");
         };
         if token != self.config.token.expose() {
-            return self.refuse(403, "the token is not the admin's");
+            return self.refuse(call, StatusCode::FORBIDDEN, "the token is not the admin's");
         }
-        if let Some(broken) = self.broken() {
+        if let Some(broken) = self.broken(call) {
             return broken;
         }
-        let device_id = last_segment(request);
         if !is_device_id(device_id) {
-            return self.refuse(400, "the device id is not 12 uppercase hexadecimal digits");
+            let sentence = "the device id is not 12 uppercase hexadecimal digits";
+            return self.refuse(call, StatusCode::BAD_REQUEST, sentence);
         }
         let Credentials { username, password } = (self.config.credentials)(device_id);
         let mut password = password.expose().to_owned();
@@ -208,36 +243,40 @@ impl Shared {
         };
         let form = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
         let date = self.clock.now().format(&form).expect("a moment has these parts");
-        self.log.record(ConfigCall::Provisioned { device_id: device_id.to_owned() });
-        ResponseTemplate::new(200).set_body_json(json!({
+        self.record(call, ConfigCall::Provisioned { device_id: device_id.to_owned() });
+        let document = json!({
             "device_id": answered,
             "mqtt_user": username,
             "mqtt_password": password,
             "mqtt_host": self.config.provisioned_host,
             "mqtt_port": MQTT_PORT,
             "provision_date": date,
-        }))
+        });
+        Answer::json(StatusCode::OK, &document)
     }
 
-    fn configuration(&self, request: &Request) -> ResponseTemplate {
-        if let Some(broken) = self.broken() {
+    fn configuration(&self, call: &Call, device_id: &str) -> Answer {
+        if let Some(broken) = self.broken(call) {
             return broken;
         }
-        let device_id = last_segment(request);
         if !is_device_id(device_id) {
-            return self.refuse(404, "no such device");
+            return self.refuse(call, StatusCode::NOT_FOUND, "no such device");
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() == MOST_KNOWN {
+            known.clear();
+        }
         if known.insert(device_id.to_owned()) && !self.has(TestbedFault::ConfigNoUser) {
             (self.config.create_user)(device_id);
         }
         drop(known);
-        self.log.record(ConfigCall::Fetched { device_id: device_id.to_owned() });
-        ResponseTemplate::new(200).set_body_json(json!({
+        self.record(call, ConfigCall::Fetched { device_id: device_id.to_owned() });
+        let document = json!({
             "company": "Example",
             "development": "production",
             "mqtt_host": self.config.configured_host,
-        }))
+        });
+        Answer::json(StatusCode::OK, &document)
     }
 }
 
@@ -245,10 +284,6 @@ impl Shared {
 fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.split_once(' ')?;
     scheme.eq_ignore_ascii_case("Bearer").then_some(token)
-}
-
-fn last_segment(request: &Request) -> &str {
-    request.url.path().rsplit('/').next().unwrap_or_default()
 }
 
 fn is_device_id(text: &str) -> bool {

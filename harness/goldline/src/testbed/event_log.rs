@@ -2,11 +2,15 @@
 //!
 //! Must not know what the events mean. Nothing is lost: a reader that comes late sees all of it.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    net::SocketAddr,
+    sync::{Mutex, PoisonError},
+};
 
 use time::OffsetDateTime;
 use tokio::{sync::watch, time::Instant};
 
+use super::caller::Caller;
 use crate::clock::{Clock, Deadline};
 
 /// Nothing fitting happened before the deadline.
@@ -26,6 +30,17 @@ pub struct Stamped<E> {
     pub instant: Instant,
     /// What was seen.
     pub event: E,
+}
+
+/// What one caller of a service did.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Heard<E> {
+    /// Its end of the connection.
+    pub peer: SocketAddr,
+    /// Who opened the connection.
+    pub caller: Caller,
+    /// What it did.
+    pub what: E,
 }
 
 /// The log of one service.

@@ -3,7 +3,7 @@
 //!
 //! Each service is real on its wire (TLS, MQTT, HTTP), records what it saw, and can be waited on.
 //! Must not import the engine, plans, checks or devices: it is told what to offer, and it judges
-//! nobody. Everything ends when the [`Testbed`] is dropped.
+//! nobody. Services listen once ([`Services`]); what a run is lent of them ends with its [`Testbed`].
 
 pub mod access_point;
 pub mod air;
@@ -13,33 +13,32 @@ pub mod ca;
 pub mod caller;
 mod closed_port;
 pub mod config_server;
+mod entrance;
 pub mod event_log;
 pub mod fault;
+pub mod http_server;
 pub mod room;
+mod services;
 pub mod time_server;
-pub mod tls_front;
 pub mod update_server;
 pub mod witness;
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};
 
-use time::Duration;
+use tokio::{net::TcpStream, task::spawn_blocking};
 
-use crate::{clock::Clock, profile::Endpoint, secret::Secret};
+use crate::{client::http::Dial, clock::Clock, profile::Endpoint, secret::Secret};
 use access_point::{AccessPoint, AccessPointConfig, TooManyNames};
-use air::{Air, AirPort};
-use authority::{Authority, AuthorityError, Issued};
-use broker::{Account, Broker, BrokerConfig, BrokerError, ClientAuth, ExternalBroker};
+use authority::{Authority, AuthorityError};
+use broker::{Account, Broker, BrokerError, ClientAuth, ExternalBroker};
 use ca::{CaError, CertificateAuthorityApi};
-use config_server::{ConfigServer, ConfigServerConfig, CreateUser, MakeCredentials};
+use config_server::{ConfigServer, MakeCredentials};
 use fault::TestbedFault;
+use http_server::HttpServerError;
+pub use services::Services;
 use time_server::TimeServer;
-use tls_front::TlsFrontError;
 use update_server::UpdateServer;
 use witness::Witness;
-
-/// The broker's certificate is made anew for each testbed, so it need not live long.
-const SERVER_VALIDITY: Duration = Duration::days(90);
 
 /// Why the testbed does not start.
 #[derive(Debug, thiserror::Error)]
@@ -53,9 +52,9 @@ pub enum TestbedError {
     /// The CA's API does not start.
     #[error(transparent)]
     Ca(#[from] CaError),
-    /// An HTTPS service does not start.
+    /// An HTTP service does not start.
     #[error(transparent)]
-    Front(#[from] TlsFrontError),
+    Http(#[from] HttpServerError),
     /// The time server does not start.
     #[error("the time server cannot listen: {0}; free a UDP port")]
     TimeServer(io::Error),
@@ -119,12 +118,12 @@ pub struct ConfigServerOffer {
     pub configured_host: String,
 }
 
-/// A running testbed.
+/// What one run is lent.
 #[derive(Debug)]
 pub struct Testbed {
-    /// Where units join.
+    /// Where its unit joins.
     pub access_point: AccessPoint,
-    /// Where units connect.
+    /// Where its unit connects.
     pub broker: Arc<Broker>,
     /// Where devices register.
     pub ca: Option<CertificateAuthorityApi>,
@@ -145,91 +144,26 @@ impl Testbed {
     /// # Errors
     /// [`TestbedError`] of the first service that does not start; those already started end.
     pub async fn start(config: TestbedConfig) -> Result<Self, TestbedError> {
-        let air = Air::default();
-        let place = air.place();
-        let broker = Self::open_broker(&config, &air).await?;
-        Self::around(config, &air, &place, broker).await
+        let TestbedConfig { authority, faults, clock, .. } = &config;
+        let mut services = Services::new(Arc::clone(authority), faults.clone(), clock.clone());
+        let place = services.air().place();
+        services.lend(&place, config).await
     }
 
-    /// The broker of a configuration, for whoever comes.
-    ///
-    /// # Errors
-    /// [`TestbedError`] of a broker.
-    pub async fn open_broker(config: &TestbedConfig, air: &Air) -> Result<Broker, TestbedError> {
-        let (authority, clock, faults) = (&config.authority, &config.clock, &config.faults);
-        let callers = air.callers().clone();
-        if let Some((broker, topics)) = &config.external_broker {
-            return Ok(Broker::use_external(broker, topics, callers, clock.clone()).await?);
-        }
-        let server = server_certificate(authority, &config.broker_endpoints, faults, clock)?;
-        let broker = BrokerConfig {
-            client_auth: config.client_auth.clone(),
-            callers,
-            ..BrokerConfig::new(server, config.accounts.clone())
-        };
-        Ok(match faults.contains(&TestbedFault::BrokerDown) {
-            true => Broker::start_down(broker, clock.clone()).await?,
-            false => Broker::start(broker, clock.clone()).await?,
-        })
-    }
-
-    /// Surrounds a unit with what it must reach, that broker among it.
-    ///
-    /// # Errors
-    /// As [`Testbed::start`].
-    pub async fn around(
-        config: TestbedConfig,
-        air: &Air,
-        place: &AirPort,
-        broker: Broker,
-    ) -> Result<Self, TestbedError> {
-        let TestbedConfig { authority, clock, faults, .. } = config;
-        let broker = Arc::new(broker);
-        let access_point = air.surround(place, config.access_point, &faults, clock.clone());
-        for endpoint in &config.broker_endpoints {
-            access_point.redirect(endpoint.host(), endpoint.port(), broker.address())?;
-        }
-        let base =
-            Base { authority: &authority, access_point: &access_point, faults: &faults, clock };
-        let ca = match config.ca {
-            Some(site) => Some(base.ca(site).await?),
-            None => None,
-        };
-        let config_server = match config.config_server {
-            Some(offer) => Some(base.config_server(offer, &broker).await?),
-            None => None,
-        };
-        let time_server = match config.time_server {
-            Some((name, port)) => Some(base.time_server(&name, port).await?),
-            None => None,
-        };
-        let update_server = match config.update_server {
-            Some((name, port)) => Some(base.update_server(&name, port).await?),
-            None => None,
-        };
-        let witness = Witness::new(access_point.clone());
-        Ok(Self {
-            access_point,
-            broker,
-            ca,
-            config_server,
-            time_server,
-            update_server,
-            witness,
-            authority,
-        })
-    }
-
-    /// Where the CA listens, with TLS or without.
-    pub fn ca_address(&self, tls: bool) -> Option<SocketAddr> {
+    /// The bench's own way to the CA, with TLS or without.
+    pub fn way_to_ca(&self, tls: bool) -> Option<BenchWay> {
         let ca = self.ca.as_ref()?;
-        Some(if tls { ca.secure_address() } else { ca.address() })
+        Some(self.way_to(if tls { ca.secure_address() } else { ca.address() }))
     }
 
-    /// Where the provisioning and configuration server listens, with TLS or without.
-    pub fn config_server_address(&self, tls: bool) -> Option<SocketAddr> {
+    /// The bench's own way to the provisioning and configuration server, with TLS or without.
+    pub fn way_to_config_server(&self, tls: bool) -> Option<BenchWay> {
         let server = self.config_server.as_ref()?;
-        Some(if tls { server.secure_address() } else { server.address() })
+        Some(self.way_to(if tls { server.secure_address() } else { server.address() }))
+    }
+
+    fn way_to(&self, service: SocketAddr) -> BenchWay {
+        BenchWay { access_point: self.access_point.clone(), service }
     }
 
     /// Who issued the broker's certificate, unless a fault says otherwise.
@@ -238,88 +172,24 @@ impl Testbed {
     }
 }
 
-/// What every service is started with.
-struct Base<'a> {
-    authority: &'a Arc<Authority>,
-    access_point: &'a AccessPoint,
-    faults: &'a [TestbedFault],
-    clock: Clock,
+/// The way that the bench itself goes to a service for a run, whatever name it calls it by.
+pub struct BenchWay {
+    access_point: AccessPoint,
+    service: SocketAddr,
 }
 
-impl Base<'_> {
-    async fn ca(&self, site: Site) -> Result<CertificateAuthorityApi, TestbedError> {
-        let (authority, clock) = (Arc::clone(self.authority), self.clock.clone());
-        let names = [site.host.clone()];
-        let ca = CertificateAuthorityApi::start_as(&names, authority, self.faults, clock).await?;
-        let address = if site.tls { ca.secure_address() } else { ca.address() };
-        self.access_point.redirect(&site.host, site.port, address)?;
-        Ok(ca)
+impl Dial for BenchWay {
+    fn dial<'a>(
+        &'a self,
+        _: &'a str,
+        _: u16,
+    ) -> Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send + 'a>> {
+        let (access_point, service) = (self.access_point.clone(), self.service);
+        Box::pin(async move {
+            let opened = spawn_blocking(move || access_point.open_for_bench(service));
+            let stream = opened.await.map_err(io::Error::other)??;
+            stream.set_nonblocking(true)?;
+            TcpStream::from_std(stream)
+        })
     }
-
-    async fn config_server(
-        &self,
-        offer: ConfigServerOffer,
-        broker: &Arc<Broker>,
-    ) -> Result<ConfigServer, TestbedError> {
-        let ConfigServerOffer { site, token, credentials, creates_user, .. } = offer;
-        let create_user: CreateUser = {
-            let (broker, credentials) = (Arc::clone(broker), Arc::clone(&credentials));
-            Arc::new(move |device_id: &str| {
-                if creates_user {
-                    let config_server::Credentials { username, password } = credentials(device_id);
-                    broker.grant(Account { username, password, client_id: None });
-                }
-            })
-        };
-        let config = ConfigServerConfig {
-            certificate: self
-                .authority
-                .issue_server(std::slice::from_ref(&site.host), SERVER_VALIDITY)?,
-            token,
-            credentials,
-            create_user,
-            provisioned_host: offer.provisioned_host,
-            configured_host: offer.configured_host,
-        };
-        let server = ConfigServer::start(config, self.faults, self.clock.clone()).await?;
-        let address = if site.tls { server.secure_address() } else { server.address() };
-        self.access_point.redirect(&site.host, site.port, address)?;
-        Ok(server)
-    }
-
-    async fn time_server(&self, name: &str, port: u16) -> Result<TimeServer, TestbedError> {
-        let server = TimeServer::start(self.clock.clone(), self.faults).await;
-        let server = server.map_err(TestbedError::TimeServer)?;
-        self.access_point.redirect_datagrams(name, port, server.address())?;
-        Ok(server)
-    }
-
-    async fn update_server(&self, name: &str, port: u16) -> Result<UpdateServer, TestbedError> {
-        let certificate = self.authority.issue_server(&[name.to_owned()], SERVER_VALIDITY)?;
-        let server = UpdateServer::start(&certificate, self.faults, self.clock.clone()).await?;
-        self.access_point.redirect(name, port, server.address())?;
-        Ok(server)
-    }
-}
-
-/// A certificate for all endpoint names, from an unknown CA if that fault is asked for.
-fn server_certificate(
-    authority: &Authority,
-    endpoints: &[Endpoint],
-    faults: &[TestbedFault],
-    clock: &Clock,
-) -> Result<Issued, TestbedError> {
-    let mut names: Vec<String> = Vec::new();
-    let hosts = endpoints.iter().map(|endpoint| endpoint.host());
-    for host in hosts.chain(["localhost", "127.0.0.1"]) {
-        if !names.iter().any(|name| name == host) {
-            names.push(host.to_owned());
-        }
-    }
-    let issued = if faults.contains(&TestbedFault::BrokerUnknownCa) {
-        Authority::create(clock.clone())?.issue_server(&names, SERVER_VALIDITY)?
-    } else {
-        authority.issue_server(&names, SERVER_VALIDITY)?
-    };
-    Ok(issued)
 }

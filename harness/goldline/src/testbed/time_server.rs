@@ -12,8 +12,10 @@ use time::{Duration, OffsetDateTime};
 use tokio::{net::UdpSocket, task::AbortHandle};
 
 use super::{
+    caller::{Borrower, Caller, Callers},
     event_log::{EventLog, Follower, Stamped},
     fault::TestbedFault,
+    room::{Lent, Rooms},
 };
 use crate::clock::Clock;
 
@@ -35,71 +37,121 @@ const TRANSMIT: std::ops::Range<usize> = 40..48;
 /// One question.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TimeAsked {
-    /// The station that asked.
+    /// The address that asked.
     pub peer: Ipv4Addr,
+    /// Who asked.
+    pub caller: Caller,
     /// What it was answered; none for a fault, and for what is no question.
     pub answered: Option<OffsetDateTime>,
 }
 
-/// A running time server; ends when dropped.
+/// The time server as one run has it, or whoever asks; ends when dropped.
 #[derive(Debug)]
 pub struct TimeServer {
+    entrance: Arc<TimeEntrance>,
+    room: Lent<Room>,
+}
+
+/// Where the server listens, once for all runs; ends when it and what it lent are dropped.
+#[derive(Debug)]
+pub struct TimeEntrance {
     address: SocketAddr,
-    log: Arc<EventLog<TimeAsked>>,
+    rooms: Arc<Rooms<Room>>,
+    clock: Clock,
     task: AbortHandle,
 }
 
-impl TimeServer {
+#[derive(Debug)]
+struct Room {
+    log: Arc<EventLog<TimeAsked>>,
+}
+
+impl TimeEntrance {
     /// Listens on a free UDP port of 127.0.0.1. Needs a tokio runtime.
     ///
     /// # Errors
     /// When no port can be had.
-    pub async fn start(clock: Clock, faults: &[TestbedFault]) -> io::Result<Self> {
+    pub async fn open(
+        clock: Clock,
+        faults: &[TestbedFault],
+        callers: &Callers,
+    ) -> io::Result<Arc<Self>> {
+        Self::open_with(clock, faults, callers, Rooms::of_runs()).await
+    }
+
+    async fn open_with(
+        clock: Clock,
+        faults: &[TestbedFault],
+        callers: &Callers,
+        rooms: Arc<Rooms<Room>>,
+    ) -> io::Result<Arc<Self>> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = socket.local_addr()?;
-        let log = Arc::new(EventLog::new(clock.clone()));
         let silent = faults.contains(&TestbedFault::TimeServerSilent);
         let wrong = faults.contains(&TestbedFault::TimeServerWrong);
         let task = tokio::spawn({
-            let log = Arc::clone(&log);
+            let (rooms, callers, clock) = (Arc::clone(&rooms), callers.clone(), clock.clone());
             async move {
                 let mut buffer = [0; 512];
                 while let Ok((length, peer)) = socket.recv_from(&mut buffer).await {
                     let SocketAddr::V4(from) = peer else { continue };
+                    let caller = callers.asks(peer, address);
+                    let Some(room) = rooms.enter(caller) else { continue };
                     let now = clock.now() - if wrong { WRONG_BY } else { Duration::ZERO };
                     let reply = answer(&buffer[..length], now).filter(|_| !silent);
-                    let mut answered = None;
-                    if let Some(reply) = reply
-                        && socket.send_to(&reply, peer).await.is_ok()
-                    {
-                        answered = Some(now);
+                    let answered = reply.map(|_| now);
+                    // Before the answer: who has it may ask at once whether it was seen.
+                    room.log.record(TimeAsked { peer: *from.ip(), caller, answered });
+                    if let Some(reply) = reply {
+                        // On loopback an answer is lost only with its asker.
+                        let _sent = socket.send_to(&reply, peer).await;
                     }
-                    log.record(TimeAsked { peer: *from.ip(), answered });
                 }
             }
         });
-        Ok(Self { address, log, task: task.abort_handle() })
+        let task = task.abort_handle();
+        Ok(Arc::new(Self { address, rooms, clock, task }))
+    }
+
+    /// The server for one run.
+    pub fn lend(self: &Arc<Self>, run: Borrower) -> TimeServer {
+        let log = Arc::new(EventLog::new(self.clock.clone()));
+        let room = self.rooms.lend(run, Room { log });
+        TimeServer { entrance: Arc::clone(self), room }
+    }
+}
+
+impl Drop for TimeEntrance {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl TimeServer {
+    /// Listens on a free UDP port of 127.0.0.1, for whoever asks. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn start(clock: Clock, faults: &[TestbedFault]) -> io::Result<Self> {
+        let room = Arc::new(Room { log: Arc::new(EventLog::new(clock.clone())) });
+        let rooms = Rooms::with_anyone(Arc::clone(&room));
+        let entrance = TimeEntrance::open_with(clock, faults, &Callers::default(), rooms).await?;
+        Ok(Self { entrance, room: Lent::own(room) })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.entrance.address
     }
 
     /// Every question so far.
     pub fn asked(&self) -> Vec<Stamped<TimeAsked>> {
-        self.log.all()
+        self.room.log.all()
     }
 
     /// A reader of the questions from the first on.
     pub fn follow(&self) -> Follower<TimeAsked> {
-        Follower::new(Arc::clone(&self.log))
-    }
-}
-
-impl Drop for TimeServer {
-    fn drop(&mut self) {
-        self.task.abort();
+        Follower::new(Arc::clone(&self.room.log))
     }
 }
 

@@ -3,22 +3,22 @@
 //! Each image has a path that nobody guesses. Must not know who is told of it.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    sync::Arc,
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, PoisonError, RwLock},
 };
 
+use hyper::{Method, StatusCode, body::Bytes};
 use uuid::Uuid;
-use wiremock::{
-    Mock, MockServer, Request, ResponseTemplate,
-    matchers::{method, path},
-};
 
 use super::{
     authority::Issued,
-    closed_port::ClosedPort,
-    event_log::{EventLog, Follower, Stamped},
+    caller::{Borrower, Callers},
+    entrance::{Answers, Entrance, Sides},
+    event_log::{EventLog, Follower, Heard, Stamped},
     fault::TestbedFault,
-    tls_front::{TlsFront, TlsFrontError},
+    http_server::{Answer, Call, HttpServerError},
+    room::{Lent, Rooms},
 };
 use crate::clock::Clock;
 
@@ -29,14 +29,26 @@ pub struct Download {
     pub path: String,
 }
 
-/// A running server; ends when dropped.
-pub struct UpdateServer {
-    server: MockServer,
-    front: TlsFront,
-    /// In place of its own address, for a server that is down.
-    closed: Option<ClosedPort>,
+/// Where the server listens, once for all runs; ends when it and what it lent are dropped.
+#[derive(Clone)]
+pub struct UpdateEntrance {
+    entrance: Arc<Entrance<Room>>,
     damages: bool,
-    log: Arc<EventLog<Download>>,
+    clock: Clock,
+}
+
+/// The server as one run has it, or whoever calls; ends when dropped.
+pub struct UpdateServer {
+    entrance: Arc<Entrance<Room>>,
+    room: Lent<Room>,
+}
+
+/// What one run offers.
+struct Room {
+    damages: bool,
+    /// By their paths.
+    images: RwLock<BTreeMap<String, Bytes>>,
+    log: Arc<EventLog<Heard<Download>>>,
 }
 
 impl std::fmt::Debug for UpdateServer {
@@ -45,57 +57,90 @@ impl std::fmt::Debug for UpdateServer {
     }
 }
 
-impl UpdateServer {
+impl UpdateEntrance {
     /// Listens on a free port of 127.0.0.1. Needs a tokio runtime.
     ///
     /// # Errors
-    /// [`TlsFrontError`].
+    /// [`HttpServerError`].
+    pub async fn open(
+        certificate: &Issued,
+        faults: &[TestbedFault],
+        callers: &Callers,
+        clock: Clock,
+    ) -> Result<Self, HttpServerError> {
+        let down = faults.contains(&TestbedFault::UpdateServerDown);
+        let damages = faults.contains(&TestbedFault::UpdateServerDamaged);
+        let rooms = Rooms::of_runs();
+        let entrance = Entrance::open(certificate, Sides::Secure, down, callers, rooms).await?;
+        Ok(Self { entrance, damages, clock })
+    }
+
+    /// The server for one run.
+    pub fn lend(&self, run: Borrower) -> UpdateServer {
+        let room = self.entrance.lend(run, Room::new(self.damages, self.clock.clone()));
+        UpdateServer { entrance: Arc::clone(&self.entrance), room }
+    }
+}
+
+impl UpdateServer {
+    /// Listens on a free port of 127.0.0.1, for whoever calls. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// [`HttpServerError`].
     pub async fn start(
         certificate: &Issued,
         faults: &[TestbedFault],
         clock: Clock,
-    ) -> Result<Self, TlsFrontError> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let server =
-            MockServer::builder().listener(listener).disable_request_recording().start().await;
-        let front = TlsFront::start(certificate, *server.address()).await?;
+    ) -> Result<Self, HttpServerError> {
         let down = faults.contains(&TestbedFault::UpdateServerDown);
-        let closed = down.then(ClosedPort::reserve).transpose()?;
         let damages = faults.contains(&TestbedFault::UpdateServerDamaged);
-        Ok(Self { server, front, closed, damages, log: Arc::new(EventLog::new(clock)) })
+        let room = Arc::new(Room::new(damages, clock));
+        let (rooms, callers) = (Rooms::with_anyone(Arc::clone(&room)), Callers::default());
+        let entrance = Entrance::open(certificate, Sides::Secure, down, &callers, rooms).await?;
+        Ok(Self { entrance, room: Lent::own(room) })
     }
 
     /// Where it listens, with TLS; with the fault `update_server.down`, where nothing does.
     pub fn address(&self) -> SocketAddr {
-        self.closed.as_ref().map_or(self.front.address(), ClosedPort::address)
+        self.entrance.secure_address()
     }
 
     /// Offers an image from now on; its path.
-    pub async fn publish(&self, mut image: Vec<u8>) -> String {
-        if self.damages
+    pub fn publish(&self, mut image: Vec<u8>) -> String {
+        if self.room.damages
             && let Some(last) = image.last_mut()
         {
             *last ^= 1;
         }
         let place = format!("/{}.bin", Uuid::new_v4().simple());
-        let log = Arc::clone(&self.log);
-        let download = Download { path: place.clone() };
-        let respond = move |_: &Request| {
-            log.record(download.clone());
-            ResponseTemplate::new(200).set_body_raw(image.clone(), "application/octet-stream")
-        };
-        let mock = Mock::given(method("GET")).and(path(place.clone()));
-        mock.respond_with(respond).mount(&self.server).await;
+        let mut images = self.room.images.write().unwrap_or_else(PoisonError::into_inner);
+        images.insert(place.clone(), image.into());
         place
     }
 
     /// Every download so far.
-    pub fn downloads(&self) -> Vec<Stamped<Download>> {
-        self.log.all()
+    pub fn downloads(&self) -> Vec<Stamped<Heard<Download>>> {
+        self.room.log.all()
     }
 
     /// A reader of the downloads from the first on.
-    pub fn follow(&self) -> Follower<Download> {
-        Follower::new(Arc::clone(&self.log))
+    pub fn follow(&self) -> Follower<Heard<Download>> {
+        Follower::new(Arc::clone(&self.room.log))
+    }
+}
+
+impl Room {
+    fn new(damages: bool, clock: Clock) -> Self {
+        Self { damages, images: RwLock::default(), log: Arc::new(EventLog::new(clock)) }
+    }
+}
+
+impl Answers for Room {
+    fn answer(&self, call: &Call) -> Answer {
+        let images = self.images.read().unwrap_or_else(PoisonError::into_inner);
+        let asked = images.get(call.path()).filter(|_| call.head.method == Method::GET);
+        let Some(image) = asked else { return Answer::status(StatusCode::NOT_FOUND) };
+        self.log.record(call.heard(Download { path: call.path().to_owned() }));
+        Answer::content(StatusCode::OK, "application/octet-stream", image.clone())
     }
 }

@@ -88,7 +88,7 @@ async fn the_bench_ca_registers_a_unit_with_the_documents_request() {
     assert_eq!(issued.notes.len(), 1, "{:?}", issued.notes);
     assert!(issued.notes[0].contains("private key"), "{:?}", issued.notes);
     let registrations = api.registrations();
-    let Registration::Accepted(registered) = &registrations[0].event else {
+    let Registration::Accepted(registered) = &registrations[0].event.what else {
         panic!("{registrations:?}");
     };
     assert_eq!(
@@ -123,7 +123,7 @@ async fn with_a_signing_request_the_key_stays_here() {
     assert!(key.expose().contains("PRIVATE KEY"));
     assert!(!format!("{issued:?}").contains("PRIVATE"), "{issued:?}");
     assert!(
-        matches!(&api.registrations()[0].event, Registration::Accepted(unit) if unit.key.is_none())
+        matches!(&api.registrations()[0].event.what, Registration::Accepted(unit) if unit.key.is_none())
     );
 }
 
@@ -239,7 +239,7 @@ async fn testing_the_bench_ca_finds_it_reachable_and_registers_nobody() {
         (Some(200), Some(400), "CA server reachable")
     );
     assert!(test.notes.is_empty() && test.hint.is_none(), "{test:?}");
-    assert!(matches!(api.registrations()[0].event, Registration::Refused(_)));
+    assert!(matches!(api.registrations()[0].event.what, Registration::Refused(_)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

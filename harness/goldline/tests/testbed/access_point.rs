@@ -75,11 +75,8 @@ async fn a_station_that_does_not_fit_is_refused_with_esp_idfs_reason(
     #[case] reason: u16,
 ) {
     let access_point = access_point(faults);
-    let refusal = access_point.associate(&Association {
-        mac: UNIT,
-        ssid: ssid.as_bytes(),
-        passphrase,
-    });
+    let refusal =
+        access_point.associate(&Association { mac: UNIT, ssid: ssid.as_bytes(), passphrase });
     assert_eq!(refusal, Err(Refusal { reason }));
     let logged = access_point
         .wait_for(patience(), |events| events.first().map(|stamped| stamped.event.clone()))

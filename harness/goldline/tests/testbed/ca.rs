@@ -64,7 +64,7 @@ async fn a_device_that_registers_gets_a_certificate_in_its_name() {
     assert!(body["expiry"].as_str().is_some_and(|expiry| expiry.ends_with('Z')), "{body}");
 
     let registrations = api.registrations();
-    let Registration::Accepted(registered) = &registrations[0].event else {
+    let Registration::Accepted(registered) = &registrations[0].event.what else {
         panic!("{registrations:?}");
     };
     assert_eq!(registered.uuid.to_string(), UUID);
@@ -92,7 +92,7 @@ async fn a_device_with_a_signing_request_keeps_its_key() {
     assert_eq!(&**certified, rcgen::PublicKeyData::der_bytes(&key));
     let registrations = api.registrations();
     assert!(
-        matches!(&registrations[0].event, Registration::Accepted(device) if device.key.is_none()),
+        matches!(&registrations[0].event.what, Registration::Accepted(device) if device.key.is_none()),
         "{registrations:?}"
     );
 }
@@ -132,7 +132,7 @@ async fn a_malformed_request_is_refused_without_repeating_the_psk(
     let error = answer["error"].as_str().expect("a sentence");
     assert!(error.contains(names), "{error}");
     let registrations = api.registrations();
-    assert!(matches!(registrations[0].event, Registration::Refused(_)), "{registrations:?}");
+    assert!(matches!(registrations[0].event.what, Registration::Refused(_)), "{registrations:?}");
     let shown = format!("{answer} {registrations:?}");
     assert!(!shown.contains("3f7a9c2e") && !shown.contains("1234567890123"), "{shown}");
 }

@@ -42,8 +42,9 @@ impl Bench {
     async fn start(faults: &[TestbedFault]) -> Self {
         let authority = authority();
         let created = Arc::new(Mutex::new(Vec::new()));
+        let certificate = authority.issue_server(&[NAME.to_owned()], A_YEAR);
+        let certificate = certificate.expect("a certificate");
         let config = ConfigServerConfig {
-            certificate: authority.issue_server(&[NAME.to_owned()], A_YEAR).expect("a certificate"),
             token: Secret::new(TOKEN),
             credentials: Arc::new(|id| Credentials {
                 username: format!("user-{id}"),
@@ -57,7 +58,8 @@ impl Bench {
             configured_host: "other-broker.example.test".to_owned(),
         };
         let clock = Clock::fixed(datetime!(2026-11-26 07:08:09 UTC));
-        let server = ConfigServer::start(config, faults, clock).await.expect("it starts");
+        let server = ConfigServer::start(&certificate, config, faults, clock).await;
+        let server = server.expect("it starts");
         Self { server, created, authority }
     }
 
@@ -81,7 +83,7 @@ impl Bench {
     }
 
     fn calls(&self) -> Vec<ConfigCall> {
-        self.server.calls().into_iter().map(|stamped| stamped.event).collect()
+        self.server.calls().into_iter().map(|stamped| stamped.event.what).collect()
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use goldline::{
     clock::Clock,
     testbed::{
+        caller::Caller,
         fault::TestbedFault,
         time_server::{TimeAsked, TimeServer},
     },
@@ -64,7 +65,7 @@ async fn a_question_is_answered_as_rfc_4330_says(#[values(1, 2, 3, 4)] version: 
     assert_eq!(answer[32..40], NOW_AS_TIMESTAMP, "the time of arrival");
     assert_eq!(answer[40..48], NOW_AS_TIMESTAMP, "the time of sending");
     let asked = server.follow().next(patience()).await.expect("it is in the log").event;
-    assert_eq!(asked, TimeAsked { peer: US, answered: Some(NOW) });
+    assert_eq!(asked, TimeAsked { peer: US, caller: Caller::Stranger, answered: Some(NOW) });
 }
 
 #[rstest]
@@ -96,7 +97,7 @@ async fn a_silent_server_notes_the_question_and_does_not_answer() {
     let socket = client(&server).await;
     socket.send(&question(4)).await.expect("it is sent");
     let asked = server.follow().next(patience()).await.expect("it is in the log").event;
-    assert_eq!(asked, TimeAsked { peer: US, answered: None });
+    assert_eq!(asked, TimeAsked { peer: US, caller: Caller::Stranger, answered: None });
     // What is noted was dealt with, so an answer would be here by now.
     let nothing = socket.try_recv(&mut [0; 64]).expect_err("no answer");
     assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
@@ -116,7 +117,7 @@ async fn what_is_no_question_gets_no_answer_and_stops_nothing(#[case] datagram: 
     let socket = client(&server).await;
     socket.send(datagram).await.expect("it is sent");
     let asked = server.follow().next(patience()).await.expect("it is in the log").event;
-    assert_eq!(asked, TimeAsked { peer: US, answered: None });
+    assert_eq!(asked, TimeAsked { peer: US, caller: Caller::Stranger, answered: None });
     let nothing = socket.try_recv(&mut [0; 64]).expect_err("no answer");
     assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
     assert_eq!(ask(&server, &question(4)).await.len(), 48);

@@ -8,7 +8,7 @@ mod error;
 mod stream;
 mod url;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{Method, body::Bytes, client::conn::http1, header};
@@ -43,6 +43,23 @@ pub enum Route {
     Pinned(SocketAddr),
 }
 
+/// Opens connections for a client that goes another way than the machine's own: within a network of units,
+/// for one.
+pub trait Dial: Send + Sync {
+    /// Opens one to a name and port.
+    fn dial<'a>(
+        &'a self,
+        host: &'a str,
+        port: u16,
+    ) -> Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send + 'a>>;
+}
+
+#[derive(Clone)]
+enum Way {
+    Route(Route),
+    Dialled(Arc<dyn Dial>),
+}
+
 /// One call. A secret in it is shown by length only.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -69,7 +86,7 @@ pub struct Body(Bytes);
 /// Makes calls to one place.
 #[derive(Clone)]
 pub struct HttpClient {
-    route: Route,
+    way: Way,
     tls: Arc<ClientConfig>,
 }
 
@@ -164,7 +181,7 @@ impl std::fmt::Debug for Body {
 
 impl std::fmt::Debug for HttpClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("HttpClient").field("route", &self.route).finish_non_exhaustive()
+        f.debug_struct("HttpClient").finish_non_exhaustive()
     }
 }
 
@@ -174,6 +191,18 @@ impl HttpClient {
     /// # Errors
     /// [`HttpError::Roots`] when the text holds anything that is no CA certificate.
     pub fn new(route: Route, roots_pem: Option<&str>) -> Result<Self, HttpError> {
+        Self::going(Way::Route(route), roots_pem)
+    }
+
+    /// The same, over connections that someone else opens.
+    ///
+    /// # Errors
+    /// As [`HttpClient::new`].
+    pub fn dialled(dial: Arc<dyn Dial>, roots_pem: Option<&str>) -> Result<Self, HttpError> {
+        Self::going(Way::Dialled(dial), roots_pem)
+    }
+
+    fn going(way: Way, roots_pem: Option<&str>) -> Result<Self, HttpError> {
         let refuse = |reason: String| HttpError::Roots { reason };
         let mut roots = RootCertStore::empty();
         for certificate in
@@ -190,7 +219,7 @@ impl HttpClient {
             .expect("ring has suites for the default versions")
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self { route, tls: Arc::new(tls) })
+        Ok(Self { way, tls: Arc::new(tls) })
     }
 
     /// Connects, calls and reads the whole answer.
@@ -210,9 +239,10 @@ impl HttpClient {
     }
 
     async fn connect(&self, url: &HttpUrl) -> Result<TcpStream, HttpError> {
-        let connected = match self.route {
-            Route::Pinned(address) => TcpStream::connect(address).await,
-            Route::Resolved => TcpStream::connect((url.host(), url.port())).await,
+        let connected = match &self.way {
+            Way::Route(Route::Pinned(address)) => TcpStream::connect(address).await,
+            Way::Route(Route::Resolved) => TcpStream::connect((url.host(), url.port())).await,
+            Way::Dialled(dial) => dial.dial(url.host(), url.port()).await,
         };
         connected.map_err(|source| HttpError::Unreachable { url: url.to_string(), source })
     }

@@ -390,6 +390,14 @@ impl AccessPoint {
         self.open(from, to, Caller::Bench(self.0.run))
     }
 
+    /// Opens a connection to a service of the bench for the run itself, past the network.
+    ///
+    /// # Errors
+    /// The operating system's own.
+    pub fn open_for_bench(&self, service: SocketAddr) -> io::Result<TcpStream> {
+        self.0.callers.connect(Ipv4Addr::LOCALHOST, service, Caller::Bench(self.0.run))
+    }
+
     fn unit(&self) -> Caller {
         Caller::Unit(self.0.run)
     }

@@ -3,12 +3,7 @@
 //! Several units have the same name for theirs, so they are told apart by the unit's MAC. Must not know
 //! what a unit serves there.
 
-use std::{
-    collections::HashMap,
-    io,
-    net::SocketAddrV4,
-    os::unix::net::UnixStream,
-};
+use std::{collections::HashMap, io, net::SocketAddrV4, os::unix::net::UnixStream};
 
 use rustix::io::Errno;
 use tokio::sync::mpsc;

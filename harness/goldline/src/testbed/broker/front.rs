@@ -3,12 +3,7 @@
 //! A client that stalls holds up nobody: every handshake runs in its own task under a deadline.
 //! Must not know MQTT beyond that a session serves it.
 
-use std::{
-    io,
-    net::Ipv4Addr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use rustls::{
     ServerConfig, ServerConnection,

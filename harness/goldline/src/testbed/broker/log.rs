@@ -287,16 +287,11 @@ impl Connection {
 }
 
 /// The broker's log: events in order, and what they add up to.
+#[derive(Debug)]
 pub(super) struct BrokerLog {
     events: Arc<EventLog<BrokerEvent>>,
     connections: Mutex<Vec<Connection>>,
     clock: Clock,
-}
-
-impl fmt::Debug for BrokerLog {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BrokerLog").finish_non_exhaustive()
-    }
 }
 
 impl BrokerLog {

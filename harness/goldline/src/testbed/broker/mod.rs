@@ -26,7 +26,11 @@ use std::{
 
 use rumqttd::protocol::{Packet, Publish};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio_util::{bytes::Bytes, sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    bytes::Bytes,
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
 pub use external::{ExternalBroker, ExternalError};
 pub use inner::RouterGone;
@@ -212,13 +216,20 @@ pub struct Broker {
     kind: Kind,
     ended: CancellationToken,
     tasks: TaskTracker,
-    /// A port that is held but not listened on, for the fault `broker.down`.
-    _reserved: Option<TcpSocket>,
+    /// What ends the listener with the last who has a room behind it, or the port that is held but not
+    /// listened on, for the fault `broker.down`.
+    held: Arc<Held>,
 }
 
 enum Kind {
     BuiltIn { door: Arc<Door>, room: Lent<Room>, bench: Mutex<inner::Session> },
     External(external::Observer),
+}
+
+/// What a broker keeps for as long as anybody uses it.
+struct Held {
+    _listener: DropGuard,
+    _reserved: Option<TcpSocket>,
 }
 
 impl std::fmt::Debug for Broker {
@@ -275,7 +286,8 @@ impl Broker {
         };
         tasks.spawn(relay.accept(listener, ended.clone(), tasks.clone()));
         let kind = Kind::External(joined);
-        Ok(Self { address, log, open, kind, ended, tasks, _reserved: None })
+        let held = Arc::new(Held { _listener: ended.clone().drop_guard(), _reserved: None });
+        Ok(Self { address, log, open, kind, ended, tasks, held })
     }
 
     fn prepare(
@@ -286,6 +298,8 @@ impl Broker {
     ) -> Result<(Self, Arc<Door>), BrokerError> {
         let tls = front::tls_config(&config.server, config.client_auth.as_ref())?;
         let (ended, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let listener = ended;
+        let ended = listener.child_token();
         let room = Arc::new(Room::new(&config, clock, ended.clone()));
         let bench = Mutex::new(room.tenant.open(BENCH, true)?);
         let door = Arc::new(Door {
@@ -293,12 +307,13 @@ impl Broker {
             callers: config.callers,
             rooms: Rooms::with_anyone(Arc::clone(&room)),
             handshake_deadline: config.handshake_deadline,
-            ended: ended.clone(),
+            ended: listener.clone(),
             clients: tasks.clone(),
         });
         let (log, open) = (Arc::clone(&room.log), room.open.clone());
         let kind = Kind::BuiltIn { door: Arc::clone(&door), room: Lent::own(room), bench };
-        Ok((Self { address, log, open, kind, ended, tasks, _reserved: reserved }, door))
+        let held = Arc::new(Held { _listener: listener.drop_guard(), _reserved: reserved });
+        Ok((Self { address, log, open, kind, ended, tasks, held }, door))
     }
 
     /// Gives a run a broker of its own behind the same door: its accounts, its topics and its log are no
@@ -324,8 +339,8 @@ impl Broker {
         let (log, open) = (Arc::clone(&lent.log), lent.open.clone());
         let room = door.rooms.lend(run, lent);
         let kind = Kind::BuiltIn { door: Arc::clone(door), room, bench };
-        let (address, tasks) = (self.address, self.tasks.clone());
-        Ok(Self { address, log, open, kind, ended, tasks, _reserved: None })
+        let (address, tasks, held) = (self.address, self.tasks.clone(), Arc::clone(&self.held));
+        Ok(Self { address, log, open, kind, ended, tasks, held })
     }
 
     /// Where units are led to.
@@ -417,11 +432,13 @@ impl Broker {
         self.log.wait_for(deadline, answer).await
     }
 
-    /// Ends the listener and every connection, and returns when they are gone.
+    /// Ends the listener and every connection, and returns when they are gone. For a broker that is lent
+    /// to nobody.
     pub async fn stop(self) {
-        self.ended.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
+        let tasks = self.tasks.clone();
+        drop(self);
+        tasks.close();
+        tasks.wait().await;
     }
 }
 

@@ -231,7 +231,8 @@ impl Witness {
 
     fn join(&self, network: Network<'_>) -> Result<Joined<'_>, ProbeError> {
         let Network { ssid, passphrase } = network;
-        let station = Association { mac: MAC, ssid: ssid.as_bytes(), passphrase: passphrase.expose() };
+        let station =
+            Association { mac: MAC, ssid: ssid.as_bytes(), passphrase: passphrase.expose() };
         let link = self.access_point.associate(&station).map_err(ProbeError::NotJoined)?;
         Ok(Joined { access_point: &self.access_point, link })
     }

@@ -1,0 +1,297 @@
+//! The services of a bench: each listens from the first run that needs it on, once for all, and every run
+//! gets a room of its own in it.
+//!
+//! Which one serves a run is told by the name that the run's unit knows it by, since its certificate
+//! carries that name.
+
+use std::{future::Future, sync::Arc};
+
+use time::Duration;
+
+use super::{
+    ConfigServerOffer, Site, Testbed, TestbedConfig, TestbedError,
+    access_point::AccessPoint,
+    air::{Air, AirPort},
+    authority::{Authority, Issued},
+    broker::{Account, Broker, BrokerConfig},
+    ca::{CaEntrance, CertificateAuthorityApi},
+    caller::Borrower,
+    config_server::{self, ConfigEntrance, ConfigServer, ConfigServerConfig, CreateUser},
+    fault::TestbedFault,
+    time_server::{TimeEntrance, TimeServer},
+    update_server::{UpdateEntrance, UpdateServer},
+    witness::Witness,
+};
+use crate::{clock::Clock, profile::Endpoint};
+
+/// Certificates of services are made anew for each bench, so they need not live long.
+const VALIDITY: Duration = Duration::days(90);
+
+/// The services that are running.
+pub struct Services {
+    base: Base,
+    brokers: Vec<(BrokerKey, Broker)>,
+    cas: Vec<(String, CaEntrance)>,
+    config_servers: Vec<(String, ConfigEntrance)>,
+    time_servers: Vec<((), Arc<TimeEntrance>)>,
+    update_servers: Vec<(String, UpdateEntrance)>,
+}
+
+/// Whom a broker serves: its names, and whose certificates it asks for.
+type BrokerKey = (Vec<Endpoint>, Option<(String, bool)>);
+
+/// What every service is started with.
+struct Base {
+    air: Air,
+    authority: Arc<Authority>,
+    faults: Vec<TestbedFault>,
+    clock: Clock,
+}
+
+impl Services {
+    /// No service yet.
+    pub fn new(authority: Arc<Authority>, faults: Vec<TestbedFault>, clock: Clock) -> Self {
+        Self {
+            base: Base { air: Air::default(), authority, faults, clock },
+            brokers: Vec::new(),
+            cas: Vec::new(),
+            config_servers: Vec::new(),
+            time_servers: Vec::new(),
+            update_servers: Vec::new(),
+        }
+    }
+
+    /// Where units stand.
+    pub fn air(&self) -> &Air {
+        &self.base.air
+    }
+
+    /// Surrounds a unit with what it must reach, each service started if it is not running yet.
+    ///
+    /// # Errors
+    /// [`TestbedError`] of the first service that does not start.
+    pub async fn lend(
+        &mut self,
+        place: &AirPort,
+        config: TestbedConfig,
+    ) -> Result<Testbed, TestbedError> {
+        let run = place.run();
+        let broker = Arc::new(self.broker(run, &config).await?);
+        let (faults, clock) = (&self.base.faults, self.base.clock.clone());
+        let access_point = self.base.air.surround(place, config.access_point, faults, clock);
+        for endpoint in &config.broker_endpoints {
+            access_point.redirect(endpoint.host(), endpoint.port(), broker.address())?;
+        }
+        let ca = match &config.ca {
+            Some(site) => Some(self.ca(run, site, &access_point).await?),
+            None => None,
+        };
+        let config_server = match config.config_server {
+            Some(offer) => Some(self.config_server(run, offer, &broker, &access_point).await?),
+            None => None,
+        };
+        let time_server = match &config.time_server {
+            Some((name, port)) => Some(self.time_server(run, name, *port, &access_point).await?),
+            None => None,
+        };
+        let update_server = match &config.update_server {
+            Some((name, port)) => Some(self.update_server(run, name, *port, &access_point).await?),
+            None => None,
+        };
+        Ok(Testbed {
+            witness: Witness::new(access_point.clone()),
+            access_point,
+            broker,
+            ca,
+            config_server,
+            time_server,
+            update_server,
+            authority: Arc::clone(&self.base.authority),
+        })
+    }
+
+    async fn broker(
+        &mut self,
+        run: Borrower,
+        config: &TestbedConfig,
+    ) -> Result<Broker, TestbedError> {
+        let base = &self.base;
+        // What a broker that is already there tells, it tells to one client of the bench for each run.
+        if let Some((broker, topics)) = &config.external_broker {
+            let callers = base.air.callers().clone();
+            return Ok(Broker::use_external(broker, topics, callers, base.clock.clone()).await?);
+        }
+        let clients = config.client_auth.as_ref();
+        let clients = clients.map(|auth| (auth.ca_pem.clone(), auth.common_name_is_client_id));
+        let key = (config.broker_endpoints.clone(), clients);
+        let broker = running(&mut self.brokers, key, || base.broker(config)).await?;
+        Ok(broker.lend(run, config.accounts.clone())?)
+    }
+
+    async fn ca(
+        &mut self,
+        run: Borrower,
+        site: &Site,
+        access_point: &AccessPoint,
+    ) -> Result<CertificateAuthorityApi, TestbedError> {
+        let base = &self.base;
+        let ca = running(&mut self.cas, site.host.clone(), || base.ca(&site.host)).await?.lend(run);
+        let address = if site.tls { ca.secure_address() } else { ca.address() };
+        access_point.redirect(&site.host, site.port, address)?;
+        Ok(ca)
+    }
+
+    async fn config_server(
+        &mut self,
+        run: Borrower,
+        offer: ConfigServerOffer,
+        broker: &Arc<Broker>,
+        access_point: &AccessPoint,
+    ) -> Result<ConfigServer, TestbedError> {
+        let base = &self.base;
+        let host = offer.site.host.clone();
+        let servers = &mut self.config_servers;
+        let server = running(servers, host.clone(), || base.config_server(&host)).await?;
+        let site = offer.site.clone();
+        let server = server.lend(run, config_for(offer, broker));
+        let address = if site.tls { server.secure_address() } else { server.address() };
+        access_point.redirect(&site.host, site.port, address)?;
+        Ok(server)
+    }
+
+    async fn time_server(
+        &mut self,
+        run: Borrower,
+        name: &str,
+        port: u16,
+        access_point: &AccessPoint,
+    ) -> Result<TimeServer, TestbedError> {
+        let base = &self.base;
+        let server = running(&mut self.time_servers, (), || base.time_server()).await?.lend(run);
+        access_point.redirect_datagrams(name, port, server.address())?;
+        Ok(server)
+    }
+
+    async fn update_server(
+        &mut self,
+        run: Borrower,
+        name: &str,
+        port: u16,
+        access_point: &AccessPoint,
+    ) -> Result<UpdateServer, TestbedError> {
+        let base = &self.base;
+        let servers = &mut self.update_servers;
+        let server = running(servers, name.to_owned(), || base.update_server(name)).await?;
+        let server = server.lend(run);
+        access_point.redirect(name, port, server.address())?;
+        Ok(server)
+    }
+}
+
+/// The service of that key, started if there is none yet.
+async fn running<'s, K: PartialEq, S, F>(
+    services: &'s mut Vec<(K, S)>,
+    key: K,
+    start: impl FnOnce() -> F,
+) -> Result<&'s S, TestbedError>
+where
+    F: Future<Output = Result<S, TestbedError>>,
+{
+    let index = match services.iter().position(|(known, _)| *known == key) {
+        Some(index) => index,
+        None => {
+            services.push((key, start().await?));
+            services.len() - 1
+        }
+    };
+    Ok(&services[index].1)
+}
+
+impl Base {
+    /// Nobody has an account at it but in the room of a run.
+    async fn broker(&self, config: &TestbedConfig) -> Result<Broker, TestbedError> {
+        let endpoints = &config.broker_endpoints;
+        let server = server_certificate(&self.authority, endpoints, &self.faults, &self.clock)?;
+        let broker = BrokerConfig {
+            client_auth: config.client_auth.clone(),
+            callers: self.air.callers().clone(),
+            ..BrokerConfig::new(server, Vec::new())
+        };
+        Ok(match self.faults.contains(&TestbedFault::BrokerDown) {
+            true => Broker::start_down(broker, self.clock.clone()).await?,
+            false => Broker::start(broker, self.clock.clone()).await?,
+        })
+    }
+
+    async fn ca(&self, host: &str) -> Result<CaEntrance, TestbedError> {
+        let (authority, names) = (Arc::clone(&self.authority), [host.to_owned()]);
+        let (faults, callers, clock) = (&self.faults, self.air.callers(), self.clock.clone());
+        Ok(CaEntrance::open(&names, authority, faults, callers, clock).await?)
+    }
+
+    async fn config_server(&self, host: &str) -> Result<ConfigEntrance, TestbedError> {
+        let certificate = self.certificate(host)?;
+        let (faults, callers, clock) = (&self.faults, self.air.callers(), self.clock.clone());
+        Ok(ConfigEntrance::open(&certificate, faults, callers, clock).await?)
+    }
+
+    async fn time_server(&self) -> Result<Arc<TimeEntrance>, TestbedError> {
+        let callers = self.air.callers();
+        let opened = TimeEntrance::open(self.clock.clone(), &self.faults, callers).await;
+        opened.map_err(TestbedError::TimeServer)
+    }
+
+    async fn update_server(&self, host: &str) -> Result<UpdateEntrance, TestbedError> {
+        let certificate = self.certificate(host)?;
+        let (faults, callers, clock) = (&self.faults, self.air.callers(), self.clock.clone());
+        Ok(UpdateEntrance::open(&certificate, faults, callers, clock).await?)
+    }
+
+    fn certificate(&self, host: &str) -> Result<Issued, TestbedError> {
+        Ok(self.authority.issue_server(&[host.to_owned()], VALIDITY)?)
+    }
+}
+
+/// What the configuration server is for one run: its first call may let the unit's account in.
+fn config_for(offer: ConfigServerOffer, broker: &Arc<Broker>) -> ConfigServerConfig {
+    let ConfigServerOffer { token, credentials, creates_user, .. } = offer;
+    let create_user: CreateUser = {
+        // The broker must not be kept by a server that it may outlive.
+        let (broker, credentials) = (Arc::downgrade(broker), Arc::clone(&credentials));
+        Arc::new(move |device_id: &str| {
+            if creates_user && let Some(broker) = broker.upgrade() {
+                let config_server::Credentials { username, password } = credentials(device_id);
+                broker.grant(Account { username, password, client_id: None });
+            }
+        })
+    };
+    ConfigServerConfig {
+        token,
+        credentials,
+        create_user,
+        provisioned_host: offer.provisioned_host,
+        configured_host: offer.configured_host,
+    }
+}
+
+/// A certificate for all endpoint names, from an unknown CA if that fault is asked for.
+fn server_certificate(
+    authority: &Authority,
+    endpoints: &[Endpoint],
+    faults: &[TestbedFault],
+    clock: &Clock,
+) -> Result<Issued, TestbedError> {
+    let mut names: Vec<String> = Vec::new();
+    let hosts = endpoints.iter().map(|endpoint| endpoint.host());
+    for host in hosts.chain(["localhost", "127.0.0.1"]) {
+        if !names.iter().any(|name| name == host) {
+            names.push(host.to_owned());
+        }
+    }
+    let issued = if faults.contains(&TestbedFault::BrokerUnknownCa) {
+        Authority::create(clock.clone())?.issue_server(&names, VALIDITY)?
+    } else {
+        authority.issue_server(&names, VALIDITY)?
+    };
+    Ok(issued)
+}
