@@ -7,9 +7,10 @@
 //!
 //! | layer | modules | what for |
 //! | --- | --- | --- |
-//! | 6 | `cli` | arguments, exit codes, the only place that knows miette |
-//! | 5 | `report`, `store` | read events and records: terminal, state directory |
-//! | 4 | `engine` | the only interpreter of a plan's steps |
+//! | 7 | `cli` | arguments, exit codes, the only place that knows miette |
+//! | 6 | `report`, `store` | read events and records: terminal, state directory |
+//! | 5 | `engine` | the only interpreter of a plan's steps |
+//! | 4 | `bench` | the bench does as a unit should, to tell whose fault a failure is |
 //! | 3 | `check`, `plan` | judge observations; turn a profile into steps |
 //! | 2 | `device`, `testbed`, `client`, `image`, `registry` | the unit, what it must reach, what the bench calls, what is flashed, where it is listed |
 //! | 1 | [`profile`], [`record`] | one product's description; everything about one run |

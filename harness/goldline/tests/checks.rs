@@ -6,8 +6,8 @@ use std::{io, net::Ipv4Addr, sync::Arc};
 
 use goldline::{
     check::{
-        BrokerObservation, Evidence, JoinObservation, Observations, Refusal, RegionDigest, Stop,
-        Witness, judge,
+        BrokerObservation, Evidence, JoinObservation, Observations, ProbeReport, Refusal,
+        RegionDigest, Stop, Witness, judge,
     },
     device::{ChipFacts, ConsoleLine},
     identity::Mac,
@@ -157,7 +157,8 @@ fn log(lines: &[&str]) -> Vec<ConsoleLine> {
 }
 
 fn witness(sound: bool) -> Option<Witness> {
-    Some(Witness { sound, detail: "the bench tried the same".to_owned() })
+    let outcome = if sound { Ok("did the same".to_owned()) } else { Err("no".to_owned()) };
+    Some(Witness::of_probe(ProbeReport { tried: "do the same".to_owned(), outcome }))
 }
 
 #[test]

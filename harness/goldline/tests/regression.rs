@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use goldline::{
-    check::{JoinObservation, Observations, Witness, judge},
+    check::{JoinObservation, Observations, ProbeReport, Witness, judge},
     device::{ChipFacts, ConsoleLine},
     identity::Mac,
     image::FlashImages,
@@ -53,7 +53,10 @@ fn unjoined(log: &[&str], refused: Option<u16>, sound: bool) -> Observations {
         console: log.iter().map(line).collect(),
         join: Some(JoinObservation {
             refused,
-            witness: Some(Witness { sound, detail: "the bench tried it too".to_owned() }),
+            witness: Some(Witness::of_probe(ProbeReport {
+                tried: "join".to_owned(),
+                outcome: if sound { Ok("joined".to_owned()) } else { Err("no".to_owned()) },
+            })),
             ..JoinObservation::default()
         }),
         ..Observations::default()

@@ -5,10 +5,11 @@
 
 /// Modules with the layer that they belong to; the root of the binary stands above all.
 const LAYERS: &[(u8, &[&str])] = &[
-    (7, &["main"]),
-    (6, &["cli"]),
-    (5, &["report", "station", "store"]),
-    (4, &["engine"]),
+    (8, &["main"]),
+    (7, &["cli"]),
+    (6, &["report", "station", "store"]),
+    (5, &["engine"]),
+    (4, &["bench"]),
     (3, &["check", "plan"]),
     (2, &["client", "device", "image", "registry", "testbed"]),
     (1, &["profile", "record"]),
@@ -68,7 +69,7 @@ mod tests {
         assert_eq!(refusal("cli", "identity"), None);
         assert_eq!(refusal("engine", "engine"), None);
         let upward = refusal("plan", "engine").expect("refused");
-        assert_eq!(upward, "plan (layer 3) imports upward from engine (layer 4)");
+        assert_eq!(upward, "plan (layer 3) imports upward from engine (layer 5)");
     }
 
     #[test]

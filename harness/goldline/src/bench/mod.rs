@@ -2,9 +2,11 @@
 //!
 //! A run borrows and never owns. What it is lent (network, names, accounts, topics, logs) is a room of
 //! its own in each service, which no other run's unit can enter, and which ends with the run; nothing is
-//! left behind, and the end of one run locks out no other. Must not judge, and knows no steps.
+//! left behind, and the end of one run locks out no other. Must not judge, knows no steps, and
+//! its probes see of a service what a unit sees: what is wrong with it on purpose is passed on unread.
 
 mod offer;
+pub mod probe;
 
 use std::sync::Arc;
 
@@ -21,7 +23,7 @@ use crate::{
         air::{Air, AirPort},
         authority::Authority,
         broker::ExternalBroker,
-        fault::TestbedFault,
+        fault::Faults,
     },
 };
 
@@ -61,7 +63,7 @@ pub struct BenchConfig {
     /// The CA of the bench.
     pub authority: Arc<Authority>,
     /// What is made wrong with the testbed on purpose.
-    pub faults: Vec<TestbedFault>,
+    pub faults: Faults,
     /// The broker that is already there; without it the testbed's serves.
     pub broker: Option<ExternalBroker>,
     /// The CA that is already there; without it the testbed's answers.
@@ -96,7 +98,7 @@ impl Bench {
     /// A bench whose services start when the first run needs them.
     pub fn new(config: BenchConfig) -> Self {
         let BenchConfig { authority, faults, clock, .. } = &config;
-        let services = Services::new(Arc::clone(authority), faults.clone(), clock.clone());
+        let services = Services::new(Arc::clone(authority), faults, clock.clone());
         Self { air: services.air().clone(), services: Mutex::new(services), config }
     }
 
@@ -143,11 +145,6 @@ impl Bench {
     /// The provisioning server that is already there.
     pub fn external_config_server(&self) -> Option<&External> {
         self.config.config_server.as_ref()
-    }
-
-    /// What is made wrong on purpose.
-    pub(crate) fn faults(&self) -> &[TestbedFault] {
-        &self.config.faults
     }
 
     /// The time of day.

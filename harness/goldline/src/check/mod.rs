@@ -20,6 +20,7 @@ mod server_trust;
 mod services;
 mod test_alert;
 mod wifi_join;
+mod witness;
 
 use crate::{
     plan::{BoundPlan, Scope},
@@ -32,8 +33,9 @@ pub use observations::{
     AlertObservation, BrokerObservation, CaObservation, DeviceIdObservation, DialogueObservation,
     Evidence, ExchangeObservation, JoinObservation, Leftovers, Observations, Observer,
     OtaObservation, Refusal, RegionDigest, RegistryObservation, ServiceObservation, Stop,
-    TrustObservation, UpdateObservation, Witness,
+    TrustObservation, UpdateObservation,
 };
+pub use witness::{Credential, ProbeReport, Service, UnitSuccess, Witness};
 
 /// What a run came to.
 #[derive(Clone, Debug)]
@@ -174,13 +176,13 @@ impl Finding {
         witness: Option<&Witness>,
     ) {
         match witness {
-            Some(witness) if witness.sound => {
-                self.evidence.push(format!("witness: {}", witness.detail));
+            Some(witness) if witness.is_sound() => {
+                self.evidence.push(format!("witness: {}", witness.detail()));
                 self.fail(code, message);
             }
             Some(witness) => {
                 self.evidence.push(format!("the unit: {message}"));
-                self.error(testbed, witness.detail.clone());
+                self.error(testbed, witness.detail());
             }
             None => {
                 self.error(

@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
+use super::Witness;
 use crate::{
     device::{ChipFacts, ConsoleLine},
     plan::Moment,
@@ -337,13 +338,4 @@ pub enum Refusal {
     Protocol(String),
     /// A broker that is already there closed the connection, and told nobody but the unit why.
     BrokeOff,
-}
-
-/// Whether a service was sound, told by someone other than the unit.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Witness {
-    /// Whether the service did what the unit says it does not.
-    pub sound: bool,
-    /// Who tried what, and what came of it.
-    pub detail: String,
 }

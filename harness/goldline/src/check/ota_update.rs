@@ -46,7 +46,7 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
 /// An update needs the broker, for its notice, and the update server: the one that is not sound counts.
 fn witness_of(update: &UpdateObservation) -> (Code, Option<&Witness>) {
     match &update.download {
-        Some(download) if !download.sound => (Code::TestbedUpdateServer, Some(download)),
+        Some(download) if !download.is_sound() => (Code::TestbedUpdateServer, Some(download)),
         _ => (Code::TestbedBroker, update.witness.as_ref()),
     }
 }

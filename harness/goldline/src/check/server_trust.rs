@@ -16,12 +16,14 @@ pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
             format!("the unit accepted a certificate for {endpoint} from a CA that nobody knows"),
         );
     } else if !trust.tried {
-        finding.fail(
+        finding.fail_with_witness(
             Code::TrustNotTried,
+            Code::TestbedBroker,
             format!(
                 "the unit did not try to connect to {endpoint} again in {} ms after it lost its broker",
                 trust.waited_ms
             ),
+            trust.witness.as_ref(),
         );
     } else if !trust.returned {
         finding.fail_with_witness(

@@ -188,7 +188,7 @@ impl Order {
         let authority = Arc::new(state.authority(clock).map_err(usage)?);
         let bench = Arc::new(Bench::new(BenchConfig {
             authority: Arc::clone(&authority),
-            faults: self.testbed_faults.clone(),
+            faults: self.testbed_faults.clone().into(),
             broker: self.broker.clone(),
             ca: self.ca.clone(),
             ca_root: self.ca_root.clone(),

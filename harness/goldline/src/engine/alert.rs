@@ -3,7 +3,10 @@
 
 use tokio::{task::spawn_blocking, time::Instant};
 
-use super::{AskOperator, Failure, Run, millis, witness::at_broker};
+use super::{
+    AskOperator, Failure, Run, millis,
+    probing::{Talk, at_broker},
+};
 use crate::{
     check::AlertObservation, clock::Deadline, profile::Template, testbed::broker::Connection,
 };
@@ -52,7 +55,7 @@ impl Run {
         let lacking = last.map(|text| format!("it lacks {}", lacking(&text).join(", ")));
         let witness = match arrived {
             Some(_) => None,
-            None => Some(at_broker(testbed, self.bound()?, &self.bench).await?),
+            None => Some(at_broker(testbed, self.bound()?, &self.bench, Talk::Alert).await?),
         };
         let confirmed = match (&arrived, &self.confirm_alert) {
             (Some(_), Some(ask)) => Some(self.confirm(AskOperator::clone(ask), &topic).await?),

@@ -11,6 +11,7 @@ mod failure;
 mod leftovers;
 mod ping;
 mod portal;
+mod probing;
 mod provisioning;
 mod registration;
 mod registry_row;
@@ -19,7 +20,6 @@ mod services;
 mod trial;
 mod trust;
 mod update;
-mod witness;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -3,22 +3,22 @@
 //! What the bench's service recorded is the evidence. After a call that never came, the bench asks the
 //! same service itself: its success is the witness that blames the unit.
 
-use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{net::Ipv4Addr, sync::Arc};
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Failure, Next, Run, millis};
+use super::{
+    Failure, Next, Run, millis,
+    probing::{at_ca, at_config_server, at_time_server},
+};
 use crate::{
     check::{CaObservation, ServiceObservation, Witness},
     clock::Deadline,
     testbed::{ca::Registration, config_server::ConfigCall},
 };
 
-/// The bench's own question; its service is on the same machine.
-const PROBE_LIMIT: Duration = Duration::from_secs(5);
-/// What a question for the time looks like (RFC 4330): version 4, mode 3.
-const SNTP_CLIENT: u8 = 0x23;
-const SNTP_MESSAGE: usize = 48;
+/// A unit that was told a time which is further off than this was told a wrong one.
+const TIME_TOLERANCE: time::Duration = time::Duration::minutes(1);
 
 impl Run {
     /// A unit without the time trusts nobody: nothing after it can tell more.
@@ -47,25 +47,21 @@ impl Run {
             (None, true) => "the unit asked and was not answered",
             (None, false) => "the unit never asked",
         };
-        let witness = match answered {
-            Some(_) => None,
-            None => Some(time_witness(server.address()).await),
-        };
         let now = self.bench.clock().now();
-        let wrong = server
-            .asked()
-            .iter()
+        let told = server.asked();
+        let told = told.iter().filter(|asked| asked.event.caller.is_unit());
+        let wrong = told
             .filter_map(|asked| asked.event.answered)
-            .any(|told| (now - told).abs() > time::Duration::hours(1));
-        let mut seen = observation(answered, since, deadline, detail, witness);
-        if wrong {
-            seen.served = false;
-            seen.witness = Some(Witness {
-                sound: false,
-                detail: "the time server told a time that is not the bench's".to_owned(),
-            });
+            .any(|told| (now - told).abs() > TIME_TOLERANCE);
+        let served = answered.is_some() && !wrong;
+        let mut witness = None;
+        if !served {
+            let found = at_time_server(testbed, self.bound()?, &self.bench).await?;
+            // What a unit was told wrongly is not its own fault, whatever the server says now.
+            witness = Some(found).filter(|found| !wrong || !found.is_sound());
         }
-        let served = seen.served;
+        let mut seen = observation(answered, since, deadline, detail, witness);
+        seen.served = served;
         self.seen.time = Some(seen);
         Ok(if served { Next::GoOn } else { Next::Enough })
     }
@@ -96,7 +92,7 @@ impl Run {
         };
         let witness = match served {
             Some(_) => None,
-            None => Some(http_witness(server.address(), "the config server").await),
+            None => Some(at_config_server(testbed, self.bound()?, &self.bench).await?),
         };
         let others = server
             .calls()
@@ -157,9 +153,8 @@ impl Run {
         });
         let witness = match accepted {
             Some(_) => None,
-            None => Some(http_witness(ca.address(), "the CA").await),
+            None => Some(at_ca(testbed, self.bound()?, &self.bench, mac).await?),
         };
-        let witness = witness.map(|witness| self.unless_faulty(witness));
         // The CA's sentence repeats what the unit sent, which may be one of its secrets.
         let bindings = self.bound()?.bindings();
         let refusal = refusal.map(|sentence| bindings.redact(&sentence));
@@ -183,16 +178,6 @@ impl Run {
             ..CaObservation::default()
         });
         Ok(if accepted.is_some() { Next::GoOn } else { Next::Enough })
-    }
-
-    /// A service that was made faulty on purpose is no sound one, whatever answers at its port.
-    fn unless_faulty(&self, witness: Witness) -> Witness {
-        match self.bench.faults().iter().find(|fault| fault.layer() == "ca") {
-            Some(fault) => {
-                Witness { sound: false, detail: format!("the CA has the fault {fault}") }
-            }
-            None => witness,
-        }
     }
 
     fn mac_text(&self) -> String {
@@ -219,31 +204,4 @@ fn observation(
         detail: detail.to_owned(),
         witness,
     }
-}
-
-async fn time_witness(server: std::net::SocketAddr) -> Witness {
-    let asked = async {
-        let socket = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let mut question = [0; SNTP_MESSAGE];
-        question[0] = SNTP_CLIENT;
-        socket.send_to(&question, server).await?;
-        socket.recv(&mut [0; SNTP_MESSAGE]).await
-    };
-    let sound = matches!(tokio::time::timeout(PROBE_LIMIT, asked).await, Ok(Ok(SNTP_MESSAGE)));
-    let detail = match sound {
-        true => "the bench asked the time server afterwards and was answered",
-        false => "the time server does not answer the bench either",
-    };
-    Witness { sound, detail: detail.to_owned() }
-}
-
-/// Whether anything at all listens: what it answers, it would have answered the unit.
-async fn http_witness(server: std::net::SocketAddr, what: &str) -> Witness {
-    let connected = tokio::net::TcpStream::connect(server);
-    let sound = matches!(tokio::time::timeout(PROBE_LIMIT, connected).await, Ok(Ok(_)));
-    let detail = match sound {
-        true => format!("{what} listens, and the bench connected to it afterwards"),
-        false => format!("the bench cannot connect to {what} either"),
-    };
-    Witness { sound, detail }
 }

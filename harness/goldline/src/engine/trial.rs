@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     Failure, Next, Run, millis,
     ping::{Pings, Said},
-    witness::{at_access_point, at_broker},
+    probing::{Talk, at_access_point, at_broker},
 };
 use crate::{
     check::{BrokerObservation, JoinObservation, LogFacts, Observer, Refusal},
@@ -129,7 +129,7 @@ impl Run {
         let mut broker = observe_broker(testbed, joined_at);
         let accepted = broker.accepted;
         if !accepted || !subscribed(&broker) {
-            broker.witness = Some(at_broker(testbed, plan, &self.bench).await?);
+            broker.witness = Some(at_broker(testbed, plan, &self.bench, Talk::Command).await?);
         }
         let leaked = redact_claims(plan, &mut broker);
         self.seen.leaked.extend(leaked);
@@ -167,7 +167,7 @@ impl Run {
         let wrong = last.map(|text| what_lacks(&text, command, &expected));
         let witness = match answered {
             Some(_) => None,
-            None => Some(at_broker(testbed, self.bound()?, &self.bench).await?),
+            None => Some(at_broker(testbed, self.bound()?, &self.bench, Talk::Command).await?),
         };
         if let Some(seen) = &mut self.seen.broker {
             seen.round_trip_ms = answered.as_ref().map(|(at, _)| millis(at.duration_since(sent)));

@@ -3,7 +3,11 @@
 
 use tokio::time::sleep_until;
 
-use super::{Failure, Run, millis, ping::Pings, witness::at_broker};
+use super::{
+    Failure, Run, millis,
+    ping::Pings,
+    probing::{Talk, at_broker},
+};
 use crate::{
     check::TrustObservation,
     clock::Deadline,
@@ -85,8 +89,9 @@ impl Run {
                 () = self.cancel.cancelled() => return Err(Failure::Aborted),
             }
         };
-        if !seen.returned {
-            let witness = at_broker(self.testbed()?, self.bound()?, &self.bench).await?;
+        if !seen.tried || !seen.returned {
+            let (testbed, plan) = (self.testbed()?, self.bound()?);
+            let witness = at_broker(testbed, plan, &self.bench, Talk::Command).await?;
             seen.witness = Some(witness);
         }
         self.seen.trust = Some(seen);

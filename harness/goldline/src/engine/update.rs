@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Failure, Run, millis,
-    witness::{at_broker, at_update_server},
+    probing::{Talk, at_broker, at_update_server},
 };
 use crate::{
     check::{OtaObservation, UpdateObservation},
@@ -161,10 +161,13 @@ impl Run {
         });
         let took_ms = millis(began.elapsed());
         let (witness, download) = match problem {
-            Some(_) => (
-                Some(at_broker(testbed, self.bound()?, &self.bench).await?),
-                Some(at_update_server(server, &self.bench, &url, &trial.image).await),
-            ),
+            Some(_) => {
+                let plan = self.bound()?;
+                (
+                    Some(at_broker(testbed, plan, &self.bench, Talk::Update).await?),
+                    Some(at_update_server(testbed, plan, &self.bench, &url, &trial.image).await),
+                )
+            }
             None => (None, None),
         };
         Ok(UpdateObservation { what: trial.what, problem, took_ms, witness, download })

@@ -59,6 +59,23 @@ pub enum TestbedFault {
     UpdateServerDamaged,
 }
 
+/// What is made wrong with a testbed on purpose. Whoever passes it on cannot look into it: only the services
+/// that it is for do, so that nobody who judges knows more of them than a unit does.
+#[derive(Clone, Default)]
+pub struct Faults(Vec<TestbedFault>);
+
+impl From<Vec<TestbedFault>> for Faults {
+    fn from(faults: Vec<TestbedFault>) -> Self {
+        Self(faults)
+    }
+}
+
+impl Faults {
+    pub(super) fn list(&self) -> &[TestbedFault] {
+        &self.0
+    }
+}
+
 /// A name is not a fault of the testbed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("\"{name}\" is not a fault of the testbed: expected one of {}", names())]

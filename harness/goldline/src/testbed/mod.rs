@@ -21,7 +21,6 @@ pub mod room;
 mod services;
 pub mod time_server;
 pub mod update_server;
-pub mod witness;
 
 use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};
 
@@ -33,12 +32,11 @@ use authority::{Authority, AuthorityError};
 use broker::{Account, Broker, BrokerError, ClientAuth, ExternalBroker};
 use ca::{CaError, CertificateAuthorityApi};
 use config_server::{ConfigServer, MakeCredentials};
-use fault::TestbedFault;
+use fault::Faults;
 use http_server::HttpServerError;
 pub use services::Services;
 use time_server::TimeServer;
 use update_server::UpdateServer;
-use witness::Witness;
 
 /// Why the testbed does not start.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +84,7 @@ pub struct TestbedConfig {
     /// Name and port of the update server, if there is to be one.
     pub update_server: Option<(String, u16)>,
     /// What is wrong with it on purpose.
-    pub faults: Vec<TestbedFault>,
+    pub faults: Faults,
     /// The time of day for certificates and logs.
     pub clock: Clock,
 }
@@ -133,8 +131,6 @@ pub struct Testbed {
     pub time_server: Option<TimeServer>,
     /// Where units download updates.
     pub update_server: Option<UpdateServer>,
-    /// The bench's own station.
-    pub witness: Witness,
     authority: Arc<Authority>,
 }
 
@@ -145,7 +141,7 @@ impl Testbed {
     /// [`TestbedError`] of the first service that does not start; those already started end.
     pub async fn start(config: TestbedConfig) -> Result<Self, TestbedError> {
         let TestbedConfig { authority, faults, clock, .. } = &config;
-        let mut services = Services::new(Arc::clone(authority), faults.clone(), clock.clone());
+        let mut services = Services::new(Arc::clone(authority), faults, clock.clone());
         let place = services.air().place();
         services.lend(&place, config).await
     }

@@ -17,10 +17,9 @@ use super::{
     ca::{CaEntrance, CertificateAuthorityApi},
     caller::Borrower,
     config_server::{self, ConfigEntrance, ConfigServer, ConfigServerConfig, CreateUser},
-    fault::TestbedFault,
+    fault::{Faults, TestbedFault},
     time_server::{TimeEntrance, TimeServer},
     update_server::{UpdateEntrance, UpdateServer},
-    witness::Witness,
 };
 use crate::{clock::Clock, profile::Endpoint};
 
@@ -50,7 +49,8 @@ struct Base {
 
 impl Services {
     /// No service yet.
-    pub fn new(authority: Arc<Authority>, faults: Vec<TestbedFault>, clock: Clock) -> Self {
+    pub fn new(authority: Arc<Authority>, faults: &Faults, clock: Clock) -> Self {
+        let faults = faults.list().to_vec();
         Self {
             base: Base { air: Air::default(), authority, faults, clock },
             brokers: Vec::new(),
@@ -99,7 +99,6 @@ impl Services {
             None => None,
         };
         Ok(Testbed {
-            witness: Witness::new(access_point.clone()),
             access_point,
             broker,
             ca,

@@ -7,21 +7,21 @@ use std::{
 };
 
 use goldline::{
+    bench::probe::{BenchStation, BrokerProbe, Network, ProbeError, connect_to_broker},
     clock::Clock,
     secret::Secret,
     testbed::{
-        Testbed, TestbedConfig,
+        Services, Testbed, TestbedConfig,
         access_point::AccessPointConfig,
-        air::Air,
         authority::Authority,
-        broker::{Account, Admission, Broker, RefusedBecause},
+        broker::{Account, Admission, RefusedBecause},
         caller::{Borrower, Caller, Callers},
-        witness::{BrokerProbe, Network, ProbeError},
+        fault::Faults,
     },
 };
 use rstest::rstest;
 
-use crate::bench::{authority, broker_config, patience, start, start_broker};
+use crate::bench::{authority, patience, start_broker};
 
 const HOST: &str = "broker.example.test";
 const PORT: u16 = 8883;
@@ -51,28 +51,24 @@ const RIGHT: Planned = Planned {
 
 struct Shared {
     authority: Arc<Authority>,
-    air: Air,
-    broker: Broker,
+    services: Services,
 }
 
 impl Shared {
-    async fn start() -> Self {
-        let (authority, air) = (Arc::new(authority()), Air::default());
-        let mut config = broker_config(&authority);
-        config.accounts.clear();
-        config.callers = air.callers().clone();
-        Self { broker: start(config).await, authority, air }
+    fn start() -> Self {
+        let authority = Arc::new(authority());
+        let services = Services::new(Arc::clone(&authority), &Faults::default(), Clock::system());
+        Self { services, authority }
     }
 
-    async fn lend(&self, planned: Planned) -> Testbed {
+    async fn lend(&mut self, planned: Planned) -> Testbed {
         let Planned { ssid, passphrase, username, password } = planned;
         let account = Account {
             username: username.to_owned(),
             password: Secret::new(password),
             client_id: None,
         };
-        let place = self.air.place();
-        let broker = self.broker.lend(place.run(), vec![account]).expect("the router runs");
+        let place = self.services.air().place();
         let config = TestbedConfig {
             authority: Arc::clone(&self.authority),
             access_point: AccessPointConfig {
@@ -83,17 +79,17 @@ impl Shared {
                 bssid: [2, 0, 0, 0, 0, 1],
             },
             broker_endpoints: vec![format!("mqtts://{HOST}:{PORT}").parse().expect("an endpoint")],
-            accounts: Vec::new(),
+            accounts: vec![account],
             client_auth: None,
             external_broker: None,
             ca: None,
             config_server: None,
             time_server: None,
             update_server: None,
-            faults: Vec::new(),
+            faults: Faults::default(),
             clock: Clock::system(),
         };
-        Testbed::around(config, &self.air, &place, broker).await.expect("everything starts")
+        self.services.lend(&place, config).await.expect("everything starts")
     }
 
     /// Goes a unit's way in that testbed, with those values.
@@ -108,8 +104,10 @@ impl Shared {
             credentials: Some((as_planned.username, &password)),
             client_id: Some("unit-1"),
             client_certificate: None,
+            subscriptions: &[],
         };
-        testbed.witness.probe_broker(network, &probe, patience()).await
+        let station = BenchStation::near(testbed.access_point.clone());
+        connect_to_broker(&station, network, &probe, patience()).await
     }
 }
 
@@ -120,7 +118,7 @@ impl Shared {
 #[case::all(RIGHT)]
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_lent_to_one_run_is_no_others(#[case] others: Planned) {
-    let shared = Shared::start().await;
+    let mut shared = Shared::start();
     let (left, right) = (shared.lend(LEFT).await, shared.lend(RIGHT).await);
     shared.try_in(&left, others).await.expect_err("it is the other run's");
     shared.try_in(&left, LEFT).await.expect("its own lets it in");
@@ -132,7 +130,7 @@ async fn what_is_lent_to_one_run_is_no_others(#[case] others: Planned) {
 #[case::same_everything(LEFT)]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_one_run_locks_out_no_other(#[case] remaining: Planned) {
-    let shared = Shared::start().await;
+    let mut shared = Shared::start();
     let (first, second) = (shared.lend(LEFT).await, shared.lend(remaining).await);
     shared.try_in(&first, LEFT).await.expect("the first gets in");
     drop(first);
@@ -144,7 +142,7 @@ async fn the_end_of_one_run_locks_out_no_other(#[case] remaining: Planned) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_of_one_run_is_not_taken_over_by_another_of_the_same_client_id() {
-    let shared = Shared::start().await;
+    let mut shared = Shared::start();
     let (left, right) = (shared.lend(LEFT).await, shared.lend(RIGHT).await);
     shared.try_in(&left, LEFT).await.expect("one gets in");
     shared.try_in(&right, RIGHT).await.expect("the other too, as unit-1");
@@ -157,14 +155,14 @@ async fn a_session_of_one_run_is_not_taken_over_by_another_of_the_same_client_id
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_belongs_to_no_run_finds_nobodys_broker() {
-    let shared = Shared::start().await;
+    let mut shared = Shared::start();
     let left = shared.lend(LEFT).await;
     shared.try_in(&left, LEFT).await.expect("its unit gets in");
     let taken = Ipv4Addr::new(127, 77, 0, 2);
     let stranger = Callers::default();
     for _ in 0..5 {
         let unit = Caller::Unit(Borrower::new());
-        let stream = stranger.connect(taken, shared.broker.address(), unit);
+        let stream = stranger.connect(taken, left.broker.address(), unit);
         let mut stream = stream.expect("it listens");
         // It may be gone already, which is as good.
         let _sent = stream.write_all(b"GET / HTTP/1.1\r\n\r\n");

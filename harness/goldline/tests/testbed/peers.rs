@@ -8,14 +8,11 @@ use std::{
 };
 
 use goldline::{
+    bench::probe::{BenchStation, BrokerProbe, Network, ProbeError, connect_to_broker},
     clock::Clock,
     process::ChildGuard,
     secret::Secret,
-    testbed::{
-        access_point::AccessPoint,
-        authority::Authority,
-        witness::{BrokerProbe, Network, ProbeError, Witness},
-    },
+    testbed::{access_point::AccessPoint, authority::Authority},
 };
 
 use rstest::rstest;
@@ -141,7 +138,7 @@ fn mosquitto(authority: &Authority, host: &str, folder: &Path) -> (ChildGuard, S
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_witness_tells_a_real_mosquitto_from_one_it_cannot_use() {
+async fn a_probe_tells_a_real_mosquitto_from_one_it_cannot_use() {
     if !["mosquitto", "mosquitto_passwd"].into_iter().all(has_peer) {
         return;
     }
@@ -150,7 +147,7 @@ async fn the_witness_tells_a_real_mosquitto_from_one_it_cannot_use() {
     let (_broker, address) = mosquitto(&authority, host, folder.path());
     let access_point = AccessPoint::start(network(), &[], Clock::system());
     access_point.redirect(host, 8883, address).expect("there is room");
-    let witness = Witness::new(access_point);
+    let station = BenchStation::near(access_point);
 
     let passphrase = Secret::new(PASSPHRASE);
     let network = Network { ssid: SSID, passphrase: &passphrase };
@@ -162,17 +159,18 @@ async fn the_witness_tells_a_real_mosquitto_from_one_it_cannot_use() {
         credentials: Some((USERNAME, &right)),
         client_id: None,
         client_certificate: None,
+        subscriptions: &[],
     };
-    witness.probe_broker(network, &probe, patience()).await.expect("mosquitto is sound");
+    connect_to_broker(&station, network, &probe, patience()).await.expect("mosquitto is sound");
 
     let refused = BrokerProbe { credentials: Some((USERNAME, &wrong)), ..probe.clone() };
-    let refusal = witness.probe_broker(network, &refused, patience()).await;
+    let refusal = connect_to_broker(&station, network, &refused, patience()).await;
     assert!(
         matches!(refusal, Err(ProbeError::BadCredentials | ProbeError::NotAuthorized)),
         "{refusal:?}"
     );
     let foreign = crate::bench::authority();
     let distrusting = BrokerProbe { ca_pem: foreign.root_pem(), ..probe };
-    let refusal = witness.probe_broker(network, &distrusting, patience()).await;
+    let refusal = connect_to_broker(&station, network, &distrusting, patience()).await;
     assert!(matches!(refusal, Err(ProbeError::ServerUntrusted(_))), "{refusal:?}");
 }

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use goldline::{
+    bench::probe::{
+        BenchStation, BrokerProbe, Network, ProbeError, connect_to_broker, join_network,
+    },
     clock::Clock,
     secret::Secret,
     testbed::{
@@ -10,7 +13,6 @@ use goldline::{
         access_point::{Refusal, reason},
         broker::{Account, ClientAuth},
         fault::TestbedFault,
-        witness::{BrokerProbe, Network, ProbeError},
     },
 };
 
@@ -34,13 +36,17 @@ fn config(faults: &[TestbedFault]) -> TestbedConfig {
         config_server: None,
         time_server: None,
         update_server: None,
-        faults: faults.to_vec(),
+        faults: faults.to_vec().into(),
         clock: Clock::system(),
     }
 }
 
 async fn testbed(faults: &[TestbedFault]) -> Testbed {
     Testbed::start(config(faults)).await.expect("the testbed starts")
+}
+
+fn station(testbed: &Testbed) -> BenchStation {
+    BenchStation::near(testbed.access_point.clone())
 }
 
 /// Probes with the plan's credentials, as after a unit's failure.
@@ -54,14 +60,15 @@ async fn probe(testbed: &Testbed, password: &str) -> Result<(), ProbeError> {
         credentials: Some((USERNAME, &password)),
         client_id: None,
         client_certificate: None,
+        subscriptions: &[],
     };
-    testbed.witness.probe_broker(network, &probe, patience()).await
+    connect_to_broker(&station(testbed), network, &probe, patience()).await
 }
 
 async fn join(testbed: &Testbed) -> Result<(), ProbeError> {
     let passphrase = Secret::new(PASSPHRASE);
     let network = Network { ssid: SSID, passphrase: &passphrase };
-    testbed.witness.probe_access_point(network, patience()).await.map(drop)
+    join_network(&station(testbed), network).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,8 +134,9 @@ async fn a_name_that_nobody_answers_for_is_told() {
         credentials: None,
         client_id: None,
         client_certificate: None,
+        subscriptions: &[],
     };
-    let refusal = testbed.witness.probe_broker(network, &probe, patience()).await;
+    let refusal = connect_to_broker(&station(&testbed), network, &probe, patience()).await;
     assert!(matches!(refusal, Err(ProbeError::UnknownName { .. })), "{refusal:?}");
 }
 
@@ -151,14 +159,15 @@ async fn a_probe_with_the_units_own_certificate_and_id_is_witnessed() {
         credentials: Some((USERNAME, &password)),
         client_id: Some("unit-1"),
         client_certificate: Some(&own),
+        subscriptions: &[],
     };
-    let witness = &testbed.witness;
-    witness.probe_broker(network, &probe, patience()).await.expect("the broker is sound");
+    let station = station(&testbed);
+    connect_to_broker(&station, network, &probe, patience()).await.expect("the broker is sound");
 
     let without = BrokerProbe { client_certificate: None, ..probe.clone() };
-    let refusal = witness.probe_broker(network, &without, patience()).await;
+    let refusal = connect_to_broker(&station, network, &without, patience()).await;
     assert!(matches!(refusal, Err(ProbeError::TlsFailed(_))), "{refusal:?}");
     let other_id = BrokerProbe { client_id: None, ..probe };
-    let refusal = witness.probe_broker(network, &other_id, patience()).await;
+    let refusal = connect_to_broker(&station, network, &other_id, patience()).await;
     assert!(matches!(refusal, Err(ProbeError::NotAuthorized)), "{refusal:?}");
 }

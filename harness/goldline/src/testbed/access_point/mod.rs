@@ -1,6 +1,6 @@
 //! The bench's access point: one network, its addresses, its DNS, and the way to the bench's services.
 //!
-//! It answers for a station of any kind (a simulated unit, the bench's own witness). No name reaches
+//! It answers for a station of any kind (a simulated unit, the bench's own station). No name reaches
 //! the machine's resolver: what is not redirected does not exist. Each station has an address of its
 //! own in 127.77.0.0/16; the services know it by the connection that was opened for it, and announced.
 //! Must not know units, profiles or MQTT.
@@ -285,6 +285,31 @@ impl AccessPoint {
         datagram: &[u8],
         limit: Duration,
     ) -> io::Result<Vec<u8>> {
+        self.ask(from, to, self.unit(), datagram, limit)
+    }
+
+    /// The same for the bench's own station.
+    ///
+    /// # Errors
+    /// As [`AccessPoint::exchange`].
+    pub fn exchange_as_bench(
+        &self,
+        from: Ipv4Addr,
+        to: SocketAddrV4,
+        datagram: &[u8],
+        limit: Duration,
+    ) -> io::Result<Vec<u8>> {
+        self.ask(from, to, Caller::Bench(self.0.run), datagram, limit)
+    }
+
+    fn ask(
+        &self,
+        from: Ipv4Addr,
+        to: SocketAddrV4,
+        caller: Caller,
+        datagram: &[u8],
+        limit: Duration,
+    ) -> io::Result<Vec<u8>> {
         let socket = {
             let network = self.network();
             if !network.joined.contains_key(&from) {
@@ -293,7 +318,7 @@ impl AccessPoint {
             network.datagrams.get(&to).copied()
         };
         let answer = match socket {
-            Some(socket) => self.0.callers.ask(from, socket, self.unit(), datagram, limit),
+            Some(socket) => self.0.callers.ask(from, socket, caller, datagram, limit),
             // Nobody hears a datagram to nowhere.
             None => Err(io::ErrorKind::TimedOut.into()),
         };

@@ -1,4 +1,4 @@
-//! The witness's MQTT: one packet at a time over TLS, and no more of the protocol than a probe needs.
+//! The bench's MQTT: one packet at a time over TLS, and no more of the protocol than a probe needs.
 //!
 //! Must not know access points, and judges nobody.
 

@@ -1,0 +1,251 @@
+//! After a unit failed at a service, the bench does the same with the plan's values: its success is the
+//! witness that blames the unit, its failure the testbed.
+//!
+//! This file says what is asked of a probe, from the plan; how it is asked stands in `bench::probe`.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::Failure;
+use crate::{
+    bench::{
+        Bench,
+        probe::{
+            BenchStation, BrokerProbe, CaProbe, ClientIdentity, ConfigProbe, Errand, Network,
+            TimeProbe, UpdateProbe, ask_the_time, download_update, fetch_configuration,
+            join_network, register_at_ca, report, run_errand,
+        },
+    },
+    check::{ProbeReport, Witness},
+    client::ca::{Registrant, Terms},
+    clock::Deadline,
+    identity::Mac,
+    plan::BoundPlan,
+    profile::Template,
+    testbed::{Testbed, TestbedError},
+};
+
+/// The bench is on the same machine; a service that takes longer is not sound.
+const PROBE_LIMIT: Duration = Duration::from_secs(10);
+/// What the bench calls itself at the broker, and in the certificate that it shows where one is asked for.
+const WITNESS_ID: &str = "goldline-witness";
+const WITNESS_VALIDITY: time::Duration = time::Duration::hours(1);
+
+/// Which of the unit's messages did not arrive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Talk {
+    /// The answer to a command.
+    Command,
+    /// The installer's alert.
+    Alert,
+    /// The report of an update.
+    Update,
+}
+
+fn station(testbed: &Testbed) -> BenchStation {
+    BenchStation::near(testbed.access_point.clone())
+}
+
+fn planned_network(plan: &BoundPlan) -> Network<'_> {
+    Network { ssid: &plan.wifi.ssid, passphrase: &plan.wifi.password }
+}
+
+fn text(plan: &BoundPlan, template: &Template) -> Result<String, Failure> {
+    Ok(plan.render(template)?.expose().to_owned())
+}
+
+/// Joins the planned network and gets an address.
+pub(super) async fn at_access_point(testbed: &Testbed, plan: &BoundPlan) -> Witness {
+    let ssid = &plan.wifi.ssid;
+    Witness::of_probe(report(
+        format!("join {ssid} with the planned password"),
+        format!("joined {ssid} with the planned password and got an address"),
+        join_network(&station(testbed), planned_network(plan)).await,
+    ))
+}
+
+/// Joins the planned network, connects to the planned broker, and sends a message there and back.
+pub(super) async fn at_broker(
+    testbed: &Testbed,
+    plan: &BoundPlan,
+    bench: &Bench,
+    talk: Talk,
+) -> Result<Witness, Failure> {
+    let broker = plan.broker()?;
+    let endpoint = &broker.endpoint;
+    let (identity, trusted) = (identity(plan, bench)?, bench.trusted());
+    let probe = BrokerProbe {
+        host: endpoint.host(),
+        port: endpoint.port(),
+        ca_pem: &trusted,
+        credentials: Some((&broker.username, &broker.password)),
+        client_id: Some(WITNESS_ID),
+        client_certificate: identity.as_ref(),
+        subscriptions: &broker.subscriptions,
+    };
+    let outcome = match testbed.broker.lost() {
+        Some(reason) => Err(reason),
+        None => there_and_back(testbed, plan, &probe, talk).await?,
+    };
+    let done = format!(
+        "connected to {endpoint} with the planned credentials and sent a message there and back"
+    );
+    Ok(Witness::of_probe(ProbeReport {
+        tried: format!("use {endpoint} with the planned credentials"),
+        outcome: outcome.map(|()| done),
+    }))
+}
+
+/// Registers at the CA as the unit does.
+pub(super) async fn at_ca(
+    testbed: &Testbed,
+    plan: &BoundPlan,
+    bench: &Bench,
+    mac: Mac,
+) -> Result<Witness, Failure> {
+    let profile = plan.profile();
+    let spec = profile.ca.as_ref().ok_or(Failure::OutOfOrder { step: "call a CA" })?;
+    let (uuid, device_type) = (text(plan, &spec.uuid)?, text(plan, &spec.device_type)?);
+    let psk = plan.render(&spec.psk)?.as_secret().clone();
+    let (url, trusted) = (text(plan, &spec.url)?, bench.trusted());
+    let probe = CaProbe {
+        url: &url,
+        trusted: &trusted,
+        registrant: Registrant { uuid: &uuid, psk: &psk, mac, device_type: &device_type },
+        terms: Terms {
+            production: spec.production,
+            signing_request: spec.signing_request,
+            minimum_validity: spec.minimum_validity,
+            trusted_roots: Some(bench.authority().root_pem()),
+            clock: bench.clock().clone(),
+        },
+    };
+    let (station, deadline) = (station(testbed), Deadline::after(PROBE_LIMIT));
+    Ok(Witness::of_probe(report(
+        format!("register the unit at {url}"),
+        format!("registered the unit at {url}"),
+        register_at_ca(&station, planned_network(plan), &probe, deadline).await,
+    )))
+}
+
+/// Fetches the unit's configuration.
+pub(super) async fn at_config_server(
+    testbed: &Testbed,
+    plan: &BoundPlan,
+    bench: &Bench,
+) -> Result<Witness, Failure> {
+    let server = plan.profile().config_server.as_ref();
+    let server = server.ok_or(Failure::OutOfOrder { step: "fetch a configuration" })?;
+    let (url, mqtt_host) = (text(plan, &server.url)?, text(plan, &server.mqtt_host)?);
+    let trusted = bench.trusted();
+    let probe = ConfigProbe { url: &url, trusted: &trusted, mqtt_host: &mqtt_host };
+    let (station, deadline) = (station(testbed), Deadline::after(PROBE_LIMIT));
+    Ok(Witness::of_probe(report(
+        format!("fetch {url}"),
+        format!("fetched {url}"),
+        fetch_configuration(&station, planned_network(plan), &probe, deadline).await,
+    )))
+}
+
+/// Asks for the time.
+pub(super) async fn at_time_server(
+    testbed: &Testbed,
+    plan: &BoundPlan,
+    bench: &Bench,
+) -> Result<Witness, Failure> {
+    let time = plan.profile().time.as_ref();
+    let time = time.ok_or(Failure::OutOfOrder { step: "ask for the time" })?;
+    let host = text(plan, &time.server)?;
+    let probe = TimeProbe { host: &host, port: time.port, clock: bench.clock().clone() };
+    let (station, deadline) = (station(testbed), Deadline::after(PROBE_LIMIT));
+    Ok(Witness::of_probe(report(
+        format!("get the time from {host}"),
+        format!("got the right time from {host}"),
+        ask_the_time(&station, planned_network(plan), &probe, deadline).await,
+    )))
+}
+
+/// Downloads an update from where the unit was told to get it.
+pub(super) async fn at_update_server(
+    testbed: &Testbed,
+    plan: &BoundPlan,
+    bench: &Bench,
+    url: &str,
+    image: &[u8],
+) -> Witness {
+    let trusted = bench.trusted();
+    let probe = UpdateProbe { url, trusted: &trusted, image };
+    let (station, deadline) = (station(testbed), Deadline::after(PROBE_LIMIT));
+    Witness::of_probe(report(
+        "download the update",
+        "downloaded the update whole",
+        download_update(&station, planned_network(plan), &probe, deadline).await,
+    ))
+}
+
+/// What the bench shows where a certificate is asked for.
+fn identity(plan: &BoundPlan, bench: &Bench) -> Result<Option<ClientIdentity>, Failure> {
+    let own = bench.external_broker().and_then(|broker| broker.identity.as_ref());
+    if let Some(pem) = own {
+        return Ok(Some(ClientIdentity { chain: pem.expose().to_owned(), key: pem.clone() }));
+    }
+    if !plan.profile().mqtt.client_certificate {
+        return Ok(None);
+    }
+    let issued = bench.authority().issue_device(WITNESS_ID, WITNESS_VALIDITY);
+    Ok(Some(issued.map_err(TestbedError::from)?.into()))
+}
+
+/// The bench stands in for the unit: it must hear the bench's own client where the unit hears, and be heard
+/// where the unit says what did not arrive.
+async fn there_and_back(
+    testbed: &Testbed,
+    plan: &BoundPlan,
+    probe: &BrokerProbe<'_>,
+    talk: Talk,
+) -> Result<Result<(), String>, Failure> {
+    let broker = &testbed.broker;
+    let deadline = Deadline::after(PROBE_LIMIT);
+    let (hears, says) = topics(plan, talk)?;
+    let text = format!("{WITNESS_ID} {}", Uuid::new_v4().simple());
+    let publish = || {
+        // What does not arrive is found missing.
+        let _sent = broker.publish(&hears, text.as_bytes());
+    };
+    let errand = Errand { hears: &hears, says: &says, text: &text, ready: &publish };
+    let (station, network) = (station(testbed), planned_network(plan));
+    if let Err(error) = run_errand(&station, network, probe, &errand, deadline).await {
+        return Ok(Err(error.to_string()));
+    }
+    let heard = broker.wait_for(deadline, |connection| {
+        let mut messages = connection.published.iter().map(|(_, message)| message);
+        messages.find(|message| message.topic == says && message.payload == text.as_bytes())?;
+        Some(())
+    });
+    Ok(heard.await.map_err(|_| {
+        format!("what the planned user says on {says} does not reach the bench's own client")
+    }))
+}
+
+/// Where the unit hears, and where it says what is asked for. A product without a command has a topic that
+/// only the bench uses.
+fn topics(plan: &BoundPlan, talk: Talk) -> Result<(String, String), Failure> {
+    let profile = plan.profile();
+    let command = profile.mqtt.command.as_ref();
+    let (hears, says) = match talk {
+        Talk::Command => (None, None),
+        Talk::Alert => (None, profile.alert.as_ref().map(|alert| &alert.topic)),
+        Talk::Update => {
+            let ota = profile.ota.as_ref();
+            (ota.map(|ota| &ota.topic), ota.map(|ota| &ota.report_topic))
+        }
+    };
+    let hears = hears.or(command.map(|command| &command.topic));
+    let says = says.or(command.map(|command| &command.reply_topic));
+    let own = format!("{WITNESS_ID}/{}", Uuid::new_v4().simple());
+    let topic = |template: Option<&Template>| {
+        template.map_or_else(|| Ok(own.clone()), |template| text(plan, template))
+    };
+    Ok((topic(hears)?, topic(says)?))
+}
