@@ -33,7 +33,6 @@ use crate::{
     device::{ChipFacts, Device, DeviceError},
     image::FlashImages,
     plan::{Bindings, BoundPlan, Content, Plan, Purpose, Step},
-    profile::EndpointPolicy,
     record::{EndpointRecord, Outcome, Record, SCHEMA, Stage, Unit},
     secret::Secret,
     testbed::Testbed,
@@ -341,15 +340,10 @@ enum Next {
 }
 
 fn endpoint_records(plan: &BoundPlan, broker: Option<String>) -> Vec<EndpointRecord> {
-    let policy = match plan.profile().mqtt.policy {
-        EndpointPolicy::Redirected => "redirected",
-        EndpointPolicy::TestThenFinal => "test_then_final",
-        EndpointPolicy::Bench => "bench",
-    };
     vec![EndpointRecord {
         service: "mqtt".to_owned(),
         shipped: plan.endpoint.to_string(),
-        policy: policy.to_owned(),
+        policy: plan.profile().mqtt.policy.name().to_owned(),
         answered_by: broker.unwrap_or_else(|| "built-in bench".to_owned()),
     }]
 }

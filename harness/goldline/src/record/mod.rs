@@ -15,7 +15,7 @@ use crate::identity::Mac;
 
 pub use diagnosis::{Code, Diagnosis};
 pub use measurement::{Limits, Measurement};
-pub use verdict::{Outcome, Verdict};
+pub use verdict::{Outcome, UnknownWord, Verdict};
 
 /// The version of the record's form; raised when a reader of older records would misread a new one.
 pub const SCHEMA: u32 = 1;

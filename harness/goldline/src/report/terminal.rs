@@ -112,11 +112,10 @@ fn line(text: &mut String, content: &str) {
 }
 
 fn check_line(check: &CheckRecord) -> String {
+    let word = check.outcome.as_str().replace('_', " ");
     let outcome = match check.outcome {
-        Outcome::Pass => "pass",
-        Outcome::Fail => "FAIL",
-        Outcome::Error => "ERROR",
-        Outcome::NotRun => "not run",
+        Outcome::Fail | Outcome::Error => word.to_uppercase(),
+        Outcome::Pass | Outcome::NotRun => word,
     };
     let measured: Vec<String> = check.measurements.iter().filter_map(measured).collect();
     format!("  {outcome:7} {:16} {}", check.id, measured.join(", "))

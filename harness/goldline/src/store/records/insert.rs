@@ -4,7 +4,7 @@ use serde_json::Value;
 use sqlx::SqliteConnection;
 
 use super::{Started, time_text};
-use crate::record::{CheckRecord, Measurement, Outcome, Record};
+use crate::record::{CheckRecord, Measurement, Record, Verdict};
 
 /// Inserts a record unless it is there; says whether it was new.
 pub(super) async fn record(
@@ -25,7 +25,7 @@ pub(super) async fn record(
     .bind(&record.operator)
     .bind(record.unit.mac.map(|mac| mac.to_string()))
     .bind(&record.unit.chip)
-    .bind(record.verdict.map(|verdict| verdict.to_string()))
+    .bind(record.verdict.map(Verdict::as_str))
     .bind(record.diagnosis.as_ref().map(|diagnosis| diagnosis.code.as_str()))
     .bind(time_text(record.started_at))
     .bind(i64::try_from(record.duration_ms).unwrap_or(i64::MAX))
@@ -61,7 +61,7 @@ async fn check(
     .bind(run_id)
     .bind(position)
     .bind(&check.id)
-    .bind(word(check.outcome))
+    .bind(check.outcome.as_str())
     .bind(check.diagnosis.as_ref().map(|diagnosis| diagnosis.code.as_str()))
     .execute(&mut *connection)
     .await?;
@@ -96,7 +96,7 @@ async fn measurement(
     .bind(&measurement.unit)
     .bind(measurement.lower)
     .bind(measurement.upper)
-    .bind(word(measurement.outcome))
+    .bind(measurement.outcome.as_str())
     .execute(connection)
     .await?;
     Ok(())
@@ -120,13 +120,4 @@ pub(super) async fn started(
     .execute(connection)
     .await?;
     Ok(())
-}
-
-fn word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Pass => "pass",
-        Outcome::Fail => "fail",
-        Outcome::Error => "error",
-        Outcome::NotRun => "not_run",
-    }
 }

@@ -41,16 +41,21 @@ impl RunOutcome {
         Self::Running,
         Self::Interrupted,
     ];
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Judged(verdict) => verdict.as_str(),
+            Self::Unjudged => "NONE",
+            Self::Running => "RUNNING",
+            Self::Interrupted => "INTERRUPTED",
+        }
+    }
 }
 
 impl fmt::Display for RunOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Judged(verdict) => verdict.fmt(f),
-            Self::Unjudged => f.write_str("NONE"),
-            Self::Running => f.write_str("RUNNING"),
-            Self::Interrupted => f.write_str("INTERRUPTED"),
-        }
+        f.write_str(self.as_str())
     }
 }
 
@@ -58,7 +63,7 @@ impl FromStr for RunOutcome {
     type Err = RunOutcomeError;
 
     fn from_str(text: &str) -> Result<Self, RunOutcomeError> {
-        let found = Self::ALL.into_iter().find(|it| it.to_string().eq_ignore_ascii_case(text));
+        let found = Self::ALL.into_iter().find(|it| it.as_str().eq_ignore_ascii_case(text));
         found.ok_or_else(|| RunOutcomeError(text.to_owned()))
     }
 }
@@ -180,14 +185,15 @@ impl RecordStore {
                            WHERE unit_ids.run_id = runs.run_id) AS ids \
              FROM runs WHERE (?1 IS NULL OR profile = ?1) AND (?2 IS NULL OR lot = ?2) \
              AND (?3 IS NULL OR mac = ?3) AND (?4 IS NULL OR started_at >= ?4) \
-             AND (?5 IS NULL OR coalesce(verdict, 'NONE') = ?5) \
-             ORDER BY started_at DESC, run_id DESC LIMIT ?6",
+             AND (?5 IS NULL OR coalesce(verdict, ?6) = ?5) \
+             ORDER BY started_at DESC, run_id DESC LIMIT ?7",
         )
         .bind(&filter.profile)
         .bind(&filter.lot)
         .bind(filter.mac.map(|mac| mac.to_string()))
         .bind(filter.since.map(time_text))
-        .bind(filter.outcome.map(|outcome| outcome.to_string()))
+        .bind(filter.outcome.map(RunOutcome::as_str))
+        .bind(RunOutcome::Unjudged.as_str())
         .bind(filter.limit.map_or(-1, i64::from))
         .fetch_all(&self.database.pool)
         .await
