@@ -81,22 +81,22 @@ impl Run {
             .iter()
             .map(|text| Ok(plan.render(text)?.expose().to_owned()))
             .collect::<Result<Vec<String>, Failure>>()?;
-        let verdict = loop {
+        let reply = loop {
             let lines = console.lines();
             let answer = answer(&lines[before.min(lines.len())..], line.typed.expose());
-            if let Some(verdict) = verdict_of(&answer, &expected, &exchange.refuse) {
-                break verdict;
+            if let Some(reply) = reply_of(&answer, &expected, &exchange.refuse) {
+                break reply;
             }
             if console.is_closed() {
                 return Err(Failure::PortVanished);
             }
             tokio::select! {
                 () = console.changed(lines.len()) => {}
-                () = sleep_until(deadline.instant()) => break Verdict::Missing,
+                () = sleep_until(deadline.instant()) => break Reply::Missing,
                 () = self.cancel.cancelled() => return Err(Failure::Aborted),
             }
         };
-        if matches!(verdict, Verdict::Good) && exchange.restarts {
+        if matches!(reply, Reply::Good) && exchange.restarts {
             self.await_application(before, "did not restart").await?;
         }
         let lines = console.lines();
@@ -107,8 +107,8 @@ impl Run {
             .collect();
         let templates: Vec<String> = exchange.expect.iter().map(ToString::to_string).collect();
         let complaint = plan.bindings().redact(&LogFacts::of(&lines).complains()).0;
-        let verdict = verdict.redacted(plan);
-        let problem = problem(&verdict, &line.shown, &answer, &templates, exchange, &complaint);
+        let reply = reply.redacted(plan);
+        let problem = problem(&reply, &line.shown, &answer, &templates, exchange, &complaint);
         let answer = answer.into_iter().take(LINES_SHOWN).collect();
         Ok(ExchangeObservation {
             sent: line.shown,
@@ -233,14 +233,14 @@ impl Run {
 
 /// What became of a line so far.
 #[derive(Debug)]
-enum Verdict {
+enum Reply {
     Good,
     /// The line that refuses.
     Refused(String),
     Missing,
 }
 
-impl Verdict {
+impl Reply {
     fn redacted(self, plan: &BoundPlan) -> Self {
         match self {
             Self::Refused(line) => Self::Refused(plan.bindings().redact(&line).0),
@@ -297,7 +297,7 @@ fn answer(lines: &[ConsoleLine], typed: &str) -> Vec<String> {
 ///
 /// A line that refuses is no answer, although it may name what was asked for: "Usage: reset --confirm".
 /// An expected text with a value in it refuses nothing, whatever the value is.
-fn verdict_of(answer: &[String], expected: &[String], refuse: &[String]) -> Option<Verdict> {
+fn reply_of(answer: &[String], expected: &[String], refuse: &[String]) -> Option<Reply> {
     let mut wanted = expected.iter().peekable();
     for line in answer {
         let mut rest = line.clone();
@@ -305,17 +305,17 @@ fn verdict_of(answer: &[String], expected: &[String], refuse: &[String]) -> Opti
             rest = rest.replacen(text.as_str(), "", 1);
         }
         if refuse.iter().any(|text| rest.contains(text.as_str())) {
-            return Some(Verdict::Refused(line.clone()));
+            return Some(Reply::Refused(line.clone()));
         }
         if wanted.peek().is_none() {
-            return Some(Verdict::Good);
+            return Some(Reply::Good);
         }
     }
     None
 }
 
 fn problem(
-    verdict: &Verdict,
+    reply: &Reply,
     sent: &str,
     answer: &[String],
     expected: &[String],
@@ -328,13 +328,13 @@ fn problem(
     let (logged, said): (Vec<&str>, Vec<&str>) =
         answer.iter().map(String::as_str).partition(|line| is_logged(line));
     let quoted = |lines: &[&str]| lines[..lines.len().min(LINES_SHOWN)].join("\" and \"");
-    Some(match verdict {
-        Verdict::Good => return None,
-        Verdict::Refused(line) => Diagnosis::new(
+    Some(match reply {
+        Reply::Good => return None,
+        Reply::Refused(line) => Diagnosis::new(
             Code::ConsoleRefused,
             format!("the unit refused \"{sent}\": it says \"{line}\", expected is \"{expected}\""),
         ),
-        Verdict::Missing if said.is_empty() => {
+        Reply::Missing if said.is_empty() => {
             let only = match logged.as_slice() {
                 [] => String::new(),
                 lines => format!(" but logged \"{}\"", quoted(lines)),
@@ -346,7 +346,7 @@ fn problem(
                 ),
             )
         }
-        Verdict::Missing => Diagnosis::new(
+        Reply::Missing => Diagnosis::new(
             Code::ConsoleUnexpected,
             format!(
                 "the unit answered \"{sent}\" with \"{}\" in {within} s; expected is \"{expected}\"",
@@ -380,29 +380,29 @@ mod tests {
         let answer =
             owned(&["I (900) wifi: scan", "saved: SSID='Lab'", "I (901) nvs: commit", "OK"]);
         let expected = owned(&["SSID='Lab'", "OK"]);
-        assert!(matches!(verdict_of(&answer, &expected, &[]), Some(Verdict::Good)));
+        assert!(matches!(reply_of(&answer, &expected, &[]), Some(Reply::Good)));
         let other_way_round = owned(&["OK", "SSID='Lab'"]);
-        assert!(verdict_of(&answer, &other_way_round, &[]).is_none());
+        assert!(reply_of(&answer, &other_way_round, &[]).is_none());
     }
 
     /// "reset" was found in the firmware's usage text, and the unit was blamed for not restarting.
     #[test]
     fn a_refusal_that_names_what_was_asked_for_is_no_answer() {
-        let verdict = |line: &str, expected: &str| {
+        let reply = |line: &str, expected: &str| {
             let refuse = owned(&["Usage", "Failed"]);
-            verdict_of(&owned(&[line]), &owned(&[expected]), &refuse)
+            reply_of(&owned(&[line]), &owned(&[expected]), &refuse)
         };
-        let usage = verdict("Usage: provision_reset --confirm", "reset");
-        assert!(matches!(usage, Some(Verdict::Refused(_))));
-        let named = verdict("saved: SSID='Failed'", "SSID='Failed'");
-        assert!(matches!(named, Some(Verdict::Good)));
+        let usage = reply("Usage: provision_reset --confirm", "reset");
+        assert!(matches!(usage, Some(Reply::Refused(_))));
+        let named = reply("saved: SSID='Failed'", "SSID='Failed'");
+        assert!(matches!(named, Some(Reply::Good)));
     }
 
     #[test]
     fn a_refusal_ends_the_wait() {
         let answer = owned(&["ERROR: too long"]);
-        let verdict = verdict_of(&answer, &owned(&["OK"]), &owned(&["ERROR"]));
-        assert!(matches!(verdict, Some(Verdict::Refused(line)) if line == "ERROR: too long"));
+        let reply = reply_of(&answer, &owned(&["OK"]), &owned(&["ERROR"]));
+        assert!(matches!(reply, Some(Reply::Refused(line)) if line == "ERROR: too long"));
     }
 
     fn exchange() -> Exchange {
@@ -420,7 +420,7 @@ mod tests {
     fn a_log_that_goes_on_is_no_answer() {
         let code = |answer: &[&str]| {
             let found = problem(
-                &Verdict::Missing,
+                &Reply::Missing,
                 "status",
                 &owned(answer),
                 &owned(&["OK"]),
