@@ -21,7 +21,7 @@ use super::{
     template::Template,
 };
 pub(super) use learnt::samples;
-use values::Scope;
+use values::Names;
 
 impl Profile {
     /// Reads the profile in `text`. `file` is the name that errors show; `folder` is where the images
@@ -84,7 +84,7 @@ impl Problems {
         let chip = self.one_of("chip", &raw.chip.model, &chips);
         let flash = self.flash_map(&raw.chip.flash_size, raw.partition);
         let values = self.values(raw.values, &learnt);
-        let scope = Scope::of(&values, &learnt);
+        let scope = Names::of(&values, &learnt);
         let nvs = self.nvs(raw.nvs, flash.as_ref(), &scope);
         let wifi = self.wifi(&raw.wifi, &scope);
         let mqtt = self.mqtt(raw.mqtt, &scope);
@@ -158,7 +158,7 @@ impl Problems {
     }
 
     /// A template whose every symbol the scope knows.
-    fn template(&mut self, source: &At<String>, scope: &Scope<'_>) -> Option<Template> {
+    fn template(&mut self, source: &At<String>, scope: &Names<'_>) -> Option<Template> {
         let template = match source.get_ref().parse::<Template>() {
             Ok(template) => template,
             Err(error) => {

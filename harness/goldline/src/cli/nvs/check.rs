@@ -21,7 +21,7 @@ use super::{
     opened::{Opened, OpenedImage},
     problem::NvsProblem,
     secrets::{SecretArguments, Secrets},
-    verdict::Verdict,
+    soundness::Soundness,
 };
 use crate::cli::{
     exit,
@@ -83,7 +83,7 @@ pub(super) fn run(arguments: &CheckArguments) -> miette::Result<u8> {
 struct Judged<'o> {
     opened: &'o OpenedImage,
     findings: Vec<Finding>,
-    verdict: Verdict,
+    verdict: Soundness,
     usage: Usage,
     space: Space,
     leftovers: usize,
@@ -95,7 +95,7 @@ impl<'o> Judged<'o> {
         let findings = image.findings();
         Self {
             opened,
-            verdict: Verdict::of(&findings),
+            verdict: Soundness::of(&findings),
             findings,
             usage: Usage::of(&image),
             space: Space::of(&image),
@@ -205,7 +205,7 @@ struct Document {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Answered {
-    Judged(Verdict),
+    Judged(Soundness),
     Unreadable(&'static str),
 }
 

@@ -11,7 +11,7 @@
 //! | `keys`, `opened` | key files, and an image as plain bytes with the special answers |
 //! | `writable` | what may be changed, and what is refused before it is |
 //! | `name` | `NAMESPACE/KEY` in an argument |
-//! | `value`, `verdict` | a value as text and JSON; findings as one word and exit code |
+//! | `value`, `soundness` | a value as text and JSON; findings as one word and exit code |
 //! | `secrets` | which entries are secret: by a profile, or by what their names and their content tell |
 //! | `problem` | what goes wrong, with its code and advice |
 
@@ -33,8 +33,8 @@ mod repair;
 mod salvage;
 mod secrets;
 mod show;
+mod soundness;
 mod value;
-mod verdict;
 mod writable;
 
 use clap::{Args, Subcommand};

@@ -8,7 +8,7 @@ use clap::Args;
 use goldline_nvs::repair::{Applied, repair};
 
 use super::{
-    files, input::PartArguments, keys::KeyArguments, problem::NvsProblem, verdict::Verdict,
+    files, input::PartArguments, keys::KeyArguments, problem::NvsProblem, soundness::Soundness,
     writable::Writable,
 };
 use crate::{
@@ -40,7 +40,7 @@ pub(super) fn run(arguments: &RepairArguments) -> miette::Result<u8> {
     let name = || writable.image().path().to_owned();
     let repaired = repair(writable.image().plain()).expect("what was opened has a page");
     if repaired.applied.is_empty() {
-        let is_sound = Verdict::of(&repaired.remaining) == Verdict::Sound;
+        let is_sound = Soundness::of(&repaired.remaining) == Soundness::Sound;
         return Err(match is_sound {
             true => NvsProblem::NothingDamaged { path: name() },
             false => NvsProblem::NothingToRepair { path: name() },
@@ -49,14 +49,14 @@ pub(super) fn run(arguments: &RepairArguments) -> miette::Result<u8> {
     }
     place.write(&writable.file_with(&repaired.bytes)).map_err(NvsProblem::Output)?;
     let mut text: String = repaired.applied.iter().map(line).collect();
-    let verdict = Verdict::of(&repaired.remaining);
+    let verdict = Soundness::of(&repaired.remaining);
     text += &format!("{verdict}: {} repaired, {} left\n", repaired.applied.len(), {
         repaired.remaining.iter().filter(|finding| finding.severity.is_damage()).count()
     });
     print(&text)?;
     Ok(match verdict {
-        Verdict::Damaged => exit::FAIL,
-        Verdict::Sound | Verdict::Interrupted => exit::PASS,
+        Soundness::Damaged => exit::FAIL,
+        Soundness::Sound | Soundness::Interrupted => exit::PASS,
     })
 }
 

@@ -10,7 +10,7 @@ use crate::cli::exit;
 /// What an image is, all findings taken together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Verdict {
+pub(super) enum Soundness {
     /// At most notes.
     Sound,
     /// States that a loss of power leaves behind, and no damage beyond them.
@@ -19,30 +19,30 @@ pub(super) enum Verdict {
     Damaged,
 }
 
-impl Verdict {
+impl Soundness {
     pub(super) fn of(findings: &[Finding]) -> Self {
         let worst = findings.iter().map(|finding| finding.severity).max();
         match worst {
-            None | Some(Severity::Note) => Verdict::Sound,
-            Some(Severity::PowerLoss) => Verdict::Interrupted,
-            Some(Severity::Corruption) => Verdict::Damaged,
+            None | Some(Severity::Note) => Soundness::Sound,
+            Some(Severity::PowerLoss) => Soundness::Interrupted,
+            Some(Severity::Corruption) => Soundness::Damaged,
         }
     }
 
     pub(super) fn exit_code(self) -> u8 {
         match self {
-            Verdict::Sound => exit::PASS,
-            Verdict::Interrupted | Verdict::Damaged => exit::FAIL,
+            Soundness::Sound => exit::PASS,
+            Soundness::Interrupted | Soundness::Damaged => exit::FAIL,
         }
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for Soundness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Verdict::Sound => "sound",
-            Verdict::Interrupted => "interrupted",
-            Verdict::Damaged => "damaged",
+            Soundness::Sound => "sound",
+            Soundness::Interrupted => "interrupted",
+            Soundness::Damaged => "damaged",
         })
     }
 }

@@ -19,7 +19,7 @@ use super::{
     input::{Chosen, Input, Part, PartArguments},
     opened::OpenedImage,
     problem::NvsProblem,
-    verdict::Verdict,
+    soundness::Soundness,
 };
 use crate::{cli::output::complain, output_file::Existing};
 
@@ -111,7 +111,7 @@ impl Writable {
 
     fn refuse_damage(&self, force: bool) -> Result<(), NvsProblem> {
         let image = self.image.image();
-        if Verdict::of(&image.findings()) != Verdict::Damaged {
+        if Soundness::of(&image.findings()) != Soundness::Damaged {
             return Ok(());
         }
         let lost: Vec<String> = would_be_lost(&image).iter().map(lost_item).collect();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Problems,
-    values::{LONGEST_STRING, Scope},
+    values::{LONGEST_STRING, Names},
 };
 use crate::profile::{
     CommandRoundTrip, Endpoint, EndpointPolicy, FlashMap, Mqtt, NvsContent, NvsEncoding,
@@ -21,7 +21,7 @@ impl Problems {
         &mut self,
         raw: RawNvs,
         flash: Option<&FlashMap>,
-        scope: &Scope<'_>,
+        scope: &Names<'_>,
     ) -> Option<NvsContent> {
         let namespace = self.nvs_name("namespace", &raw.namespace);
         let mut keys = BTreeSet::new();
@@ -59,7 +59,7 @@ impl Problems {
         &mut self,
         raw: &RawEncryption,
         flash: &FlashMap,
-        scope: &Scope<'_>,
+        scope: &Names<'_>,
     ) -> Option<NvsEncryption> {
         let schemes = [("nvs_keys", true), ("hmac", false)];
         let in_partition = self.one_of("scheme", &raw.scheme, &schemes)?;
@@ -99,7 +99,7 @@ impl Problems {
         None
     }
 
-    fn nvs_entry(&mut self, raw: &RawNvsEntry, scope: &Scope<'_>) -> Option<NvsEntry> {
+    fn nvs_entry(&mut self, raw: &RawNvsEntry, scope: &Names<'_>) -> Option<NvsEntry> {
         let key = self.nvs_name("key", &raw.key);
         let encodings = NvsEncoding::ALL.map(|encoding| (encoding.name(), encoding));
         let encoding = self.one_of("encoding", &raw.encoding, &encodings);
@@ -113,7 +113,7 @@ impl Problems {
         Some(NvsEntry { key: key?, encoding: encoding?, value: value? })
     }
 
-    pub(super) fn wifi(&mut self, raw: &RawWifi, scope: &Scope<'_>) -> Option<Wifi> {
+    pub(super) fn wifi(&mut self, raw: &RawWifi, scope: &Names<'_>) -> Option<Wifi> {
         let ssid = self.template(&raw.ssid, scope);
         let password = self.template(&raw.password, scope);
         let (ssid, password) = (ssid?, password?);
@@ -131,7 +131,7 @@ impl Problems {
         Some(Wifi { ssid, password })
     }
 
-    pub(super) fn mqtt(&mut self, raw: RawMqtt, scope: &Scope<'_>) -> Option<Mqtt> {
+    pub(super) fn mqtt(&mut self, raw: RawMqtt, scope: &Names<'_>) -> Option<Mqtt> {
         let endpoint = self.endpoint(&raw.endpoint, scope);
         let policies = EndpointPolicy::ALL.map(|policy| (policy.name(), policy));
         let policy = self.one_of("policy", &raw.policy, &policies);
@@ -157,7 +157,7 @@ impl Problems {
     }
 
     /// The address is judged by its sample; that of a unit is judged again when it is bound.
-    fn endpoint(&mut self, raw: &At<String>, scope: &Scope<'_>) -> Option<Template> {
+    fn endpoint(&mut self, raw: &At<String>, scope: &Names<'_>) -> Option<Template> {
         let template = self.template(raw, scope)?;
         if scope.is_secret(&template) {
             self.push(raw.span(), Problem::SecretEndpoint { template: template.to_string() });
@@ -169,7 +169,7 @@ impl Problems {
         Some(template)
     }
 
-    fn command(&mut self, raw: &RawCommand, scope: &Scope<'_>) -> Option<CommandRoundTrip> {
+    fn command(&mut self, raw: &RawCommand, scope: &Names<'_>) -> Option<CommandRoundTrip> {
         let scope = scope.with(&["nonce"]);
         let topic = self.topic(&raw.topic, &scope);
         let payload = self.template(&raw.payload, &scope);
@@ -187,7 +187,7 @@ impl Problems {
         Some(CommandRoundTrip { topic: topic?, payload, reply_topic: reply_topic?, reply_contains })
     }
 
-    pub(super) fn topic(&mut self, raw: &At<String>, scope: &Scope<'_>) -> Option<Template> {
+    pub(super) fn topic(&mut self, raw: &At<String>, scope: &Names<'_>) -> Option<Template> {
         let topic = raw.get_ref();
         if topic.is_empty() || topic.contains(['+', '#']) {
             self.push(raw.span(), Problem::Topic { topic: topic.clone() });
@@ -206,7 +206,7 @@ fn nvs_value_problem(
     key: &str,
     encoding: NvsEncoding,
     value: &Template,
-    scope: &Scope<'_>,
+    scope: &Names<'_>,
 ) -> Option<Problem> {
     if encoding == NvsEncoding::String {
         let (length, _) = scope.bounds(value);

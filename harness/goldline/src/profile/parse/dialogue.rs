@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use super::{Problems, values::Scope};
+use super::{Problems, values::Names};
 use crate::profile::{
     ConsoleSpec, Exchange, LineEnd, Quoting, ScrapedId,
     problem::Problem,
@@ -12,7 +12,7 @@ use crate::profile::{
 };
 
 impl Problems {
-    pub(super) fn console(&mut self, raw: RawConsole, scope: &Scope<'_>) -> Option<ConsoleSpec> {
+    pub(super) fn console(&mut self, raw: RawConsole, scope: &Names<'_>) -> Option<ConsoleSpec> {
         let line_ends = [("lf", LineEnd::Lf), ("cr", LineEnd::Cr), ("crlf", LineEnd::CrLf)];
         let line_end = self.one_of("line_end", &raw.line_end, &line_ends);
         let quotings = [
@@ -41,7 +41,7 @@ impl Problems {
         })
     }
 
-    fn scraped_id(&mut self, raw: &RawDeviceId, scope: &Scope<'_>) -> Option<ScrapedId> {
+    fn scraped_id(&mut self, raw: &RawDeviceId, scope: &Names<'_>) -> Option<ScrapedId> {
         let expected = self.template(&raw.expected, scope);
         let within = self.deadline(&raw.within_s);
         let pattern = match Regex::new(raw.pattern.get_ref()) {
@@ -60,11 +60,11 @@ impl Problems {
         Some(ScrapedId { pattern: pattern?, expected: expected?, within })
     }
 
-    fn exchanges(&mut self, raw: &[RawExchange], scope: &Scope<'_>) -> Vec<Exchange> {
+    fn exchanges(&mut self, raw: &[RawExchange], scope: &Names<'_>) -> Vec<Exchange> {
         raw.iter().filter_map(|exchange| self.exchange(exchange, scope)).collect()
     }
 
-    fn exchange(&mut self, raw: &RawExchange, scope: &Scope<'_>) -> Option<Exchange> {
+    fn exchange(&mut self, raw: &RawExchange, scope: &Names<'_>) -> Option<Exchange> {
         let send = self.template(&raw.send, scope);
         let texts = raw.expect.get_ref();
         if texts.is_empty() || texts.iter().any(|text| text.get_ref().is_empty()) {

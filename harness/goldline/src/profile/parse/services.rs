@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Problems, values::Scope};
+use super::{Problems, values::Names};
 use crate::profile::{
     Alert, Ca, Caller, ConfigServer, FactoryFirmware, FlashMap, Ota, Part, Portal, ProvisioningApi,
     RegistrySpec, Template, TimeServer, Update, ValueSpec,
@@ -19,7 +19,7 @@ const NTP_PORT: u16 = 123;
 const OF_AN_UPDATE: &[&str] = &["ota.url", "ota.sha256", "ota.size", "ota.version", "nonce"];
 
 impl Problems {
-    pub(super) fn ca(&mut self, raw: RawCa, scope: &Scope<'_>) -> Option<Ca> {
+    pub(super) fn ca(&mut self, raw: RawCa, scope: &Names<'_>) -> Option<Ca> {
         let callers = [("bench", Caller::Bench), ("unit", Caller::Unit)];
         let called_by = self.one_of("called_by", &raw.called_by, &callers);
         let url = self.url(&raw.url, scope, &["http", "https"], raw.production);
@@ -39,7 +39,7 @@ impl Problems {
         })
     }
 
-    pub(super) fn registry(&mut self, raw: RawRegistry, scope: &Scope<'_>) -> Option<RegistrySpec> {
+    pub(super) fn registry(&mut self, raw: RawRegistry, scope: &Names<'_>) -> Option<RegistrySpec> {
         let columns = raw.columns;
         let psk_secret = self.secret_template("psk_secret", &columns.psk_secret, scope);
         let mut column = |text: &Option<Text>| -> Option<Template> {
@@ -67,7 +67,7 @@ impl Problems {
     pub(super) fn provisioning_api(
         &mut self,
         raw: RawProvisioningApi,
-        scope: &Scope<'_>,
+        scope: &Names<'_>,
     ) -> Option<ProvisioningApi> {
         let url = self.url(&raw.url, scope, &["http", "https"], false);
         let device = self.public_template(&raw.device, scope);
@@ -88,7 +88,7 @@ impl Problems {
         })
     }
 
-    pub(super) fn portal(&mut self, raw: RawPortal, scope: &Scope<'_>) -> Option<Portal> {
+    pub(super) fn portal(&mut self, raw: RawPortal, scope: &Names<'_>) -> Option<Portal> {
         let ssid = self.template(&raw.ssid, scope);
         let password = self.template(&raw.password, scope);
         let address = match raw.address.get_ref().parse() {
@@ -117,14 +117,14 @@ impl Problems {
     pub(super) fn config_server(
         &mut self,
         raw: RawConfigServer,
-        scope: &Scope<'_>,
+        scope: &Names<'_>,
     ) -> Option<ConfigServer> {
         let url = self.url(&raw.url, scope, &["http", "https"], false);
         let mqtt_host = self.public_template(&raw.mqtt_host, scope);
         Some(ConfigServer { url: url?, mqtt_host: mqtt_host?, creates_user: raw.creates_user })
     }
 
-    pub(super) fn time(&mut self, raw: RawTime, scope: &Scope<'_>) -> Option<TimeServer> {
+    pub(super) fn time(&mut self, raw: RawTime, scope: &Names<'_>) -> Option<TimeServer> {
         let server = self.public_template(&raw.server, scope)?;
         Some(TimeServer { server, port: raw.port.map_or(NTP_PORT, At::into_inner) })
     }
@@ -134,7 +134,7 @@ impl Problems {
         raw: RawOta,
         flash: Option<&FlashMap>,
         folder: Option<&std::path::Path>,
-        scope: &Scope<'_>,
+        scope: &Names<'_>,
     ) -> Option<Ota> {
         let scope = scope.with(OF_AN_UPDATE);
         let topic = self.topic(&raw.topic, &scope);
@@ -178,7 +178,7 @@ impl Problems {
         &mut self,
         raw: RawFactory,
         folder: Option<&std::path::Path>,
-        scope: &Scope<'_>,
+        scope: &Names<'_>,
     ) -> Option<FactoryFirmware> {
         let app = self.app(&raw.app, folder);
         let constants = self.templates(&raw.constants, scope);
@@ -186,7 +186,7 @@ impl Problems {
         Some(FactoryFirmware { app: app?, constants, expect: raw.expect.into_inner(), within })
     }
 
-    pub(super) fn alert(&mut self, raw: RawAlert, scope: &Scope<'_>) -> Option<Alert> {
+    pub(super) fn alert(&mut self, raw: RawAlert, scope: &Names<'_>) -> Option<Alert> {
         let send = self.template(&raw.send, scope);
         let topic = self.topic(&raw.topic, scope);
         let contains = raw.contains.iter().filter_map(|text| self.template(text, scope)).collect();
@@ -198,7 +198,7 @@ impl Problems {
         &mut self,
         raw: BTreeMap<Text, Vec<Text>>,
         values: &[ValueSpec],
-        issued: &Scope<'_>,
+        issued: &Names<'_>,
     ) -> BTreeMap<Part, Vec<String>> {
         let parts = Part::ALL.map(|part| (part.name(), part));
         let mut found = BTreeMap::new();
@@ -222,7 +222,7 @@ impl Problems {
     fn templates(
         &mut self,
         raw: &BTreeMap<Text, Text>,
-        scope: &Scope<'_>,
+        scope: &Names<'_>,
     ) -> BTreeMap<String, Template> {
         raw.iter()
             .filter_map(|(name, text)| Some((name.get_ref().clone(), self.template(text, scope)?)))
@@ -234,7 +234,7 @@ impl Problems {
         &mut self,
         what: &'static str,
         raw: &Text,
-        scope: &Scope<'_>,
+        scope: &Names<'_>,
     ) -> Option<Template> {
         let template = self.template(raw, scope)?;
         if !scope.is_secret(&template) {
@@ -245,7 +245,7 @@ impl Problems {
     }
 
     /// A template that anyone may see.
-    fn public_template(&mut self, raw: &Text, scope: &Scope<'_>) -> Option<Template> {
+    fn public_template(&mut self, raw: &Text, scope: &Names<'_>) -> Option<Template> {
         let template = self.template(raw, scope)?;
         if scope.is_secret(&template) {
             self.push(raw.span(), Problem::SecretShown { template: template.to_string() });
@@ -258,7 +258,7 @@ impl Problems {
     fn url(
         &mut self,
         raw: &Text,
-        scope: &Scope<'_>,
+        scope: &Names<'_>,
         schemes: &[&'static str],
         production: bool,
     ) -> Option<Template> {

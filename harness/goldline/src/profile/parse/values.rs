@@ -26,9 +26,9 @@ const LONGEST_NUMBER: usize = 10;
 /// The words before the dot in what the engine binds, and its words without one.
 const RESERVED: [&str; 5] = ["unit", "issued", "observed", "ota", "nonce"];
 
-/// The values that a template may name.
+/// The names in scope where a template stands.
 #[derive(Clone, Copy)]
-pub(super) struct Scope<'a> {
+pub(super) struct Names<'a> {
     known: &'a [ValueSpec],
     later: &'a [String],
     /// What the engine learns in the course of a run of this profile.
@@ -37,7 +37,7 @@ pub(super) struct Scope<'a> {
     here: &'static [&'static str],
 }
 
-impl<'a> Scope<'a> {
+impl<'a> Names<'a> {
     pub(super) fn of(known: &'a [ValueSpec], learnt: &'a [EngineSymbol]) -> Self {
         Self { known, later: &[], learnt, here: &[] }
     }
@@ -124,14 +124,14 @@ impl Problems {
         let names: Vec<String> = raw.iter().map(|(name, _)| name.get_ref().clone()).collect();
         let mut values = Vec::new();
         for (index, (name, raw)) in raw.iter().enumerate() {
-            let scope = Scope { known: &values, later: &names[index..], learnt, here: &[] };
+            let scope = Names { known: &values, later: &names[index..], learnt, here: &[] };
             let spec = self.value(name, raw, &scope);
             values.push(spec);
         }
         values
     }
 
-    fn value(&mut self, name: &At<String>, raw: &RawValue, scope: &Scope<'_>) -> ValueSpec {
+    fn value(&mut self, name: &At<String>, raw: &RawValue, scope: &Names<'_>) -> ValueSpec {
         self.value_name(name);
         let source = self.value_source(name, raw, scope).unwrap_or(ValueSource::Site);
         let (shortest, longest) = default_bounds(&source, scope);
@@ -173,7 +173,7 @@ impl Problems {
         &mut self,
         name: &At<String>,
         raw: &RawValue,
-        scope: &Scope<'_>,
+        scope: &Names<'_>,
     ) -> Option<ValueSource> {
         if raw.scheme.is_none() {
             self.pointless(name, "of", raw.of.as_ref(), "no scheme");
@@ -216,7 +216,7 @@ impl Problems {
         name: &At<String>,
         scheme: &At<String>,
         raw: &RawValue,
-        scope: &Scope<'_>,
+        scope: &Names<'_>,
     ) -> Option<ValueSource> {
         let of_mac = MacScheme::ALL.map(|scheme| (scheme.name(), Derivation::OfMac(scheme)));
         let salted = SaltedScheme::ALL.map(|scheme| (scheme.name(), Derivation::Salted(scheme)));
@@ -318,14 +318,14 @@ fn salted_sample(
     scheme: SaltedScheme,
     of: &Template,
     salt: &Template,
-    scope: &Scope<'_>,
+    scope: &Names<'_>,
 ) -> Option<String> {
     let salt = Salt::new(Secret::new(scope.sample(salt)?)).ok()?;
     Some(scheme.derive(&scope.sample(of)?, &salt).expose().to_owned())
 }
 
 /// The bounds of a value that states none, in bytes.
-fn default_bounds(source: &ValueSource, scope: &Scope<'_>) -> (usize, usize) {
+fn default_bounds(source: &ValueSource, scope: &Names<'_>) -> (usize, usize) {
     match source {
         ValueSource::Site | ValueSource::Random { .. } => (1, LONGEST_STRING),
         ValueSource::Lease => (1, LONGEST_NUMBER),

@@ -28,7 +28,7 @@ use super::{
     opened::{Opened, OpenedImage},
     problem::{NvsProblem, Unreadable},
     secrets::{SecretArguments, Secrets},
-    verdict::Verdict,
+    soundness::Soundness,
 };
 use crate::cli::{
     exit,
@@ -181,8 +181,8 @@ impl<'o> Compared<'o> {
 
 /// A damaged image compares as what a device makes of it; whoever reads the outcome must know.
 fn remark(opened: &OpenedImage) {
-    let verdict = Verdict::of(&opened.image().findings());
-    if verdict != Verdict::Sound {
+    let verdict = Soundness::of(&opened.image().findings());
+    if verdict != Soundness::Sound {
         let path = opened.path().display();
         complain(&format!(
             "{path}: the image is {verdict}; goldline nvs check says what and where"

@@ -19,7 +19,7 @@ use goldline_nvs::{
 };
 use serde::Serialize;
 
-use super::{OpenedImage, Secrets, Verdict, raw, why_closed};
+use super::{OpenedImage, Secrets, Soundness, raw, why_closed};
 use crate::cli::nvs::{opened::PartOfDump, value::Content};
 
 #[derive(Serialize)]
@@ -30,7 +30,7 @@ pub(super) struct Document<'a> {
     partition: Option<PartOfDump<'a>>,
     bytes: usize,
     encrypted: bool,
-    verdict: Verdict,
+    verdict: Soundness,
     opens: bool,
     error: Option<&'static str>,
     namespaces: Vec<String>,
@@ -82,7 +82,7 @@ impl<'a> Document<'a> {
     pub(super) fn of(
         opened: &'a OpenedImage,
         view: &DeviceView,
-        verdict: Verdict,
+        verdict: Soundness,
         secrets: &Secrets,
         shows_secrets: bool,
     ) -> Self {

@@ -23,7 +23,7 @@ use super::{
     opened::{Opened, OpenedImage, why_closed},
     problem::NvsProblem,
     secrets::{SecretArguments, Secrets},
-    verdict::Verdict,
+    soundness::Soundness,
 };
 
 use crate::cli::{
@@ -69,7 +69,7 @@ pub(super) fn run(arguments: &ShowArguments) -> miette::Result<u8> {
         Format::Csv => print(&csv_text(&opened, &secrets, arguments)?)?,
     }
     let code = exit::worst(opened.each(|image| {
-        let verdict = Verdict::of(&image.image().findings());
+        let verdict = Soundness::of(&image.image().findings());
         remark(image, &image.image().device_view(), verdict);
         verdict.exit_code()
     }));
@@ -96,7 +96,7 @@ fn print_documents(
     let shows_secrets = arguments.shows_secrets;
     let documents = opened.images.iter().map(|opened| {
         let (image, view) = (opened.image(), opened.image().device_view());
-        let verdict = Verdict::of(&image.findings());
+        let verdict = Soundness::of(&image.findings());
         let pages = arguments.raw.then(|| raw::pages(&image, &view, shows_secrets));
         json::Document::of(opened, &view, verdict, secrets, shows_secrets).with_pages(pages)
     });
@@ -124,7 +124,7 @@ fn review_text(view: &DeviceView, secrets: &Secrets, shows_secrets: bool) -> Str
 }
 
 /// Says on standard error what the view alone does not.
-fn remark(opened: &OpenedImage, view: &DeviceView, verdict: Verdict) {
+fn remark(opened: &OpenedImage, view: &DeviceView, verdict: Soundness) {
     let path = opened.path().display();
     if let Some(why) = why_closed(view.opening()) {
         complain(&format!("{path}: a device does not open it: {why}"));
@@ -132,7 +132,7 @@ fn remark(opened: &OpenedImage, view: &DeviceView, verdict: Verdict) {
     if let Some(condition) = Condition::of(&opened.image()) {
         complain(&format!("{path}: {condition}: {}", condition.meaning()));
     }
-    if verdict != Verdict::Sound {
+    if verdict != Soundness::Sound {
         complain(&format!(
             "{path}: the image is {verdict}; goldline nvs check says what and where"
         ));
