@@ -7,10 +7,11 @@
 //!
 //! | layer | modules | what for |
 //! | --- | --- | --- |
-//! | 7 | `cli` | arguments, exit codes, the only place that knows miette |
+//! | 8 | `cli` | arguments, exit codes, the only place that knows clap and miette |
+//! | 7 | `station` | orders, values of a unit, leases, refusals: what is decided about runs |
 //! | 6 | `report`, `store` | read events and records: terminal, state directory |
 //! | 5 | `engine` | the only interpreter of a plan's steps |
-//! | 4 | `bench` | the bench does as a unit should, to tell whose fault a failure is |
+//! | 4 | `bench` | what units must reach, lent to runs; does as a unit should, to tell whose fault a failure is |
 //! | 3 | `check`, `plan` | judge observations; turn a profile into steps |
 //! | 2 | `device`, `testbed`, `client`, `image`, `registry` | the unit, what it must reach, what the bench calls, what is flashed, where it is listed |
 //! | 1 | [`profile`], [`record`] | one product's description; everything about one run |
@@ -34,5 +35,6 @@ pub mod record;
 pub mod registry;
 pub mod report;
 pub mod secret;
+pub mod station;
 pub mod store;
 pub mod testbed;

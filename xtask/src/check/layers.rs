@@ -5,9 +5,10 @@
 
 /// Modules with the layer that they belong to; the root of the binary stands above all.
 const LAYERS: &[(u8, &[&str])] = &[
-    (8, &["main"]),
-    (7, &["cli"]),
-    (6, &["report", "station", "store"]),
+    (9, &["main"]),
+    (8, &["cli"]),
+    (7, &["station"]),
+    (6, &["report", "store"]),
     (5, &["engine"]),
     (4, &["bench"]),
     (3, &["check", "plan"]),
@@ -20,12 +21,12 @@ const LAYERS: &[(u8, &[&str])] = &[
 const NEIGHBOURS: &[(&str, &str)] = &[
     // A check compares what was observed with the bound plan.
     ("check", "plan"),
-    // A simulated unit is put into the testbed's access point, its only way to the world.
-    ("device", "testbed"),
     // A derived password is a secret from the moment it exists.
     ("identity", "secret"),
     // A profile declares the limits that a measurement is recorded with.
     ("profile", "record"),
+    // The bench calls its own services over connections that the testbed opens, and announces.
+    ("testbed", "client"),
 ];
 
 /// Says what is wrong with a module that the table does not name; `None` when it does.

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::profile::Part;
-
 use super::{
-    ca::CaCommand, ids::IdsCommand, nvs::NvsArguments, overwrite::OverwriteArgument,
+    ca::CaCommand, ids::IdsCommand, nvs::NvsArguments, operator, overwrite::OverwriteArgument,
     records::RecordsCommand, registry::RegistryCommand, simulator::SimulatorCommand,
     testbed::TestbedCommand,
+};
+use crate::{
+    profile::Part,
+    station::{BrokerRequest, OutputsRequest, Request, ServiceRequest},
 };
 
 const EXIT_CODES: &str = "\
@@ -186,4 +188,48 @@ pub(super) struct RunArguments {
     /// What the station remembers, readable by its owner only
     #[arg(long, value_name = "DIR", env = "GOLDLINE_STATE")]
     pub(super) state: Option<PathBuf>,
+}
+
+impl RunArguments {
+    /// What is asked of the station.
+    pub(super) fn request(&self) -> Request {
+        let service = |url: &Option<String>, trust: &Option<PathBuf>| {
+            url.clone().map(|url| ServiceRequest { url, trust: trust.clone() })
+        };
+        // clap lets neither stand without the other.
+        let broker = self.broker.clone().zip(self.broker_trust.clone());
+        Request {
+            profile: self.profile.clone(),
+            profiles: self.profiles.clone(),
+            devices: self.devices.clone(),
+            lot: self.lot.clone(),
+            operator: self.operator.clone(),
+            golden: self.golden.clone(),
+            faults: self.faults.clone(),
+            settings: self.settings.clone(),
+            units: self.units.clone(),
+            station_file: self.station.clone(),
+            broker: broker.map(|(url, trust)| BrokerRequest {
+                url,
+                trust,
+                login: self.broker_login.clone(),
+                identity: self.broker_identity.clone(),
+            }),
+            ca: service(&self.ca, &self.ca_trust),
+            ca_root: self.ca_root.clone(),
+            config_server: service(&self.config_server, &self.config_server_trust),
+            registry: self.registry.clone(),
+            confirm_alert: self.confirm_alert.then(operator::ask_on_terminal),
+            state: self.state.clone(),
+        }
+    }
+
+    /// The files that are asked for.
+    pub(super) fn outputs(&self) -> OutputsRequest {
+        OutputsRequest {
+            out: self.out.clone(),
+            save_credentials: self.save_credentials.clone(),
+            existing: self.overwrite.existing(),
+        }
+    }
 }

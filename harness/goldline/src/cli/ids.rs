@@ -1,19 +1,19 @@
 //! `goldline ids …`: the numbers that this station gave, and what became of each.
 
 use clap::{Args, Subcommand};
-use miette::Report;
 use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     exit, output,
-    problem::{usage, usage_with_help},
+    problem::{of_station, usage},
     station_state::StateArgument,
     table::aligned,
 };
 use crate::{
     clock::Clock,
-    store::{Lease, LeaseOutcome, Series, Settlement, StateDirectory},
+    station,
+    store::{Lease, Series},
 };
 
 #[derive(Subcommand)]
@@ -63,12 +63,9 @@ pub(super) fn run(command: &IdsCommand) -> miette::Result<u8> {
 }
 
 fn list(arguments: &ListArguments) -> miette::Result<()> {
-    let mut all = arguments.state.open()?.leases(&arguments.profile).map_err(usage)?;
-    if let Some(lot) = &arguments.lot {
-        for series in &mut all {
-            series.leases.retain(|_, lease| lease.lot.as_ref() == Some(lot));
-        }
-    }
+    let state = arguments.state.open()?;
+    let all = station::numbers_given(&state, &arguments.profile, arguments.lot.as_deref());
+    let all = all.map_err(usage)?;
     if arguments.json {
         let gaps: Vec<u32> = all.iter().flat_map(Series::gaps).map(|lease| lease.number).collect();
         let (profile, lot) = (&arguments.profile, &arguments.lot);
@@ -124,32 +121,7 @@ fn gap(lease: &Lease) -> String {
 
 fn scrap(arguments: &ScrapArguments) -> miette::Result<()> {
     let state = arguments.state.open()?;
-    if arguments.reason.trim().is_empty() {
-        return Err(usage_with_help("the reason is empty", "say why: --reason \"bent pin\""));
-    }
-    let value = value_of(&state, arguments)?;
-    let outcome = LeaseOutcome::Scrapped { reason: arguments.reason.clone() };
-    let settlement = Settlement { outcome, run_id: None, at: Clock::system().now() };
-    state.settle(&arguments.profile, &value, arguments.number, &settlement).map_err(usage)
-}
-
-fn value_of(state: &StateDirectory, arguments: &ScrapArguments) -> miette::Result<String> {
-    let all = state.leases(&arguments.profile).map_err(usage)?;
-    let names: Vec<&str> = all.iter().map(|series| series.value.as_str()).collect();
-    match (&arguments.value, names.as_slice()) {
-        (_, []) => Err(none_given(&arguments.profile)),
-        (None, [only]) => Ok((*only).to_owned()),
-        (Some(name), names) if names.contains(&name.as_str()) => Ok(name.clone()),
-        (_, names) => Err(usage_with_help(
-            format!("{} numbers {}", arguments.profile, names.join(" and ")),
-            "name one of them with --value",
-        )),
-    }
-}
-
-fn none_given(profile: &str) -> Report {
-    usage_with_help(
-        format!("this station gave no number of the profile {profile}"),
-        "check the profile's name, and which state directory --state or GOLDLINE_STATE names",
-    )
+    let ScrapArguments { profile, number, reason, value, .. } = arguments;
+    station::scrap(&state, profile, value.as_deref(), *number, reason, &Clock::system())
+        .map_err(of_station)
 }

@@ -3,10 +3,7 @@
 //! A command here gathers what the layers below need, calls them, and prints. It decides nothing.
 
 mod arguments;
-mod assembly;
 mod ca;
-mod credentials;
-mod devices;
 mod exit;
 mod ids;
 mod log;
@@ -19,10 +16,7 @@ pub mod profile;
 mod records;
 mod registry;
 mod run;
-mod run_outputs;
-mod services;
 mod simulator;
-mod sources;
 mod station_state;
 mod table;
 mod testbed;

@@ -4,7 +4,10 @@ use std::fmt;
 
 use miette::{Diagnostic, LabeledSpan, MietteHandlerOpts, NamedSource, Report, SourceCode};
 
-use crate::profile::{CatalogError, ProfileError};
+use crate::{
+    profile::{CatalogError, ProfileError},
+    station::{OrderError, StationError},
+};
 
 /// Leaves line breaks to the terminal: a path or a `file:line:column` that is broken in the middle can
 /// neither be found nor copied.
@@ -30,6 +33,17 @@ pub(super) fn of_catalog(error: CatalogError) -> Report {
     match error {
         CatalogError::Profile(error) => Report::new(FaultyProfile::from(error)),
         error => usage(error),
+    }
+}
+
+/// What a station refuses or fails at, with what to do about it.
+pub(super) fn of_station(error: impl Into<StationError>) -> Report {
+    match error.into() {
+        StationError::Order(OrderError::Profile(error)) => of_catalog(error),
+        error => match error.action() {
+            Some(action) => usage_with_help(error, action),
+            None => usage(error),
+        },
     }
 }
 

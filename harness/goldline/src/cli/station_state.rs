@@ -1,12 +1,12 @@
 //! `--state` of the commands that read what a station remembers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tokio::runtime::Runtime;
 
 use super::problem::usage;
-use crate::store::StateDirectory;
+use crate::{station::open_state, store::StateDirectory};
 
 #[derive(Args)]
 pub(super) struct StateArgument {
@@ -18,11 +18,12 @@ pub(super) struct StateArgument {
 impl StateArgument {
     /// Opens the state directory.
     pub(super) fn open(&self) -> miette::Result<StateDirectory> {
-        let path = match &self.state {
-            Some(path) => path.clone(),
-            None => StateDirectory::default_path().map_err(usage)?,
-        };
-        StateDirectory::open(&path).map_err(usage)
+        open_state(self.state.as_deref()).map_err(usage)
+    }
+
+    /// The folder that was named.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.state.as_deref()
     }
 }
 

@@ -1,20 +1,16 @@
 //! `goldline testbed …`: what a service of one's own needs to stand on the bench.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use time::Duration;
 
-use super::{exit, output, overwrite::OverwriteArgument, problem::usage};
+use super::{
+    exit, output, overwrite::OverwriteArgument, problem::of_station, station_state::StateArgument,
+};
 use crate::{
     clock::Clock,
-    output_file::{Existing, OutputError, OutputFile, OutputFolder, Readers},
-    store::StateDirectory,
-    testbed::authority::{Authority, Issued},
+    station::{IssueRequest, Subject, issue_certificate},
 };
-
-/// As long as the certificates of the bench's own services.
-const VALIDITY: Duration = Duration::days(90);
 
 #[derive(Subcommand)]
 pub(super) enum TestbedCommand {
@@ -35,9 +31,8 @@ pub(super) struct IssueArguments {
     out: PathBuf,
     #[command(flatten)]
     overwrite: OverwriteArgument,
-    /// What the station remembers, readable by its owner only
-    #[arg(long, value_name = "DIR", env = "GOLDLINE_STATE")]
-    state: Option<PathBuf>,
+    #[command(flatten)]
+    state: StateArgument,
 }
 
 pub(super) fn run(command: &TestbedCommand) -> miette::Result<u8> {
@@ -47,54 +42,17 @@ pub(super) fn run(command: &TestbedCommand) -> miette::Result<u8> {
 }
 
 fn issue(arguments: &IssueArguments) -> miette::Result<u8> {
-    let files = IssuedFiles::at(&arguments.out, arguments.overwrite.existing()).map_err(usage)?;
-    let state = match &arguments.state {
-        Some(path) => path.clone(),
-        None => StateDirectory::default_path().map_err(usage)?,
+    let request = IssueRequest {
+        subject: match &arguments.client {
+            Some(name) => Subject::Client(name.clone()),
+            None => Subject::Server(arguments.servers.clone()),
+        },
+        out: arguments.out.clone(),
+        existing: arguments.overwrite.existing(),
+        state: arguments.state.path().map(Into::into),
     };
-    let authority = StateDirectory::open(&state).map_err(usage)?.authority(&Clock::system());
-    let authority = authority.map_err(usage)?;
-    let issued = match &arguments.client {
-        Some(name) => authority.issue_device(name, VALIDITY),
-        None => authority.issue_server(&arguments.servers, VALIDITY),
-    };
-    files.write(&authority, &issued.map_err(usage)?).map_err(usage)?;
-    output::print(&format!(
-        "issued for {} days in {}\n",
-        VALIDITY.whole_days(),
-        arguments.out.display()
-    ))?;
+    let validity = issue_certificate(&request, &Clock::system()).map_err(of_station)?;
+    let (days, out) = (validity.whole_days(), arguments.out.display());
+    output::print(&format!("issued for {days} days in {out}\n"))?;
     Ok(exit::PASS)
-}
-
-/// The places of the three files. A service may use an earlier one: it stays unless replacing is asked for.
-struct IssuedFiles {
-    folder: OutputFolder,
-    ca: OutputFile,
-    certificate: OutputFile,
-    key: OutputFile,
-}
-
-impl IssuedFiles {
-    fn at(folder: &Path, existing: Existing) -> Result<Self, OutputError> {
-        let folder = OutputFolder::at(folder)?;
-        let file = |name, readers| folder.file(name, existing, readers);
-        Ok(Self {
-            ca: file("ca.pem", Readers::AsBefore)?,
-            certificate: file("certificate.pem", Readers::AsBefore)?,
-            key: file("key.pem", Readers::Owner)?,
-            folder,
-        })
-    }
-
-    fn write(&self, authority: &Authority, issued: &Issued) -> Result<(), OutputError> {
-        self.folder.make(Readers::Owner)?;
-        // A unit shows its own certificate and not its issuer's, so its peer must know both.
-        let ca = [authority.root_pem(), authority.intermediate_pem()].concat();
-        OutputFile::write_all([
-            (&self.ca, ca.as_bytes()),
-            (&self.certificate, issued.signed.chain.as_bytes()),
-            (&self.key, issued.key.expose().as_bytes()),
-        ])
-    }
 }

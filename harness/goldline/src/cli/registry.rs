@@ -1,8 +1,6 @@
 //! `goldline registry …`: rows that wait for the fleet's database, and their delivery.
 
-pub(super) mod source;
-
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -10,19 +8,14 @@ use time::format_description::well_known::Rfc3339;
 
 use super::{
     exit, output,
-    problem::{usage, usage_with_help},
+    problem::{of_station, usage},
     station_state::{StateArgument, runtime},
     table::aligned,
 };
 use crate::{
-    clock::Deadline,
-    registry::{DeviceRow, Registered, Registry, RegistryError, RegistryUrl},
-    secret::Secret,
-    store::{Delivered, NotDelivered, Outbox, Waiting},
+    station::{self, Delivery},
+    store::{Delivered, Waiting},
 };
-
-/// For one connection, and for one row: a database that takes longer is at fault.
-const DEADLINE: Duration = Duration::from_secs(10);
 
 #[derive(Subcommand)]
 pub(super) enum RegistryCommand {
@@ -99,92 +92,36 @@ fn table(waiting: &[Waiting]) -> String {
 }
 
 async fn deliver(arguments: &DeliverArguments) -> miette::Result<u8> {
-    let url = source::url(arguments.registry.as_deref(), arguments.station.as_deref())?;
+    let url = station::registry_url(arguments.registry.as_deref(), arguments.station.as_deref());
+    let url = url.map_err(of_station)?;
     let outbox = arguments.state.open()?.outbox().await.map_err(usage)?;
-    let only = (!arguments.all).then(|| url.label());
-    let done = deliver_rows(&outbox, &url, only).await.map_err(usage)?;
-    let pending = outbox.pending(None).await.map_err(usage)?;
-    let here = |row: &&Waiting| row.key.registry.as_deref().is_none_or(|it| it == url.label());
-    let elsewhere = pending.iter().filter(|row| !here(row)).count();
+    let delivery = station::deliver(&outbox, &url, arguments.all).await.map_err(usage)?;
     if arguments.json {
-        let Delivered { delivered, refused, waiting } = done;
+        let Delivered { delivered, refused, waiting } = delivery.done;
         output::print_json(&json!({
-            "registry": url.label(), "delivered": delivered, "refused": refused,
-            "waiting": waiting, "for_others": elsewhere,
+            "registry": delivery.registry, "delivered": delivered, "refused": refused,
+            "waiting": waiting, "for_others": delivery.elsewhere(),
         }))?;
     } else {
-        output::print(&told(&done, url.label(), elsewhere))?;
+        output::print(&told(&delivery))?;
     }
     // The reasons are for whoever mends it, and no part of the counts.
-    for row in pending.iter().filter(|row| arguments.all || here(row)) {
+    for row in delivery.pending.iter().filter(|row| arguments.all || delivery.concerns(row)) {
         if let Some(error) = &row.last_error {
             output::complain(&format!("{} {}: {error}", row.key.profile, row.key.unit));
         }
     }
+    let done = delivery.done;
     Ok(if done.refused + done.waiting == 0 { exit::PASS } else { exit::ERROR })
 }
 
-fn told(done: &Delivered, label: &str, elsewhere: usize) -> String {
-    let Delivered { delivered, refused, waiting } = done;
+fn told(delivery: &Delivery) -> String {
+    let (label, elsewhere) = (&delivery.registry, delivery.elsewhere());
+    let Delivered { delivered, refused, waiting } = delivery.done;
     let mut text =
         format!("{label}: {delivered} delivered, {refused} refused, {waiting} waiting\n");
     if elsewhere > 0 {
         text += &format!("{elsewhere} wait for another registry; --all sends them here\n");
     }
     text
-}
-
-/// Sends what waits for a register, over one connection that is made for the first row.
-async fn deliver_rows(
-    outbox: &Outbox,
-    url: &RegistryUrl,
-    only: Option<&str>,
-) -> Result<Delivered, crate::store::StoreError> {
-    let mut registry = None;
-    let done = outbox
-        .deliver_with(only, async |_, text: Secret| {
-            let row = DeviceRow::from_text(&text);
-            let row = row.map_err(|error| NotDelivered::Refused(error.to_string()))?;
-            let sent = send(&mut registry, url, &row).await;
-            // The register's own, newer row stands: this one has been overtaken, and is done with.
-            sent.map(drop).map_err(why_not)
-        })
-        .await;
-    if let Some(registry) = registry {
-        registry.close().await;
-    }
-    done
-}
-
-async fn send(
-    registry: &mut Option<Registry>,
-    url: &RegistryUrl,
-    row: &DeviceRow,
-) -> Result<Registered, RegistryError> {
-    let registry = match registry {
-        Some(registry) => registry,
-        None => {
-            let deadline = Deadline::after(DEADLINE);
-            let mut opened = Registry::connect(url, deadline).await?;
-            opened.ensure_schema(deadline).await?;
-            registry.insert(opened)
-        }
-    };
-    registry.upsert(row, Deadline::after(DEADLINE)).await
-}
-
-/// A table that does not fit fits no row, so that no further one is tried.
-fn why_not(error: RegistryError) -> NotDelivered {
-    match error {
-        RegistryError::Rejected { .. } => NotDelivered::Refused(error.to_string()),
-        _ => NotDelivered::Unavailable(error.to_string()),
-    }
-}
-
-/// Neither an argument nor a station file names a register.
-fn no_source() -> miette::Report {
-    usage_with_help(
-        "no registry is named",
-        "give --registry '$VARIABLE' or --registry @FILE, or [services.registry] in a --station file",
-    )
 }

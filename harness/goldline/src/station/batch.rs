@@ -1,0 +1,193 @@
+//! The runs of one order, side by side: each is watched and noted in the journal while it lasts, and
+//! kept and accounted for when it ended.
+//!
+//! Shows nothing: whoever watches sees the engine's events. Whatever goes wrong here once units are
+//! touched is told beside the records and stops no other run.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Instant};
+
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    credentials,
+    jobs::{self, JobsError, Planned},
+    journal::{Journal, Watcher},
+    leases::{LeasedNumber, settle},
+    order::Order,
+    outputs::Outputs,
+    remembered::{provisioned_unit, remember},
+    state_directory::open_state,
+};
+use crate::{
+    clock::Clock,
+    engine::{self, Events, Finished},
+    output_file::OutputError,
+    plan::Scope,
+    record::Record,
+    store::{LeaseError, LeaseOutcome, RecordStore, StateDirectory, StoreError},
+};
+
+/// The runs of one order, ready to begin.
+pub struct Batch {
+    jobs: Vec<Planned>,
+    keeper: Keeper,
+}
+
+/// What came of a batch.
+#[derive(Debug)]
+pub struct Ended {
+    /// In the order of the devices, whatever the station could not keep of them.
+    pub records: Vec<Record>,
+    /// What the station could not keep, and why.
+    pub troubles: Vec<BatchError>,
+}
+
+/// A batch cannot be begun, or not all of it be kept.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are what the messages show")]
+pub enum BatchError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Jobs(#[from] JobsError),
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    #[error(transparent)]
+    Panicked(#[from] JoinError),
+}
+
+impl BatchError {
+    /// What to do about it, where the message does not say so.
+    pub fn action(&self) -> Option<String> {
+        match self {
+            Self::Jobs(error) => error.action(),
+            Self::Store(_) | Self::Output(_) | Self::Lease(_) | Self::Panicked(_) => None,
+        }
+    }
+}
+
+impl Batch {
+    /// Opens what the runs are kept in, leases their numbers and tries their values for fit. `began` is
+    /// when the command did. Touches no unit.
+    ///
+    /// # Errors
+    /// [`BatchError`] says why the order cannot be begun.
+    pub async fn prepare(
+        order: &Order,
+        outputs: Outputs,
+        clock: Clock,
+        began: Instant,
+    ) -> Result<Self, BatchError> {
+        outputs.make_folders()?;
+        let state = open_state(order.state.as_ref().map(PathBuf::as_path))?;
+        // Before any number is leased or unit touched: a run that cannot be kept is not begun.
+        let records = state.records().await?;
+        let jobs = jobs::jobs(order, &state, &clock, began)?;
+        Ok(Self { jobs, keeper: Keeper { state, records, clock, outputs } })
+    }
+
+    /// Runs all jobs to their ends. `watch` is asked once for each run, in the order of the devices.
+    pub async fn run(self, mut watch: impl FnMut() -> Watcher, cancel: CancellationToken) -> Ended {
+        let Self { jobs, keeper } = self;
+        let mut runs = JoinSet::new();
+        for (index, Planned { job, numbers }) in jobs.into_iter().enumerate() {
+            let (events, seen) = Events::channel();
+            let scope = job.plan.scope;
+            let journal = Journal {
+                state: keeper.state.clone(),
+                clock: keeper.clock.clone(),
+                lot: job.lot.clone(),
+                operator: job.operator.clone(),
+                under_way: None,
+            };
+            let follower = tokio::spawn(journal.follow(seen, watch()));
+            let run = engine::run(job, events, cancel.clone());
+            runs.spawn(async move {
+                let finished = run.await;
+                // A panic in the display was printed already; the run itself is done.
+                let _shown = follower.await;
+                EndedRun { index, scope, numbers, finished }
+            });
+        }
+        keeper.keep_all(runs).await
+    }
+}
+
+/// A run that ended.
+struct EndedRun {
+    /// Its place in the order.
+    index: usize,
+    scope: Scope,
+    numbers: Vec<LeasedNumber>,
+    finished: Finished,
+}
+
+/// What all runs of a batch are kept in.
+struct Keeper {
+    state: StateDirectory,
+    records: RecordStore,
+    clock: Clock,
+    outputs: Outputs,
+}
+
+impl Keeper {
+    /// Keeps each run as soon as it ends.
+    async fn keep_all(self, mut runs: JoinSet<EndedRun>) -> Ended {
+        let mut records: Vec<Option<Record>> = Vec::new();
+        records.resize_with(runs.len(), || None);
+        let mut troubles = Vec::new();
+        let mut credentials: BTreeMap<usize, serde_json::Value> = BTreeMap::new();
+        while let Some(ended) = runs.join_next().await {
+            let run = match ended {
+                Ok(run) => run,
+                Err(panic) => {
+                    troubles.push(panic.into());
+                    continue;
+                }
+            };
+            self.keep(&run, &mut troubles).await;
+            let EndedRun { index, finished, .. } = run;
+            credentials.extend(credentials::entry(&finished).map(|entry| (index, entry)));
+            records[index] = Some(finished.record);
+        }
+        if let Some(place) = &self.outputs.credentials {
+            let entries: Vec<_> = credentials.into_values().collect();
+            troubles.extend(credentials::save(place, &entries).err().map(Into::into));
+        }
+        Ended { records: records.into_iter().flatten().collect(), troubles }
+    }
+
+    /// Remembers what later commands need of a run, each part whatever became of the others.
+    async fn keep(&self, run: &EndedRun, troubles: &mut Vec<BatchError>) {
+        troubles.extend(self.remember(run).err());
+        troubles.extend(self.account_for(run).err().map(Into::into));
+        let kept = self.records.keep(&run.finished.record).await;
+        troubles.extend(kept.err().map(Into::into));
+    }
+
+    fn remember(&self, run: &EndedRun) -> Result<(), BatchError> {
+        let EndedRun { index, scope, finished, .. } = run;
+        remember(&self.state, *scope, finished)?;
+        if let Some(files) = self.outputs.of_unit(*index) {
+            files.write(&finished.record, &finished.observations)?;
+        }
+        Ok(())
+    }
+
+    /// Says what became of the numbers that were leased for a run.
+    fn account_for(&self, run: &EndedRun) -> Result<(), LeaseError> {
+        let EndedRun { scope, numbers, finished, .. } = run;
+        let record = &finished.record;
+        for number in numbers {
+            let outcome = match provisioned_unit(*scope, finished) {
+                Some(mac) => LeaseOutcome::Used { mac },
+                None => LeaseOutcome::Aborted { mac: record.unit.mac },
+            };
+            settle(&self.state, number, outcome, Some(record.run_id), &self.clock)?;
+        }
+        Ok(())
+    }
+}

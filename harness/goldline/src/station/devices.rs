@@ -1,0 +1,154 @@
+//! The devices of an order: which units are named, that each is named once, and how each is opened.
+//!
+//! Opens nothing itself.
+
+use std::sync::Arc;
+
+use goldline_simulator::{Fault, World, flash::FileError};
+
+use crate::{
+    device::{
+        DeviceUrl, DeviceUrlError, SimulatedUnit, SimulatorOptions, open_serial, open_simulator,
+    },
+    engine::OpenDevice,
+    identity::Mac,
+    profile::{NvsKeyScheme, Profile},
+};
+
+/// The first simulated unit's address, one of Espressif's; the others count up from it.
+const SIMULATED_MAC: [u8; 6] = [0x24, 0x0A, 0xC4, 0x00, 0x01, 0x10];
+
+/// A device as it was named, and what its name means.
+pub(super) type NamedDevice = (String, DeviceUrl);
+
+/// The devices cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are what the messages show")]
+pub enum DevicesError {
+    #[error(transparent)]
+    Url(#[from] DeviceUrlError),
+    #[error("the devices {one} and {other} are the same unit")]
+    SameUnit { one: String, other: String },
+    #[error(transparent)]
+    FlashFile(#[from] FileError),
+}
+
+impl DevicesError {
+    /// What to do about it, where the message does not say so.
+    pub fn action(&self) -> Option<String> {
+        match self {
+            Self::SameUnit { .. } => {
+                Some("name each unit once; simulated ones differ by mac and flash-file".to_owned())
+            }
+            Self::Url(_) | Self::FlashFile(_) => None,
+        }
+    }
+}
+
+/// Parses the devices; without any, one simulated unit.
+pub(super) fn parse(urls: &[String]) -> Result<Vec<NamedDevice>, DevicesError> {
+    if urls.is_empty() {
+        return Ok(vec![("simulator:".to_owned(), DeviceUrl::default())]);
+    }
+    let mut devices: Vec<NamedDevice> = Vec::with_capacity(urls.len());
+    for url in urls {
+        let parsed: DeviceUrl = url.parse()?;
+        let index = devices.len();
+        let mut others = devices.iter().enumerate();
+        if let Some((_, (one, _))) =
+            others.find(|(other, (_, device))| is_same_unit((*other, device), (index, &parsed)))
+        {
+            return Err(DevicesError::SameUnit { one: one.clone(), other: url.clone() });
+        }
+        devices.push((url.clone(), parsed));
+    }
+    Ok(devices)
+}
+
+/// Whether two devices, each with its place in the order, are one unit.
+fn is_same_unit(one: (usize, &DeviceUrl), other: (usize, &DeviceUrl)) -> bool {
+    match (one, other) {
+        ((_, DeviceUrl::Serial { path: one, .. }), (_, DeviceUrl::Serial { path: other, .. })) => {
+            one == other
+        }
+        ((index, DeviceUrl::Simulator(one)), (other_index, DeviceUrl::Simulator(other))) => {
+            let mac =
+                |index, options: &SimulatorOptions| options.mac.unwrap_or(simulated_mac(index));
+            mac(index, one) == mac(other_index, other)
+                || one.flash_file.is_some() && one.flash_file == other.flash_file
+        }
+        _ => false,
+    }
+}
+
+/// The address of the simulated unit in this place of the order.
+fn simulated_mac(index: usize) -> Mac {
+    let mut mac = SIMULATED_MAC;
+    let low = u16::from_be_bytes([mac[4], mac[5]]).wrapping_add(u16::try_from(index).unwrap_or(0));
+    mac[4..].copy_from_slice(&low.to_be_bytes());
+    Mac(mac)
+}
+
+/// A flash file that cannot be one is known before any unit of the batch is touched.
+pub(super) fn refuse_unusable_flash_files(
+    devices: &[NamedDevice],
+    profile: &Profile,
+    faults: &[Fault],
+) -> Result<(), DevicesError> {
+    for (index, (_, url)) in devices.iter().enumerate() {
+        if let DeviceUrl::Simulator(options) = url {
+            let unit = simulated_unit(options.clone(), index, profile, faults);
+            unit.refuse_unusable_flash_file()?;
+        }
+    }
+    Ok(())
+}
+
+/// What opens the device in this place of the order; a simulated one is surrounded by the world.
+pub(super) fn opener(
+    url: &DeviceUrl,
+    index: usize,
+    profile: &Profile,
+    faults: &[Fault],
+    world: Arc<dyn World>,
+) -> OpenDevice {
+    match url.clone() {
+        DeviceUrl::Serial { path, baud } => Box::new(move || open_serial(&path, baud)),
+        DeviceUrl::Simulator(options) => {
+            let unit = simulated_unit(options, index, profile, faults);
+            Box::new(move || open_simulator(unit, world))
+        }
+    }
+}
+
+/// The simulated unit in this place of the order.
+fn simulated_unit(
+    options: SimulatorOptions,
+    index: usize,
+    profile: &Profile,
+    faults: &[Fault],
+) -> SimulatedUnit {
+    SimulatedUnit {
+        chip: profile.chip,
+        flash_size: profile.flash.size(),
+        options: SimulatorOptions {
+            mac: options.mac.or_else(|| Some(simulated_mac(index))),
+            ..options
+        },
+        hmac_key: declared_hmac_key(profile),
+        faults: faults.to_vec(),
+    }
+}
+
+/// A simulated unit comes with the declared key in its eFuses, as a real one comes with its own.
+fn declared_hmac_key(profile: &Profile) -> Option<[u8; 32]> {
+    let encryption = profile.nvs.encryption.as_ref()?;
+    if encryption.scheme != NvsKeyScheme::Hmac {
+        return None;
+    }
+    let name = encryption.key.lone_symbol()?;
+    let sample = profile.values.iter().find(|spec| spec.name == name)?.sample.as_ref()?;
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let bytes: Option<Vec<u8>> = sample.as_bytes().chunks(2).map(byte).collect();
+    bytes?.try_into().ok()
+}

@@ -1,0 +1,151 @@
+//! Services that are already there: their addresses parsed, their files read, their secrets nowhere but
+//! in memory.
+//!
+//! Calls none of them.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::request::{BrokerRequest, ServiceRequest};
+use crate::{
+    bench::External,
+    client::http::{HttpClient, HttpError, HttpUrl, Route},
+    profile::{Endpoint, EndpointError, Profile, SecretError, SecretSource, Template, ValueSource},
+    secret::Secret,
+    testbed::broker::ExternalBroker,
+};
+
+/// A service cannot be used. No message repeats a secret, nor a text that might be one.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are what the messages show")]
+pub enum EndpointsError {
+    #[error(transparent)]
+    Url(#[from] HttpError),
+    #[error(transparent)]
+    Broker(#[from] EndpointError),
+    #[error("cannot read {}: {error}", .path.display())]
+    Unreadable { path: PathBuf, error: io::Error },
+    #[error("{}: {error}", .path.display())]
+    Trust { path: PathBuf, error: HttpError },
+    #[error(
+        "--broker: units of the profile {profile} answer no command, and a client of a broker sees no more of them"
+    )]
+    NoCommand { profile: String },
+    #[error("--broker: {what} of the profile {profile} could be another unit's")]
+    AnswerOfOthers { what: &'static str, profile: String },
+    #[error("a password never goes through arguments, which every user of the machine can read")]
+    LoginInArguments,
+    #[error(transparent)]
+    Login(#[from] SecretError),
+    #[error("--broker-login: the text holds no colon; expected USER:PASSWORD")]
+    LoginForm,
+}
+
+impl EndpointsError {
+    /// What to do about it, where the message does not say so.
+    pub fn action(&self) -> Option<String> {
+        let action = match self {
+            Self::NoCommand { .. } => {
+                "leave it out, or describe a command in the profile: [mqtt] command"
+            }
+            Self::AnswerOfOthers { .. } => {
+                "let its topic or its texts name a value of this unit alone"
+            }
+            Self::LoginInArguments => {
+                "put USER:PASSWORD into a variable or a file: --broker-login '$VARIABLE' or @FILE"
+            }
+            Self::LoginForm => "write the user name, a colon and the password, on one line",
+            Self::Url(_)
+            | Self::Broker(_)
+            | Self::Unreadable { .. }
+            | Self::Trust { .. }
+            | Self::Login(_) => return None,
+        };
+        Some(action.to_owned())
+    }
+}
+
+/// A web service by its address and the CA that it must come of.
+pub(super) fn external(
+    request: Option<&ServiceRequest>,
+) -> Result<Option<External>, EndpointsError> {
+    let Some(ServiceRequest { url, trust }) = request else { return Ok(None) };
+    let _parsed: HttpUrl = url.parse()?;
+    Ok(Some(External { url: url.clone(), trust: trust.as_deref().map(roots).transpose()? }))
+}
+
+/// The broker that is already there, for a profile whose units answer a command.
+pub(super) fn broker(
+    request: Option<&BrokerRequest>,
+    profile: &Profile,
+) -> Result<Option<ExternalBroker>, EndpointsError> {
+    let Some(request) = request else { return Ok(None) };
+    let endpoint: Endpoint = request.url.parse()?;
+    refuse_answers_of_others(profile)?;
+    let login = request.login.as_deref().map(login).transpose()?;
+    let identity = request.identity.as_deref().map(read).transpose()?.map(Secret::new);
+    Ok(Some(ExternalBroker { endpoint, trust: roots(&request.trust)?, login, identity }))
+}
+
+/// A client cannot tell whose connection a message came over: its topic or its text must name the unit.
+fn refuse_answers_of_others(profile: &Profile) -> Result<(), EndpointsError> {
+    let Some(command) = &profile.mqtt.command else {
+        return Err(EndpointsError::NoCommand { profile: profile.name.clone() });
+    };
+    let of_unit = |topic: &Template, contained: &[Template]| {
+        std::iter::once(topic).chain(contained).any(|text| names_the_unit(text, profile))
+    };
+    let alert = profile.alert.as_ref().map(|alert| (&alert.topic, &alert.contains));
+    let report = profile.ota.as_ref().map(|ota| (&ota.report_topic, &ota.report_contains));
+    let answer = Some((&command.reply_topic, &command.reply_contains));
+    for (what, said) in [("an answer", answer), ("an alert", alert), ("a report", report)] {
+        if said.is_some_and(|(topic, contained)| !of_unit(topic, contained)) {
+            return Err(EndpointsError::AnswerOfOthers { what, profile: profile.name.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a text holds a value that another unit of the site has not.
+fn names_the_unit(text: &Template, profile: &Profile) -> bool {
+    text.symbols().any(|symbol| {
+        if symbol.starts_with("unit.") || symbol.starts_with("observed.") {
+            return true;
+        }
+        let spec = profile.values.iter().find(|spec| spec.name == symbol);
+        spec.is_some_and(|spec| match &spec.source {
+            ValueSource::Site => false,
+            ValueSource::Lease | ValueSource::Random { .. } | ValueSource::MacScheme(_) => true,
+            ValueSource::Template(template) => names_the_unit(template, profile),
+            ValueSource::Salted { of, .. } => names_the_unit(of, profile),
+        })
+    })
+}
+
+/// The text is not repeated, in case it is the login itself.
+fn login(place: &str) -> Result<(String, Secret), EndpointsError> {
+    let source = match (place.strip_prefix('@'), place.strip_prefix('$')) {
+        (Some(path), _) => SecretSource::File(PathBuf::from(path)),
+        (_, Some(variable)) => SecretSource::Environment(variable.to_owned()),
+        _ => return Err(EndpointsError::LoginInArguments),
+    };
+    let text = source.read()?;
+    let (user, password) = text.expose().split_once(':').ok_or(EndpointsError::LoginForm)?;
+    Ok((user.to_owned(), Secret::new(password)))
+}
+
+/// PEM of CA certificates, and nothing else.
+pub(super) fn roots(path: &Path) -> Result<String, EndpointsError> {
+    let pem = read(path)?;
+    // No call is made: a client is what takes them apart.
+    HttpClient::new(Route::Resolved, Some(&pem))
+        .map_err(|error| EndpointsError::Trust { path: path.to_owned(), error })?;
+    Ok(pem)
+}
+
+fn read(path: &Path) -> Result<String, EndpointsError> {
+    fs::read_to_string(path)
+        .map_err(|error| EndpointsError::Unreadable { path: path.to_owned(), error })
+}

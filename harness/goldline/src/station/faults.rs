@@ -1,0 +1,101 @@
+//! What is made wrong on purpose: of the unit, of the testbed, and nothing that would change nothing.
+
+use goldline_simulator::Fault;
+
+use super::request::Request;
+use crate::{profile::Profile, testbed::fault::TestbedFault};
+
+/// The faults of an order, by whose they are.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Faults {
+    pub(super) unit: Vec<Fault>,
+    pub(super) testbed: Vec<TestbedFault>,
+}
+
+/// A fault cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are what the messages show")]
+pub enum FaultsError {
+    #[error("unknown fault \"{name}\"")]
+    Unknown { name: String },
+    #[error("--fault {fault}: the profile {profile} has no {service}")]
+    NoService { fault: TestbedFault, profile: String, service: &'static str },
+    #[error("--fault {fault}: {option} names a {service} that is not the testbed's")]
+    OthersService { fault: TestbedFault, option: &'static str, service: &'static str },
+}
+
+impl FaultsError {
+    /// What to do about it.
+    pub fn action(&self) -> String {
+        match self {
+            Self::Unknown { .. } => "goldline simulator faults lists them all".to_owned(),
+            Self::NoService { .. } => {
+                "choose a profile whose units use it: goldline profile explain NAME".to_owned()
+            }
+            Self::OthersService { option, .. } => format!("leave out {option}, or --fault"),
+        }
+    }
+}
+
+impl Faults {
+    pub(super) fn parse(names: &[String]) -> Result<Self, FaultsError> {
+        let mut faults = Self::default();
+        for name in names {
+            if let Some(fault) = Fault::ALL.iter().find(|fault| fault.name() == name) {
+                faults.unit.push(*fault);
+            } else if let Ok(fault) = name.parse() {
+                faults.testbed.push(fault);
+            } else {
+                return Err(FaultsError::Unknown { name: name.clone() });
+            }
+        }
+        Ok(faults)
+    }
+
+    /// A fault of a service that the testbed does not run would change nothing, and seem harmless.
+    pub(super) fn refuse_faults_of_nothing(
+        &self,
+        request: &Request,
+        profile: &Profile,
+    ) -> Result<(), FaultsError> {
+        for fault in &self.testbed {
+            let Some((service, there, external)) = service_of(*fault, request, profile) else {
+                continue;
+            };
+            if !there {
+                let profile = profile.name.clone();
+                return Err(FaultsError::NoService { fault: *fault, profile, service });
+            }
+            if let Some(option) = external {
+                return Err(FaultsError::OthersService { fault: *fault, option, service });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The service that a fault is of, whether the profile's units use it, and the option that put another
+/// one in the place of the testbed's.
+fn service_of(
+    fault: TestbedFault,
+    request: &Request,
+    profile: &Profile,
+) -> Option<(&'static str, bool, Option<&'static str>)> {
+    let broker = request.broker.is_some().then_some("--broker");
+    Some(match fault.layer() {
+        "broker" => ("broker", true, broker),
+        // The user would have been one of the testbed's own broker.
+        "config" if fault == TestbedFault::ConfigNoUser && broker.is_some() => {
+            ("broker", true, broker)
+        }
+        "ca" => ("CA", profile.ca.is_some(), request.ca.is_some().then_some("--ca")),
+        "config" => (
+            "config server",
+            profile.provisioning_api.is_some() || profile.config_server.is_some(),
+            request.config_server.is_some().then_some("--config-server"),
+        ),
+        "time_server" => ("time server", profile.time.is_some(), None),
+        "update_server" => ("update server", profile.ota.is_some(), None),
+        _ => return None,
+    })
+}

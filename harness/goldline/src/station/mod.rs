@@ -1,0 +1,53 @@
+//! What a station decides: whether an order can be carried out, which values a unit gets, who takes
+//! which number, what is remembered of a unit and what is kept of a run.
+//!
+//! A request comes in as plain values and becomes an order, an order a batch, and a batch records. Must
+//! not know arguments, terminals or pages: a command line, a page and a test ask in the same way, watch
+//! the same events and read the same errors, each of which says what to do.
+//!
+//! | files | what they hold |
+//! | --- | --- |
+//! | `request` → `order` → `jobs` → `batch` | the way from what is asked to what came of it |
+//! | `refusals`, `devices`, `faults`, `endpoints`, `registry_url` | what an order names, and what is refused of it |
+//! | `values`, `leases`, `remembered` | a unit's values: given, made, or known from before |
+//! | `journal`, `outputs`, `credentials`, `enrolment` | what is kept of a run, and where |
+//! | `certificates`, `state_directory` | what a station has without a run |
+
+mod batch;
+mod certificates;
+mod credentials;
+mod devices;
+mod endpoints;
+mod enrolment;
+mod error;
+mod faults;
+mod jobs;
+mod journal;
+mod leases;
+mod order;
+mod outputs;
+mod refusals;
+mod registry_url;
+mod remembered;
+mod request;
+mod state_directory;
+mod values;
+
+pub use batch::{Batch, BatchError, Ended};
+pub use certificates::{IssueError, IssueRequest, Subject, issue_certificate};
+pub use devices::DevicesError;
+pub use endpoints::EndpointsError;
+pub use enrolment::{Delivery, deliver};
+pub use error::StationError;
+pub use faults::FaultsError;
+pub use jobs::JobsError;
+pub use journal::Watcher;
+pub use leases::{ScrapError, numbers_given, scrap};
+pub use order::{Order, OrderError};
+pub use outputs::{Outputs, OutputsError, OutputsRequest};
+pub use refusals::Refusal;
+pub use registry_url::{RegistryUrlError, registry_url};
+pub use remembered::RememberedError;
+pub use request::{BrokerRequest, Request, ServiceRequest};
+pub use state_directory::open_state;
+pub use values::ValuesError;

@@ -1,0 +1,177 @@
+//! What is asked for, parsed and found consistent before anything is touched.
+//!
+//! Reads the files that a request names. Touches no device and no state.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    devices::{self, DevicesError, NamedDevice},
+    endpoints::{self, EndpointsError},
+    faults::{Faults, FaultsError},
+    refusals::{self, Refusal},
+    registry_url::{RegistryUrlError, registry_url_if_any},
+    request::Request,
+    values::{self, ValuesError},
+};
+use crate::{
+    bench::External,
+    device::DeviceUrl,
+    engine::AskOperator,
+    plan::{Given, Identity, Plan, Scope},
+    profile::{CatalogError, CheckId, Profile, find},
+    registry::RegistryUrl,
+    testbed::broker::ExternalBroker,
+};
+
+/// What is run when no profile is named, on the simulator only.
+const DEFAULT_PROFILE: &str = "espvault";
+
+/// A request that can be carried out.
+pub struct Order {
+    pub(super) profile: Arc<Profile>,
+    pub(super) plan: Plan,
+    pub(super) devices: Vec<NamedDevice>,
+    /// For each device.
+    pub(super) given: Vec<Given>,
+    pub(super) identity: Identity,
+    pub(super) faults: Faults,
+    pub(super) lot: Option<String>,
+    pub(super) operator: Option<String>,
+    pub(super) state: Option<PathBuf>,
+    pub(super) broker: Option<ExternalBroker>,
+    pub(super) ca: Option<External>,
+    pub(super) ca_root: Option<String>,
+    pub(super) config_server: Option<External>,
+    pub(super) registry: Option<RegistryUrl>,
+    pub(super) confirm_alert: Option<AskOperator>,
+}
+
+/// A request cannot be carried out.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are what the messages show")]
+pub enum OrderError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Profile(#[from] CatalogError),
+    #[error(transparent)]
+    Devices(#[from] DevicesError),
+    #[error(transparent)]
+    Faults(#[from] FaultsError),
+    #[error(transparent)]
+    Values(#[from] ValuesError),
+    #[error(transparent)]
+    Endpoints(#[from] EndpointsError),
+    #[error(transparent)]
+    Registry(#[from] RegistryUrlError),
+    #[error("cannot read the golden {}: {error}", .path.display())]
+    Golden { path: PathBuf, error: io::Error },
+}
+
+impl OrderError {
+    /// What to do about it, where the message does not say so.
+    pub fn action(&self) -> Option<String> {
+        match self {
+            Self::Refused(refusal) => Some(refusal.action()),
+            Self::Faults(error) => Some(error.action()),
+            Self::Devices(error) => error.action(),
+            Self::Values(error) => error.action(),
+            Self::Endpoints(error) => error.action(),
+            Self::Registry(error) => error.action(),
+            Self::Profile(_) | Self::Golden { .. } => None,
+        }
+    }
+}
+
+impl Order {
+    /// Takes a request apart, and reads the files that it names.
+    ///
+    /// # Errors
+    /// [`OrderError`] says what of it cannot be carried out.
+    pub fn new(request: &Request, scope: Scope) -> Result<Self, OrderError> {
+        let devices = devices::parse(&request.devices)?;
+        let real = devices.iter().any(|(_, url)| url.is_real());
+        let name = match &request.profile {
+            Some(name) => name,
+            None if !real => DEFAULT_PROFILE,
+            None => return Err(Refusal::NoProfile.into()),
+        };
+        let profile = Arc::new(find(name, request.profiles.as_deref())?);
+        let faults = Faults::parse(&request.faults)?;
+        faults.refuse_faults_of_nothing(request, &profile)?;
+        refusals::refuse_unbuilt(&profile)?;
+        if real {
+            refusals::refuse_bench_on_real_port(&profile, scope, request.faults.first())?;
+        }
+        let identity = match () {
+            () if real => Identity::Issued,
+            () if request.lot.is_some() || devices.len() > 1 => Identity::DeclaredSite,
+            () => Identity::Declared,
+        };
+        let mut plan = Plan::new(Arc::clone(&profile), scope);
+        plan.golden = request.golden.as_deref().map(|path| golden(path, identity)).transpose()?;
+        let given = values::given(request, &profile, devices.len())?;
+        refusals::refuse_scope(&profile, scope, &given)?;
+        devices::refuse_unusable_flash_files(&devices, &profile, &faults.unit)?;
+        let broker = endpoints::broker(request.broker.as_ref(), &profile)?;
+        if request.confirm_alert.is_some() && !plan.has_check(CheckId::TestAlert) {
+            return Err(Refusal::NoAlert { profile: profile.name.clone() }.into());
+        }
+        if scope.provisions() {
+            values::rehearse(&profile, &given, identity)?;
+        }
+        values::refuse_unsayable(&profile, &given)?;
+        Ok(Self {
+            plan,
+            given,
+            profile,
+            devices,
+            identity,
+            faults,
+            lot: request.lot.clone(),
+            operator: request.operator.clone(),
+            state: request.state.clone(),
+            broker,
+            ca: endpoints::external(request.ca.as_ref())?,
+            ca_root: request.ca_root.as_deref().map(endpoints::roots).transpose()?,
+            config_server: endpoints::external(request.config_server.as_ref())?,
+            confirm_alert: request.confirm_alert.clone(),
+            registry: registry_url_if_any(
+                request.registry.as_deref(),
+                request.station_file.as_deref(),
+            )?,
+        })
+    }
+
+    /// What will be done to each unit.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// How many units there are.
+    pub fn units(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// The files that simulated units keep their flash in.
+    pub fn flash_files(&self) -> impl Iterator<Item = &Path> {
+        self.devices.iter().filter_map(|(_, url)| match url {
+            DeviceUrl::Simulator(options) => options.flash_file.as_deref(),
+            DeviceUrl::Serial { .. } => None,
+        })
+    }
+}
+
+/// Goldens are of declared identities only: a real unit's image holds secrets of its own.
+fn golden(path: &Path, identity: Identity) -> Result<Arc<[u8]>, OrderError> {
+    if identity != Identity::Declared {
+        return Err(Refusal::GoldenOfOwnIdentity.into());
+    }
+    let image =
+        fs::read(path).map_err(|error| OrderError::Golden { path: path.to_owned(), error })?;
+    Ok(image.into())
+}

@@ -1,0 +1,133 @@
+//! What a station does not do, however it is asked: found before anything is touched.
+//!
+//! Judges an order by what it says alone. Must not read a file or open anything.
+
+use crate::{
+    plan::{Given, Scope},
+    profile::{AppSource, EndpointPolicy, Part, Profile},
+};
+
+/// Why an order is not carried out.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are what the messages show")]
+pub enum Refusal {
+    #[error("a real port needs its profile named")]
+    NoProfile,
+    #[error("the profile {profile} has no factory reset")]
+    NoFactoryReset { profile: String },
+    #[error("the profile {profile} has no part \"{}\" to give anew", .part.name())]
+    NoSuchPart { profile: String, part: Part },
+    #[error("\"{name}\" does not belong to the part \"{}\"", .part.name())]
+    ForeignValue { name: String, part: Part, values: Vec<String> },
+    #[error(
+        "the endpoint policy {} is not built yet: the final image would never be written",
+        EndpointPolicy::TestThenFinal.name()
+    )]
+    UnbuiltPolicy,
+    #[error("the fault {fault} is for simulated units: what a real one is told would be false")]
+    FaultOnRealPort { fault: String },
+    #[error("the firmware model \"{model}\" runs in the simulator only")]
+    ModelOnRealPort { model: String },
+    #[error(
+        "the endpoint policy {} is for simulated units: a real one would ship pointing at the bench",
+        EndpointPolicy::Bench.name()
+    )]
+    BenchOnRealPort,
+    #[error(
+        "the access point and broker of this bench are in this process: a real unit cannot reach them"
+    )]
+    QcOnRealPort,
+    #[error("--confirm-alert: no test alert is sent for the profile {profile}")]
+    NoAlert { profile: String },
+    #[error("a golden is compared with a declared identity only")]
+    GoldenOfOwnIdentity,
+}
+
+impl Refusal {
+    /// What to do about it.
+    pub fn action(&self) -> String {
+        let fixed = match self {
+            Self::ForeignValue { values, .. } => {
+                return format!("it may change {}; every other value stays", values.join(", "));
+            }
+            Self::NoProfile => {
+                "name it: goldline run PROFILE --device URL; goldline profile list shows all"
+            }
+            Self::NoFactoryReset { .. } => {
+                "describe its console lines in [[console.factory_reset]], or erase the unit and provision it anew"
+            }
+            Self::NoSuchPart { .. } => "name the values that it may change in [reprovision]",
+            Self::UnbuiltPolicy => "choose the policy redirected, with the unit's final address",
+            Self::FaultOnRealPort { .. } => "leave --fault out, or choose --device simulator:",
+            Self::ModelOnRealPort { .. } => {
+                "name the product's own firmware in the profile: app = { file = \"build/app.elf\" }"
+            }
+            Self::BenchOnRealPort => "choose the policy redirected or test_then_final",
+            Self::QcOnRealPort => {
+                "goldline provision flashes a real unit and reads it back; its QC needs a station"
+            }
+            Self::NoAlert { .. } => {
+                "leave it out, or choose a profile with the check test_alert, and goldline run or check"
+            }
+            Self::GoldenOfOwnIdentity => {
+                "leave out --golden, or --lot and further --device arguments"
+            }
+        };
+        fixed.to_owned()
+    }
+}
+
+/// A policy that would silently be treated as another one.
+pub(super) fn refuse_unbuilt(profile: &Profile) -> Result<(), Refusal> {
+    match profile.mqtt.policy {
+        EndpointPolicy::TestThenFinal => Err(Refusal::UnbuiltPolicy),
+        EndpointPolicy::Redirected | EndpointPolicy::Bench => Ok(()),
+    }
+}
+
+/// What a real unit must never get: made-up faults, a firmware model, an address of the bench.
+pub(super) fn refuse_bench_on_real_port(
+    profile: &Profile,
+    scope: Scope,
+    fault: Option<&String>,
+) -> Result<(), Refusal> {
+    if let Some(fault) = fault {
+        return Err(Refusal::FaultOnRealPort { fault: fault.clone() });
+    }
+    if let AppSource::Model { name } = &profile.images.app {
+        return Err(Refusal::ModelOnRealPort { model: name.clone() });
+    }
+    if profile.mqtt.policy == EndpointPolicy::Bench {
+        return Err(Refusal::BenchOnRealPort);
+    }
+    if scope != Scope::Provision {
+        return Err(Refusal::QcOnRealPort);
+    }
+    Ok(())
+}
+
+/// What a product has no way for, and values that another part of it owns.
+pub(super) fn refuse_scope(
+    profile: &Profile,
+    scope: Scope,
+    given: &[Given],
+) -> Result<(), Refusal> {
+    let console = profile.console.as_ref();
+    match scope {
+        Scope::FactoryReset if console.is_none_or(|console| console.factory_reset.is_empty()) => {
+            Err(Refusal::NoFactoryReset { profile: profile.name.clone() })
+        }
+        Scope::Reprovision(part) => {
+            let Some(values) = profile.reprovision.get(&part) else {
+                return Err(Refusal::NoSuchPart { profile: profile.name.clone(), part });
+            };
+            let foreign =
+                given.iter().flat_map(Given::set_names).find(|name| !values.contains(name));
+            match foreign {
+                Some(name) => Err(Refusal::ForeignValue { name, part, values: values.clone() }),
+                None => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}

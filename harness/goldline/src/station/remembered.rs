@@ -1,0 +1,92 @@
+//! The units that this station provisioned: what it keeps of one, and when that may be used again.
+
+use std::sync::Arc;
+
+use super::leases::Leasing;
+use crate::{
+    engine::Finished,
+    identity::Mac,
+    plan::{BindingError, Bindings, Given, Identity, Scope},
+    profile::Profile,
+    store::{Holder, StateDirectory, StoreError, UnitEntry},
+};
+
+/// A unit's values are not known, or are not those of this product.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are what the messages show")]
+pub enum RememberedError {
+    #[error("this station never provisioned {mac}; run goldline provision first")]
+    NeverProvisioned { mac: Mac },
+    #[error("{mac} was provisioned as {found}, not as {wanted}; check it with that profile")]
+    OtherProfile { mac: Mac, found: String, wanted: String },
+    #[error(
+        "the profile {profile} or its images changed since {mac} was provisioned; check it with the old ones, or provision it again"
+    )]
+    OtherProduct { mac: Mac, profile: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Binding(#[from] BindingError),
+}
+
+/// What is needed to find the values of a unit again, whichever it turns out to be.
+pub(super) struct Recall {
+    pub(super) state: StateDirectory,
+    pub(super) profile: Arc<Profile>,
+    /// Which version of the product is asked for: [`Plan::product_digest`](crate::plan::Plan::product_digest).
+    pub(super) product: String,
+    pub(super) identity: Identity,
+    /// What is given now outranks what is remembered.
+    pub(super) given: Given,
+    pub(super) holder: Holder,
+}
+
+impl Recall {
+    /// The values of the unit with that base MAC.
+    pub(super) fn values_of(self, mac: Mac) -> Result<Bindings, RememberedError> {
+        let Self { state, profile, product, identity, mut given, holder } = self;
+        let unit = state.recall(mac)?.ok_or(RememberedError::NeverProvisioned { mac })?;
+        if unit.profile != profile.name {
+            let (found, wanted) = (unit.profile, profile.name.clone());
+            return Err(RememberedError::OtherProfile { mac, found, wanted });
+        }
+        if unit.product != product {
+            return Err(RememberedError::OtherProduct { mac, profile: profile.name.clone() });
+        }
+        let changing: Vec<String> = given.set_names().collect();
+        let made_of_it = |name: &String| {
+            let spec = profile.values.iter().find(|spec| spec.name == *name);
+            spec.is_some_and(|spec| spec.source.names(&changing))
+        };
+        given.take_remembered(unit.values.into_iter().filter(|(name, _)| !made_of_it(name)));
+        let mut sources = Leasing::new(&state, &profile.name, holder);
+        Ok(Bindings::resolve(&profile, &given, identity, &mut sources)?)
+    }
+}
+
+/// Remembers what later commands need of a unit that was given its values.
+pub(super) fn remember(
+    state: &StateDirectory,
+    scope: Scope,
+    finished: &Finished,
+) -> Result<(), StoreError> {
+    let record = &finished.record;
+    let (Some(plan), Some(mac)) = (&finished.plan, provisioned_unit(scope, finished)) else {
+        return Ok(());
+    };
+    state.remember(&UnitEntry {
+        mac,
+        profile: record.profile.clone(),
+        product: finished.product.clone(),
+        run_id: record.run_id,
+        provisioned_at: record.started_at,
+        values: plan.bindings().to_remember(),
+    })
+}
+
+/// The unit, when the run gave it its values and read them back.
+pub(super) fn provisioned_unit(scope: Scope, finished: &Finished) -> Option<Mac> {
+    let writes = scope != Scope::Check && scope != Scope::FactoryReset;
+    let provisioned = writes && finished.observations.before_boot.is_some();
+    finished.record.unit.mac.filter(|_| provisioned)
+}

@@ -1,0 +1,69 @@
+//! What is asked of a station, in plain values: what a command line, a page or a test fills in.
+//!
+//! Nothing of it was looked at yet. Where a secret is needed, the text names its place: `$VARIABLE` or
+//! `@FILE`.
+
+use std::path::PathBuf;
+
+use crate::engine::AskOperator;
+
+/// What is to be done with which units, and with which services.
+#[derive(Clone, Default)]
+pub struct Request {
+    /// A shipped profile, a name in [`Self::profiles`], or a path; may be left out for simulated units.
+    pub profile: Option<String>,
+    /// A folder with profiles of one's own.
+    pub profiles: Option<PathBuf>,
+    /// Where the units are, as URLs; one simulated unit without any.
+    pub devices: Vec<String>,
+    /// The batch of units.
+    pub lot: Option<String>,
+    /// Who runs it.
+    pub operator: Option<String>,
+    /// A reviewed NVS image of a declared identity.
+    pub golden: Option<PathBuf>,
+    /// What is to be made wrong on purpose, by name.
+    pub faults: Vec<String>,
+    /// Values of every unit: `KEY=VALUE`, `KEY=@FILE` or `KEY=$VARIABLE`.
+    pub settings: Vec<String>,
+    /// CSV with a row of values for each unit, in the order of the devices.
+    pub units: Option<PathBuf>,
+    /// Services and values of the station.
+    pub station_file: Option<PathBuf>,
+    /// A broker that is already there.
+    pub broker: Option<BrokerRequest>,
+    /// A CA that is already there.
+    pub ca: Option<ServiceRequest>,
+    /// PEM of the CA that the unit's certificate must come of.
+    pub ca_root: Option<PathBuf>,
+    /// A provisioning server that is already there.
+    pub config_server: Option<ServiceRequest>,
+    /// Where the URL of the device registry is.
+    pub registry: Option<String>,
+    /// Who is asked whether the unit's test alert was seen; nobody unless given.
+    pub confirm_alert: Option<AskOperator>,
+    /// The state directory, unless it is the usual one.
+    pub state: Option<PathBuf>,
+}
+
+/// A broker that is already there.
+#[derive(Clone, Debug)]
+pub struct BrokerRequest {
+    /// Such as `mqtts://HOST:PORT`.
+    pub url: String,
+    /// PEM of the CA that its certificate must come of.
+    pub trust: PathBuf,
+    /// Where the bench's own `USER:PASSWORD` stands.
+    pub login: Option<String>,
+    /// PEM of the bench's own certificate and key.
+    pub identity: Option<PathBuf>,
+}
+
+/// A web service that is already there.
+#[derive(Clone, Debug)]
+pub struct ServiceRequest {
+    /// Such as `https://HOST:PORT`.
+    pub url: String,
+    /// PEM of the CA that its certificate must come of.
+    pub trust: Option<PathBuf>,
+}

@@ -1,0 +1,153 @@
+//! The values of a unit that is provisioned now: who gives them, and whether they fit, tried before any
+//! unit is touched.
+//!
+//! Must not know how a value reaches the unit.
+
+use std::path::{Path, PathBuf};
+
+use time::OffsetDateTime;
+
+use super::{leases::Rehearsal, request::Request};
+use crate::{
+    engine::{NoRow, registry_row},
+    identity::Mac,
+    image::FlashImages,
+    plan::{
+        BindingError, Bindings, BoundPlan, Given, GivenError, Identity, MaterialError, Plan,
+        Sources, Text, Units, UnitsError,
+    },
+    profile::{Profile, StationFile, StationFileError, Unsayable, ValueSource, learnt_samples},
+    secret::Secret,
+};
+
+/// Stands for a MAC while values are tried for fit before the unit is known.
+const REHEARSAL_MAC: Mac = Mac([0x02, 0, 0, 0, 0, 0]);
+
+/// Values are missing or do not fit. No message repeats one.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are what the messages show")]
+pub enum ValuesError {
+    #[error(transparent)]
+    Given(#[from] GivenError),
+    #[error(transparent)]
+    StationFile(#[from] StationFileError),
+    #[error(transparent)]
+    Units(#[from] UnitsError),
+    #[error("{} has {units} units for {devices} devices", .path.display())]
+    UnitCount { path: PathBuf, units: usize, devices: usize },
+    #[error(transparent)]
+    Binding(#[from] BindingError),
+    #[error(transparent)]
+    Material(#[from] MaterialError),
+    #[error(transparent)]
+    Unsayable(#[from] Unsayable),
+    #[error(transparent)]
+    NoRow(#[from] NoRow),
+}
+
+impl ValuesError {
+    /// What to do about it, where the message does not say so.
+    pub fn action(&self) -> Option<String> {
+        match self {
+            Self::UnitCount { .. } => {
+                Some("give as many rows as --device arguments, in the same order".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What was given for each unit, in the order of the devices.
+pub(super) fn given(
+    request: &Request,
+    profile: &Profile,
+    devices: usize,
+) -> Result<Vec<Given>, ValuesError> {
+    let mut common = Given::default();
+    for setting in &request.settings {
+        common.parse_set(profile, setting)?;
+    }
+    let station = request.station_file.as_deref().map(StationFile::load).transpose()?;
+    let with_station = |mut given: Given| -> Result<Given, ValuesError> {
+        if let Some(station) = &station {
+            given.take_station(profile, station)?;
+        }
+        Ok(given)
+    };
+    let Some(path) = &request.units else {
+        return Ok(vec![with_station(common)?; devices]);
+    };
+    rows(path, profile, devices)?
+        .rows()
+        .iter()
+        .map(|row| {
+            let mut given = common.clone();
+            given.take_row(row);
+            with_station(given)
+        })
+        .collect()
+}
+
+fn rows(path: &Path, profile: &Profile, devices: usize) -> Result<Units, ValuesError> {
+    let rows = Units::load(path, profile)?;
+    let units = rows.rows().len();
+    if units != devices {
+        return Err(ValuesError::UnitCount { path: path.to_owned(), units, devices });
+    }
+    Ok(rows)
+}
+
+/// Refuses values of any unit that do not fit, before a state directory is made or a number leased.
+pub(super) fn rehearse(
+    profile: &Profile,
+    given: &[Given],
+    identity: Identity,
+) -> Result<(), ValuesError> {
+    for given in given {
+        Bindings::resolve(profile, given, identity, &mut Rehearsal)?;
+    }
+    Ok(())
+}
+
+/// Refuses what was given and cannot be typed into the unit's console.
+pub(super) fn refuse_unsayable(profile: &Profile, given: &[Given]) -> Result<(), ValuesError> {
+    for given in given {
+        profile.refuse_unsayable(|name| Some(given.text(name)?.expose()))?;
+    }
+    Ok(())
+}
+
+/// The values of a unit that is provisioned now; they fit its plan, whatever its MAC.
+pub(super) fn fresh(
+    plan: &Plan,
+    given: &Given,
+    identity: Identity,
+    sources: &mut impl Sources,
+    images: &FlashImages,
+    now: OffsetDateTime,
+) -> Result<Bindings, ValuesError> {
+    let profile = &plan.profile;
+    let bindings = Bindings::resolve(profile, given, identity, sources)?;
+    let mut rehearsal = bindings.clone();
+    rehearsal.bind_mac(REHEARSAL_MAC)?;
+    rehearse_learning(profile, &mut rehearsal)?;
+    let bound = BoundPlan::bind(plan.clone(), rehearsal, images)?;
+    profile.refuse_unsayable(|name| Some(bound.bindings().get(name)?.expose()))?;
+    if let Some(spec) = &profile.registry {
+        registry_row(&bound, spec, now)?;
+    }
+    Ok(bindings)
+}
+
+/// Puts samples in the place of what the run will learn, so that what is made of it is tried for fit.
+fn rehearse_learning(profile: &Profile, bindings: &mut Bindings) -> Result<(), BindingError> {
+    for (name, sample, secret) in learnt_samples() {
+        let asked = profile.values.iter().any(|spec| matches!(&spec.source, ValueSource::Template(template) if template.symbols().any(|symbol| symbol == name)));
+        if bindings.get(name).is_none() && !asked {
+            let text =
+                if secret { Text::secret(Secret::new(sample)) } else { Text::public(sample) };
+            bindings.bind(name, text)?;
+        }
+    }
+    Ok(())
+}
