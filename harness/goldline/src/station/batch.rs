@@ -4,7 +4,7 @@
 //! Shows nothing: whoever watches sees the engine's events. Whatever goes wrong here once units are
 //! touched is told beside the records and stops no other run.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Instant};
+use std::{collections::BTreeMap, time::Instant};
 
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -82,7 +82,7 @@ impl Batch {
         began: Instant,
     ) -> Result<Self, BatchError> {
         outputs.make_folders()?;
-        let state = open_state(order.state.as_ref().map(PathBuf::as_path))?;
+        let state = open_state(order.state.as_deref())?;
         // Before any number is leased or unit touched: a run that cannot be kept is not begun.
         let records = state.records().await?;
         let jobs = jobs::jobs(order, &state, &clock, began)?;

@@ -51,3 +51,6 @@ pub use remembered::RememberedError;
 pub use request::{BrokerRequest, Request, ServiceRequest};
 pub use state_directory::open_state;
 pub use values::ValuesError;
+
+#[cfg(test)]
+mod tests;
