@@ -22,7 +22,8 @@ The project's own chores.
 Usage: cargo xtask COMMAND
 
   check [PART…]            every check that is no test, or only some of: imports (their direction),
-                           crates (which may use which), format, licences (and sources), clippy, docs
+                           crates (which may use which), features (nothing is built twice), format,
+                           licences (and sources), clippy, docs
   test [--full] [ARGS…]    install what is missing, then run every test; ARGS go to cargo nextest run
                            --full adds the long sweeps (GOLDLINE_TIER=full)
   golden [--accept]        run the golden tests and review what differs from golden/, file by file;
@@ -57,7 +58,6 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["golden", rest @ ..] => golden::run_review(rest),
         ["bench", rest @ ..] => bench::run_rounds(rest),
         ["fuzz", rest @ ..] => fuzz::run_long(rest),
-        [bench::MEASURE_ONE, rest @ ..] => bench::measure_one(rest),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

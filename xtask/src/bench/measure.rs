@@ -1,7 +1,4 @@
 //! Measures one process from start to end: wall time, CPU time, peak memory.
-//!
-//! The system tells the usage of all ended children together, and their peak as a maximum. So each
-//! process gets a parent of its own: this program again, under a hidden subcommand.
 
 use std::{
     fs,
@@ -10,13 +7,9 @@ use std::{
     time::Instant,
 };
 
-use nix::sys::resource::{UsageWho, getrusage};
-use serde_json::{Value, json};
+use wait4::Wait4;
 
-use crate::{Outcome, workspace};
-
-/// The hidden subcommand.
-pub const MEASURE_ONE: &str = "measure-one";
+use crate::workspace;
 
 /// What one process took.
 #[derive(Clone, Debug)]
@@ -31,66 +24,64 @@ pub struct Sample {
     pub stdout: String,
 }
 
-/// Starts the command below a measuring parent. Its state goes below `folder`, never into the
-/// user's own.
+/// Starts the command and waits for its end. Its state goes below `folder`, never into the user's own.
 ///
 /// # Errors
 /// When it cannot be started, or did not end well: then with the first line of its stderr.
 pub fn measure(command: &[String], folder: &Path) -> Result<Sample, String> {
-    let this = std::env::current_exe().map_err(|error| format!("no path to xtask: {error}"))?;
-    let parent = Command::new(this)
-        .arg(MEASURE_ONE)
-        .args(command)
-        .current_dir(workspace::root())
-        .env("GOLDLINE_STATE", folder.join("state"))
-        .env("MEASURED_STDOUT", folder.join("stdout"))
-        .env("MEASURED_STDERR", folder.join("stderr"))
-        .output()
-        .map_err(|error| format!("cannot start the measuring process: {error}"))?;
-    let usage: Value = serde_json::from_slice(&parent.stdout)
-        .map_err(|_| String::from_utf8_lossy(&parent.stderr).trim().to_owned())?;
-    let printed = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
-    if usage["success"] != true {
-        let stderr = printed("stderr");
+    let [name, words @ ..] = command else {
+        return Err("there is no command to measure".to_owned());
+    };
+    let (stdout, stderr) = (folder.join("stdout"), folder.join("stderr"));
+    let mut child = Command::new(name);
+    child.args(words).current_dir(workspace::root()).env("GOLDLINE_STATE", folder.join("state"));
+    // Files and no pipes: nobody has to read while the clock runs.
+    child.stdin(Stdio::null()).stdout(created(&stdout)?).stderr(created(&stderr)?);
+    let started = Instant::now();
+    let child = child.spawn().map_err(|error| format!("cannot start {name}: {error}"))?;
+    let ended = child.wait4().map_err(|error| format!("cannot wait for {name}: {error}"))?;
+    let wall_s = started.elapsed().as_secs_f64();
+    let printed = |path: &Path| fs::read_to_string(path).unwrap_or_default();
+    if !ended.status.success() {
+        let stderr = printed(&stderr);
         return Err(stderr.lines().next().unwrap_or("it failed without a word").to_owned());
     }
-    let number = |name: &str| usage[name].as_f64().ok_or_else(|| format!("no {name} was measured"));
     Ok(Sample {
-        wall_s: number("wall_s")?,
-        cpu_s: number("cpu_s")?,
-        peak_bytes: number("peak_bytes")?,
-        stdout: printed("stdout"),
+        wall_s,
+        cpu_s: (ended.rusage.utime + ended.rusage.stime).as_secs_f64(),
+        peak_bytes: ended.rusage.maxrss as f64,
+        stdout: printed(&stdout),
     })
 }
 
-/// The measuring parent: runs the command and prints what it took as JSON.
-pub fn measure_one(command: &[&str]) -> Outcome {
-    let [name, words @ ..] = command else {
-        return Err(format!("{MEASURE_ONE}: expected a command"));
-    };
-    let mut child = Command::new(name);
-    child.args(words).stdin(Stdio::null());
-    child.stdout(file_named_by("MEASURED_STDOUT")?).stderr(file_named_by("MEASURED_STDERR")?);
-    let started = Instant::now();
-    let status = child.status().map_err(|error| format!("cannot start {name}: {error}"))?;
-    let wall_s = started.elapsed().as_secs_f64();
-    let usage =
-        getrusage(UsageWho::RUSAGE_CHILDREN).map_err(|error| format!("getrusage: {error}"))?;
-    let seconds =
-        |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
-    println!(
-        "{}",
-        json!({
-            "success": status.success(),
-            "wall_s": wall_s,
-            "cpu_s": seconds(usage.user_time()) + seconds(usage.system_time()),
-            "peak_bytes": usage.max_rss() * 1024,
-        })
-    );
-    Ok(())
+fn created(path: &Path) -> Result<fs::File, String> {
+    fs::File::create(path).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
-fn file_named_by(variable: &str) -> Result<fs::File, String> {
-    let path = std::env::var_os(variable).ok_or_else(|| format!("{variable} is not set"))?;
-    fs::File::create(&path).map_err(|error| format!("cannot write {}: {error}", path.display()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Result<Sample, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        measure(&["/bin/sh", "-c", script].map(str::to_owned), folder.path())
+    }
+
+    #[test]
+    fn each_process_is_measured_by_itself() {
+        let busy =
+            shell("i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo done").expect("busy");
+        assert_eq!(busy.stdout, "done\n");
+        assert!(busy.cpu_s > 0.02 && busy.wall_s > 0.02, "{busy:?}");
+        // A sum over all children would count the busy one here too.
+        let idle = shell("echo done").expect("idle");
+        assert!(idle.cpu_s < busy.cpu_s, "{idle:?}, {busy:?}");
+        assert!(idle.peak_bytes > 100e3, "{idle:?}");
+    }
+
+    #[test]
+    fn a_process_that_failed_gives_the_first_line_of_its_stderr() {
+        let refused = shell("echo why >&2; echo more >&2; exit 3").expect_err("it failed");
+        assert_eq!(refused, "why");
+    }
 }

@@ -17,8 +17,6 @@ use crate::{
     workspace,
 };
 
-pub use measure::{MEASURE_ONE, measure_one};
-
 const DEFAULT_ROUNDS: usize = 5;
 
 /// Figures that no whole process shows: a crate and its example that prints them.

@@ -3,6 +3,7 @@
 //! Every part runs even when an earlier one failed, so that one call shows all there is to mend.
 
 mod crates;
+mod features;
 mod imports;
 mod layers;
 
@@ -19,6 +20,7 @@ type Part = (&'static str, fn() -> Outcome);
 const PARTS: &[Part] = &[
     ("imports", imports::check),
     ("crates", crates::check),
+    ("features", features::check),
     ("format", format),
     ("licences", deny),
     ("clippy", clippy),
