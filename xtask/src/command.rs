@@ -4,9 +4,12 @@
 
 use std::{
     ffi::OsStr,
+    io::{self, IsTerminal},
     path::Path,
-    process::{Command, Stdio},
-    time::Instant,
+    process::{Command, ExitStatus, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
 };
 
 use crate::{Outcome, workspace};
@@ -26,13 +29,32 @@ pub fn program(name: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// How long a log may stand still: one crate can take a compiler minutes.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(45);
+
 /// Prints the command and runs it to its end; its output is the terminal's.
 pub fn run(command: &mut Command) -> Outcome {
     println!("$ {}", shown(command));
-    let status = command
-        .status()
-        .map_err(|error| format!("cannot start \"{}\": {error}", shown(command)))?;
+    // On a terminal cargo shows its progress itself, and a line of ours would break it.
+    let status = if io::stderr().is_terminal() { command.status() } else { not_silent(command) };
+    let status = status.map_err(|error| format!("cannot start \"{}\": {error}", shown(command)))?;
     if status.success() { Ok(()) } else { Err(format!("\"{}\": {status}", shown(command))) }
+}
+
+/// Waits for the command's end, and says now and then that it still runs.
+fn not_silent(command: &mut Command) -> io::Result<ExitStatus> {
+    let started = Instant::now();
+    thread::scope(|scope| {
+        let (ended, waiting) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            while waiting.recv_timeout(SIGN_OF_LIFE) == Err(RecvTimeoutError::Timeout) {
+                println!("== still running after {} s", started.elapsed().as_secs());
+            }
+        });
+        let status = command.status();
+        drop(ended);
+        status
+    })
 }
 
 /// What the command prints on stdout; its stderr is the terminal's, for long builds show there.

@@ -58,6 +58,9 @@ impl Options {
         let mut options = Self { rounds: DEFAULT_ROUNDS, binary: None };
         let mut words = words.iter();
         while let Some(word) = words.next() {
+            if !["--runs", "--binary"].contains(word) {
+                return Err(format!("bench: unknown option {word}: see cargo xtask bench --help"));
+            }
             let value = words.next().ok_or_else(|| format!("bench: {word} needs a value"))?;
             match *word {
                 "--runs" => {
@@ -66,8 +69,7 @@ impl Options {
                             format!("bench: --runs {value}: expected a number from 1 up")
                         })?;
                 }
-                "--binary" => options.binary = Some(absolute(value)?),
-                _ => return Err(format!("bench: unknown option {word}: see cargo xtask help")),
+                _ => options.binary = Some(absolute(value)?),
             }
         }
         Ok(options)

@@ -37,11 +37,12 @@ const PEERS: &[Peer] = &[
 pub fn run_tests(words: &[&str]) -> Outcome {
     let full = words.contains(&"--full");
     let for_nextest: Vec<&str> = words.iter().copied().filter(|word| *word != "--full").collect();
+    install::NEXTEST.ensure()?;
+    nextest_understands(&for_nextest)?;
     section("what the tests need", install_what_is_missing)?;
-    // First, so that nextest's summary is the last that is printed.
-    section("documentation's examples", || {
-        run(&mut cargo(["test", "--workspace", "--doc", "-q"]))
-    })?;
+    section("build", || run(&mut cargo(["nextest", "run", "--workspace", "--no-run"])))?;
+    // Before the tests, so that nextest's summary is the last that is printed.
+    section("documentation's examples", || run(&mut cargo(["test", "--workspace", "--doc"])))?;
     say_what_is_ignored()?;
 
     println!("\n== tests{}", if full { ", full tier" } else { "" });
@@ -55,16 +56,26 @@ pub fn run_tests(words: &[&str]) -> Outcome {
     }
     let outcome = run(nextest.args(for_nextest));
     let skipped = junit.skipped_themselves();
-    if !skipped.tests.is_empty() {
-        let (count, of) = (skipped.tests.len(), skipped.taken_for_run);
-        println!("\n== skipped, for want of a program or a file: {count} of the {of} tests above");
-        skipped.tests.iter().for_each(|test| println!("   {test}"));
+    skipped.print();
+    outcome?;
+    if workspace::in_ci() { skipped.refusal() } else { Ok(()) }
+}
+
+/// Asks nextest whether it takes these words, before minutes are spent on what comes first.
+fn nextest_understands(words: &[&str]) -> Outcome {
+    let options = words.iter().take_while(|word| **word != "--");
+    let mut asked = cargo(["nextest", "run"]);
+    // It reads its words from left to right, and help is only shown after good ones.
+    let answer = asked.args(options).arg("--help").output();
+    let answer = answer.map_err(|error| format!("cannot start cargo nextest: {error}"))?;
+    if answer.status.success() {
+        return Ok(());
     }
-    outcome
+    let reason = String::from_utf8_lossy(&answer.stderr);
+    Err(format!("test: nextest does not take {words:?}\n{}", reason.trim_end()))
 }
 
 fn install_what_is_missing() -> Outcome {
-    install::NEXTEST.ensure()?;
     if let Err(reason) = run(&mut program("ci/install")) {
         // Outside a CI the tests are worth running without the peers, and say what they skip.
         println!("{reason}");

@@ -4,13 +4,25 @@
 //! A test that cannot do its work prints a line that starts with `skipped: ` and returns; nextest
 //! keeps that line in its JUnit file.
 
-use std::{fs, io, path::PathBuf};
+use std::{fmt, fs, io, path::PathBuf};
 
 use serde_json::Value;
 
 use crate::{Outcome, workspace};
 
 const SIGN: &str = "skipped: ";
+
+/// What even a CI need not have, with why.
+const GOOD_REASONS: [(&str, &str); 2] = [
+    (
+        "there are no vectors at ../shared/vectors/nvs beside the repository",
+        "they are others', and an extra: the project brings all the files that its tests need",
+    ),
+    (
+        "root writes into every folder",
+        "a CI runs as root, for a test that makes device nodes; the two cannot run in one session",
+    ),
+];
 
 /// The tests that are marked ignored, in the answer to `cargo nextest list`.
 pub fn ignored(list: &Value) -> Vec<String> {
@@ -54,9 +66,51 @@ impl JunitFile {
 #[derive(Debug, Default, PartialEq)]
 pub struct Skipped {
     /// All that nextest took for run, each case of a test counting as one.
-    pub taken_for_run: usize,
-    /// Each one's name, with its reasons.
-    pub tests: Vec<String>,
+    taken_for_run: usize,
+    tests: Vec<SkippedTest>,
+}
+
+/// One of them.
+#[derive(Debug, PartialEq)]
+struct SkippedTest {
+    name: String,
+    reasons: Vec<String>,
+}
+
+impl Skipped {
+    /// Names and counts them; says nothing when there are none.
+    pub fn print(&self) {
+        if self.tests.is_empty() {
+            return;
+        }
+        let (count, of) = (self.tests.len(), self.taken_for_run);
+        println!("\n== skipped, for want of a program or a file: {count} of the {of} tests above");
+        self.tests.iter().for_each(|test| println!("   {test}"));
+    }
+
+    /// What a CI says: it has to have everything but what stands in [`GOOD_REASONS`].
+    ///
+    /// # Errors
+    /// When a test skipped itself for another reason.
+    pub fn refusal(&self) -> Outcome {
+        let is_good = |reason: &String| GOOD_REASONS.iter().any(|(good, _)| good == reason);
+        let bad = self.tests.iter().filter(|test| !test.reasons.iter().all(is_good));
+        let bad: Vec<String> = bad.map(|test| format!("   {test}")).collect();
+        if bad.is_empty() {
+            return Ok(());
+        }
+        Err(format!(
+            "{} skipped in a CI: install what is missing, see ci/install\n{}",
+            bad.len(),
+            bad.join("\n")
+        ))
+    }
+}
+
+impl fmt::Display for SkippedTest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, self.reasons.join("; "))
+    }
 }
 
 fn skipped_in(junit: &str) -> Skipped {
@@ -69,7 +123,7 @@ fn skipped_in(junit: &str) -> Skipped {
         let reasons: Vec<_> = reasons.map(|reason| unescaped(reason.trim())).collect();
         skipped.taken_for_run += 1;
         if !reasons.is_empty() {
-            skipped.tests.push(format!("{binary} {name} ({})", reasons.join("; ")));
+            skipped.tests.push(SkippedTest { name: format!("{binary} {name}"), reasons });
         }
     }
     skipped
@@ -90,6 +144,10 @@ fn unescaped(text: &str) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    fn shown(skipped: &Skipped) -> Vec<String> {
+        skipped.tests.iter().map(ToString::to_string).collect()
+    }
 
     #[test]
     fn only_ignored_tests_are_named_as_ignored() {
@@ -116,7 +174,7 @@ test m::one ... ok
             "goldline::peers two (no mosquitto)",
         ];
         let skipped = skipped_in(junit);
-        assert_eq!(skipped.tests, expected);
+        assert_eq!(shown(&skipped), expected);
         assert_eq!(skipped.taken_for_run, 3);
     }
 
@@ -134,6 +192,22 @@ skipped: no keys
         let junit = format!("<testsuites>{}{}</testsuites>", case(1), case(2));
         let expected =
             [1, 2].map(|number| format!("nvs::codec m::t::case_{number}_x (no images; no keys)"));
-        assert_eq!(skipped_in(&junit).tests, expected);
+        assert_eq!(shown(&skipped_in(&junit)), expected);
+    }
+
+    #[test]
+    fn a_ci_takes_no_skip_but_those_with_a_good_reason() {
+        let of = |reasons: &[&str]| {
+            let reasons = reasons.iter().map(|&reason| reason.to_owned()).collect();
+            let test = SkippedTest { name: "goldline::peers two".to_owned(), reasons };
+            Skipped { taken_for_run: 1, tests: vec![test] }
+        };
+        let good = GOOD_REASONS[0].0;
+        assert_eq!(Skipped::default().refusal(), Ok(()));
+        assert_eq!(of(&[good]).refusal(), Ok(()));
+        for bad in [&["no mosquitto"][..], &[good, "no mosquitto"]] {
+            let refusal = of(bad).refusal().expect_err("refused");
+            assert!(refusal.contains("goldline::peers two"), "{refusal}");
+        }
     }
 }
