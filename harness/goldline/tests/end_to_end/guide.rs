@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::program::Station;
 
-const GUIDE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/profiles.md"));
+const GUIDE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/profiles.md"));
 
 /// The files of the guide: what stands between fences that name a file.
 fn files() -> Vec<(&'static str, &'static str)> {
