@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::relay::{self, Failure};
+use super::route::{self, NoRoute};
 use super::trust::Trust;
 use crate::world::World;
 
@@ -101,10 +101,10 @@ impl Client<'_> {
             .body(Full::new(Bytes::from(body)))
             .map_err(|_| HttpError::Url)?;
         let name = ServerName::try_from(host.clone()).map_err(|_| HttpError::Url)?;
-        let opened = relay::open(self.world.clone(), self.from, host, port).await;
-        let stream = opened.map_err(|failure| match failure {
-            Failure::Unresolved => HttpError::Unresolved,
-            Failure::Connect(kind) => HttpError::Connect(kind),
+        let opened = route::open(self.world.clone(), self.from, host, port).await;
+        let stream = opened.map_err(|error| match error {
+            NoRoute::Unresolved => HttpError::Unresolved,
+            NoRoute::Connect(kind) => HttpError::Connect(kind),
         })?;
         if !tls {
             return self.exchange(stream, request).await;

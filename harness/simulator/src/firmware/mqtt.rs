@@ -6,10 +6,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::{
-    AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions, NetworkOptions,
-    Packet, Proxy, ProxyAuth, ProxyType, QoS, TlsConfiguration, TlsError, Transport,
-};
+use rumqttc::{Connect, ConnectReturnCode, Packet};
 use rustls::{AlertDescription, CertificateError};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -18,9 +15,10 @@ use tokio::time::{sleep, timeout};
 use super::console::Console;
 use super::description;
 use super::http::Client;
+use super::mqtt_client::{MqttClient, MqttError, Way};
 use super::ota::{self, Notice};
 use super::package::Program;
-use super::relay::{self, Relay};
+use super::route::NoRoute;
 use super::run::say;
 use super::settings::Settings;
 use super::trust::Trust;
@@ -32,10 +30,9 @@ use crate::world::World;
 /// Between two attempts; the real client waits ten seconds, which the log's clock shows.
 const PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_SHOWN_MS: u64 = 10_000;
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_S: u16 = 30;
 /// The broker of a firmware that ignores its settings.
 const BUILT_IN_HOST: &str = "built-in.example.test";
-const MOST_IN_FLIGHT: usize = 16;
 /// How long what is queued may take to leave before a restart.
 const FLUSH: Duration = Duration::from_millis(50);
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(60);
@@ -48,6 +45,10 @@ pub(super) struct Session<'a, 'c> {
     pub(super) settings: &'a Settings,
     /// What it prints besides ESP-IDF's own lines.
     pub(super) says: &'a description::Says,
+    /// Its only way to a broker.
+    pub(super) world: Arc<dyn World>,
+    /// The unit's own address.
+    pub(super) from: Ipv4Addr,
     pub(super) password: String,
     /// Whose certificates the firmware believes.
     pub(super) trust: Trust<'a>,
@@ -63,8 +64,6 @@ pub(super) struct Updates<'a, 'c> {
     pub(super) ota: &'a description::Ota,
     pub(super) program: &'a Program,
     pub(super) chip: &'a RefCell<&'c mut Chip>,
-    pub(super) world: Arc<dyn World>,
-    pub(super) from: Ipv4Addr,
 }
 
 /// A broker's URI that the client library of the firmware would not take.
@@ -101,45 +100,42 @@ impl Session<'_, '_> {
     /// Connects, and stays connected for as long as the firmware runs.
     pub(super) async fn run(
         &self,
-        relay: &Relay,
         mut alerts: UnboundedReceiver<()>,
         confirm: impl Fn(),
         console: &mut Console,
     ) -> ResetReason {
-        let client = self.client(&self.uri(), relay);
-        let Ok((client, mut events)) = client.map_err(|text| console.error("mqtt_client", text))
-        else {
+        let client = self.client(&self.uri());
+        let Ok(mut client) = client.map_err(|text| console.error("mqtt_client", text)) else {
             console.error(self.tag, "Failed to init MQTT client");
             return std::future::pending().await;
         };
         console.info(self.tag, "MQTT client started");
         loop {
-            let event = tokio::select! {
-                event = events.poll() => event,
+            let packet = tokio::select! {
+                packet = client.next() => packet,
                 Some(()) = alerts.recv() => {
-                    self.alert(&client, console);
+                    self.alert(&mut client, console);
                     continue;
                 }
             };
-            match event {
-                Ok(Event::Incoming(Packet::Publish(message))) if self.is_notice(&message.topic) => {
+            match packet {
+                Ok(Packet::Publish(message)) if self.is_notice(&message.topic) => {
                     console.info(self.tag, &format!("MQTT_EVENT_DATA, topic={}", message.topic));
-                    if self.update(&message.payload, &client, console).await {
+                    if self.update(&message.payload, &mut client, console).await {
                         // What is still to be sent leaves before the restart.
                         let _ =
-                            timeout(FLUSH, async { while events.poll().await.is_ok() {} }).await;
+                            timeout(FLUSH, async { while client.next().await.is_ok() {} }).await;
                         return ResetReason::Software;
                     }
                 }
-                Ok(Event::Incoming(Packet::ConnAck(ack))) => {
-                    let event = Event::Incoming(Packet::ConnAck(ack));
-                    self.handle(event, &client, console).await;
-                    self.report_start(&client, console);
+                Ok(Packet::ConnAck(_)) => {
+                    self.connected(&mut client, console);
+                    self.report_start(&mut client, console);
                     confirm();
                 }
-                Ok(event) => self.handle(event, &client, console).await,
+                Ok(packet) => self.handle(packet, &mut client, console),
                 Err(error) => {
-                    report(&error, relay, console);
+                    report(&error, console);
                     console.info(self.tag, "MQTT_EVENT_DISCONNECTED");
                     sleep(PAUSE).await;
                     console.pass(PAUSE_SHOWN_MS);
@@ -163,13 +159,13 @@ impl Session<'_, '_> {
     }
 
     /// Takes an update; whether the chip must be restarted for it.
-    async fn update(&self, notice: &[u8], client: &AsyncClient, console: &Console) -> bool {
+    async fn update(&self, notice: &[u8], client: &mut MqttClient, console: &Console) -> bool {
         let Some(updates) = &self.updates else { return false };
         let taken = match serde_json::from_slice::<Notice>(notice) {
             Ok(notice) => {
                 let web = Client {
-                    world: updates.world.clone(),
-                    from: updates.from,
+                    world: self.world.clone(),
+                    from: self.from,
                     trust: self.trust,
                     limit: DOWNLOAD_LIMIT,
                     most_bytes: LARGEST_IMAGE,
@@ -196,7 +192,7 @@ impl Session<'_, '_> {
     }
 
     /// After a restart for an update, says which application runs.
-    fn report_start(&self, client: &AsyncClient, console: &Console) {
+    fn report_start(&self, client: &mut MqttClient, console: &Console) {
         let Some(updates) = &self.updates else { return };
         let chip = updates.chip.borrow();
         let table = &updates.program.table;
@@ -213,7 +209,7 @@ impl Session<'_, '_> {
         self.report(event, &[("version", version)], client);
     }
 
-    fn report(&self, event: &str, fields: &[(&str, &str)], client: &AsyncClient) {
+    fn report(&self, event: &str, fields: &[(&str, &str)], client: &mut MqttClient) {
         let Some(updates) = &self.updates else { return };
         let mut message = Map::new();
         message.insert("event".to_owned(), Value::String(event.to_owned()));
@@ -224,11 +220,10 @@ impl Session<'_, '_> {
         message.insert("device_id".to_owned(), Value::String(id.to_owned()));
         let to = self.settings.fill(&updates.ota.report);
         // The queue is never full this early.
-        let _ =
-            client.try_publish(&to, QoS::AtLeastOnce, false, Value::Object(message).to_string());
+        client.publish(&to, &Value::Object(message).to_string());
     }
 
-    fn client(&self, uri: &str, relay: &Relay) -> Result<(AsyncClient, EventLoop), &'static str> {
+    fn client(&self, uri: &str) -> Result<MqttClient, &'static str> {
         let mut endpoint = Endpoint::parse(uri).map_err(|_| "Error parse uri")?;
         if self.faults.has(Fault::FirmwareSettingIgnored) {
             endpoint.host = BUILT_IN_HOST.to_owned();
@@ -237,48 +232,40 @@ impl Session<'_, '_> {
         if self.faults.has(Fault::FirmwareWrongClientId) {
             client_id.push_str("-dev");
         }
-        let mut options = MqttOptions::new(client_id, endpoint.host, endpoint.port);
-        options.set_keep_alive(KEEP_ALIVE);
-        options.set_credentials(
-            self.settings.value(&self.description.username),
-            self.password.as_str(),
-        );
-        options.set_proxy(Proxy {
-            ty: ProxyType::Http,
-            auth: ProxyAuth::None,
-            addr: "127.0.0.1".to_owned(),
-            port: relay.port(),
-        });
-        if endpoint.tls {
-            let config = self.trust.client_config();
-            let config = config.map_err(|_| "Failed to parse the client certificate or its key")?;
-            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(config)));
-        }
-        let (client, mut events) = AsyncClient::new(options, MOST_IN_FLIGHT);
-        // lwIP on a chip sends small packets at once; without this each answer waits for 40 ms.
-        let mut network = NetworkOptions::new();
-        network.set_tcp_nodelay(true);
-        events.set_network_options(network);
-        Ok((client, events))
+        let tls = match endpoint.tls {
+            true => {
+                let config = self.trust.client_config();
+                let refuse = |_| "Failed to parse the client certificate or its key";
+                Some(config.map_err(refuse)?)
+            }
+            false => None,
+        };
+        let mut connect = Connect::new(client_id);
+        connect.keep_alive = KEEP_ALIVE_S;
+        connect.set_login(self.settings.value(&self.description.username), self.password.as_str());
+        let Endpoint { host, port, .. } = endpoint;
+        let way = Way { world: self.world.clone(), from: self.from, host, port, tls };
+        Ok(MqttClient::new(way, connect))
     }
 
-    async fn handle(&self, event: Event, client: &AsyncClient, console: &mut Console) {
-        match event {
-            Event::Incoming(Packet::ConnAck(_)) => {
-                console.info(self.tag, "MQTT_EVENT_CONNECTED");
-                say(&self.says.connected, self.settings, console);
-                for topic in &self.description.subscribe {
-                    let topic = self.settings.fill(topic);
-                    if client.try_subscribe(&topic, QoS::AtLeastOnce).is_ok() {
-                        console.info(self.tag, &format!("Subscribing to {topic}"));
-                    }
-                }
+    fn connected(&self, client: &mut MqttClient, console: &Console) {
+        console.info(self.tag, "MQTT_EVENT_CONNECTED");
+        say(&self.says.connected, self.settings, console);
+        for topic in &self.description.subscribe {
+            let topic = self.settings.fill(topic);
+            if client.subscribe(&topic) {
+                console.info(self.tag, &format!("Subscribing to {topic}"));
             }
-            Event::Incoming(Packet::SubAck(ack)) => {
+        }
+    }
+
+    fn handle(&self, packet: Packet, client: &mut MqttClient, console: &Console) {
+        match packet {
+            Packet::SubAck(ack) => {
                 let text = format!("MQTT_EVENT_SUBSCRIBED, msg_id={}", ack.pkid);
                 console.info(self.tag, &text);
             }
-            Event::Incoming(Packet::Publish(message)) => {
+            Packet::Publish(message) => {
                 console.info(self.tag, &format!("MQTT_EVENT_DATA, topic={}", message.topic));
                 self.obey(&message.topic, &message.payload, client, console);
             }
@@ -286,7 +273,7 @@ impl Session<'_, '_> {
         }
     }
 
-    fn obey(&self, topic: &str, payload: &[u8], client: &AsyncClient, console: &Console) {
+    fn obey(&self, topic: &str, payload: &[u8], client: &mut MqttClient, console: &Console) {
         let Some(command) = &self.description.command else {
             return;
         };
@@ -308,7 +295,7 @@ impl Session<'_, '_> {
         }
         let to = self.settings.fill(&command.answer);
         let text = Value::Object(answer).to_string();
-        if client.try_publish(&to, QoS::AtLeastOnce, false, text).is_ok() {
+        if client.publish(&to, &text) {
             console.info(self.tag, &format!("Answered {name} on {to}"));
         }
     }
@@ -316,7 +303,7 @@ impl Session<'_, '_> {
 
 impl Session<'_, '_> {
     /// Sends what an installer asked for.
-    fn alert(&self, client: &AsyncClient, console: &Console) {
+    fn alert(&self, client: &mut MqttClient, console: &Console) {
         let Some(alert) = &self.description.alert else { return };
         let mut message = Map::new();
         message.insert("event".to_owned(), Value::String("test_alert".to_owned()));
@@ -325,7 +312,7 @@ impl Session<'_, '_> {
         }
         let to = self.settings.fill(&alert.topic);
         let text = Value::Object(message).to_string();
-        if client.try_publish(&to, QoS::AtLeastOnce, false, text).is_ok() {
+        if client.publish(&to, &text) {
             console.info(self.tag, &format!("Test alert sent on {to}"));
         }
     }
@@ -346,18 +333,20 @@ fn answer_to(command: &str) -> &'static str {
 }
 
 /// Prints what the device's libraries print on the way down to a lost connection.
-fn report(error: &ConnectionError, relay: &Relay, console: &Console) {
+fn report(error: &MqttError, console: &Console) {
     match error {
-        ConnectionError::ConnectionRefused(code) => {
+        MqttError::Refused(code) => {
             let text = format!("Connection refused, {}", refusal(*code));
             console.warn("mqtt_client", &text);
             console.error("mqtt_client", "MQTT connect failed");
             return;
         }
-        ConnectionError::Tls(error) => report_tls(error, console),
-        ConnectionError::Proxy(_) => report_route(relay.take_failure(), console),
-        // The connection stood, and then ended.
-        _ => {
+        MqttError::Tls(error) => {
+            let cause = error.get_ref().and_then(|inner| inner.downcast_ref());
+            report_handshake(cause, console);
+        }
+        MqttError::NoRoute(why) => report_route(*why, console),
+        MqttError::Lost => {
             console.error(
                 "transport_base",
                 "poll_read select error 104, errno = Connection reset by peer",
@@ -382,27 +371,17 @@ fn refusal(code: ConnectReturnCode) -> &'static str {
     }
 }
 
-fn report_route(failure: Option<relay::Failure>, console: &Console) {
-    match failure {
-        Some(relay::Failure::Unresolved) => console.error(
+fn report_route(why: NoRoute, console: &Console) {
+    match why {
+        NoRoute::Unresolved => console.error(
             "esp-tls",
             "couldn't get hostname for broker: getaddrinfo() returns 202, addrinfo=0x0",
         ),
-        Some(relay::Failure::Connect(kind)) => {
+        NoRoute::Connect(kind) => {
             let text = format!("[sock=54] connect() error: {kind}");
             console.error("esp-tls", &text);
         }
-        None => console.error("esp-tls", "[sock=54] connect() error: Connection reset by peer"),
     }
-}
-
-fn report_tls(error: &TlsError, console: &Console) {
-    let cause = match error {
-        TlsError::TLS(error) => Some(error),
-        TlsError::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
-        _ => None,
-    };
-    report_handshake(cause, console);
 }
 
 /// Prints what mbedTLS says of a handshake that failed.

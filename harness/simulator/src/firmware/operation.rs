@@ -19,7 +19,6 @@ use super::description;
 use super::http::Client;
 use super::mqtt::{Session, Updates};
 use super::package::Program;
-use super::relay::Relay;
 use super::remote_config;
 use super::run::say;
 use super::settings::Settings;
@@ -244,10 +243,6 @@ impl Operation<'_, '_> {
         let Some(mqtt) = &description.mqtt else {
             return pending().await;
         };
-        let Ok(relay) = Relay::start(self.world.clone(), from).await else {
-            console.error(tag, "Failed to open a socket: out of memory");
-            return pending().await;
-        };
         say(&description.says.connecting, settings, console);
         let mut password = settings.value(&mqtt.password).to_owned();
         if self.faults.has(Fault::FirmwareMqttPassword) {
@@ -258,13 +253,13 @@ impl Operation<'_, '_> {
             ota,
             program: self.program,
             chip: self.chip,
-            world: self.world.clone(),
-            from,
         });
         let session = Session {
             description: mqtt,
             settings,
             says: &description.says,
+            world: self.world.clone(),
+            from,
             password,
             trust,
             updates,
@@ -277,6 +272,6 @@ impl Operation<'_, '_> {
                 tracing::error!(%error, "the OTA data lies outside of the flash");
             }
         };
-        session.run(&relay, alerts, confirm, console).await
+        session.run(alerts, confirm, console).await
     }
 }
