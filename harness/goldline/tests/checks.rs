@@ -7,7 +7,7 @@ use std::{io, net::Ipv4Addr, sync::Arc};
 use goldline::{
     check::{
         BrokerObservation, Evidence, JoinObservation, Observations, ProbeReport, Refusal,
-        RegionDigest, Stop, Witness, judge,
+        RegionDigest, Stop, UnitLog, Witness, judge,
     },
     device::{ChipFacts, ConsoleLine},
     identity::Mac,
@@ -76,6 +76,16 @@ impl Case {
         self.seen.join.as_mut().expect("a wait for the network")
     }
 
+    fn edit_log(&mut self, edit: impl FnOnce(&mut Vec<ConsoleLine>)) {
+        let mut lines = self.seen.console.lines().to_vec();
+        edit(&mut lines);
+        self.seen.console = UnitLog::of(lines);
+    }
+
+    fn says_too(&mut self, lines: &[&str]) {
+        self.edit_log(|log| log.extend(lines.iter().map(|text| line(text))));
+    }
+
     fn broker(&mut self) -> &mut BrokerObservation {
         self.seen.broker.as_mut().expect("a wait for the broker")
     }
@@ -85,7 +95,7 @@ impl Case {
         self.seen.join = Some(JoinObservation { refused: reason, witness, ..Default::default() });
         self.seen.broker = None;
         self.seen.after_boot = None;
-        self.seen.console = log(&["I (311) main_task: Calling app_main()"]);
+        self.seen.console = unit_log(&["I (311) main_task: Calling app_main()"]);
     }
 
     /// The broker never accepted the unit.
@@ -120,7 +130,7 @@ fn good_observations(plan: &BoundPlan) -> Observations {
         before_boot: Some(evidence()),
         after_boot: Some(evidence()),
         booted: true,
-        console: log(&[
+        console: unit_log(&[
             "rst:0x1 (POWERON_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)",
             "I (311) main_task: Calling app_main()",
             "I (768) wifi:security: WPA2-PSK, phy: bgn, rssi: -45",
@@ -152,8 +162,12 @@ fn nvs_image(plan: &BoundPlan) -> Vec<u8> {
     image.expect("the plan writes NVS").bytes.clone()
 }
 
-fn log(lines: &[&str]) -> Vec<ConsoleLine> {
-    lines.iter().map(|text| ConsoleLine { at_ms: 0, text: (*text).to_owned() }).collect()
+fn unit_log(lines: &[&str]) -> UnitLog {
+    UnitLog::of(lines.iter().map(|text| line(text)).collect())
+}
+
+fn line(text: &str) -> ConsoleLine {
+    ConsoleLine { at_ms: 0, text: text.to_owned() }
 }
 
 fn witness(sound: bool) -> Option<Witness> {
@@ -312,7 +326,7 @@ fn a_unit_that_does_not_connect_fails_only_with_a_witness(
 #[case::brownout(&["Brownout detector was triggered", "rst:0xf (BROWNOUT_RST),boot:0x13"])]
 fn a_unit_that_resets_once_and_then_works_fails(#[case] lines: &[&str]) {
     let mut case = Case::good();
-    case.seen.console.extend(log(lines));
+    case.says_too(lines);
     case.expect(Verdict::Fail, Code::BootUnexpectedReset);
 }
 
@@ -320,7 +334,7 @@ fn a_unit_that_resets_once_and_then_works_fails(#[case] lines: &[&str]) {
 fn an_nvs_error_in_the_log_names_the_key() {
     let mut case = Case::good();
     case.not_joined(None, witness(true));
-    case.seen.console = log(&[
+    case.seen.console = unit_log(&[
         "cpu_start: x",
         "E (4) vault: Failed to load wifi_ssid from NVS: ESP_ERR_NVS_NOT_FOUND",
     ]);
@@ -328,8 +342,8 @@ fn an_nvs_error_in_the_log_names_the_key() {
 }
 
 #[rstest]
-#[case::weak_signal(|case: &mut Case| case.seen.console[2].text = "rssi: -80".to_owned(), Code::WifiOutOfLimits)]
-#[case::no_signal_in_the_log(|case: &mut Case| { case.seen.console.remove(2); }, Code::WifiOutOfLimits)]
+#[case::weak_signal(|case: &mut Case| case.edit_log(|lines| lines[2].text = "rssi: -80".to_owned()), Code::WifiOutOfLimits)]
+#[case::no_signal_in_the_log(|case: &mut Case| case.edit_log(|lines| { lines.remove(2); }), Code::WifiOutOfLimits)]
 #[case::slow_join(|case: &mut Case| case.join().joined_after_ms = Some(15_001), Code::WifiOutOfLimits)]
 #[case::other_address(|case: &mut Case| case.join().address = Some(Ipv4Addr::new(127, 77, 0, 9)), Code::WifiOutOfLimits)]
 #[case::client_id(|case: &mut Case| case.broker().client_id = Some("VAULT-00002".to_owned()), Code::MqttIdentityDiffers)]
@@ -359,7 +373,7 @@ fn a_command_without_an_answer_fails_only_with_a_witness() {
 fn a_fault_of_the_unit_outranks_one_of_the_testbed() {
     let mut case = Case::good();
     case.not_connected(Some(Refusal::BadCredentials), witness(false));
-    case.seen.console[2].text = "rssi: -80".to_owned();
+    case.edit_log(|lines| lines[2].text = "rssi: -80".to_owned());
     case.expect(Verdict::Fail, Code::WifiOutOfLimits);
 }
 
@@ -382,7 +396,7 @@ fn a_stop_of_the_stations_is_an_error_and_an_abort_says_so() {
 #[test]
 fn an_association_without_an_address_is_no_fault_of_the_broker() {
     let mut case = Case::good();
-    case.seen.console.retain(|line| !line.text.contains("sta ip"));
+    case.edit_log(|lines| lines.retain(|line| !line.text.contains("sta ip")));
     case.not_connected(None, witness(true));
     case.expect(Verdict::Fail, Code::WifiNotJoined);
     case.not_connected(None, witness(false));
@@ -422,7 +436,7 @@ fn a_secret_that_begins_with_another_one_leaves_no_tail() {
 fn a_crash_fails_the_unit_even_where_the_bench_is_at_fault_too() {
     let mut case = Case::good();
     case.not_joined(Some(201), witness(false));
-    case.seen.console.extend(log(&["Guru Meditation Error: Core  0 panic'ed"]));
+    case.says_too(&["Guru Meditation Error: Core  0 panic'ed"]);
     case.expect(Verdict::Fail, Code::BootUnexpectedReset);
 }
 
@@ -430,7 +444,7 @@ fn a_crash_fails_the_unit_even_where_the_bench_is_at_fault_too() {
 fn a_line_about_nvs_blames_no_unit_that_found_no_broker() {
     let mut case = Case::good();
     case.not_connected(None, witness(false));
-    case.seen.console.extend(log(&["W (9) app: optional key: ESP_ERR_NVS_NOT_FOUND"]));
+    case.says_too(&["W (9) app: optional key: ESP_ERR_NVS_NOT_FOUND"]);
     case.expect(Verdict::Error, Code::TestbedBroker);
 }
 

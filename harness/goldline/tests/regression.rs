@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use goldline::{
-    check::{JoinObservation, Observations, ProbeReport, Witness, judge},
+    check::{JoinObservation, Observations, ProbeReport, UnitLog, Witness, judge},
     device::{ChipFacts, ConsoleLine},
     identity::Mac,
     image::FlashImages,
@@ -50,7 +50,7 @@ fn unjoined(log: &[&str], refused: Option<u16>, sound: bool) -> Observations {
     Observations {
         chip: Some(ChipFacts { chip: Chip::Esp32, revision: None, mac: MAC, flash_size: 4 << 20 }),
         booted: true,
-        console: log.iter().map(line).collect(),
+        console: UnitLog::of(log.iter().map(line).collect()),
         join: Some(JoinObservation {
             refused,
             witness: Some(Witness::of_probe(ProbeReport {

@@ -4,12 +4,14 @@
 
 use std::{net::Ipv4Addr, sync::LazyLock};
 
-use regex::Regex;
+use regex::{Regex, RegexSet};
 
 use crate::device::ConsoleLine;
 
 /// This many resets without a working application in between are a loop.
 const LOOP_RESETS: usize = 3;
+/// More reasons than anyone reads; a unit that resets for hours must not eat the station's memory.
+const REASONS_KEPT: usize = 1000;
 
 static RESET: LazyLock<Regex> = LazyLock::new(|| pattern(r"^rst:0x[0-9a-f]+ \(([A-Z0-9_]+)\)"));
 static PANIC: LazyLock<Regex> = LazyLock::new(|| {
@@ -33,6 +35,30 @@ static TLS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"mbedtls_ssl_handshake returned|certificate verify failed|esp-tls.*(?:failed|Failed)")
 });
 
+/// Everything that a fact is made of; most lines of a log are not.
+static TELLING: LazyLock<RegexSet> = LazyLock::new(|| {
+    let patterns = [
+        &*RESET,
+        &*PANIC,
+        &*IMAGE_REFUSED,
+        &*APPLICATION,
+        &*COMPLAINT,
+        &*CONFIGURATION,
+        &*ADDRESS,
+        &*SIGNAL,
+        &*DISCONNECT,
+        &*TLS,
+    ];
+    RegexSet::new(patterns.map(Regex::as_str)).expect("each of them is a pattern")
+});
+
+/// The serial log of the trial, read once: its lines as they may be shown, and what they claim.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct UnitLog {
+    lines: Vec<ConsoleLine>,
+    facts: LogFacts,
+}
+
 /// What a serial log claims.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct LogFacts {
@@ -44,8 +70,8 @@ pub struct LogFacts {
     pub panics: usize,
     /// The boot loader's refusal of an image.
     pub image_refused: Option<String>,
-    /// Whether the application ever started.
-    pub application: bool,
+    /// How many lines say that the application starts; a start has several.
+    pub application_lines: usize,
     /// The first line that the application logs as an error: later ones follow from it.
     pub complaint: Option<String>,
     /// The first NVS error that the application prints. This and the complaint are the present start's.
@@ -65,14 +91,36 @@ pub fn is_logged(text: &str) -> bool {
     LOGGED.is_match(text)
 }
 
-impl LogFacts {
-    /// Reads a log.
-    pub fn of(lines: &[ConsoleLine]) -> Self {
-        let mut facts = Self::default();
-        for line in lines {
+impl UnitLog {
+    /// Reads a log that is there as a whole.
+    pub fn of(lines: Vec<ConsoleLine>) -> Self {
+        let mut facts = LogFacts::default();
+        for line in &lines {
             facts.take(&line.text);
         }
-        facts
+        Self { lines, facts }
+    }
+
+    /// A log that was read as it arrived; of its lines, not all need to be kept.
+    pub fn heard(lines: Vec<ConsoleLine>, facts: LogFacts) -> Self {
+        Self { lines, facts }
+    }
+
+    /// As they may be shown.
+    pub fn lines(&self) -> &[ConsoleLine] {
+        &self.lines
+    }
+
+    /// What they claim.
+    pub fn facts(&self) -> &LogFacts {
+        &self.facts
+    }
+}
+
+impl LogFacts {
+    /// Whether the application ever started.
+    pub fn has_application(&self) -> bool {
+        self.application_lines > 0
     }
 
     /// Whether the unit resets again and again.
@@ -92,40 +140,85 @@ impl LogFacts {
         complaint.map_or_else(String::new, |line| format!("; its log says \"{line}\""))
     }
 
-    fn take(&mut self, text: &str) {
-        let keep = || Some(text.trim().to_owned());
-        if let Some(reset) = RESET.captures(text) {
-            self.resets.push(reset[1].to_owned());
+    /// The same claims, with each quoted line as it may be shown.
+    #[must_use]
+    pub fn shown(mut self, show: impl Fn(&str) -> String) -> Self {
+        let quoted = [
+            &mut self.panic,
+            &mut self.image_refused,
+            &mut self.complaint,
+            &mut self.configuration,
+            &mut self.tls,
+        ];
+        for line in quoted.into_iter().flatten() {
+            *line = show(line);
         }
+        self
+    }
+
+    /// Reads one more line; whether it tells anything new.
+    pub fn take(&mut self, text: &str) -> bool {
+        TELLING.is_match(text) && self.note(text)
+    }
+
+    fn note(&mut self, text: &str) -> bool {
+        let mut told = false;
+        let mut keep = |place: &mut Option<String>| {
+            let line = text.trim();
+            if place.as_deref() != Some(line) {
+                *place = Some(line.to_owned());
+                told = true;
+            }
+        };
         if PANIC.is_match(text) {
-            self.panic = keep();
             self.panics += 1;
+            keep(&mut self.panic);
         }
         if IMAGE_REFUSED.is_match(text) {
-            self.image_refused = keep();
+            keep(&mut self.image_refused);
         }
         if APPLICATION.is_match(text) {
-            self.application = true;
             (self.configuration, self.complaint) = (None, None);
         }
         if self.complaint.is_none() && COMPLAINT.is_match(text) {
-            self.complaint = keep();
+            keep(&mut self.complaint);
         }
         if self.configuration.is_none() && CONFIGURATION.is_match(text) {
-            self.configuration = keep();
-        }
-        if let Some(address) = ADDRESS.captures(text) {
-            self.address = address[1].parse().ok();
-        }
-        if let Some(signal) = SIGNAL.captures(text) {
-            self.rssi_dbm = signal[1].parse().ok();
-        }
-        if let Some(reason) = DISCONNECT.captures(text) {
-            self.disconnects.extend(reason[1].parse::<u16>());
+            keep(&mut self.configuration);
         }
         if TLS.is_match(text) {
-            self.tls = keep();
+            keep(&mut self.tls);
         }
+        self.count(text) || told
+    }
+
+    /// What is counted or read as a number; whether there was any of it.
+    fn count(&mut self, text: &str) -> bool {
+        let mut told = false;
+        if let Some(reset) = RESET.captures(text).filter(|_| self.resets.len() < REASONS_KEPT) {
+            self.resets.push(reset[1].to_owned());
+            told = true;
+        }
+        if APPLICATION.is_match(text) {
+            self.application_lines += 1;
+            told = true;
+        }
+        if let Some(address) = ADDRESS.captures(text) {
+            let before = self.address;
+            self.address = address[1].parse().ok();
+            told |= self.address != before;
+        }
+        if let Some(signal) = SIGNAL.captures(text) {
+            let before = self.rssi_dbm;
+            self.rssi_dbm = signal[1].parse().ok();
+            told |= self.rssi_dbm != before;
+        }
+        let room = self.disconnects.len() < REASONS_KEPT;
+        if let Some(reason) = DISCONNECT.captures(text).filter(|_| room) {
+            self.disconnects.extend(reason[1].parse::<u16>());
+            told = true;
+        }
+        told
     }
 }
 
@@ -139,7 +232,7 @@ mod tests {
 
     fn facts(log: &str) -> LogFacts {
         let line = |text: &str| ConsoleLine { at_ms: 0, text: text.to_owned() };
-        LogFacts::of(&log.lines().map(line).collect::<Vec<_>>())
+        UnitLog::of(log.lines().map(line).collect()).facts
     }
 
     #[test]
@@ -151,7 +244,7 @@ mod tests {
              I (900) esp_netif_handlers: sta ip: 127.0.0.9, mask: 255.0.0.0, gw: 127.0.0.1",
         );
         assert_eq!(facts.resets, ["POWERON_RESET"]);
-        assert!(facts.application && !facts.is_boot_loop());
+        assert!(facts.has_application() && !facts.is_boot_loop());
         assert_eq!(facts.address, Some(Ipv4Addr::new(127, 0, 0, 9)));
         assert_eq!(facts.rssi_dbm, Some(-45));
         assert_eq!(facts.panic, None);

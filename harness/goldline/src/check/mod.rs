@@ -28,7 +28,7 @@ use crate::{
     record::{CheckRecord, Code, Diagnosis, Limits, Measurement, Outcome, Verdict},
 };
 
-pub use log::{LogFacts, is_logged};
+pub use log::{LogFacts, UnitLog, is_logged};
 pub use observations::{
     AlertObservation, BrokerObservation, CaObservation, DeviceIdObservation, DialogueObservation,
     Evidence, ExchangeObservation, JoinObservation, Leftovers, Observations, Observer,
@@ -198,6 +198,15 @@ impl Finding {
         self.blame.get_or_insert_with(|| (Outcome::Error, Diagnosis::new(code, message)));
     }
 
+    /// What is missing in the serial log is held against the unit only when all of it was heard.
+    fn fail_for_absence(&mut self, code: Code, message: impl Into<String>, seen: &Observations) {
+        let message = message.into();
+        match seen.lines_lost {
+            0 => self.fail(code, message),
+            lost => self.error(Code::ConsoleFull, console_full(lost, &message)),
+        }
+    }
+
     /// Adds measurements; one outside its limits, or never set, fails with that code.
     fn measure(&mut self, code: Code, measurements: impl IntoIterator<Item = Measurement>) {
         for measurement in measurements {
@@ -222,6 +231,13 @@ impl Finding {
             evidence: self.evidence,
         }
     }
+}
+
+/// Why something that is missing in the serial log proves nothing.
+pub fn console_full(lost: usize, missing: &str) -> String {
+    format!(
+        "the console buffer was full and {lost} lines were lost: {missing}, as far as was heard"
+    )
 }
 
 fn describe(measurement: &Measurement) -> String {

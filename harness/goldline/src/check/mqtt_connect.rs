@@ -26,7 +26,7 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
         }
         measure(spec, plan, broker, &mut finding);
     } else {
-        explain(plan, broker, &LogFacts::of(&seen.console), &mut finding);
+        explain(plan, broker, seen.console.facts(), &mut finding);
     }
     finding
 }

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
-use super::Witness;
+use super::{UnitLog, Witness};
 use crate::{
     device::{ChipFacts, ConsoleLine},
     plan::Moment,
@@ -26,11 +26,14 @@ pub struct Observations {
     /// Whether the unit was reset into its application.
     pub booted: bool,
     /// The serial log since the boot of the trial.
-    pub console: Vec<ConsoleLine>,
+    pub console: UnitLog,
     /// The serial log of the boots before it, in which the unit got its values.
     pub earlier_console: Vec<ConsoleLine>,
     /// The serial log from the first update on.
     pub update_console: Vec<ConsoleLine>,
+    /// Lines of these logs that tell something and found no room. While there are any, nothing is
+    /// concluded from what is not in a log.
+    pub lines_lost: usize,
     /// The device id that the unit printed, when it was waited for.
     pub device_id: Option<DeviceIdObservation>,
     /// What was typed into the console and what it answered, dialogue by dialogue.

@@ -18,20 +18,20 @@ const WRONG_PASSWORD: [u16; 4] = [2, 15, 204, 202];
 pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> Finding {
     let Some(join) = &seen.join else { return Finding::not_run() };
     let mut finding = Finding::ran();
-    let facts = LogFacts::of(&seen.console);
+    let facts = seen.console.facts();
     let connected = seen.broker.as_ref().is_some_and(|broker| broker.accepted);
     if join.address.is_some() && facts.address.is_none() && !connected {
         let witness = seen.broker.as_ref().and_then(|broker| broker.witness.as_ref());
         explain_no_address(plan, join, witness, &mut finding);
     } else if join.address.is_some() {
-        measure(spec, join, &facts, &mut finding);
+        measure(spec, join, facts, &mut finding);
     } else {
-        explain(plan, join, &facts, &mut finding);
+        explain(plan, join, facts, &mut finding);
     }
     if facts.is_boot_loop() {
-        finding.fail_outranking(Code::BootLoop, boot_loop(&facts));
+        finding.fail_outranking(Code::BootLoop, boot_loop(facts));
     } else {
-        count_resets(spec, &facts, &mut finding);
+        count_resets(spec, facts, &mut finding);
     }
     finding
 }
@@ -103,10 +103,10 @@ fn explain(plan: &BoundPlan, join: &JoinObservation, facts: &LogFacts, finding: 
     if facts.is_boot_loop() {
         return finding.fail(Code::BootLoop, boot_loop(facts));
     }
-    if let Some(line) = facts.image_refused.as_ref().filter(|_| !facts.application) {
+    if let Some(line) = facts.image_refused.as_ref().filter(|_| !facts.has_application()) {
         return finding.fail(Code::BootImageRefused, format!("the boot loader says: {line}"));
     }
-    if !facts.application {
+    if !facts.has_application() {
         return finding.fail(
             Code::BootSilent,
             format!("no application started within {} ms of the reset", join.waited_ms),

@@ -1,8 +1,11 @@
 //! What a running unit prints, as lines with the time they arrived.
 //!
-//! Must not know what a line means. A reader waits for an event, never for a guess of time.
+//! Memory is bounded, evidence is not thrown away: a listener hears every line as it arrives and says
+//! which of them tell something. Those are kept when there is no room for talk. Must not know what a line
+//! means. A reader waits for an event, never for a guess of time.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard},
     time::Instant,
 };
@@ -10,8 +13,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-/// Lines kept; a unit that prints more for hours must not eat the station's memory.
-const LINES_KEPT: usize = 20_000;
+/// Bytes of the first lines, of the last ones, and of what tells something in between: each.
+const ROOM: usize = 512 * 1024;
 /// Bytes after which a line without an end is cut.
 const LINE_LIMIT: usize = 4096;
 
@@ -22,6 +25,24 @@ pub struct ConsoleLine {
     pub at_ms: u64,
     /// Without line end; bytes that are no UTF-8 are replaced.
     pub text: String,
+}
+
+/// Hears every line as it arrives, those too that are not kept.
+pub trait Listener: Send {
+    /// A new log begins: the unit is being reset.
+    fn begin(&mut self);
+
+    /// Whether the line tells something, so that it is kept however much else is printed.
+    fn hear(&mut self, text: &str) -> bool;
+}
+
+/// A line and how many were printed before it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NumberedLine {
+    /// From 0; numbers that are missing are those of lines that were not kept.
+    pub number: usize,
+    /// The line.
+    pub line: ConsoleLine,
 }
 
 /// The serial log of a unit; clones share it.
@@ -37,9 +58,32 @@ struct Inner {
 #[derive(Default)]
 struct State {
     listening_since: Option<Instant>,
+    listener: Option<Box<dyn Listener>>,
     partial: Vec<u8>,
-    lines: Vec<ConsoleLine>,
+    kept: Kept,
     closed: bool,
+}
+
+/// The first lines, the last ones, and between them those that tell something.
+struct Kept {
+    room: usize,
+    printed: usize,
+    first: Shelf,
+    telling: Shelf,
+    last: Shelf,
+    lost: usize,
+}
+
+/// Lines in their order, and the bytes that they take.
+#[derive(Default)]
+struct Shelf {
+    lines: VecDeque<Heard>,
+    bytes: usize,
+}
+
+struct Heard {
+    line: NumberedLine,
+    tells: bool,
 }
 
 impl Console {
@@ -48,7 +92,15 @@ impl Console {
         let mut state = self.state();
         state.listening_since = Some(Instant::now());
         state.partial.clear();
-        state.lines.clear();
+        state.kept = Kept::default();
+        if let Some(listener) = &mut state.listener {
+            listener.begin();
+        }
+    }
+
+    /// Puts in place who hears the lines from now on.
+    pub fn tell(&self, listener: Box<dyn Listener>) {
+        self.state().listener = Some(listener);
     }
 
     /// Stops listening: what comes from now on is the loader's protocol. The lines stay.
@@ -89,9 +141,26 @@ impl Console {
         self.state().closed
     }
 
-    /// The lines so far.
-    pub fn lines(&self) -> Vec<ConsoleLine> {
-        self.state().lines.clone()
+    /// How many lines were printed so far, kept or not.
+    pub fn printed(&self) -> usize {
+        self.state().kept.printed
+    }
+
+    /// The lines that were kept, without the first `seen`.
+    pub fn lines_after(&self, seen: usize) -> Vec<ConsoleLine> {
+        let state = self.state();
+        let lines = state.kept.lines().filter(|heard| heard.number >= seen);
+        lines.map(|heard| heard.line.clone()).collect()
+    }
+
+    /// All lines that were kept.
+    pub fn lines(&self) -> Vec<NumberedLine> {
+        self.state().kept.lines().cloned().collect()
+    }
+
+    /// How many lines that tell something found no room: while there are any, absence proves nothing.
+    pub fn lost(&self) -> usize {
+        self.state().kept.lost
     }
 
     /// Waits until something was printed after the first `seen` lines, or the port went away.
@@ -103,7 +172,7 @@ impl Console {
             changed.as_mut().enable();
             {
                 let state = self.state();
-                if state.lines.len() > seen || state.closed {
+                if state.kept.printed > seen || state.closed {
                     return;
                 }
             }
@@ -119,14 +188,76 @@ impl Console {
 impl State {
     fn end_line(&mut self) {
         let Some(since) = self.listening_since else { return };
-        if self.partial.is_empty() || self.lines.len() >= LINES_KEPT {
-            self.partial.clear();
+        if self.partial.is_empty() {
             return;
         }
         let text = String::from_utf8_lossy(&self.partial).into_owned();
         self.partial.clear();
         let at_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.lines.push(ConsoleLine { at_ms, text });
+        let tells = self.listener.as_mut().is_some_and(|listener| listener.hear(&text));
+        self.kept.take(ConsoleLine { at_ms, text }, tells);
+    }
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self::with_room(ROOM)
+    }
+}
+
+impl Kept {
+    fn with_room(room: usize) -> Self {
+        let [first, telling, last] = [(); 3].map(|()| Shelf::default());
+        Self { room, printed: 0, first, telling, last, lost: 0 }
+    }
+
+    fn take(&mut self, line: ConsoleLine, tells: bool) {
+        let heard = Heard { line: NumberedLine { number: self.printed, line }, tells };
+        self.printed += 1;
+        if self.last.lines.is_empty() && self.first.has_room(self.room, &heard) {
+            return self.first.push(heard);
+        }
+        while !self.last.has_room(self.room, &heard) {
+            let Some(oldest) = self.last.pop() else { break };
+            if !oldest.tells {
+                continue;
+            }
+            if self.telling.has_room(self.room, &oldest) {
+                self.telling.push(oldest);
+            } else {
+                self.lost += 1;
+            }
+        }
+        self.last.push(heard);
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &NumberedLine> {
+        let shelves = [&self.first, &self.telling, &self.last];
+        shelves.into_iter().flat_map(|shelf| shelf.lines.iter()).map(|heard| &heard.line)
+    }
+}
+
+impl Shelf {
+    fn has_room(&self, room: usize, heard: &Heard) -> bool {
+        self.bytes + heard.cost() <= room
+    }
+
+    fn push(&mut self, heard: Heard) {
+        self.bytes += heard.cost();
+        self.lines.push_back(heard);
+    }
+
+    fn pop(&mut self) -> Option<Heard> {
+        let heard = self.lines.pop_front()?;
+        self.bytes -= heard.cost();
+        Some(heard)
+    }
+}
+
+impl Heard {
+    /// Bytes in memory.
+    fn cost(&self) -> usize {
+        size_of::<Self>() + self.line.line.text.len()
     }
 }
 
@@ -148,7 +279,7 @@ mod tests {
         console.feed(b"wifi:con");
         console.feed(b"nected\r\n");
         let lines = reader.await.expect("the reader ends");
-        assert_eq!(lines[0].text, "wifi:connected");
+        assert_eq!(lines[0].line.text, "wifi:connected");
     }
 
     #[test]
@@ -164,5 +295,81 @@ mod tests {
         console.listen();
         console.feed(&[b'x'; 3 * LINE_LIMIT]);
         assert_eq!(console.lines().len(), 3);
+    }
+
+    /// Says that a line with an exclamation mark tells something.
+    #[derive(Default)]
+    struct Marks;
+
+    impl Listener for Marks {
+        fn begin(&mut self) {}
+
+        fn hear(&mut self, text: &str) -> bool {
+            text.contains('!')
+        }
+    }
+
+    fn line(text: &str) -> ConsoleLine {
+        ConsoleLine { at_ms: 0, text: text.to_owned() }
+    }
+
+    fn texts(kept: &Kept) -> Vec<&str> {
+        kept.lines().map(|line| line.line.text.as_str()).collect()
+    }
+
+    #[test]
+    fn what_tells_something_is_kept_among_talk_without_end() {
+        let room = 4 * (size_of::<Heard>() + 9);
+        let mut kept = Kept::with_room(room);
+        for number in 0..100_000 {
+            kept.take(line(&format!("talk {number}")), false);
+            if number == 50_000 {
+                kept.take(line("rssi: -45"), true);
+            }
+        }
+        let found = texts(&kept);
+        assert_eq!((found[0], found[4]), ("talk 0", "rssi: -45"), "{found:?}");
+        assert_eq!(found.last(), Some(&"talk 99999"));
+        assert_eq!((kept.printed, kept.lost), (100_001, 0));
+        assert!(found.len() < 12, "{found:?}");
+    }
+
+    #[test]
+    fn evidence_without_end_is_bounded_and_its_loss_is_said() {
+        let room = 4 * (size_of::<Heard>() + 9);
+        let mut kept = Kept::with_room(room);
+        for number in 0..1_000 {
+            kept.take(line(&format!("tells {number:3}")), true);
+        }
+        let found = kept.lines().count();
+        assert!(found <= 12, "{found} lines are kept");
+        assert_eq!(found + kept.lost, kept.printed);
+    }
+
+    #[test]
+    fn no_log_outgrows_its_room() {
+        let console = Console::default();
+        console.tell(Box::new(Marks));
+        console.listen();
+        let long = "x".repeat(LINE_LIMIT - 8);
+        for number in 0..2_000 {
+            console.feed(format!("{number} {long}\n").as_bytes());
+            console.feed(format!("{number}!{long}\n").as_bytes());
+        }
+        let bytes: usize = console.lines().iter().map(|line| line.line.text.len()).sum();
+        assert!(bytes <= 3 * ROOM, "{bytes} bytes are kept");
+        assert_eq!(console.printed(), 4_000);
+        assert!(console.lost() > 0);
+        console.listen();
+        assert_eq!((console.printed(), console.lost()), (0, 0), "a new log begins empty");
+    }
+
+    /// A line that is longer than all room there is must not be waited for.
+    #[test]
+    fn a_line_longer_than_the_room_is_kept_alone() {
+        let mut kept = Kept::with_room(10);
+        kept.take(line(&"x".repeat(100)), false);
+        kept.take(line(&"y".repeat(100)), false);
+        assert_eq!(texts(&kept), ["y".repeat(100)]);
     }
 }

@@ -12,7 +12,7 @@ mod url;
 
 use crate::{identity::Mac, profile::Chip, record::Code};
 
-pub use console::{Console, ConsoleLine};
+pub use console::{Console, ConsoleLine, Listener, NumberedLine};
 pub use line::{LineError, LineHandle};
 pub use serial::open_serial;
 pub use simulator::{SimulatedUnit, open_simulator};

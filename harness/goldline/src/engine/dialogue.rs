@@ -7,7 +7,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{Failure, Next, Run, millis};
 use crate::{
-    check::{DeviceIdObservation, DialogueObservation, ExchangeObservation, LogFacts, is_logged},
+    check::{
+        DeviceIdObservation, DialogueObservation, ExchangeObservation, console_full, is_logged,
+    },
     clock::Deadline,
     device::ConsoleLine,
     plan::{BoundPlan, Text},
@@ -69,21 +71,23 @@ impl Run {
         line_end: &str,
     ) -> Result<ExchangeObservation, Failure> {
         let console = self.console()?;
-        let before = console.lines().len();
-        self.typed.push(line.typed.as_secret().clone());
-        let typed = format!("{}{line_end}", line.typed.expose());
-        let deadline = Deadline::after(exchange.within);
-        let began = Instant::now();
-        self.with_device(move |device| device.type_text(typed.as_bytes())).await?;
+        let before = console.printed();
+        let applications_before = self.hearing.facts().application_lines;
         let plan = self.bound()?;
         let expected = exchange
             .expect
             .iter()
             .map(|text| Ok(plan.render(text)?.expose().to_owned()))
             .collect::<Result<Vec<String>, Failure>>()?;
+        self.hearing.expect([expected.clone(), exchange.refuse.clone()].concat());
+        self.typed.push(line.typed.as_secret().clone());
+        let typed = format!("{}{line_end}", line.typed.expose());
+        let deadline = Deadline::after(exchange.within);
+        let began = Instant::now();
+        self.with_device(move |device| device.type_text(typed.as_bytes())).await?;
         let reply = loop {
-            let lines = console.lines();
-            let answer = answer(&lines[before.min(lines.len())..], line.typed.expose());
+            let printed = console.printed();
+            let answer = answer(&console.lines_after(before), line.typed.expose());
             if let Some(reply) = reply_of(&answer, &expected, &exchange.refuse) {
                 break reply;
             }
@@ -91,22 +95,24 @@ impl Run {
                 return Err(Failure::PortVanished);
             }
             tokio::select! {
-                () = console.changed(lines.len()) => {}
+                () = console.changed(printed) => {}
                 () = sleep_until(deadline.instant()) => break Reply::Missing,
                 () = self.cancel.cancelled() => return Err(Failure::Aborted),
             }
         };
         if matches!(reply, Reply::Good) && exchange.restarts {
-            self.await_application(before, "did not restart").await?;
+            self.await_application(applications_before, "did not restart").await?;
         }
-        let lines = console.lines();
+        if matches!(reply, Reply::Missing) && console.lost() > 0 {
+            return Err(unheard(console.lost(), format!("no answer to \"{}\"", line.shown)));
+        }
         let plan = self.bound()?;
-        let answer: Vec<String> = answer(&lines[before.min(lines.len())..], line.typed.expose())
+        let answer: Vec<String> = answer(&console.lines_after(before), line.typed.expose())
             .iter()
             .map(|text| plan.bindings().redact(text).0)
             .collect();
         let templates: Vec<String> = exchange.expect.iter().map(ToString::to_string).collect();
-        let complaint = plan.bindings().redact(&LogFacts::of(&lines).complains()).0;
+        let complaint = plan.bindings().redact(&self.hearing.facts().complains()).0;
         let reply = reply.redacted(plan);
         let problem = problem(&reply, &line.shown, &answer, &templates, exchange, &complaint);
         let answer = answer.into_iter().take(LINES_SHOWN).collect();
@@ -118,7 +124,8 @@ impl Run {
         })
     }
 
-    /// The unit restarts by itself; what comes after must not find it on its way down.
+    /// The unit restarts by itself, beyond the lines about its application that were there before; what
+    /// comes after must not find it on its way down.
     pub(super) async fn await_application(
         &mut self,
         before: usize,
@@ -127,15 +134,15 @@ impl Run {
         let deadline = Deadline::after(self.plan.profile.deadlines.boot);
         let console = self.console()?;
         loop {
-            let lines = console.lines();
-            if LogFacts::of(&lines[before.min(lines.len())..]).application {
+            let printed = console.printed();
+            if self.hearing.facts().application_lines > before {
                 return Ok(());
             }
             if console.is_closed() {
                 return Err(Failure::PortVanished);
             }
             tokio::select! {
-                () = console.changed(lines.len()) => {}
+                () = console.changed(printed) => {}
                 () = sleep_until(deadline.instant()) => {
                     let within = deadline.allowed().as_secs();
                     return Err(Failure::Unit(Diagnosis::new(
@@ -154,9 +161,9 @@ impl Run {
         let deadline = booted_at + self.plan.profile.deadlines.boot;
         let console = self.console()?;
         loop {
-            let lines = console.lines();
-            let facts = LogFacts::of(&lines);
-            if facts.application {
+            let printed = console.printed();
+            let facts = self.hearing.facts();
+            if facts.has_application() {
                 return Ok(());
             }
             if facts.is_boot_loop() {
@@ -169,7 +176,7 @@ impl Run {
                 return Err(Failure::PortVanished);
             }
             tokio::select! {
-                () = console.changed(lines.len()) => {}
+                () = console.changed(printed) => {}
                 () = sleep_until(deadline) => {
                     let waited = self.plan.profile.deadlines.boot.as_secs();
                     return Err(Failure::Unit(Diagnosis::new(
@@ -192,7 +199,8 @@ impl Run {
         let deadline = booted_at + scraped.within;
         let console = self.console()?;
         let found = loop {
-            let lines = console.lines();
+            let printed = console.printed();
+            let lines = console.lines_after(0);
             let found = lines.iter().find_map(|line| scraped.pattern.captures(&line.text));
             // A firmware with another form of id than the pattern's has printed one all the same.
             let found = found.map(|found| found[1].to_owned()).or_else(|| {
@@ -210,7 +218,7 @@ impl Run {
                 return Err(Failure::PortVanished);
             }
             tokio::select! {
-                () = console.changed(lines.len()) => {}
+                () = console.changed(printed) => {}
                 () = sleep_until(deadline) => break None,
                 () = self.cancel.cancelled() => return Err(Failure::Aborted),
             }
@@ -272,6 +280,11 @@ fn line(template: &Template, quoting: Quoting, plan: &BoundPlan) -> Result<Line,
     let typed =
         if secret { Text::secret(crate::secret::Secret::new(typed)) } else { Text::public(typed) };
     Ok(Line { typed, shown })
+}
+
+/// What is missing in a log of which lines were lost is held against nobody.
+pub(super) fn unheard(lost: usize, missing: String) -> Failure {
+    Failure::Service(Diagnosis::new(Code::ConsoleFull, console_full(lost, &missing)))
 }
 
 /// Nobody's fault but the value's: nothing was typed.

@@ -8,6 +8,7 @@ mod alert;
 mod dialogue;
 mod event;
 mod failure;
+mod hearing;
 mod leftovers;
 mod ping;
 mod portal;
@@ -29,8 +30,8 @@ use uuid::Uuid;
 
 use crate::{
     bench::{Bench, Place},
-    check::{Judgement, Observations, Stop, judge},
-    device::{ChipFacts, Device, DeviceError},
+    check::{Judgement, LogFacts, Observations, Stop, UnitLog, judge},
+    device::{ChipFacts, ConsoleLine, Device, DeviceError, NumberedLine},
     image::FlashImages,
     plan::{Bindings, BoundPlan, Content, Plan, Purpose, Step},
     record::{EndpointRecord, Outcome, Record, SCHEMA, Stage, Unit},
@@ -40,6 +41,7 @@ use crate::{
 
 pub use event::{Event, Events};
 use failure::Failure;
+use hearing::Hearing;
 pub use registration::EnrolUnit;
 pub use registry_row::{NoRow, registry_row};
 
@@ -152,15 +154,17 @@ struct Run {
     device: Option<Box<dyn Device>>,
     bound: Option<BoundPlan>,
     seen: Observations,
+    hearing: Hearing,
     began: std::time::Instant,
     /// What the bench itself typed into the console; its echo is no leak of the unit's.
     typed: Vec<Secret>,
     /// What the last boot was for.
     boot: Option<Purpose>,
-    /// Lines that the unit had printed when the first update began.
-    update_from: Option<usize>,
-    /// Lines of the earlier log that stem from boots before the last one.
+    /// Lines that the unit had printed when the first update began, and what they claimed.
+    update_from: Option<(usize, LogFacts)>,
+    /// Lines of the earlier log that stem from boots before the last one, and how many of theirs were lost.
     earlier_lines: usize,
+    lost_before: usize,
     booted_at: Option<Instant>,
     joined_at: Option<Instant>,
     stages: Vec<Stage>,
@@ -184,11 +188,13 @@ impl Run {
             device: None,
             bound: None,
             seen: Observations::default(),
+            hearing: Hearing::default(),
             began: job.began,
             typed: Vec::new(),
             boot: None,
             update_from: None,
             earlier_lines: 0,
+            lost_before: 0,
             booted_at: None,
             joined_at: None,
             stages: Vec::new(),
@@ -296,10 +302,13 @@ impl Run {
 
     /// Keeps the serial log, without the secrets that the unit may have printed.
     fn keep_console(&mut self) {
-        let Some(device) = &self.device else { return };
-        let mut lines = device.line().console().lines();
+        let (Some(device), Some(purpose)) = (&self.device, self.boot) else { return };
+        let line = device.line();
+        self.seen.lines_lost = self.lost_before + line.console().lost();
+        let mut lines = line.console().lines();
+        let mut facts = self.hearing.facts();
         if let Some(plan) = &self.bound {
-            for line in &mut lines {
+            for NumberedLine { line, .. } in &mut lines {
                 let echo = self.typed.iter().any(|typed| line.text.ends_with(typed.expose()));
                 let (text, leaked) = plan.bindings().redact(&line.text);
                 line.text = text;
@@ -308,18 +317,26 @@ impl Run {
                 }
             }
         }
-        match self.boot {
-            Some(Purpose::Trial) => {
+        match purpose {
+            Purpose::Trial => {
                 // An update restarts the unit, as it must: that is another log.
-                let end = self.update_from.unwrap_or(lines.len()).min(lines.len());
-                self.seen.update_console = lines.split_off(end);
-                self.seen.console = lines;
+                let end = match &self.update_from {
+                    Some((printed, before)) => {
+                        facts = before.clone();
+                        lines.partition_point(|line| line.number < *printed)
+                    }
+                    None => lines.len(),
+                };
+                if let Some(plan) = &self.bound {
+                    facts = facts.shown(|line| plan.bindings().redact(line).0);
+                }
+                self.seen.update_console = with_gaps(lines.split_off(end));
+                self.seen.console = UnitLog::heard(with_gaps(lines), facts);
             }
-            Some(Purpose::Provisioning) => {
+            Purpose::Provisioning => {
                 self.seen.earlier_console.truncate(self.earlier_lines);
-                self.seen.earlier_console.extend(lines);
+                self.seen.earlier_console.extend(with_gaps(lines));
             }
-            None => {}
         }
     }
 
@@ -337,6 +354,21 @@ enum Next {
     GoOn,
     /// No further step can tell anything more of this unit.
     Enough,
+}
+
+/// The lines with a word where others were not kept.
+fn with_gaps(lines: Vec<NumberedLine>) -> Vec<ConsoleLine> {
+    let mut shown = Vec::with_capacity(lines.len());
+    let mut next = lines.first().map_or(0, |line| line.number);
+    for NumberedLine { number, line } in lines {
+        if number > next {
+            let text = format!("[{} lines were not kept]", number - next);
+            shown.push(ConsoleLine { at_ms: line.at_ms, text });
+        }
+        next = number + 1;
+        shown.push(line);
+    }
+    shown
 }
 
 fn endpoint_records(plan: &BoundPlan, broker: Option<String>) -> Vec<EndpointRecord> {

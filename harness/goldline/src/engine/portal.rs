@@ -5,9 +5,8 @@ use std::{collections::BTreeSet, io, sync::Arc};
 
 use tokio::{net::UnixStream, time::sleep_until};
 
-use super::{Failure, Run};
+use super::{Failure, Run, dialogue::unheard};
 use crate::{
-    check::LogFacts,
     client::portal::{Portal as Page, PortalError},
     clock::Deadline,
     identity::Mac,
@@ -39,8 +38,7 @@ impl Run {
             }
             false => portal.path.clone(),
         };
-        let console = self.console()?;
-        let before = console.lines().len();
+        let before = self.hearing.facts().application_lines;
         let fields: Vec<(&str, Secret)> =
             fields.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
         let saved = tokio::select! {
@@ -60,7 +58,6 @@ impl Run {
         let ssid = plan.render(&portal.ssid)?.expose().to_owned();
         let password = plan.render(&portal.password)?.as_secret().clone();
         let (mac, _) = self.unit_and_boot()?;
-        let console = self.console()?;
         let testbed = self.testbed()?;
         let mut events = testbed.access_point.follow();
         loop {
@@ -71,7 +68,7 @@ impl Run {
                 Ok(network) => return Ok(network),
                 Err(refusal) => refusal,
             };
-            let facts = LogFacts::of(&console.lines());
+            let facts = self.hearing.facts();
             if own.is_some() || facts.is_boot_loop() {
                 let found = own.unwrap_or_else(|| "none".to_owned());
                 let found = self.bound()?.bindings().redact(&found).0;
@@ -131,7 +128,8 @@ impl Run {
         let deadline = Deadline::after(factory.within);
         let console = self.console()?;
         loop {
-            let lines = console.lines();
+            let printed = console.printed();
+            let lines = console.lines_after(0);
             if lines.iter().any(|line| line.text.contains(&factory.expect)) {
                 return Ok(());
             }
@@ -139,10 +137,14 @@ impl Run {
                 return Err(Failure::PortVanished);
             }
             tokio::select! {
-                () = console.changed(lines.len()) => {}
+                () = console.changed(printed) => {}
                 () = sleep_until(deadline.instant()) => {
                     let last = lines.last().map_or("nothing", |line| line.text.as_str());
                     let last = self.bound()?.bindings().redact(last).0;
+                    if console.lost() > 0 {
+                        let missing = format!("no line \"{}\"", factory.expect);
+                        return Err(unheard(console.lost(), missing));
+                    }
                     return Err(Failure::Unit(Diagnosis::new(
                         Code::FactoryFirmwareSilent,
                         format!(

@@ -12,7 +12,9 @@ use crate::{
 impl Run {
     pub(super) async fn open(&mut self) -> Result<(), Failure> {
         let open = self.open_device.take().ok_or(Failure::OutOfOrder { step: "open it twice" })?;
-        self.device = Some(tokio::task::spawn_blocking(open).await??);
+        let device = tokio::task::spawn_blocking(open).await??;
+        device.line().console().tell(Box::new(self.hearing.clone()));
+        self.device = Some(device);
         Ok(())
     }
 

@@ -170,6 +170,7 @@ impl Run {
         plan.learn_issued("issued.mqtt_host", Text::public(given.mqtt_host))?;
         plan.learn_issued("issued.mqtt_port", Text::public(given.mqtt_port.to_string()))?;
         plan.learn_issued("issued.mqtt_password", Text::secret(given.mqtt_password))?;
+        self.hearing.know(self.mac()?, self.bound()?);
         Ok(())
     }
 
@@ -233,7 +234,7 @@ impl Run {
         Ok(Next::GoOn)
     }
 
-    fn mac(&self) -> Result<Mac, Failure> {
+    pub(super) fn mac(&self) -> Result<Mac, Failure> {
         let chip = self.seen.chip.as_ref();
         chip.map(|chip| chip.mac).ok_or(Failure::OutOfOrder { step: "name the unit" })
     }

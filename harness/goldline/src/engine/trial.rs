@@ -14,7 +14,7 @@ use super::{
     probing::{Talk, at_access_point, at_broker},
 };
 use crate::{
-    check::{BrokerObservation, JoinObservation, LogFacts, Observer, Refusal},
+    check::{BrokerObservation, JoinObservation, Observer, Refusal},
     clock::Deadline,
     device::Console,
     identity::Mac,
@@ -34,6 +34,8 @@ impl Run {
     pub(super) async fn boot(&mut self, purpose: Purpose) -> Result<(), Failure> {
         self.keep_console();
         self.earlier_lines = self.seen.earlier_console.len();
+        self.lost_before = self.seen.lines_lost;
+        self.hearing.know(self.mac()?, self.bound()?);
         // Taken before: a quick unit joins while the reset is still being reported.
         let reset_at = Instant::now();
         self.with_device(|device| device.boot()).await?;
@@ -52,14 +54,12 @@ impl Run {
         let testbed = self.testbed()?;
         let mut join = JoinObservation::default();
         let mut associated_at;
-        let mut lines_seen = 0;
         let mut events = testbed.access_point.follow();
         loop {
             associated_at = note_association(testbed, mac, booted_at, &mut join);
-            let lines = console.lines();
-            lines_seen = lines_seen.max(lines.len());
-            let facts = LogFacts::of(&lines);
-            let started_late = !facts.application && booted_at.elapsed() > deadlines.boot;
+            let printed = console.printed();
+            let facts = self.hearing.facts();
+            let started_late = !facts.has_application() && booted_at.elapsed() > deadlines.boot;
             let refusals = facts.disconnects.len().max(refusals(testbed, mac, booted_at));
             // The address counts when both ends know it, so that what follows does not race DHCP.
             let joined = join.address.is_some() && facts.address.is_some();
@@ -70,9 +70,9 @@ impl Run {
                 return Err(Failure::PortVanished);
             }
             tokio::select! {
-                () = console.changed(lines_seen) => {}
+                () = console.changed(printed) => {}
                 _ = events.next(deadline) => {}
-                () = sleep_until(booted_at + deadlines.boot), if !facts.application => {}
+                () = sleep_until(booted_at + deadlines.boot), if !facts.has_application() => {}
                 () = sleep_until(deadline.instant()) => break,
                 () = self.cancel.cancelled() => return Err(Failure::Aborted),
             }
@@ -108,7 +108,8 @@ impl Run {
         };
         loop {
             let seen = observe_broker(testbed, joined_at);
-            let facts = LogFacts::of(&console.lines());
+            let printed = console.printed();
+            let facts = self.hearing.facts();
             let in_vain =
                 failed_connections(testbed, address, joined_at) >= REFUSALS || facts.is_boot_loop();
             if (seen.accepted && subscribed(&seen)) || (!seen.accepted && in_vain) {
@@ -121,7 +122,7 @@ impl Run {
                 _ = connections.next(deadline) => {}
                 _ = network.next(deadline) => {}
                 sent = pings.next(&testbed.broker) => sent?,
-                () = console.changed(console.lines().len()) => {}
+                () = console.changed(printed) => {}
                 () = sleep_until(deadline.instant()) => break,
                 () = self.cancel.cancelled() => return Err(Failure::Aborted),
             }

@@ -39,7 +39,7 @@ impl Run {
     pub(super) async fn update(&mut self) -> Result<(), Failure> {
         let profile = Arc::clone(&self.plan.profile);
         let ota = profile.ota.as_ref().ok_or(Failure::OutOfOrder { step: "update" })?;
-        self.update_from = Some(self.console()?.lines().len());
+        self.update_from = Some((self.console()?.printed(), self.hearing.facts()));
         let mut seen = OtaObservation::default();
         for trial in self.update_trials(ota)? {
             let update = self.try_update(ota, trial).await?;

@@ -242,6 +242,12 @@ impl Bindings {
         (redacted, names)
     }
 
+    /// What [`Bindings::redact`] looks for.
+    pub fn secret_parts(&self) -> Vec<Secret> {
+        let secret = self.bound.values().filter(|bound| bound.text.is_secret());
+        secret.flat_map(|bound| parts(bound.text.expose())).map(Secret::new).collect()
+    }
+
     /// The values that the record may show as the unit's identifiers, as far as they are known.
     pub fn public_ids(&self, profile: &Profile) -> BTreeMap<String, String> {
         let ids = profile.values.iter().filter(|spec| spec.id);

@@ -115,6 +115,8 @@ codes! {
     ConsoleUnexpected = "console.unexpected_answer", "compare the expected answer in the profile with what the firmware prints";
     /// The unit refused a line of the console.
     ConsoleRefused = "console.refused", "read the unit's answer; compare the value's length and form with what the firmware takes";
+    /// The unit printed more than the bench can keep, and what is missing may have been in it.
+    ConsoleFull = "console.full", "nothing is said of the unit: make its firmware print less, then test it again";
     /// A value cannot be typed into the console.
     ConsoleNotSayable = "console.value_not_sayable", "choose a value without spaces and quotes, or quoting in the profile if the firmware understands it";
     /// The unit's console does not say that it is provisioned.

@@ -45,7 +45,8 @@ impl RunFiles {
     /// [`OutputError`] names the file.
     pub fn write(&self, record: &Record, seen: &Observations) -> Result<(), OutputError> {
         let json = serde_json::to_vec_pretty(record).expect("a record becomes JSON");
-        let lines = seen.earlier_console.iter().chain(&seen.console).chain(&seen.update_console);
+        let lines =
+            seen.earlier_console.iter().chain(seen.console.lines()).chain(&seen.update_console);
         let log: String = lines.map(|line| format!("{:8} {}\n", line.at_ms, line.text)).collect();
         OutputFile::write_all([(&self.record, json.as_slice()), (&self.log, log.as_bytes())])
     }

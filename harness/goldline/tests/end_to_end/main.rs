@@ -8,6 +8,7 @@ mod bad_profiles;
 mod batch;
 mod ca;
 mod catalog;
+mod chatty;
 mod credentials;
 mod dry_run;
 mod external_broker;
