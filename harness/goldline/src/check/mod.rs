@@ -17,8 +17,8 @@ mod ota_update;
 mod registry_record;
 mod secret_hygiene;
 mod server_trust;
-mod services;
 mod test_alert;
+mod unit_calls;
 mod wifi_join;
 mod witness;
 
@@ -124,8 +124,8 @@ fn judge_one(spec: &CheckSpec, plan: Option<&BoundPlan>, seen: &Observations) ->
         CheckId::DeviceId => device_id::judge(seen),
         CheckId::FactoryReset => factory_reset::judge(seen),
         CheckId::RegistryRecord => registry_record::judge(spec, seen),
-        CheckId::TimeSync => services::judge_time(spec, plan, seen),
-        CheckId::RemoteConfig => services::judge_configuration(spec, plan, seen),
+        CheckId::TimeSync => unit_calls::judge_time(spec, plan, seen),
+        CheckId::RemoteConfig => unit_calls::judge_configuration(spec, plan, seen),
         CheckId::CaRegistration => ca_registration::judge(spec, plan, seen),
         CheckId::TestAlert => test_alert::judge(spec, plan, seen),
         CheckId::ConsoleStatus => console_status::judge(seen),

@@ -5,19 +5,19 @@
 //! Must not judge by itself, and knows no terminal.
 
 mod alert;
+mod calls;
 mod dialogue;
 mod event;
 mod failure;
+mod flashing;
 mod hearing;
 mod leftovers;
 mod ping;
 mod portal;
 mod probing;
-mod provisioning;
 mod registration;
 mod registry_row;
 mod reprovisioning;
-mod services;
 mod trial;
 mod trust;
 mod update;
