@@ -8,23 +8,21 @@ use super::{
     probing::{Talk, at_broker},
 };
 use crate::{
-    check::AlertObservation, clock::Deadline, profile::Template, testbed::broker::Connection,
+    check::AlertObservation, clock::Deadline, plan::InstallersAlert, profile::Template,
+    testbed::broker::Connection,
 };
 
 impl Run {
-    pub(super) async fn alert(&mut self) -> Result<(), Failure> {
-        let profile = self.plan.profile.clone();
-        let (Some(alert), Some(console)) = (&profile.alert, &profile.console) else {
-            return Err(Failure::OutOfOrder { step: "send an alert" });
-        };
+    pub(super) async fn alert(&mut self, step: &InstallersAlert) -> Result<(), Failure> {
+        let InstallersAlert { alert, line_end } = step;
         let plan = self.bound()?;
         let text = |template: &Template| -> Result<String, Failure> {
             Ok(plan.render(template)?.expose().to_owned())
         };
         let (send, topic) = (text(&alert.send)?, text(&alert.topic)?);
         let expected = alert.contains.iter().map(text).collect::<Result<Vec<_>, _>>()?;
-        let typed = format!("{send}{}", console.line_end.text());
-        let deadline = Deadline::after(profile.deadlines.command);
+        let typed = format!("{send}{}", line_end.text());
+        let deadline = Deadline::after(self.plan.profile.deadlines.command);
         let sent = Instant::now();
         self.with_device(move |device| device.type_text(typed.as_bytes())).await?;
 

@@ -3,8 +3,6 @@
 //! What the bench's service recorded is the evidence. After a call that never came, the bench asks the
 //! same service itself: its success is the witness that blames the unit.
 
-use std::{net::Ipv4Addr, sync::Arc};
-
 use tokio::time::{Instant, sleep_until};
 
 use super::{
@@ -14,6 +12,7 @@ use super::{
 use crate::{
     check::{CaObservation, ServiceObservation, Witness},
     clock::Deadline,
+    profile::{Ca, ProvisioningApi},
     testbed::{ca::Registration, config_server::ConfigCall},
 };
 
@@ -23,10 +22,10 @@ const TIME_TOLERANCE: time::Duration = time::Duration::minutes(1);
 impl Run {
     /// A unit without the time trusts nobody: nothing after it can tell more.
     pub(super) async fn await_time(&mut self) -> Result<Next, Failure> {
-        let (_, since, deadline) = self.wait_for_call()?;
+        let (since, deadline) = self.wait_for_call()?;
         let testbed = self.testbed()?;
         let server = testbed.time_server.as_ref();
-        let server = server.ok_or(Failure::OutOfOrder { step: "wait for a time server" })?;
+        let server = server.ok_or(Failure::NotOffered("time server"))?;
         let mut questions = server.follow();
         let answered = loop {
             let asked = server.asked();
@@ -66,14 +65,14 @@ impl Run {
         Ok(if served { Next::GoOn } else { Next::Enough })
     }
 
-    pub(super) async fn await_configuration(&mut self) -> Result<Next, Failure> {
-        let (_, since, deadline) = self.wait_for_call()?;
+    pub(super) async fn await_configuration(
+        &mut self,
+        api: &ProvisioningApi,
+    ) -> Result<Next, Failure> {
+        let (since, deadline) = self.wait_for_call()?;
         let testbed = self.testbed()?;
         let server = testbed.config_server.as_ref();
-        let server = server.ok_or(Failure::OutOfOrder { step: "wait for a config server" })?;
-        let profile = Arc::clone(&self.plan.profile);
-        let api = profile.provisioning_api.as_ref();
-        let api = api.ok_or(Failure::OutOfOrder { step: "wait for a config server" })?;
+        let server = server.ok_or(Failure::NotOffered("config server"))?;
         let planned = self.bound()?.render(&api.device)?.expose().to_owned();
         let fetched = |call: &ConfigCall| matches!(call, ConfigCall::Fetched { device_id } if *device_id == planned);
         let mut calls = server.follow();
@@ -114,14 +113,12 @@ impl Run {
     }
 
     /// The unit calls its CA itself, with its UUID and key.
-    pub(super) async fn await_ca_call(&mut self) -> Result<Next, Failure> {
-        let (_, since, deadline) = self.wait_for_call()?;
-        let profile = Arc::clone(&self.plan.profile);
-        let spec = profile.ca.as_ref().ok_or(Failure::OutOfOrder { step: "wait for a CA" })?;
+    pub(super) async fn await_ca_call(&mut self, spec: &Ca) -> Result<Next, Failure> {
+        let (since, deadline) = self.wait_for_call()?;
         let uuid = self.bound()?.render(&spec.uuid)?.expose().to_owned();
         let (mac, _) = self.unit_and_boot()?;
         let testbed = self.testbed()?;
-        let ca = testbed.ca.as_ref().ok_or(Failure::OutOfOrder { step: "wait for a CA" })?;
+        let ca = testbed.ca.as_ref().ok_or(Failure::NotOffered("CA"))?;
         let mut calls = ca.follow();
         let accepted = loop {
             let known = ca.registrations();
@@ -184,9 +181,9 @@ impl Run {
         self.seen.chip.as_ref().map(|chip| chip.mac.to_string()).unwrap_or_default()
     }
 
-    fn wait_for_call(&self) -> Result<(Ipv4Addr, Instant, Deadline), Failure> {
-        let since = self.joined_at.ok_or(Failure::OutOfOrder { step: "wait for a call" })?;
-        Ok((self.unit_address()?, since, Deadline::after(self.plan.profile.deadlines.service)))
+    fn wait_for_call(&self) -> Result<(Instant, Deadline), Failure> {
+        let since = self.link()?.since;
+        Ok((since, Deadline::after(self.plan.profile.deadlines.service)))
     }
 }
 

@@ -12,8 +12,8 @@ use crate::{
     },
     clock::Deadline,
     device::ConsoleLine,
-    plan::{BoundPlan, Text},
-    profile::{DialogueName, Exchange, NotSayable, Piece, Quoting, Template},
+    plan::{BoundPlan, Dialogue, Text},
+    profile::{DialogueName, Exchange, NotSayable, Piece, Quoting, ScrapedId, Template},
     record::{Code, Diagnosis},
 };
 
@@ -33,18 +33,15 @@ struct Line {
 impl Run {
     /// Types the lines of a dialogue, in order. The status is only looked at; every other dialogue must
     /// go well to its end.
-    pub(super) async fn dialogue(&mut self, name: DialogueName) -> Result<(), Failure> {
+    pub(super) async fn dialogue(&mut self, dialogue: &Dialogue) -> Result<(), Failure> {
         self.await_console().await?;
-        let profile = self.plan.profile.clone();
-        let console = profile.console.as_ref();
-        let console = console.ok_or(Failure::OutOfOrder { step: "type into the console" })?;
-        let exchanges = console.dialogue(name);
+        let Dialogue { name, exchanges, quoting, line_end } = dialogue;
         // A value that cannot be said is refused before the first line is sent.
-        let lines = self.lines(exchanges, console.quoting)?;
+        let lines = self.lines(exchanges, *quoting)?;
         let mut seen = DialogueObservation { name: name.name().to_owned(), exchanges: Vec::new() };
         let mut problem = None;
         for (exchange, line) in exchanges.iter().zip(lines) {
-            let observed = self.exchange(exchange, line, console.line_end.text()).await?;
+            let observed = self.exchange(exchange, line, line_end.text()).await?;
             problem = observed.problem.clone();
             seen.exchanges.push(observed);
             if problem.is_some() {
@@ -53,7 +50,7 @@ impl Run {
         }
         self.seen.dialogues.push(seen);
         match problem {
-            Some(problem) if name != DialogueName::Status => Err(Failure::Unit(problem)),
+            Some(problem) if *name != DialogueName::Status => Err(Failure::Unit(problem)),
             _ => Ok(()),
         }
     }
@@ -157,8 +154,7 @@ impl Run {
 
     /// Waits until the application runs: a line that is typed before is lost.
     pub(super) async fn await_console(&mut self) -> Result<(), Failure> {
-        let booted_at = self.booted_at.ok_or(Failure::OutOfOrder { step: "use the console" })?;
-        let deadline = booted_at + self.plan.profile.deadlines.boot;
+        let deadline = self.running()?.at + self.plan.profile.deadlines.boot;
         let console = self.console()?;
         loop {
             let printed = console.printed();
@@ -191,10 +187,7 @@ impl Run {
 
     /// Waits for the device id in the serial log. A wrong one ends the run: its credentials would be
     /// another unit's.
-    pub(super) async fn read_device_id(&mut self) -> Result<Next, Failure> {
-        let profile = self.plan.profile.clone();
-        let scraped = profile.console.as_ref().and_then(|console| console.device_id.as_ref());
-        let scraped = scraped.ok_or(Failure::OutOfOrder { step: "read the device id" })?;
+    pub(super) async fn read_device_id(&mut self, scraped: &ScrapedId) -> Result<Next, Failure> {
         let (mac, booted_at) = self.unit_and_boot()?;
         let deadline = booted_at + scraped.within;
         let console = self.console()?;
@@ -225,7 +218,7 @@ impl Run {
         };
         let expected = self.bound()?.render(&scraped.expected)?.expose().to_owned();
         let right = found.as_deref() == Some(expected.as_str());
-        let plan = self.bound.as_mut().ok_or(Failure::OutOfOrder { step: "read the device id" })?;
+        let plan = self.bound_mut()?;
         if right && plan.bindings().get("observed.device_id").is_none() {
             plan.learn_observed("observed.device_id", Text::public(expected.clone()))?;
         }

@@ -62,6 +62,12 @@ pub(super) enum Failure {
     /// The broker does not take the messages of the bench.
     #[error("the bench cannot publish: {0}")]
     Publish(String),
+    /// The testbed has no such service, although the plan has a step that needs it.
+    #[error("the bench offers the unit no {0}")]
+    NotOffered(&'static str),
+    /// A call to the device is under way, or it broke down.
+    #[error("the device is not at hand: a call to it has not come back")]
+    DeviceBusy,
     /// A step that needs an earlier one.
     #[error("the plan asks to {step} too early; a step that comes before it is missing")]
     OutOfOrder {
@@ -89,6 +95,8 @@ impl Failure {
             | Self::Bench(BenchError::NotLearnt(_) | BenchError::Unbound(_))
             | Self::Unbound(_)
             | Self::Panicked(_)
+            | Self::NotOffered(_)
+            | Self::DeviceBusy
             | Self::OutOfOrder { .. } => Code::Internal,
         };
         Diagnosis::new(code, self.to_string())

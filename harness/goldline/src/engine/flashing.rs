@@ -1,20 +1,25 @@
 //! The steps that touch the flash, and the evidence that is read from it.
 
-use super::{Event, Failure, Next, Run};
+use super::{
+    Event, Failure, Next, Run,
+    phase::{Activity, Phase, Placed},
+};
 use crate::{
     check::{Evidence, RegionDigest, flash_is_sound},
     device::{ChipFacts, Device, DeviceError},
     plan::{BoundPlan, Moment, Region},
     record::Unit,
-    testbed::Testbed,
 };
 
 impl Run {
     pub(super) async fn open(&mut self) -> Result<(), Failure> {
-        let open = self.open_device.take().ok_or(Failure::OutOfOrder { step: "open it twice" })?;
+        let Phase::Unopened(open, values) = std::mem::replace(&mut self.phase, Phase::Over) else {
+            return Err(Failure::OutOfOrder { step: "open the port twice" });
+        };
         let device = tokio::task::spawn_blocking(open).await??;
         device.line().console().tell(Box::new(self.hearing.clone()));
         self.device = Some(device);
+        self.phase = Phase::Unknown(values);
         Ok(())
     }
 
@@ -33,21 +38,27 @@ impl Run {
             && chip.mac.is_a_chips();
         // Known before its values are: a unit that this station never saw is in the record all the same.
         self.seen.chip = Some(chip.clone());
-        let bound = self.bind(&chip)?;
-        let bound = self.bound.insert(bound);
+        let plan = self.bind(&chip)?;
         // Nothing is written into a chip that is not the product's.
         if !fits {
+            self.phase = Phase::Known(Box::new(plan));
             return Err(Failure::WrongChip);
         }
-        let testbed = self.bench.lend(&self.place, bound).await?;
-        self.expect_at_ca(&testbed)?;
-        self.testbed = Some(testbed);
-        Ok(())
+        let testbed = match self.bench.lend(&self.place, &plan).await {
+            Ok(testbed) => testbed,
+            Err(failure) => {
+                self.phase = Phase::Known(Box::new(plan));
+                return Err(failure.into());
+            }
+        };
+        let activity = Activity::Rests(None);
+        self.phase = Phase::Placed(Box::new(Placed { mac: chip.mac, plan, testbed, activity }));
+        self.expect_at_ca()
     }
 
     /// The bench's CA knows which key belongs to the unit's UUID.
-    fn expect_at_ca(&self, testbed: &Testbed) -> Result<(), Failure> {
-        if let (Some(ca), Some(spec)) = (&testbed.ca, &self.plan.profile.ca) {
+    fn expect_at_ca(&self) -> Result<(), Failure> {
+        if let (Some(ca), Some(spec)) = (&self.testbed()?.ca, &self.plan.profile.ca) {
             let plan = self.bound()?;
             let psk = plan.render(&spec.psk)?.as_secret().clone();
             ca.expect(plan.render(&spec.uuid)?.expose(), psk);
@@ -56,7 +67,9 @@ impl Run {
     }
 
     fn bind(&mut self, chip: &ChipFacts) -> Result<BoundPlan, Failure> {
-        let values = self.values.take().ok_or(Failure::OutOfOrder { step: "identify it twice" })?;
+        let Phase::Unknown(values) = std::mem::replace(&mut self.phase, Phase::Over) else {
+            return Err(Failure::OutOfOrder { step: "identify the unit twice" });
+        };
         let mut bindings = values(chip).map_err(Failure::Values)?;
         bindings.bind_mac(chip.mac)?;
         Ok(BoundPlan::bind(self.plan.clone(), bindings, &self.images)?)
@@ -66,6 +79,8 @@ impl Run {
     pub(super) async fn enter_loader(&mut self) -> Result<(), Failure> {
         self.keep_console();
         self.with_device(|device| device.identify()).await?;
+        let placed = self.placed_mut()?;
+        placed.activity = Activity::Rests(placed.activity.last_boot());
         Ok(())
     }
 
@@ -74,12 +89,7 @@ impl Run {
     }
 
     pub(super) async fn write(&mut self, region: &Region) -> Result<(), Failure> {
-        let bytes = self
-            .bound
-            .as_ref()
-            .and_then(|plan| plan.image(region))
-            .ok_or(Failure::OutOfOrder { step: "write a region" })?
-            .to_vec();
+        let bytes = self.bound()?.image(region)?.to_vec();
         let (offset, total, events) = (region.offset, bytes.len(), self.events.clone());
         self.with_device(move |device| {
             device.write(offset, &bytes, &mut |done| events.send(Event::Progress { done, total }))
@@ -97,11 +107,11 @@ impl Run {
         if moment == Moment::AfterBoot {
             self.enter_loader().await?;
         }
-        let plan = self.bound.as_ref().ok_or(Failure::OutOfOrder { step: "collect evidence" })?;
+        let plan = self.bound()?;
         let wanted: Vec<(String, u32, u32)> = digests
             .iter()
             .filter_map(|region| {
-                let size = u32::try_from(plan.image(region)?.len()).ok()?;
+                let size = u32::try_from(plan.image(region).ok()?.len()).ok()?;
                 Some((region.name.clone(), region.offset, size))
             })
             .collect();
@@ -114,8 +124,7 @@ impl Run {
 
     /// Keeps a unit with bad flash from being booted: everything after would only repeat the reason.
     pub(super) fn gate(&self) -> Result<Next, Failure> {
-        let plan = self.bound.as_ref().ok_or(Failure::OutOfOrder { step: "judge the flash" })?;
-        Ok(if flash_is_sound(plan, &self.seen) { Next::GoOn } else { Next::Enough })
+        Ok(if flash_is_sound(self.bound()?, &self.seen) { Next::GoOn } else { Next::Enough })
     }
 
     /// Runs a blocking call on the device; a cancelled run hangs up on it.
@@ -123,8 +132,7 @@ impl Run {
         &mut self,
         call: impl FnOnce(&mut dyn Device) -> Result<T, DeviceError> + Send + 'static,
     ) -> Result<T, Failure> {
-        let mut device =
-            self.device.take().ok_or(Failure::OutOfOrder { step: "use the device" })?;
+        let mut device = self.device.take().ok_or(Failure::DeviceBusy)?;
         let line = device.line();
         let mut blocking = tokio::task::spawn_blocking(move || {
             let outcome = call(device.as_mut());

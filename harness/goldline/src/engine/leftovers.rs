@@ -23,12 +23,10 @@ struct Value {
 }
 
 impl Run {
-    pub(super) async fn search_leftovers(&mut self) -> Result<(), Failure> {
+    pub(super) async fn search_leftovers(&mut self, region: &Region) -> Result<(), Failure> {
         self.enter_loader().await?;
-        let region = nvs_region(&self.plan.regions(), &self.plan.profile)
-            .ok_or(Failure::OutOfOrder { step: "search the NVS partition" })?;
-        let bytes =
-            self.with_device(move |device| device.read(region.offset, region.capacity)).await?;
+        let (offset, size) = (region.offset, region.capacity);
+        let bytes = self.with_device(move |device| device.read(offset, size)).await?;
         let plan = self.bound()?;
         let bytes = as_read(plan, bytes);
         let earlier = self.seen.nvs_before.clone().map(|before| as_read(plan, before));
@@ -37,10 +35,6 @@ impl Run {
         self.seen.leftovers = Some(Leftovers { searched: bytes.len(), found: found.collect() });
         Ok(())
     }
-}
-
-fn nvs_region(regions: &[Region], profile: &Profile) -> Option<Region> {
-    regions.iter().find(|region| region.name == profile.nvs.partition).cloned()
 }
 
 /// The partition as the unit reads it; a blank one is blank with every key.

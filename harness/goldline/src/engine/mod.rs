@@ -12,6 +12,7 @@ mod failure;
 mod flashing;
 mod hearing;
 mod leftovers;
+mod phase;
 mod ping;
 mod portal;
 mod probing;
@@ -30,18 +31,18 @@ use uuid::Uuid;
 
 use crate::{
     bench::{Bench, Place},
-    check::{Judgement, LogFacts, Observations, Stop, UnitLog, judge},
+    check::{Judgement, Observations, Stop, UnitLog, judge},
     device::{ChipFacts, ConsoleLine, Device, DeviceError, NumberedLine},
     image::FlashImages,
     plan::{Bindings, BoundPlan, Content, Plan, Purpose, Step},
     record::{EndpointRecord, Outcome, Record, SCHEMA, Stage, Unit},
     secret::Secret,
-    testbed::Testbed,
 };
 
 pub use event::{Event, Events};
 use failure::Failure;
 use hearing::Hearing;
+use phase::Phase;
 pub use registration::EnrolUnit;
 pub use registry_row::{NoRow, registry_row};
 
@@ -144,29 +145,17 @@ struct Run {
     place: Place,
     events: Events,
     cancel: CancellationToken,
-    open_device: Option<OpenDevice>,
     enrol: EnrolUnit,
     confirm_alert: Option<AskOperator>,
     device_url: String,
-    values: Option<ValuesOfUnit>,
-    testbed: Option<Testbed>,
+    phase: Phase,
     /// `None` while a call blocks on it in another thread.
     device: Option<Box<dyn Device>>,
-    bound: Option<BoundPlan>,
     seen: Observations,
     hearing: Hearing,
     began: std::time::Instant,
     /// What the bench itself typed into the console; its echo is no leak of the unit's.
     typed: Vec<Secret>,
-    /// What the last boot was for.
-    boot: Option<Purpose>,
-    /// Lines that the unit had printed when the first update began, and what they claimed.
-    update_from: Option<(usize, LogFacts)>,
-    /// Lines of the earlier log that stem from boots before the last one, and how many of theirs were lost.
-    earlier_lines: usize,
-    lost_before: usize,
-    booted_at: Option<Instant>,
-    joined_at: Option<Instant>,
     stages: Vec<Stage>,
 }
 
@@ -179,24 +168,15 @@ impl Run {
             place: job.place,
             events,
             cancel,
-            open_device: Some(job.open_device),
             enrol: job.enrol,
             confirm_alert: job.confirm_alert,
             device_url: job.device_url,
-            values: Some(job.values),
-            testbed: None,
+            phase: Phase::Unopened(job.open_device, job.values),
             device: None,
-            bound: None,
             seen: Observations::default(),
             hearing: Hearing::default(),
             began: job.began,
             typed: Vec::new(),
-            boot: None,
-            update_from: None,
-            earlier_lines: 0,
-            lost_before: 0,
-            booted_at: None,
-            joined_at: None,
             stages: Vec::new(),
         }
     }
@@ -206,10 +186,11 @@ impl Run {
         if let Err(failure) = self.timed("open", Self::open).await {
             return self.stop("open", failure);
         }
-        for (index, step) in self.plan.steps.clone().into_iter().enumerate() {
+        let steps = self.plan.steps.clone();
+        for (index, step) in steps.iter().enumerate() {
             self.events.send(Event::StepStarted { index });
             let began = Instant::now();
-            let outcome = self.step(&step).await;
+            let outcome = self.step(step).await;
             let duration_ms = millis(began.elapsed());
             self.stages.push(Stage { name: step.stage(), duration_ms, attempts: 1 });
             self.events.send(Event::StepEnded { index, duration_ms });
@@ -257,20 +238,20 @@ impl Run {
             Step::Boot(purpose) => self.boot(*purpose).await?,
             Step::ReadNvs(region) => self.read_nvs(region).await?,
             Step::RewriteNvs(part, region) => self.rewrite_nvs(*part, region).await?,
-            Step::ReadDeviceId => return self.read_device_id().await,
-            Step::Dialogue(name) => self.dialogue(*name).await?,
-            Step::SearchLeftovers => self.search_leftovers().await?,
-            Step::Alert => self.alert().await?,
-            Step::Register => self.register().await?,
-            Step::RequestCredentials => self.request_credentials().await?,
-            Step::RecordInRegistry => return self.record_in_registry().await,
-            Step::SubmitPortal => self.submit_portal().await?,
-            Step::AwaitFactoryFirmware => self.await_factory_firmware().await?,
+            Step::ReadDeviceId(scraped) => return self.read_device_id(scraped).await,
+            Step::Dialogue(dialogue) => self.dialogue(dialogue).await?,
+            Step::SearchLeftovers(region) => self.search_leftovers(region).await?,
+            Step::Alert(alert) => self.alert(alert).await?,
+            Step::Register(ca) => self.register(ca).await?,
+            Step::RequestCredentials(api) => self.request_credentials(api).await?,
+            Step::RecordInRegistry(spec) => self.record_in_registry(spec).await?,
+            Step::SubmitPortal(portal) => self.submit_portal(portal).await?,
+            Step::AwaitFactoryFirmware(factory) => self.await_factory_firmware(factory).await?,
             Step::AwaitTime => return self.await_time().await,
-            Step::AwaitConfiguration => return self.await_configuration().await,
-            Step::AwaitCaCall => return self.await_ca_call().await,
+            Step::AwaitConfiguration(api) => return self.await_configuration(api).await,
+            Step::AwaitCaCall(ca) => return self.await_ca_call(ca).await,
             Step::OfferStranger => self.offer_stranger().await?,
-            Step::Update => self.update().await?,
+            Step::Update(ota) => self.update(ota).await?,
             Step::AwaitJoin => return self.await_join().await,
             Step::AwaitBroker => return self.await_broker().await,
             Step::Command(command) => self.command(command).await?,
@@ -302,12 +283,13 @@ impl Run {
 
     /// Keeps the serial log, without the secrets that the unit may have printed.
     fn keep_console(&mut self) {
-        let (Some(device), Some(purpose)) = (&self.device, self.boot) else { return };
+        let (Some(device), Some(boot)) = (&self.device, self.phase.last_boot()) else { return };
         let line = device.line();
-        self.seen.lines_lost = self.lost_before + line.console().lost();
+        self.seen.lines_lost = boot.lost_before + line.console().lost();
         let mut lines = line.console().lines();
         let mut facts = self.hearing.facts();
-        if let Some(plan) = &self.bound {
+        let plan = self.phase.plan();
+        if let Some(plan) = plan {
             for NumberedLine { line, .. } in &mut lines {
                 let echo = self.typed.iter().any(|typed| line.text.ends_with(typed.expose()));
                 let (text, leaked) = plan.bindings().redact(&line.text);
@@ -317,24 +299,24 @@ impl Run {
                 }
             }
         }
-        match purpose {
+        match boot.purpose {
             Purpose::Trial => {
                 // An update restarts the unit, as it must: that is another log.
-                let end = match &self.update_from {
+                let end = match self.phase.before_update() {
                     Some((printed, before)) => {
                         facts = before.clone();
                         lines.partition_point(|line| line.number < *printed)
                     }
                     None => lines.len(),
                 };
-                if let Some(plan) = &self.bound {
+                if let Some(plan) = plan {
                     facts = facts.shown(|line| plan.bindings().redact(line).0);
                 }
                 self.seen.update_console = with_gaps(lines.split_off(end));
                 self.seen.console = UnitLog::heard(with_gaps(lines), facts);
             }
             Purpose::Provisioning => {
-                self.seen.earlier_console.truncate(self.earlier_lines);
+                self.seen.earlier_console.truncate(boot.earlier_lines);
                 self.seen.earlier_console.extend(with_gaps(lines));
             }
         }
@@ -343,8 +325,9 @@ impl Run {
     fn into_parts(self) -> (Observations, Option<BoundPlan>, Vec<Stage>, Vec<EndpointRecord>) {
         let broker = self.bench.external_broker().map(|broker| broker.endpoint.to_string());
         let records = |plan| endpoint_records(plan, broker);
-        let endpoints = self.bound.as_ref().map(records).unwrap_or_default();
-        (self.seen, self.bound, self.stages, endpoints)
+        let plan = self.phase.into_plan();
+        let endpoints = plan.as_ref().map(records).unwrap_or_default();
+        (self.seen, plan, self.stages, endpoints)
     }
 }
 

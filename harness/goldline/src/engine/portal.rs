@@ -11,7 +11,7 @@ use crate::{
     clock::Deadline,
     identity::Mac,
     image::compile_factory_app,
-    profile::Portal,
+    profile::{FactoryFirmware, Portal},
     record::{Code, Diagnosis},
     secret::Secret,
     testbed::access_point::{AccessPointEvent, UnitNetwork},
@@ -19,15 +19,13 @@ use crate::{
 
 impl Run {
     /// Joins the unit's network, submits the values, and waits until the unit restarts with them.
-    pub(super) async fn submit_portal(&mut self) -> Result<(), Failure> {
-        let profile = Arc::clone(&self.plan.profile);
-        let portal = profile.portal.as_ref();
-        let portal = portal.ok_or(Failure::OutOfOrder { step: "fill a portal" })?;
-        let deadline = Deadline::after(profile.deadlines.boot + profile.deadlines.service);
+    pub(super) async fn submit_portal(&mut self, portal: &Portal) -> Result<(), Failure> {
+        let deadlines = self.plan.profile.deadlines;
+        let deadline = Deadline::after(deadlines.boot + deadlines.service);
         let network = self.join_portal(portal, deadline).await?;
         let fields = self.portal_fields(portal)?;
         let page = Page::at(portal.address);
-        let call = Deadline::after(profile.deadlines.service);
+        let call = Deadline::after(deadlines.service);
         let path = match portal.fetch_form {
             true => {
                 let form =
@@ -116,15 +114,14 @@ impl Run {
         let app = compile_factory_app(&profile, factory, &constants, trust).map_err(|error| {
             Failure::Service(Diagnosis::new(Code::StationState, error.to_string()))
         })?;
-        let plan = self.bound.as_mut().ok_or(Failure::OutOfOrder { step: "make an app" })?;
-        Ok(plan.take_factory_app(app)?)
+        Ok(self.bound_mut()?.take_factory_app(app)?)
     }
 
     /// Waits for the line that says that the values were written.
-    pub(super) async fn await_factory_firmware(&mut self) -> Result<(), Failure> {
-        let profile = Arc::clone(&self.plan.profile);
-        let factory = profile.factory.as_ref();
-        let factory = factory.ok_or(Failure::OutOfOrder { step: "wait for a firmware" })?;
+    pub(super) async fn await_factory_firmware(
+        &mut self,
+        factory: &FactoryFirmware,
+    ) -> Result<(), Failure> {
         let deadline = Deadline::after(factory.within);
         let console = self.console()?;
         loop {

@@ -8,7 +8,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::{Failure, Next, Run, millis, registry_row::registry_row};
+use super::{Failure, Run, millis, registry_row::registry_row};
 use crate::{
     check::{CaObservation, RegistryObservation},
     client::{
@@ -17,9 +17,9 @@ use crate::{
         provisioning,
     },
     clock::Deadline,
-    identity::{Mac, SaltedScheme},
+    identity::SaltedScheme,
     plan::{BoundPlan, Scope, Text},
-    profile::{Part, ProvisioningApi, Template},
+    profile::{Ca, Part, ProvisioningApi, RegistrySpec, Template},
     record::{Code, Diagnosis},
     registry::DeviceRow,
     secret::Secret,
@@ -37,12 +37,12 @@ const SECONDS_A_DAY: i64 = 24 * 60 * 60;
 impl Run {
     /// Registers the unit with its CA. A certificate that is still valid for long enough is kept when
     /// only that was to be given anew.
-    pub(super) async fn register(&mut self) -> Result<(), Failure> {
-        if self.plan.scope == Scope::Reprovision(Part::Certificate) && self.keeps_certificate()? {
+    pub(super) async fn register(&mut self, spec: &Ca) -> Result<(), Failure> {
+        if self.plan.scope == Scope::Reprovision(Part::Certificate)
+            && self.keeps_certificate(spec)?
+        {
             return Ok(());
         }
-        let profile = Arc::clone(&self.plan.profile);
-        let spec = profile.ca.as_ref().ok_or(Failure::OutOfOrder { step: "register" })?;
         let plan = self.bound()?;
         let (uuid, psk) = (text(plan, &spec.uuid)?, secret(plan, &spec.psk)?);
         let (device_type, planned) = (text(plan, &spec.device_type)?, text(plan, &spec.url)?);
@@ -56,7 +56,7 @@ impl Run {
         };
         let mac = self.mac()?;
         let registrant = Registrant { uuid: &uuid, psk: &psk, mac, device_type: &device_type };
-        let deadline = Deadline::after(profile.deadlines.service);
+        let deadline = Deadline::after(self.plan.profile.deadlines.service);
         let began = Instant::now();
         let registered = tokio::select! {
             registered = ca::register(&client, &url, &registrant, &terms, deadline) => registered,
@@ -84,7 +84,7 @@ impl Run {
             notes: issued.notes,
             ..CaObservation::default()
         });
-        let plan = self.bound.as_mut().ok_or(Failure::OutOfOrder { step: "register" })?;
+        let plan = self.bound_mut()?;
         let der = der_of(&issued.certificate);
         plan.learn_issued("issued.certificate_der", Text::public(der))?;
         plan.learn_issued("issued.certificate", Text::public(issued.certificate))?;
@@ -98,9 +98,7 @@ impl Run {
     }
 
     /// Whether the certificate that the unit has is valid for longer than the profile asks.
-    fn keeps_certificate(&mut self) -> Result<bool, Failure> {
-        let profile = Arc::clone(&self.plan.profile);
-        let Some(spec) = &profile.ca else { return Ok(false) };
+    fn keeps_certificate(&mut self, spec: &Ca) -> Result<bool, Failure> {
         let plan = self.bound()?;
         let Some(held) = plan.bindings().get("issued.certificate") else { return Ok(false) };
         let Some(not_after) = end_of_validity(held.expose()) else { return Ok(false) };
@@ -139,7 +137,7 @@ impl Run {
             ));
         }
         let way = self.testbed()?.way_to_ca(is_tls(planned));
-        let way = way.ok_or(Failure::OutOfOrder { step: "register without a CA" })?;
+        let way = way.ok_or(Failure::NotOffered("CA"))?;
         let root = self.bench.authority().root_pem();
         let client = usable(HttpClient::dialled(Arc::new(way), Some(root)))?;
         Ok((client, planned.to_owned(), Some(root.to_owned())))
@@ -147,15 +145,15 @@ impl Run {
 
     /// Asks the provisioning server for the unit's MQTT credentials, and compares them with what the
     /// profile's scheme makes of the salt.
-    pub(super) async fn request_credentials(&mut self) -> Result<(), Failure> {
-        let profile = Arc::clone(&self.plan.profile);
-        let api = profile.provisioning_api.as_ref();
-        let api = api.ok_or(Failure::OutOfOrder { step: "ask for credentials" })?;
+    pub(super) async fn request_credentials(
+        &mut self,
+        api: &ProvisioningApi,
+    ) -> Result<(), Failure> {
         let plan = self.bound()?;
         let (device, token) = (text(plan, &api.device)?, secret(plan, &api.token)?);
         let planned = text(plan, &api.url)?;
         let (client, url) = self.config_server_client(&planned)?;
-        let deadline = Deadline::after(profile.deadlines.service);
+        let deadline = Deadline::after(self.plan.profile.deadlines.service);
         let asked = tokio::select! {
             asked = provisioning::provision(&client, &url, &device, &token, deadline) => asked,
             () = self.cancel.cancelled() => return Err(Failure::Aborted),
@@ -164,8 +162,7 @@ impl Run {
             Failure::Service(Diagnosis::new(error.code(), format!("{url}: {error}")))
         })?;
         self.compare_credentials(api, &given)?;
-        let plan =
-            self.bound.as_mut().ok_or(Failure::OutOfOrder { step: "ask for credentials" })?;
+        let plan = self.bound_mut()?;
         plan.learn_issued("issued.mqtt_user", Text::public(given.mqtt_user))?;
         plan.learn_issued("issued.mqtt_host", Text::public(given.mqtt_host))?;
         plan.learn_issued("issued.mqtt_port", Text::public(given.mqtt_port.to_string()))?;
@@ -209,34 +206,26 @@ impl Run {
             return Ok((client, external.url.clone()));
         }
         let way = self.testbed()?.way_to_config_server(is_tls(planned));
-        let way = way.ok_or(Failure::OutOfOrder { step: "ask no server" })?;
+        let way = way.ok_or(Failure::NotOffered("config server"))?;
         let root = self.bench.authority().root_pem();
         Ok((usable(HttpClient::dialled(Arc::new(way), Some(root)))?, planned.to_owned()))
     }
 
     /// Puts the unit into the registry. One that is away does not stop the line: the row is queued.
-    pub(super) async fn record_in_registry(&mut self) -> Result<Next, Failure> {
-        let profile = Arc::clone(&self.plan.profile);
-        let spec = profile.registry.as_ref();
-        let spec = spec.ok_or(Failure::OutOfOrder { step: "use the registry" })?;
+    pub(super) async fn record_in_registry(&mut self, spec: &RegistrySpec) -> Result<(), Failure> {
         let row = match registry_row(self.bound()?, spec, self.bench.clock().now()) {
             Ok(row) => row,
             Err(error) => {
                 self.seen.registry =
                     Some(RegistryObservation::Rejected { reason: error.to_string() });
-                return Ok(Next::GoOn);
+                return Ok(());
             }
         };
         let enrol = Arc::clone(&self.enrol);
-        let deadline = Deadline::after(profile.deadlines.service);
+        let deadline = Deadline::after(self.plan.profile.deadlines.service);
         // Not cancelled: a row that is on its way arrives or is queued.
         self.seen.registry = Some(enrol(row, deadline).await);
-        Ok(Next::GoOn)
-    }
-
-    pub(super) fn mac(&self) -> Result<Mac, Failure> {
-        let chip = self.seen.chip.as_ref();
-        chip.map(|chip| chip.mac).ok_or(Failure::OutOfOrder { step: "name the unit" })
+        Ok(())
     }
 }
 

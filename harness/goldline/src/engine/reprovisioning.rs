@@ -5,7 +5,7 @@ use goldline_nvs::edit::Editor;
 
 use super::{Event, Failure, Run};
 use crate::{
-    plan::Region,
+    plan::{NotLearnt, Region},
     profile::Part,
     record::{Code, Diagnosis},
 };
@@ -30,7 +30,7 @@ impl Run {
 
     fn rewritten(&self, part: Part) -> Result<Vec<u8>, Failure> {
         let before = self.seen.nvs_before.as_ref();
-        let before = before.ok_or(Failure::OutOfOrder { step: "change the NVS partition" })?;
+        let before = before.ok_or(NotLearnt { what: "what the NVS partition holds" })?;
         let damaged = |reason: String| {
             Failure::Unit(Diagnosis::new(
                 Code::NvsDamaged,

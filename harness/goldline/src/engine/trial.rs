@@ -10,13 +10,13 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Failure, Next, Run, millis,
+    phase::{Activity, Boot, Link},
     ping::{Pings, Said},
     probing::{Talk, at_access_point, at_broker},
 };
 use crate::{
     check::{BrokerObservation, JoinObservation, Observer, Refusal},
     clock::Deadline,
-    device::Console,
     identity::Mac,
     plan::{BoundPlan, Purpose},
     profile::CommandRoundTrip,
@@ -33,14 +33,14 @@ const REFUSALS: usize = 5;
 impl Run {
     pub(super) async fn boot(&mut self, purpose: Purpose) -> Result<(), Failure> {
         self.keep_console();
-        self.earlier_lines = self.seen.earlier_console.len();
-        self.lost_before = self.seen.lines_lost;
+        let earlier_lines = self.seen.earlier_console.len();
+        let lost_before = self.seen.lines_lost;
         self.hearing.know(self.mac()?, self.bound()?);
         // Taken before: a quick unit joins while the reset is still being reported.
-        let reset_at = Instant::now();
+        let at = Instant::now();
         self.with_device(|device| device.boot()).await?;
-        self.boot = Some(purpose);
-        self.booted_at = Some(reset_at);
+        let boot = Boot { purpose, at, earlier_lines, lost_before };
+        self.placed_mut()?.activity = Activity::Runs(boot);
         self.seen.booted |= purpose == Purpose::Trial;
         Ok(())
     }
@@ -83,16 +83,18 @@ impl Run {
             let plan = self.bound()?;
             join.witness = Some(at_access_point(testbed, plan).await);
         }
-        self.joined_at = associated_at;
+        if let Some((address, since)) = join.address.zip(associated_at) {
+            let boot = self.running()?;
+            let link = Link { address, since };
+            self.placed_mut()?.activity = Activity::Joined { boot, link, before_update: None };
+        }
         self.seen.join = Some(join);
         Ok(if joined { Next::GoOn } else { Next::Enough })
     }
 
     /// Waits until the broker has accepted the unit and granted what the plan names.
     pub(super) async fn await_broker(&mut self) -> Result<Next, Failure> {
-        let address = self.unit_address()?;
-        let joined_at =
-            self.joined_at.ok_or(Failure::OutOfOrder { step: "wait for the broker" })?;
+        let Link { address, since: joined_at } = self.link()?;
         let deadline = Deadline::after(self.plan.profile.deadlines.mqtt);
         let testbed = self.testbed()?;
         let plan = self.bound()?;
@@ -176,31 +178,6 @@ impl Run {
             seen.witness = witness.or(seen.witness.take());
         }
         Ok(())
-    }
-
-    pub(super) fn unit_and_boot(&self) -> Result<(Mac, Instant), Failure> {
-        let chip = self.seen.chip.as_ref().map(|chip| chip.mac);
-        chip.zip(self.booted_at).ok_or(Failure::OutOfOrder { step: "wait for the unit" })
-    }
-
-    pub(super) fn unit_address(&self) -> Result<Ipv4Addr, Failure> {
-        let join = self.seen.join.as_ref();
-        join.and_then(|join| join.address).ok_or(Failure::OutOfOrder { step: "talk to the unit" })
-    }
-
-    pub(super) fn testbed(&self) -> Result<&Testbed, Failure> {
-        self.testbed.as_ref().ok_or(Failure::OutOfOrder { step: "use the testbed" })
-    }
-
-    pub(super) fn bound(&self) -> Result<&BoundPlan, Failure> {
-        self.bound.as_ref().ok_or(Failure::OutOfOrder { step: "use the unit's values" })
-    }
-
-    pub(super) fn console(&self) -> Result<Console, Failure> {
-        let device = self.device.as_ref();
-        device
-            .map(|device| device.line().console().clone())
-            .ok_or(Failure::OutOfOrder { step: "read the console" })
     }
 }
 

@@ -1,20 +1,19 @@
 //! Updates over the air: a good one must arrive and run, a bad one must be rolled back, and at the end the
 //! planned application runs again from its own place.
 
-use std::sync::Arc;
-
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
     Failure, Run, millis,
+    phase::Activity,
     probing::{Talk, at_broker, at_update_server},
 };
 use crate::{
     check::{OtaObservation, UpdateObservation},
     clock::Deadline,
     image::compile_update,
-    plan::{Content, Text},
+    plan::Text,
     profile::{Ota, Template},
     record::{Code, Diagnosis},
     testbed::update_server::UpdateServer,
@@ -36,10 +35,11 @@ struct Trial {
 }
 
 impl Run {
-    pub(super) async fn update(&mut self) -> Result<(), Failure> {
-        let profile = Arc::clone(&self.plan.profile);
-        let ota = profile.ota.as_ref().ok_or(Failure::OutOfOrder { step: "update" })?;
-        self.update_from = Some((self.console()?.printed(), self.hearing.facts()));
+    pub(super) async fn update(&mut self, ota: &Ota) -> Result<(), Failure> {
+        let before = (self.console()?.printed(), self.hearing.facts());
+        if let Activity::Joined { before_update, .. } = &mut self.placed_mut()?.activity {
+            *before_update = Some(before);
+        }
         let mut seen = OtaObservation::default();
         for trial in self.update_trials(ota)? {
             let update = self.try_update(ota, trial).await?;
@@ -62,9 +62,7 @@ impl Run {
                 Failure::Service(Diagnosis::new(Code::StationState, error.to_string()))
             })
         };
-        let planned =
-            self.bound()?.images().iter().find(|image| image.region.content == Content::App);
-        let planned = planned.ok_or(Failure::OutOfOrder { step: "update" })?.bytes.clone();
+        let planned = self.bound()?.app()?.to_vec();
         let version = app_version(&planned).unwrap_or_default();
         let mut trials = vec![Trial {
             what: format!("update to {}", ota.update.version),
@@ -94,7 +92,7 @@ impl Run {
         let deadline = Deadline::after(ota.within);
         let testbed = self.testbed()?;
         let server = testbed.update_server.as_ref();
-        let server = server.ok_or(Failure::OutOfOrder { step: "update" })?;
+        let server = server.ok_or(Failure::NotOffered("update server"))?;
         let place = server.publish(trial.image.clone());
         let (host, port) = &ota.server;
         let url = match port {

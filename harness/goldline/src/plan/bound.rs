@@ -266,11 +266,23 @@ impl BoundPlan {
     }
 
     /// The bytes of a region.
-    pub fn image(&self, region: &Region) -> Option<&[u8]> {
+    ///
+    /// # Errors
+    /// [`NotLearnt`] while they are not known.
+    pub fn image(&self, region: &Region) -> Result<&[u8], NotLearnt> {
         let image = self.images.iter().find(|image| {
             image.region.name == region.name && image.region.content == region.content
-        })?;
-        Some(&image.bytes)
+        });
+        Ok(&image.ok_or(NotLearnt { what: "the bytes of a region" })?.bytes)
+    }
+
+    /// The application that stays in the unit.
+    ///
+    /// # Errors
+    /// [`NotLearnt`] while it is not known.
+    pub fn app(&self) -> Result<&[u8], NotLearnt> {
+        let app = self.images.iter().find(|image| image.region.content == Content::App);
+        Ok(&app.ok_or(NotLearnt { what: "the unit's application" })?.bytes)
     }
 
     /// The bytes of all regions that are known.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Content, Moment, Plan, Purpose, Region, Scope, Step};
+use super::{Content, Dialogue, Moment, Plan, Purpose, Region, Scope, Step};
 use crate::profile::{DialogueName, Method, ValueSource};
 
 impl fmt::Display for Plan {
@@ -60,12 +60,13 @@ impl fmt::Display for Plan {
 
 /// Whether the unit's values get into its NVS with this step.
 fn writes_values(step: &Step, method: Method) -> bool {
-    let by_firmware = matches!(
-        step,
-        Step::Dialogue(DialogueName::Provision | DialogueName::Wifi)
-            | Step::SubmitPortal
-            | Step::AwaitFactoryFirmware
-    );
+    let by_firmware = match step {
+        Step::Dialogue(Dialogue { name, .. }) => {
+            matches!(name, DialogueName::Provision | DialogueName::Wifi)
+        }
+        Step::SubmitPortal(_) | Step::AwaitFactoryFirmware(_) => true,
+        _ => false,
+    };
     let by_bench =
         matches!(step, Step::Write(Region { content: Content::Nvs, .. }) | Step::RewriteNvs(..));
     by_bench || by_firmware && !method.flashes_nvs()
@@ -91,40 +92,42 @@ impl fmt::Display for Step {
                 f.write_str("reset into the application, to give the unit its values")
             }
             Self::EnterLoader => f.write_str("enter the download mode again"),
-            Self::Register => f.write_str(
+            Self::Register(_) => f.write_str(
                 "register with the CA; verify the certificate; learn {issued.certificate}",
             ),
-            Self::RequestCredentials => f.write_str(
+            Self::RequestCredentials(_) => f.write_str(
                 "ask the provisioning server for credentials; learn {issued.mqtt_user} and {issued.mqtt_password}",
             ),
             Self::ReadNvs(region) => write!(f, "read {} as it is", region.name),
             Self::RewriteNvs(part, region) => {
                 write!(f, "write the {} into {}, and leave every other key", part.name(), region.name)
             }
-            Self::ReadDeviceId => {
+            Self::ReadDeviceId(_) => {
                 f.write_str("wait for the device id in the serial log; learn {observed.device_id}")
             }
-            Self::Dialogue(name) => write!(f, "type the lines of [[console.{}]]", name.name()),
-            Self::SubmitPortal => {
+            Self::Dialogue(Dialogue { name, .. }) => {
+                write!(f, "type the lines of [[console.{}]]", name.name())
+            }
+            Self::SubmitPortal(_) => {
                 f.write_str("fill the unit's web portal; wait until it restarts")
             }
-            Self::AwaitFactoryFirmware => {
+            Self::AwaitFactoryFirmware(_) => {
                 f.write_str("wait until the provisioning firmware has written the values")
             }
-            Self::SearchLeftovers => {
+            Self::SearchLeftovers(_) => {
                 f.write_str("search the whole NVS partition for credentials, erased entries included")
             }
-            Self::RecordInRegistry => {
+            Self::RecordInRegistry(_) => {
                 f.write_str("put the unit into the device registry, or into the queue for it")
             }
             Self::AwaitTime => f.write_str("wait until the unit has the time"),
-            Self::AwaitConfiguration => f.write_str("wait until the unit fetched its configuration"),
-            Self::AwaitCaCall => f.write_str("wait until the unit called its CA"),
-            Self::Alert => f.write_str("let the installer's alert be sent; wait for it"),
+            Self::AwaitConfiguration(_) => f.write_str("wait until the unit fetched its configuration"),
+            Self::AwaitCaCall(_) => f.write_str("wait until the unit called its CA"),
+            Self::Alert(_) => f.write_str("let the installer's alert be sent; wait for it"),
             Self::OfferStranger => f.write_str(
                 "answer for the broker with the certificate of an unknown CA; the unit must refuse it",
             ),
-            Self::Update => f.write_str(
+            Self::Update(_) => f.write_str(
                 "update the unit over the air; let it roll a bad update back; put the first application back",
             ),
             Self::AwaitJoin => f.write_str("wait until the unit has joined the network"),

@@ -4,10 +4,10 @@
 //! after it happens while the unit runs. Must not know how a step is done.
 
 use super::{
-    Content, Purpose, Scope, Step,
+    Content, Dialogue, Purpose, Scope, Step,
     qc::{self, factory_region, immutable_regions, nvs_region},
 };
-use crate::profile::{Caller, CheckId, DialogueName, Method, Part, Profile};
+use crate::profile::{Caller, CheckId, ConsoleSpec, DialogueName, Method, Part, Profile};
 
 /// Everything that is done within a scope, in order.
 pub(super) fn steps(profile: &Profile, scope: Scope) -> Vec<Step> {
@@ -36,6 +36,18 @@ pub(super) fn steps(profile: &Profile, scope: Scope) -> Vec<Step> {
     steps
 }
 
+fn record_in_registry(profile: &Profile) -> Option<Step> {
+    profile.registry.clone().map(|registry| Step::RecordInRegistry(Box::new(registry)))
+}
+
+fn request_credentials(profile: &Profile) -> Option<Step> {
+    profile.provisioning_api.clone().map(|api| Step::RequestCredentials(Box::new(api)))
+}
+
+fn register(profile: &Profile) -> Option<Step> {
+    profile.ca.clone().map(|ca| Step::Register(Box::new(ca)))
+}
+
 fn provisioning(profile: &Profile) -> Vec<Step> {
     let (mut steps, afterwards) = match profile.method {
         Method::FactoryImage => (factory_image(profile), Vec::new()),
@@ -46,7 +58,7 @@ fn provisioning(profile: &Profile) -> Vec<Step> {
     };
     steps.extend(qc::evidence(profile));
     steps.extend(afterwards);
-    steps.extend(profile.registry.is_some().then_some(Step::RecordInRegistry));
+    steps.extend(record_in_registry(profile));
     steps
 }
 
@@ -59,7 +71,7 @@ fn factory_image(profile: &Profile) -> Vec<Step> {
 
 /// The certificate is had and verified before anything is written.
 fn ca_registration(profile: &Profile) -> Vec<Step> {
-    let mut steps = vec![Step::Register];
+    let mut steps = Vec::from_iter(register(profile));
     steps.extend(factory_image(profile));
     steps
 }
@@ -74,47 +86,50 @@ fn without_values(profile: &Profile) -> Vec<Step> {
 /// Where a factory reset is checked, it is done on the provisioned unit, which is then provisioned
 /// once more: the unit leaves as it must, and both ways were seen.
 fn over_console(profile: &Profile) -> Vec<Step> {
-    let has =
-        |name| profile.console.as_ref().is_some_and(|console| !console.dialogue(name).is_empty());
-    if !has(DialogueName::Provision) {
+    let Some(console) = profile.console.as_ref().filter(|console| !console.provision.is_empty())
+    else {
         return Vec::new();
-    }
-    let provision = [Step::Boot(Purpose::Provisioning), Step::Dialogue(DialogueName::Provision)];
+    };
+    let provision = [
+        Step::Boot(Purpose::Provisioning),
+        Step::Dialogue(Dialogue::of(console, DialogueName::Provision)),
+    ];
     let mut steps = provision.to_vec();
     if profile.checks.iter().any(|check| check.id == CheckId::FactoryReset) {
-        steps.extend(reset_dialogue());
+        steps.extend(reset_dialogue(console, profile));
         steps.extend(provision);
     }
     steps
 }
 
-fn reset_dialogue() -> [Step; 2] {
-    [Step::Dialogue(DialogueName::FactoryReset), Step::SearchLeftovers]
+fn reset_dialogue(console: &ConsoleSpec, profile: &Profile) -> [Step; 2] {
+    [
+        Step::Dialogue(Dialogue::of(console, DialogueName::FactoryReset)),
+        Step::SearchLeftovers(nvs_region(profile)),
+    ]
 }
 
 /// The id is read from the log where the profile says how; the credentials are asked for by it.
 fn over_portal(profile: &Profile) -> Vec<Step> {
     let mut steps = vec![Step::Boot(Purpose::Provisioning)];
-    let scraped = profile.console.as_ref().is_some_and(|console| console.device_id.is_some());
-    steps.extend(scraped.then_some(Step::ReadDeviceId));
-    steps.extend([Step::RequestCredentials, Step::SubmitPortal]);
+    steps.extend(qc::read_device_id(profile));
+    steps.extend(request_credentials(profile));
+    steps.extend(profile.portal.clone().map(|portal| Step::SubmitPortal(Box::new(portal))));
     steps
 }
 
 /// The provisioning firmware lies where the final one goes, writes NVS, and is written over.
 fn factory_firmware(profile: &Profile) -> Vec<Step> {
     let mut steps = Vec::new();
-    steps.extend(profile.provisioning_api.is_some().then_some(Step::RequestCredentials));
+    steps.extend(request_credentials(profile));
     steps.push(Step::Erase);
     let (app, others): (Vec<_>, Vec<_>) =
         immutable_regions(profile).into_iter().partition(|region| region.content == Content::App);
     steps.extend(others.into_iter().map(Step::Write));
     steps.push(Step::Write(factory_region(profile)));
-    steps.extend([
-        Step::Boot(Purpose::Provisioning),
-        Step::AwaitFactoryFirmware,
-        Step::EnterLoader,
-    ]);
+    steps.push(Step::Boot(Purpose::Provisioning));
+    steps.extend(profile.factory.clone().map(Step::AwaitFactoryFirmware));
+    steps.push(Step::EnterLoader);
     steps.extend(app.into_iter().map(Step::Write));
     steps
 }
@@ -125,24 +140,24 @@ fn reprovisioning(profile: &Profile, part: Part) -> Vec<Step> {
     let mut steps = vec![Step::ReadNvs(region.clone())];
     if profile.method.flashes_nvs() {
         let registers = profile.ca.as_ref().is_some_and(|ca| ca.called_by == Caller::Bench);
-        steps.extend((part == Part::Certificate && registers).then_some(Step::Register));
+        steps.extend(register(profile).filter(|_| part == Part::Certificate && registers));
         steps.push(Step::RewriteNvs(part, region));
         steps.extend(qc::evidence(profile));
     } else {
-        steps.extend([
-            Step::Boot(Purpose::Provisioning),
-            Step::Dialogue(DialogueName::Wifi),
-            Step::EnterLoader,
-        ]);
+        steps.push(Step::Boot(Purpose::Provisioning));
+        let dialogue = |console| Step::Dialogue(Dialogue::of(console, DialogueName::Wifi));
+        steps.extend(profile.console.as_ref().map(dialogue));
+        steps.push(Step::EnterLoader);
         steps.extend(qc::evidence(profile));
     }
-    steps.extend(profile.registry.is_some().then_some(Step::RecordInRegistry));
+    steps.extend(record_in_registry(profile));
     steps
 }
 
 /// What the unit has is read before: it may be none of what this station would give it.
 fn factory_reset(profile: &Profile) -> Vec<Step> {
     let mut steps = vec![Step::ReadNvs(nvs_region(profile)), Step::Boot(Purpose::Provisioning)];
-    steps.extend(reset_dialogue());
+    let console = profile.console.as_ref();
+    steps.extend(console.into_iter().flat_map(|console| reset_dialogue(console, profile)));
     steps
 }

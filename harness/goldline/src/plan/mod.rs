@@ -8,6 +8,7 @@ mod bound;
 mod display;
 mod given;
 mod method;
+mod order;
 mod qc;
 mod text;
 mod units;
@@ -19,7 +20,9 @@ use sha2::{Digest, Sha256};
 use crate::{
     image::FlashImages,
     profile::{
-        Caller, CheckId, CheckSpec, CommandRoundTrip, DialogueName, Part, Partition, Profile,
+        Alert, Ca, Caller, CheckId, CheckSpec, CommandRoundTrip, ConsoleSpec, DialogueName,
+        Exchange, FactoryFirmware, LineEnd, Ota, Part, Partition, Portal, Profile, ProvisioningApi,
+        Quoting, RegistrySpec, ScrapedId,
     },
 };
 
@@ -28,6 +31,7 @@ pub use bound::{
     BoundBroker, BoundPlan, BoundWifi, LearnError, MaterialError, NotLearnt, RegionImage,
 };
 pub use given::{Given, GivenError};
+pub use order::{Need, OutOfOrder, Steps};
 pub use text::Text;
 pub use units::{UnitRow, Units, UnitsError, UnitsProblem};
 
@@ -85,22 +89,22 @@ pub struct Plan {
     /// Which part of the work.
     pub scope: Scope,
     /// In order.
-    pub steps: Vec<Step>,
+    pub steps: Steps,
     /// The reviewed NVS image that a declared identity must give, when there is one to compare with.
     pub golden: Option<Arc<[u8]>>,
 }
 
-/// One thing to do.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// One thing to do, with what the profile says of it.
+#[derive(Clone, Debug)]
 pub enum Step {
     /// Enter the download mode; read chip, MAC and flash size; bind `unit.mac`.
     Identify,
     /// Enter the download mode again, after the unit ran.
     EnterLoader,
     /// Register the unit with its CA; bind `issued.certificate`. Nothing was written yet.
-    Register,
+    Register(Box<Ca>),
     /// Ask the provisioning server for the unit's credentials; bind `issued.mqtt_user` and the like.
-    RequestCredentials,
+    RequestCredentials(Box<ProvisioningApi>),
     /// Erase the whole flash, so that nothing of an earlier life stays.
     Erase,
     /// Write one region.
@@ -123,39 +127,72 @@ pub enum Step {
     /// Reset into the application and wait for its first line.
     Boot(Purpose),
     /// Wait for the device id in the serial log; bind `observed.device_id`.
-    ReadDeviceId,
+    ReadDeviceId(ScrapedId),
     /// Type lines into the unit's console and compare each answer.
-    Dialogue(DialogueName),
+    Dialogue(Dialogue),
     /// Fill the unit's web portal; wait until the unit restarts.
-    SubmitPortal,
+    SubmitPortal(Box<Portal>),
     /// Wait until the provisioning firmware says that it is done.
-    AwaitFactoryFirmware,
-    /// Look for credentials in the whole flash, after a factory reset.
-    SearchLeftovers,
+    AwaitFactoryFirmware(FactoryFirmware),
+    /// Look for credentials in the NVS partition, after a factory reset.
+    SearchLeftovers(Region),
     /// Put the unit into the device registry, or into the queue for it.
-    RecordInRegistry,
+    RecordInRegistry(Box<RegistrySpec>),
     /// Wait until the unit has an address.
     AwaitJoin,
     /// Wait until the unit asked for the time and was answered.
     AwaitTime,
     /// Wait until the unit fetched its configuration.
-    AwaitConfiguration,
+    AwaitConfiguration(Box<ProvisioningApi>),
     /// Wait until the unit has called its CA.
-    AwaitCaCall,
+    AwaitCaCall(Box<Ca>),
     /// Wait until the broker has accepted the unit and granted its subscriptions.
     AwaitBroker,
     /// Send a command over the broker and wait for the answer.
     Command(CommandRoundTrip),
     /// Let the installer's alert be sent, and wait for it.
-    Alert,
+    Alert(Box<InstallersAlert>),
     /// Ask the unit to trust a broker that it must not trust.
     OfferStranger,
     /// Update the unit over the air, let it refuse a bad update, and put the first application back.
-    Update,
+    Update(Box<Ota>),
+}
+
+/// Lines to type into the unit's console, and how.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Dialogue {
+    /// Which one.
+    pub name: DialogueName,
+    /// In order.
+    pub exchanges: Vec<Exchange>,
+    /// How a value stands in a line.
+    pub quoting: Quoting,
+    /// What ends a line.
+    pub line_end: LineEnd,
+}
+
+impl Dialogue {
+    fn of(console: &ConsoleSpec, name: DialogueName) -> Self {
+        Self {
+            name,
+            exchanges: console.dialogue(name).to_vec(),
+            quoting: console.quoting,
+            line_end: console.line_end,
+        }
+    }
+}
+
+/// The installer's alert, which is asked for on the unit's console.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InstallersAlert {
+    /// What is typed, and what must arrive.
+    pub alert: Alert,
+    /// What ends a line.
+    pub line_end: LineEnd,
 }
 
 /// What a boot is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Purpose {
     /// To give the unit its values.
     Provisioning,
@@ -216,7 +253,8 @@ pub enum Content {
 impl Plan {
     /// Makes the plan of a profile. Pure: no device, no file, no clock.
     pub fn new(profile: Arc<Profile>, scope: Scope) -> Self {
-        let steps = method::steps(&profile, scope);
+        let steps = Steps::new(method::steps(&profile, scope))
+            .expect("every method keeps the order: tested over all profiles and scopes");
         Self { profile, scope, steps, golden: None }
     }
 
@@ -293,8 +331,8 @@ impl Step {
         match self {
             Self::Identify => "identify",
             Self::EnterLoader => "enter_loader",
-            Self::Register => "ca_register",
-            Self::RequestCredentials => "request_credentials",
+            Self::Register(_) => "ca_register",
+            Self::RequestCredentials(_) => "request_credentials",
             Self::Erase => "erase",
             Self::Write(_) => "write",
             Self::ReadNvs(_) => "read_nvs",
@@ -304,24 +342,26 @@ impl Step {
             Self::Gate => "gate",
             Self::Boot(Purpose::Provisioning) => "boot_to_provision",
             Self::Boot(Purpose::Trial) => "boot",
-            Self::ReadDeviceId => "device_id",
-            Self::Dialogue(DialogueName::Provision) => "console_provision",
-            Self::Dialogue(DialogueName::Wifi) => "console_wifi",
-            Self::Dialogue(DialogueName::Status) => "console_status",
-            Self::Dialogue(DialogueName::FactoryReset) => "console_factory_reset",
-            Self::SubmitPortal => "portal",
-            Self::AwaitFactoryFirmware => "factory_firmware",
-            Self::SearchLeftovers => "search_leftovers",
-            Self::RecordInRegistry => "registry",
+            Self::ReadDeviceId(_) => "device_id",
+            Self::Dialogue(dialogue) => match dialogue.name {
+                DialogueName::Provision => "console_provision",
+                DialogueName::Wifi => "console_wifi",
+                DialogueName::Status => "console_status",
+                DialogueName::FactoryReset => "console_factory_reset",
+            },
+            Self::SubmitPortal(_) => "portal",
+            Self::AwaitFactoryFirmware(_) => "factory_firmware",
+            Self::SearchLeftovers(_) => "search_leftovers",
+            Self::RecordInRegistry(_) => "registry",
             Self::AwaitJoin => "wifi_join",
             Self::AwaitTime => "time_sync",
-            Self::AwaitConfiguration => "remote_config",
-            Self::AwaitCaCall => "ca_call",
+            Self::AwaitConfiguration(_) => "remote_config",
+            Self::AwaitCaCall(_) => "ca_call",
             Self::AwaitBroker => "mqtt_connect",
             Self::Command(_) => "mqtt_command",
-            Self::Alert => "test_alert",
+            Self::Alert(_) => "test_alert",
             Self::OfferStranger => "server_trust",
-            Self::Update => "ota_update",
+            Self::Update(_) => "ota_update",
         }
     }
 }

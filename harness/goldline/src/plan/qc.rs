@@ -3,7 +3,9 @@
 //! Evidence is taken before the first boot, while the flash is as the bench left it, and once more
 //! after the firmware ran.
 
-use super::{Content, Moment, Purpose, Region, Scope, Step, partition_region};
+use super::{
+    Content, Dialogue, InstallersAlert, Moment, Purpose, Region, Scope, Step, partition_region,
+};
 use crate::profile::{Caller, CheckId, DialogueName, Method, NvsKeyScheme, Profile};
 
 /// Size of the partition table with its MD5, as ESP-IDF reserves it.
@@ -70,28 +72,41 @@ pub(super) fn after_boot(profile: &Profile) -> Step {
 pub(super) fn trial(profile: &Profile, scope: Scope) -> Vec<Step> {
     let checked =
         |id| profile.checks.iter().any(|check| check.id == id && scope.includes(id, profile));
-    let calls_ca = profile.ca.as_ref().is_some_and(|ca| ca.called_by == Caller::Unit);
+    let caller = profile.ca.clone().filter(|ca| ca.called_by == Caller::Unit);
+    let api = profile.provisioning_api.clone().filter(|_| profile.config_server.is_some());
     // The portal's method has read it already, to ask for credentials by it.
     let has_read_id = scope.provisions() && profile.method == Method::Portal;
     let reads_id = checked(CheckId::DeviceId) && !has_read_id;
     let mut steps = vec![Step::Boot(Purpose::Trial)];
-    steps.extend(reads_id.then_some(Step::ReadDeviceId));
+    steps.extend(read_device_id(profile).filter(|_| reads_id));
     steps.push(Step::AwaitJoin);
     steps.extend(profile.time.is_some().then_some(Step::AwaitTime));
-    steps.extend(profile.config_server.is_some().then_some(Step::AwaitConfiguration));
-    steps.extend(calls_ca.then_some(Step::AwaitCaCall));
+    steps.extend(api.map(|api| Step::AwaitConfiguration(Box::new(api))));
+    steps.extend(caller.map(|ca| Step::AwaitCaCall(Box::new(ca))));
     steps.push(Step::AwaitBroker);
     steps.extend(profile.mqtt.command.clone().map(Step::Command));
+    let console = profile.console.as_ref();
+    let alert = profile.alert.clone().zip(console).map(|(alert, console)| {
+        Step::Alert(Box::new(InstallersAlert { alert, line_end: console.line_end }))
+    });
+    let status = console.map(|console| Step::Dialogue(Dialogue::of(console, DialogueName::Status)));
+    let update = profile.ota.clone().map(|ota| Step::Update(Box::new(ota)));
     for (id, step) in [
-        (CheckId::TestAlert, Step::Alert),
-        (CheckId::ConsoleStatus, Step::Dialogue(DialogueName::Status)),
-        (CheckId::ServerTrust, Step::OfferStranger),
-        (CheckId::OtaUpdate, Step::Update),
+        (CheckId::TestAlert, alert),
+        (CheckId::ConsoleStatus, status),
+        (CheckId::ServerTrust, Some(Step::OfferStranger)),
+        (CheckId::OtaUpdate, update),
     ] {
-        steps.extend(checked(id).then_some(step));
+        steps.extend(step.filter(|_| checked(id)));
     }
     steps.push(after_boot(profile));
     steps
+}
+
+/// Where the profile says how the unit prints it.
+pub(super) fn read_device_id(profile: &Profile) -> Option<Step> {
+    let console = profile.console.as_ref()?;
+    console.device_id.clone().map(Step::ReadDeviceId)
 }
 
 fn collect(profile: &Profile, moment: Moment) -> Step {
