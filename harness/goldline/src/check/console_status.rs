@@ -14,14 +14,15 @@ pub(super) fn judge(seen: &Observations) -> Finding {
     let mut finding = Finding::ran();
     for exchange in &dialogue.exchanges {
         finding.evidence.extend(exchange.answer.iter().map(|line| format!("console: {line}")));
-        if let Some(problem) = &exchange.problem {
+        if let Some(problem) = exchange.problem() {
             finding.fail(
                 Code::ConsoleNotProvisioned,
                 format!("to \"{}\", {}", exchange.sent, problem.message),
             );
         }
     }
-    let answered = dialogue.exchanges.iter().filter(|exchange| exchange.problem.is_none()).count();
+    let answered =
+        dialogue.exchanges.iter().filter(|exchange| exchange.problem().is_none()).count();
     let all = Limits { lower: Some(dialogue.exchanges.len() as f64), upper: None };
     let answered = Measurement::number("lines_answered", Some(answered as f64), "", all);
     finding.measure(Code::ConsoleNotProvisioned, [answered]);

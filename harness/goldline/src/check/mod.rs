@@ -17,6 +17,7 @@ mod ota_update;
 mod registry_record;
 mod secret_hygiene;
 mod server_trust;
+pub mod stops;
 mod test_alert;
 mod unit_calls;
 mod wifi_join;
@@ -28,12 +29,13 @@ use crate::{
     record::{CheckRecord, Code, Diagnosis, Limits, Measurement, Outcome, Verdict},
 };
 
-pub use log::{LogFacts, UnitLog, is_logged};
+use log::is_logged;
+pub use log::{LogFacts, UnitLog};
 pub use observations::{
-    AlertObservation, BrokerObservation, CaObservation, DeviceIdObservation, DialogueObservation,
-    Evidence, ExchangeObservation, JoinObservation, Leftovers, Observations, Observer,
-    OtaObservation, Refusal, RegionDigest, RegistryObservation, ServiceObservation, Stop,
-    TrustObservation, UpdateObservation,
+    AlertObservation, Answered, BrokerObservation, CaObservation, DeviceIdObservation,
+    DialogueObservation, Evidence, ExchangeObservation, JoinObservation, Leftovers, Observations,
+    Observer, OtaObservation, Outgoing, Refusal, RegionDigest, RegistryObservation,
+    ServiceObservation, Stop, TrustObservation, UpdateObservation,
 };
 pub use witness::{Credential, ProbeReport, Service, UnitSuccess, Witness};
 
@@ -234,7 +236,7 @@ impl Finding {
 }
 
 /// Why something that is missing in the serial log proves nothing.
-pub fn console_full(lost: usize, missing: &str) -> String {
+fn console_full(lost: usize, missing: &str) -> String {
     format!(
         "the console buffer was full and {lost} lines were lost: {missing}, as far as was heard"
     )

@@ -186,16 +186,38 @@ pub struct DialogueObservation {
 }
 
 /// One line and its answer; secrets are masked.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ExchangeObservation {
     /// What was typed.
     pub sent: String,
-    /// The lines that answered.
+    /// The first lines that answered.
     pub answer: Vec<String>,
-    /// Why the answer is not good; `None` when it is.
-    pub problem: Option<Diagnosis>,
+    /// What the answer came to.
+    pub answered: Answered,
+    /// What it must hold, by its templates.
+    pub expected: Vec<String>,
+    /// How long it might take, in seconds.
+    pub within_s: u64,
+    /// What the unit's log complains of, as the end of a sentence.
+    pub complaint: String,
     /// How long the answer took.
     pub took_ms: u64,
+}
+
+/// What the answer to a line came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Answered {
+    /// It held what was expected.
+    Well,
+    /// The line that refuses.
+    Refused(String),
+    /// Nothing of the kind came in time; the first lines of what the unit said, and of what it logged.
+    Missing {
+        /// Lines that are no log.
+        said: Vec<String>,
+        /// Lines of its log.
+        logged: Vec<String>,
+    },
 }
 
 /// What is known of the unit's registration at its CA.
@@ -234,6 +256,8 @@ pub struct ServiceObservation {
     pub waited_ms: u64,
     /// What came of it, in words.
     pub detail: String,
+    /// The service itself gave what is not true, to whomever.
+    pub untrue: Option<String>,
     /// The bench's own attempt, made after a failure.
     pub witness: Option<Witness>,
 }
@@ -316,14 +340,32 @@ pub struct OtaObservation {
 pub struct UpdateObservation {
     /// What was tried, in words.
     pub what: String,
-    /// What is wrong; `None` when it went as it must.
-    pub problem: Option<Diagnosis>,
+    /// What must become of it.
+    pub outgoing: Outgoing,
+    /// Whether that was reported in time.
+    pub reported: bool,
+    /// Whether the unit downloaded it.
+    pub fetched: bool,
+    /// Bytes of the unit's last report, when there was any.
+    pub last_report: Option<usize>,
+    /// How long it might take, in seconds.
+    pub within_s: u64,
     /// From the notice to the end.
     pub took_ms: u64,
     /// The bench's own attempt at the broker, made after a failure.
     pub witness: Option<Witness>,
     /// The bench's own download of the same image, made after a failure.
     pub download: Option<Witness>,
+}
+
+/// What the unit must do with an update.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Outgoing {
+    /// Run it.
+    #[default]
+    Runs,
+    /// Go back to what it ran before.
+    RolledBack,
 }
 
 /// Why a connection ended at the broker's door.

@@ -39,7 +39,13 @@ fn judge(
 ) -> Finding {
     let Some(seen) = seen else { return Finding::not_run() };
     let mut finding = Finding::ran();
-    if seen.served {
+    if let Some(untrue) = &seen.untrue {
+        // Whoever was told so: nothing is said of the unit.
+        let answered =
+            format!("the unit did not get {what} in {} ms: {}", seen.waited_ms, seen.detail);
+        finding.evidence.push(format!("the unit: {answered}"));
+        finding.error(testbed, untrue.clone());
+    } else if seen.served {
         finding.evidence.push(seen.detail.clone());
         let took = seen.took_ms.map(|ms| ms as f64);
         finding.measure(unit, [Measurement::number(name, took, "ms", limits(spec, name))]);

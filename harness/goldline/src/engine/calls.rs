@@ -53,14 +53,13 @@ impl Run {
             .filter_map(|asked| asked.event.answered)
             .any(|told| (now - told).abs() > TIME_TOLERANCE);
         let served = answered.is_some() && !wrong;
-        let mut witness = None;
-        if !served {
-            let found = at_time_server(testbed, self.bound()?, &self.bench).await?;
-            // What a unit was told wrongly is not its own fault, whatever the server says now.
-            witness = Some(found).filter(|found| !wrong || !found.is_sound());
-        }
+        let witness = match served {
+            true => None,
+            false => Some(at_time_server(testbed, self.bound()?, &self.bench).await?),
+        };
         let mut seen = observation(answered, since, deadline, detail, witness);
-        seen.served = served;
+        seen.untrue =
+            wrong.then(|| "the time server told a time that is not the bench's".to_owned());
         self.seen.time = Some(seen);
         Ok(if served { Next::GoOn } else { Next::Enough })
     }
@@ -199,6 +198,7 @@ fn observation(
         took_ms: served.map(|at| millis(at.saturating_duration_since(since))),
         waited_ms: millis(deadline.allowed()),
         detail: detail.to_owned(),
+        untrue: None,
         witness,
     }
 }

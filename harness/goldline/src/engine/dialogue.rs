@@ -7,20 +7,15 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{Failure, Next, Run, millis};
 use crate::{
-    check::{
-        DeviceIdObservation, DialogueObservation, ExchangeObservation, console_full, is_logged,
-    },
+    check::{Answered, DeviceIdObservation, DialogueObservation, ExchangeObservation, stops},
     clock::Deadline,
     device::ConsoleLine,
     plan::{BoundPlan, Dialogue, Text},
-    profile::{DialogueName, Exchange, NotSayable, Piece, Quoting, ScrapedId, Template},
-    record::{Code, Diagnosis},
+    profile::{DialogueName, Exchange, Piece, Quoting, ScrapedId, Template},
 };
 
 /// What stands for a secret in a line that is shown.
 const MASK: &str = "********";
-/// A garbled answer may be long; the record keeps its beginning.
-const LINES_SHOWN: usize = 6;
 /// Of a MAC address without colons.
 const MAC_DIGITS: usize = 12;
 
@@ -42,7 +37,7 @@ impl Run {
         let mut problem = None;
         for (exchange, line) in exchanges.iter().zip(lines) {
             let observed = self.exchange(exchange, line, line_end.text()).await?;
-            problem = observed.problem.clone();
+            problem = observed.problem();
             seen.exchanges.push(observed);
             if problem.is_some() {
                 break;
@@ -101,22 +96,26 @@ impl Run {
             self.await_application(applications_before, "did not restart").await?;
         }
         if matches!(reply, Reply::Missing) && console.lost() > 0 {
-            return Err(unheard(console.lost(), format!("no answer to \"{}\"", line.shown)));
+            let missing = format!("no answer to \"{}\"", line.shown);
+            return Err(Failure::Service(stops::console_full(console.lost(), &missing)));
         }
         let plan = self.bound()?;
         let answer: Vec<String> = answer(&console.lines_after(before), line.typed.expose())
             .iter()
             .map(|text| plan.bindings().redact(text).0)
             .collect();
-        let templates: Vec<String> = exchange.expect.iter().map(ToString::to_string).collect();
-        let complaint = plan.bindings().redact(&self.hearing.facts().complains()).0;
-        let reply = reply.redacted(plan);
-        let problem = problem(&reply, &line.shown, &answer, &templates, exchange, &complaint);
-        let answer = answer.into_iter().take(LINES_SHOWN).collect();
+        let answered = match reply {
+            Reply::Good => Answered::Well,
+            Reply::Refused(line) => Answered::Refused(plan.bindings().redact(&line).0),
+            Reply::Missing => Answered::missing(&answer),
+        };
         Ok(ExchangeObservation {
             sent: line.shown,
-            answer,
-            problem,
+            answer: answer.into_iter().take(ExchangeObservation::LINES_SHOWN).collect(),
+            answered,
+            expected: exchange.expect.iter().map(ToString::to_string).collect(),
+            within_s: exchange.within.as_secs(),
+            complaint: plan.bindings().redact(&self.hearing.facts().complains()).0,
             took_ms: millis(began.elapsed()),
         })
     }
@@ -142,10 +141,7 @@ impl Run {
                 () = console.changed(printed) => {}
                 () = sleep_until(deadline.instant()) => {
                     let within = deadline.allowed().as_secs();
-                    return Err(Failure::Unit(Diagnosis::new(
-                        Code::BootSilent,
-                        format!("the unit {otherwise} within {within} s"),
-                    )));
+                    return Err(Failure::Unit(stops::not_restarted(otherwise, within)));
                 }
                 () = self.cancel.cancelled() => return Err(Failure::Aborted),
             }
@@ -165,8 +161,7 @@ impl Run {
             if facts.is_boot_loop() {
                 let reason = facts.panic.unwrap_or_default();
                 let reason = self.bound()?.bindings().redact(&reason).0;
-                let message = format!("the unit resets again and again; {reason}");
-                return Err(Failure::Unit(Diagnosis::new(Code::BootLoop, message)));
+                return Err(Failure::Unit(stops::resets_again(&reason)));
             }
             if console.is_closed() {
                 return Err(Failure::PortVanished);
@@ -175,10 +170,7 @@ impl Run {
                 () = console.changed(printed) => {}
                 () = sleep_until(deadline) => {
                     let waited = self.plan.profile.deadlines.boot.as_secs();
-                    return Err(Failure::Unit(Diagnosis::new(
-                        Code::BootSilent,
-                        format!("no application started within {waited} s of the reset"),
-                    )));
+                    return Err(Failure::Unit(stops::never_started(waited)));
                 }
                 () = self.cancel.cancelled() => return Err(Failure::Aborted),
             }
@@ -241,15 +233,6 @@ enum Reply {
     Missing,
 }
 
-impl Reply {
-    fn redacted(self, plan: &BoundPlan) -> Self {
-        match self {
-            Self::Refused(line) => Self::Refused(plan.bindings().redact(&line).0),
-            other => other,
-        }
-    }
-}
-
 /// A line with its values; each value as the console takes it.
 fn line(template: &Template, quoting: Quoting, plan: &BoundPlan) -> Result<Line, Failure> {
     let (mut typed, mut shown, mut secret) = (String::new(), String::new(), false);
@@ -262,8 +245,9 @@ fn line(template: &Template, quoting: Quoting, plan: &BoundPlan) -> Result<Line,
             Piece::Symbol { name, .. } => {
                 let one: Template = format!("{{{name}}}").parse().expect("a symbol is a template");
                 let value = plan.render(&one)?;
-                let said =
-                    quoting.apply(value.expose()).map_err(|error| not_sayable(name, error))?;
+                let said = quoting
+                    .apply(value.expose())
+                    .map_err(|error| Failure::Service(stops::not_sayable(name, error)))?;
                 typed.push_str(&said);
                 shown.push_str(if value.is_secret() { MASK } else { &said });
                 secret |= value.is_secret();
@@ -273,16 +257,6 @@ fn line(template: &Template, quoting: Quoting, plan: &BoundPlan) -> Result<Line,
     let typed =
         if secret { Text::secret(crate::secret::Secret::new(typed)) } else { Text::public(typed) };
     Ok(Line { typed, shown })
-}
-
-/// What is missing in a log of which lines were lost is held against nobody.
-pub(super) fn unheard(lost: usize, missing: String) -> Failure {
-    Failure::Service(Diagnosis::new(Code::ConsoleFull, console_full(lost, &missing)))
-}
-
-/// Nobody's fault but the value's: nothing was typed.
-fn not_sayable(name: &str, error: NotSayable) -> Failure {
-    Failure::Service(Diagnosis::new(Code::ConsoleNotSayable, format!("{name}: {error}")))
 }
 
 /// What the unit printed since, without the echo of what was typed.
@@ -318,48 +292,6 @@ fn reply_of(answer: &[String], expected: &[String], refuse: &[String]) -> Option
         }
     }
     None
-}
-
-fn problem(
-    reply: &Reply,
-    sent: &str,
-    answer: &[String],
-    expected: &[String],
-    exchange: &Exchange,
-    complaint: &str,
-) -> Option<Diagnosis> {
-    let within = exchange.within.as_secs();
-    let expected = expected.join("\" and \"");
-    // What a firmware logs meanwhile, it would have logged to nobody.
-    let (logged, said): (Vec<&str>, Vec<&str>) =
-        answer.iter().map(String::as_str).partition(|line| is_logged(line));
-    let quoted = |lines: &[&str]| lines[..lines.len().min(LINES_SHOWN)].join("\" and \"");
-    Some(match reply {
-        Reply::Good => return None,
-        Reply::Refused(line) => Diagnosis::new(
-            Code::ConsoleRefused,
-            format!("the unit refused \"{sent}\": it says \"{line}\", expected is \"{expected}\""),
-        ),
-        Reply::Missing if said.is_empty() => {
-            let only = match logged.as_slice() {
-                [] => String::new(),
-                lines => format!(" but logged \"{}\"", quoted(lines)),
-            };
-            Diagnosis::new(
-                Code::ConsoleSilent,
-                format!(
-                    "the unit gave no answer to \"{sent}\" in {within} s{only}; expected is \"{expected}\"{complaint}"
-                ),
-            )
-        }
-        Reply::Missing => Diagnosis::new(
-            Code::ConsoleUnexpected,
-            format!(
-                "the unit answered \"{sent}\" with \"{}\" in {within} s; expected is \"{expected}\"",
-                quoted(&said)
-            ),
-        ),
-    })
 }
 
 #[cfg(test)]
@@ -409,38 +341,5 @@ mod tests {
         let answer = owned(&["ERROR: too long"]);
         let reply = reply_of(&answer, &owned(&["OK"]), &owned(&["ERROR"]));
         assert!(matches!(reply, Some(Reply::Refused(line)) if line == "ERROR: too long"));
-    }
-
-    fn exchange() -> Exchange {
-        Exchange {
-            send: "status".parse().expect("a template"),
-            expect: Vec::new(),
-            refuse: Vec::new(),
-            within: std::time::Duration::from_secs(5),
-            restarts: false,
-        }
-    }
-
-    /// A silent unit that connected meanwhile was said to have answered with its log.
-    #[test]
-    fn a_log_that_goes_on_is_no_answer() {
-        let code = |answer: &[&str]| {
-            let found = problem(
-                &Reply::Missing,
-                "status",
-                &owned(answer),
-                &owned(&["OK"]),
-                &exchange(),
-                "",
-            );
-            found.expect("a problem")
-        };
-        let connected = "I (1391) zc: MQTT_EVENT_CONNECTED";
-        let silent = code(&[connected]);
-        assert_eq!(silent.code, Code::ConsoleSilent);
-        assert!(silent.message.contains(connected), "{}", silent.message);
-        let answered = code(&[&[connected; LINES_SHOWN][..], &["I am no log"]].concat());
-        assert_eq!(answered.code, Code::ConsoleUnexpected);
-        assert!(answered.message.contains("with \"I am no log\" in"), "{}", answered.message);
     }
 }

@@ -80,7 +80,7 @@ impl Run {
         self.keep_console();
         self.with_device(|device| device.identify()).await?;
         let placed = self.placed_mut()?;
-        placed.activity = Activity::Rests(placed.activity.last_boot());
+        placed.activity = Activity::Rests(placed.activity.last_boot().cloned());
         Ok(())
     }
 

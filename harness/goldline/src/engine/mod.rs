@@ -302,7 +302,7 @@ impl Run {
         match boot.purpose {
             Purpose::Trial => {
                 // An update restarts the unit, as it must: that is another log.
-                let end = match self.phase.before_update() {
+                let end = match &boot.before_update {
                     Some((printed, before)) => {
                         facts = before.clone();
                         lines.partition_point(|line| line.number < *printed)

@@ -45,22 +45,19 @@ pub(super) enum Activity {
     /// Its firmware runs.
     Runs(Boot),
     /// It is in the network.
-    Joined {
-        boot: Boot,
-        link: Link,
-        /// What was printed before the first update, which restarts the unit, and what it claimed.
-        before_update: Option<(usize, LogFacts)>,
-    },
+    Joined(Boot, Link),
 }
 
 /// A start of the unit's firmware by the bench.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Boot {
     pub(super) purpose: Purpose,
     pub(super) at: Instant,
     /// Lines of the earlier log that stem from boots before this one, and how many of theirs were lost.
     pub(super) earlier_lines: usize,
     pub(super) lost_before: usize,
+    /// Lines that were printed before the first update, which restarts the unit, and what they claimed.
+    pub(super) before_update: Option<(usize, LogFacts)>,
 }
 
 /// A unit's place in the network.
@@ -90,30 +87,26 @@ impl Phase {
     }
 
     /// The last boot; its log is the present one.
-    pub(super) fn last_boot(&self) -> Option<Boot> {
+    pub(super) fn last_boot(&self) -> Option<&Boot> {
         match self {
             Self::Placed(placed) => placed.activity.last_boot(),
-            _ => None,
-        }
-    }
-
-    /// What was printed before the first update, and what it claimed.
-    pub(super) fn before_update(&self) -> Option<&(usize, LogFacts)> {
-        match self {
-            Self::Placed(placed) => match &placed.activity {
-                Activity::Joined { before_update, .. } => before_update.as_ref(),
-                Activity::Rests(_) | Activity::Runs(_) => None,
-            },
             _ => None,
         }
     }
 }
 
 impl Activity {
-    pub(super) fn last_boot(&self) -> Option<Boot> {
+    pub(super) fn last_boot(&self) -> Option<&Boot> {
         match self {
-            Self::Rests(boot) => *boot,
-            Self::Runs(boot) | Self::Joined { boot, .. } => Some(*boot),
+            Self::Rests(boot) => boot.as_ref(),
+            Self::Runs(boot) | Self::Joined(boot, _) => Some(boot),
+        }
+    }
+
+    /// Notes what was printed until now, for an update restarts the unit.
+    pub(super) fn begin_update(&mut self, before: (usize, LogFacts)) {
+        if let Self::Runs(boot) | Self::Joined(boot, _) = self {
+            boot.before_update = Some(before);
         }
     }
 }
@@ -151,9 +144,9 @@ impl Run {
     }
 
     /// The boot that the unit runs since.
-    pub(super) fn running(&self) -> Result<Boot, Failure> {
+    pub(super) fn running(&self) -> Result<&Boot, Failure> {
         match &self.placed()?.activity {
-            Activity::Runs(boot) | Activity::Joined { boot, .. } => Ok(*boot),
+            Activity::Runs(boot) | Activity::Joined(boot, _) => Ok(boot),
             Activity::Rests(_) => Err(Failure::OutOfOrder { step: "wait for the unit" }),
         }
     }
@@ -164,7 +157,7 @@ impl Run {
 
     pub(super) fn link(&self) -> Result<Link, Failure> {
         match &self.placed()?.activity {
-            Activity::Joined { link, .. } => Ok(*link),
+            Activity::Joined(_, link) => Ok(*link),
             _ => Err(Failure::OutOfOrder { step: "talk to the unit" }),
         }
     }

@@ -5,14 +5,15 @@ use std::{collections::BTreeSet, io, sync::Arc};
 
 use tokio::{net::UnixStream, time::sleep_until};
 
-use super::{Failure, Run, dialogue::unheard};
+use super::{Failure, Run};
 use crate::{
+    check::stops,
     client::portal::{Portal as Page, PortalError},
     clock::Deadline,
     identity::Mac,
     image::compile_factory_app,
     profile::{FactoryFirmware, Portal},
-    record::{Code, Diagnosis},
+    record::Diagnosis,
     secret::Secret,
     testbed::access_point::{AccessPointEvent, UnitNetwork},
 };
@@ -68,14 +69,13 @@ impl Run {
             };
             let facts = self.hearing.facts();
             if own.is_some() || facts.is_boot_loop() {
-                let found = own.unwrap_or_else(|| "none".to_owned());
-                let found = self.bound()?.bindings().redact(&found).0;
-                return Err(Failure::Unit(Diagnosis::new(
-                    Code::PortalUnreachable,
-                    format!(
-                        "the unit's own network is {found}, expected is {ssid}; joining it failed with reason {}",
-                        refusal.reason
-                    ),
+                let bindings = self.bound()?.bindings();
+                let found = own.map(|found| bindings.redact(&found).0);
+                let found = found.as_deref();
+                return Err(Failure::Unit(stops::other_portal_network(
+                    found,
+                    &ssid,
+                    refusal.reason,
                 )));
             }
             tokio::select! {
@@ -83,10 +83,8 @@ impl Run {
                 () = sleep_until(deadline.instant()) => {
                     let waited = deadline.allowed().as_secs();
                     let complaint = self.bound()?.bindings().redact(&facts.complains()).0;
-                    return Err(Failure::Unit(Diagnosis::new(
-                        Code::PortalUnreachable,
-                        format!("the unit opened no network {ssid} in {waited} s{complaint}"),
-                    )));
+                    let stop = stops::no_portal_network(&ssid, waited, &complaint);
+                    return Err(Failure::Unit(stop));
                 }
                 () = self.cancel.cancelled() => return Err(Failure::Aborted),
             }
@@ -111,9 +109,8 @@ impl Run {
             constants.insert(name.clone(), plan.render(value)?.expose().to_owned());
         }
         let trust = self.bench.authority().root_pem();
-        let app = compile_factory_app(&profile, factory, &constants, trust).map_err(|error| {
-            Failure::Service(Diagnosis::new(Code::StationState, error.to_string()))
-        })?;
+        let app = compile_factory_app(&profile, factory, &constants, trust)
+            .map_err(|error| Failure::Service(stops::station(error)))?;
         Ok(self.bound_mut()?.take_factory_app(app)?)
     }
 
@@ -140,16 +137,12 @@ impl Run {
                     let last = self.bound()?.bindings().redact(last).0;
                     if console.lost() > 0 {
                         let missing = format!("no line \"{}\"", factory.expect);
-                        return Err(unheard(console.lost(), missing));
+                        let stop = stops::console_full(console.lost(), &missing);
+                        return Err(Failure::Service(stop));
                     }
-                    return Err(Failure::Unit(Diagnosis::new(
-                        Code::FactoryFirmwareSilent,
-                        format!(
-                            "the provisioning firmware did not say \"{}\" in {} s; its last line is \"{last}\"",
-                            factory.expect,
-                            factory.within.as_secs()
-                        ),
-                    )));
+                    let within = factory.within.as_secs();
+                    let stop = stops::factory_firmware_silent(&factory.expect, within, &last);
+                    return Err(Failure::Unit(stop));
                 }
                 () = self.cancel.cancelled() => return Err(Failure::Aborted),
             }
@@ -175,12 +168,7 @@ fn connect(network: &UnitNetwork, portal: &Portal) -> Result<UnixStream, Failure
         stream.set_nonblocking(true)?;
         UnixStream::from_std(stream)
     });
-    stream.map_err(|error: io::Error| {
-        Failure::Unit(Diagnosis::new(
-            Code::PortalUnreachable,
-            format!("nothing listens at {} in the unit's network: {error}", portal.address),
-        ))
-    })
+    stream.map_err(|error: io::Error| Failure::Unit(stops::no_portal(portal.address, error)))
 }
 
 fn refused(error: PortalError) -> Failure {

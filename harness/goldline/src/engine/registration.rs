@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{Failure, Run, millis, registry_row::registry_row};
 use crate::{
-    check::{CaObservation, RegistryObservation},
+    check::{CaObservation, RegistryObservation, stops},
     client::{
         ca::{self, Issued, Registrant, Terms},
         http::{HttpClient, HttpError, Route},
@@ -20,7 +20,6 @@ use crate::{
     identity::SaltedScheme,
     plan::{BoundPlan, Scope, Text},
     profile::{Ca, Part, ProvisioningApi, RegistrySpec, Template},
-    record::{Code, Diagnosis},
     registry::DeviceRow,
     secret::Secret,
 };
@@ -62,9 +61,8 @@ impl Run {
             registered = ca::register(&client, &url, &registrant, &terms, deadline) => registered,
             () = self.cancel.cancelled() => return Err(Failure::Aborted),
         };
-        let issued = registered.map_err(|error| {
-            Failure::Service(Diagnosis::new(error.code(), format!("{url}: {error}")))
-        })?;
+        let issued = registered
+            .map_err(|error| Failure::Service(stops::service_call(error.code(), &url, error)))?;
         self.learn_certificate(&uuid, issued, millis(began.elapsed()))
     }
 
@@ -158,9 +156,8 @@ impl Run {
             asked = provisioning::provision(&client, &url, &device, &token, deadline) => asked,
             () = self.cancel.cancelled() => return Err(Failure::Aborted),
         };
-        let given = asked.map_err(|error| {
-            Failure::Service(Diagnosis::new(error.code(), format!("{url}: {error}")))
-        })?;
+        let given = asked
+            .map_err(|error| Failure::Service(stops::service_call(error.code(), &url, error)))?;
         self.compare_credentials(api, &given)?;
         let plan = self.bound_mut()?;
         plan.learn_issued("issued.mqtt_user", Text::public(given.mqtt_user))?;
@@ -180,22 +177,15 @@ impl Run {
     ) -> Result<(), Failure> {
         let plan = self.bound()?;
         let user = text(plan, &api.username)?;
-        let refuse =
-            |message: String| Err(Failure::Service(Diagnosis::new(Code::ConfigMalformed, message)));
         if given.mqtt_user != user {
-            return refuse(format!(
-                // Not repeated: it may be the password in the wrong field.
-                "the provisioning server gives an MQTT user of {} bytes that is not the planned {user}",
-                given.mqtt_user.len()
-            ));
+            let stop = stops::other_user(given.mqtt_user.len(), &user);
+            return Err(Failure::Service(stop));
         }
         if let Some(password) = &api.password
             && secret(plan, password)? != given.mqtt_password
         {
             let schemes = SaltedScheme::ALL.map(SaltedScheme::name).join(" or ");
-            return refuse(format!(
-                "the provisioning server gives another MQTT password than the planned scheme makes: its salt differs, or its scheme ({schemes})"
-            ));
+            return Err(Failure::Service(stops::other_password(&schemes)));
         }
         Ok(())
     }
@@ -230,9 +220,8 @@ impl Run {
 }
 
 fn usable(client: Result<HttpClient, HttpError>) -> Result<HttpClient, Failure> {
-    client.map_err(|error| {
-        Failure::Service(Diagnosis::new(Code::StationState, format!("the trusted CA: {error}")))
-    })
+    client
+        .map_err(|error| Failure::Service(stops::station(format_args!("the trusted CA: {error}"))))
 }
 
 fn text(plan: &BoundPlan, template: &Template) -> Result<String, Failure> {

@@ -5,9 +5,9 @@ use goldline_nvs::edit::Editor;
 
 use super::{Event, Failure, Run};
 use crate::{
+    check::stops,
     plan::{NotLearnt, Region},
     profile::Part,
-    record::{Code, Diagnosis},
 };
 
 impl Run {
@@ -31,12 +31,7 @@ impl Run {
     fn rewritten(&self, part: Part) -> Result<Vec<u8>, Failure> {
         let before = self.seen.nvs_before.as_ref();
         let before = before.ok_or(NotLearnt { what: "what the NVS partition holds" })?;
-        let damaged = |reason: String| {
-            Failure::Unit(Diagnosis::new(
-                Code::NvsDamaged,
-                format!("the unit's NVS partition cannot be changed: {reason}"),
-            ))
-        };
+        let damaged = |reason: String| Failure::Unit(stops::nvs_unchangeable(reason));
         let plan = self.bound()?;
         let plain = plan.plain_nvs(before).map_err(|error| damaged(error.to_string()))?;
         let mut editor = Editor::open(&plain).map_err(|error| damaged(error.to_string()))?;

@@ -39,7 +39,7 @@ impl Run {
         // Taken before: a quick unit joins while the reset is still being reported.
         let at = Instant::now();
         self.with_device(|device| device.boot()).await?;
-        let boot = Boot { purpose, at, earlier_lines, lost_before };
+        let boot = Boot { purpose, at, earlier_lines, lost_before, before_update: None };
         self.placed_mut()?.activity = Activity::Runs(boot);
         self.seen.booted |= purpose == Purpose::Trial;
         Ok(())
@@ -84,9 +84,8 @@ impl Run {
             join.witness = Some(at_access_point(testbed, plan).await);
         }
         if let Some((address, since)) = join.address.zip(associated_at) {
-            let boot = self.running()?;
-            let link = Link { address, since };
-            self.placed_mut()?.activity = Activity::Joined { boot, link, before_update: None };
+            let boot = self.running()?.clone();
+            self.placed_mut()?.activity = Activity::Joined(boot, Link { address, since });
         }
         self.seen.join = Some(join);
         Ok(if joined { Next::GoOn } else { Next::Enough })

@@ -6,44 +6,33 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Failure, Run, millis,
-    phase::Activity,
     probing::{Talk, at_broker, at_update_server},
 };
 use crate::{
-    check::{OtaObservation, UpdateObservation},
+    check::{OtaObservation, Outgoing, UpdateObservation, stops},
     clock::Deadline,
     image::compile_update,
     plan::Text,
     profile::{Ota, Template},
-    record::{Code, Diagnosis},
     testbed::update_server::UpdateServer,
 };
-
-/// What the unit must do with an update.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Runs,
-    RolledBack,
-}
 
 /// One update to try.
 struct Trial {
     what: String,
     version: String,
     image: Vec<u8>,
-    fate: Fate,
+    outgoing: Outgoing,
 }
 
 impl Run {
     pub(super) async fn update(&mut self, ota: &Ota) -> Result<(), Failure> {
         let before = (self.console()?.printed(), self.hearing.facts());
-        if let Activity::Joined { before_update, .. } = &mut self.placed_mut()?.activity {
-            *before_update = Some(before);
-        }
+        self.placed_mut()?.activity.begin_update(before);
         let mut seen = OtaObservation::default();
         for trial in self.update_trials(ota)? {
             let update = self.try_update(ota, trial).await?;
-            let failed = update.problem.is_some();
+            let failed = !update.reported;
             seen.updates.push(update);
             // After a failure nobody knows which application runs.
             if failed {
@@ -58,9 +47,8 @@ impl Run {
     fn update_trials(&self, ota: &Ota) -> Result<Vec<Trial>, Failure> {
         let trust = self.bench.trusted();
         let compile = |app| {
-            compile_update(&self.plan.profile, app, &trust).map_err(|error| {
-                Failure::Service(Diagnosis::new(Code::StationState, error.to_string()))
-            })
+            compile_update(&self.plan.profile, app, &trust)
+                .map_err(|error| Failure::Service(stops::station(error)))
         };
         let planned = self.bound()?.app()?.to_vec();
         let version = app_version(&planned).unwrap_or_default();
@@ -68,21 +56,21 @@ impl Run {
             what: format!("update to {}", ota.update.version),
             version: ota.update.version.clone(),
             image: compile(&ota.update.app)?,
-            fate: Fate::Runs,
+            outgoing: Outgoing::Runs,
         }];
         if let Some(bad) = &ota.bad_update {
             trials.push(Trial {
                 what: format!("roll-back of {}, which does not start", bad.version),
                 version: bad.version.clone(),
                 image: compile(&bad.app)?,
-                fate: Fate::RolledBack,
+                outgoing: Outgoing::RolledBack,
             });
         }
         trials.push(Trial {
             what: format!("update back to {version}"),
             version,
             image: planned,
-            fate: Fate::Runs,
+            outgoing: Outgoing::Runs,
         });
         Ok(trials)
     }
@@ -119,9 +107,9 @@ impl Run {
             texts.iter().map(text).collect()
         };
         let failure = texts(&ota.failure_contains)?;
-        let expected = match trial.fate {
-            Fate::Runs => texts(&ota.report_contains)?,
-            Fate::RolledBack => texts(&ota.rollback_contains)?,
+        let expected = match trial.outgoing {
+            Outgoing::Runs => texts(&ota.report_contains)?,
+            Outgoing::RolledBack => texts(&ota.rollback_contains)?,
         };
         testbed
             .broker
@@ -143,7 +131,9 @@ impl Run {
             if reports().iter().any(|text| holds(&expected, text)) {
                 break true;
             }
-            if trial.fate == Fate::Runs && reports().iter().any(|text| holds(&failure, text)) {
+            if trial.outgoing == Outgoing::Runs
+                && reports().iter().any(|text| holds(&failure, text))
+            {
                 break false;
             }
             tokio::select! {
@@ -152,44 +142,35 @@ impl Run {
                 () = self.cancel.cancelled() => return Err(Failure::Aborted),
             }
         };
-        let problem = (!arrived).then(|| {
-            let fetched = was_fetched(server, &place);
-            let last = reports().pop();
-            problem(&trial, fetched, last.as_deref(), ota.within.as_secs())
-        });
+        let fetched = was_fetched(server, &place);
+        let last_report = reports().pop().map(|text| text.len());
         let took_ms = millis(began.elapsed());
-        let (witness, download) = match problem {
-            Some(_) => {
+        let (witness, download) = match arrived {
+            false => {
                 let plan = self.bound()?;
                 (
                     Some(at_broker(testbed, plan, &self.bench, Talk::Update).await?),
                     Some(at_update_server(testbed, plan, &self.bench, &url, &trial.image).await),
                 )
             }
-            None => (None, None),
+            true => (None, None),
         };
-        Ok(UpdateObservation { what: trial.what, problem, took_ms, witness, download })
+        Ok(UpdateObservation {
+            what: trial.what,
+            outgoing: trial.outgoing,
+            reported: arrived,
+            fetched,
+            last_report,
+            within_s: ota.within.as_secs(),
+            took_ms,
+            witness,
+            download,
+        })
     }
 }
 
 fn was_fetched(server: &UpdateServer, place: &str) -> bool {
     server.downloads().iter().any(|download| download.event.what.path == place)
-}
-
-fn problem(trial: &Trial, fetched: bool, last: Option<&str>, within: u64) -> Diagnosis {
-    let code = match trial.fate {
-        Fate::Runs => Code::OtaFailed,
-        Fate::RolledBack => Code::OtaNotRolledBack,
-    };
-    let how_far = match (fetched, last) {
-        (false, _) => "the unit never downloaded it".to_owned(),
-        (true, None) => format!("the unit downloaded it and reported nothing in {within} s"),
-        (true, Some(last)) => format!(
-            "the unit downloaded it; its last report has {} bytes and is not the expected one",
-            last.len()
-        ),
-    };
-    Diagnosis::new(code, how_far)
 }
 
 /// The version in ESP-IDF's application descriptor: 32 bytes, 16 behind its magic word.

@@ -1,0 +1,193 @@
+//! What is said when a unit, or a service that the bench calls for it, does not do what a step needs, so
+//! that the run ends there: facts → diagnosis.
+//!
+//! The engine brings the facts, redacted; each code that it needs stands here. Must not know how a fact
+//! was seen.
+
+use std::fmt::Display;
+
+use super::{Answered, ExchangeObservation, is_logged};
+use crate::record::{Code, Diagnosis};
+
+/// A garbled answer may be long; the record keeps its beginning.
+const LINES_SHOWN: usize = 6;
+
+/// No line of an application since the reset.
+pub fn never_started(within_s: u64) -> Diagnosis {
+    let message = format!("no application started within {within_s} s of the reset");
+    Diagnosis::new(Code::BootSilent, message)
+}
+
+/// No line of an application after the unit was to restart by itself; `otherwise` is what it did.
+pub fn not_restarted(otherwise: &str, within_s: u64) -> Diagnosis {
+    Diagnosis::new(Code::BootSilent, format!("the unit {otherwise} within {within_s} s"))
+}
+
+/// The unit resets before it can be asked anything.
+pub fn resets_again(panic: &str) -> Diagnosis {
+    Diagnosis::new(Code::BootLoop, format!("the unit resets again and again; {panic}"))
+}
+
+/// A line that was waited for is missing in a log of which lines were lost.
+pub fn console_full(lost: usize, missing: &str) -> Diagnosis {
+    Diagnosis::new(Code::ConsoleFull, super::console_full(lost, missing))
+}
+
+/// A value cannot be typed: nobody's fault but the value's, and nothing was typed.
+pub fn not_sayable(name: &str, reason: impl Display) -> Diagnosis {
+    Diagnosis::new(Code::ConsoleNotSayable, format!("{name}: {reason}"))
+}
+
+/// The unit has another network open than the planned one, or none and resets.
+pub fn other_portal_network(found: Option<&str>, expected: &str, reason: u16) -> Diagnosis {
+    let found = found.unwrap_or("none");
+    Diagnosis::new(
+        Code::PortalUnreachable,
+        format!(
+            "the unit's own network is {found}, expected is {expected}; joining it failed with reason {reason}"
+        ),
+    )
+}
+
+/// The unit opened no network.
+pub fn no_portal_network(ssid: &str, waited_s: u64, complaint: &str) -> Diagnosis {
+    let message = format!("the unit opened no network {ssid} in {waited_s} s{complaint}");
+    Diagnosis::new(Code::PortalUnreachable, message)
+}
+
+/// Nothing listens in the unit's network.
+pub fn no_portal(address: impl Display, error: impl Display) -> Diagnosis {
+    Diagnosis::new(
+        Code::PortalUnreachable,
+        format!("nothing listens at {address} in the unit's network: {error}"),
+    )
+}
+
+/// The firmware that writes the values did not say that it has.
+pub fn factory_firmware_silent(expected: &str, within_s: u64, last: &str) -> Diagnosis {
+    Diagnosis::new(
+        Code::FactoryFirmwareSilent,
+        format!(
+            "the provisioning firmware did not say \"{expected}\" in {within_s} s; its last line is \"{last}\""
+        ),
+    )
+}
+
+/// The unit's NVS partition cannot be edited.
+pub fn nvs_unchangeable(reason: impl Display) -> Diagnosis {
+    Diagnosis::new(
+        Code::NvsDamaged,
+        format!("the unit's NVS partition cannot be changed: {reason}"),
+    )
+}
+
+/// A firmware or a client cannot be made of what the station has.
+pub fn station(reason: impl Display) -> Diagnosis {
+    Diagnosis::new(Code::StationState, reason.to_string())
+}
+
+/// A service refused the bench's call or answered nonsense; the client of the service knows the code.
+pub fn service_call(code: Code, url: &str, error: impl Display) -> Diagnosis {
+    Diagnosis::new(code, format!("{url}: {error}"))
+}
+
+/// The provisioning server gives another user than the planned one. What it gives is not repeated: it may
+/// be the password in the wrong field.
+pub fn other_user(given_bytes: usize, planned: &str) -> Diagnosis {
+    Diagnosis::new(
+        Code::ConfigMalformed,
+        format!(
+            "the provisioning server gives an MQTT user of {given_bytes} bytes that is not the planned {planned}"
+        ),
+    )
+}
+
+/// The provisioning server gives another password than the plan's scheme makes.
+pub fn other_password(schemes: &str) -> Diagnosis {
+    Diagnosis::new(
+        Code::ConfigMalformed,
+        format!(
+            "the provisioning server gives another MQTT password than the planned scheme makes: its salt differs, or its scheme ({schemes})"
+        ),
+    )
+}
+
+impl Answered {
+    /// No answer among these lines. What a firmware logs meanwhile, it would have logged to nobody.
+    pub fn missing(lines: &[String]) -> Self {
+        let (logged, said): (Vec<&String>, Vec<&String>) =
+            lines.iter().partition(|line| is_logged(line));
+        let shown = |lines: Vec<&String>| lines.into_iter().take(LINES_SHOWN).cloned().collect();
+        Self::Missing { said: shown(said), logged: shown(logged) }
+    }
+}
+
+impl ExchangeObservation {
+    /// Lines of an answer that are kept.
+    pub const LINES_SHOWN: usize = LINES_SHOWN;
+
+    /// Why the answer is not good; `None` when it is.
+    pub fn problem(&self) -> Option<Diagnosis> {
+        let Self { sent, within_s, complaint, .. } = self;
+        let quoted = |lines: &[String]| lines.join("\" and \"");
+        let expected = quoted(&self.expected);
+        Some(match &self.answered {
+            Answered::Well => return None,
+            Answered::Refused(line) => Diagnosis::new(
+                Code::ConsoleRefused,
+                format!(
+                    "the unit refused \"{sent}\": it says \"{line}\", expected is \"{expected}\""
+                ),
+            ),
+            Answered::Missing { said, logged } if said.is_empty() => {
+                let only = match logged.as_slice() {
+                    [] => String::new(),
+                    lines => format!(" but logged \"{}\"", quoted(lines)),
+                };
+                Diagnosis::new(
+                    Code::ConsoleSilent,
+                    format!(
+                        "the unit gave no answer to \"{sent}\" in {within_s} s{only}; expected is \"{expected}\"{complaint}"
+                    ),
+                )
+            }
+            Answered::Missing { said, .. } => Diagnosis::new(
+                Code::ConsoleUnexpected,
+                format!(
+                    "the unit answered \"{sent}\" with \"{}\" in {within_s} s; expected is \"{expected}\"",
+                    quoted(said)
+                ),
+            ),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A silent unit that connected meanwhile was said to have answered with its log.
+    #[test]
+    fn a_log_that_goes_on_is_no_answer() {
+        let problem = |lines: &[&str]| {
+            let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+            let seen = ExchangeObservation {
+                sent: "status".to_owned(),
+                answer: Vec::new(),
+                answered: Answered::missing(&lines),
+                expected: vec!["OK".to_owned()],
+                within_s: 5,
+                complaint: String::new(),
+                took_ms: 5000,
+            };
+            seen.problem().expect("a problem")
+        };
+        let connected = "I (1391) zc: MQTT_EVENT_CONNECTED";
+        let silent = problem(&[connected]);
+        assert_eq!(silent.code, Code::ConsoleSilent);
+        assert!(silent.message.contains(connected), "{}", silent.message);
+        let answered = problem(&[&[connected; LINES_SHOWN][..], &["I am no log"]].concat());
+        assert_eq!(answered.code, Code::ConsoleUnexpected);
+        assert!(answered.message.contains("with \"I am no log\" in"), "{}", answered.message);
+    }
+}
