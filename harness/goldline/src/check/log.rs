@@ -118,6 +118,11 @@ impl UnitLog {
 }
 
 impl LogFacts {
+    /// Makes the patterns, which takes longer than any line: before the first one is waited for.
+    pub fn prepare() {
+        LazyLock::force(&TELLING);
+    }
+
     /// Whether the application ever started.
     pub fn has_application(&self) -> bool {
         self.application_lines > 0

@@ -5,7 +5,7 @@ use super::{
     phase::{Activity, Phase, Placed},
 };
 use crate::{
-    check::{Evidence, RegionDigest, flash_is_sound},
+    check::{Evidence, LogFacts, RegionDigest, flash_is_sound},
     device::{ChipFacts, Device, DeviceError},
     plan::{BoundPlan, Moment, Region},
     record::Unit,
@@ -16,6 +16,8 @@ impl Run {
         let Phase::Unopened(open, values) = std::mem::replace(&mut self.phase, Phase::Over) else {
             return Err(Failure::OutOfOrder { step: "open the port twice" });
         };
+        // Beside the loader's work; a line of the unit's that comes before only waits for it.
+        drop(tokio::task::spawn_blocking(LogFacts::prepare));
         let device = tokio::task::spawn_blocking(open).await??;
         device.line().console().tell(Box::new(self.hearing.clone()));
         self.device = Some(device);

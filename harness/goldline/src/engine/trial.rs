@@ -63,7 +63,9 @@ impl Run {
             let refusals = facts.disconnects.len().max(refusals(testbed, mac, booted_at));
             // The address counts when both ends know it, so that what follows does not race DHCP.
             let joined = join.address.is_some() && facts.address.is_some();
-            if joined || facts.is_boot_loop() || refusals >= REFUSALS || started_late {
+            // What the access point saw may be known before the lines of the unit that tried it.
+            let refused = refusals >= REFUSALS && facts.has_application();
+            if joined || facts.is_boot_loop() || refused || started_late {
                 break;
             }
             if console.is_closed() {
