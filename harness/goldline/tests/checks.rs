@@ -6,8 +6,10 @@ use std::{io, net::Ipv4Addr, sync::Arc};
 
 use goldline::{
     check::{
-        BrokerObservation, Evidence, JoinObservation, Observations, ProbeReport, Refusal,
-        RegionDigest, Stop, UnitLog, Witness, judge,
+        AlertObservation, Answered, BrokerObservation, CaObservation, DialogueObservation,
+        Evidence, ExchangeObservation, JoinObservation, Observations, OtaObservation, ProbeReport,
+        Refusal, RegionDigest, ServiceObservation, Stop, TrustObservation, UnitLog,
+        UpdateObservation, Witness, judge,
     },
     device::{ChipFacts, ConsoleLine},
     identity::Mac,
@@ -139,6 +141,7 @@ fn good_observations(plan: &BoundPlan) -> Observations {
         join: Some(JoinObservation {
             address: Some(Ipv4Addr::new(127, 77, 0, 2)),
             joined_after_ms: Some(400),
+            address_shown: true,
             ..Default::default()
         }),
         broker: Some(BrokerObservation {
@@ -393,14 +396,32 @@ fn a_stop_of_the_stations_is_an_error_and_an_abort_says_so() {
     case.expect(Verdict::Aborted, Code::Aborted);
 }
 
-#[test]
-fn an_association_without_an_address_is_no_fault_of_the_broker() {
+/// With `radio.no_ip` the broker was waited for, and failed too, 51 s after the reset.
+#[rstest]
+#[case::sound(true, Verdict::Fail, Code::WifiNotJoined)]
+#[case::not_sound(false, Verdict::Error, Code::TestbedAccessPoint)]
+fn an_association_without_an_address_is_no_fault_of_the_broker(
+    #[case] sound: bool,
+    #[case] verdict: Verdict,
+    #[case] code: Code,
+) {
     let mut case = Case::good();
     case.edit_log(|lines| lines.retain(|line| !line.text.contains("sta ip")));
-    case.not_connected(None, witness(true));
-    case.expect(Verdict::Fail, Code::WifiNotJoined);
-    case.not_connected(None, witness(false));
-    case.expect(Verdict::Error, Code::TestbedAccessPoint);
+    case.join().address_shown = false;
+    case.join().witness = witness(sound);
+    (case.seen.broker, case.seen.after_boot) = (None, None);
+    case.expect(verdict, code);
+    let (_, _, checks) = case.judge();
+    let broker = checks.iter().find(|check| check.id == "mqtt_connect").expect("its check");
+    assert_eq!(broker.outcome, Outcome::NotRun);
+}
+
+#[test]
+fn a_unit_that_uses_its_address_need_not_print_it() {
+    let mut case = Case::good();
+    case.edit_log(|lines| lines.retain(|line| !line.text.contains("sta ip")));
+    let (verdict, _, checks) = case.judge();
+    assert_eq!(verdict, Verdict::Pass, "{checks:#?}");
 }
 
 #[test]
@@ -454,4 +475,80 @@ fn a_blank_mac_address_fails() {
     let chip = case.seen.chip.take().map(|chip| ChipFacts { mac: Mac([0; 6]), ..chip });
     case.seen = Observations { chip, ..Observations::default() };
     case.expect(Verdict::Fail, Code::ChipMacInvalid);
+}
+
+/// What a check says of a unit of another product.
+fn outcome(profile: &str, check: &str, seen: &Observations) -> Outcome {
+    let profile = Arc::new(find(profile, None).expect("a shipped profile"));
+    let (given, identity) = (Given::default(), Identity::Declared);
+    let mut bindings =
+        Bindings::resolve(&profile, &given, identity, &mut NoSources).expect("samples");
+    let mac = Mac([0x24, 0x0A, 0xC4, 0, 1, 0x10]);
+    bindings.bind_mac(mac).expect("not bound yet");
+    let bytes = || vec![0; 16];
+    let images = FlashImages {
+        bootloader: bytes(),
+        partition_table: bytes(),
+        app: bytes(),
+        factory_app: None,
+    };
+    let plan = Plan::new(Arc::clone(&profile), Scope::Run);
+    let plan = BoundPlan::bind(plan, bindings, &images).expect("it fits");
+    let judgement = judge(&profile, Scope::Run, Some(&plan), seen);
+    judgement.checks.iter().find(|found| found.id == check).expect("its check").outcome
+}
+
+/// Every check that depends on a service of the bench, after the unit failed there.
+#[rstest]
+#[case::time("ble-gateway", "time_sync", |seen: &mut Observations, witness| {
+    seen.time = Some(ServiceObservation { witness, ..Default::default() });
+})]
+#[case::configuration("ble-gateway", "remote_config", |seen: &mut Observations, witness| {
+    seen.configuration = Some(ServiceObservation { witness, ..Default::default() });
+})]
+#[case::ca("zeroconf", "ca_registration", |seen: &mut Observations, witness| {
+    seen.ca = Some(CaObservation { caller: "the unit", witness, ..Default::default() });
+})]
+#[case::alert("safesignal", "test_alert", |seen: &mut Observations, witness| {
+    seen.alert = Some(AlertObservation { witness, ..Default::default() });
+})]
+#[case::stranger_not_tried("ble-gateway", "server_trust", |seen: &mut Observations, witness| {
+    seen.trust = Some(TrustObservation { witness, ..Default::default() });
+})]
+#[case::not_back_from_the_stranger("ble-gateway", "server_trust", |seen: &mut Observations, witness| {
+    let refused_with = Some("UnknownCA".to_owned());
+    seen.trust = Some(TrustObservation { tried: true, refused_with, witness, ..Default::default() });
+})]
+#[case::update("ble-gateway", "ota_update", |seen: &mut Observations, witness| {
+    let update = UpdateObservation { witness, ..Default::default() };
+    seen.ota = Some(OtaObservation { updates: vec![update] });
+})]
+#[case::status("safesignal", "console_status", |seen: &mut Observations, witness| {
+    let depends_on = Some(Code::TestbedAccessPoint);
+    let line = ExchangeObservation {
+        sent: "status".to_owned(),
+        answer: Vec::new(),
+        answered: Answered::Refused("ERROR".to_owned()),
+        expected: Vec::new(),
+        within_s: 5,
+        complaint: String::new(),
+        took_ms: 1,
+        depends_on,
+        witness,
+    };
+    seen.dialogues = vec![DialogueObservation { name: "status".to_owned(), exchanges: vec![line] }];
+})]
+fn a_unit_that_fails_at_a_service_fails_only_with_a_witness(
+    #[case] profile: &str,
+    #[case] check: &str,
+    #[case] spoil: fn(&mut Observations, Option<Witness>),
+) {
+    let with = |witness: Option<Witness>| {
+        let mut seen = Observations::default();
+        spoil(&mut seen, witness);
+        outcome(profile, check, &seen)
+    };
+    assert_eq!(with(witness(true)), Outcome::Fail);
+    assert_eq!(with(witness(false)), Outcome::Error);
+    assert_eq!(with(None), Outcome::Error);
 }

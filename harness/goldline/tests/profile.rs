@@ -477,3 +477,25 @@ fn list_and_check_say_what_there_is_and_what_is_wrong() {
         "espvault: valid: espvault on esp32, 7 partitions, 7 values, 6 NVS keys, 4 checks\n"
     );
 }
+
+/// What a line depends on must be known, and be there.
+#[rstest]
+#[case::unknown("zeroconf-ca", "needs = \"wifi\"", "needs = \"cloud\"", "unknown needs \"cloud\"")]
+#[case::missing(
+    "safesignal",
+    "restarts = true",
+    "restarts = true\nneeds = \"ca\"",
+    "needs the section [ca]"
+)]
+fn faults_of_what_a_line_needs(
+    #[case] profile: &str,
+    #[case] old: &str,
+    #[case] new: &str,
+    #[case] message: &str,
+) {
+    let path = Path::new(FOLDER).join(format!("{profile}.toml"));
+    let shipped = fs::read_to_string(path).expect("it ships");
+    assert!(shipped.contains(old));
+    let error = refusal(&shipped.replacen(old, new, 1));
+    assert!(error.to_string().contains(message), "{error}");
+}

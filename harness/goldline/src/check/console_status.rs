@@ -15,10 +15,16 @@ pub(super) fn judge(seen: &Observations) -> Finding {
     for exchange in &dialogue.exchanges {
         finding.evidence.extend(exchange.answer.iter().map(|line| format!("console: {line}")));
         if let Some(problem) = exchange.problem() {
-            finding.fail(
+            let (code, message) = (
                 Code::ConsoleNotProvisioned,
                 format!("to \"{}\", {}", exchange.sent, problem.message),
             );
+            match exchange.depends_on {
+                None => finding.fail(code, message),
+                Some(testbed) => {
+                    finding.fail_with_witness(code, testbed, message, exchange.witness.as_ref());
+                }
+            }
         }
     }
     let answered =

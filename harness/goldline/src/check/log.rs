@@ -25,7 +25,8 @@ static IMAGE_REFUSED: LazyLock<Regex> = LazyLock::new(|| {
 static APPLICATION: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"Calling app_main\(\)|cpu_start: "));
 static COMPLAINT: LazyLock<Regex> = LazyLock::new(|| pattern(r"^E \(\d+\) "));
-static LOGGED: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[EWIDV] \(\d+\) [^:]+: "));
+static LOGGED: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^(?:\S{0,16}[>$#] ?)?[EWIDV] \(\d+\) [^:]+: "));
 static CONFIGURATION: LazyLock<Regex> = LazyLock::new(|| pattern(r"ESP_ERR_NVS_\w+"));
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| pattern(r"sta ip: (\d+\.\d+\.\d+\.\d+)"));
 static SIGNAL: LazyLock<Regex> = LazyLock::new(|| pattern(r"\brssi: (-?\d+)"));
@@ -86,7 +87,8 @@ pub struct LogFacts {
     pub tls: Option<String>,
 }
 
-/// Whether a line is one of ESP-IDF's log, which a firmware prints whatever is typed.
+/// Whether a line is one of ESP-IDF's log, which a firmware prints whatever is typed; it may stand behind the
+/// console's prompt.
 pub fn is_logged(text: &str) -> bool {
     LOGGED.is_match(text)
 }

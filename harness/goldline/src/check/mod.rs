@@ -29,10 +29,9 @@ use crate::{
     record::{CheckRecord, Code, Diagnosis, Limits, Measurement, Outcome, Verdict},
 };
 
-use log::is_logged;
-pub use log::{LogFacts, UnitLog};
+pub use log::{LogFacts, UnitLog, is_logged};
 pub use observations::{
-    AlertObservation, Answered, BrokerObservation, CaObservation, DeviceIdObservation,
+    AlertObservation, Answered, Blame, BrokerObservation, CaObservation, DeviceIdObservation,
     DialogueObservation, Evidence, ExchangeObservation, JoinObservation, Leftovers, Observations,
     Observer, OtaObservation, Outgoing, Refusal, RegionDigest, RegistryObservation,
     ServiceObservation, Stop, TrustObservation, UpdateObservation,

@@ -9,7 +9,7 @@ use super::{UnitLog, Witness};
 use crate::{
     device::{ChipFacts, ConsoleLine},
     plan::Moment,
-    record::{Diagnosis, Outcome},
+    record::{Code, Diagnosis, Outcome},
 };
 
 /// Everything seen in one run.
@@ -112,6 +112,8 @@ pub struct JoinObservation {
     pub address: Option<Ipv4Addr>,
     /// From reset to the address.
     pub joined_after_ms: Option<u64>,
+    /// Whether the unit showed that it has that address: it printed one, or sent something from it.
+    pub address_shown: bool,
     /// The last refusal that the access point gave.
     pub refused: Option<u16>,
     /// How long the engine waited in vain.
@@ -202,6 +204,19 @@ pub struct ExchangeObservation {
     pub complaint: String,
     /// How long the answer took.
     pub took_ms: u64,
+    /// What of the bench the answer depends on, as the fault of the testbed that it would be.
+    pub depends_on: Option<Code>,
+    /// The bench's own attempt at that, made after a wrong answer.
+    pub witness: Option<Witness>,
+}
+
+/// Whose fault something is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Blame {
+    /// The unit's.
+    Unit(Diagnosis),
+    /// The testbed's, or nobody knows whose.
+    Testbed(Diagnosis),
 }
 
 /// What the answer to a line came to.

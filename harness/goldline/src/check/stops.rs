@@ -6,8 +6,11 @@
 
 use std::fmt::Display;
 
-use super::{Answered, ExchangeObservation, is_logged};
-use crate::record::{Code, Diagnosis};
+use super::{Answered, Blame, ExchangeObservation, is_logged};
+use crate::{
+    profile::Need,
+    record::{Code, Diagnosis},
+};
 
 /// A garbled answer may be long; the record keeps its beginning.
 const LINES_SHOWN: usize = 6;
@@ -162,9 +165,42 @@ impl ExchangeObservation {
     }
 }
 
+/// What of the testbed a need of a line is.
+pub fn testbed_of(need: Need) -> Code {
+    match need {
+        Need::Wifi => Code::TestbedAccessPoint,
+        Need::Broker => Code::TestbedBroker,
+        Need::Ca => Code::TestbedCa,
+    }
+}
+
+impl ExchangeObservation {
+    /// Whose fault an answer that is not good is: the unit's, unless it depends on something of the bench
+    /// that nobody found sound.
+    pub fn blame(&self) -> Option<Blame> {
+        let problem = self.problem()?;
+        let Some(testbed) = self.depends_on else { return Some(Blame::Unit(problem)) };
+        let said = problem.message;
+        Some(match &self.witness {
+            Some(witness) if witness.is_sound() => {
+                let message = format!("{said}; {}", witness.detail());
+                Blame::Unit(Diagnosis::new(problem.code, message))
+            }
+            Some(witness) => {
+                Blame::Testbed(Diagnosis::new(testbed, format!("{}; {said}", witness.detail())))
+            }
+            None => Blame::Testbed(Diagnosis::new(
+                testbed,
+                format!("{said}; no witness tells whether the bench was sound"),
+            )),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::{ProbeReport, Witness};
 
     /// A silent unit that connected meanwhile was said to have answered with its log.
     #[test]
@@ -189,5 +225,34 @@ mod tests {
         let answered = problem(&[&[connected; LINES_SHOWN][..], &["I am no log"]].concat());
         assert_eq!(answered.code, Code::ConsoleUnexpected);
         assert!(answered.message.contains("with \"I am no log\" in"), "{}", answered.message);
+    }
+
+    #[test]
+    fn a_line_that_depends_on_the_bench_blames_the_unit_on_a_witness_only() {
+        let report = |outcome| ProbeReport { tried: "join Lab".to_owned(), outcome };
+        let sound = Some(Witness::of_probe(report(Ok("joined Lab".to_owned()))));
+        let broken = Some(Witness::of_probe(report(Err("reason 201".to_owned()))));
+        let blame = |depends_on: Option<Code>, witness: Option<Witness>| {
+            let seen = ExchangeObservation {
+                sent: "join Lab".to_owned(),
+                answer: Vec::new(),
+                answered: Answered::Refused("ERROR".to_owned()),
+                expected: Vec::new(),
+                within_s: 5,
+                complaint: String::new(),
+                took_ms: 1,
+                depends_on,
+                witness,
+            };
+            match seen.blame().expect("it did not answer well") {
+                Blame::Unit(problem) => (true, problem.code),
+                Blame::Testbed(problem) => (false, problem.code),
+            }
+        };
+        let wifi = Some(testbed_of(Need::Wifi));
+        assert_eq!(blame(None, None), (true, Code::ConsoleRefused));
+        assert_eq!(blame(wifi, sound), (true, Code::ConsoleRefused));
+        assert_eq!(blame(wifi, broken), (false, Code::TestbedAccessPoint));
+        assert_eq!(blame(wifi, None), (false, Code::TestbedAccessPoint));
     }
 }

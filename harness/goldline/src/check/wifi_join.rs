@@ -2,7 +2,7 @@
 //!
 //! The access point's own record says whether the unit joined; the serial log only explains why not.
 
-use super::{Finding, JoinObservation, LogFacts, Observations, Witness, limits};
+use super::{Finding, JoinObservation, LogFacts, Observations, limits};
 use crate::{
     plan::BoundPlan,
     profile::CheckSpec,
@@ -19,10 +19,8 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
     let Some(join) = &seen.join else { return Finding::not_run() };
     let mut finding = Finding::ran();
     let facts = seen.console.facts();
-    let connected = seen.broker.as_ref().is_some_and(|broker| broker.accepted);
-    if join.address.is_some() && facts.address.is_none() && !connected {
-        let witness = seen.broker.as_ref().and_then(|broker| broker.witness.as_ref());
-        explain_no_address(plan, join, witness, &mut finding);
+    if join.address.is_some() && !join.address_shown {
+        explain_no_address(plan, join, &mut finding);
     } else if join.address.is_some() {
         measure(spec, join, facts, &mut finding);
     } else {
@@ -87,16 +85,16 @@ fn measure(spec: &CheckSpec, join: &JoinObservation, facts: &LogFacts, finding: 
     );
 }
 
-/// The access point took the unit, and the unit never said that it has an address.
-fn explain_no_address(
-    plan: &BoundPlan,
-    join: &JoinObservation,
-    witness: Option<&Witness>,
-    finding: &mut Finding,
-) {
+/// The access point took the unit, and the unit never showed that it has an address.
+fn explain_no_address(plan: &BoundPlan, join: &JoinObservation, finding: &mut Finding) {
     let message =
         format!("the unit joined {} and got no address in {} ms", plan.wifi.ssid, join.waited_ms);
-    finding.fail_with_witness(Code::WifiNotJoined, Code::TestbedAccessPoint, message, witness);
+    finding.fail_with_witness(
+        Code::WifiNotJoined,
+        Code::TestbedAccessPoint,
+        message,
+        join.witness.as_ref(),
+    );
 }
 
 fn explain(plan: &BoundPlan, join: &JoinObservation, facts: &LogFacts, finding: &mut Finding) {

@@ -46,12 +46,11 @@ impl Run {
             (None, true) => "the unit asked and was not answered",
             (None, false) => "the unit never asked",
         };
-        let now = self.bench.clock().now();
-        let told = server.asked();
-        let told = told.iter().filter(|asked| asked.event.caller.is_unit());
-        let wrong = told
-            .filter_map(|asked| asked.event.answered)
-            .any(|told| (now - told).abs() > TIME_TOLERANCE);
+        let asked = server.asked();
+        let of_unit = asked.iter().filter(|asked| asked.event.caller.is_unit());
+        let wrong = of_unit
+            .filter_map(|asked| Some(asked.at - asked.event.answered?))
+            .any(|off| off.abs() > TIME_TOLERANCE);
         let served = answered.is_some() && !wrong;
         let witness = match served {
             true => None,

@@ -5,13 +5,19 @@
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Failure, Next, Run, millis};
+use super::{
+    Failure, Next, Run, millis,
+    probing::{Talk, at_access_point, at_broker, at_ca},
+};
 use crate::{
-    check::{Answered, DeviceIdObservation, DialogueObservation, ExchangeObservation, stops},
+    check::{
+        Answered, Blame, DeviceIdObservation, DialogueObservation, ExchangeObservation, Witness,
+        is_logged, stops,
+    },
     clock::Deadline,
     device::ConsoleLine,
     plan::{BoundPlan, Dialogue, Text},
-    profile::{DialogueName, Exchange, Piece, Quoting, ScrapedId, Template},
+    profile::{DialogueName, Exchange, Need, Piece, Quoting, ScrapedId, Template},
 };
 
 /// What stands for a secret in a line that is shown.
@@ -34,18 +40,23 @@ impl Run {
         // A value that cannot be said is refused before the first line is sent.
         let lines = self.lines(exchanges, *quoting)?;
         let mut seen = DialogueObservation { name: name.name().to_owned(), exchanges: Vec::new() };
-        let mut problem = None;
+        let mut failure = None;
         for (exchange, line) in exchanges.iter().zip(lines) {
             let observed = self.exchange(exchange, line, line_end.text()).await?;
-            problem = observed.problem();
+            failure = observed.blame();
             seen.exchanges.push(observed);
-            if problem.is_some() {
+            if failure.is_some() {
                 break;
             }
         }
         self.seen.dialogues.push(seen);
-        match problem {
-            Some(problem) if *name != DialogueName::Status => Err(Failure::Unit(problem)),
+        match failure {
+            Some(Blame::Unit(problem)) if *name != DialogueName::Status => {
+                Err(Failure::Unit(problem))
+            }
+            Some(Blame::Testbed(problem)) if *name != DialogueName::Status => {
+                Err(Failure::Service(problem))
+            }
             _ => Ok(()),
         }
     }
@@ -109,15 +120,33 @@ impl Run {
             Reply::Refused(line) => Answered::Refused(plan.bindings().redact(&line).0),
             Reply::Missing => Answered::missing(&answer),
         };
+        let complaint = plan.bindings().redact(&self.hearing.facts().complains()).0;
+        let took_ms = millis(began.elapsed());
+        let witness = match exchange.needs {
+            Some(need) if answered != Answered::Well => Some(self.witness_for(need).await?),
+            _ => None,
+        };
         Ok(ExchangeObservation {
             sent: line.shown,
             answer: answer.into_iter().take(ExchangeObservation::LINES_SHOWN).collect(),
             answered,
             expected: exchange.expect.iter().map(ToString::to_string).collect(),
             within_s: exchange.within.as_secs(),
-            complaint: plan.bindings().redact(&self.hearing.facts().complains()).0,
-            took_ms: millis(began.elapsed()),
+            complaint,
+            took_ms,
+            depends_on: exchange.needs.map(stops::testbed_of),
+            witness,
         })
+    }
+
+    /// Asks for what a line depends on, after the unit did not answer it well.
+    async fn witness_for(&mut self, need: Need) -> Result<Witness, Failure> {
+        let (testbed, plan) = (self.testbed()?, self.bound()?);
+        match need {
+            Need::Wifi => Ok(at_access_point(testbed, plan).await),
+            Need::Broker => at_broker(testbed, plan, &self.bench, Talk::Command).await,
+            Need::Ca => at_ca(testbed, plan, &self.bench, self.mac()?).await,
+        }
     }
 
     /// The unit restarts by itself, beyond the lines about its application that were there before; what
@@ -284,7 +313,9 @@ fn reply_of(answer: &[String], expected: &[String], refuse: &[String]) -> Option
         while let Some(text) = wanted.next_if(|text| line.contains(text.as_str())) {
             rest = rest.replacen(text.as_str(), "", 1);
         }
-        if refuse.iter().any(|text| rest.contains(text.as_str())) {
+        // A log goes on whatever was typed: its "connect() error" refuses no line.
+        let answers = !is_logged(line);
+        if answers && refuse.iter().any(|text| rest.contains(text.as_str())) {
             return Some(Reply::Refused(line.clone()));
         }
         if wanted.peek().is_none() {
@@ -297,6 +328,7 @@ fn reply_of(answer: &[String], expected: &[String], refuse: &[String]) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::ProbeReport;
 
     fn lines(texts: &[&str]) -> Vec<ConsoleLine> {
         texts.iter().map(|text| ConsoleLine { at_ms: 0, text: (*text).to_owned() }).collect()
@@ -321,6 +353,18 @@ mod tests {
         assert!(matches!(reply_of(&answer, &expected, &[]), Some(Reply::Good)));
         let other_way_round = owned(&["OK", "SSID='Lab'"]);
         assert!(reply_of(&answer, &other_way_round, &[]).is_none());
+    }
+
+    /// A broker that was down made 29 of 80 units refuse whatever was typed at that moment.
+    #[test]
+    fn a_log_line_refuses_nothing() {
+        let refuse = owned(&["error"]);
+        let logged = "E (53272) esp-tls: [sock=54] connect() error: connection refused";
+        let reply = |answer: &[&str]| reply_of(&owned(answer), &owned(&["OK"]), &refuse);
+        assert!(reply(&[logged]).is_none());
+        assert!(reply(&[&format!("> {logged}")]).is_none());
+        assert!(matches!(reply(&[logged, "OK"]), Some(Reply::Good)));
+        assert!(matches!(reply(&[logged, "error: unknown"]), Some(Reply::Refused(_))));
     }
 
     /// "reset" was found in the firmware's usage text, and the unit was blamed for not restarting.

@@ -61,7 +61,8 @@ impl Run {
             let facts = self.hearing.facts();
             let started_late = !facts.has_application() && booted_at.elapsed() > deadlines.boot;
             let refusals = facts.disconnects.len().max(refusals(testbed, mac, booted_at));
-            // The address counts when both ends know it, so that what follows does not race DHCP.
+            // The address counts when both ends know it, so that what follows does not race DHCP; and its line
+            // comes after those about the signal.
             let joined = join.address.is_some() && facts.address.is_some();
             // What the access point saw may be known before the lines of the unit that tried it.
             let refused = refusals >= REFUSALS && facts.has_application();
@@ -80,7 +81,10 @@ impl Run {
             }
         }
         join.waited_ms = millis(booted_at.elapsed());
-        let joined = join.address.is_some();
+        // Not every firmware prints its address, but none can use one that it has not.
+        join.address_shown = self.hearing.facts().address.is_some()
+            || join.address.is_some_and(|address| uses(testbed, address, booted_at));
+        let joined = join.address.is_some() && join.address_shown;
         if !joined {
             let plan = self.bound()?;
             join.witness = Some(at_access_point(testbed, plan).await);
@@ -245,6 +249,18 @@ fn note_association(
         }
     }
     associated_at
+}
+
+/// Whether anything came from that address: a question for a name, a connection, a datagram.
+fn uses(testbed: &Testbed, address: Ipv4Addr, since: Instant) -> bool {
+    let sent = |event: &AccessPointEvent| match event {
+        AccessPointEvent::Resolved { from, .. }
+        | AccessPointEvent::Connection { from, .. }
+        | AccessPointEvent::Datagram { from, .. } => *from == address,
+        _ => false,
+    };
+    let events = testbed.access_point.events();
+    events.iter().any(|stamped| stamped.instant >= since && sent(&stamped.event))
 }
 
 fn refusals(testbed: &Testbed, unit: Mac, since: Instant) -> usize {

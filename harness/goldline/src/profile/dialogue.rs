@@ -53,6 +53,19 @@ pub struct Exchange {
     pub within: Duration,
     /// Whether the unit restarts by itself afterwards.
     pub restarts: bool,
+    /// What the unit must reach to answer well; nothing for a line that it answers by itself.
+    pub needs: Option<Need>,
+}
+
+/// What a unit must reach before it can answer a line of its console well.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Need {
+    /// Its network.
+    Wifi,
+    /// Its broker, by way of its network.
+    Broker,
+    /// Its CA, by way of its network.
+    Ca,
 }
 
 /// A device id in the serial log.

@@ -89,9 +89,10 @@ impl Problems {
         let wifi = self.wifi(&raw.wifi, &scope);
         let mqtt = self.mqtt(raw.mqtt, &scope);
         let images = self.images(raw.images, flash.as_ref(), folder);
+        let has_ca = raw.ca.is_some();
         let ca = raw.ca.map(|raw| self.ca(raw, &scope));
         let registry = raw.registry.map(|raw| self.registry(raw, &scope));
-        let console = raw.console.map(|raw| self.console(raw, &scope));
+        let console = raw.console.map(|raw| self.console(raw, &scope, has_ca));
         let provisioning_api = raw.provisioning_api.map(|raw| self.provisioning_api(raw, &scope));
         let portal = raw.portal.map(|raw| self.portal(raw, &scope));
         let config_server = raw.config_server.map(|raw| self.config_server(raw, &scope));

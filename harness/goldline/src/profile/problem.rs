@@ -139,6 +139,8 @@ pub enum Problem {
     HostAndPort { found: String },
     #[error("the method {method} needs the section {section}")]
     MethodNeeds { method: &'static str, section: &'static str },
+    #[error("this line says that its answer needs the section {section}, which is missing")]
+    LineNeeds { section: &'static str },
     #[error("the check {id} needs the section {section}")]
     CheckNeeds { id: &'static str, section: &'static str },
     #[error(

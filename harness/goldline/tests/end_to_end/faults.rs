@@ -271,6 +271,11 @@ fn a_defect_of_another_product_fails_by_its_name(
 #[case::time_wrong("ble-gateway", "time_server.wrong", "testbed.time_server")]
 #[case::update_down("ble-gateway", "update_server.down", "testbed.update_server")]
 #[case::update_damaged("ble-gateway", "update_server.damaged", "testbed.update_server")]
+#[case::at_without_a_network("zeroconf-ca", "ap.absent", "testbed.access_point")]
+#[case::at_with_another_password("zeroconf-ca", "ap.password", "testbed.access_point")]
+#[case::console_without_a_network("zeroconf-ca-console", "ap.absent", "testbed.access_point")]
+#[case::console_with_another_password("zeroconf-ca-console", "ap.password", "testbed.access_point")]
+#[case::console_without_a_broker("zeroconf-ca-console", "broker.down", "testbed.broker")]
 fn a_bad_service_of_the_bench_is_never_the_units_fault(
     #[case] profile: &str,
     #[case] fault: &str,
@@ -284,6 +289,44 @@ fn a_bad_service_of_the_bench_is_never_the_units_fault(
         let stages = record["stages"].as_array().expect("stages");
         assert_eq!(stages.last().expect("some")["name"], "ca_register", "nothing is written");
     }
+}
+
+/// The CA is the unit's to call here, so the bench asks it only after the unit failed.
+#[rstest]
+#[case::down("ca.down")]
+#[case::http_500("ca.http_500")]
+#[case::http_401("ca.http_401")]
+#[case::refuses("ca.refuses")]
+#[case::malformed("ca.malformed")]
+fn a_bad_ca_that_the_unit_calls_is_never_the_units_fault(#[case] fault: &str) {
+    let (exit, record) = verdict_of("zeroconf", fault);
+    assert_eq!((exit, &record["verdict"]), (3, &Value::from("ERROR")), "{record:#}");
+    assert_eq!(check(&record, "ca_registration")["diagnosis"]["code"], "testbed.ca", "{record:#}");
+    assert!(!outcomes(&record).contains(&"fail"), "{record:#}");
+}
+
+/// "The config server listens" was the witness against a sound unit.
+#[rstest]
+#[case::http_500("config.http_500")]
+#[case::malformed("config.malformed")]
+fn a_checked_unit_is_not_blamed_for_a_config_server_that_only_listens(#[case] fault: &str) {
+    let station = Station::new();
+    let device = format!("simulator:?flash-file={}", station.path("unit.flash").display());
+    let provisioned = station.unit(["run", "ble-gateway", "--device", &device]);
+    assert_eq!(provisioned.code(), 0, "{provisioned:?}");
+    let words = ["check", "ble-gateway", "--json", "--device", &device, "--fault", fault];
+    let record = station.unit(words).json();
+    assert_eq!(record["verdict"], "ERROR", "{record:#}");
+    assert_eq!(record["diagnosis"]["code"], "testbed.config_server", "{record:#}");
+}
+
+/// What was never reached says nothing, and is not waited for.
+#[test]
+fn a_unit_without_an_address_is_not_waited_for_at_the_broker() {
+    let (_, record) = hasty_verdict("radio.no_ip");
+    let witnessed = check(&record, "wifi_join")["evidence"].to_string();
+    assert!(witnessed.contains("witness: the bench joined"), "{witnessed}");
+    assert_eq!(check(&record, "mqtt_connect")["outcome"], "not_run", "{record:#}");
 }
 
 /// A unit of a shipped product with a fault; an update that never comes is not waited for that long.

@@ -6,6 +6,7 @@ mod alert;
 mod awkward_values;
 mod bad_profiles;
 mod batch;
+mod bench_faults;
 mod ca;
 mod catalog;
 mod chatty;

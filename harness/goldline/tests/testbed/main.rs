@@ -13,6 +13,7 @@ mod isolation;
 mod lending;
 mod own_networks;
 mod peers;
+mod saboteurs;
 mod strangers;
 mod time_server;
 mod update_server;

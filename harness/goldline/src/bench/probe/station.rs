@@ -5,7 +5,6 @@
 //! only remembered. Must not know what is said over its connections.
 
 use std::{
-    future::Future,
     io,
     net::{Ipv4Addr, SocketAddrV4},
     pin::Pin,

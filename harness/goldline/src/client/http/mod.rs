@@ -8,7 +8,7 @@ mod error;
 mod stream;
 mod url;
 
-use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};
+use std::{io, net::SocketAddr, pin::Pin, sync::Arc};
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{Method, body::Bytes, client::conn::http1, header};

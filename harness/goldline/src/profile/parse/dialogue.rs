@@ -6,13 +6,24 @@ use regex::Regex;
 
 use super::{Problems, values::Names};
 use crate::profile::{
-    ConsoleSpec, Exchange, LineEnd, Quoting, ScrapedId,
+    ConsoleSpec, Exchange, LineEnd, Need, Quoting, ScrapedId,
     problem::Problem,
     raw::{RawConsole, RawDeviceId, RawExchange},
 };
 
 impl Problems {
-    pub(super) fn console(&mut self, raw: RawConsole, scope: &Names<'_>) -> Option<ConsoleSpec> {
+    pub(super) fn console(
+        &mut self,
+        raw: RawConsole,
+        scope: &Names<'_>,
+        has_ca: bool,
+    ) -> Option<ConsoleSpec> {
+        let dialogues = [&raw.provision, &raw.wifi, &raw.status, &raw.factory_reset];
+        for needs in dialogues.into_iter().flatten().filter_map(|line| line.needs.as_ref()) {
+            if needs.get_ref() == "ca" && !has_ca {
+                self.push(needs.span(), Problem::LineNeeds { section: "[ca]" });
+            }
+        }
         let line_ends = [("lf", LineEnd::Lf), ("cr", LineEnd::Cr), ("crlf", LineEnd::CrLf)];
         let line_end = self.one_of("line_end", &raw.line_end, &line_ends);
         let quotings = [
@@ -73,6 +84,16 @@ impl Problems {
         let expect = texts.iter().filter_map(|text| self.template(text, scope)).collect();
         let refuse = raw.refuse.iter().map(|text| text.get_ref().clone()).collect();
         let within: Duration = self.deadline(&raw.within_s);
-        Some(Exchange { send: send?, expect, refuse, within, restarts: raw.restarts })
+        let known = [("wifi", Need::Wifi), ("broker", Need::Broker), ("ca", Need::Ca)];
+        let needs = raw.needs.as_ref().map(|needs| self.one_of("needs", needs, &known));
+        let needs = needs.map_or(Some(None), |known| known.map(Some));
+        Some(Exchange {
+            send: send?,
+            expect,
+            refuse,
+            within,
+            restarts: raw.restarts,
+            needs: needs?,
+        })
     }
 }

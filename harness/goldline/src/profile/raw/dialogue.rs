@@ -55,4 +55,7 @@ pub(in crate::profile) struct RawExchange {
     /// Whether the unit restarts by itself afterwards.
     #[serde(default)]
     pub restarts: bool,
+    /// What the unit must reach to answer well: wifi, broker or ca. Without it the answer is the unit's alone,
+    /// and a wrong one its fault.
+    pub needs: Option<Text>,
 }
