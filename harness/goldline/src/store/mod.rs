@@ -21,13 +21,14 @@ mod journal;
 mod leases;
 mod ledger;
 mod outbox;
+mod private;
 mod records;
 mod seal;
 
 use std::{
     fs::{self, DirBuilder, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -58,13 +59,29 @@ pub enum StoreError {
         /// Why not.
         source: io::Error,
     },
-    /// Others can read the folder.
-    #[error("{path} is open to others (mode {mode:03o}): run chmod 700 on it, since it holds keys")]
+    /// Others can read or change a folder or file.
+    #[error(
+        "{path} is open to others (mode {mode:03o}): others may have read or replaced what is in it; run chmod {wanted:03o} on it if it is still this station's"
+    )]
     Open {
-        /// The folder.
+        /// Which.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
+        /// What they should be.
+        wanted: u32,
+    },
+    /// A folder or file is another user's.
+    #[error(
+        "{path} belongs to user {owner}, and this program runs as user {own}: run chown {own} on it if it is this station's, or name another folder with --state"
+    )]
+    Foreign {
+        /// Which.
+        path: PathBuf,
+        /// User id of its owner.
+        owner: u32,
+        /// User id of this process.
+        own: u32,
     },
     /// No home to put the folder under.
     #[error("no state directory: set GOLDLINE_STATE or HOME, or give --state DIR")]
@@ -118,14 +135,11 @@ impl StateDirectory {
     /// Opens the directory and makes what is missing, readable by the owner only.
     ///
     /// # Errors
-    /// [`StoreError::Open`] when others could read it, [`StoreError::Io`] when it cannot be made.
+    /// [`StoreError::Open`] and [`StoreError::Foreign`] when others could read or change it or its key,
+    /// [`StoreError::Io`] when it cannot be made.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
         make_private_folder(root)?;
-        let metadata = fs::metadata(root).map_err(at(root))?;
-        let mode = metadata.mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(StoreError::Open { path: root.to_owned(), mode });
-        }
+        private::require(root, &fs::metadata(root).map_err(at(root))?)?;
         let key = StationKey::load_or_create(&root.join("station.key"))?;
         Ok(Self { root: root.to_owned(), key })
     }
@@ -148,10 +162,12 @@ impl StateDirectory {
     /// The bench CA, made on first use. Units that trust it stay testable on this station.
     ///
     /// # Errors
-    /// [`StoreError::Authority`] when the stored one is damaged or no longer valid.
+    /// [`StoreError::Authority`] when the stored one is damaged or no longer valid, and as
+    /// [`StateDirectory::open`].
     pub fn authority(&self, clock: &Clock) -> Result<Authority, StoreError> {
         let folder = self.root.join("ca");
         make_private_folder(&folder)?;
+        private::require(&folder, &fs::metadata(&folder).map_err(at(&folder))?)?;
         // Two first runs at once must not make two CAs.
         let _lock = lock(&folder.join("lock"))?;
         if folder.join("root.pem").exists() {
@@ -176,7 +192,10 @@ impl StateDirectory {
 fn read_authority(folder: &Path) -> Result<AuthorityPem, StoreError> {
     let read = |name: &str| {
         let path = folder.join(name);
-        fs::read_to_string(&path).map_err(at(&path))
+        let bytes = private::read(&path)?;
+        let text = std::str::from_utf8(&bytes).map(str::to_owned);
+        let reason = "it is not text; expected PEM".to_owned();
+        text.map_err(|_| StoreError::Damaged { path, reason })
     };
     Ok(AuthorityPem {
         root_certificate: read("root.pem")?,
@@ -223,7 +242,9 @@ fn lock(path: &Path) -> Result<fs::File, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+
+    use rustix::process::geteuid;
 
     fn private() -> (tempfile::TempDir, StateDirectory) {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -247,6 +268,59 @@ mod tests {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
         let refused = StateDirectory::open(folder.path());
         assert!(matches!(refused, Err(StoreError::Open { mode: 0o755, .. })), "{refused:?}");
+    }
+
+    const PRIVATE: [&str; 7] = [
+        "",
+        "station.key",
+        "ca",
+        "ca/root.key",
+        "ca/intermediate.key",
+        "ca/root.pem",
+        "ca/intermediate.pem",
+    ];
+
+    fn reopened(state: &StateDirectory) -> Result<Authority, StoreError> {
+        StateDirectory::open(&state.root)?.authority(&Clock::system())
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_or_change_is_refused_with_chmods_words() {
+        let (_folder, state) = private();
+        state.authority(&Clock::system()).expect("a CA is made");
+        for name in PRIVATE {
+            // Without the slash that an empty name leaves.
+            let path: PathBuf = state.root.join(name).components().collect();
+            let right = fs::metadata(&path).expect("it exists").mode() & 0o777;
+            for others in [0o040, 0o020, 0o004, 0o002] {
+                let wrong = fs::Permissions::from_mode(right | others);
+                fs::set_permissions(&path, wrong).expect("chmod");
+                let refusal = reopened(&state).map(|_| ()).expect_err(name).to_string();
+                assert!(refusal.contains(&format!("chmod {right:03o}")), "{name}: {refusal}");
+                assert!(refusal.contains(&path.display().to_string()), "{name}: {refusal}");
+            }
+            fs::set_permissions(&path, fs::Permissions::from_mode(right)).expect("chmod");
+        }
+        reopened(&state).expect("mended as it was said");
+    }
+
+    #[test]
+    fn a_key_of_another_user_is_refused_with_chowns_words() {
+        let own = geteuid();
+        if !own.is_root() {
+            println!("skipped: only root can give a file away");
+            return;
+        }
+        let (_folder, state) = private();
+        state.authority(&Clock::system()).expect("a CA is made");
+        for name in PRIVATE {
+            let path = state.root.join(name);
+            chown(&path, Some(65_534), None).expect("chown");
+            let refusal = reopened(&state).map(|_| ()).expect_err(name).to_string();
+            assert!(refusal.contains("chown 0") && refusal.contains("65534"), "{name}: {refusal}");
+            chown(&path, Some(0), None).expect("chown");
+        }
+        reopened(&state).expect("mended as it was said");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use ring::{
 };
 use zeroize::Zeroizing;
 
-use super::{StoreError, at, write_private};
+use super::{StoreError, private, write_private};
 use crate::secret::FingerprintKey;
 
 const KEY_BYTES: usize = 32;
@@ -35,7 +35,7 @@ impl StationKey {
             getrandom::fill(key.as_mut()).map_err(StoreError::Random)?;
             write_private(path, key.as_ref())?;
         }
-        let bytes = Zeroizing::new(std::fs::read(path).map_err(at(path))?);
+        let bytes = private::read(path)?;
         let key =
             <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).map_err(|_| StoreError::Damaged {
                 path: path.to_owned(),
