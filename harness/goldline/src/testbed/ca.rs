@@ -60,6 +60,19 @@ pub enum Registration {
     Refused(String),
 }
 
+impl Registration {
+    /// What the caller's words take in the log.
+    fn held_bytes(&self) -> usize {
+        match self {
+            Self::Accepted(registered) => {
+                registered.device_type.len()
+                    + registered.key.as_ref().map_or(0, |key| key.expose().len())
+            }
+            Self::Refused(sentence) => sentence.len(),
+        }
+    }
+}
+
 /// A device that registered.
 #[derive(Clone, Debug)]
 pub struct Registered {
@@ -238,6 +251,11 @@ impl CertificateAuthorityApi {
         format!("http://{}", self.address())
     }
 
+    /// How many calls are not in the log any more; see [`EventLog::dropped`].
+    pub fn dropped(&self) -> u64 {
+        self.room.log.dropped()
+    }
+
     /// Every call of the registration so far.
     pub fn registrations(&self) -> Vec<Stamped<Heard<Registration>>> {
         self.room.log.all()
@@ -310,7 +328,10 @@ impl Room {
 }
 
 fn answer_registration(room: &Room, call: &Call) -> Answer {
-    let record = |what| room.log.record(call.heard(what));
+    let record = |what: Registration| {
+        let bytes = what.held_bytes();
+        room.log.hear(call.who, what, bytes);
+    };
     if let Some(broken) = broken(&room.ca) {
         record(Registration::Refused("by a fault of the bench".to_owned()));
         return broken;

@@ -72,6 +72,15 @@ impl Caller {
     }
 }
 
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Who {
+    /// Its end.
+    pub peer: SocketAddr,
+    /// Who opened it.
+    pub caller: Caller,
+}
+
 /// The two ends of a connection, as the service sees them.
 type Ends = (SocketAddr, SocketAddr);
 

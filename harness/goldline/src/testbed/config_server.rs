@@ -163,6 +163,11 @@ impl ConfigServer {
         self.entrance.secure_address()
     }
 
+    /// How many calls are not in the log any more; see [`EventLog::dropped`].
+    pub fn dropped(&self) -> u64 {
+        self.room.log.dropped()
+    }
+
     /// Every call so far.
     pub fn calls(&self) -> Vec<Stamped<Heard<ConfigCall>>> {
         self.room.log.all()
@@ -198,7 +203,7 @@ impl Room {
     }
 
     fn record(&self, call: &Call, what: ConfigCall) {
-        self.log.record(call.heard(what));
+        self.log.hear(call.who, what, DEVICE_ID_DIGITS);
     }
 
     fn refuse(&self, call: &Call, status: StatusCode, sentence: &str) -> Answer {

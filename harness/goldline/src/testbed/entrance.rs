@@ -51,7 +51,7 @@ impl<R: Answers> Entrance<R> {
     ) -> Result<Arc<Self>, HttpServerError> {
         let handler: Handler = {
             let rooms = Arc::clone(&rooms);
-            Arc::new(move |call: &Call| match rooms.enter(call.caller) {
+            Arc::new(move |call: &Call| match rooms.enter(call.who.caller) {
                 Some(room) => room.answer(call),
                 None => Answer::status(StatusCode::FORBIDDEN),
             })

@@ -13,6 +13,7 @@ pub mod ca;
 pub mod caller;
 mod closed_port;
 pub mod config_server;
+mod doors;
 mod entrance;
 pub mod event_log;
 pub mod fault;

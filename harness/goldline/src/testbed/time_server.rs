@@ -101,7 +101,8 @@ impl TimeEntrance {
                     let reply = answer(&buffer[..length], now).filter(|_| !silent);
                     let answered = reply.map(|_| now);
                     // Before the answer: who has it may ask at once whether it was seen.
-                    room.log.record(TimeAsked { peer: *from.ip(), caller, answered });
+                    let asked = TimeAsked { peer: *from.ip(), caller, answered };
+                    room.log.append(asked, Some(peer.ip()), 0);
                     if let Some(reply) = reply {
                         // On loopback an answer is lost only with its asker.
                         let _sent = socket.send_to(&reply, peer).await;
@@ -147,6 +148,11 @@ impl TimeServer {
     /// Every question so far.
     pub fn asked(&self) -> Vec<Stamped<TimeAsked>> {
         self.room.log.all()
+    }
+
+    /// How many questions are not in the log any more; see [`EventLog::dropped`].
+    pub fn dropped(&self) -> u64 {
+        self.room.log.dropped()
     }
 
     /// A reader of the questions from the first on.

@@ -118,6 +118,11 @@ impl UpdateServer {
         place
     }
 
+    /// How many downloads are not in the log any more; see [`EventLog::dropped`].
+    pub fn dropped(&self) -> u64 {
+        self.room.log.dropped()
+    }
+
     /// Every download so far.
     pub fn downloads(&self) -> Vec<Stamped<Heard<Download>>> {
         self.room.log.all()
@@ -140,7 +145,9 @@ impl Answers for Room {
         let images = self.images.read().unwrap_or_else(PoisonError::into_inner);
         let asked = images.get(call.path()).filter(|_| call.head.method == Method::GET);
         let Some(image) = asked else { return Answer::status(StatusCode::NOT_FOUND) };
-        self.log.record(call.heard(Download { path: call.path().to_owned() }));
+        let path = call.path().to_owned();
+        let bytes = path.len();
+        self.log.hear(call.who, Download { path }, bytes);
         Answer::content(StatusCode::OK, "application/octet-stream", image.clone())
     }
 }

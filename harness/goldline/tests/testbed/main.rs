@@ -1,5 +1,6 @@
 //! The testbed as its clients find it: real TLS, MQTT and HTTP over loopback.
 
+mod abusers;
 mod access_point;
 mod authority;
 mod bench;

@@ -458,6 +458,11 @@ impl AccessPoint {
         self.0.log.all()
     }
 
+    /// How many events are not in the log any more; see [`EventLog::dropped`].
+    pub fn dropped(&self) -> u64 {
+        self.0.log.dropped()
+    }
+
     /// A reader of the log from its beginning.
     pub fn follow(&self) -> Follower<AccessPointEvent> {
         Follower::new(Arc::clone(&self.0.log))

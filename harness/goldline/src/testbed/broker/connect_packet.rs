@@ -16,6 +16,9 @@ use crate::secret::Secret;
 
 /// Larger packets than this are refused; commands and answers of units are far smaller.
 const MAX_PACKET_BYTES: usize = 256 * 1024;
+/// The same of a CONNECT, which anyone may send and which stays in the log: client id, user name, password
+/// and will of a unit take a few hundred bytes.
+const MAX_CONNECT_BYTES: usize = 4 * 1024;
 /// How long a refused client may take to read why.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -58,8 +61,16 @@ impl PacketReader {
         &mut self,
         stream: &mut (impl AsyncRead + Unpin),
     ) -> Result<Packet, ReadError> {
+        self.packet(stream, MAX_PACKET_BYTES).await
+    }
+
+    async fn packet(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+        most: usize,
+    ) -> Result<Packet, ReadError> {
         loop {
-            match V4.read_mut(&mut self.buffer, MAX_PACKET_BYTES) {
+            match V4.read_mut(&mut self.buffer, most) {
                 Ok(packet) => return Ok(packet),
                 Err(CodecError::InsufficientBytes(_)) => {}
                 Err(CodecError::InvalidProtocolLevel(level)) => {
@@ -78,7 +89,8 @@ impl PacketReader {
         &mut self,
         stream: &mut (impl AsyncRead + Unpin),
     ) -> Result<ConnectPacket, ReadError> {
-        let Packet::Connect(connect, _, will, _, login) = self.next(stream).await? else {
+        let packet = self.packet(stream, MAX_CONNECT_BYTES).await?;
+        let Packet::Connect(connect, _, will, _, login) = packet else {
             return Err(ReadError::NotConnect);
         };
         let given = |text: String| (!text.is_empty()).then_some(text);

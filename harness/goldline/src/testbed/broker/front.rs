@@ -3,7 +3,12 @@
 //! A client that stalls holds up nobody: every handshake runs in its own task under a deadline.
 //! Must not know MQTT beyond that a session serves it.
 
-use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Duration,
+};
 
 use rustls::{
     ServerConfig, ServerConnection,
@@ -22,10 +27,10 @@ use x509_parser::extensions::GeneralName;
 use super::{
     BrokerError, ClientAuth, Door, Room,
     connect_packet::close_gently,
-    log::{CertificateFacts, Ending, Happening, TlsFacts, TlsFailure, TlsFailureCause},
+    log::{CertificateFacts, Closing, Ending, Happening, TlsFacts, TlsFailure, TlsFailureCause},
     session,
 };
-use crate::testbed::authority::Issued;
+use crate::testbed::{authority::Issued, caller::Who, doors::Place};
 
 /// When the machine is out of sockets, asking again at once would only burn the processor.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -64,6 +69,18 @@ fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, BrokerError> 
         .map_err(|error| BrokerError::Certificate(error.to_string()))
 }
 
+/// Clients at the same time; one more puts out one that was not admitted yet.
+pub(super) const MOST_CLIENTS: usize = 512;
+/// The same of one address, behind which there may be a whole site's units.
+pub(super) const MOST_CLIENTS_OF_ADDRESS: usize = 256;
+
+/// A client at the door.
+pub(super) struct Arrived {
+    pub(super) number: usize,
+    pub(super) peer: IpAddr,
+    pub(super) place: Place,
+}
+
 /// Accepts until the door closes; the listener closes with it.
 pub(super) async fn accept(listener: TcpListener, door: Arc<Door>) {
     loop {
@@ -74,14 +91,23 @@ pub(super) async fn accept(listener: TcpListener, door: Arc<Door>) {
         match accepted {
             Ok((stream, peer)) => {
                 let Ok(own) = stream.local_addr() else { continue };
-                let caller = door.callers.claim(peer, own);
+                let who = Who { peer, caller: door.callers.claim(peer, own) };
                 // Nobody's client finds the door closed again.
-                let Some(room) = door.rooms.enter(caller) else { continue };
-                let number = room.log.open(peer, caller);
-                door.clients.spawn(until_ended(stream, number, room, Arc::clone(&door)));
+                let Some(room) = door.rooms.enter(who.caller) else { continue };
+                if !door.doors.make_room(peer.ip()) {
+                    tracing::warn!(%peer, "the broker has all its connections in use");
+                    continue;
+                }
+                let number = room.log.open(who);
+                door.doors.admit(&who, |place| {
+                    let arrived = Arrived { number, peer: peer.ip(), place };
+                    let client = until_ended(stream, arrived, room, Arc::clone(&door));
+                    door.clients.spawn(client).abort_handle()
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "the broker cannot accept a connection");
+                door.doors.put_out(None);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -89,16 +115,17 @@ pub(super) async fn accept(listener: TcpListener, door: Arc<Door>) {
 }
 
 /// Serves until the bench ends the connection.
-async fn until_ended(stream: TcpStream, number: usize, room: Arc<Room>, door: Arc<Door>) {
-    let ender = room.open.add(number);
-    tokio::select! {
-        () = serve(stream, number, &room, &door) => {}
-        () = ender.cancelled() => room.log.record(number, Happening::Closed(Ending::TakenOver)),
-    }
-    room.open.remove(number);
+async fn until_ended(stream: TcpStream, arrived: Arrived, room: Arc<Room>, door: Arc<Door>) {
+    let mut closing = Closing::of(Arc::clone(&room.log), arrived.number);
+    let ender = room.open.add(arrived.number);
+    closing.ending = tokio::select! {
+        ending = serve(stream, &arrived, &room, &door) => ending,
+        () = ender.cancelled() => Ending::TakenOver,
+    };
 }
 
-async fn serve(stream: TcpStream, number: usize, room: &Arc<Room>, door: &Door) {
+async fn serve(stream: TcpStream, arrived: &Arrived, room: &Arc<Room>, door: &Door) -> Ending {
+    let number = arrived.number;
     // Only a matter of speed.
     let _nodelay = stream.set_nodelay(true);
     let mut server_name = None;
@@ -107,11 +134,11 @@ async fn serve(stream: TcpStream, number: usize, room: &Arc<Room>, door: &Door) 
         Ok(secured) => secured,
         Err(_) => Err((TlsFailureCause::Timeout, None)),
     };
-    let ending = match secured {
+    match secured {
         Ok(stream) => {
             let facts = facts(stream.get_ref().1, server_name);
             room.log.record(number, Happening::Secured(facts.clone()));
-            session::serve(stream, number, facts.client_certificate.as_ref(), room).await
+            session::serve(stream, arrived, facts.client_certificate.as_ref(), room).await
         }
         Err((cause, stream)) => {
             let failure = TlsFailure { server_name, cause };
@@ -121,8 +148,7 @@ async fn serve(stream: TcpStream, number: usize, room: &Arc<Room>, door: &Door) 
             }
             Ending::Refused
         }
-    };
-    room.log.record(number, Happening::Closed(ending));
+    }
 }
 
 /// Reads the client's first message before answering, so that its SNI is known even if it then

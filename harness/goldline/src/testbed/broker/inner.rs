@@ -22,7 +22,8 @@ use rumqttd::{
 use tokio_util::bytes::Bytes;
 
 const MAX_CONNECTIONS: usize = 4096;
-const SEGMENT_BYTES: usize = 1024 * 1024;
+/// Of each filter the router keeps two of them.
+const SEGMENT_BYTES: usize = 256 * 1024;
 
 /// The router is gone; only a bug in it does that.
 #[derive(Debug, thiserror::Error)]

@@ -6,16 +6,17 @@
 use std::{
     fmt,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
+use super::connections::Connections;
 use crate::{
     clock::{Clock, Deadline},
     testbed::{
-        caller::Caller,
+        caller::{Caller, Who},
         event_log::{EventLog, Follower, NotSeen},
     },
 };
@@ -212,6 +213,8 @@ pub enum Ending {
     ClosedByBroker,
     /// Another connection took the same client id, or the broker ended the session.
     TakenOver,
+    /// The broker had too many connections that were not admitted, or ended itself.
+    PutOut,
 }
 
 impl fmt::Display for TlsFailureCause {
@@ -275,6 +278,8 @@ pub struct Connection {
     pub published: Vec<(Instant, Message)>,
     /// How it ended; none while it lasts.
     pub ending: Option<Ending>,
+    /// How many of its messages and subscriptions were not kept; with any, the absence of one is no evidence.
+    pub dropped: u64,
 }
 
 impl Connection {
@@ -290,14 +295,33 @@ impl Connection {
 #[derive(Debug)]
 pub(super) struct BrokerLog {
     events: Arc<EventLog<BrokerEvent>>,
-    connections: Mutex<Vec<Connection>>,
+    connections: Mutex<Connections>,
     clock: Clock,
+}
+
+/// Notes a connection's end, however it comes.
+pub(super) struct Closing {
+    log: Arc<BrokerLog>,
+    number: usize,
+    pub(super) ending: Ending,
+}
+
+impl Closing {
+    pub(super) fn of(log: Arc<BrokerLog>, number: usize) -> Self {
+        Self { log, number, ending: Ending::PutOut }
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.log.record(self.number, Happening::Closed(self.ending.clone()));
+    }
 }
 
 impl BrokerLog {
     pub(super) fn new(clock: Clock) -> Self {
         let events = Arc::new(EventLog::new(clock.clone()));
-        Self { events, connections: Mutex::default(), clock }
+        Self { events, connections: Mutex::new(Connections::new()), clock }
     }
 
     /// An empty one with the same clock.
@@ -306,56 +330,53 @@ impl BrokerLog {
     }
 
     /// A new connection; its number.
-    pub(super) fn open(&self, peer: SocketAddr, caller: Caller) -> usize {
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = connections.len();
-        connections.push(Connection {
-            number,
-            peer,
-            caller,
-            opened_at: self.clock.now(),
-            opened: Instant::now(),
-            greeted: None,
-            secured: None,
-            answered: None,
-            tls: None,
-            tls_failure: None,
-            connect: None,
-            subscriptions: Vec::new(),
-            published: Vec::new(),
-            ending: None,
-        });
-        drop(connections);
-        self.events.record(BrokerEvent { connection: number, peer, what: Happening::Opened });
+    pub(super) fn open(&self, who: Who) -> usize {
+        let (peer, now) = (who.peer, self.clock.now());
+        let number = self.lock().open(who, now);
+        self.note(BrokerEvent { connection: number, peer, what: Happening::Opened });
         number
     }
 
     /// Something happened on a connection.
     pub(super) fn record(&self, number: usize, what: Happening) {
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection = &mut connections[number];
-        connection.apply(what.clone());
-        let peer = connection.peer;
-        drop(connections);
-        self.events.record(BrokerEvent { connection: number, peer, what });
+        let peer = self.lock().apply(number, what.clone());
+        if let Some(peer) = peer {
+            self.note(BrokerEvent { connection: number, peer, what });
+        }
+    }
+
+    fn note(&self, event: BrokerEvent) {
+        let (peer, bytes) = (event.peer.ip(), event.what.held_bytes());
+        self.events.append(event, Some(peer), bytes);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connections> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is not in the log any more.
+    pub(super) fn dropped(&self) -> u64 {
+        self.lock().dropped()
     }
 
     /// A message that the bench received as a client: it is of whoever is connected through the bench, or
     /// was until just now.
     pub(super) fn overheard(&self, message: &Message) {
-        let connections = self.connections();
-        let open = connections.iter().filter(|connection| connection.ending.is_none());
-        let mut senders: Vec<usize> = open.map(|connection| connection.number).collect();
-        if senders.is_empty() {
-            senders.extend(connections.last().map(|connection| connection.number));
-        }
+        let senders = self.lock().open_or_last();
         for number in senders {
             self.record(number, Happening::Published(message.clone()));
         }
     }
 
     pub(super) fn connections(&self) -> Vec<Connection> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.connections_where(|_| true)
+    }
+
+    pub(super) fn connections_where(
+        &self,
+        is_asked: impl Fn(&Connection) -> bool,
+    ) -> Vec<Connection> {
+        self.lock().kept().iter().filter(|connection| is_asked(connection)).cloned().collect()
     }
 
     pub(super) fn follow(&self) -> Follower<BrokerEvent> {
@@ -367,33 +388,6 @@ impl BrokerLog {
         deadline: Deadline,
         mut answer: impl FnMut(&Connection) -> Option<T>,
     ) -> Result<T, NotSeen> {
-        self.events
-            .wait_until(deadline, |_| {
-                let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-                connections.iter().find_map(&mut answer)
-            })
-            .await
-    }
-}
-
-impl Connection {
-    fn apply(&mut self, what: Happening) {
-        let now = Instant::now();
-        match what {
-            Happening::Opened => {}
-            Happening::Greeted(name) => self.greeted = name,
-            Happening::Secured(facts) => {
-                self.secured = Some(now);
-                self.tls = Some(facts);
-            }
-            Happening::NotSecured(failure) => self.tls_failure = Some(failure),
-            Happening::Connect(facts) => {
-                self.answered = Some(now);
-                self.connect = Some(facts);
-            }
-            Happening::Subscribed(subscriptions) => self.subscriptions.extend(subscriptions),
-            Happening::Published(message) => self.published.push((now, message)),
-            Happening::Closed(ending) => self.ending = Some(ending),
-        }
+        self.events.wait_until(deadline, |_| self.lock().kept().iter().find_map(&mut answer)).await
     }
 }

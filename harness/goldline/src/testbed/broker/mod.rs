@@ -9,10 +9,12 @@
 //! passes the unit's bytes on to it (`relay`).
 
 mod connect_packet;
+mod connections;
 mod external;
 mod front;
 mod inner;
 mod log;
+mod quota;
 mod relay;
 mod session;
 
@@ -42,6 +44,7 @@ pub use log::{
 use super::{
     authority::Issued,
     caller::{Borrower, Callers},
+    doors::Doors,
     event_log::{Follower, NotSeen},
     room::{Lent, Rooms},
 };
@@ -158,6 +161,7 @@ struct Door {
     handshake_deadline: Duration,
     ended: CancellationToken,
     clients: TaskTracker,
+    doors: Doors,
 }
 
 /// A broker of its own behind the door: its users, its topics, its log.
@@ -168,6 +172,7 @@ struct Room {
     common_name_is_client_id: bool,
     connect_deadline: Duration,
     tenant: inner::Tenant,
+    quota: quota::Quota,
     log: Arc<log::BrokerLog>,
     open: OpenConnections,
 }
@@ -185,15 +190,11 @@ impl OpenConnections {
         Self { enders: Arc::default(), all }
     }
 
-    /// What ends the connection of this number.
-    fn add(&self, number: usize) -> CancellationToken {
-        let ender = self.all.child_token();
-        self.enders().insert(number, ender.clone());
-        ender
-    }
-
-    fn remove(&self, number: usize) {
-        self.enders().remove(&number);
+    /// What ends the connection of this number, for as long as it is held.
+    fn add(&self, number: usize) -> Ender {
+        let token = self.all.child_token();
+        self.enders().insert(number, token.clone());
+        Ender { number, token, of: self.clone() }
     }
 
     fn end(&self, number: usize) {
@@ -204,6 +205,25 @@ impl OpenConnections {
 
     fn enders(&self) -> std::sync::MutexGuard<'_, HashMap<usize, CancellationToken>> {
         self.enders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells a connection that the bench ends it.
+struct Ender {
+    number: usize,
+    token: CancellationToken,
+    of: OpenConnections,
+}
+
+impl Ender {
+    async fn cancelled(&self) {
+        self.token.cancelled().await;
+    }
+}
+
+impl Drop for Ender {
+    fn drop(&mut self) {
+        self.of.enders().remove(&self.number);
     }
 }
 
@@ -309,6 +329,7 @@ impl Broker {
             handshake_deadline: config.handshake_deadline,
             ended: listener.clone(),
             clients: tasks.clone(),
+            doors: Doors::new(front::MOST_CLIENTS, front::MOST_CLIENTS_OF_ADDRESS),
         });
         let (log, open) = (Arc::clone(&room.log), room.open.clone());
         let kind = Kind::BuiltIn { door: Arc::clone(&door), room: Lent::own(room), bench };
@@ -332,6 +353,7 @@ impl Broker {
             common_name_is_client_id: room.common_name_is_client_id,
             connect_deadline: room.connect_deadline,
             tenant: inner::Tenant::new(),
+            quota: quota::Quota::default(),
             log: Arc::new(self.log.another()),
             open: OpenConnections::until(ended.clone()),
         };
@@ -403,7 +425,13 @@ impl Broker {
         }
     }
 
-    /// All connections so far, in the order of arrival.
+    /// How much of what was seen is not in the log any more: connections, messages and subscriptions. With
+    /// any, the absence of one is no evidence.
+    pub fn dropped(&self) -> u64 {
+        self.log.dropped()
+    }
+
+    /// All connections that are kept, in the order of arrival.
     pub fn connections(&self) -> Vec<Connection> {
         self.log.connections()
     }
@@ -451,6 +479,7 @@ impl Room {
             common_name_is_client_id: auth.is_some_and(|auth| auth.common_name_is_client_id),
             connect_deadline: config.connect_deadline,
             tenant: inner::Tenant::new(),
+            quota: quota::Quota::default(),
             log: Arc::new(log::BrokerLog::new(clock)),
             open: OpenConnections::until(ended),
         }

@@ -4,27 +4,33 @@
 //! TLS is the unit's and the broker's own, from end to end. What is seen here: that a unit came, which name
 //! it asked for, and who broke off.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use rustls::server::Acceptor;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt, copy},
     net::{TcpListener, TcpStream},
+    time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     OpenConnections,
-    front::ACCEPT_PAUSE,
-    log::{BrokerLog, Ending, Happening},
+    front::{ACCEPT_PAUSE, MOST_CLIENTS, MOST_CLIENTS_OF_ADDRESS},
+    log::{BrokerLog, Closing, Ending, Happening},
 };
 use crate::{
     profile::Endpoint,
-    testbed::caller::{Caller, Callers},
+    testbed::{
+        caller::{Caller, Callers, Who},
+        doors::{Doors, Place},
+    },
 };
 
 /// A hello is far smaller; what is larger is passed on without being understood.
 const LARGEST_HELLO: usize = 16 * 1024;
+/// How long the hello may take; a unit sends it at once.
+const HELLO_LIMIT: Duration = Duration::from_secs(10);
 
 /// What every connection needs.
 #[derive(Clone)]
@@ -43,6 +49,7 @@ impl Relay {
         ended: CancellationToken,
         clients: TaskTracker,
     ) {
+        let doors = Doors::new(MOST_CLIENTS, MOST_CLIENTS_OF_ADDRESS);
         loop {
             let accepted = tokio::select! {
                 () = ended.cancelled() => return,
@@ -51,40 +58,54 @@ impl Relay {
             match accepted {
                 Ok((stream, peer)) => {
                     let Ok(own) = stream.local_addr() else { continue };
-                    let caller = self.callers.claim(peer, own);
+                    let who = Who { peer, caller: self.callers.claim(peer, own) };
                     // The way is the bench's and its unit's: it leads no stranger to somebody's broker.
-                    if caller == Caller::Stranger {
+                    if who.caller == Caller::Stranger {
                         continue;
                     }
-                    let number = self.log.open(peer, caller);
-                    clients.spawn(self.clone().until_ended(stream, number));
+                    if !doors.make_room(peer.ip()) {
+                        tracing::warn!(%peer, "the way to the broker is full");
+                        continue;
+                    }
+                    let number = self.log.open(who);
+                    doors.admit(&who, |place| {
+                        let relayed = self.clone().until_ended(stream, number, place);
+                        clients.spawn(relayed).abort_handle()
+                    });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the way to the broker cannot take a connection");
+                    doors.put_out(None);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
     }
 
-    async fn until_ended(self, unit: TcpStream, number: usize) {
+    async fn until_ended(self, unit: TcpStream, number: usize, place: Place) {
+        let mut closing = Closing::of(Arc::clone(&self.log), number);
         let ender = self.open.add(number);
-        let ending = tokio::select! {
-            ending = self.pass(unit, number) => ending,
+        closing.ending = tokio::select! {
+            ending = self.pass(unit, number, &place) => ending,
             () = ender.cancelled() => Ending::TakenOver,
         };
-        self.log.record(number, Happening::Closed(ending));
-        self.open.remove(number);
     }
 
-    async fn pass(&self, mut unit: TcpStream, number: usize) -> Ending {
+    async fn pass(&self, mut unit: TcpStream, number: usize, place: &Place) -> Ending {
+        // Before the broker is asked: who says nothing must not hold one of its connections.
+        let Ok((hello, name)) = timeout(HELLO_LIMIT, read_hello(&mut unit)).await else {
+            return Ending::NoConnect;
+        };
+        if hello.is_empty() {
+            return Ending::Dropped;
+        }
+        place.keep();
         let upstream = (self.upstream.host(), self.upstream.port());
         let Ok(mut broker) = TcpStream::connect(upstream).await else {
             return Ending::ClosedByBroker;
         };
         // Only a matter of speed.
         let _nodelay = (unit.set_nodelay(true), broker.set_nodelay(true));
-        let (hello, name) = read_hello(&mut unit).await;
         self.log.record(number, Happening::Greeted(name));
         if broker.write_all(&hello).await.is_err() {
             return Ending::ClosedByBroker;

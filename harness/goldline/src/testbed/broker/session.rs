@@ -4,12 +4,15 @@
 //! it is given a stream and what the certificate said.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
+    net::IpAddr,
     sync::{Arc, PoisonError},
     time::Duration,
 };
 
-use rumqttd::protocol::{LastWill, Packet, Publish, SubAck, SubscribeReasonCode, UnsubAck};
+use rumqttd::protocol::{
+    LastWill, Packet, PingReq, Publish, SubAck, SubscribeReasonCode, UnsubAck,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, timeout, timeout_at},
@@ -21,23 +24,28 @@ use super::{
     connect_packet::{
         ConnectPacket, PacketReader, ReadError, acknowledge, close_gently, write_packet,
     },
+    front::Arrived,
     inner::{RouterGone, Session},
     log::{
         Admission, CertificateFacts, ConnectFacts, Ending, Happening, Message, RefusedBecause,
         Subscription,
     },
+    quota::{TooMuch, Unreleased},
 };
 
+/// How many bytes of a client the router may be behind; it takes what it is handed without a limit.
+const MOST_BEHIND: usize = 256 * 1024;
 /// A client that does not take what it is sent must not hold a session for ever.
 const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Serves one client to its end, which is returned for the log.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
-    number: usize,
+    arrived: &Arrived,
     certificate: Option<&CertificateFacts>,
     room: &Arc<Room>,
 ) -> Ending {
+    let Arrived { number, peer, ref place } = *arrived;
     let mut packets = PacketReader::new();
     let read = timeout(room.connect_deadline, packets.connect(&mut stream)).await;
     let connect = match read {
@@ -65,7 +73,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         return Ending::Refused;
     }
 
-    let session = match open_session(&connect, number, room).await {
+    let session = match open_session(&connect, arrived, room).await {
         Ok(session) => session,
         Err(error) => return Ending::ProtocolError(error.to_string()),
     };
@@ -73,8 +81,20 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         return ending_of(error.into());
     }
     room.log.record(number, Happening::Connect(facts));
+    place.keep();
 
-    let mut relay = Relay { stream, packets, session, number, room, pending: HashMap::new() };
+    let mut relay = Relay {
+        stream,
+        packets,
+        session,
+        number,
+        peer,
+        room,
+        pending: HashMap::new(),
+        unreleased: Unreleased::default(),
+        handed: 0,
+        pings: VecDeque::new(),
+    };
     let ending = relay.run(connect.keep_alive_s).await;
     if ending != Ending::Disconnected
         && let Some(will) = connect.will
@@ -148,19 +168,24 @@ fn version_refusal(error: &ReadError) -> Option<u8> {
 
 async fn open_session(
     connect: &ConnectPacket,
-    number: usize,
+    arrived: &Arrived,
     room: &Arc<Room>,
 ) -> Result<Session, RouterGone> {
     // An empty id asks the broker for one (MQTT 3.1.1, 3.1.3.1).
     let client_id = if connect.client_id.is_empty() {
-        format!("anonymous-{number}")
+        format!("anonymous-{}", arrived.number)
     } else {
         connect.client_id.clone()
     };
-    let (room, clean) = (Arc::clone(room), connect.clean_session);
+    let clean = connect.clean_session || !room.quota.lasts(arrived.peer, &client_id);
+    let room = Arc::clone(room);
     tokio::task::spawn_blocking(move || room.tenant.open(&client_id, clean))
         .await
         .expect("opening a session neither panics nor is cancelled")
+}
+
+fn too_much(asked: TooMuch) -> Ending {
+    Ending::ProtocolError(asked.to_string())
 }
 
 fn ending_of(error: ReadError) -> Ending {
@@ -176,9 +201,22 @@ struct Relay<'a, S> {
     packets: PacketReader,
     session: Session,
     number: usize,
+    peer: IpAddr,
     room: &'a Room,
+    unreleased: Unreleased,
+    /// Bytes that the router was handed since it was last asked whether it has caught up.
+    handed: usize,
+    /// Who waits for the router's answers to pings, in order.
+    pings: VecDeque<Pinger>,
     /// Filters that wait for their SUBACK, by packet identifier.
     pending: HashMap<u16, Vec<String>>,
+}
+
+/// The router answers a ping when it has taken all that it was handed before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pinger {
+    Client,
+    Bench,
 }
 
 /// Whether the session goes on.
@@ -190,12 +228,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<'_, S> {
         let patience = (keep_alive_s > 0).then(|| Duration::from_secs(keep_alive_s.into()) * 3 / 2);
         let mut heard = Instant::now();
         loop {
+            let router_is_behind = self.pings.contains(&Pinger::Bench);
             let step = tokio::select! {
                 read = read_before(
                     patience.map(|patience| heard + patience),
                     &mut self.packets,
                     &mut self.stream,
-                ) => {
+                ), if !router_is_behind => {
                     heard = Instant::now();
                     match read {
                         Ok(packet) => match self.take_in(packet) {
@@ -225,7 +264,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<'_, S> {
             Packet::Subscribe(mut subscribe, properties) => {
                 let filters: Vec<String> =
                     subscribe.filters.iter().map(|filter| filter.path.clone()).collect();
-                filters.iter().try_for_each(|filter| require_plain(filter))?;
+                for filter in &filters {
+                    require_plain(filter)?;
+                    self.room.quota.subscribe(self.peer, filter).map_err(too_much)?;
+                }
                 for filter in &mut subscribe.filters {
                     filter.path = self.room.tenant.enter(&filter.path);
                 }
@@ -242,22 +284,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<'_, S> {
                 }
                 Packet::Unsubscribe(unsubscribe, properties)
             }
-            packet @ (Packet::PubAck(..)
-            | Packet::PubRec(..)
-            | Packet::PubRel(..)
-            | Packet::PubComp(..)
-            | Packet::PingReq(_)) => packet,
+            packet @ Packet::PubRel(..) => {
+                self.unreleased.released();
+                packet
+            }
+            packet @ Packet::PingReq(_) => {
+                self.pings.push_back(Pinger::Client);
+                packet
+            }
+            packet @ (Packet::PubAck(..) | Packet::PubRec(..) | Packet::PubComp(..)) => packet,
             Packet::Disconnect(..) => return Err(Ending::Disconnected),
             _ => return Err(Ending::ProtocolError("a packet that only a broker sends".to_owned())),
         };
         self.session.send(packet).map_err(|_| Ending::TakenOver)?;
+        if self.handed > MOST_BEHIND {
+            self.handed = 0;
+            self.pings.push_back(Pinger::Bench);
+            self.session.send(Packet::PingReq(PingReq)).map_err(|_| Ending::TakenOver)?;
+        }
         Ok(answer)
     }
 
-    fn enter_publish(&self, mut publish: Publish) -> Result<Packet, Ending> {
+    fn enter_publish(&mut self, mut publish: Publish) -> Result<Packet, Ending> {
         let topic = topic_name(&publish.topic)?.to_owned();
+        let quota = &self.room.quota;
+        quota.publish(self.peer, &topic).map_err(too_much)?;
         publish.topic = Bytes::from(self.room.tenant.enter(&topic));
         let message = Message { topic, payload: publish.payload.to_vec(), retain: publish.retain };
+        self.handed += message.payload.len();
+        // As it came, a single byte would keep all alive that was read with it.
+        publish.payload = Bytes::copy_from_slice(&publish.payload);
+        publish.retain &= quota.retains(self.peer, &message.topic, message.payload.len());
         self.room.log.record(self.number, Happening::Published(message));
         Ok(Packet::Publish(publish, None))
     }
@@ -271,6 +328,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<'_, S> {
             }
             // The client has its answer already.
             Packet::UnsubAck(..) => return Ok(()),
+            Packet::PingResp(_) if self.pings.pop_front() == Some(Pinger::Bench) => return Ok(()),
+            // The router holds the message until its release.
+            packet @ Packet::PubRec(..) => {
+                self.unreleased.received().map_err(too_much)?;
+                packet
+            }
             packet => packet,
         };
         let subscribed = match &packet {
@@ -307,11 +370,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Relay<'_, S> {
     /// The router sends no wills for links in memory, so the session does it itself, as QoS 0.
     fn publish_will(&mut self, will: LastWill) {
         let Ok(topic) = topic_name(&will.topic) else { return };
+        let (quota, bytes) = (&self.room.quota, will.message.len());
+        if quota.publish(self.peer, topic).is_err() {
+            return;
+        }
+        let retain = will.retain && quota.retains(self.peer, topic, bytes);
         let topic = Bytes::from(self.room.tenant.enter(topic));
         // Fails only when the router is gone, and then nobody waits for the will.
-        let _sent = self
-            .session
-            .send(Packet::Publish(Publish::new(topic, will.message, will.retain), None));
+        let _sent =
+            self.session.send(Packet::Publish(Publish::new(topic, will.message, retain), None));
     }
 }
 

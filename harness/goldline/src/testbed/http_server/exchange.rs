@@ -19,7 +19,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Answer, Call, Handler, Limits, Who, doors::Place, response, watched::Watched};
+use super::{Answer, Call, Handler, Limits, response, watched::Watched};
+use crate::testbed::{caller::Who, doors::Place};
 
 /// How long a refused caller may take to read why.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -73,7 +74,7 @@ impl Service {
     async fn answer(
         &self,
         request: Request<Incoming>,
-        Who { peer, caller }: Who,
+        who: Who,
         place: &Place,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         let (head, body) = request.into_parts();
@@ -85,7 +86,7 @@ impl Service {
             Err(status) => return Ok(refusal(status)),
         };
         place.keep();
-        match (self.handler)(&Call { peer, caller, head, body }) {
+        match (self.handler)(&Call { who, head, body }) {
             Answer::Says(response) => Ok(response),
             Answer::Silence => {
                 place.wait();

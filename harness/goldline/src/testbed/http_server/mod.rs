@@ -5,7 +5,6 @@
 //! answered in HTTP's own words and put out, and a caller whose request is whole is never put out for one
 //! whose request is not. Must not know what is served: a [`Handler`] answers one whole request at a time.
 
-mod doors;
 mod exchange;
 mod tls;
 mod watched;
@@ -34,10 +33,9 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     authority::Issued,
-    caller::{Caller, Callers},
-    event_log::Heard,
+    caller::{Callers, Who},
+    doors::{Doors, Place},
 };
-use doors::{Doors, Place};
 use exchange::Service;
 
 /// When the machine is out of sockets, asking again at once would only burn the processor.
@@ -96,29 +94,15 @@ impl Default for Limits {
 /// One whole request.
 #[derive(Debug)]
 pub struct Call {
-    /// Its end of the connection.
-    pub peer: SocketAddr,
-    /// Who opened the connection.
-    pub caller: Caller,
+    /// Who sent it.
+    pub who: Who,
     /// Request line and headers.
     pub head: Parts,
     /// The body, which may be empty.
     pub body: Bytes,
 }
 
-/// Who is at the other end.
-#[derive(Clone, Copy, Debug)]
-struct Who {
-    peer: SocketAddr,
-    caller: Caller,
-}
-
 impl Call {
-    /// What this caller did, for a log.
-    pub fn heard<E>(&self, what: E) -> Heard<E> {
-        Heard { peer: self.peer, caller: self.caller, what }
-    }
-
     /// The request's path without its query, as it was sent.
     pub fn path(&self) -> &str {
         self.head.uri.path()
@@ -227,7 +211,8 @@ async fn accept(
     callers: Callers,
     service: Service,
 ) {
-    let doors = Doors::default();
+    let most = service.limits.connections;
+    let doors = Doors::new(most, most);
     // Connections end with the server, so they must not outlive its task.
     let mut open = JoinSet::new();
     loop {
@@ -236,8 +221,7 @@ async fn accept(
                 Ok((client, peer)) => {
                     let Ok(own) = client.local_addr() else { continue };
                     let who = Who { peer, caller: callers.claim(peer, own) };
-                    while open.try_join_next().is_some() {}
-                    if open.len() >= service.limits.connections && !doors.put_one_out() {
+                    if !doors.make_room(peer.ip()) {
                         tracing::warn!(%peer, "an HTTP service has all its connections in use");
                         continue;
                     }
@@ -247,7 +231,7 @@ async fn accept(
                 }
                 Err(error) => {
                     tracing::warn!(%error, "an HTTP service cannot accept a connection");
-                    doors.put_one_out();
+                    doors.put_out(None);
                     sleep(ACCEPT_PAUSE).await;
                 }
             },

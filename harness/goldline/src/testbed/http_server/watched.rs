@@ -14,7 +14,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::doors::Place;
+use crate::testbed::doors::Place;
 
 pub(super) struct Watched<S> {
     stream: S,
