@@ -9,6 +9,7 @@ use crate::{
     device::{ChipFacts, Device, DeviceError},
     plan::{BoundPlan, Moment, Region},
     record::Unit,
+    testbed::ca::ExpectedRegistration,
 };
 
 impl Run {
@@ -55,17 +56,18 @@ impl Run {
         };
         let activity = Activity::Rests(None);
         self.phase = Phase::Placed(Box::new(Placed { mac: chip.mac, plan, testbed, activity }));
-        self.expect_at_ca()
+        self.expected_at_ca = self.expect_at_ca()?;
+        Ok(())
     }
 
-    /// The bench's CA knows which key belongs to the unit's UUID.
-    fn expect_at_ca(&self) -> Result<(), Failure> {
-        if let (Some(ca), Some(spec)) = (&self.testbed()?.ca, &self.plan.profile.ca) {
-            let plan = self.bound()?;
-            let psk = plan.render(&spec.psk)?.as_secret().clone();
-            ca.expect(plan.render(&spec.uuid)?.expose(), psk);
-        }
-        Ok(())
+    /// The bench's CA knows the unit's UUID and the key that belongs to it, for as long as the run lasts.
+    fn expect_at_ca(&self) -> Result<Option<ExpectedRegistration>, Failure> {
+        let (Some(ca), Some(spec)) = (&self.testbed()?.ca, &self.plan.profile.ca) else {
+            return Ok(None);
+        };
+        let plan = self.bound()?;
+        let psk = plan.render(&spec.psk)?.as_secret().clone();
+        Ok(Some(ca.expect(plan.render(&spec.uuid)?.expose(), psk)))
     }
 
     fn bind(&mut self, chip: &ChipFacts) -> Result<BoundPlan, Failure> {

@@ -37,6 +37,7 @@ use crate::{
     plan::{Bindings, BoundPlan, Content, Plan, Purpose, Step},
     record::{EndpointRecord, Outcome, Record, SCHEMA, Stage, Unit},
     secret::Secret,
+    testbed::ca::ExpectedRegistration,
 };
 
 pub use event::{Event, Events};
@@ -149,6 +150,8 @@ struct Run {
     confirm_alert: Option<AskOperator>,
     device_url: String,
     phase: Phase,
+    /// While the run lasts, the bench's CA signs for its unit.
+    expected_at_ca: Option<ExpectedRegistration>,
     /// `None` while a call blocks on it in another thread.
     device: Option<Box<dyn Device>>,
     seen: Observations,
@@ -172,6 +175,7 @@ impl Run {
             confirm_alert: job.confirm_alert,
             device_url: job.device_url,
             phase: Phase::Unopened(job.open_device, job.values),
+            expected_at_ca: None,
             device: None,
             seen: Observations::default(),
             hearing: Hearing::default(),

@@ -1,13 +1,16 @@
 //! The CA's HTTP API, as products call it to register a device: HTTP and HTTPS on loopback.
 //!
 //! `POST /api/devices/register` with `{uuid, psk, mac, type}` gives `{success, certificate, ca_cert,
-//! expiry}`; `GET /health` says that it runs. The PSK is a shared secret of this API: it is checked
-//! for its form and never kept. Must not know profiles or units.
+//! expiry}`; `GET /health` says that it runs. Only who is expected gets a certificate: the PSK is a shared
+//! secret of this API, compared and never logged. Must not know profiles or units.
 
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use hyper::{Method, StatusCode, body::Bytes};
@@ -115,6 +118,8 @@ enum RequestError {
     Psk(usize),
     #[error("type is empty: expected the chip, such as esp32s3")]
     DeviceType,
+    #[error("uuid \"{0}\" is of no unit that is provisioned here now")]
+    NotExpected(String),
     #[error("psk is not the one that belongs to uuid \"{0}\"")]
     WrongPsk(String),
     #[error(transparent)]
@@ -146,9 +151,38 @@ struct Ca {
 /// What every call of one run needs.
 struct Room {
     ca: Arc<Ca>,
-    /// The key of each UUID that is known before it calls.
-    expected: Mutex<BTreeMap<String, Secret>>,
+    /// Who may register, by the numbers of their leases.
+    expected: Mutex<BTreeMap<u64, Registrant>>,
+    /// Numbers the leases.
+    leases: AtomicU64,
     log: Arc<EventLog<Heard<Registration>>>,
+}
+
+/// A unit that may register.
+struct Registrant {
+    /// Lowercase, as a UUID is written.
+    uuid: String,
+    psk: Secret,
+}
+
+/// Lets one unit register for as long as it lives.
+#[must_use = "the unit may register only while this lives"]
+pub struct ExpectedRegistration {
+    room: Arc<Room>,
+    lease: u64,
+}
+
+impl std::fmt::Debug for ExpectedRegistration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExpectedRegistration").field("lease", &self.lease).finish_non_exhaustive()
+    }
+}
+
+impl Drop for ExpectedRegistration {
+    fn drop(&mut self) {
+        let mut expected = self.room.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        expected.remove(&self.lease);
+    }
 }
 
 impl std::fmt::Debug for CertificateAuthorityApi {
@@ -234,11 +268,14 @@ impl CertificateAuthorityApi {
         self.entrance.secure_address()
     }
 
-    /// From now on, this UUID is accepted with this key only.
-    pub fn expect(&self, uuid: &str, psk: Secret) {
+    /// Lets this UUID register with this key, for as long as what it gives lives; who is not expected is
+    /// refused. Two runs may expect the same unit.
+    pub fn expect(&self, uuid: &str, psk: Secret) -> ExpectedRegistration {
+        let lease = self.room.leases.fetch_add(1, Ordering::Relaxed);
         let mut expected = self.room.expected.lock().unwrap_or_else(PoisonError::into_inner);
         // As register() spells it.
-        expected.insert(uuid.to_ascii_lowercase(), psk);
+        expected.insert(lease, Registrant { uuid: uuid.to_ascii_lowercase(), psk });
+        ExpectedRegistration { room: Arc::clone(&self.room), lease }
     }
 
     /// A reader of the registrations from the first on.
@@ -323,7 +360,8 @@ impl Ca {
 
 impl Room {
     fn new(ca: Arc<Ca>, clock: Clock) -> Self {
-        Self { ca, expected: Mutex::default(), log: Arc::new(EventLog::new(clock)) }
+        let log = Arc::new(EventLog::new(clock));
+        Self { ca, expected: Mutex::default(), leases: AtomicU64::new(0), log }
     }
 }
 
@@ -353,11 +391,24 @@ fn answer_registration(room: &Room, call: &Call) -> Answer {
             let sentence = error.to_string();
             record(Registration::Refused(sentence.clone()));
             let status = match error {
-                RequestError::WrongPsk(_) => StatusCode::FORBIDDEN,
+                RequestError::NotExpected(_) | RequestError::WrongPsk(_) => StatusCode::FORBIDDEN,
                 _ => StatusCode::BAD_REQUEST,
             };
             Answer::json(status, &json!({ "success": false, "error": sentence }))
         }
+    }
+}
+
+/// The root outlives the bench, and so would a certificate that a stranger got of it.
+fn require_expected(room: &Room, uuid: &str, psk: &str) -> Result<(), RequestError> {
+    let expected = room.expected.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut of_uuid = expected.values().filter(|unit| unit.uuid == uuid).peekable();
+    if of_uuid.peek().is_none() {
+        return Err(RequestError::NotExpected(uuid.to_owned()));
+    }
+    match of_uuid.any(|unit| unit.psk.expose() == psk) {
+        true => Ok(()),
+        false => Err(RequestError::WrongPsk(uuid.to_owned())),
     }
 }
 
@@ -377,11 +428,7 @@ fn register(room: &Room, body: &[u8]) -> Result<(Registered, Signed), RequestErr
     }
 
     let mut name = uuid.to_string();
-    let expected = room.expected.lock().unwrap_or_else(PoisonError::into_inner);
-    if expected.get(&name).is_some_and(|psk| psk.expose() != request.psk) {
-        return Err(RequestError::WrongPsk(name));
-    }
-    drop(expected);
+    require_expected(room, &name, &request.psk)?;
     if has(TestbedFault::CaOtherDevice) {
         name = Uuid::nil().to_string();
     }

@@ -13,7 +13,7 @@ use goldline::{
     secret::Secret,
     testbed::{
         authority::Authority,
-        ca::{CertificateAuthorityApi, Registration},
+        ca::{CertificateAuthorityApi, ExpectedRegistration, Registration},
     },
 };
 use rstest::rstest;
@@ -53,8 +53,12 @@ pub fn client() -> HttpClient {
     HttpClient::new(Route::Resolved, None).expect("no roots")
 }
 
-async fn bench_ca(authority: &Arc<Authority>) -> CertificateAuthorityApi {
-    CertificateAuthorityApi::start(Arc::clone(authority), Clock::system()).await.expect("it starts")
+/// The bench's CA, which expects the unit of these tests.
+async fn bench_ca(authority: &Arc<Authority>) -> (CertificateAuthorityApi, ExpectedRegistration) {
+    let api = CertificateAuthorityApi::start(Arc::clone(authority), Clock::system()).await;
+    let api = api.expect("it starts");
+    let expected = api.expect(UUID, Secret::new(PSK));
+    (api, expected)
 }
 
 fn good(authority: &Authority) -> Value {
@@ -80,7 +84,7 @@ async fn refused(status: u16, body: &str) -> CaError {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bench_ca_registers_a_unit_with_the_documents_request() {
     let authority = Arc::new(authority());
-    let api = bench_ca(&authority).await;
+    let (api, _expected) = bench_ca(&authority).await;
     let roots = Terms { trusted_roots: Some(authority.root_pem()), ..terms() };
     let issued = registered(&client(), &api.url(), &roots).await.expect("registered");
     assert!(issued.certificate.starts_with("-----BEGIN CERTIFICATE-----"));
@@ -116,7 +120,7 @@ async fn the_request_is_the_documents_word_by_word() {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_signing_request_the_key_stays_here() {
     let authority = Arc::new(authority());
-    let api = bench_ca(&authority).await;
+    let (api, _expected) = bench_ca(&authority).await;
     let with_request = Terms { signing_request: true, ..terms() };
     let issued = registered(&client(), &api.url(), &with_request).await.expect("registered");
     let key = issued.private_key.as_ref().expect("it was made here");
@@ -146,7 +150,7 @@ async fn a_ca_behind_https_is_called_by_its_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slash_at_the_end_is_left_out_and_noted() {
     let authority = Arc::new(authority());
-    let api = bench_ca(&authority).await;
+    let (api, _expected) = bench_ca(&authority).await;
     let issued = registered(&client(), &format!("{}/", api.url()), &terms()).await;
     let notes = issued.expect("registered").notes;
     assert!(notes.iter().any(|note| note.contains("slash")), "{notes:?}");
@@ -213,7 +217,7 @@ async fn a_field_that_lacks_is_named(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ca_that_cannot_be_called_is_unreachable_and_nothing_else() {
     let authority = Arc::new(authority());
-    let api = bench_ca(&authority).await;
+    let (api, _expected) = bench_ca(&authority).await;
     let https = api.url().replace("http://", "https://");
     let error = registered(&client(), &https, &terms()).await.expect_err("no TLS there");
     assert!(matches!(error, CaError::Http(HttpError::NoTls { .. })), "{error}");
@@ -231,7 +235,7 @@ async fn a_ca_that_cannot_be_called_is_unreachable_and_nothing_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn testing_the_bench_ca_finds_it_reachable_and_registers_nobody() {
     let authority = Arc::new(authority());
-    let api = bench_ca(&authority).await;
+    let (api, _expected) = bench_ca(&authority).await;
     let test = test_ca(&client(), &api.url(), patience()).await.expect("a URL");
     assert!(test.reachable && !test.tls, "{test:?}");
     assert_eq!(
@@ -276,7 +280,7 @@ async fn curl_gets_from_the_bench_ca_what_our_client_takes() {
         return;
     }
     let authority = Arc::new(authority());
-    let api = bench_ca(&authority).await;
+    let (api, _expected) = bench_ca(&authority).await;
     let mut curl = std::process::Command::new("curl");
     curl.args(["--silent", "--noproxy", "*", "-X", "POST"]);
     curl.arg(format!("{}/api/devices/register", api.url()));

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use goldline::{
     clock::Clock,
-    testbed::ca::{CertificateAuthorityApi, Registration},
+    secret::Secret,
+    testbed::ca::{CertificateAuthorityApi, ExpectedRegistration, Registration},
 };
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -18,9 +19,16 @@ use crate::bench::authority;
 const UUID: &str = "3a7f5b21-c4d9-4e8f-a1b2-3c4d5e6f7890";
 const PSK: &str = "3f7a9c2e5b8d4f1a6c9e2b7d5f8a3c6e9b1d4f7a2c5e8b1d4f7a3c6e9b2d5f8a";
 
-async fn api() -> CertificateAuthorityApi {
+async fn started() -> CertificateAuthorityApi {
     let authority = Arc::new(authority());
     CertificateAuthorityApi::start(authority, Clock::system()).await.expect("the API starts")
+}
+
+/// An API that expects the unit of these tests.
+async fn api() -> (CertificateAuthorityApi, ExpectedRegistration) {
+    let api = started().await;
+    let expected = api.expect(UUID, Secret::new(PSK));
+    (api, expected)
 }
 
 /// Status and body of one HTTP/1.1 request.
@@ -46,13 +54,13 @@ fn request() -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_says_that_it_is_healthy() {
-    let (status, body) = call(&api().await, "GET", "/health", "").await;
+    let (status, body) = call(&started().await, "GET", "/health", "").await;
     assert_eq!((status, body), (200, json!({ "status": "ok" })));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_registers_gets_a_certificate_in_its_name() {
-    let api = api().await;
+    let (api, _expected) = api().await;
     let (status, body) = call(&api, "POST", "/api/devices/register", &request().to_string()).await;
     assert_eq!(status, 200, "{body}");
     assert_eq!(body["success"], true);
@@ -78,7 +86,7 @@ async fn a_device_that_registers_gets_a_certificate_in_its_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_with_a_signing_request_keeps_its_key() {
-    let api = api().await;
+    let (api, _expected) = api().await;
     let key = rcgen::KeyPair::generate().expect("a key");
     let csr = rcgen::CertificateParams::default().serialize_request(&key).expect("a request");
     let mut body = request();
@@ -125,7 +133,7 @@ async fn a_malformed_request_is_refused_without_repeating_the_psk(
     #[case] body: &str,
     #[case] names: &str,
 ) {
-    let api = api().await;
+    let (api, _expected) = api().await;
     let (status, answer) = call(&api, "POST", "/api/devices/register", body).await;
     assert_eq!(status, 400);
     assert_eq!(answer["success"], false);
@@ -139,7 +147,7 @@ async fn a_malformed_request_is_refused_without_repeating_the_psk(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_of_a_registration_shows_no_secret() {
-    let api = api().await;
+    let (api, _expected) = api().await;
     call(&api, "POST", "/api/devices/register", &request().to_string()).await;
     let shown = format!("{api:?} {:?}", api.registrations());
     assert!(!shown.contains(PSK) && !shown.contains("PRIVATE"), "{shown}");
@@ -148,6 +156,52 @@ async fn the_log_of_a_registration_shows_no_secret() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_with_a_trailing_slash_does_not_exist() {
     let body = request().to_string();
-    let (status, _) = call(&api().await, "POST", "/api/devices/register/", &body).await;
+    let (status, _) = call(&started().await, "POST", "/api/devices/register/", &body).await;
     assert_eq!(status, 404);
+}
+
+async fn register(api: &CertificateAuthorityApi, body: &Value) -> (u16, Value) {
+    call(api, "POST", "/api/devices/register", &body.to_string()).await
+}
+
+fn refused_with(api: &CertificateAuthorityApi, part: &str) -> bool {
+    let last = api.registrations().pop().expect("it is logged").event.what;
+    matches!(last, Registration::Refused(sentence) if sentence.contains(part))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_provisioned_now_gets_no_certificate_of_the_root() {
+    let api = started().await;
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let csr = rcgen::CertificateParams::default().serialize_request(&key).expect("a request");
+    let mut with_request = request();
+    with_request["csr"] = json!(csr.pem().expect("PEM"));
+    let expected = api.expect(&UUID.to_uppercase(), Secret::new(PSK));
+    let mut other = with_request.clone();
+    other["uuid"] = json!("00000000-c4d9-4e8f-a1b2-3c4d5e6f7890");
+    let (status, answer) = register(&api, &other).await;
+    assert_eq!((status, &answer["success"]), (403, &json!(false)), "{answer}");
+    assert!(answer.get("certificate").is_none(), "{answer}");
+    assert!(refused_with(&api, "is of no unit that is provisioned here now"));
+
+    let mut wrong_key = with_request.clone();
+    wrong_key["psk"] = json!(PSK.replace('3', "4"));
+    assert_eq!(register(&api, &wrong_key).await.0, 403);
+    assert!(refused_with(&api, "psk is not the one that belongs to uuid"), "another cause");
+
+    assert_eq!(register(&api, &with_request).await.0, 200);
+    drop(expected);
+    assert_eq!(register(&api, &with_request).await.0, 403);
+    assert!(refused_with(&api, "is of no unit that is provisioned here now"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_one_run_does_not_lock_out_another_of_the_same_unit() {
+    let api = started().await;
+    let one = api.expect(UUID, Secret::new(PSK));
+    let two = api.expect(UUID, Secret::new(PSK));
+    drop(one);
+    assert_eq!(register(&api, &request()).await.0, 200);
+    drop(two);
+    assert_eq!(register(&api, &request()).await.0, 403);
 }
