@@ -4,9 +4,9 @@
 
 use std::fmt;
 
-use crate::crypt::{Keys, KeysError};
 use crate::format::{self, EntryState, PageState, header, is_blank};
 use crate::image::{Image, Page};
+use crate::keys::{Keys, KeysError};
 use crate::limits::PAGE_BYTES;
 
 /// What bytes seem to be.

@@ -58,6 +58,7 @@ pub mod generate;
 pub mod identify;
 pub mod image;
 mod key;
+mod keys;
 pub mod leftover;
 pub mod limits;
 pub mod record;
@@ -67,6 +68,7 @@ pub mod salvage;
 pub mod secret;
 pub mod snapshot;
 pub mod space;
+mod text;
 pub mod usage;
 mod value;
 

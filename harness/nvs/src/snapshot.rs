@@ -12,7 +12,6 @@
 //! layout of the image does not show.
 
 use std::collections::HashSet;
-use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
@@ -20,6 +19,7 @@ use crate::device::{DeviceEntry, DeviceView};
 use crate::key::Key;
 use crate::record::Record;
 use crate::secret::SecretRule;
+use crate::text::{hex, quoted};
 use crate::value::Value;
 
 /// Longest string shown whole, in bytes.
@@ -139,26 +139,6 @@ pub fn shown(value: &Value) -> String {
             format!("{}… sha256:{}", hex(&bytes[..8]), sha256(bytes))
         }
     }
-}
-
-pub(crate) fn quoted(bytes: &[u8]) -> String {
-    let mut text = String::from("\"");
-    for chunk in bytes.utf8_chunks() {
-        write!(text, "{}", chunk.valid().escape_debug()).expect("a string takes all writes");
-        for byte in chunk.invalid() {
-            write!(text, "\\x{byte:02x}").expect("a string takes all writes");
-        }
-    }
-    text.push('"');
-    text
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        write!(text, "{byte:02x}").expect("a string takes all writes");
-    }
-    text
 }
 
 fn sha256(bytes: &[u8]) -> String {

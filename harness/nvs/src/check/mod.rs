@@ -85,8 +85,15 @@ impl fmt::Display for Finding {
     }
 }
 
+impl Image<'_> {
+    /// What is wrong with the image, in the order of the flash.
+    pub fn findings(&self) -> Vec<Finding> {
+        check(self)
+    }
+}
+
 /// All findings, in the order of the flash; those of the whole image first.
-pub(crate) fn check(image: &Image<'_>) -> Vec<Finding> {
+fn check(image: &Image<'_>) -> Vec<Finding> {
     if let Some(finding) = whole::check_kind(image) {
         return vec![finding];
     }

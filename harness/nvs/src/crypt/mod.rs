@@ -22,7 +22,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod keys;
 mod xts;
 
 use crate::format::{BITMAP_OFFSET, EntryState, PageState, bitmap_state, entry_offset, is_blank};
@@ -30,7 +29,7 @@ use crate::identify::{Kind, identify};
 use crate::limits::{ENTRIES_PER_PAGE, ENTRY_BYTES, PAGE_BYTES};
 use xts::Cipher;
 
-pub use keys::{HmacKey, Keys, KeysError};
+pub use crate::keys::{HmacKey, Keys, KeysError};
 
 /// Why an image is not decrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

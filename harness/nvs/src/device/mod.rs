@@ -148,7 +148,21 @@ impl DeviceView {
     }
 }
 
-pub(crate) fn view(image: &Image<'_>) -> DeviceView {
+impl Image<'_> {
+    /// What a device sees after its boot repairs.
+    pub fn device_view(&self) -> DeviceView {
+        view(self)
+    }
+
+    /// What a device would see, did it open the partition for writing: the same
+    /// as [`device_view`](Image::device_view) where it does. A page of a newer
+    /// format is read as the others are, and no page need be free.
+    pub fn forced_view(&self) -> DeviceView {
+        forced_view(self)
+    }
+}
+
+fn view(image: &Image<'_>) -> DeviceView {
     let boot = boot::boot(image, Access::AsDevice);
     match boot.opening.is_readable() {
         true => assemble::assemble(boot),
@@ -163,6 +177,6 @@ pub(crate) fn view(image: &Image<'_>) -> DeviceView {
 
 /// As [`view`] where the partition opens for writing. `opening` is what a
 /// device answers, and says nothing of the entries.
-pub(crate) fn forced_view(image: &Image<'_>) -> DeviceView {
+fn forced_view(image: &Image<'_>) -> DeviceView {
     assemble::assemble(boot::boot(image, Access::Forced))
 }

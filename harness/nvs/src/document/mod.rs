@@ -6,6 +6,7 @@
 
 pub mod csv;
 mod encoding;
+mod mode;
 mod wifi;
 
 use std::collections::HashMap;

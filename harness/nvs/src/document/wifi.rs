@@ -134,8 +134,10 @@ mod tests {
     fn the_master_key_is_that_of_ieee_802_11() {
         // Test vector of IEEE 802.11-2016, J.4.2.
         let key = pmk(b"password", b"IEEE");
-        let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "f42c6fc52df0ebef9ebb4b90b38a5f902e83fe1b135a70e23aed762e9710a12e");
+        assert_eq!(
+            crate::text::hex(&key),
+            "f42c6fc52df0ebef9ebb4b90b38a5f902e83fe1b135a70e23aed762e9710a12e"
+        );
     }
 
     #[test]

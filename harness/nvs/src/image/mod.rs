@@ -83,23 +83,6 @@ impl<'a> Image<'a> {
     pub fn len(&self) -> usize {
         self.pages.len() * PAGE_BYTES + self.tail.len()
     }
-
-    /// What a device sees after its boot repairs.
-    pub fn device_view(&self) -> crate::DeviceView {
-        crate::device::view(self)
-    }
-
-    /// What a device would see, did it open the partition for writing: the same
-    /// as [`device_view`](Image::device_view) where it does. A page of a newer
-    /// format is read as the others are, and no page need be free.
-    pub fn forced_view(&self) -> crate::DeviceView {
-        crate::device::forced_view(self)
-    }
-
-    /// What is wrong with the image, in the order of the flash.
-    pub fn findings(&self) -> Vec<crate::Finding> {
-        crate::check::check(self)
-    }
 }
 
 impl fmt::Debug for Image<'_> {

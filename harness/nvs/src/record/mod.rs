@@ -86,9 +86,9 @@ impl Record {
     pub fn whole(&self) -> String {
         self.text(|content| match content {
             Content::Secret(bytes) if bytes.iter().all(|byte| (b' '..=b'~').contains(byte)) => {
-                crate::snapshot::quoted(bytes)
+                crate::text::quoted(bytes)
             }
-            Content::Secret(bytes) => crate::snapshot::hex(bytes),
+            Content::Secret(bytes) => crate::text::hex(bytes),
             other => other.to_string(),
         })
     }
@@ -130,7 +130,7 @@ pub(crate) fn is_void(bytes: &[u8]) -> bool {
 impl fmt::Display for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Content::Text(text) => f.write_str(&crate::snapshot::quoted(text)),
+            Content::Text(text) => f.write_str(&crate::text::quoted(text)),
             Content::Mac([a, b, c, d, e, g]) => {
                 write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
             }

@@ -52,18 +52,9 @@ use std::io;
 use super::{Document, Position};
 
 pub use super::encoding::EncodingError;
+pub use super::mode::Mode;
 pub use error::{CsvError, CsvErrors, Problem};
 pub use writer::{Unwritable, WriteError, write};
-
-/// How to treat what the reference generator gets wrong; see the module's table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// Refuse it.
-    #[default]
-    Strict,
-    /// Do as the reference does, as far as the table says.
-    Compat,
-}
 
 /// Where the contents of `file` rows come from.
 pub trait Files {

@@ -3,7 +3,8 @@
 use base64::engine::general_purpose::STANDARD;
 use base64::{DecodeError, Engine};
 
-use super::{EncodingError, Mode};
+use super::EncodingError;
+use crate::document::mode::Mode;
 
 /// Line breaks and other white space never matter.
 pub(super) fn decode(text: &[u8], mode: Mode) -> Result<Vec<u8>, EncodingError> {

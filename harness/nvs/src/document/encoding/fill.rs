@@ -1,6 +1,7 @@
 //! The reference generator's undocumented `blob_fill` and `blob_sz_fill`.
 
-use super::{EncodingError, Mode, Source};
+use super::{EncodingError, Source};
+use crate::document::mode::Mode;
 use crate::limits::BLOB_MAX_BYTES;
 use crate::value::Value;
 

@@ -6,7 +6,8 @@ mod base64;
 mod fill;
 mod float;
 
-use super::csv::Mode;
+use super::mode::Mode;
+use crate::text;
 use crate::value::Value;
 
 /// What a row's value is made from.
@@ -193,7 +194,7 @@ pub(super) fn encode(value: &Value) -> Result<(&'static str, String), std::str::
         Value::F32(v) => ("float", float::float_text(*v)),
         Value::F64(v) => ("double", float::double_text(*v)),
         Value::Str(bytes) => ("string", std::str::from_utf8(bytes)?.to_owned()),
-        Value::Blob(bytes) => ("hex2bin", hex_text(bytes)),
+        Value::Blob(bytes) => ("hex2bin", text::hex(bytes)),
     })
 }
 
@@ -284,12 +285,6 @@ fn hex(digits: &[u8]) -> Result<Vec<u8>, EncodingError> {
         return Err(EncodingError::OddHex { digits });
     }
     (0..digits.len()).step_by(2).map(|at| Ok(nibble(at)? << 4 | nibble(at + 1)?)).collect()
-}
-
-fn hex_text(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xF]);
-    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
 #[cfg(test)]

@@ -101,11 +101,11 @@ impl Keys {
         partition
     }
 
-    pub(super) fn data_key(&self) -> &[u8] {
+    pub(crate) fn data_key(&self) -> &[u8] {
         &self.0[..KEYS_BYTES / 2]
     }
 
-    pub(super) fn tweak_key(&self) -> &[u8] {
+    pub(crate) fn tweak_key(&self) -> &[u8] {
         &self.0[KEYS_BYTES / 2..]
     }
 }
