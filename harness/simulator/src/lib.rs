@@ -9,9 +9,10 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`chip`] | what the silicon is: one data file for each chip, its registers and eFuses |
-//! | [`flash`] | NOR flash: a write only clears bits, in memory or in a file |
+//! | [`flash`] | NOR flash: a write only clears bits, in memory or in a file; its encryption |
+//! | [`layout`] | what lies in it: partition table and images |
 //! | [`loader`] | the ROM loader and the stub loader, without any I/O |
-//! | [`boot`] | from reset to the application: image chain, partition table, boot log |
+//! | [`boot`] | from reset to the application: image chain, boot log |
 //! | [`firmware`] | the application: packed into an image, found again in flash, and run |
 //! | [`port`] | the serial port that a client opens |
 //! | [`fault`] | every defect that a unit can be given, by name |
@@ -21,16 +22,22 @@
 
 pub mod boot;
 pub mod chip;
+mod damage;
 pub mod fault;
 pub mod firmware;
 pub mod flash;
+mod hex;
+pub mod layout;
 pub mod loader;
+mod network;
 pub mod port;
 pub mod simulator;
+mod start;
 mod unit;
 pub mod world;
 
 pub use fault::Fault;
-pub use port::{LinkError, NetworkPort, Protocol};
+pub use network::{NetworkPort, Protocol};
+pub use port::LinkError;
 pub use simulator::{Config, Lines, Mode, Simulator, StartError};
 pub use world::World;

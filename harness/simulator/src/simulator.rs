@@ -1,6 +1,5 @@
 //! A unit on a thread of its own, with its port and its control lines.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -9,12 +8,14 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::chip::{self, Chip, Model};
-use crate::fault::damage::Damage;
+use crate::damage::Damage;
 use crate::fault::{Fault, Faults};
-use crate::flash::{FileError, Nor, SECTOR_SIZE};
-use crate::port::{Link, LinkError, Port, Pty, Wire};
+use crate::flash::{Nor, SECTOR_SIZE};
+use crate::port::{Link, Port, Pty, Wire};
 use crate::unit::{LineState, ResetCircuit, Unit};
 use crate::world::World;
+
+pub use crate::start::{Mode, StartError};
 
 /// What kind of unit to simulate.
 #[derive(Debug, Clone)]
@@ -101,37 +102,6 @@ impl Config {
             false => self.flash_size,
         }
     }
-}
-
-/// What the chip does when it leaves reset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// The ROM loader waits for a client.
-    Download,
-    /// The application in flash runs.
-    Boot,
-}
-
-/// Why a simulator does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// No flash chip has that size.
-    #[error(
-        "flash size {0:#x} is not a power of two from 0x100000 to 0x1000000: choose 1 to 16 MB"
-    )]
-    FlashSize(u32),
-    /// The flash file cannot be used.
-    #[error(transparent)]
-    FlashFile(#[from] FileError),
-    /// The name for the port cannot be used.
-    #[error(transparent)]
-    Link(#[from] LinkError),
-    /// A port that vanishes can return under a name of its own only.
-    #[error("chip.usb_vanishes needs a link name for the port, under which it returns: give one")]
-    NeedsLink,
-    /// The system gives no pseudo-terminal, thread or event queue.
-    #[error("cannot start a simulated unit: {0}")]
-    System(#[from] io::Error),
 }
 
 /// A running unit; dropping it switches the unit off.

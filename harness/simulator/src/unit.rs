@@ -16,7 +16,7 @@ use crate::fault::{Fault, Faults};
 use crate::firmware::{self, Console, Keyboard};
 use crate::loader::{Exit, Loader};
 use crate::port::{Link, Port, Pty};
-use crate::simulator::{Mode, StartError};
+use crate::start::{Mode, StartError};
 use crate::world::World;
 
 /// How long a boot that failed lasts until the watchdog resets the chip; a real one takes longer,

@@ -1,8 +1,8 @@
 //! The words of ROM and bootloader, with a clock that runs as a real one does.
 
-use super::image::Image;
-use super::partitions::PartitionTable;
 use crate::chip::{Chip, Model};
+use crate::layout::image::Image;
+use crate::layout::partitions::PartitionTable;
 
 /// Milliseconds until the bootloader prints its first line.
 const FIRST_LINE_MS: u32 = 27;

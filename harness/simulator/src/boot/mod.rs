@@ -3,20 +3,18 @@
 //! Pure: flash in, log and outcome out. Every refusal is the one that the real bootloader makes,
 //! in its words. Knows nothing of what an application does.
 
-pub mod image;
 mod log;
 mod otadata;
-pub mod partitions;
 
-use crate::chip::mapped::MappedFlash;
 use crate::chip::{Chip, Model};
-use image::{Fit, Image, ImageError};
+use crate::flash::mapped::MappedFlash;
+use crate::layout::image::{Fit, Image, ImageError};
+use crate::layout::partitions::{Partition, PartitionTable};
 use log::BootLog;
 pub(crate) use otadata::{
     confirm as confirm_ota_slot, is_pending as ota_is_pending, mark_valid as mark_ota_valid,
     switch as switch_ota_slot, was_rolled_back as ota_was_rolled_back,
 };
-use partitions::{Partition, PartitionTable};
 
 /// How often the ROM repeats its refusal until the watchdog bites.
 const REFUSALS: usize = 8;

@@ -3,10 +3,10 @@
 //! Two sectors hold one record each; the valid one with the higher sequence number counts.
 
 use super::log::BootLog;
-use super::partitions::{Partition, PartitionTable};
 use crate::chip::Chip;
-use crate::chip::mapped::MappedFlash;
+use crate::flash::mapped::MappedFlash;
 use crate::flash::{OutOfRange, SECTOR_SIZE};
+use crate::layout::partitions::{Partition, PartitionTable};
 
 const RECORD: u32 = 32;
 const CHECKSUM: usize = 28;

@@ -4,7 +4,6 @@
 //! its own MAC address, eFuses, registers and flash. Adding a chip adds data, not code.
 
 pub mod efuse;
-pub(crate) mod encryption;
 mod esp32;
 mod esp32c2;
 mod esp32c3;
@@ -12,16 +11,16 @@ mod esp32c6;
 mod esp32h2;
 mod esp32s2;
 mod esp32s3;
-pub mod mapped;
 pub mod registers;
 mod spi;
+mod words;
 
 use std::fmt;
 
-use crate::fault::damage::Damage;
+use crate::damage::Damage;
+use crate::flash::mapped::MappedFlash;
 use crate::flash::{Nor, OutOfRange};
 use efuse::Efuse;
-use mapped::MappedFlash;
 use registers::Registers;
 
 /// The data sheet of one chip.

@@ -1,33 +1,13 @@
 //! Words by address, as READ_REG and WRITE_REG reach them.
 
-use std::collections::BTreeMap;
-
 use super::Model;
 use super::efuse::Efuse;
+use super::words::Words;
 
 /// Address of the word by which tools tell chips apart.
 pub const MAGIC_ADDRESS: u32 = 0x4000_1000;
 /// Bit of the SPI command register that starts a user-defined command.
 const SPI_USER_COMMAND: u32 = 1 << 18;
-/// A line that sends junk must not fill the memory of the machine.
-const MOST_WORDS: usize = 4096;
-
-/// A sparse array of words that reads 0 where nothing was written.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Words(BTreeMap<u32, u32>);
-
-impl Words {
-    pub(super) fn get(&self, address: u32) -> u32 {
-        self.0.get(&address).copied().unwrap_or(0)
-    }
-
-    pub(super) fn set(&mut self, address: u32, value: u32) {
-        if self.0.len() < MOST_WORDS || self.0.contains_key(&address) {
-            self.0.insert(address, value);
-        }
-    }
-}
-
 /// All addressable state of a chip but its flash.
 #[derive(Debug)]
 pub struct Registers {

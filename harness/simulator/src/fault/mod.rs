@@ -4,7 +4,6 @@
 //! behaviour. The first word of its name is the layer that misbehaves.
 
 pub(crate) mod chance;
-pub(crate) mod damage;
 pub(crate) mod noise;
 
 use std::collections::BTreeSet;

@@ -3,9 +3,10 @@
 //! Knows no network. What it stores are secrets, which it never prints.
 
 use super::description::{self, Description};
-use super::storage::{NvsError, Storage};
-use crate::boot::partitions::PartitionTable;
+use super::nvs_error::NvsError;
+use super::storage::Storage;
 use crate::flash::Nor;
+use crate::layout::partitions::PartitionTable;
 
 /// Stores everything or, when one value does not go in, nothing.
 pub(super) fn provision(

@@ -19,7 +19,7 @@ use super::mqtt_client::{MqttClient, MqttError, Way};
 use super::ota::{self, Notice};
 use super::package::Program;
 use super::route::NoRoute;
-use super::run::say;
+use super::say::say;
 use super::settings::Settings;
 use super::trust::Trust;
 use crate::boot::{ResetReason, ota_is_pending, ota_was_rolled_back};

@@ -12,9 +12,9 @@ use sha2::Sha256;
 use xts_mode::{Xts128, get_tweak_default};
 
 use super::description::Encryption;
-use super::storage::NvsError;
-use crate::boot::partitions::PartitionTable;
+use super::nvs_error::NvsError;
 use crate::chip::Chip;
+use crate::layout::partitions::PartitionTable;
 
 const PAGE: usize = 4096;
 const ENTRY: usize = 32;
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn keys_of_the_hmac_scheme_are_those_of_esp_idf() {
         let keys = NvsKeys::of_hmac(&std::array::from_fn(|at| at as u8));
-        let hex: String = keys.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = crate::hex::hex(&keys.0);
         assert_eq!(hex, HMAC_VECTOR);
     }
 

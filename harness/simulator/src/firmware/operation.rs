@@ -20,7 +20,7 @@ use super::http::Client;
 use super::mqtt::{Session, Updates};
 use super::package::Program;
 use super::remote_config;
-use super::run::say;
+use super::say::say;
 use super::settings::Settings;
 use super::shell::Order;
 use super::trust::{self, Identity, Trust};

@@ -9,10 +9,11 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::http::Client;
-use crate::boot::partitions::{Partition, PartitionTable};
 use crate::boot::{is_bootable, switch_ota_slot};
 use crate::chip::Chip;
 use crate::fault::{Fault, Faults};
+use crate::hex::hex;
+use crate::layout::partitions::{Partition, PartitionTable};
 
 /// What a notice says.
 #[derive(Debug, Deserialize)]
@@ -39,7 +40,7 @@ pub(super) enum NotTaken {
     #[error("image does not fit its slot")]
     TooLarge,
     #[error("ESP_ERR_OTA_VALIDATE_FAILED: {0}")]
-    Invalid(#[from] crate::boot::image::ImageError),
+    Invalid(#[from] crate::layout::image::ImageError),
 }
 
 /// Takes an update; after it the chip must be restarted.
@@ -59,7 +60,7 @@ pub(super) async fn take(
     if image.len() != notice.size {
         return Err(NotTaken::Size { found: image.len(), announced: notice.size });
     }
-    let hash: String = Sha256::digest(&image).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex(&Sha256::digest(&image));
     if !hash.eq_ignore_ascii_case(&notice.sha256) {
         return Err(NotTaken::Hash);
     }

@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 
 use super::description::{App, Description, DescriptionError};
 use crate::boot::Application;
-use crate::boot::image::Image;
-use crate::boot::partitions::{Partition, PartitionTable};
-use crate::chip::mapped::MappedFlash;
 use crate::chip::{Chip, Model};
+use crate::flash::mapped::MappedFlash;
+use crate::hex::hex;
+use crate::layout::image::Image;
+use crate::layout::partitions::{Partition, PartitionTable};
 
 const DESCRIPTOR_MAGIC: u32 = 0xABCD_5432;
 const DESCRIPTOR_SIZE: usize = 256;
@@ -118,7 +119,7 @@ pub(crate) fn load(chip: &Chip, application: Application) -> Option<Program> {
     let (description, rest) = part(payload)?;
     let (trust_anchor, rest) = part(rest)?;
     let given = given_constants(rest)?;
-    let elf_digest = constants[ELF_DIGEST][..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let elf_digest = hex(&constants[ELF_DIGEST][..8]);
     Some(Program {
         description: Description::parse(description).ok()?.with_constants(&given).ok()?,
         trust_anchor: trust_anchor.to_owned(),

@@ -22,13 +22,14 @@ use tokio::time::sleep;
 
 use super::console::Console;
 use super::description::{Description, Portal};
-use super::run::say;
+use super::nvs_keys::NvsKeys;
+use super::say::say;
 use super::settings::Settings;
-use super::storage::{NvsKeys, store};
+use super::storage::store;
 use crate::boot::ResetReason;
-use crate::boot::partitions::PartitionTable;
 use crate::chip::Chip;
 use crate::fault::{Fault, Faults};
+use crate::layout::partitions::PartitionTable;
 use crate::world::{OwnNetwork, Passphrase, Visitors, World};
 
 const LONGEST_FORM: usize = 8192;

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::console::Console;
 use super::description::RemoteConfig;
 use super::http::Client;
-use super::run::say;
+use super::say::say;
 use super::settings::Settings;
 
 /// Between two attempts; a real firmware waits some seconds, which the log's clock shows.

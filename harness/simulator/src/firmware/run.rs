@@ -13,17 +13,20 @@ use super::description::{Description, Factory};
 use super::device_id;
 use super::factory;
 use super::keyboard::Keyboard;
+use super::nvs_error::NvsError;
+use super::nvs_keys::NvsKeys;
 use super::operation::Operation;
 use super::package::Program;
 use super::portal::Service;
+use super::say::say;
 use super::settings::Settings;
 use super::shell::Shell;
-use super::storage::{NvsError, NvsKeys, Storage};
-use crate::boot::partitions::PartitionTable;
+use super::storage::Storage;
 use crate::boot::{ResetReason, confirm_ota_slot};
 use crate::chip::Chip;
 use crate::fault::{Fault, Faults};
 use crate::flash::Nor;
+use crate::layout::partitions::PartitionTable;
 use crate::world::World;
 
 /// ESP-IDF's own NVS partition.
@@ -153,13 +156,6 @@ fn is_provisioned(description: &Description, settings: &Settings) -> bool {
     let there = |name: &String| !settings.value(name).is_empty();
     let flagged = provisioning.flag.as_ref().is_none_or(|flag| settings.value(flag) == "1");
     provisioning.required.iter().all(there) && flagged
-}
-
-/// Lines of the firmware's own.
-pub(super) fn say(lines: &[String], settings: &Settings, console: &Console) {
-    for line in lines {
-        console.raw(&format!("{}\r\n", settings.fill(line)));
-    }
 }
 
 fn greet(program: &Program, chip: &Chip, console: &mut Console) {

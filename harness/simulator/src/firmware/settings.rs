@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::description::{self, Description, Setting, SettingKind};
-use super::storage::{NvsError, NvsKeys, Storage};
-use crate::boot::partitions::PartitionTable;
+use super::nvs_error::NvsError;
+use super::nvs_keys::NvsKeys;
+use super::storage::Storage;
 use crate::flash::Nor;
+use crate::hex::hex;
+use crate::layout::partitions::PartitionTable;
 
 /// What was read, by the names of the description. Never printed as a whole: it holds secrets.
 #[derive(Default, Clone)]
@@ -182,11 +185,6 @@ fn read(namespace: &str, setting: &Setting, storage: &mut Storage) -> Result<Str
         return Err(NvsError::InvalidLength);
     }
     Ok(value)
-}
-
-/// A blob as text, which a certificate is read out of again.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

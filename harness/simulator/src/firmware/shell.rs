@@ -14,13 +14,15 @@ use tokio::time::{sleep, timeout};
 use super::console::Console;
 use super::description::{Action, ConsoleCommand, ConsoleSection, Description};
 use super::keyboard::{Keyboard, Line};
+use super::nvs_error::NvsError;
+use super::nvs_keys::NvsKeys;
 use super::settings::Settings;
-use super::storage::{NvsError, NvsKeys, Storage, store};
+use super::storage::{Storage, store};
 use super::trust;
 use crate::boot::ResetReason;
-use crate::boot::partitions::PartitionTable;
 use crate::chip::Chip;
 use crate::fault::{Fault, Faults};
+use crate::layout::partitions::PartitionTable;
 
 /// How long a firmware waits for its network before it says that it has none.
 const JOIN_LIMIT: Duration = Duration::from_secs(5);

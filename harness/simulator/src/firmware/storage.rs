@@ -9,54 +9,15 @@ use esp_nvs::mem_flash::MemFlash;
 use esp_nvs::{Key, Nvs};
 
 use super::description::{self, SettingKind};
-pub(super) use super::nvs_keys::NvsKeys;
-use crate::boot::partitions::{Partition, PartitionTable};
+use super::nvs_error::NvsError;
+use super::nvs_keys::NvsKeys;
 use crate::flash::{Nor, SECTOR_SIZE};
+use crate::layout::partitions::{Partition, PartitionTable};
 
 /// Version bytes of page headers: format 1 and format 2.
 const VERSIONS: [u8; 2] = [0xFF, 0xFE];
 const VERSION_AT: usize = 8;
 const PAGE_EMPTY: [u8; 4] = [0xFF; 4];
-
-/// ESP-IDF's errors, by the name that a firmware prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NvsError {
-    #[error("ESP_ERR_NVS_NOT_FOUND")]
-    NotFound,
-    #[error("ESP_ERR_NVS_PART_NOT_FOUND")]
-    PartitionNotFound,
-    #[error("ESP_ERR_NVS_WRONG_ENCRYPTION")]
-    WrongEncryption,
-    #[error("ESP_ERR_NVS_NEW_VERSION_FOUND")]
-    NewVersion,
-    #[error("ESP_ERR_NVS_NO_FREE_PAGES")]
-    NoFreePages,
-    #[error("ESP_ERR_NVS_TYPE_MISMATCH")]
-    TypeMismatch,
-    #[error("ESP_ERR_NVS_INVALID_LENGTH")]
-    InvalidLength,
-    #[error("ESP_ERR_NVS_INVALID_NAME")]
-    InvalidName,
-    #[error("ESP_ERR_NVS_KEYS_NOT_INITIALIZED")]
-    KeysNotInitialized,
-    #[error("ESP_ERR_NVS_CORRUPT_KEY_PART")]
-    Corrupt,
-}
-
-impl From<esp_nvs::error::Error> for NvsError {
-    fn from(error: esp_nvs::error::Error) -> Self {
-        use esp_nvs::error::Error;
-        match error {
-            Error::NamespaceNotFound | Error::KeyNotFound => Self::NotFound,
-            Error::ItemTypeMismatch(_) => Self::TypeMismatch,
-            Error::FlashFull | Error::PageFull => Self::NoFreePages,
-            Error::KeyTooLong | Error::KeyMalformed => Self::InvalidName,
-            // The device drops an item whose CRC fails, and then does not find it.
-            Error::CorruptedData => Self::NotFound,
-            _ => Self::Corrupt,
-        }
-    }
-}
 
 /// An open NVS partition. Changes reach flash with [`Storage::close`].
 pub(super) struct Storage {

@@ -3,8 +3,10 @@
 //! Knows nothing of partitions or images. Offsets and lengths are bytes from the start of the chip.
 
 mod defect;
+pub(crate) mod encryption;
 mod erase_time;
 mod file;
+pub mod mapped;
 
 use std::ops::Range;
 use std::path::Path;

@@ -6,6 +6,7 @@ use super::flash_write::require_attached;
 use super::packet::{Answer, Failure, Request};
 use super::{Dialect, slip};
 use crate::chip::Chip;
+use crate::hex::hex;
 
 /// The ROM's slow read always answers with this many bytes.
 const SLOW_READ: usize = 64;
@@ -24,10 +25,7 @@ pub(super) fn digest(
     let region = chip.flash.read(offset, length).map_err(|_| Failure::Flash)?;
     let digest = Md5::digest(region);
     Ok(match dialect {
-        Dialect::Rom => {
-            let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            Answer::data(hex)
-        }
+        Dialect::Rom => Answer::data(hex(&digest)),
         Dialect::Stub => Answer::data(&digest[..]),
     })
 }

@@ -7,8 +7,8 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use super::packet::{Answer, Failure, Request};
 use super::{Dialect, Exit, Loader};
-use crate::chip::encryption::{ENCRYPTION_BLOCK, FlashCipher};
 use crate::chip::{Chip, ESP32};
+use crate::flash::encryption::{ENCRYPTION_BLOCK, FlashCipher};
 use crate::flash::{BLOCK_SIZE, Nor, SECTOR_SIZE};
 
 /// A transfer between BEGIN and END.

@@ -1,10 +1,9 @@
 //! Serial ports behind which a client finds the unit.
 //!
 //! A port moves bytes. It knows neither loader nor firmware, and survives clients that come, go or
-//! die at any moment. Every unit has a pseudo-terminal; a [`NetworkPort`] can stand in front of it.
+//! die at any moment. Every unit has a pseudo-terminal; a [`NetworkPort`](crate::NetworkPort) can stand in front of it.
 
 mod link;
-mod network;
 mod pace;
 mod pty;
 mod rfc2217;
@@ -13,7 +12,7 @@ mod wire;
 
 pub(crate) use link::Link;
 pub use link::LinkError;
-pub use network::{NetworkPort, Protocol};
 pub(crate) use pty::Pty;
+pub(crate) use rfc2217::Session;
 pub(crate) use uart::Port;
 pub(crate) use wire::Wire;

@@ -32,13 +32,13 @@ const LONGEST_OPTION: usize = 64;
 
 /// What came out of one piece of the connection.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Decoded {
+pub(crate) struct Decoded {
     /// Bytes for the serial port.
-    pub(super) payload: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
     /// Bytes for the client.
-    pub(super) reply: Vec<u8>,
+    pub(crate) reply: Vec<u8>,
     /// Each new state of (DTR, RTS), in order.
-    pub(super) lines: Vec<(bool, bool)>,
+    pub(crate) lines: Vec<(bool, bool)>,
 }
 
 #[derive(Debug, Default, PartialEq)]
@@ -53,7 +53,7 @@ enum State {
 
 /// One client's connection.
 #[derive(Debug, Default)]
-pub(super) struct Session {
+pub(crate) struct Session {
     state: State,
     option: Vec<u8>,
     /// Options that each side has been told to be on, so that nothing is agreed twice.
@@ -66,7 +66,7 @@ pub(super) struct Session {
 
 impl Session {
     /// What the server says first.
-    pub(super) fn greet(&mut self) -> Vec<u8> {
+    pub(crate) fn greet(&mut self) -> Vec<u8> {
         self.we = [true; SUPPORTED.len()];
         self.they = [true; SUPPORTED.len()];
         self.baud = 115_200_u32.to_be_bytes();
@@ -74,7 +74,7 @@ impl Session {
         SUPPORTED.into_iter().flat_map(both).collect()
     }
 
-    pub(super) fn decode(&mut self, bytes: &[u8]) -> Decoded {
+    pub(crate) fn decode(&mut self, bytes: &[u8]) -> Decoded {
         let mut out = Decoded::default();
         for byte in bytes {
             self.push(*byte, &mut out);
@@ -83,7 +83,7 @@ impl Session {
     }
 
     /// Doubles the bytes that Telnet would take for commands.
-    pub(super) fn encode(payload: &[u8]) -> Vec<u8> {
+    pub(crate) fn encode(payload: &[u8]) -> Vec<u8> {
         let escaped = |byte: &u8| std::iter::repeat_n(*byte, if *byte == IAC { 2 } else { 1 });
         payload.iter().flat_map(escaped).collect()
     }

@@ -6,8 +6,8 @@
 
 mod map;
 
-use super::encryption::FlashCipher;
-use super::registers::Words;
+use super::words::Words;
+use crate::flash::encryption::FlashCipher;
 pub(super) use map::modern;
 pub use map::{Beside, Block, EfuseMap, Field, FlashKey, MacPlace, SecurityFields};
 

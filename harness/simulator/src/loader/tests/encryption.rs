@@ -4,9 +4,9 @@ use md5::{Digest, Md5};
 use rstest::rstest;
 
 use super::Bench;
-use crate::boot::partitions::TABLE_OFFSET;
 use crate::boot::{self, ResetReason};
 use crate::chip::{self, Model};
+use crate::layout::partitions::TABLE_OFFSET;
 
 const APP_OFFSET: u32 = 0x1_0000;
 const ENCRYPTED: u32 = 1;
@@ -70,7 +70,7 @@ fn only_what_was_written_encrypted_boots_and_a_reader_sees_its_ciphertext(
         assert_ne!(bench.region(offset, length), data);
         let digest = bench.ok(0x13, &[offset, length, 0, 0]).data;
         let plain = Md5::digest(&data);
-        let hex: String = plain.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = crate::hex::hex(&plain);
         assert!(digest != plain[..] && digest != hex.as_bytes());
     }
     assert!(boots(&bench));

@@ -256,7 +256,7 @@ fn padding_behind_the_announced_size_is_not_written() {
 #[test]
 fn a_digest_is_text_from_the_rom_and_bytes_from_the_stub() {
     let expected = Md5::digest([0xFF; 0x800]);
-    let text: String = expected.iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = crate::hex::hex(&expected);
     let arguments = [0x100, 0x800, 0, 0];
     assert_eq!(Bench::rom().ok(0x13, &arguments).data, text.as_bytes());
     assert_eq!(Bench::stub().ok(0x13, &arguments).data, expected[..]);

@@ -4,11 +4,11 @@
 //! first look at the flash after END: a digest, a read or a boot. Flash that is written again
 //! is damaged again.
 
-use super::chance::Chance;
-use super::{Fault, Faults};
-use crate::boot::partitions::{Partition, PartitionTable};
-use crate::chip::mapped::MappedFlash;
+use crate::fault::chance::Chance;
+use crate::fault::{Fault, Faults};
+use crate::flash::mapped::MappedFlash;
 use crate::flash::{Nor, SECTOR_SIZE};
+use crate::layout::partitions::{Partition, PartitionTable};
 
 /// The defects of one flash chip.
 #[derive(Debug, Default)]
@@ -103,7 +103,7 @@ fn weaken(chance: &mut Chance, flash: &mut Nor) {
 fn app_bit(seed: u64, table: &PartitionTable, flash: &Nor) -> Option<Vec<Wound>> {
     let app = table.apps().find(|app| {
         let first = flash.read(app.offset, 1);
-        first.is_ok_and(|bytes| bytes[0] == crate::boot::image::MAGIC)
+        first.is_ok_and(|bytes| bytes[0] == crate::layout::image::MAGIC)
     })?;
     let bytes = flash.read(app.offset, app.size).ok()?;
     let used = bytes.iter().rposition(|byte| *byte != 0xFF)? as u64 + 1;

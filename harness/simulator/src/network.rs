@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
-use super::rfc2217::Session;
+use crate::port::Session;
 use crate::simulator::{Lines, Simulator};
 
 const CHUNK: usize = 0x4000;

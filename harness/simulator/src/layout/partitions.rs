@@ -2,7 +2,7 @@
 
 use md5::{Digest, Md5};
 
-use crate::chip::mapped::MappedFlash;
+use crate::flash::mapped::MappedFlash;
 use crate::flash::{OutOfRange, SECTOR_SIZE};
 
 /// Flash offset of the table.

@@ -37,12 +37,12 @@ impl fmt::Debug for FlashCipher {
 }
 
 impl FlashCipher {
-    pub(super) fn xts_128(key: &[u8; 32]) -> Self {
+    pub(crate) fn xts_128(key: &[u8; 32]) -> Self {
         let half = |key: &[u8]| Aes128::new_from_slice(key).expect("half of 32 bytes is 16");
         Self::Xts128(Box::new(Xts128::new(half(&key[..16]), half(&key[16..]))))
     }
 
-    pub(super) fn xts_256(data_key: &[u8; 32], tweak_key: &[u8; 32]) -> Self {
+    pub(crate) fn xts_256(data_key: &[u8; 32], tweak_key: &[u8; 32]) -> Self {
         let cipher = |key: &[u8; 32]| Aes256::new(key.into());
         Self::Xts256(Box::new(Xts128::new(cipher(data_key), cipher(tweak_key))))
     }

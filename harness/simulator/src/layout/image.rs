@@ -2,8 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::chip::mapped::MappedFlash;
 use crate::flash::OutOfRange;
+use crate::flash::mapped::MappedFlash;
 
 /// First byte of every image.
 pub const MAGIC: u8 = 0xE9;
