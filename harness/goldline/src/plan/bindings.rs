@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt, io};
 
 use zeroize::Zeroizing;
 
-use super::{Given, Text};
+use super::{Given, Origin, Text};
 use crate::{
     identity::{CustomUuid, Mac, MacError, Salt},
     profile::{
@@ -39,31 +39,6 @@ pub struct Bindings {
 struct Bound {
     text: Text,
     origin: Origin,
-}
-
-/// Where a bound value came from.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Origin {
-    /// `--set`.
-    Set,
-    /// The unit's row of `--units`.
-    UnitsRow,
-    /// What the station remembers of the unit.
-    Remembered,
-    /// The station file.
-    StationFile,
-    /// The profile's sample.
-    Sample,
-    /// Leased from the state directory.
-    Lease,
-    /// Made by the operating system's generator.
-    Random,
-    /// Built of other values.
-    Template,
-    /// Learnt during the run.
-    Engine,
-    /// Issued to the unit during the run by a CA or a server; remembered with its values.
-    Issued,
 }
 
 /// Whose values a unit gets when nobody gave any.

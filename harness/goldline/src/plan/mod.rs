@@ -9,6 +9,7 @@ mod display;
 mod given;
 mod method;
 mod order;
+mod origin;
 mod qc;
 mod text;
 mod units;
@@ -26,12 +27,13 @@ use crate::{
     },
 };
 
-pub use bindings::{BindingError, Bindings, Identity, Origin, Sources};
+pub use bindings::{BindingError, Bindings, Identity, Sources};
 pub use bound::{
     BoundBroker, BoundPlan, BoundWifi, LearnError, MaterialError, NotLearnt, RegionImage,
 };
 pub use given::{Given, GivenError};
 pub use order::{Need, OutOfOrder, Steps};
+pub use origin::Origin;
 pub use text::Text;
 pub use units::{UnitRow, Units, UnitsError, UnitsProblem};
 

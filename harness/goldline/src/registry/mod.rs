@@ -4,6 +4,7 @@
 //! never overwrites a newer. No error, log or `Debug` text holds a PSK or the database's password. Must
 //! not know how a unit was provisioned, nor where a row waits when the database is away.
 
+mod columns;
 mod error;
 mod row;
 mod schema;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::schema::{COLUMNS, Column};
+use super::columns::{COLUMNS, Column};
 use crate::{identity::Mac, secret::Secret};
 
 /// What the register holds of a unit.

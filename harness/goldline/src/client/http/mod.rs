@@ -5,6 +5,7 @@
 //! no redirect is followed, and an answer's body is at most [`LARGEST_BODY`] bytes unless more is asked for.
 
 mod error;
+mod failure;
 mod stream;
 mod url;
 
@@ -315,7 +316,7 @@ where
         answer = &mut answer => answer,
         _ = connection => answer.await,
     }?;
-    if error::says_that_it_wants_tls(answer.status, &answer.body.expose_text()) {
+    if failure::says_that_it_wants_tls(answer.status, &answer.body.expose_text()) {
         return Err(HttpError::WantsTls { url: url.to_string() });
     }
     Ok(answer)
