@@ -31,7 +31,7 @@ const CHORES: [Chore; 5] = [
     Chore {
         name: "check",
         help: "\
-  check [PART…]            every check that is no test, or only some of: imports (their direction),
+  check [PART…]            every check that is no test, or only some of: imports (down, in no circle),
                            crates (which may use which), features (nothing is built twice), format,
                            licences (and sources), clippy, docs
 ",

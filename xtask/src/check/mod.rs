@@ -2,10 +2,13 @@
 //!
 //! Every part runs even when an earlier one failed, so that one call shows all there is to mend.
 
+mod circles;
 mod crates;
 mod features;
 mod imports;
 mod layers;
+mod sources;
+mod tokens;
 
 use crate::{
     Outcome,
