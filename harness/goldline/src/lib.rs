@@ -15,7 +15,7 @@
 //! | 3 | `check`, `plan` | judge observations; turn a profile into steps |
 //! | 2 | `device`, `testbed`, `client`, `image`, `registry` | the unit, what it must reach, what the bench calls, what is flashed, where it is listed |
 //! | 1 | [`profile`], [`record`] | one product's description; everything about one run |
-//! | 0 | [`identity`], [`secret`], [`clock`], [`process`], [`output_file`] | words that everything shares; files that a user named |
+//! | 0 | [`identity`], [`secret`], [`clock`], [`hex`](mod@hex), [`process`], [`output_file`] | words that everything shares; files that a user named |
 
 pub mod bench;
 pub mod check;
@@ -25,6 +25,7 @@ pub mod client;
 pub mod clock;
 pub mod device;
 pub mod engine;
+pub mod hex;
 pub mod identity;
 pub mod image;
 pub mod output_file;

@@ -8,6 +8,8 @@ use std::fmt;
 use ring::hmac;
 use zeroize::Zeroizing;
 
+use crate::hex::hex;
+
 /// Text that must not be printed, logged or stored in the clear; wiped from memory when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
@@ -27,7 +29,7 @@ impl Secret {
     /// but not guessed without the station's key. 8 bytes as 16 lowercase hex characters.
     pub fn fingerprint(&self, key: &FingerprintKey) -> String {
         let tag = hmac::sign(&key.0, self.0.as_bytes());
-        tag.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&tag.as_ref()[..8])
     }
 }
 

@@ -23,7 +23,7 @@ pub const CRATES: [Layers; 3] = [
         crate_name: "goldline",
         sources: "harness/goldline/src",
         layers: &[
-            &["clock", "identity", "output_file", "process", "secret"],
+            &["clock", "hex", "identity", "output_file", "process", "secret"],
             &["profile", "record"],
             &["client", "device", "image", "registry", "testbed"],
             &["check", "plan"],
@@ -37,6 +37,9 @@ pub const CRATES: [Layers; 3] = [
         neighbours: &[
             // A check compares what was observed with the bound plan.
             ("check", "plan"),
+            // Digests, fingerprints and addresses are shown as digits.
+            ("identity", "hex"),
+            ("secret", "hex"),
             // A derived password is a secret from the moment it exists.
             ("identity", "secret"),
             // A profile declares the limits that a measurement is recorded with.

@@ -8,6 +8,7 @@ use md5::{Digest, Md5};
 use super::{Evidence, Finding, Observations};
 use crate::{
     device::ChipFacts,
+    hex::hex,
     plan::BoundPlan,
     record::{Code, Limits, Measurement},
 };
@@ -89,8 +90,4 @@ fn compare(
         Code::RegionDiffers,
         [Measurement::number(measurement, Some(compared), "", limits)],
     );
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -6,6 +6,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::hex::hex;
+
 /// A 48-bit base MAC address, the unit's first identity. Printed as `a4:cf:12:34:56:78`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Mac(pub [u8; 6]);
@@ -83,7 +85,7 @@ impl Mac {
 
     /// Twelve lowercase hexadecimal digits without separators.
     pub fn compact(self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.0)
     }
 }
 

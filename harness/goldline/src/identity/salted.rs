@@ -7,7 +7,7 @@ use std::fmt;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ring::{digest, hmac};
 
-use crate::secret::Secret;
+use crate::{hex::hex, secret::Secret};
 
 /// The shortest salt, in characters.
 const SHORTEST_SALT: usize = 32;
@@ -74,9 +74,7 @@ impl SaltedScheme {
                 context.update(id.as_bytes());
                 context.update(salt.as_bytes());
                 let hash = context.finish();
-                Secret::new(
-                    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
-                )
+                Secret::new(hex(hash.as_ref()))
             }
             Self::HmacSha256Base64 => {
                 let key = hmac::Key::new(hmac::HMAC_SHA256, salt.as_bytes());

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::Mac;
+use crate::hex::hex;
 
 /// A way to make a UUID of a MAC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,7 +88,7 @@ fn uuid5_of_text(mac: &str) -> String {
 
 /// Sets the version's digit and leaves the variant as it falls.
 fn in_the_form_of_v4(hash: &[u8]) -> String {
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(hash);
     [&hex[..8], &hex[8..12], &format!("4{}", &hex[13..16]), &hex[16..20], &hex[20..32]].join("-")
 }
 

@@ -10,13 +10,12 @@ mod given;
 mod method;
 mod order;
 mod origin;
+mod product;
 mod qc;
 mod text;
 mod units;
 
 use std::sync::Arc;
-
-use sha2::{Digest, Sha256};
 
 use crate::{
     image::FlashImages,
@@ -293,13 +292,7 @@ impl Plan {
     /// Tells one version of the product from another: what is flashed, and which keys are written.
     /// SHA-256 as lowercase hex.
     pub fn product_digest(&self, images: &FlashImages) -> String {
-        let mut digest = Sha256::new();
-        for image in [&images.bootloader, &images.partition_table, &images.app] {
-            digest.update(image.len().to_le_bytes());
-            digest.update(image);
-        }
-        digest.update(format!("{:?}", self.profile.nvs));
-        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        product::digest(images, &self.profile.nvs)
     }
 
     /// The regions that no firmware may change, which are digested.

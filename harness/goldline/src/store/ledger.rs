@@ -8,7 +8,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{StateDirectory, StoreError, at, make_private_folder, write_private};
-use crate::{identity::Mac, secret::Secret};
+use crate::{hex::hex, identity::Mac, secret::Secret};
 
 /// One unit's last provisioning.
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ impl StateDirectory {
             product: unit.product.clone(),
             run_id: unit.run_id,
             provisioned_at: unit.provisioned_at,
-            sealed_values: to_hex(&self.key.seal(&name, &plain)?),
+            sealed_values: hex(&self.key.seal(&name, &plain)?),
         };
         let text = serde_json::to_vec_pretty(&stored).expect("an entry becomes JSON");
         write_private(&folder.join(name + ".json"), &text)
@@ -92,10 +92,6 @@ impl StateDirectory {
             values: values.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
         }))
     }
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
