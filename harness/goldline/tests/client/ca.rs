@@ -19,7 +19,7 @@ use goldline::{
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::{
+use super::{
     peers::{has_peer, output},
     server::{A_YEAR, Server, answer, authority, patience},
 };

@@ -12,7 +12,7 @@ use rcgen::{CertificateParams, DnType, KeyPair, SanType};
 use serde_json::json;
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::{
+use super::{
     ca::{DAY, UUID, client, registered, terms},
     peers::{has_peer, output},
     server::{A_YEAR, Server, answer, authority},

@@ -5,7 +5,7 @@ use std::{process::Command, sync::Arc};
 use goldline::{clock::Clock, testbed::ca::CertificateAuthorityApi};
 use serde_json::Value;
 
-use crate::{
+use super::{
     peers::output,
     server::{A_YEAR, Server, answer, authority},
 };

@@ -9,7 +9,7 @@ use goldline::{
 };
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::server::{A_YEAR, Server, answer, authority, patience};
+use super::server::{A_YEAR, Server, answer, authority, patience};
 
 fn get(url: &str) -> Request {
     Request::get(url.parse().expect("a URL"))
@@ -45,7 +45,7 @@ async fn https_is_spoken_with_a_trusted_server_of_that_name_only() {
         matches!(&other_name, Err(HttpError::NotTrusted { reason, .. }) if reason.contains("NotValidForName")),
         "{other_name:?}"
     );
-    let foreign = crate::server::authority();
+    let foreign = super::server::authority();
     for roots in [None, Some(foreign.root_pem())] {
         let distrusting = pinned(&server, roots);
         let refused = distrusting.call(&get("https://ca.example.test/"), patience()).await;

@@ -13,7 +13,7 @@ use goldline::{
 };
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::server::{Server, answer, patience};
+use super::server::{Server, answer, patience};
 
 const PAGE: &str = "<form action='/save' method='POST'><input name='ssid'><input name='password'>\
                     <input type='submit'></form>";

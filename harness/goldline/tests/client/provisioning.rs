@@ -12,7 +12,7 @@ use goldline::{
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::server::{Server, answer, patience};
+use super::server::{Server, answer, patience};
 
 const ID: &str = "A1B2C3D4E5F6";
 const TOKEN: &str = "admin-token-of-the-test";

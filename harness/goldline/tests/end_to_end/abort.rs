@@ -9,7 +9,7 @@ use std::{
 use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::program::{Ended, Station};
+use super::program::{Ended, Station};
 
 /// Nothing here takes that long; a hanging program must not hang the tests.
 const DEADLINE: Duration = Duration::from_secs(20);

@@ -4,7 +4,7 @@ use std::{io::Write, process::Stdio};
 
 use rstest::rstest;
 
-use crate::program::{Ended, Station, check};
+use super::program::{Ended, Station, check};
 
 fn confirmed_with(answer: &str) -> Ended {
     let station = Station::new();

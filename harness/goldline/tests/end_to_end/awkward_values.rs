@@ -6,7 +6,7 @@
 
 use rstest::rstest;
 
-use crate::program::Station;
+use super::program::Station;
 
 #[rstest]
 fn a_network_name_arrives_as_it_is(

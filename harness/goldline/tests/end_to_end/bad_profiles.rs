@@ -5,7 +5,7 @@ use std::fs;
 
 use rstest::rstest;
 
-use crate::program::Station;
+use super::program::Station;
 
 #[rstest]
 #[case::ca_key(

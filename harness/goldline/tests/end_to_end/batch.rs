@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::program::Station;
+use super::program::Station;
 
 /// The third address is no chip's: its group bit is set, as in the product's own sample.
 const UNITS: [&str; 3] = [

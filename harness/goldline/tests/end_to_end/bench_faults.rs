@@ -9,7 +9,7 @@ use std::{fs, path::Path};
 use rstest::rstest;
 use serde_json::Value;
 
-use crate::program::{Ended, Station};
+use super::program::{Ended, Station};
 
 /// The shipped profile, with deadlines that nobody waits long for.
 fn hasty(profile: &str) -> String {

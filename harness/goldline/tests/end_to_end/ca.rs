@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
-use crate::program::{Station, check};
+use super::program::{Station, check};
 
 /// A CA on loopback that gives one answer to everything.
 struct Ca {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rstest::rstest;
 
-use crate::program::{PROFILE, Station};
+use super::program::{PROFILE, Station};
 
 #[test]
 fn every_fault_has_a_name_its_layer_and_a_sentence() {

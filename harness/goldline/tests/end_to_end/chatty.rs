@@ -4,7 +4,7 @@ use std::{fmt::Write, fs};
 
 use serde_json::Value;
 
-use crate::program::{Station, check};
+use super::program::{Station, check};
 
 const LINES: usize = 25_000;
 const PSK: &str = "7d8e9f0a1b2c3d4e5f6a7b8c9d0e1f2a";

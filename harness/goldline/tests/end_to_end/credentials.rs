@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 
 use serde_json::Value;
 
-use crate::program::Station;
+use super::program::Station;
 
 const SAVED: &str = "credentials.json";
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use rstest::rstest;
 
-use crate::program::Station;
+use super::program::Station;
 
 #[rstest]
 #[case::run("run", &["erase", "write", "boot", "mqtt"])]

@@ -10,7 +10,7 @@ use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
 use rstest::rstest;
 use serde_json::Value;
 
-use crate::{
+use super::{
     mosquitto::{self, BENCH, Mosquitto, Wanted},
     program::{Ended, Station, check},
 };

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use rstest::rstest;
 use serde_json::Value;
 
-use crate::program::{PROFILE, Station, check};
+use super::program::{PROFILE, Station, check};
 
 /// What the program says of the default unit with these faults.
 fn verdict(faults: &[&str]) -> (i32, Value) {

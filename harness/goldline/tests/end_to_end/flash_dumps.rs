@@ -4,7 +4,7 @@
 use goldline::profile;
 use serde_json::Value;
 
-use crate::program::Station;
+use super::program::Station;
 
 macro_rules! read_back {
     ($($name:ident = $profile:literal;)+) => {

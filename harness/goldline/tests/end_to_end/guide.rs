@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::program::Station;
+use super::program::Station;
 
 const GUIDE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/profiles.md"));
 

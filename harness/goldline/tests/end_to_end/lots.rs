@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 
-use crate::program::Station;
+use super::program::Station;
 
 /// Device id of a unit of a lot; whatever becomes of the unit.
 fn device_id(station: &Station, arguments: &[&str]) -> String {

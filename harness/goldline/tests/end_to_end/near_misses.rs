@@ -5,7 +5,7 @@ use std::fs;
 use rstest::rstest;
 use serde_json::Value;
 
-use crate::program::{Ended, Station};
+use super::program::{Ended, Station};
 
 const PSK: &str = "7d8e9f0a1b2c3d4e5f6a7b8c9d0e1f2a";
 

@@ -25,7 +25,7 @@ use rustix::{
     process::geteuid,
 };
 
-use crate::program::{Ended, Station};
+use super::program::{Ended, Station};
 
 const SOMEBODYS: &[u8] = b"somebody's";
 

@@ -3,7 +3,7 @@
 
 use rstest::rstest;
 
-use crate::program::{FIRMWARE, PROFILE, Station, check};
+use super::program::{FIRMWARE, PROFILE, Station, check};
 
 /// The shipped profile with edits, and short waits for what never comes.
 fn profile(station: &Station, edits: &[(&str, &str)]) {

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use rstest::rstest;
 use serde_json::Value;
 
-use crate::program::{Ended, PROFILE, Station, check};
+use super::program::{Ended, PROFILE, Station, check};
 
 /// Where the profile puts what.
 const NVS: usize = 0x10000;

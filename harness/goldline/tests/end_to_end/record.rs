@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs::File};
 use rstest::rstest;
 use serde_json::Value;
 
-use crate::program::{Station, check};
+use super::program::{Station, check};
 
 /// The fields of an object, in any order.
 fn fields(object: &Value) -> BTreeSet<&str> {

@@ -5,7 +5,7 @@ use std::{fs, process::Stdio};
 use rstest::rstest;
 use serde_json::Value;
 
-use crate::program::{Ended, Station};
+use super::program::{Ended, Station};
 
 fn list(station: &Station, words: &[&str]) -> Vec<Value> {
     let ended = station.unit([&["records", "list", "--json"], words].concat());

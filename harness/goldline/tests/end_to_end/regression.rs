@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::program::{Ended, PROFILE, Station};
+use super::program::{Ended, PROFILE, Station};
 
 /// `goldline … | head -1` ended in a panic and exit code 101.
 #[test]

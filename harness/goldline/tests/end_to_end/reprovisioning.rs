@@ -4,7 +4,7 @@ use std::{fs, ops::Range};
 
 use rstest::rstest;
 
-use crate::program::{Ended, Station, check};
+use super::program::{Ended, Station, check};
 
 const DEVICE: &str = "simulator:?flash-file=unit.flash";
 

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use crate::program::Station;
+use super::program::Station;
 
 /// Says for each profile, on a line of its own, whether the schema takes it.
 const JUDGE: &str = "\

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 use rstest::rstest;
 use serde_json::Value;
 
-use crate::program::{Ended, PROFILE, Station};
+use super::program::{Ended, PROFILE, Station};
 
 /// Stand for the site's and the unit's secrets; no other text contains them.
 const PASSPHRASE: &str = "MarkerPassphrase7351";

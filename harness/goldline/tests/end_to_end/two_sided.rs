@@ -21,7 +21,7 @@ use regex::Regex;
 use serde_json::Value;
 use toml::Table;
 
-use crate::program::Station;
+use super::program::Station;
 use mutation::{Mutation, mutations};
 
 static WITHIN: LazyLock<Regex> =

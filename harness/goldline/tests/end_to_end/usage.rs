@@ -12,7 +12,7 @@ use rustix::{
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
 };
 
-use crate::program::{Ended, PROFILE, Station};
+use super::program::{Ended, PROFILE, Station};
 
 /// Asserts a refusal that says `message`, and that it left neither state nor a unit's flash behind.
 fn assert_refused(station: &Station, ended: &Ended, message: &str) {

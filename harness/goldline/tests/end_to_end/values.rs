@@ -3,7 +3,7 @@
 
 use rstest::rstest;
 
-use crate::program::{Ended, Station};
+use super::program::{Ended, Station};
 
 fn assert_passes(ended: &Ended) {
     assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""), "{}", ended.stdout);

@@ -5,7 +5,7 @@ use std::fs;
 use rstest::rstest;
 use sha2::{Digest, Sha256};
 
-use crate::program::Station;
+use super::program::Station;
 
 /// The sample unit of the product's document.
 const DEVICE: &str = "simulator:?flash-file=unit.flash&mac=a4:cf:12:34:56:78";

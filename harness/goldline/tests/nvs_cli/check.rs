@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 
-use crate::desk::Desk;
+use super::desk::Desk;
 
 #[test]
 fn a_sound_image_exits_0_and_tells_how_full_it_is() {

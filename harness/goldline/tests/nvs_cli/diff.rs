@@ -1,6 +1,6 @@
 //! What differs, what is the same, and that a secret is told apart without being shown.
 
-use crate::desk::{Desk, VAULT_CSV};
+use super::desk::{Desk, VAULT_CSV};
 
 /// A desk with `vault.bin` and a second image from an edited CSV.
 fn desk_with_second(edit: impl Fn(&str) -> String) -> Desk {

@@ -8,7 +8,7 @@ use goldline_nvs::{
 };
 use rstest::rstest;
 
-use crate::desk::Desk;
+use super::desk::Desk;
 
 const TABLE: usize = 0x8000;
 const NVS: usize = 0x9000;

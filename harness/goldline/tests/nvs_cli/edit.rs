@@ -1,6 +1,6 @@
 //! Changes to an image, secrets that stay behind, and arguments that must not hold any.
 
-use crate::desk::{Desk, VAULT_SECRETS};
+use super::desk::{Desk, VAULT_SECRETS};
 
 #[test]
 fn keys_are_set_and_removed_as_a_device_does() {

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 
 use rstest::rstest;
 
-use crate::desk::Desk;
+use super::desk::Desk;
 
 fn mode(desk: &Desk, name: &str) -> u32 {
     fs::metadata(desk.path(name)).expect("it is there").permissions().mode() & 0o777

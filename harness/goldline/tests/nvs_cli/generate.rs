@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
 use rstest::rstest;
 
-use crate::desk::{Desk, VAULT_CSV, VAULT_SECRETS};
+use super::desk::{Desk, VAULT_CSV, VAULT_SECRETS};
 
 #[test]
 fn an_image_has_the_size_that_was_asked_for() {

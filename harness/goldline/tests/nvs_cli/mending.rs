@@ -2,7 +2,7 @@
 
 use goldline_nvs::{Document, Image, Value, Version, generate, limits::PAGE_BYTES};
 
-use crate::desk::Desk;
+use super::desk::Desk;
 
 fn image() -> Vec<u8> {
     let mut document = Document::new();

@@ -15,7 +15,7 @@ use goldline_nvs::{
 use rstest::rstest;
 use sha2::{Digest, Sha256};
 
-use crate::desk::{Desk, Outcome};
+use super::desk::{Desk, Outcome};
 
 const PASSPHRASE: &str = "Tulip-Ladder-77";
 const SIZE: usize = 0x4000;

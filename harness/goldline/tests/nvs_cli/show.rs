@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use goldline_nvs::{Document, Value, Version};
 
-use crate::desk::{Desk, VAULT_SECRETS};
+use super::desk::{Desk, VAULT_SECRETS};
 
 #[test]
 fn text_is_for_a_review_and_shows_no_secret() {
@@ -126,8 +126,8 @@ fn assert_round_trip(csv: &str, options: &[&str]) {
 
 #[test]
 fn an_image_survives_its_csv_byte_for_byte() {
-    assert_round_trip(crate::desk::VAULT_CSV, &[]);
-    assert_round_trip(crate::desk::VAULT_CSV, &["--version", "1"]);
+    assert_round_trip(super::desk::VAULT_CSV, &[]);
+    assert_round_trip(super::desk::VAULT_CSV, &["--version", "1"]);
     let blob = "a5".repeat(9000);
     let text = "x".repeat(3900);
     assert_round_trip(

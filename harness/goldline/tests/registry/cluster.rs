@@ -21,7 +21,7 @@ use rustix::process::{Pid, Signal, getuid, kill_process};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
-use crate::devices::patience;
+use super::devices::patience;
 
 const USER: &str = "line-7";
 /// How often another port is tried, when someone takes the free one before the server does.

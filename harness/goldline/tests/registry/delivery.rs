@@ -10,7 +10,7 @@ use goldline::secret::Secret;
 use rstest::rstest;
 use sqlx::Row;
 
-use crate::{
+use super::{
     cluster::PrivateCluster,
     devices::{PSK, UNIT},
     program::{Station, ended},

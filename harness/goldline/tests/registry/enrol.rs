@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Row};
 use time::Duration as Span;
 use tokio::net::TcpListener;
 
-use crate::{
+use super::{
     cluster::PrivateCluster,
     devices::{NOON, PSK, device, patience, row},
     program::Station,

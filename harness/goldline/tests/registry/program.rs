@@ -13,7 +13,7 @@ use goldline::{
 };
 use tempfile::TempDir;
 
-use crate::devices::{NOON, device, row};
+use super::devices::{NOON, device, row};
 
 /// A station with a state directory.
 pub struct Station {

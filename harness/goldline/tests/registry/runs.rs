@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Row};
 
-use crate::{
+use super::{
     cluster::PrivateCluster,
     program::{Station, ended},
 };

@@ -4,7 +4,7 @@ use goldline::registry::{Registry, RegistryError};
 use rstest::rstest;
 use sqlx::{AssertSqlSafe, Row};
 
-use crate::{cluster::PrivateCluster, devices::patience};
+use super::{cluster::PrivateCluster, devices::patience};
 
 /// As document 001 prints it: too narrow for a PSK of 64 digits.
 const OLD: &str = "CREATE TABLE devices (id SERIAL PRIMARY KEY, global_uuid VARCHAR(36) UNIQUE NOT NULL, \

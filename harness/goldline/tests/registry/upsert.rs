@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Row};
 use time::Duration as Span;
 use tokio::{io::AsyncReadExt, net::TcpListener};
 
-use crate::{
+use super::{
     cluster::PrivateCluster,
     devices::{NOON, PSK, device, patience, row},
 };

@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-use crate::{
+use super::{
     bench::{Client, PASSWORD, PATIENCE, USERNAME, authority, start_broker},
     web::{plain, secure},
 };

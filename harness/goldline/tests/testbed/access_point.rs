@@ -19,7 +19,7 @@ use goldline::{
 };
 use rstest::rstest;
 
-use crate::bench::patience;
+use super::bench::patience;
 
 pub const SSID: &str = "bench";
 pub const PASSPHRASE: &str = "bench-passphrase";

@@ -14,7 +14,7 @@ use goldline::{
 use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
 
-use crate::{
+use super::{
     bench::{A_YEAR, authority},
     peers::has_peer,
 };

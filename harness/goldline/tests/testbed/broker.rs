@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use crate::bench::{
+use super::bench::{
     A_YEAR, Client, PASSWORD, USERNAME, account, authority, broker_config, ended, patience, start,
     start_broker, tls, tls_error,
 };

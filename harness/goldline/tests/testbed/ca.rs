@@ -14,7 +14,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::bench::authority;
+use super::bench::authority;
 
 const UUID: &str = "3a7f5b21-c4d9-4e8f-a1b2-3c4d5e6f7890";
 const PSK: &str = "3f7a9c2e5b8d4f1a6c9e2b7d5f8a3c6e9b1d4f7a2c5e8b1d4f7a3c6e9b2d5f8a";

@@ -7,7 +7,7 @@ use goldline::testbed::{
 use rumqttc::ConnectReturnCode;
 use rustls::AlertDescription;
 
-use crate::bench::{
+use super::bench::{
     A_YEAR, Client, PASSWORD, USERNAME, authority, broker_config, ended, start, tls, tls_error,
 };
 

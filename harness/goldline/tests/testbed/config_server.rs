@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use time::macros::datetime;
 use tokio::net::TcpStream;
 
-use crate::{
+use super::{
     bench::{A_YEAR, authority},
     peers::has_peer,
     web::{Answer, call, plain, secure},

@@ -9,7 +9,7 @@ use std::{
 
 use goldline::testbed::access_point::{AccessPoint, AccessPointEvent};
 
-use crate::{
+use super::{
     access_point::{UNIT, access_point, station},
     bench::PATIENCE,
 };

@@ -22,7 +22,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{
+use super::{
     bench::{A_YEAR, PATIENCE, authority, patience},
     web::{call, plain, secure},
 };

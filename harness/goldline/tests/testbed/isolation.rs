@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use goldline::{clock::Clock, testbed::broker::Broker};
 use tokio::net::TcpStream;
 
-use crate::bench::{Client, authority, broker_config, start_broker};
+use super::bench::{Client, authority, broker_config, start_broker};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_brokers_with_the_same_ids_and_topics_do_not_see_each_other() {

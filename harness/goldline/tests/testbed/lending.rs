@@ -21,7 +21,7 @@ use goldline::{
 };
 use rstest::rstest;
 
-use crate::bench::{authority, patience, start_broker};
+use super::bench::{authority, patience, start_broker};
 
 const HOST: &str = "broker.example.test";
 const PORT: u16 = 8883;
@@ -205,9 +205,9 @@ async fn a_refused_connection_leaves_no_announcement() {
 async fn a_broker_by_itself_still_serves_anyone() {
     let authority = authority();
     let broker = start_broker(&authority).await;
-    let client = crate::bench::Client::new(
+    let client = super::bench::Client::new(
         &broker,
-        crate::bench::tls(authority.root_pem(), None),
+        super::bench::tls(authority.root_pem(), None),
         "unit-1",
         Some(("unit", "wrong")),
     );

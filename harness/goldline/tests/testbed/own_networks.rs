@@ -13,7 +13,7 @@ use goldline::{
 };
 use rstest::rstest;
 
-use crate::{
+use super::{
     access_point::{UNIT, access_point, station},
     bench::PATIENCE,
 };

@@ -17,7 +17,7 @@ use goldline::{
 
 use rstest::rstest;
 
-use crate::{
+use super::{
     access_point::{PASSPHRASE, SSID, network},
     bench::{A_YEAR, PASSWORD, USERNAME, authority, patience, start_broker},
 };
@@ -169,7 +169,7 @@ async fn a_probe_tells_a_real_mosquitto_from_one_it_cannot_use() {
         matches!(refusal, Err(ProbeError::BadCredentials | ProbeError::NotAuthorized)),
         "{refusal:?}"
     );
-    let foreign = crate::bench::authority();
+    let foreign = super::bench::authority();
     let distrusting = BrokerProbe { ca_pem: foreign.root_pem(), ..probe };
     let refusal = connect_to_broker(&station, network, &distrusting, patience()).await;
     assert!(matches!(refusal, Err(ProbeError::ServerUntrusted(_))), "{refusal:?}");

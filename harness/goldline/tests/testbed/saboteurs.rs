@@ -46,7 +46,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::bytes::BytesMut;
 
-use crate::{
+use super::{
     access_point::{PASSPHRASE, SSID, network},
     bench::{A_YEAR, PASSWORD, USERNAME, authority, patience},
 };

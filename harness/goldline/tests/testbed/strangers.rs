@@ -27,7 +27,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{
+use super::{
     bench::{A_YEAR, authority},
     web::{call, plain, secure},
 };

@@ -14,7 +14,7 @@ use rstest::rstest;
 use time::{OffsetDateTime, macros::datetime};
 use tokio::{net::UdpSocket, time::timeout};
 
-use crate::bench::{PATIENCE, patience};
+use super::bench::{PATIENCE, patience};
 
 /// Half a second into 1972: RFC 4330 gives its start as 2 272 060 800 seconds from 1900.
 const NOW: OffsetDateTime = datetime!(1972-01-01 00:00:00.5 UTC);

@@ -8,7 +8,7 @@ use goldline::{
     },
 };
 
-use crate::{
+use super::{
     bench::{A_YEAR, authority, patience},
     web::{Answer, call, plain, secure},
 };
@@ -74,7 +74,7 @@ async fn an_image_is_given_by_https_alone_and_under_its_name() {
     let server = server(&authority).await;
     let path = server.publish(b"image".to_vec());
     let address = server.address();
-    secure(address, crate::bench::authority().root_pem(), NAME).await.expect_err("another root");
+    secure(address, super::bench::authority().root_pem(), NAME).await.expect_err("another root");
     secure(address, authority.root_pem(), "other.example.test").await.expect_err("another name");
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -83,7 +83,7 @@ async fn an_image_is_given_by_https_alone_and_under_its_name() {
     stream.write_all(request.as_bytes()).await.expect("it is taken");
     let mut answer = Vec::new();
     // How the connection ends is not the question.
-    let _ended = tokio::time::timeout(crate::bench::PATIENCE, stream.read_to_end(&mut answer))
+    let _ended = tokio::time::timeout(super::bench::PATIENCE, stream.read_to_end(&mut answer))
         .await
         .expect("it ends");
     assert!(!answer.windows(5).any(|bytes| bytes == b"image"), "{answer:?}");

@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::bench::{PATIENCE, tls};
+use super::bench::{PATIENCE, tls};
 
 /// What came back.
 #[derive(Debug)]

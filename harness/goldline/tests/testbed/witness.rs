@@ -16,7 +16,7 @@ use goldline::{
     },
 };
 
-use crate::{
+use super::{
     access_point::{PASSPHRASE, SSID, network},
     bench::{A_YEAR, PASSWORD, USERNAME, account, authority, patience},
 };

@@ -7,7 +7,7 @@ use goldline::profile::{
 };
 use rstest::rstest;
 
-const ESPVAULT: &str = include_str!("../../../fixtures/profiles/espvault.toml");
+const ESPVAULT: &str = include_str!("../../../../fixtures/profiles/espvault.toml");
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/profiles");
 
 /// The shipped profile with one passage replaced.

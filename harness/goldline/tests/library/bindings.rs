@@ -151,7 +151,7 @@ fn set_outranks_the_row_and_the_row_the_station_file() {
 
 #[test]
 fn what_the_engine_learns_is_bound_once_and_completes_templates() {
-    let text = include_str!("../../../fixtures/profiles/espvault.toml")
+    let text = include_str!("../../../../fixtures/profiles/espvault.toml")
         .replace("\"VAULT-{number:05}\"", "\"VAULT-{unit.mac}\"");
     let profile = Profile::parse("espvault.toml", &text, None).expect("valid");
     let mut sources = Counting::default();

@@ -1,7 +1,7 @@
 //! The parts of the QC cases by themselves: which cases there are, who runs the unit, what a failure
 //! says. `qc.rs` has no tests of its own, because its cases are the units'.
 
-#[path = "qc/mod.rs"]
+#[path = "../qc/mod.rs"]
 mod qc;
 
 use std::{

@@ -1,0 +1,13 @@
+//! The library by its parts: what they make of their input, and what they do over loopback.
+//!
+//! One binary for all of it, since each links everything that the library stands on.
+
+mod bindings;
+mod checks;
+#[path = "../client/mod.rs"]
+mod client;
+mod profile;
+mod qc_parts;
+mod regression;
+#[path = "../testbed/mod.rs"]
+mod testbed;
