@@ -30,8 +30,7 @@ struct Chore {
 const CHORES: [Chore; 5] = [
     Chore {
         name: "check",
-        help: "\
-  check [PART…]            every check that is no test, or only some of: imports (down, in no circle),
+        help: "  check [PART…]            every check that is no test, or only some of: imports (down, in no circle),
                            crates (which may use which), features (nothing is built twice), format,
                            licences (and sources), clippy, docs
 ",
@@ -39,24 +38,21 @@ const CHORES: [Chore; 5] = [
     },
     Chore {
         name: "test",
-        help: "\
-  test [--full] [ARGS…]    install what is missing, then run every test; ARGS go to cargo nextest run
+        help: "  test [--full] [ARGS…]    install what is missing, then run every test; ARGS go to cargo nextest run
                            --full adds the long sweeps (GOLDLINE_TIER=full)
 ",
         run: test::run_tests,
     },
     Chore {
         name: "golden",
-        help: "\
-  golden [--accept]        run the golden tests and review what differs from golden/, file by file;
+        help: "  golden [--accept]        run the golden tests and review what differs from golden/, file by file;
                            --accept takes every change over without asking
 ",
         run: golden::run_review,
     },
     Chore {
         name: "bench",
-        help: "\
-  bench [--runs N] [--binary PATH]
+        help: "  bench [--runs N] [--binary PATH]
                            measure whole processes, then the codec and the simulator in process;
                            builds the release binary unless PATH names one
 ",
@@ -64,8 +60,7 @@ const CHORES: [Chore; 5] = [
     },
     Chore {
         name: "fuzz",
-        help: "\
-  fuzz [COUNT]             the long run of the NVS codec's seeded mutations: COUNT damaged images
+        help: "  fuzz [COUNT]             the long run of the NVS codec's seeded mutations: COUNT damaged images
                            (20000000) and a tenth as many damaged CSVs, with overflow checks; the
                            same ones each time, so that a failure is found again
 ",
@@ -141,6 +136,7 @@ mod tests {
         }
         for words in [&[][..], &["help"], &["--help"], &["-h"]] {
             let Meant::Help(text) = meant(words) else { panic!("{words:?} starts something") };
+            assert!(text.contains("\n\n  check") && text.contains("\n  test"), "{text}");
             assert!(CHORES.iter().all(|chore| text.contains(chore.help)), "{words:?}: {text}");
         }
     }
