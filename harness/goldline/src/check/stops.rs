@@ -215,6 +215,8 @@ mod tests {
                 within_s: 5,
                 complaint: String::new(),
                 took_ms: 5000,
+                depends_on: None,
+                witness: None,
             };
             seen.problem().expect("a problem")
         };

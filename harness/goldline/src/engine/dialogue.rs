@@ -328,7 +328,6 @@ fn reply_of(answer: &[String], expected: &[String], refuse: &[String]) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::ProbeReport;
 
     fn lines(texts: &[&str]) -> Vec<ConsoleLine> {
         texts.iter().map(|text| ConsoleLine { at_ms: 0, text: (*text).to_owned() }).collect()

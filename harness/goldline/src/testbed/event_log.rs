@@ -319,7 +319,7 @@ mod tests {
     fn large_events_are_bounded_by_their_bytes() {
         let log = EventLog::new(Clock::system());
         for number in 0..1000 {
-            log.append(number, Some(peer(1).ip()), MOST_BYTES / 100);
+            log.append(number, Some(peer(1).peer.ip()), MOST_BYTES / 100);
         }
         let kept = log.all();
         assert!(kept.len() < 100, "{}", kept.len());

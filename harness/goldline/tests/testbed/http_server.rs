@@ -91,7 +91,7 @@ async fn a_connection_serves_one_request_after_the_other_and_tells_its_peer() {
     let peers = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&peers);
     let handler: Handler = Arc::new(move |call: &Call| {
-        noted.lock().unwrap_or_else(PoisonError::into_inner).push(call.peer);
+        noted.lock().unwrap_or_else(PoisonError::into_inner).push(call.who.peer);
         Answer::content(StatusCode::OK, "text/plain", Bytes::from(call.path().to_owned()))
     });
     let server =

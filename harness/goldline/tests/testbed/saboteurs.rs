@@ -24,9 +24,11 @@ use goldline::{
     testbed::{
         access_point::{AccessPoint, Association},
         authority::{Authority, Issued},
-        tls_front::TlsFront,
+        caller::Callers,
+        http_server::{Answer, Call, Handler, HttpServer, Limits},
     },
 };
+use hyper::{StatusCode, body::Bytes};
 use rstest::rstest;
 use rumqttc::mqttbytes::{
     QoS,
@@ -140,7 +142,7 @@ async fn a_network_without_an_address_left_is_found_out() {
     for number in 0_u32.. {
         let [_, a, b, c] = number.to_be_bytes();
         let mac = [0x02, 0, 0, a, b, c];
-        let neighbour = Association { mac, ssid: SSID, passphrase: PASSPHRASE };
+        let neighbour = Association { mac, ssid: SSID.as_bytes(), passphrase: PASSPHRASE };
         if bench.access_point.associate(&neighbour).is_err() {
             break;
         }
@@ -391,9 +393,13 @@ async fn an_update_server_that_spoils_the_end_is_found_out(
     let mut given = image.clone();
     given.truncate(image.len() - cut);
     *given.last_mut().expect("it has bytes") ^= flip;
-    let plain = answering(http(&given)).await;
-    let front = TlsFront::start(&bench.certificate(UPDATES), plain).await.expect("a port");
-    bench.lead(UPDATES, 443, front.address());
+    let handler: Handler = Arc::new(move |_: &Call| {
+        Answer::content(StatusCode::OK, "application/octet-stream", Bytes::from(given.clone()))
+    });
+    let (limits, callers) = (Limits::default(), Callers::default());
+    let server = HttpServer::secure(&bench.certificate(UPDATES), limits, &callers, handler).await;
+    let server = server.expect("a port");
+    bench.lead(UPDATES, 443, server.address());
     let passphrase = passphrase();
     let probe = UpdateProbe {
         url: "https://updates.example.test/image.bin",
