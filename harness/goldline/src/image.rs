@@ -16,7 +16,10 @@ use espflash::{
     target::{Chip as EspChip, XtalFrequency},
 };
 
-use crate::profile::{AppSource, BootloaderSource, Chip, FactoryFirmware, FlashMap, Profile};
+use crate::{
+    profile::{AppSource, BootloaderSource, Chip, FactoryFirmware, FlashMap, Profile},
+    simulated::simulated,
+};
 
 /// The firmware descriptions that ship with Goldline, by name.
 const FIRMWARE_MODELS: &[(&str, &str)] = &[
@@ -191,7 +194,7 @@ pub fn compile_factory_app(
     };
     let refuse = |detail: String| ImageError::Model { name: name.clone(), detail };
     let description = firmware_description(name)?;
-    let chip = profile.chip.simulated();
+    let chip = simulated(profile.chip);
     let elf =
         goldline_simulator::firmware::compile_with(&description, trust_anchor_pem, constants, chip)
             .map_err(|error| refuse(error.to_string()))?;
@@ -221,7 +224,7 @@ pub fn compile_update(
 fn compile_model(name: &str, trust_anchor_pem: &str, chip: Chip) -> Result<Vec<u8>, ImageError> {
     let refuse = |detail: String| ImageError::Model { name: name.to_owned(), detail };
     let description = firmware_description(name)?;
-    goldline_simulator::firmware::compile(&description, trust_anchor_pem, chip.simulated())
+    goldline_simulator::firmware::compile(&description, trust_anchor_pem, simulated(chip))
         .map_err(|error| refuse(error.to_string()))
 }
 

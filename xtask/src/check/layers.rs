@@ -24,7 +24,7 @@ pub const CRATES: [Layers; 3] = [
         sources: "harness/goldline/src",
         layers: &[
             &["clock", "hex", "identity", "output_file", "process", "secret"],
-            &["profile", "record"],
+            &["profile", "record", "simulated"],
             &["client", "device", "image", "registry", "testbed"],
             &["check", "plan"],
             &["bench"],
@@ -44,6 +44,8 @@ pub const CRATES: [Layers; 3] = [
             ("identity", "secret"),
             // A profile declares the limits that a measurement is recorded with.
             ("profile", "record"),
+            // It gives a profile's chip its model.
+            ("simulated", "profile"),
             // The bench calls its own services over connections that the testbed opens, and announces.
             ("testbed", "client"),
         ],

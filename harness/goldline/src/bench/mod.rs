@@ -24,6 +24,7 @@ use crate::{
         authority::Authority,
         broker::ExternalBroker,
         fault::Faults,
+        join_external,
     },
 };
 
@@ -113,7 +114,8 @@ impl Bench {
     /// [`BenchError`] of the first service that cannot be lent.
     pub async fn lend(&self, place: &Place, plan: &BoundPlan) -> Result<Testbed, BenchError> {
         let offer = self.offer_to(plan)?;
-        Ok(self.services.lock().await.lend(&place.0, offer).await?)
+        let joined = join_external(&offer, &self.air).await?;
+        Ok(self.services.lock().await.lend(&place.0, offer, joined).await?)
     }
 
     /// PEM of whom a unit's firmware model must trust, and the bench with it: the bench's own CA, and

@@ -1,7 +1,6 @@
 //! What the engine saw of one unit, without any judgement.
 //!
-//! Keyed by what the bench itself knows: the unit's MAC at the access point and its network address
-//! at the broker. Client id and user name are claims that a check compares. Times are milliseconds.
+//! Keyed by what the bench itself knows: which connections its network opened for the unit. Client id and user name are claims that a check compares. Times are milliseconds.
 
 use std::{collections::BTreeSet, net::Ipv4Addr};
 

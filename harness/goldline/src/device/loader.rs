@@ -20,6 +20,11 @@ pub(super) const ROM_BAUD: u32 = 115_200;
 /// A read-back block. espflash waits for each acknowledgement in turn; more in flight time out on a PTY.
 const READ_BLOCK: u32 = 4096;
 
+/// espflash gives the chip 50 ms to start the stub, which a busy machine does not always keep. A unit that
+/// cannot start it fails as often as it is tried.
+const CONNECT_ATTEMPTS: u32 = 3;
+const IMPATIENCE: &str = "Timeout while running MemEnd command";
+
 /// What the loader says when the flash itself fails; everything else may be the wire's fault. espflash
 /// keeps the kind of error to itself, so its words must do.
 const FLASH_FAILED: [&str; 3] =
@@ -95,7 +100,21 @@ impl<P: Port> LoaderDevice<P> {
         DeviceError::NoAnswer { port: self.port.name(), detail: whole_story(error) }
     }
 
+    /// Connects, once more where espflash was only too impatient.
     fn connect(&mut self) -> Result<Flasher, DeviceError> {
+        let mut attempt = 1;
+        loop {
+            match self.connect_once() {
+                Err(error) if attempt < CONNECT_ATTEMPTS && is_impatience(&error) => {
+                    tracing::warn!(%error, attempt, "the stub was slow to start: connecting again");
+                    attempt += 1;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    fn connect_once(&mut self) -> Result<Flasher, DeviceError> {
         self.flasher = None;
         self.port.line_ref().console().pause();
         self.port.line().set_baud(ROM_BAUD)?;
@@ -207,6 +226,10 @@ impl<P: Port> Device for LoaderDevice<P> {
     fn line(&self) -> LineHandle {
         self.port.line_ref().handle()
     }
+}
+
+fn is_impatience(error: &DeviceError) -> bool {
+    matches!(error, DeviceError::Garbled { detail, .. } if detail.contains(IMPATIENCE))
 }
 
 /// An error with all that led to it: espflash's outermost words alone say little.

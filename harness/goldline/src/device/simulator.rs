@@ -13,7 +13,7 @@ use super::{
     line::Line,
     loader::{LoaderDevice, Port, ROM_BAUD},
 };
-use crate::profile::Chip;
+use crate::{profile::Chip, simulated::simulated};
 
 /// A simulated unit as the profile and the device URL describe it.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ impl SimulatedUnit {
 
     fn config(&self) -> Config {
         let chip = self.options.chip.unwrap_or(self.chip);
-        let mut config = Config::new(chip.simulated());
+        let mut config = Config::new(simulated(chip));
         config.flash_size = self.flash_size;
         config.flash_file.clone_from(&self.options.flash_file);
         config.mode = Mode::Download;

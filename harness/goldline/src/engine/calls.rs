@@ -52,9 +52,9 @@ impl Run {
             .filter_map(|asked| Some(asked.at - asked.event.answered?))
             .any(|off| off.abs() > TIME_TOLERANCE);
         let served = answered.is_some() && !wrong;
-        let witness = match served {
-            true => None,
-            false => Some(at_time_server(testbed, self.bound()?, &self.bench).await?),
+        let witness = match answered {
+            Some(_) => None,
+            None => Some(at_time_server(testbed, self.bound()?, &self.bench).await?),
         };
         let mut seen = observation(answered, since, deadline, detail, witness);
         seen.untrue =

@@ -74,7 +74,7 @@ impl Run {
         line_end: &str,
     ) -> Result<ExchangeObservation, Failure> {
         let console = self.console()?;
-        let before = console.printed();
+        let (before, lost_before) = (console.printed(), console.lost());
         let applications_before = self.hearing.facts().application_lines;
         let plan = self.bound()?;
         let expected = exchange
@@ -106,9 +106,10 @@ impl Run {
         if matches!(reply, Reply::Good) && exchange.restarts {
             self.await_application(applications_before, "did not restart").await?;
         }
-        if matches!(reply, Reply::Missing) && console.lost() > 0 {
+        let lost = console.lost() - lost_before;
+        if matches!(reply, Reply::Missing) && lost > 0 {
             let missing = format!("no answer to \"{}\"", line.shown);
-            return Err(Failure::Service(stops::console_full(console.lost(), &missing)));
+            return Err(Failure::Service(stops::console_full(lost, &missing)));
         }
         let plan = self.bound()?;
         let answer: Vec<String> = answer(&console.lines_after(before), line.typed.expose())
@@ -309,15 +310,18 @@ fn answer(lines: &[ConsoleLine], typed: &str) -> Vec<String> {
 fn reply_of(answer: &[String], expected: &[String], refuse: &[String]) -> Option<Reply> {
     let mut wanted = expected.iter().peekable();
     for line in answer {
-        let mut rest = line.clone();
-        while let Some(text) = wanted.next_if(|text| line.contains(text.as_str())) {
+        let (mut rest, mut still_wanted) = (line.clone(), wanted.clone());
+        while let Some(text) = still_wanted.next_if(|text| line.contains(text.as_str())) {
             rest = rest.replacen(text.as_str(), "", 1);
         }
-        // A log goes on whatever was typed: its "connect() error" refuses no line.
-        let answers = !is_logged(line);
-        if answers && refuse.iter().any(|text| rest.contains(text.as_str())) {
+        if refuse.iter().any(|text| rest.contains(text.as_str())) {
+            // A log goes on whatever was typed: its "connect() error" neither refuses a line nor answers it.
+            if is_logged(line) {
+                continue;
+            }
             return Some(Reply::Refused(line.clone()));
         }
+        wanted = still_wanted;
         if wanted.peek().is_none() {
             return Some(Reply::Good);
         }
@@ -362,6 +366,7 @@ mod tests {
         let reply = |answer: &[&str]| reply_of(&owned(answer), &owned(&["OK"]), &refuse);
         assert!(reply(&[logged]).is_none());
         assert!(reply(&[&format!("> {logged}")]).is_none());
+        assert!(reply(&["E (1391) wifi_cmd: error, not OK"]).is_none());
         assert!(matches!(reply(&[logged, "OK"]), Some(Reply::Good)));
         assert!(matches!(reply(&[logged, "error: unknown"]), Some(Reply::Refused(_))));
     }

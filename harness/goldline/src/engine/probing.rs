@@ -74,13 +74,14 @@ pub(super) async fn at_broker(
 ) -> Result<Witness, Failure> {
     let broker = plan.broker()?;
     let endpoint = &broker.endpoint;
-    let (identity, trusted) = (identity(plan, bench)?, bench.trusted());
+    let id = witness_id();
+    let (identity, trusted) = (identity(plan, bench, &id)?, bench.trusted());
     let probe = BrokerProbe {
         host: endpoint.host(),
         port: endpoint.port(),
         ca_pem: &trusted,
         credentials: Some((&broker.username, &broker.password)),
-        client_id: Some(WITNESS_ID),
+        client_id: Some(&id),
         client_certificate: identity.as_ref(),
         subscriptions: &broker.subscriptions,
     };
@@ -105,7 +106,7 @@ pub(super) async fn at_ca(
     mac: Mac,
 ) -> Result<Witness, Failure> {
     let profile = plan.profile();
-    let spec = profile.ca.as_ref().ok_or(Failure::OutOfOrder { step: "call a CA" })?;
+    let spec = profile.ca.as_ref().ok_or(Failure::NotOffered("CA"))?;
     let (uuid, device_type) = (text(plan, &spec.uuid)?, text(plan, &spec.device_type)?);
     let psk = plan.render(&spec.psk)?.as_secret().clone();
     let (url, trusted) = (text(plan, &spec.url)?, bench.trusted());
@@ -136,7 +137,7 @@ pub(super) async fn at_config_server(
     bench: &Bench,
 ) -> Result<Witness, Failure> {
     let server = plan.profile().config_server.as_ref();
-    let server = server.ok_or(Failure::OutOfOrder { step: "fetch a configuration" })?;
+    let server = server.ok_or(Failure::NotOffered("config server"))?;
     let (url, mqtt_host) = (text(plan, &server.url)?, text(plan, &server.mqtt_host)?);
     let trusted = bench.trusted();
     let probe = ConfigProbe { url: &url, trusted: &trusted, mqtt_host: &mqtt_host };
@@ -155,7 +156,7 @@ pub(super) async fn at_time_server(
     bench: &Bench,
 ) -> Result<Witness, Failure> {
     let time = plan.profile().time.as_ref();
-    let time = time.ok_or(Failure::OutOfOrder { step: "ask for the time" })?;
+    let time = time.ok_or(Failure::NotOffered("time server"))?;
     let host = text(plan, &time.server)?;
     let probe = TimeProbe { host: &host, port: time.port, clock: bench.clock().clone() };
     let (station, deadline) = (station(testbed), Deadline::after(PROBE_LIMIT));
@@ -184,8 +185,15 @@ pub(super) async fn at_update_server(
     ))
 }
 
+/// Of this probe only, so that no two take each other's session over; as long as any broker allows (MQTT
+/// 3.1.1, 3.1.3.1).
+fn witness_id() -> String {
+    let unique = Uuid::new_v4().simple().to_string();
+    format!("{WITNESS_ID}-{}", &unique[..6])
+}
+
 /// What the bench shows where a certificate is asked for.
-fn identity(plan: &BoundPlan, bench: &Bench) -> Result<Option<ClientIdentity>, Failure> {
+fn identity(plan: &BoundPlan, bench: &Bench, id: &str) -> Result<Option<ClientIdentity>, Failure> {
     let own = bench.external_broker().and_then(|broker| broker.identity.as_ref());
     if let Some(pem) = own {
         return Ok(Some(ClientIdentity { chain: pem.expose().to_owned(), key: pem.clone() }));
@@ -193,7 +201,7 @@ fn identity(plan: &BoundPlan, bench: &Bench) -> Result<Option<ClientIdentity>, F
     if !plan.profile().mqtt.client_certificate {
         return Ok(None);
     }
-    let issued = bench.authority().issue_device(WITNESS_ID, WITNESS_VALIDITY);
+    let issued = bench.authority().issue_device(id, WITNESS_VALIDITY);
     Ok(Some(issued.map_err(TestbedError::from)?.into()))
 }
 

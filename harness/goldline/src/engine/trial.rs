@@ -1,6 +1,6 @@
 //! The steps in which the unit runs: boot, join, connect, answer.
 //!
-//! What the access point and the broker saw of the unit's own address is the evidence; the serial
+//! What the access point and the broker saw of the unit's own connections is the evidence; the serial
 //! log only tells when waiting is in vain. After a failure the bench itself tries the same with the
 //! plan's credentials: its success is the witness that blames the unit, its failure the testbed.
 
@@ -38,8 +38,10 @@ impl Run {
         self.hearing.know(self.mac()?, self.bound()?);
         // Taken before: a quick unit joins while the reset is still being reported.
         let at = Instant::now();
-        self.with_device(|device| device.boot()).await?;
         let boot = Boot { purpose, at, earlier_lines, lost_before, before_update: None };
+        // Also when the reset fails, the console's log is this boot's and not the last one's.
+        self.placed_mut()?.activity = Activity::Rests(Some(boot.clone()));
+        self.with_device(|device| device.boot()).await?;
         self.placed_mut()?.activity = Activity::Runs(boot);
         self.seen.booted |= purpose == Purpose::Trial;
         Ok(())
@@ -65,7 +67,7 @@ impl Run {
             // comes after those about the signal.
             let joined = join.address.is_some() && facts.address.is_some();
             // What the access point saw may be known before the lines of the unit that tried it.
-            let refused = refusals >= REFUSALS && facts.has_application();
+            let refused = refusals >= REFUSALS && facts.has_application() && join.address.is_none();
             if joined || facts.is_boot_loop() || refused || started_late {
                 break;
             }

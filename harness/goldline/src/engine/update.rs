@@ -11,6 +11,7 @@ use super::{
 use crate::{
     check::{OtaObservation, Outgoing, UpdateObservation, stops},
     clock::Deadline,
+    hex::hex,
     image::compile_update,
     plan::Text,
     profile::{Ota, Template},
@@ -88,8 +89,7 @@ impl Run {
             port => format!("https://{host}:{port}{place}"),
         };
         let mut bindings = self.bound()?.bindings().clone();
-        let digest = Sha256::digest(&trial.image);
-        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex(&Sha256::digest(&trial.image));
         for (name, value) in [
             ("ota.url", url.clone()),
             ("ota.sha256", digest),

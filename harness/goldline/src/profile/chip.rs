@@ -4,8 +4,6 @@
 
 use std::{fmt, str::FromStr};
 
-use goldline_simulator::chip::Model;
-
 /// An ESP chip.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[expect(missing_docs, reason = "each name is the chip's own")]
@@ -53,11 +51,6 @@ impl Chip {
         }
     }
 
-    /// The simulator's model of it.
-    pub fn simulated(self) -> &'static Model {
-        Model::named(self.name()).expect("the simulator has every chip that a profile can name")
-    }
-
     /// Where the ROM looks for the second-stage bootloader.
     pub fn bootloader_offset(self) -> u32 {
         match self {
@@ -83,17 +76,5 @@ impl FromStr for Chip {
             .into_iter()
             .find(|chip| chip.name() == plain)
             .ok_or_else(|| UnknownChip { text: text.to_owned() })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_simulator_has_every_chip() {
-        for chip in Chip::ALL {
-            assert_eq!(chip.simulated().name, chip.name());
-        }
     }
 }

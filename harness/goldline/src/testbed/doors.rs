@@ -31,7 +31,8 @@ struct Open {
 struct Held {
     from: IpAddr,
     is_strangers: bool,
-    task: AbortHandle,
+    /// None for the moment in which it is started.
+    task: Option<AbortHandle>,
     /// Since which turn it waits; none while its service is busy with it.
     waits_since: Option<u64>,
 }
@@ -58,18 +59,24 @@ impl Doors {
 
     /// Starts a connection's task with its place, which it must hold to its end.
     pub(super) fn admit(&self, who: &Who, start: impl FnOnce(Place) -> AbortHandle) {
-        // Locked until it is entered, since a quick task asks for its place at once.
-        let mut open = self.lock();
-        open.turn += 1;
-        let number = open.turn;
-        let task = start(Place { number, doors: self.clone() });
-        let held = Held {
-            from: who.peer.ip(),
-            is_strangers: who.caller == Caller::Stranger,
-            task,
-            waits_since: Some(number),
+        let number = {
+            let mut open = self.lock();
+            open.turn += 1;
+            let number = open.turn;
+            let held = Held {
+                from: who.peer.ip(),
+                is_strangers: who.caller == Caller::Stranger,
+                task: None,
+                waits_since: Some(number),
+            };
+            open.held.insert(number, held);
+            number
         };
-        open.held.insert(number, held);
+        // Not locked: a runtime that ends drops the task, and its place, at once.
+        let task = start(Place { number, doors: self.clone() });
+        if let Some(held) = self.lock().held.get_mut(&number) {
+            held.task = Some(task);
+        }
     }
 
     /// Ends one connection that waits, of any address or of this one; false when there is none.
@@ -80,13 +87,14 @@ impl Doors {
             *of_address.entry(held.from).or_default() += 1;
         }
         let waiting = open.held.iter().filter_map(|(number, held)| {
+            held.task.as_ref()?;
             let since = held.waits_since.filter(|_| of.is_none_or(|of| of == held.from))?;
             let share = of_address.get(&held.from).copied();
             Some((held.is_strangers, share, std::cmp::Reverse(since), *number))
         });
         let Some((_, _, _, number)) = waiting.max() else { return false };
-        if let Some(held) = open.held.remove(&number) {
-            held.task.abort();
+        if let Some(task) = open.held.remove(&number).and_then(|held| held.task) {
+            task.abort();
         }
         true
     }

@@ -11,7 +11,7 @@ use super::{
     authority::Issued,
     caller::{Borrower, Callers},
     closed_port::ClosedPort,
-    http_server::{Answer, Call, Handler, HttpServer, HttpServerError, Limits},
+    http_server::{Answer, Call, Gate, Handler, HttpServer, HttpServerError, Limits},
     room::{Lent, Rooms},
 };
 
@@ -56,12 +56,18 @@ impl<R: Answers> Entrance<R> {
                 None => Answer::status(StatusCode::FORBIDDEN),
             })
         };
+        let gate = {
+            let rooms = Arc::clone(&rooms);
+            Gate::new(callers.clone(), move |caller| rooms.enter(caller).is_some())
+        };
         let limits = Limits::default();
         let plain = match sides {
-            Sides::Both => Some(HttpServer::plain(limits, callers, Arc::clone(&handler)).await?),
+            Sides::Both => {
+                Some(HttpServer::plain(limits, gate.clone(), Arc::clone(&handler)).await?)
+            }
             Sides::Secure => None,
         };
-        let secure = HttpServer::secure(certificate, limits, callers, handler).await?;
+        let secure = HttpServer::secure(certificate, limits, gate, handler).await?;
         let closed = down.then(ClosedPort::reserve).transpose()?;
         Ok(Arc::new(Self { plain, secure, closed, rooms }))
     }

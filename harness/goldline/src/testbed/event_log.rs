@@ -172,7 +172,7 @@ impl<E: Clone> EventLog<E> {
     }
 
     /// The first event from this number on, with its own.
-    fn from_number(&self, number: u64) -> Option<(u64, Stamped<E>)> {
+    fn numbered_from(&self, number: u64) -> Option<(u64, Stamped<E>)> {
         let kept = self.lock();
         let position = kept.causes.partition_point(|cause| cause.number < number);
         Some((kept.causes.get(position)?.number, kept.events.get(position)?.clone()))
@@ -227,7 +227,7 @@ impl<E: Clone> Follower<E> {
         let wait = async {
             loop {
                 length.mark_unchanged();
-                match self.log.from_number(self.next) {
+                match self.log.numbered_from(self.next) {
                     Some(found) => return found,
                     // The sender lives in the log, so this cannot fail while we wait.
                     None => length.changed().await.expect("the log outlives its readers"),

@@ -19,6 +19,7 @@ pub mod event_log;
 pub mod fault;
 pub mod http_server;
 pub mod room;
+pub mod server_tls;
 mod services;
 pub mod time_server;
 pub mod update_server;
@@ -35,7 +36,7 @@ use ca::{CaError, CertificateAuthorityApi};
 use config_server::{ConfigServer, MakeCredentials};
 use fault::Faults;
 use http_server::HttpServerError;
-pub use services::Services;
+pub use services::{Services, join_external};
 use time_server::TimeServer;
 use update_server::UpdateServer;
 
@@ -144,7 +145,8 @@ impl Testbed {
         let TestbedConfig { authority, faults, clock, .. } = &config;
         let mut services = Services::new(Arc::clone(authority), faults, clock.clone());
         let place = services.air().place();
-        services.lend(&place, config).await
+        let joined = join_external(&config, services.air()).await?;
+        services.lend(&place, config, joined).await
     }
 
     /// The bench's own way to the CA, with TLS or without.

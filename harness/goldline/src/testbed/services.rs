@@ -66,7 +66,8 @@ impl Services {
         &self.base.air
     }
 
-    /// Surrounds a unit with what it must reach, each service started if it is not running yet.
+    /// Surrounds a unit with what it must reach, each service started if it is not running yet; `joined` is
+    /// the broker that is already there, see [`join_external`].
     ///
     /// # Errors
     /// [`TestbedError`] of the first service that does not start.
@@ -74,9 +75,14 @@ impl Services {
         &mut self,
         place: &AirPort,
         config: TestbedConfig,
+        joined: Option<Broker>,
     ) -> Result<Testbed, TestbedError> {
         let run = place.run();
-        let broker = Arc::new(self.broker(run, &config).await?);
+        let broker = match joined {
+            Some(broker) => broker,
+            None => self.broker(run, &config).await?,
+        };
+        let broker = Arc::new(broker);
         let (faults, clock) = (&self.base.faults, self.base.clock.clone());
         let access_point = self.base.air.surround(place, config.access_point, faults, clock);
         for endpoint in &config.broker_endpoints {
@@ -115,11 +121,6 @@ impl Services {
         config: &TestbedConfig,
     ) -> Result<Broker, TestbedError> {
         let base = &self.base;
-        // What a broker that is already there tells, it tells to one client of the bench for each run.
-        if let Some((broker, topics)) = &config.external_broker {
-            let callers = base.air.callers().clone();
-            return Ok(Broker::use_external(broker, topics, callers, base.clock.clone()).await?);
-        }
         let clients = config.client_auth.as_ref();
         let clients = clients.map(|auth| (auth.ca_pem.clone(), auth.common_name_is_client_id));
         let key = (config.broker_endpoints.clone(), clients);
@@ -187,12 +188,26 @@ impl Services {
     }
 }
 
+/// Joins the broker that is already there, if there is one. What it tells, it tells to one client of the
+/// bench for each run; it may take its time, so no other run waits for it.
+///
+/// # Errors
+/// [`TestbedError::Broker`].
+pub async fn join_external(
+    config: &TestbedConfig,
+    air: &Air,
+) -> Result<Option<Broker>, TestbedError> {
+    let Some((broker, topics)) = &config.external_broker else { return Ok(None) };
+    let (callers, clock) = (air.callers().clone(), config.clock.clone());
+    Ok(Some(Broker::use_external(broker, topics, callers, clock).await?))
+}
+
 /// The service of that key, started if there is none yet.
-async fn running<'s, K: PartialEq, S, F>(
-    services: &'s mut Vec<(K, S)>,
+async fn running<K: PartialEq, S, F>(
+    services: &mut Vec<(K, S)>,
     key: K,
     start: impl FnOnce() -> F,
-) -> Result<&'s S, TestbedError>
+) -> Result<&S, TestbedError>
 where
     F: Future<Output = Result<S, TestbedError>>,
 {
@@ -214,6 +229,7 @@ impl Base {
         let broker = BrokerConfig {
             client_auth: config.client_auth.clone(),
             callers: self.air.callers().clone(),
+            runs_only: true,
             ..BrokerConfig::new(server, Vec::new())
         };
         Ok(match self.faults.contains(&TestbedFault::BrokerDown) {

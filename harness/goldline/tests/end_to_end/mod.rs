@@ -19,6 +19,7 @@ mod guide;
 mod lots;
 mod mosquitto;
 mod near_misses;
+mod neighbours;
 mod output_files;
 mod products;
 mod program;

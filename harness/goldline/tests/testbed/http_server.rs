@@ -10,8 +10,7 @@ use goldline::{
     client::http::{HttpClient, HttpError, Request, Route},
     testbed::{
         authority::{Authority, Issued},
-        caller::Callers,
-        http_server::{Answer, Call, Handler, HttpServer, Limits},
+        http_server::{Answer, Call, Gate, Handler, HttpServer, Limits},
     },
 };
 use hyper::{StatusCode, body::Bytes};
@@ -42,7 +41,7 @@ fn echo() -> Handler {
 
 async fn secure_echo(authority: &Authority) -> HttpServer {
     let server =
-        HttpServer::secure(&certificate(authority), Limits::default(), &Callers::default(), echo())
+        HttpServer::secure(&certificate(authority), Limits::default(), Gate::for_anyone(), echo())
             .await;
     server.expect("a port")
 }
@@ -76,7 +75,7 @@ async fn large_answers_and_bodies_pass_whole() {
     let server = HttpServer::secure(
         &certificate(&authority),
         Limits::default(),
-        &Callers::default(),
+        Gate::for_anyone(),
         handler,
     )
     .await;
@@ -95,7 +94,7 @@ async fn a_connection_serves_one_request_after_the_other_and_tells_its_peer() {
         Answer::content(StatusCode::OK, "text/plain", Bytes::from(call.path().to_owned()))
     });
     let server =
-        HttpServer::plain(Limits::default(), &Callers::default(), handler).await.expect("a port");
+        HttpServer::plain(Limits::default(), Gate::for_anyone(), handler).await.expect("a port");
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind(([127, 77, 0, 9], 0).into()).expect("an address");
     let mut stream = socket.connect(server.address()).await.expect("it listens");
@@ -172,7 +171,7 @@ async fn a_key_of_another_certificate_is_refused_at_the_start() {
     let authority = authority();
     let mut mixed = certificate(&authority);
     mixed.key = certificate(&authority).key;
-    let error = HttpServer::secure(&mixed, Limits::default(), &Callers::default(), echo()).await;
+    let error = HttpServer::secure(&mixed, Limits::default(), Gate::for_anyone(), echo()).await;
     let error = error.expect_err("they do not belong together").to_string();
     assert!(error.contains("certificate") && !error.contains("PRIVATE"), "{error}");
 }
@@ -221,7 +220,7 @@ async fn what_is_too_much_or_too_slow_is_refused_in_the_protocols_words(
     #[case] status: &str,
 ) {
     let limits = Limits { head: SOON, body: SOON, ..Limits::default() };
-    let server = HttpServer::plain(limits, &Callers::default(), echo()).await.expect("a port");
+    let server = HttpServer::plain(limits, Gate::for_anyone(), echo()).await.expect("a port");
     let answer = said(server.address(), &bytes).await;
     assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
     assert_eq!(
@@ -233,12 +232,11 @@ async fn what_is_too_much_or_too_slow_is_refused_in_the_protocols_words(
 #[tokio::test(flavor = "multi_thread")]
 async fn who_says_nothing_is_put_out_without_a_word() {
     let limits = Limits { head: SOON, handshake: SOON, ..Limits::default() };
-    let server = HttpServer::plain(limits, &Callers::default(), echo()).await.expect("a port");
+    let server = HttpServer::plain(limits, Gate::for_anyone(), echo()).await.expect("a port");
     assert_eq!(said(server.address(), b"").await, "");
     let certificate = certificate(&authority());
-    let server = HttpServer::secure(&certificate, limits, &Callers::default(), echo())
-        .await
-        .expect("a port");
+    let server =
+        HttpServer::secure(&certificate, limits, Gate::for_anyone(), echo()).await.expect("a port");
     assert_eq!(said(server.address(), b"").await, "");
 }
 
@@ -250,7 +248,7 @@ async fn who_takes_no_byte_of_a_large_answer_is_put_out() {
     let handler: Handler = Arc::new(move |_: &Call| {
         Answer::content(StatusCode::OK, "application/octet-stream", image.clone())
     });
-    let server = HttpServer::plain(limits, &Callers::default(), handler).await.expect("a port");
+    let server = HttpServer::plain(limits, Gate::for_anyone(), handler).await.expect("a port");
     let mut stream = plain(server.address()).await;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("it is taken");
     // Writing on shows the end, where reading would take what was sent.
@@ -265,7 +263,7 @@ async fn who_takes_no_byte_of_a_large_answer_is_put_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_too_many_displaces_who_waited_longest() {
     let limits = Limits { connections: 4, ..Limits::default() };
-    let server = HttpServer::plain(limits, &Callers::default(), echo()).await.expect("a port");
+    let server = HttpServer::plain(limits, Gate::for_anyone(), echo()).await.expect("a port");
     let mut idle = Vec::new();
     for _ in 0..8 {
         idle.push(plain(server.address()).await);

@@ -24,8 +24,7 @@ use goldline::{
     testbed::{
         access_point::{AccessPoint, Association},
         authority::{Authority, Issued},
-        caller::Callers,
-        http_server::{Answer, Call, Handler, HttpServer, Limits},
+        http_server::{Answer, Call, Gate, Handler, HttpServer, Limits},
     },
 };
 use hyper::{StatusCode, body::Bytes};
@@ -396,8 +395,9 @@ async fn an_update_server_that_spoils_the_end_is_found_out(
     let handler: Handler = Arc::new(move |_: &Call| {
         Answer::content(StatusCode::OK, "application/octet-stream", Bytes::from(given.clone()))
     });
-    let (limits, callers) = (Limits::default(), Callers::default());
-    let server = HttpServer::secure(&bench.certificate(UPDATES), limits, &callers, handler).await;
+    let limits = Limits::default();
+    let server =
+        HttpServer::secure(&bench.certificate(UPDATES), limits, Gate::for_anyone(), handler).await;
     let server = server.expect("a port");
     bench.lead(UPDATES, 443, server.address());
     let passphrase = passphrase();

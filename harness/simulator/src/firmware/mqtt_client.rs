@@ -18,7 +18,7 @@ use rumqttc::{
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, Interval, interval_at, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::route::{self, NoRoute};
@@ -154,16 +154,23 @@ impl Link {
             }
         };
         let every = Duration::from_secs(connect.keep_alive.into());
+        let mut ping = interval_at(Instant::now() + every, every);
+        // After a long download one ping is due, not all that were missed.
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut link = Self {
             stream,
             state: MqttState::new(MOST_WAITING, false),
             received: BytesMut::new(),
             unsent: BytesMut::new(),
-            ping: interval_at(Instant::now() + every, every),
+            ping,
         };
         let acknowledged = link.greet(connect).await.map_err(|Over| MqttError::Lost)?;
         match acknowledged.code {
-            ConnectReturnCode::Success => Ok((link, acknowledged)),
+            ConnectReturnCode::Success => {
+                // What came together with the answer waits for no more to come.
+                link.take_in().map_err(|Over| MqttError::Lost)?;
+                Ok((link, acknowledged))
+            }
             code => Err(MqttError::Refused(code)),
         }
     }

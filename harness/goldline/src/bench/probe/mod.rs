@@ -2,8 +2,8 @@
 //! name, speaks its protocol with the plan's own values, and judges the answer as the firmware must.
 //!
 //! Each probe is told where to go, whom to trust and what to ask; it knows nothing else of the service, so
-//! that a probe which only touched it cannot pass for one that used it. It judges no unit. At a broker the
-//! bench never takes the unit's own client id: that would end the session of a unit which is connected.
+//! that a probe which only touched it cannot pass for one that used it. It judges no unit. While a unit
+//! may be connected, the bench calls itself otherwise at the broker: the unit's own id would end its session.
 
 mod access_point;
 mod broker;

@@ -25,6 +25,7 @@ use crate::{
     image::FlashImages,
     plan::{Content, Plan, Scope},
     profile::{Chip, find},
+    simulated::simulated,
     testbed::authority::Authority,
 };
 
@@ -115,7 +116,7 @@ fn listen(
 }
 
 fn config(arguments: &ServeArguments) -> miette::Result<Config> {
-    let mut config = Config::new(arguments.chip.simulated());
+    let mut config = Config::new(simulated(arguments.chip));
     config.flash_size = arguments.flash_size.checked_mul(1 << 20).ok_or_else(|| {
         usage(format!("{} MB of flash is more than any chip has", arguments.flash_size))
     })?;

@@ -11,7 +11,32 @@ const STATIONS: std::ops::Range<u16> = 2..u16::MAX;
 
 /// What is taken of 127.77.0.0/16. Cheap to clone: all clones are one.
 #[derive(Clone, Debug, Default)]
-pub struct Addresses(Arc<Mutex<BTreeSet<u16>>>);
+pub struct Addresses(Arc<Mutex<Pool>>);
+
+#[derive(Debug)]
+struct Pool {
+    /// From here on nothing was ever taken.
+    fresh: u16,
+    /// Taken once, and free again.
+    returned: BTreeSet<u16>,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { fresh: STATIONS.start, returned: BTreeSet::new() }
+    }
+}
+
+impl Pool {
+    fn take(&mut self) -> Option<u16> {
+        if let Some(returned) = self.returned.pop_first() {
+            return Some(returned);
+        }
+        let number = STATIONS.contains(&self.fresh).then_some(self.fresh)?;
+        self.fresh += 1;
+        Some(number)
+    }
+}
 
 /// An address, free again when this is dropped.
 #[derive(Debug)]
@@ -23,9 +48,7 @@ pub(super) struct AddressLease {
 impl Addresses {
     /// The lowest that is free; none when all are taken.
     pub(super) fn take(&self) -> Option<AddressLease> {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = STATIONS.into_iter().find(|number| !taken.contains(number))?;
-        taken.insert(number);
+        let number = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         Some(AddressLease { number, of: self.clone() })
     }
 }
@@ -39,6 +62,6 @@ impl AddressLease {
 
 impl Drop for AddressLease {
     fn drop(&mut self) {
-        self.of.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
+        self.of.0.lock().unwrap_or_else(PoisonError::into_inner).returned.insert(self.number);
     }
 }

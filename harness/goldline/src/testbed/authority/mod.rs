@@ -15,7 +15,7 @@ use time::{Duration, OffsetDateTime};
 
 pub use stored::AuthorityPem;
 
-use crate::{clock::Clock, secret::Secret};
+use crate::{clock::Clock, hex::hex, secret::Secret};
 
 const ROOT_VALIDITY: Duration = Duration::days(3650);
 const INTERMEDIATE_VALIDITY: Duration = Duration::days(1825);
@@ -312,8 +312,4 @@ fn stamp(
     params.not_after = now + validity;
     params.use_authority_key_identifier_extension = true;
     Ok(hex(&serial))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,6 +1,6 @@
 //! What is kept of each connection, and how much of it.
 //!
-//! Past the bounds, which no run comes near, what is dropped is counted: of one connection the newest
+//! Past the bounds, which no run comes near, what is dropped is counted: of one connection the oldest
 //! messages, of all the oldest connections of the address that fills most, those that are over first.
 
 use std::{
@@ -161,11 +161,14 @@ impl Connection {
                 self.subscriptions.extend(subscriptions.into_iter().take(room));
             }
             Happening::Published(message) => {
-                let fits = message_bytes(&message) + published_bytes(self) <= MOST_MESSAGE_BYTES;
-                if fits && self.published.len() < MOST_MESSAGES {
-                    self.published.push((now, message));
-                } else {
-                    self.dropped += 1;
+                self.published.push((now, message));
+                // What a run waits for is always among the newest.
+                while self.published.len() > MOST_MESSAGES
+                    || published_bytes(self) > MOST_MESSAGE_BYTES
+                {
+                    let gone = self.published.len().div_ceil(DROPPED_PART);
+                    self.published.drain(..gone);
+                    self.dropped += gone as u64;
                 }
             }
             Happening::Closed(ending) => self.ending = Some(ending),
@@ -242,11 +245,14 @@ mod tests {
     fn what_one_connection_says_is_bounded_and_counted() {
         let mut connections = Connections::new();
         let number = connections.open(peer(1), OffsetDateTime::UNIX_EPOCH);
-        for _ in 0..100 {
-            connections.apply(number, message(65_000));
+        for filling in 0..100 {
+            let payload = vec![filling; 65_000];
+            let message = Message { topic: "topic".to_owned(), payload, retain: false };
+            connections.apply(number, Happening::Published(message));
         }
         let kept = &connections.kept()[0];
         assert!(published_bytes(kept) <= MOST_MESSAGE_BYTES && kept.published.len() > 10);
+        assert_eq!(kept.published.last().map(|(_, last)| last.payload[0]), Some(99), "the newest");
         assert_eq!(kept.dropped, 100 - kept.published.len() as u64);
         assert_eq!(connections.dropped(), kept.dropped);
     }

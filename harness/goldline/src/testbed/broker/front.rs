@@ -10,12 +10,7 @@ use std::{
     time::Duration,
 };
 
-use rustls::{
-    ServerConfig, ServerConnection,
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    server::{Acceptor, WebPkiClientVerifier},
-};
+use rustls::{ServerConfig, ServerConnection, server::Acceptor};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -25,49 +20,18 @@ use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 use x509_parser::extensions::GeneralName;
 
 use super::{
-    BrokerError, ClientAuth, Door, Room,
+    Door, Room,
     connect_packet::close_gently,
     log::{CertificateFacts, Closing, Ending, Happening, TlsFacts, TlsFailure, TlsFailureCause},
     session,
 };
-use crate::testbed::{authority::Issued, caller::Who, doors::Place};
+use crate::{
+    hex::hex,
+    testbed::{caller::Who, doors::Place},
+};
 
 /// When the machine is out of sockets, asking again at once would only burn the processor.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// Builds the TLS side of a broker, without touching rustls' process-wide default.
-pub(super) fn tls_config(
-    server: &Issued,
-    client_auth: Option<&ClientAuth>,
-) -> Result<ServerConfig, BrokerError> {
-    let provider = Arc::new(ring::default_provider());
-    let chain = certificates(&server.signed.chain)?;
-    let key = PrivateKeyDer::from_pem_slice(server.key.expose().as_bytes())
-        .map_err(|error| BrokerError::Key(error.to_string()))?;
-    let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(BrokerError::Tls)?;
-    let config = match client_auth {
-        None => config.with_no_client_auth(),
-        Some(auth) => {
-            let mut roots = rustls::RootCertStore::empty();
-            for certificate in certificates(&auth.ca_pem)? {
-                roots.add(certificate).map_err(BrokerError::Tls)?;
-            }
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                .build()
-                .map_err(|error| BrokerError::ClientCa(error.to_string()))?;
-            config.with_client_cert_verifier(verifier)
-        }
-    };
-    config.with_single_cert(chain, key).map_err(BrokerError::Tls)
-}
-
-fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, BrokerError> {
-    CertificateDer::pem_slice_iter(pem.as_bytes())
-        .collect::<Result<_, _>>()
-        .map_err(|error| BrokerError::Certificate(error.to_string()))
-}
 
 /// Clients at the same time; one more puts out one that was not admitted yet.
 pub(super) const MOST_CLIENTS: usize = 512;
@@ -92,7 +56,7 @@ pub(super) async fn accept(listener: TcpListener, door: Arc<Door>) {
             Ok((stream, peer)) => {
                 let Ok(own) = stream.local_addr() else { continue };
                 let who = Who { peer, caller: door.callers.claim(peer, own) };
-                // Nobody's client finds the door closed again.
+                // A stranger costs nothing, where only runs are served.
                 let Some(room) = door.rooms.enter(who.caller) else { continue };
                 if !door.doors.make_room(peer.ip()) {
                     tracing::warn!(%peer, "the broker has all its connections in use");
@@ -206,7 +170,7 @@ fn certificate_facts(der: &[u8]) -> Option<CertificateFacts> {
         alternative_names: alternative_names.map_or_else(Vec::new, |extension| {
             extension.value.general_names.iter().map(alternative_name).collect()
         }),
-        serial: certificate.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect(),
+        serial: hex(certificate.raw_serial()),
     })
 }
 

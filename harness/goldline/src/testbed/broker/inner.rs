@@ -21,6 +21,8 @@ use rumqttd::{
 };
 use tokio_util::bytes::Bytes;
 
+use crate::hex::hex;
+
 const MAX_CONNECTIONS: usize = 4096;
 /// Of each filter the router keeps two of them.
 const SEGMENT_BYTES: usize = 256 * 1024;
@@ -83,7 +85,7 @@ impl Tenant {
     /// [`RouterGone`].
     pub(super) fn open(&self, client_id: &str, clean_session: bool) -> Result<Session, RouterGone> {
         // In hex, since the router refuses some characters that MQTT allows in a client id.
-        let digits: String = client_id.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let digits = hex(client_id.as_bytes());
         let tenant = self.prefix.trim_end_matches('/');
         let (tx, rx, answer) = router()(&format!("{tenant}.{digits}"), clean_session)?;
         let session_present = match Option::<Packet>::from(answer) {

@@ -47,6 +47,7 @@ use super::{
     doors::Doors,
     event_log::{Follower, NotSeen},
     room::{Lent, Rooms},
+    server_tls::{self, ServerTlsError},
 };
 use crate::{
     clock::{Clock, Deadline},
@@ -67,18 +68,9 @@ pub enum BrokerError {
         /// The operating system's reason.
         source: io::Error,
     },
-    /// The server's chain or the client CA is not PEM.
-    #[error("a certificate of the broker cannot be read: {0}; expected PEM")]
-    Certificate(String),
-    /// The server's key is not PEM.
-    #[error("the broker's private key cannot be read: {0}; expected PKCS#8 PEM")]
-    Key(String),
-    /// The CA for clients cannot be used.
-    #[error("the CA for client certificates cannot be used: {0}; give at least one CA certificate")]
-    ClientCa(String),
-    /// Certificates and key do not fit each other or the protocol.
-    #[error("the broker's TLS cannot be set up: {0}; check that chain and key belong together")]
-    Tls(rustls::Error),
+    /// Its TLS cannot be set up.
+    #[error("the broker does not start: {0}")]
+    Tls(#[from] ServerTlsError),
     /// The router does not answer.
     #[error(transparent)]
     Router(#[from] RouterGone),
@@ -135,6 +127,8 @@ pub struct BrokerConfig {
     pub connect_deadline: Duration,
     /// Who announced connections to it.
     pub callers: Callers,
+    /// Whether only those are served who belong to a run that it is lent to.
+    pub runs_only: bool,
 }
 
 impl BrokerConfig {
@@ -149,6 +143,7 @@ impl BrokerConfig {
             handshake_deadline: deadline,
             connect_deadline: deadline,
             callers: Callers::default(),
+            runs_only: false,
         }
     }
 }
@@ -316,7 +311,10 @@ impl Broker {
         address: SocketAddr,
         reserved: Option<TcpSocket>,
     ) -> Result<(Self, Arc<Door>), BrokerError> {
-        let tls = front::tls_config(&config.server, config.client_auth.as_ref())?;
+        let tls = match &config.client_auth {
+            None => server_tls::for_anyone(&config.server)?,
+            Some(auth) => server_tls::for_clients_of(&auth.ca_pem, &config.server)?,
+        };
         let (ended, tasks) = (CancellationToken::new(), TaskTracker::new());
         let listener = ended;
         let ended = listener.child_token();
@@ -325,7 +323,10 @@ impl Broker {
         let door = Arc::new(Door {
             tls: Arc::new(tls),
             callers: config.callers,
-            rooms: Rooms::with_anyone(Arc::clone(&room)),
+            rooms: match config.runs_only {
+                true => Rooms::of_runs(),
+                false => Rooms::with_anyone(Arc::clone(&room)),
+            },
             handshake_deadline: config.handshake_deadline,
             ended: listener.clone(),
             clients: tasks.clone(),

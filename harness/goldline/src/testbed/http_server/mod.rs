@@ -6,7 +6,6 @@
 //! whose request is not. Must not know what is served: a [`Handler`] answers one whole request at a time.
 
 mod exchange;
-mod tls;
 mod watched;
 
 use std::{
@@ -33,8 +32,9 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     authority::Issued,
-    caller::{Callers, Who},
+    caller::{Caller, Callers, Who},
     doors::{Doors, Place},
+    server_tls::{self, ServerTlsError},
 };
 use exchange::Service;
 
@@ -48,8 +48,8 @@ pub enum HttpServerError {
     #[error("an HTTP service of the bench cannot listen: {0}; free a port")]
     Listen(#[from] io::Error),
     /// Its certificate or key is not usable.
-    #[error("the certificate of an HTTPS service of the bench cannot be used: {0}")]
-    Certificate(String),
+    #[error("an HTTPS service of the bench does not start: {0}")]
+    Tls(#[from] ServerTlsError),
 }
 
 /// What one caller, and all of them together, may cost.
@@ -88,6 +88,25 @@ impl Default for Limits {
             body: part,
             stall: part,
         }
+    }
+}
+
+/// Who is let in: the others' connections end where they begin.
+#[derive(Clone)]
+pub struct Gate {
+    callers: Callers,
+    admits: Arc<dyn Fn(Caller) -> bool + Send + Sync>,
+}
+
+impl Gate {
+    /// For those of whom this says so.
+    pub fn new(callers: Callers, admits: impl Fn(Caller) -> bool + Send + Sync + 'static) -> Self {
+        Self { callers, admits: Arc::new(admits) }
+    }
+
+    /// For whoever comes.
+    pub fn for_anyone() -> Self {
+        Self::new(Callers::default(), |_| true)
     }
 }
 
@@ -160,10 +179,10 @@ impl HttpServer {
     /// [`HttpServerError::Listen`].
     pub async fn plain(
         limits: Limits,
-        callers: &Callers,
+        gate: Gate,
         handler: Handler,
     ) -> Result<Self, HttpServerError> {
-        Self::start(None, limits, callers, handler).await
+        Self::start(None, limits, gate, handler).await
     }
 
     /// Serves HTTPS on a free port of 127.0.0.1. Needs a tokio runtime.
@@ -173,23 +192,23 @@ impl HttpServer {
     pub async fn secure(
         certificate: &Issued,
         limits: Limits,
-        callers: &Callers,
+        gate: Gate,
         handler: Handler,
     ) -> Result<Self, HttpServerError> {
-        let acceptor = TlsAcceptor::from(Arc::new(tls::config(certificate)?));
-        Self::start(Some(acceptor), limits, callers, handler).await
+        let acceptor = TlsAcceptor::from(Arc::new(server_tls::for_anyone(certificate)?));
+        Self::start(Some(acceptor), limits, gate, handler).await
     }
 
     async fn start(
         tls: Option<TlsAcceptor>,
         limits: Limits,
-        callers: &Callers,
+        gate: Gate,
         handler: Handler,
     ) -> Result<Self, HttpServerError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let service = Service::new(limits, handler);
-        let task = tokio::spawn(accept(listener, tls, callers.clone(), service));
+        let task = tokio::spawn(accept(listener, tls, gate, service));
         Ok(Self { address, task: task.abort_handle() })
     }
 
@@ -205,12 +224,7 @@ impl Drop for HttpServer {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
-    callers: Callers,
-    service: Service,
-) {
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, gate: Gate, service: Service) {
     let most = service.limits.connections;
     let doors = Doors::new(most, most);
     // Connections end with the server, so they must not outlive its task.
@@ -220,7 +234,10 @@ async fn accept(
             accepted = listener.accept() => match accepted {
                 Ok((client, peer)) => {
                     let Ok(own) = client.local_addr() else { continue };
-                    let who = Who { peer, caller: callers.claim(peer, own) };
+                    let who = Who { peer, caller: gate.callers.claim(peer, own) };
+                    if !(gate.admits)(who.caller) {
+                        continue;
+                    }
                     if !doors.make_room(peer.ip()) {
                         tracing::warn!(%peer, "an HTTP service has all its connections in use");
                         continue;
