@@ -81,7 +81,7 @@ pub(super) async fn at_broker(
         port: endpoint.port(),
         ca_pem: &trusted,
         credentials: Some((&broker.username, &broker.password)),
-        client_id: Some(&id),
+        client_id: &id,
         client_certificate: identity.as_ref(),
         subscriptions: &broker.subscriptions,
     };

@@ -102,7 +102,7 @@ impl Shared {
             port: PORT,
             ca_pem: self.authority.root_pem(),
             credentials: Some((as_planned.username, &password)),
-            client_id: Some("unit-1"),
+            client_id: "unit-1",
             client_certificate: None,
             subscriptions: &[],
         };

@@ -157,7 +157,7 @@ async fn a_probe_tells_a_real_mosquitto_from_one_it_cannot_use() {
         port: 8883,
         ca_pem: authority.root_pem(),
         credentials: Some((USERNAME, &right)),
-        client_id: None,
+        client_id: "goldline-witness",
         client_certificate: None,
         subscriptions: &[],
     };

@@ -278,7 +278,7 @@ fn broker_probe<'a>(bench: &'a Bench, password: &'a Secret) -> BrokerProbe<'a> {
         port: 8883,
         ca_pem: bench.authority.root_pem(),
         credentials: Some((USERNAME, password)),
-        client_id: None,
+        client_id: "goldline-witness",
         client_certificate: None,
         subscriptions: std::slice::from_ref(&*SUBSCRIPTION),
     }

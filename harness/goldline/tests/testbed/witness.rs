@@ -58,7 +58,7 @@ async fn probe(testbed: &Testbed, password: &str) -> Result<(), ProbeError> {
         port: PORT,
         ca_pem: testbed.authority().root_pem(),
         credentials: Some((USERNAME, &password)),
-        client_id: None,
+        client_id: "goldline-witness",
         client_certificate: None,
         subscriptions: &[],
     };
@@ -132,7 +132,7 @@ async fn a_name_that_nobody_answers_for_is_told() {
         port: PORT,
         ca_pem: testbed.authority().root_pem(),
         credentials: None,
-        client_id: None,
+        client_id: "goldline-witness",
         client_certificate: None,
         subscriptions: &[],
     };
@@ -157,7 +157,7 @@ async fn a_probe_with_the_units_own_certificate_and_id_is_witnessed() {
         port: PORT,
         ca_pem: testbed.authority().root_pem(),
         credentials: Some((USERNAME, &password)),
-        client_id: Some("unit-1"),
+        client_id: "unit-1",
         client_certificate: Some(&own),
         subscriptions: &[],
     };
@@ -167,7 +167,7 @@ async fn a_probe_with_the_units_own_certificate_and_id_is_witnessed() {
     let without = BrokerProbe { client_certificate: None, ..probe.clone() };
     let refusal = connect_to_broker(&station, network, &without, patience()).await;
     assert!(matches!(refusal, Err(ProbeError::TlsFailed(_))), "{refusal:?}");
-    let other_id = BrokerProbe { client_id: None, ..probe };
+    let other_id = BrokerProbe { client_id: "goldline-witness", ..probe };
     let refusal = connect_to_broker(&station, network, &other_id, patience()).await;
     assert!(matches!(refusal, Err(ProbeError::NotAuthorized)), "{refusal:?}");
 }

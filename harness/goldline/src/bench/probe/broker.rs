@@ -31,9 +31,9 @@ pub struct BrokerProbe<'a> {
     pub ca_pem: &'a str,
     /// User name and password.
     pub credentials: Option<(&'a str, &'a Secret)>,
-    /// What the bench calls itself, where the broker binds an account or a certificate to a client id. The
-    /// unit's own takes its session over, and is for a unit that is held in reset; none is the bench's own.
-    pub client_id: Option<&'a str>,
+    /// What the bench calls itself. The unit's own takes its session over, and is for a unit that is held in
+    /// reset.
+    pub client_id: &'a str,
     /// Where the broker requires one.
     pub client_certificate: Option<&'a ClientIdentity>,
     /// Topic filters that the unit must be granted.
@@ -113,7 +113,8 @@ pub async fn run_errand(
 
 async fn connect(joined: &Joined, probe: &BrokerProbe<'_>) -> Result<Talk, ProbeError> {
     let stream = joined.dial(probe.host, probe.port).await?;
-    let mut talk = Talk::connect(secure(stream, probe).await?, probe).await?;
+    let stream = secure(stream, probe).await?;
+    let mut talk = Talk::connect(stream, probe.client_id, probe.credentials).await?;
     for topic in probe.subscriptions {
         talk.subscribe(topic).await?;
     }

@@ -15,9 +15,9 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 use tokio_util::bytes::BytesMut;
 
-use super::{BrokerProbe, ProbeError};
+use super::ProbeError;
+use crate::secret::Secret;
 
-const CLIENT_ID: &str = "goldline-witness";
 const MAX_PACKET_BYTES: usize = 64 * 1024;
 
 /// An accepted connection.
@@ -29,11 +29,12 @@ pub(super) struct Talk {
 impl Talk {
     pub(super) async fn connect(
         stream: TlsStream<TcpStream>,
-        probe: &BrokerProbe<'_>,
+        client_id: &str,
+        credentials: Option<(&str, &Secret)>,
     ) -> Result<Self, ProbeError> {
         let mut talk = Self { stream, unread: BytesMut::new() };
-        let mut packet = Connect::new(probe.client_id.unwrap_or(CLIENT_ID));
-        if let Some((username, password)) = probe.credentials {
+        let mut packet = Connect::new(client_id);
+        if let Some((username, password)) = credentials {
             packet.set_login(username, password.expose());
         }
         talk.write(Packet::Connect(packet)).await?;

@@ -8,6 +8,7 @@
 
 mod addresses;
 mod own_networks;
+mod refusal;
 
 use std::{
     collections::HashMap,
@@ -21,6 +22,7 @@ use addresses::AddressLease;
 pub use addresses::Addresses;
 use own_networks::OwnNetworks;
 pub use own_networks::{UnitNetwork, Visitors};
+pub use refusal::{Refusal, reason};
 
 use rustix::io::Errno;
 
@@ -34,26 +36,6 @@ use crate::{
     identity::Mac,
     secret::Secret,
 };
-
-/// Why an access point does not take a station, as ESP-IDF numbers it (`wifi_err_reason_t`).
-pub mod reason {
-    /// The authentication is no longer valid.
-    pub const AUTH_EXPIRE: u16 = 2;
-    /// No more stations are taken.
-    pub const ASSOC_TOOMANY: u16 = 5;
-    /// The four-way handshake did not end in time: what a wrong passphrase looks like.
-    pub const FOUR_WAY_HANDSHAKE_TIMEOUT: u16 = 15;
-    /// No beacon was heard for too long.
-    pub const BEACON_TIMEOUT: u16 = 200;
-    /// No access point with this SSID is on the air.
-    pub const NO_AP_FOUND: u16 = 201;
-    /// The authentication failed for another reason than the passphrase.
-    pub const AUTH_FAIL: u16 = 202;
-    /// The association failed.
-    pub const ASSOC_FAIL: u16 = 203;
-    /// The connection failed.
-    pub const CONNECTION_FAIL: u16 = 205;
-}
 
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(127, 77, 0, 1);
 const NETMASK: Ipv4Addr = Ipv4Addr::new(255, 255, 0, 0);
@@ -101,13 +83,6 @@ pub struct Link {
     pub channel: u8,
     /// Signal strength in dBm.
     pub rssi_dbm: i8,
-}
-
-/// A station was not taken.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Refusal {
-    /// One of [`reason`].
-    pub reason: u16,
 }
 
 /// What the access point saw.

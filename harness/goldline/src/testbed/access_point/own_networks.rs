@@ -8,7 +8,7 @@ use std::{collections::HashMap, io, net::SocketAddrV4, os::unix::net::UnixStream
 use rustix::io::Errno;
 use tokio::sync::mpsc;
 
-use super::{Refusal, reason};
+use super::refusal::{Refusal, reason};
 use crate::{identity::Mac, secret::Secret};
 
 /// The connections to a unit's own service: the unit's end of each.

@@ -11,7 +11,7 @@ use std::{
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::log::{Connection, Happening, Message, Subscription};
+use super::facts::{Connection, Happening, Message, Subscription};
 use crate::testbed::caller::Who;
 
 /// Of one connection.
@@ -212,7 +212,7 @@ fn subscription_bytes(subscription: &Subscription) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::log::Ending, *};
+    use super::{super::facts::Ending, *};
     use crate::testbed::caller::Caller;
 
     fn peer(last: u8) -> Who {

@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::log::{BrokerLog, Message};
+use super::{facts::Message, log::BrokerLog};
 use crate::{profile::Endpoint, secret::Secret};
 
 /// To connect and to subscribe.

@@ -3,12 +3,7 @@
 //! A client that stalls holds up nobody: every handshake runs in its own task under a deadline.
 //! Must not know MQTT beyond that a session serves it.
 
-use std::{
-    io,
-    net::{IpAddr, Ipv4Addr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use rustls::{ServerConfig, ServerConnection, server::Acceptor};
 use tokio::{
@@ -22,13 +17,11 @@ use x509_parser::extensions::GeneralName;
 use super::{
     Door, Room,
     connect_packet::close_gently,
-    log::{CertificateFacts, Closing, Ending, Happening, TlsFacts, TlsFailure, TlsFailureCause},
-    session,
+    facts::{CertificateFacts, Ending, Happening, TlsFacts, TlsFailure, TlsFailureCause},
+    log::Closing,
+    session::{self, Arrived},
 };
-use crate::{
-    hex::hex,
-    testbed::{caller::Who, doors::Place},
-};
+use crate::{hex::hex, testbed::caller::Who};
 
 /// When the machine is out of sockets, asking again at once would only burn the processor.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -37,13 +30,6 @@ pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(super) const MOST_CLIENTS: usize = 512;
 /// The same of one address, behind which there may be a whole site's units.
 pub(super) const MOST_CLIENTS_OF_ADDRESS: usize = 256;
-
-/// A client at the door.
-pub(super) struct Arrived {
-    pub(super) number: usize,
-    pub(super) peer: IpAddr,
-    pub(super) place: Place,
-}
 
 /// Accepts until the door closes; the listener closes with it.
 pub(super) async fn accept(listener: TcpListener, door: Arc<Door>) {

@@ -11,6 +11,7 @@
 mod connect_packet;
 mod connections;
 mod external;
+mod facts;
 mod front;
 mod inner;
 mod log;
@@ -35,11 +36,11 @@ use tokio_util::{
 };
 
 pub use external::{ExternalBroker, ExternalError};
-pub use inner::RouterGone;
-pub use log::{
+pub use facts::{
     Admission, BrokerEvent, CertificateFacts, ConnectFacts, Connection, Ending, Happening, Message,
     RefusedBecause, Subscription, TlsFacts, TlsFailure, TlsFailureCause,
 };
+pub use inner::RouterGone;
 
 use super::{
     authority::Issued,

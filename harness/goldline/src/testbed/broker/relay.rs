@@ -16,8 +16,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     OpenConnections,
+    facts::{Ending, Happening},
     front::{ACCEPT_PAUSE, MOST_CLIENTS, MOST_CLIENTS_OF_ADDRESS},
-    log::{BrokerLog, Closing, Ending, Happening},
+    log::{BrokerLog, Closing},
 };
 use crate::{
     profile::Endpoint,

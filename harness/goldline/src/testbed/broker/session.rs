@@ -24,17 +24,25 @@ use super::{
     connect_packet::{
         ConnectPacket, PacketReader, ReadError, acknowledge, close_gently, write_packet,
     },
-    front::Arrived,
-    inner::{RouterGone, Session},
-    log::{
+    facts::{
         Admission, CertificateFacts, ConnectFacts, Ending, Happening, Message, RefusedBecause,
         Subscription,
     },
+    inner::{RouterGone, Session},
     quota::{TooMuch, Unreleased},
 };
 
+use crate::testbed::doors::Place;
+
 /// How many bytes of a client the router may be behind; it takes what it is handed without a limit.
 const MOST_BEHIND: usize = 256 * 1024;
+/// A client at the door.
+pub(super) struct Arrived {
+    pub(super) number: usize,
+    pub(super) peer: IpAddr,
+    pub(super) place: Place,
+}
+
 /// A client that does not take what it is sent must not hold a session for ever.
 const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 
