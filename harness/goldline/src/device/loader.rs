@@ -20,10 +20,10 @@ pub(super) const ROM_BAUD: u32 = 115_200;
 /// A read-back block. espflash waits for each acknowledgement in turn; more in flight time out on a PTY.
 const READ_BLOCK: u32 = 4096;
 
-/// espflash gives the chip 50 ms to start the stub, which a busy machine does not always keep. A unit that
-/// cannot start it fails as often as it is tried.
+/// espflash gives the chip 50 ms to start the stub, and little more for its other answers, which a busy
+/// machine does not always keep. A unit that cannot answer fails as often as it is tried.
 const CONNECT_ATTEMPTS: u32 = 3;
-const IMPATIENCE: &str = "Timeout while running MemEnd command";
+const IMPATIENCE: [&str; 2] = ["Timeout while running", "Failed to connect to the device"];
 
 /// What the loader says when the flash itself fails; everything else may be the wire's fault. espflash
 /// keeps the kind of error to itself, so its words must do.
@@ -229,7 +229,7 @@ impl<P: Port> Device for LoaderDevice<P> {
 }
 
 fn is_impatience(error: &DeviceError) -> bool {
-    matches!(error, DeviceError::Garbled { detail, .. } if detail.contains(IMPATIENCE))
+    matches!(error, DeviceError::Garbled { detail, .. } if IMPATIENCE.iter().any(|words| detail.contains(words)))
 }
 
 /// An error with all that led to it: espflash's outermost words alone say little.
