@@ -4,12 +4,24 @@
 
 use std::{
     io,
-    process::{Child, Command},
+    os::unix::process::CommandExt,
+    process::{Child, Command, ExitStatus},
+    thread::sleep,
+    time::{Duration, Instant},
 };
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+/// How often a child that is waited for is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Ends and reaps the child when dropped, whatever path the owner leaves on.
 #[derive(Debug)]
-pub struct ChildGuard(Child);
+pub struct ChildGuard {
+    child: Child,
+    /// Whether it leads a process group of its own.
+    leads: bool,
+}
 
 impl ChildGuard {
     /// Starts the command.
@@ -17,20 +29,52 @@ impl ChildGuard {
     /// # Errors
     /// The operating system's, when the program is missing or cannot be started.
     pub fn spawn(command: &mut Command) -> io::Result<Self> {
-        command.spawn().map(Self)
+        command.spawn().map(|child| Self { child, leads: false })
+    }
+
+    /// Starts the command as the head of a process group, which ends with it when it is cut short.
+    ///
+    /// # Errors
+    /// The operating system's, when the program is missing or cannot be started.
+    pub fn spawn_group(command: &mut Command) -> io::Result<Self> {
+        command.process_group(0).spawn().map(|child| Self { child, leads: true })
+    }
+
+    /// Waits for the end of the process; `None` when it did not end within the limit, or whoever
+    /// waits has given up.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn wait_within(
+        &mut self,
+        limit: Duration,
+        given_up: impl Fn() -> bool,
+    ) -> io::Result<Option<ExitStatus>> {
+        let began = Instant::now();
+        loop {
+            let ended = self.child.try_wait()?;
+            if ended.is_some() || began.elapsed() >= limit || given_up() {
+                return Ok(ended);
+            }
+            sleep(LOOK_EVERY);
+        }
     }
 
     /// The process, to read its pipes or wait for it.
     pub fn child(&mut self) -> &mut Child {
-        &mut self.0
+        &mut self.child
     }
 }
 
 impl Drop for ChildGuard {
     fn drop(&mut self) {
+        // A group whose head was reaped may be another's by now.
+        if self.leads && matches!(self.child.try_wait(), Ok(None)) {
+            let _ended = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+        }
         // Both fail only when the child has ended already, which is what is wanted.
-        let _ended = self.0.kill();
-        let _reaped = self.0.wait();
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
     }
 }
 
