@@ -6,8 +6,8 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard},
-    time::Instant,
+    sync::{Arc, Condvar, Mutex, MutexGuard},
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,8 @@ pub struct Console(Arc<Inner>);
 struct Inner {
     state: Mutex<State>,
     changed: Notify,
+    /// For those who block; it goes with `changed`.
+    woken: Condvar,
 }
 
 #[derive(Default)]
@@ -127,13 +129,13 @@ impl Console {
             }
         }
         drop(state);
-        self.0.changed.notify_waiters();
+        self.0.notify();
     }
 
     /// The port went away; waiting readers are told.
     pub fn close(&self) {
         self.state().closed = true;
-        self.0.changed.notify_waiters();
+        self.0.notify();
     }
 
     /// Whether the port went away.
@@ -180,8 +182,45 @@ impl Console {
         }
     }
 
+    /// Blocks until the log holds a line that fits. `false` when none came within the limit, the port
+    /// went away, or whoever called [`Console::wake`] wants no more of it.
+    pub fn wait_for_line(
+        &self,
+        limit: Duration,
+        fits: impl Fn(&str) -> bool,
+        given_up: impl Fn() -> bool,
+    ) -> bool {
+        let began = Instant::now();
+        let mut state = self.state();
+        loop {
+            if state.kept.lines().any(|heard| fits(&heard.line.text)) {
+                return true;
+            }
+            let left = limit.saturating_sub(began.elapsed());
+            if left.is_zero() || state.closed || given_up() {
+                return false;
+            }
+            let woken = self.0.woken.wait_timeout(state, left);
+            state = woken.expect("no thread panics while it holds the console").0;
+        }
+    }
+
+    /// Lets whoever blocks look whether to go on.
+    pub fn wake(&self) {
+        // Held once, so that nobody is between looking and waiting.
+        drop(self.state());
+        self.0.notify();
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().expect("no thread panics while it holds the console")
+    }
+}
+
+impl Inner {
+    fn notify(&self) {
+        self.changed.notify_waiters();
+        self.woken.notify_all();
     }
 }
 
