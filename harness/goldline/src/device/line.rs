@@ -175,6 +175,11 @@ impl Line {
         self.shared.answered.load(Ordering::Acquire)
     }
 
+    /// Whether a call that blocks must end.
+    pub fn is_cancelled(&self) -> bool {
+        self.shared.cancelled.load(Ordering::Acquire)
+    }
+
     /// What the unit prints while it runs.
     pub fn console(&self) -> &Console {
         &self.shared.console
@@ -218,6 +223,7 @@ impl LineHandle {
     pub fn hang_up(&self) {
         self.0.cancelled.store(true, Ordering::Release);
         self.0.hang_up();
+        self.0.console.wake();
     }
 
     /// What the unit prints while it runs.

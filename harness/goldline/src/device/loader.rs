@@ -1,4 +1,4 @@
-//! A unit reached through the ROM loader: espflash over a [`Line`], and a way to reset.
+//! A unit reached through the ROM loader: espflash over the line of a [`Unit`].
 //!
 //! This is the one place that works round espflash's limits; each says why, and the tests of the
 //! simulator's crate fail when upstream mends one.
@@ -12,7 +12,7 @@ use espflash::{
 };
 use serialport::UsbPortInfo;
 
-use super::{BootMode, ChipFacts, Device, DeviceError, LineHandle, line::Line};
+use super::{BootMode, ChipFacts, Device, DeviceError, LineHandle, reset::Unit};
 use crate::profile::Chip;
 
 /// The ROM listens at this rate after a reset.
@@ -30,32 +30,20 @@ const IMPATIENCE: [&str; 2] = ["Timeout while running", "Failed to connect to th
 const FLASH_FAILED: [&str; 3] =
     ["Bootloader failed to write to flash", "SPI operation failed", "SPI unlock failed"];
 
-/// What holds a unit: its line, and how to reset it.
-pub(super) trait Port: Send {
-    /// The line to the unit.
-    fn line(&mut self) -> &mut Line;
-
-    /// The line, to look at.
-    fn line_ref(&self) -> &Line;
-
-    /// Name for people.
-    fn name(&self) -> String;
-
-    /// Resets the unit.
-    fn reset_into(&mut self, mode: BootMode) -> Result<(), DeviceError>;
-}
+/// What espflash says when nothing answered SYNC the way the loader does, for the same reason.
+const NO_SYNC: &str = "Failed to connect to the device";
 
 /// A unit behind a port that speaks the loader's protocol.
-pub(super) struct LoaderDevice<P> {
-    port: P,
+pub(super) struct LoaderDevice {
+    unit: Unit,
     /// Rate of the transfer after the stub runs; `None` stays at [`ROM_BAUD`].
     baud: Option<u32>,
     flasher: Option<Flasher>,
 }
 
-impl<P: Port> LoaderDevice<P> {
-    pub(super) fn new(port: P, baud: Option<u32>) -> Self {
-        Self { port, baud, flasher: None }
+impl LoaderDevice {
+    pub(super) fn new(unit: Unit, baud: Option<u32>) -> Self {
+        Self { unit, baud, flasher: None }
     }
 
     /// Runs one espflash call: a panic inside it (it slices by lengths that the unit sends) and a
@@ -71,7 +59,7 @@ impl<P: Port> LoaderDevice<P> {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(self.explain(action, &error)),
             Err(_panic) => Err(DeviceError::Garbled {
-                port: self.port.name(),
+                port: self.unit.name(),
                 action,
                 detail: "a response of impossible length".to_owned(),
             }),
@@ -79,8 +67,8 @@ impl<P: Port> LoaderDevice<P> {
     }
 
     fn explain(&self, action: &'static str, error: &espflash::Error) -> DeviceError {
-        let port = self.port.name();
-        if self.port.line_ref().has_vanished() {
+        let port = self.unit.name();
+        if self.unit.line().has_vanished() {
             return DeviceError::Vanished { port, action };
         }
         let detail = whole_story(error);
@@ -93,11 +81,16 @@ impl<P: Port> LoaderDevice<P> {
 
     /// A connection that never came about: silence is another fault than noise.
     fn explain_connect(&self, error: &espflash::Error) -> DeviceError {
-        let line = self.port.line_ref();
+        let line = self.unit.line();
+        // An application may talk all the while: only SYNC tells whether the loader is there.
+        let unanswered = whole_story(error).ends_with(NO_SYNC);
+        if self.unit.is_reset_by_hand() && unanswered && !line.has_vanished() {
+            return DeviceError::NotInLoader { port: self.unit.name() };
+        }
         if line.has_vanished() || line.has_answered() {
             return self.explain("connect", error);
         }
-        DeviceError::NoAnswer { port: self.port.name(), detail: whole_story(error) }
+        DeviceError::NoAnswer { port: self.unit.name(), detail: whole_story(error) }
     }
 
     /// Connects, once more where espflash was only too impatient.
@@ -116,10 +109,10 @@ impl<P: Port> LoaderDevice<P> {
 
     fn connect_once(&mut self) -> Result<Flasher, DeviceError> {
         self.flasher = None;
-        self.port.line_ref().console().pause();
-        self.port.line().set_baud(ROM_BAUD)?;
-        self.port.reset_into(BootMode::Download)?;
-        let path = self.port.line_ref().attach()?;
+        self.unit.line().console().pause();
+        self.unit.line_mut().set_baud(ROM_BAUD)?;
+        self.unit.reset_into(BootMode::Download)?;
+        let path = self.unit.line().attach()?;
         let serial =
             serialport::new(path.to_string_lossy(), ROM_BAUD).open_native().map_err(|source| {
                 super::LineError::Open { port: path.display().to_string(), source }
@@ -142,7 +135,7 @@ impl<P: Port> LoaderDevice<P> {
             Ok(Ok(flasher)) => Ok(flasher),
             Ok(Err(error)) => Err(self.explain_connect(&error)),
             Err(_panic) => Err(DeviceError::Garbled {
-                port: self.port.name(),
+                port: self.unit.name(),
                 action: "connect",
                 detail: "a response of impossible length".to_owned(),
             }),
@@ -153,17 +146,17 @@ impl<P: Port> LoaderDevice<P> {
     fn raise_baud(&mut self) -> Result<(), DeviceError> {
         if let Some(baud) = self.baud.filter(|baud| *baud != ROM_BAUD) {
             self.with_flasher("change the baud rate", |flasher| flasher.change_baud(baud))?;
-            self.port.line().set_baud(baud)?;
+            self.unit.line_mut().set_baud(baud)?;
         }
         Ok(())
     }
 }
 
-impl<P: Port> Device for LoaderDevice<P> {
+impl Device for LoaderDevice {
     fn identify(&mut self) -> Result<ChipFacts, DeviceError> {
         self.flasher = Some(self.connect()?);
         self.raise_baud()?;
-        let port = self.port.name();
+        let port = self.unit.name();
         let info = self.with_flasher("read its identity", |flasher| flasher.device_info())?;
         let chip = known_chip(info.chip).ok_or_else(|| DeviceError::UnknownChip {
             port: port.clone(),
@@ -211,20 +204,20 @@ impl<P: Port> Device for LoaderDevice<P> {
 
     fn boot(&mut self) -> Result<(), DeviceError> {
         self.flasher = None;
-        self.port.line_ref().hang_up();
-        self.port.line().set_baud(ROM_BAUD)?;
-        self.port.line_ref().console().listen();
-        self.port.reset_into(BootMode::Application)
+        self.unit.line().hang_up();
+        self.unit.line_mut().set_baud(ROM_BAUD)?;
+        self.unit.line().console().listen();
+        self.unit.reset_into(BootMode::Application)
     }
 
     fn type_text(&mut self, text: &[u8]) -> Result<(), DeviceError> {
-        let sent = self.port.line().send(text);
-        let port = self.port.name();
+        let sent = self.unit.line_mut().send(text);
+        let port = self.unit.name();
         sent.map_err(|_| DeviceError::Vanished { port, action: "type into the console" })
     }
 
     fn line(&self) -> LineHandle {
-        self.port.line_ref().handle()
+        self.unit.line().handle()
     }
 }
 

@@ -6,6 +6,7 @@
 mod console;
 mod line;
 mod loader;
+mod reset;
 mod serial;
 mod simulator;
 mod url;
@@ -14,9 +15,10 @@ use crate::{identity::Mac, profile::Chip, record::Code};
 
 pub use console::{Console, ConsoleLine, Listener, NumberedLine};
 pub use line::{LineError, LineHandle};
+pub use reset::ResetError;
 pub use serial::open_serial;
 pub use simulator::{SimulatedUnit, open_simulator};
-pub use url::{DeviceUrl, DeviceUrlError, SimulatorOptions};
+pub use url::{DeviceUrl, DeviceUrlError, ResetMethod, SimulatorOptions};
 
 /// One unit under test.
 pub trait Device: Send {
@@ -78,6 +80,16 @@ pub enum BootMode {
     Download,
     /// The application in flash runs.
     Application,
+}
+
+impl BootMode {
+    /// What a program that resets a unit is told.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Download => "download",
+            Self::Application => "application",
+        }
+    }
 }
 
 /// What the chip says of itself.
@@ -142,12 +154,18 @@ pub enum DeviceError {
         detail: String,
     },
     /// The unit cannot be reset through this port.
-    #[error("cannot reset the unit on {port}: {detail}")]
+    #[error("cannot reset the unit on {port}: {source}")]
     Reset {
         /// Path of the port.
         port: String,
         /// The reason.
-        detail: String,
+        source: ResetError,
+    },
+    /// Nothing speaks the loader's protocol, and the bench cannot reset the unit into it.
+    #[error("no loader answered SYNC on {port}, and reset=none leaves it to you to start it")]
+    NotInLoader {
+        /// Path of the port.
+        port: String,
     },
     /// A temporary file for a read-back cannot be used.
     #[error("cannot hold a read-back in a temporary file: {0}")]
@@ -168,13 +186,24 @@ impl DeviceError {
     pub fn code(&self) -> Code {
         match self {
             Self::Line(_) | Self::Reset { .. } | Self::Simulator(_) => Code::PortUnusable,
-            Self::NoAnswer { .. } => Code::PortNoAnswer,
+            Self::NoAnswer { .. } | Self::NotInLoader { .. } => Code::PortNoAnswer,
             Self::Vanished { .. } => Code::PortVanished,
             Self::UnknownChip { .. } => Code::ChipMismatch,
             Self::Loader { .. } => Code::WriteFailed,
             Self::Garbled { .. } => Code::PortGarbled,
             Self::Scratch(_) => Code::StationState,
             Self::NotIdentified { .. } => Code::Internal,
+        }
+    }
+
+    /// What to do about it, where it is more than the code's own advice.
+    pub fn action(&self) -> Option<&'static str> {
+        match self {
+            Self::Reset { source, .. } => Some(source.action()),
+            Self::NotInLoader { .. } => Some(
+                "put the unit into its download mode (hold BOOT while pressing reset) and begin again, or name a reset with ?reset=lines or ?reset=command:PROGRAM",
+            ),
+            _ => None,
         }
     }
 

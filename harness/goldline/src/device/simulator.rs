@@ -4,14 +4,13 @@
 
 use std::sync::Arc;
 
-use goldline_simulator::{
-    Config, Fault, Lines, Mode, Simulator, StartError, World, flash::FileError,
-};
+use goldline_simulator::{Config, Fault, Mode, Simulator, StartError, World, flash::FileError};
 
 use super::{
     BootMode, Device, DeviceError, SimulatorOptions,
     line::Line,
-    loader::{LoaderDevice, Port, ROM_BAUD},
+    loader::{LoaderDevice, ROM_BAUD},
+    reset::{Reset, Unit},
 };
 use crate::{profile::Chip, simulated::simulated};
 
@@ -71,36 +70,13 @@ pub fn open_simulator(
     let simulator =
         Simulator::start(unit.config(), world).map_err(|error| refuse(error.to_string()))?;
     let line = Line::open(simulator.port_path(), ROM_BAUD)?;
-    let lines = simulator.lines();
-    let port = SimulatorPort { line, lines, _simulator: simulator };
-    Ok(Box::new(LoaderDevice::new(port, unit.options.baud)))
-}
-
-struct SimulatorPort {
-    line: Line,
-    lines: Lines,
-    // Last, so that the line is closed before the unit is switched off.
-    _simulator: Simulator,
-}
-
-impl Port for SimulatorPort {
-    fn line(&mut self) -> &mut Line {
-        &mut self.line
-    }
-
-    fn line_ref(&self) -> &Line {
-        &self.line
-    }
-
-    fn name(&self) -> String {
-        "simulator:".to_owned()
-    }
-
-    fn reset_into(&mut self, mode: BootMode) -> Result<(), DeviceError> {
-        self.lines.reset_into(match mode {
+    // Owns the simulator, which is switched off when its unit goes.
+    let control = move |mode| {
+        simulator.lines().reset_into(match mode {
             BootMode::Download => Mode::Download,
             BootMode::Application => Mode::Boot,
         });
-        Ok(())
-    }
+    };
+    let port = Unit::new("simulator:".to_owned(), line, Reset::Control(Box::new(control)));
+    Ok(Box::new(LoaderDevice::new(port, unit.options.baud)))
 }

@@ -20,7 +20,21 @@ pub enum DeviceUrl {
         path: PathBuf,
         /// Rate of transfers.
         baud: Option<u32>,
+        /// What resets the unit.
+        reset: ResetMethod,
     },
+}
+
+/// What resets a unit on a serial port.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum ResetMethod {
+    /// DTR and RTS.
+    #[default]
+    Lines,
+    /// Nothing: somebody puts the unit into its download mode.
+    None,
+    /// A program of the jig.
+    Command(PathBuf),
 }
 
 /// What may be asked of a simulated unit.
@@ -76,6 +90,11 @@ impl DeviceUrl {
     pub fn is_real(&self) -> bool {
         matches!(self, Self::Serial { .. })
     }
+
+    /// Whether somebody puts the unit into its loader, and nothing starts its application.
+    pub fn is_reset_by_hand(&self) -> bool {
+        matches!(self, Self::Serial { reset: ResetMethod::None, .. })
+    }
 }
 
 impl Default for DeviceUrl {
@@ -105,14 +124,15 @@ impl FromStr for DeviceUrl {
         if path.is_empty() {
             return Err(DeviceUrlError::Scheme { url: url.to_owned() });
         }
-        let mut baud = None;
+        let (mut baud, mut reset) = (None, ResetMethod::default());
         for (option, value) in options {
             match option {
                 "baud" => baud = Some(number(url, option, value)?),
-                _ => return Err(unknown(url, option, "baud")),
+                "reset" => reset = reset_method(url, option, value)?,
+                _ => return Err(unknown(url, option, "baud, reset")),
             }
         }
-        Ok(Self::Serial { path: PathBuf::from(path), baud })
+        Ok(Self::Serial { path: PathBuf::from(path), baud, reset })
     }
 }
 
@@ -152,6 +172,17 @@ fn number(url: &str, option: &str, value: &str) -> Result<u32, DeviceUrlError> {
         .ok_or_else(|| wrong(url, option, value, "a baud rate from 300 to 6000000"))
 }
 
+fn reset_method(url: &str, option: &str, value: &str) -> Result<ResetMethod, DeviceUrlError> {
+    match (value, value.strip_prefix("command:")) {
+        ("lines", _) => Ok(ResetMethod::Lines),
+        ("none", _) => Ok(ResetMethod::None),
+        (_, Some(program)) if !program.is_empty() => {
+            Ok(ResetMethod::Command(PathBuf::from(program)))
+        }
+        _ => Err(wrong(url, option, value, "lines, none or command:PROGRAM")),
+    }
+}
+
 fn unknown(url: &str, option: &str, expected: &'static str) -> DeviceUrlError {
     DeviceUrlError::Option { url: url.to_owned(), option: option.to_owned(), expected }
 }
@@ -183,10 +214,27 @@ mod tests {
 
     #[test]
     fn a_path_is_a_serial_port() {
-        let port = |baud| DeviceUrl::Serial { path: PathBuf::from("/dev/ttyUSB0"), baud };
+        let port = |baud| DeviceUrl::Serial {
+            path: PathBuf::from("/dev/ttyUSB0"),
+            baud,
+            reset: ResetMethod::Lines,
+        };
         assert_eq!("/dev/ttyUSB0".parse(), Ok(port(None)));
         assert_eq!("serial:/dev/ttyUSB0?baud=921600".parse(), Ok(port(Some(921_600))));
         assert!(port(None).is_real());
+    }
+
+    #[test]
+    fn a_serial_port_says_what_resets_its_unit() {
+        for (option, expected) in [
+            ("lines", ResetMethod::Lines),
+            ("none", ResetMethod::None),
+            ("command:/opt/jig/reset", ResetMethod::Command(PathBuf::from("/opt/jig/reset"))),
+        ] {
+            let url = format!("serial:/dev/ttyUSB0?baud=115200&reset={option}").parse();
+            let Ok(DeviceUrl::Serial { reset, baud, .. }) = url else { panic!("{url:?}") };
+            assert_eq!((reset, baud), (expected, Some(115_200)));
+        }
     }
 
     #[test]
@@ -198,6 +246,10 @@ mod tests {
             ("simulator:?chip=esp8266", "esp8266"),
             ("simulator:?mac=1", "MAC address"),
             ("/dev/ttyUSB0?baud=fast", "baud rate"),
+            ("/dev/ttyUSB0?reset=button", "expected lines, none or command:PROGRAM"),
+            ("/dev/ttyUSB0?reset=command:", "expected lines, none or command:PROGRAM"),
+            ("/dev/ttyUSB0?rset=none", "expected one of baud, reset"),
+            ("simulator:?reset=none", "unknown option"),
         ] {
             let error = url.parse::<DeviceUrl>().expect_err(url).to_string();
             assert!(error.contains(part), "{error}");

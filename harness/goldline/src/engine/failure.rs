@@ -99,7 +99,14 @@ impl Failure {
             | Self::DeviceBusy
             | Self::OutOfOrder { .. } => Code::Internal,
         };
-        Diagnosis::new(code, self.to_string())
+        let diagnosis = Diagnosis::new(code, self.to_string());
+        match self {
+            Self::Device(error) => match error.action() {
+                Some(action) => Diagnosis { action: action.to_owned(), ..diagnosis },
+                None => diagnosis,
+            },
+            _ => diagnosis,
+        }
     }
 
     /// Whether the unit is at fault; everything else is the station's.

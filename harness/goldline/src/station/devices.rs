@@ -113,7 +113,9 @@ pub(super) fn opener(
     world: Arc<dyn World>,
 ) -> OpenDevice {
     match url.clone() {
-        DeviceUrl::Serial { path, baud } => Box::new(move || open_serial(&path, baud)),
+        DeviceUrl::Serial { path, baud, reset } => {
+            Box::new(move || open_serial(&path, baud, reset))
+        }
         DeviceUrl::Simulator(options) => {
             let unit = simulated_unit(options, index, profile, faults);
             Box::new(move || open_simulator(unit, world))

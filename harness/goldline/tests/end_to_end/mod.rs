@@ -28,6 +28,7 @@ mod record;
 mod records;
 mod regression;
 mod reprovisioning;
+mod resets;
 mod schema;
 mod secrets;
 mod two_sided;

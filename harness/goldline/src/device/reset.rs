@@ -1,0 +1,388 @@
+//! How a unit gets into its loader or its application: modem lines, a program of the jig, the control
+//! lines of a simulated unit, or nothing that the bench has.
+//!
+//! A program is told what is wanted and which port it is, and nothing else; what it prints is nobody's.
+//! Must not know what a unit answers once it was reset, other than the ROM's own words.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+    thread::sleep,
+    time::Duration,
+};
+
+use serialport::SerialPort;
+
+use super::{BootMode, DeviceError, ResetMethod, line::Line};
+use crate::process::ChildGuard;
+
+/// How long EN is held low, and GPIO0 after it: the circuit's own capacitor sets these times.
+const RESET_HOLD: Duration = Duration::from_millis(100);
+const STRAP_HOLD: Duration = Duration::from_millis(50);
+/// Long enough for a jig that moves a relay or asks a power supply over the network.
+const PROGRAM_LIMIT: Duration = Duration::from_secs(10);
+/// The ROM speaks within milliseconds; a power supply may take its time to come up.
+const BOOT_LOG_LIMIT: Duration = Duration::from_secs(5);
+/// The ROM of every chip says why it was reset before it does anything else.
+const BOOT_LOG: &str = "rst:0x";
+
+/// What resets a unit.
+pub(super) enum Reset {
+    /// The usual circuit of two transistors: RTS alone pulls EN low, DTR alone pulls GPIO0 low.
+    Lines,
+    /// Nothing: somebody puts the unit into its loader.
+    None,
+    /// A program, called with `download` or `application` and the port's path.
+    Command {
+        /// The program.
+        program: PathBuf,
+        /// How long it may take.
+        limit: Duration,
+    },
+    /// Control lines of another kind than a port's.
+    Control(Box<dyn FnMut(BootMode) + Send>),
+}
+
+/// A unit was not reset.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are what the messages show")]
+pub enum ResetError {
+    #[error("its modem lines cannot be set: {0}")]
+    Lines(#[from] serialport::Error),
+    #[error("reset=none has no way to start the application")]
+    NoMeans,
+    #[error("cannot run {}: {error}", .program.display())]
+    Program { program: PathBuf, error: io::Error },
+    #[error("{} {mode} ended with {status}: expected success", .program.display())]
+    ProgramFailed { program: PathBuf, mode: &'static str, status: ExitStatus },
+    #[error("{} {mode} did not end within {} s", .program.display(), .limit.as_secs_f32())]
+    ProgramTooSlow { program: PathBuf, mode: &'static str, limit: Duration },
+    #[error("the run was stopped meanwhile")]
+    Stopped,
+    #[error(
+        "{} application ended well, but no boot log (\"{BOOT_LOG}…\") came within {} s",
+        .program.display(), .limit.as_secs_f32()
+    )]
+    Unproven { program: PathBuf, limit: Duration },
+}
+
+impl ResetError {
+    /// What to do about it.
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::Lines(_) => {
+                "for a port without DTR and RTS name another reset: ?reset=command:PROGRAM, or ?reset=none with the unit in its download mode"
+            }
+            Self::NoMeans => {
+                "name a reset that starts the application: ?reset=lines or ?reset=command:PROGRAM"
+            }
+            Self::Program { .. } => {
+                "check the program's path and that it may be executed; it is called with download or application, and the port"
+            }
+            Self::ProgramFailed { .. } | Self::ProgramTooSlow { .. } => {
+                "run the program by hand with the same arguments and the port, mend the jig, then test the unit again"
+            }
+            Self::Stopped => "test the unit again from the start",
+            Self::Unproven { .. } => {
+                "check that the program reaches this unit's EN pin or supply, and that the unit's TX reaches the port"
+            }
+        }
+    }
+}
+
+impl From<ResetMethod> for Reset {
+    fn from(method: ResetMethod) -> Self {
+        match method {
+            ResetMethod::Lines => Self::Lines,
+            ResetMethod::None => Self::None,
+            ResetMethod::Command(program) => Self::Command { program, limit: PROGRAM_LIMIT },
+        }
+    }
+}
+
+impl Reset {
+    /// Resets the unit on the line. Into the loader, SYNC is the proof, which is the caller's to ask for;
+    /// into the application by a program, the ROM's boot log.
+    pub(super) fn lead_into(
+        &mut self,
+        mode: BootMode,
+        line: &mut Line,
+        port: &str,
+    ) -> Result<(), ResetError> {
+        match (self, mode) {
+            (Self::Lines, _) => set_lines(line, mode),
+            (Self::None, BootMode::Download) => Ok(()),
+            (Self::None, BootMode::Application) => Err(ResetError::NoMeans),
+            (Self::Control(control), _) => {
+                control(mode);
+                Ok(())
+            }
+            (Self::Command { program, limit }, _) => {
+                run(program, mode, port, *limit, line)?;
+                match mode {
+                    BootMode::Download => Ok(()),
+                    BootMode::Application => await_boot_log(program, BOOT_LOG_LIMIT, line),
+                }
+            }
+        }
+    }
+}
+
+fn set_lines(line: &mut Line, mode: BootMode) -> Result<(), ResetError> {
+    let port = line.port();
+    let mut set = |dtr, rts| {
+        port.write_data_terminal_ready(dtr).and_then(|()| port.write_request_to_send(rts))
+    };
+    set(false, true)?;
+    sleep(RESET_HOLD);
+    if mode == BootMode::Download {
+        set(true, false)?;
+        sleep(STRAP_HOLD);
+    }
+    Ok(set(false, false)?)
+}
+
+fn run(
+    program: &Path,
+    mode: BootMode,
+    port: &str,
+    limit: Duration,
+    line: &Line,
+) -> Result<(), ResetError> {
+    let failed = |error| ResetError::Program { program: program.to_owned(), error };
+    let (program, mode) = (program.to_owned(), mode.name());
+    let mut command = Command::new(&program);
+    command.args([mode, port]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = ChildGuard::spawn_group(&mut command).map_err(failed)?;
+    match child.wait_within(limit, || line.is_cancelled()).map_err(failed)? {
+        Some(status) if status.success() => Ok(()),
+        Some(status) => Err(ResetError::ProgramFailed { program, mode, status }),
+        None if line.is_cancelled() => Err(ResetError::Stopped),
+        None => Err(ResetError::ProgramTooSlow { program, mode, limit }),
+    }
+}
+
+/// A program that ended well need not have reset anything.
+fn await_boot_log(program: &Path, limit: Duration, line: &Line) -> Result<(), ResetError> {
+    let stopped = || line.is_cancelled();
+    let proven = line.console().wait_for_line(limit, |text| text.contains(BOOT_LOG), stopped);
+    match proven {
+        true => Ok(()),
+        false if stopped() => Err(ResetError::Stopped),
+        false => Err(ResetError::Unproven { program: program.to_owned(), limit }),
+    }
+}
+
+/// A unit's line and what resets it.
+pub(super) struct Unit {
+    name: String,
+    // Before the reset, which may own the unit itself: the line is closed before it is switched off.
+    line: Line,
+    reset: Reset,
+}
+
+impl Unit {
+    /// `name` is what people call the port.
+    pub(super) fn new(name: String, line: Line, reset: Reset) -> Self {
+        Self { name, line, reset }
+    }
+
+    /// Name for people.
+    pub(super) fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    /// The line, to look at.
+    pub(super) fn line(&self) -> &Line {
+        &self.line
+    }
+
+    /// The line, to use.
+    pub(super) fn line_mut(&mut self) -> &mut Line {
+        &mut self.line
+    }
+
+    /// Whether somebody must put the unit into its loader.
+    pub(super) fn is_reset_by_hand(&self) -> bool {
+        matches!(self.reset, Reset::None)
+    }
+
+    /// Resets the unit.
+    pub(super) fn reset_into(&mut self, mode: BootMode) -> Result<(), DeviceError> {
+        let reset = self.reset.lead_into(mode, &mut self.line, &self.name);
+        reset.map_err(|source| match self.line.has_vanished() {
+            true => DeviceError::Vanished { port: self.name.clone(), action: "reset the unit" },
+            false => DeviceError::Reset { port: self.name.clone(), source },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        os::{fd::OwnedFd, unix::fs::PermissionsExt},
+        time::Instant,
+    };
+
+    use rustix::{
+        pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+        termios::{OptionalActions, tcgetattr, tcsetattr},
+    };
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Only a program that hangs meets it.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// A port without modem lines, and the unit's end of it.
+    struct Jig {
+        folder: TempDir,
+        unit: OwnedFd,
+        port: PathBuf,
+        line: Line,
+    }
+
+    impl Jig {
+        fn new() -> Self {
+            let unit = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+            grantpt(&unit).and_then(|()| unlockpt(&unit)).expect("it may be used");
+            let name = ptsname(&unit, Vec::new()).expect("a name");
+            let mut attributes = tcgetattr(&unit).expect("its settings");
+            attributes.make_raw();
+            tcsetattr(&unit, OptionalActions::Now, &attributes).expect("it is raw");
+            let port = PathBuf::from(name.to_string_lossy().into_owned());
+            let line = Line::open(&port, 115_200).expect("it opens");
+            Self { folder: tempfile::tempdir().expect("a folder"), unit, port, line }
+        }
+
+        fn program(&self, script: &str) -> PathBuf {
+            let path = self.folder.path().join("jig");
+            fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a script");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("its mode");
+            path
+        }
+
+        fn reset(&mut self, mut reset: Reset, mode: BootMode) -> Result<(), ResetError> {
+            self.line.console().listen();
+            let port = self.port.display().to_string();
+            reset.lead_into(mode, &mut self.line, &port)
+        }
+
+        fn command(&mut self, script: &str, mode: BootMode) -> Result<(), ResetError> {
+            let program = self.program(script);
+            self.reset(Reset::Command { program, limit: PATIENCE }, mode)
+        }
+    }
+
+    #[test]
+    fn a_program_is_told_what_is_wanted_and_where() {
+        let mut jig = Jig::new();
+        let told = jig.folder.path().join("told");
+        let script = format!("echo \"$# $1 $2\" > '{}'", told.display());
+        jig.command(&script, BootMode::Download).expect("it ends well");
+        let expected = format!("2 download {}\n", jig.port.display());
+        assert_eq!(fs::read_to_string(told).expect("it was called"), expected);
+    }
+
+    #[test]
+    fn a_program_that_fails_is_named_with_its_exit_code() {
+        let error = Jig::new().command("exit 7", BootMode::Download).expect_err("it failed");
+        let said = error.to_string();
+        assert!(said.contains("jig download ended with exit status: 7"), "{said}");
+        assert!(error.action().contains("by hand"), "{}", error.action());
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        let mut jig = Jig::new();
+        let program = jig.folder.path().join("none");
+        let reset = Reset::Command { program: program.clone(), limit: PATIENCE };
+        let error = jig.reset(reset, BootMode::Download).expect_err("there is none");
+        assert!(error.to_string().contains(&program.display().to_string()), "{error}");
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_given_up() {
+        let mut jig = Jig::new();
+        let program = jig.program("sleep 600");
+        let limit = Duration::from_millis(300);
+        let error = jig.reset(Reset::Command { program, limit }, BootMode::Download);
+        let error = error.expect_err("it hangs");
+        assert!(error.to_string().ends_with("jig download did not end within 0.3 s"), "{error}");
+    }
+
+    /// What the script itself started would have outlived it.
+    #[test]
+    fn a_stopped_run_ends_its_program_with_all_that_it_started() {
+        let mut jig = Jig::new();
+        let file = jig.folder.path().join("pid");
+        let script =
+            format!("sleep 600 &\necho $! > '{0}.new'\nmv '{0}.new' '{0}'\nwait", file.display());
+        let handle = jig.line.handle();
+        let (began, pid) = (Instant::now(), file.clone());
+        let stopper = std::thread::spawn(move || {
+            while !pid.exists() && began.elapsed() < PATIENCE {
+                std::thread::yield_now();
+            }
+            handle.hang_up();
+        });
+        let error = jig.command(&script, BootMode::Download);
+        assert!(matches!(error, Err(ResetError::Stopped)), "{error:?}");
+        stopper.join().expect("it stopped the run");
+        let pid = fs::read_to_string(file).expect("the script began");
+        let stat = || fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+        while stat().is_ok_and(|stat| !stat.contains(") Z ")) {
+            assert!(began.elapsed() < PATIENCE, "process {pid} lives on");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_reset_into_the_application_is_believed_by_its_boot_log() {
+        let mut jig = Jig::new();
+        let log = b"ets Jun  8 2016 00:22:57\r\nrst:0x1 (POWERON_RESET),boot:0x13\r\n";
+        let unit = jig.unit.try_clone().expect("the unit's end");
+        let speaks: Box<dyn FnOnce() + Send> = Box::new(move || {
+            rustix::io::write(&unit, log).expect("the unit speaks");
+        });
+        let called = jig.folder.path().join("called");
+        let script = format!(": > '{}'", called.display());
+        let speaker = std::thread::spawn(move || {
+            while !called.exists() {
+                std::thread::yield_now();
+            }
+            speaks();
+        });
+        jig.command(&script, BootMode::Application).expect("the boot log shows it");
+        speaker.join().expect("the unit spoke");
+    }
+
+    /// An application that ran on all the while is no sign of a reset.
+    #[test]
+    fn a_program_that_ended_well_without_a_boot_log_is_not_believed() {
+        let mut jig = Jig::new();
+        rustix::io::write(&jig.unit, b"I (5000) app: still here\r\n").expect("the unit speaks");
+        jig.line.console().listen();
+        let program = jig.program("");
+        let limit = Duration::from_millis(300);
+        let error = await_boot_log(&program, limit, &jig.line);
+        assert!(matches!(error, Err(ResetError::Unproven { .. })), "{error:?}");
+    }
+
+    #[test]
+    fn a_port_without_modem_lines_says_which_resets_there_are() {
+        let error = Jig::new().reset(Reset::Lines, BootMode::Download).expect_err("it has none");
+        assert!(error.action().contains("?reset=none"), "{}", error.action());
+    }
+
+    #[test]
+    fn without_a_reset_the_loader_is_taken_as_it_is_and_no_application_starts() {
+        let mut jig = Jig::new();
+        assert!(jig.reset(Reset::None, BootMode::Download).is_ok());
+        let refused = jig.reset(Reset::None, BootMode::Application);
+        assert!(matches!(refused, Err(ResetError::NoMeans)), "{refused:?}");
+    }
+}

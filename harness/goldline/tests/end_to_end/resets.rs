@@ -1,0 +1,135 @@
+//! A unit on a port without modem lines, and what resets it: nothing, or a program of the jig.
+//!
+//! The unit is the simulator in a process of its own; the port is a real pseudo-terminal.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::Stdio,
+};
+
+use goldline::{clock::Clock, process::ChildGuard, profile::Chip, testbed::authority::Authority};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use serde_json::Value;
+
+use super::program::{Ended, FIRMWARE, PROFILE, Station};
+
+/// Where the profile puts its NVS image.
+const NVS: std::ops::Range<usize> = 0x10000..0x16000;
+
+/// The product's own firmware in place of the model, and the values of the site.
+fn product() -> Station {
+    let station = Station::new();
+    let own = PROFILE.replacen("{ model = \"espvault\" }", "{ file = \"app.elf\" }", 1);
+    station.write("espvault.toml", own);
+    let authority = Authority::create(Clock::system()).expect("an authority");
+    let chip = Chip::Esp32.simulated();
+    let app = goldline_simulator::firmware::compile(FIRMWARE, authority.root_pem(), chip);
+    station.write("app.elf", app.expect("the firmware compiles"));
+    station.write("password", "MarkerOfASecret");
+    station
+}
+
+/// A unit in another process, in its download mode.
+fn serve(station: &Station) -> ChildGuard {
+    let mut command = station.command();
+    command.args(["simulator", "serve", "--pty", "unit", "--flash-file", "unit.flash"]);
+    let mut unit = ChildGuard::spawn(command.stdout(Stdio::piped())).expect("the unit starts");
+    let output = unit.child().stdout.take().expect("stdout is a pipe");
+    let mut port = String::new();
+    BufReader::new(output).read_line(&mut port).expect("it says its port");
+    assert_eq!(port.trim_end(), "unit");
+    unit
+}
+
+fn provision(station: &Station, device: &str) -> Ended {
+    let values = [
+        "wifi_ssid=Shop",
+        "wifi_password=@password",
+        "mqtt_broker=mqtts://broker.example.test:8883",
+    ];
+    let values = values.into_iter().flat_map(|value| ["--set", value]);
+    let arguments = ["provision", "espvault.toml", "--json", "--device", device];
+    station.unit(arguments.into_iter().chain(values))
+}
+
+/// An error of the station, not of the unit: the exit code tells, for provisioning gives no verdict.
+fn blames_the_station(ended: &Ended, code: &str, message: &str, action: &str) {
+    let record = ended.json();
+    assert_eq!((ended.code(), &record["verdict"]), (3, &Value::Null), "{record:#}");
+    let text = |name: &str| record["diagnosis"][name].as_str().expect("a text").to_owned();
+    assert_eq!(text("code"), code, "{record:#}");
+    assert!(text("message").contains(message), "{}", text("message"));
+    assert!(text("action").contains(action), "{}", text("action"));
+}
+
+fn jig(station: &Station, script: &str) -> PathBuf {
+    let program = station.write("jig", format!("#!/bin/sh\n{script}\n"));
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).expect("its mode");
+    program
+}
+
+fn is_provisioned(station: &Station, ended: &Ended) {
+    assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""), "{}", ended.stdout);
+    let flash = fs::read(station.path("unit.flash")).expect("the unit's flash");
+    let id = b"VAULT-00001";
+    assert!(flash[NVS].windows(id.len()).any(|window| window == id), "the image is not there");
+}
+
+#[test]
+fn a_unit_that_waits_in_its_loader_is_provisioned_without_a_reset() {
+    let station = product();
+    let _unit = serve(&station);
+    is_provisioned(&station, &provision(&station, "serial:unit?reset=none"));
+}
+
+#[test]
+fn a_program_resets_the_unit_and_learns_no_more_than_it_must() {
+    let station = product();
+    let _unit = serve(&station);
+    let program =
+        jig(&station, "echo \"$@\" >> told; echo MarkerOfOutput; echo MarkerOfOutput >&2");
+    let device = format!("serial:unit?reset=command:{}", program.display());
+    let ended = provision(&station, &device);
+    is_provisioned(&station, &ended);
+    let told = fs::read_to_string(station.path("told")).expect("it was called");
+    assert!(told.lines().all(|line| line == "download unit"), "{told}");
+    assert!(!told.is_empty());
+    assert!(!ended.stdout.contains("MarkerOfOutput"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_program_that_fails_is_the_stations_fault() {
+    let station = product();
+    let _unit = serve(&station);
+    let program = jig(&station, "echo MarkerOfOutput; exit 7");
+    let device = format!("serial:unit?reset=command:{}", program.display());
+    let ended = provision(&station, &device);
+    blames_the_station(
+        &ended,
+        "port.unusable",
+        "jig download ended with exit status: 7",
+        "by hand",
+    );
+    assert!(!ended.stdout.contains("MarkerOfOutput"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_unit_that_nobody_put_into_its_loader_is_asked_for() {
+    let station = product();
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo terminal");
+    grantpt(&master).and_then(|()| unlockpt(&master)).expect("it may be used");
+    let name = ptsname(&master, Vec::new()).expect("its name").into_string().expect("UTF-8");
+    let ended = provision(&station, &format!("serial:{name}?reset=none"));
+    blames_the_station(&ended, "port.no_answer", "no loader answered SYNC", "download mode");
+}
+
+#[test]
+fn a_port_without_modem_lines_says_so() {
+    let station = product();
+    let _unit = serve(&station);
+    let ended = provision(&station, "serial:unit");
+    blames_the_station(&ended, "port.unusable", "modem lines", "?reset=none");
+}
