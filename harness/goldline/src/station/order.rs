@@ -113,6 +113,9 @@ impl Order {
             () => Identity::Declared,
         };
         let mut plan = Plan::new(Arc::clone(&profile), scope);
+        if devices.iter().any(|(_, url)| url.is_reset_by_hand()) {
+            refusals::refuse_boots(&plan)?;
+        }
         plan.golden = request.golden.as_deref().map(|path| golden(path, identity)).transpose()?;
         let given = values::given(request, &profile, devices.len())?;
         refusals::refuse_scope(&profile, scope, &given)?;

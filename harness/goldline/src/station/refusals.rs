@@ -3,7 +3,7 @@
 //! Judges an order by what it says alone. Must not read a file or open anything.
 
 use crate::{
-    plan::{Given, Scope},
+    plan::{Given, Plan, Scope, Step},
     profile::{AppSource, EndpointPolicy, Part, Profile},
 };
 
@@ -37,6 +37,8 @@ pub enum Refusal {
         "the access point and broker of this bench are in this process: a real unit cannot reach them"
     )]
     QcOnRealPort,
+    #[error("units of the profile {profile} must be started, which a port with reset=none cannot")]
+    NoReset { profile: String },
     #[error("--confirm-alert: no test alert is sent for the profile {profile}")]
     NoAlert { profile: String },
     #[error("a golden is compared with a declared identity only")]
@@ -66,6 +68,7 @@ impl Refusal {
             Self::QcOnRealPort => {
                 "goldline provision flashes a real unit and reads it back; its QC needs a station"
             }
+            Self::NoReset { .. } => "name a reset: ?reset=lines or ?reset=command:PROGRAM",
             Self::NoAlert { .. } => {
                 "leave it out, or choose a profile with the check test_alert, and goldline run or check"
             }
@@ -104,6 +107,14 @@ pub(super) fn refuse_bench_on_real_port(
         return Err(Refusal::QcOnRealPort);
     }
     Ok(())
+}
+
+/// A unit that nothing can start would be erased and written for nothing.
+pub(super) fn refuse_boots(plan: &Plan) -> Result<(), Refusal> {
+    match plan.steps.iter().any(|step| matches!(step, Step::Boot(_))) {
+        true => Err(Refusal::NoReset { profile: plan.profile.name.clone() }),
+        false => Ok(()),
+    }
 }
 
 /// What a product has no way for, and values that another part of it owns.

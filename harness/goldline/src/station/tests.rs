@@ -127,6 +127,15 @@ fn broker(folder: &Path, login: &str) -> Request {
     "the access point and broker of this bench are in this process",
     "goldline provision flashes a real unit"
 )]
+#[case::units_that_nothing_starts(
+    |folder: &Path| {
+        let own = ("app = { model = \"safesignal\" }", "app = { file = \"app.elf\" }");
+        let profile = changed(folder, "safesignal", &[own]);
+        Request { devices: vec![format!("serial:{REAL}?reset=none")], ..of(&profile) }
+    },
+    Scope::Provision, "units of the profile safesignal must be started",
+    "?reset=lines or ?reset=command:PROGRAM"
+)]
 #[case::golden_of_a_lot(
     |_: &Path| Request {
         golden: Some("none.bin".into()), lot: Some("A1".to_owned()), ..of("espvault")
