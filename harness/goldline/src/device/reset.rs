@@ -363,7 +363,7 @@ mod tests {
     /// An application that ran on all the while is no sign of a reset.
     #[test]
     fn a_program_that_ended_well_without_a_boot_log_is_not_believed() {
-        let mut jig = Jig::new();
+        let jig = Jig::new();
         rustix::io::write(&jig.unit, b"I (5000) app: still here\r\n").expect("the unit speaks");
         jig.line.console().listen();
         let program = jig.program("");

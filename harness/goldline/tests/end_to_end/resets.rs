@@ -10,7 +10,10 @@ use std::{
     process::Stdio,
 };
 
-use goldline::{clock::Clock, process::ChildGuard, profile::Chip, testbed::authority::Authority};
+use goldline::{
+    clock::Clock, process::ChildGuard, profile::Chip, simulated::simulated,
+    testbed::authority::Authority,
+};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 
@@ -25,7 +28,7 @@ fn product() -> Station {
     let own = PROFILE.replacen("{ model = \"espvault\" }", "{ file = \"app.elf\" }", 1);
     station.write("espvault.toml", own);
     let authority = Authority::create(Clock::system()).expect("an authority");
-    let chip = Chip::Esp32.simulated();
+    let chip = simulated(Chip::Esp32);
     let app = goldline_simulator::firmware::compile(FIRMWARE, authority.root_pem(), chip);
     station.write("app.elf", app.expect("the firmware compiles"));
     station.write("password", "MarkerOfASecret");
