@@ -25,6 +25,7 @@ use crate::{
         broker::ExternalBroker,
         fault::Faults,
         join_external,
+        network::NetworkKind,
     },
 };
 
@@ -61,6 +62,8 @@ pub struct External {
 
 /// What the bench is like, whatever the unit.
 pub struct BenchConfig {
+    /// What lies between its units and its services.
+    pub network: NetworkKind,
     /// The CA of the bench.
     pub authority: Arc<Authority>,
     /// What is made wrong with the testbed on purpose.
@@ -98,8 +101,8 @@ impl Place {
 impl Bench {
     /// A bench whose services start when the first run needs them.
     pub fn new(config: BenchConfig) -> Self {
-        let BenchConfig { authority, faults, clock, .. } = &config;
-        let services = Services::new(Arc::clone(authority), faults, clock.clone());
+        let BenchConfig { network, authority, faults, clock, .. } = &config;
+        let services = Services::new(*network, Arc::clone(authority), faults, clock.clone());
         Self { air: services.air().clone(), services: Mutex::new(services), config }
     }
 
@@ -122,6 +125,11 @@ impl Bench {
     /// that of a broker that is already there.
     pub fn trusted(&self) -> String {
         self.config.trusted()
+    }
+
+    /// What lies between its units and its services.
+    pub fn network(&self) -> NetworkKind {
+        self.config.network
     }
 
     /// The bench's own CA.

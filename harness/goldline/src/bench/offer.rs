@@ -13,14 +13,14 @@ use crate::{
         access_point::AccessPointConfig,
         broker::{Account, ClientAuth},
         config_server::Credentials,
+        network::Signal,
     },
 };
 
-/// A channel in the middle of the band, and a signal as strong as in a nest beside the antenna.
-const CHANNEL: u8 = 6;
-const RSSI_DBM: i8 = -45;
-/// Locally administered, so it is no device's.
-const BSSID: [u8; 6] = [0x02, 0x67, 0x6f, 0x6c, 0x64, 0x00];
+/// A channel in the middle of the band, a signal as strong as in a nest beside the antenna, and an address
+/// that is locally administered, so it is no device's.
+const SIGNAL: Signal =
+    Signal { bssid: [0x02, 0x67, 0x6f, 0x6c, 0x64, 0x00], channel: 6, rssi_dbm: -45 };
 
 impl Bench {
     /// The testbed that this unit needs.
@@ -39,9 +39,7 @@ impl Bench {
             access_point: AccessPointConfig {
                 ssid: plan.wifi.ssid.clone(),
                 passphrase: plan.wifi.password.clone(),
-                channel: CHANNEL,
-                rssi_dbm: RSSI_DBM,
-                bssid: BSSID,
+                signal: SIGNAL,
             },
             broker_endpoints: vec![plan.endpoint.clone()],
             // Not bound to the client id: a wrong one is admitted and then found by the check.

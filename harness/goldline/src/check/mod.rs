@@ -11,6 +11,7 @@ mod factory_reset;
 mod flash_integrity;
 mod log;
 mod mqtt_connect;
+mod network_join;
 mod nvs_readback;
 mod observations;
 mod ota_update;
@@ -120,6 +121,7 @@ fn judge_one(spec: &CheckSpec, plan: Option<&BoundPlan>, seen: &Observations) ->
         CheckId::FlashIntegrity => flash_integrity::judge(plan, seen),
         CheckId::NvsReadback => nvs_readback::judge(plan, seen),
         CheckId::WifiJoin => wifi_join::judge(spec, plan, seen),
+        CheckId::NetworkJoin => network_join::judge(spec, seen),
         CheckId::MqttConnect => mqtt_connect::judge(spec, plan, seen),
         CheckId::SecretHygiene => secret_hygiene::judge(seen),
         CheckId::DeviceId => device_id::judge(seen),

@@ -26,12 +26,17 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
     } else {
         explain(plan, join, facts, &mut finding);
     }
+    judge_resets(spec, facts, &mut finding);
+    finding
+}
+
+/// A loop outranks whatever else was found.
+pub(super) fn judge_resets(spec: &CheckSpec, facts: &LogFacts, finding: &mut Finding) {
     if facts.is_boot_loop() {
         finding.fail_outranking(Code::BootLoop, boot_loop(facts));
     } else {
-        count_resets(spec, facts, &mut finding);
+        count_resets(spec, facts, finding);
     }
-    finding
 }
 
 /// A unit that crashes once and then works is a bad unit, unless its profile says that it restarts.
@@ -60,15 +65,8 @@ fn count_resets(spec: &CheckSpec, facts: &LogFacts, finding: &mut Finding) {
 
 fn measure(spec: &CheckSpec, join: &JoinObservation, facts: &LogFacts, finding: &mut Finding) {
     let address = join.address.map(|address| address.to_string());
-    if facts.address.is_some() && facts.address != join.address {
-        finding.fail(
-            Code::WifiOutOfLimits,
-            format!(
-                "the unit says that its address is {}, the access point gave it {}",
-                facts.address.map(|address| address.to_string()).unwrap_or_default(),
-                address.as_deref().unwrap_or("none")
-            ),
-        );
+    if let Some(message) = other_address(join, facts) {
+        finding.fail(Code::WifiOutOfLimits, message);
     }
     finding.measure(
         Code::WifiOutOfLimits,
@@ -85,6 +83,13 @@ fn measure(spec: &CheckSpec, join: &JoinObservation, facts: &LogFacts, finding: 
     );
 }
 
+/// Whether the unit believes in another address than it was given.
+pub(super) fn other_address(join: &JoinObservation, facts: &LogFacts) -> Option<String> {
+    let (given, said) = (join.address?, facts.address?);
+    (given != said)
+        .then(|| format!("the unit says that its address is {said}, the network gave it {given}"))
+}
+
 /// The access point took the unit, and the unit never showed that it has an address.
 fn explain_no_address(plan: &BoundPlan, join: &JoinObservation, finding: &mut Finding) {
     let message =
@@ -98,22 +103,8 @@ fn explain_no_address(plan: &BoundPlan, join: &JoinObservation, finding: &mut Fi
 }
 
 fn explain(plan: &BoundPlan, join: &JoinObservation, facts: &LogFacts, finding: &mut Finding) {
-    if facts.is_boot_loop() {
-        return finding.fail(Code::BootLoop, boot_loop(facts));
-    }
-    if let Some(line) = facts.image_refused.as_ref().filter(|_| !facts.has_application()) {
-        return finding.fail(Code::BootImageRefused, format!("the boot loader says: {line}"));
-    }
-    if !facts.has_application() {
-        return finding.fail(
-            Code::BootSilent,
-            format!("no application started within {} ms of the reset", join.waited_ms),
-        );
-    }
-    // Firmware that goes on to the network has coped with the key that it misses.
-    let tried = join.refused.is_some() || !facts.disconnects.is_empty();
-    if let Some(line) = facts.configuration.as_ref().filter(|_| !tried) {
-        return finding.fail(Code::FirmwareConfiguration, format!("the firmware says: {line}"));
+    if let Some((code, message)) = told_by_the_log(join, facts) {
+        return finding.fail(code, message);
     }
     let ssid = &plan.wifi.ssid;
     let waited = join.waited_ms;
@@ -135,6 +126,25 @@ fn explain(plan: &BoundPlan, join: &JoinObservation, facts: &LogFacts, finding: 
         }
     };
     finding.fail_with_witness(code, Code::TestbedAccessPoint, message, join.witness.as_ref());
+}
+
+/// What the serial log says of a unit that did not join, where it is no matter of the network.
+pub(super) fn told_by_the_log(join: &JoinObservation, facts: &LogFacts) -> Option<(Code, String)> {
+    if facts.is_boot_loop() {
+        return Some((Code::BootLoop, boot_loop(facts)));
+    }
+    if let Some(line) = facts.image_refused.as_ref().filter(|_| !facts.has_application()) {
+        return Some((Code::BootImageRefused, format!("the boot loader says: {line}")));
+    }
+    if !facts.has_application() {
+        let waited = join.waited_ms;
+        let message = format!("no application started within {waited} ms of the reset");
+        return Some((Code::BootSilent, message));
+    }
+    // Firmware that goes on to the network has coped with the key that it misses.
+    let tried = join.refused.is_some() || !facts.disconnects.is_empty();
+    let line = facts.configuration.as_ref().filter(|_| !tried)?;
+    Some((Code::FirmwareConfiguration, format!("the firmware says: {line}")))
 }
 
 fn boot_loop(facts: &LogFacts) -> String {

@@ -114,6 +114,9 @@ pub(super) struct RunArguments {
     /// Where the unit is: simulator:, /dev/ttyUSB0, serial:…; several run in parallel
     #[arg(long = "device", env = "GOLDLINE_DEVICE", value_name = "URL")]
     pub(super) devices: Vec<String>,
+    /// What lies between the units and the services: air, or cable, which proves nothing of a radio
+    #[arg(long, value_name = "NETWORK")]
+    pub(super) network: Option<String>,
     /// The batch of units; each gets numbers and secrets of its own
     #[arg(long)]
     pub(super) lot: Option<String>,
@@ -202,6 +205,7 @@ impl RunArguments {
             profile: self.profile.clone(),
             profiles: self.profiles.clone(),
             devices: self.devices.clone(),
+            network: self.network.clone(),
             lot: self.lot.clone(),
             operator: self.operator.clone(),
             golden: self.golden.clone(),

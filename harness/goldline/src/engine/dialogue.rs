@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Failure, Next, Run, millis,
-    probing::{Talk, at_access_point, at_broker, at_ca},
+    probing::{Talk, at_broker, at_ca, at_network},
 };
 use crate::{
     check::{
@@ -144,7 +144,7 @@ impl Run {
     async fn witness_for(&mut self, need: Need) -> Result<Witness, Failure> {
         let (testbed, plan) = (self.testbed()?, self.bound()?);
         match need {
-            Need::Wifi => Ok(at_access_point(testbed, plan).await),
+            Need::Wifi => Ok(at_network(testbed, plan).await),
             Need::Broker => at_broker(testbed, plan, &self.bench, Talk::Command).await,
             Need::Ca => at_ca(testbed, plan, &self.bench, self.mac()?).await,
         }

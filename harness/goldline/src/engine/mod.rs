@@ -35,9 +35,13 @@ use crate::{
     device::{ChipFacts, ConsoleLine, Device, DeviceError, NumberedLine},
     image::FlashImages,
     plan::{Bindings, BoundPlan, Content, Plan, Purpose, Step},
-    record::{EndpointRecord, Outcome, Record, SCHEMA, Stage, Unit},
+    profile::CheckId,
+    record::{
+        CheckRecord, EndpointRecord, NetworkRecord, Outcome, RadioProof, Record, SCHEMA, Stage,
+        Unit,
+    },
     secret::Secret,
-    testbed::ca::ExpectedRegistration,
+    testbed::{ca::ExpectedRegistration, network::NetworkKind},
 };
 
 pub use event::{Event, Events};
@@ -111,6 +115,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
     let profile = Arc::clone(&job.plan.profile);
     let scope = job.plan.scope;
     let product = job.plan.product_digest(&job.images);
+    let network = job.bench.network();
 
     let mut run = Run::new(job, events.clone(), cancel);
     run.perform().await;
@@ -130,6 +135,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
         verdict,
         diagnosis,
         unit: describe_unit(&observations, plan.as_ref()),
+        network: Some(network_record(network, &checks)),
         endpoints,
         stages,
         checks,
@@ -356,6 +362,14 @@ fn with_gaps(lines: Vec<NumberedLine>) -> Vec<ConsoleLine> {
         shown.push(line);
     }
     shown
+}
+
+/// A radio is proven by a check that nothing else passes.
+fn network_record(network: NetworkKind, checks: &[CheckRecord]) -> NetworkRecord {
+    let by_radio = |check: &&CheckRecord| check.id == CheckId::WifiJoin.name();
+    let passed = checks.iter().find(by_radio).is_some_and(|check| check.outcome == Outcome::Pass);
+    let radio = if passed { RadioProof::Proven } else { RadioProof::NotProven };
+    NetworkRecord { name: network.name().to_owned(), radio }
 }
 
 fn endpoint_records(plan: &BoundPlan, broker: Option<String>) -> Vec<EndpointRecord> {

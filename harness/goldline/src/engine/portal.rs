@@ -15,7 +15,7 @@ use crate::{
     profile::{FactoryFirmware, Portal},
     record::Diagnosis,
     secret::Secret,
-    testbed::access_point::{AccessPointEvent, UnitNetwork},
+    testbed::network::{NetworkEvent, UnitNetwork},
 };
 
 impl Run {
@@ -58,11 +58,11 @@ impl Run {
         let password = plan.render(&portal.password)?.as_secret().clone();
         let (mac, _) = self.unit_and_boot()?;
         let testbed = self.testbed()?;
-        let mut events = testbed.access_point.follow();
+        let mut events = testbed.network.follow();
         loop {
             // Looked at before: a network that opens right after a refusal is joined the next time.
-            let own = own_network(testbed.access_point.events(), mac);
-            let joined = testbed.access_point.join_network(mac, &ssid, password.expose());
+            let own = own_network(testbed.network.events(), mac);
+            let joined = testbed.network.join_network(mac, &ssid, password.expose());
             let refusal = match joined {
                 Ok(network) => return Ok(network),
                 Err(refusal) => refusal,
@@ -152,12 +152,12 @@ impl Run {
 
 /// The name of the network that the unit has open now.
 fn own_network(
-    events: Vec<crate::testbed::event_log::Stamped<AccessPointEvent>>,
+    events: Vec<crate::testbed::event_log::Stamped<NetworkEvent>>,
     unit: Mac,
 ) -> Option<String> {
     let last = events.into_iter().rev().find_map(|event| match event.event {
-        AccessPointEvent::NetworkOpened { mac, ssid } if mac == unit => Some(Some(ssid)),
-        AccessPointEvent::NetworkClosed { mac } if mac == unit => Some(None),
+        NetworkEvent::NetworkOpened { mac, ssid } if mac == unit => Some(Some(ssid)),
+        NetworkEvent::NetworkClosed { mac } if mac == unit => Some(None),
         _ => None,
     });
     last.flatten()

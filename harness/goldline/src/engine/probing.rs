@@ -3,7 +3,7 @@
 //!
 //! This file says what is asked of a probe, from the plan; how it is asked stands in `bench::probe`.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
@@ -12,9 +12,9 @@ use crate::{
     bench::{
         Bench,
         probe::{
-            BenchStation, BrokerProbe, CaProbe, ClientIdentity, ConfigProbe, Errand, Network,
-            TimeProbe, UpdateProbe, ask_the_time, download_update, fetch_configuration,
-            join_network, register_at_ca, report, run_errand,
+            BenchStation, BrokerProbe, CaProbe, ClientIdentity, ConfigProbe, Errand,
+            PlannedNetwork, TimeProbe, UpdateProbe, ask_the_time, download_update,
+            fetch_configuration, join_network, register_at_ca, report, run_errand,
         },
     },
     check::{ProbeReport, Witness},
@@ -44,11 +44,11 @@ pub(super) enum Talk {
 }
 
 fn station(testbed: &Testbed) -> BenchStation {
-    BenchStation::near(testbed.access_point.clone())
+    BenchStation::near(Arc::clone(&testbed.network))
 }
 
-fn planned_network(plan: &BoundPlan) -> Network<'_> {
-    Network { ssid: &plan.wifi.ssid, passphrase: &plan.wifi.password }
+fn planned_network(plan: &BoundPlan) -> PlannedNetwork<'_> {
+    PlannedNetwork { ssid: &plan.wifi.ssid, passphrase: &plan.wifi.password }
 }
 
 fn text(plan: &BoundPlan, template: &Template) -> Result<String, Failure> {
@@ -56,7 +56,7 @@ fn text(plan: &BoundPlan, template: &Template) -> Result<String, Failure> {
 }
 
 /// Joins the planned network and gets an address.
-pub(super) async fn at_access_point(testbed: &Testbed, plan: &BoundPlan) -> Witness {
+pub(super) async fn at_network(testbed: &Testbed, plan: &BoundPlan) -> Witness {
     let ssid = &plan.wifi.ssid;
     Witness::of_probe(report(
         format!("join {ssid} with the planned password"),

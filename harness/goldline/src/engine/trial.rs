@@ -12,7 +12,7 @@ use super::{
     Failure, Next, Run, millis,
     phase::{Activity, Boot, Link},
     ping::{Pings, Said},
-    probing::{Talk, at_access_point, at_broker},
+    probing::{Talk, at_broker, at_network},
 };
 use crate::{
     check::{BrokerObservation, JoinObservation, Observer, Refusal},
@@ -22,8 +22,8 @@ use crate::{
     profile::CommandRoundTrip,
     testbed::{
         Testbed,
-        access_point::AccessPointEvent,
         broker::{Admission, Connection, Ending, RefusedBecause},
+        network::NetworkEvent,
     },
 };
 
@@ -56,7 +56,7 @@ impl Run {
         let testbed = self.testbed()?;
         let mut join = JoinObservation::default();
         let mut associated_at;
-        let mut events = testbed.access_point.follow();
+        let mut events = testbed.network.follow();
         loop {
             associated_at = note_association(testbed, mac, booted_at, &mut join);
             let printed = console.printed();
@@ -89,7 +89,7 @@ impl Run {
         let joined = join.address.is_some() && join.address_shown;
         if !joined {
             let plan = self.bound()?;
-            join.witness = Some(at_access_point(testbed, plan).await);
+            join.witness = Some(at_network(testbed, plan).await);
         }
         if let Some((address, since)) = join.address.zip(associated_at) {
             let boot = self.running()?.clone();
@@ -107,7 +107,7 @@ impl Run {
         let plan = self.bound()?;
         let planned = plan.broker()?;
         let mut connections = testbed.broker.follow();
-        let mut network = testbed.access_point.follow();
+        let mut network = testbed.network.follow();
         let console = self.console()?;
         let mut pings = Pings::new(self, &testbed.broker)?;
         // A broker that is already there does not tell; an answer to a command does.
@@ -235,10 +235,9 @@ fn note_association(
 ) -> Option<Instant> {
     let mut associated_at = None;
     // What the unit did while it was given its values is another story.
-    for stamped in testbed.access_point.events().into_iter().filter(|event| event.instant >= since)
-    {
+    for stamped in testbed.network.events().into_iter().filter(|event| event.instant >= since) {
         match stamped.event {
-            AccessPointEvent::Association { mac, outcome, .. } if mac == unit => match outcome {
+            NetworkEvent::Join { mac, outcome, .. } if mac == unit => match outcome {
                 Ok(address) => {
                     join.address = Some(address);
                     join.joined_after_ms = Some(millis(stamped.instant.duration_since(since)));
@@ -246,7 +245,7 @@ fn note_association(
                 }
                 Err(refusal) => join.refused = Some(refusal.reason),
             },
-            AccessPointEvent::Left { mac } if mac == unit => join.address = None,
+            NetworkEvent::Left { mac } if mac == unit => join.address = None,
             _ => {}
         }
     }
@@ -255,26 +254,26 @@ fn note_association(
 
 /// Whether anything came from that address: a question for a name, a connection, a datagram.
 fn uses(testbed: &Testbed, address: Ipv4Addr, since: Instant) -> bool {
-    let sent = |event: &AccessPointEvent| match event {
-        AccessPointEvent::Resolved { from, .. }
-        | AccessPointEvent::Connection { from, .. }
-        | AccessPointEvent::Datagram { from, .. } => *from == address,
+    let sent = |event: &NetworkEvent| match event {
+        NetworkEvent::Resolved { from, .. }
+        | NetworkEvent::Connection { from, .. }
+        | NetworkEvent::Datagram { from, .. } => *from == address,
         _ => false,
     };
-    let events = testbed.access_point.events();
+    let events = testbed.network.events();
     events.iter().any(|stamped| stamped.instant >= since && sent(&stamped.event))
 }
 
 fn refusals(testbed: &Testbed, unit: Mac, since: Instant) -> usize {
-    let refused = |event: &AccessPointEvent| matches!(event, AccessPointEvent::Association { mac, outcome: Err(_), .. } if *mac == unit);
-    let events = testbed.access_point.events();
+    let refused = |event: &NetworkEvent| matches!(event, NetworkEvent::Join { mac, outcome: Err(_), .. } if *mac == unit);
+    let events = testbed.network.events();
     events.iter().filter(|stamped| stamped.instant >= since && refused(&stamped.event)).count()
 }
 
 /// Connections of the unit that ended before the broker accepted it, at the door or on the way.
 fn failed_connections(testbed: &Testbed, unit: Ipv4Addr, since: Instant) -> usize {
-    let unreached = |event: &AccessPointEvent| matches!(event, AccessPointEvent::Connection { from, connected: false, .. } if *from == unit);
-    let events = testbed.access_point.events();
+    let unreached = |event: &NetworkEvent| matches!(event, NetworkEvent::Connection { from, connected: false, .. } if *from == unit);
+    let events = testbed.network.events();
     let since_then = events.iter().filter(|stamped| stamped.instant >= since);
     let on_the_way = since_then.filter(|stamped| unreached(&stamped.event)).count();
     let turned_away = |connection: &&Connection| {

@@ -30,13 +30,12 @@ impl Run {
         let names = [endpoint.host().to_owned()];
         let shown = unknown.issue_server(&names, VALIDITY).map_err(TestbedError::from)?;
         let testbed = self.testbed()?;
-        let callers = testbed.access_point.callers().clone();
+        let callers = testbed.network.callers().clone();
         let config = BrokerConfig { callers, ..BrokerConfig::new(shown, Vec::new()) };
         let stranger = Broker::start(config, clock).await.map_err(TestbedError::from)?;
 
         let (host, port) = (endpoint.host(), endpoint.port());
-        let redirect =
-            |to| testbed.access_point.redirect(host, port, to).map_err(TestbedError::from);
+        let redirect = |to| testbed.network.redirect(host, port, to).map_err(TestbedError::from);
         redirect(stranger.address())?;
         testbed.broker.drop_unit();
         let deadline = Deadline::after(wait);

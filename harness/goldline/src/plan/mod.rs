@@ -8,6 +8,7 @@ mod bound;
 mod display;
 mod given;
 mod method;
+mod network;
 mod order;
 mod origin;
 mod product;
@@ -31,6 +32,7 @@ pub use bound::{
     BoundBroker, BoundPlan, BoundWifi, LearnError, MaterialError, NotLearnt, RegionImage,
 };
 pub use given::{Given, GivenError};
+pub use network::{Unprovable, on_network};
 pub use order::{Need, OutOfOrder, Steps};
 pub use origin::Origin;
 pub use text::Text;

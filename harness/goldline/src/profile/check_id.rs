@@ -17,6 +17,8 @@ pub enum CheckId {
     RegistryRecord,
     /// Association, address, time, signal.
     WifiJoin,
+    /// Address and time, on a network without a radio.
+    NetworkJoin,
     /// The unit asked the time server and was answered.
     TimeSync,
     /// The unit fetched its configuration.
@@ -39,13 +41,14 @@ pub enum CheckId {
 
 impl CheckId {
     /// Every check.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::FlashIntegrity,
         Self::NvsReadback,
         Self::DeviceId,
         Self::FactoryReset,
         Self::RegistryRecord,
         Self::WifiJoin,
+        Self::NetworkJoin,
         Self::TimeSync,
         Self::RemoteConfig,
         Self::CaRegistration,
@@ -66,6 +69,7 @@ impl CheckId {
             Self::FactoryReset => "factory_reset",
             Self::RegistryRecord => "registry_record",
             Self::WifiJoin => "wifi_join",
+            Self::NetworkJoin => "network_join",
             Self::TimeSync => "time_sync",
             Self::RemoteConfig => "remote_config",
             Self::CaRegistration => "ca_registration",
@@ -91,6 +95,7 @@ impl CheckId {
                 "the unit stands in the device registry, or is durably queued for it"
             }
             Self::WifiJoin => "the unit joins the network and gets an address",
+            Self::NetworkJoin => "the unit gets an address on a network that needs no radio",
             Self::TimeSync => "the unit asks the time server and gets the time",
             Self::RemoteConfig => "the unit fetches its configuration",
             Self::CaRegistration => "the CA knows the unit by its UUID and secret",
@@ -105,10 +110,19 @@ impl CheckId {
         }
     }
 
+    /// The check that may stand in for this one on a network without a radio; none when it asks for no radio.
+    pub fn without_radio(self) -> Option<Self> {
+        match self {
+            Self::WifiJoin => Some(Self::NetworkJoin),
+            _ => None,
+        }
+    }
+
     /// The measurements that a limit may name.
     pub fn measurements(self) -> &'static [&'static str] {
         match self {
             Self::WifiJoin => &["join_ms", "rssi", "unexpected_resets"],
+            Self::NetworkJoin => &["join_ms", "unexpected_resets"],
             Self::TimeSync => &["time_ms"],
             Self::RemoteConfig => &["config_ms"],
             Self::CaRegistration => &["registration_ms", "remaining_validity_days"],

@@ -350,6 +350,8 @@ pub struct Deadlines {
 pub struct CheckSpec {
     /// Which check.
     pub id: CheckId,
+    /// What stands in for it on a network without a radio.
+    pub without_radio: Option<CheckId>,
     /// Limits by measurement name.
     pub limits: BTreeMap<String, Limits>,
 }

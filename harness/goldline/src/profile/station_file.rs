@@ -23,6 +23,9 @@
 //!
 //! [values]
 //! mqtt_broker = "mqtts://broker.example.test:8883"
+//!
+//! [require]
+//! radio = true        # no run whose network cannot prove the unit's WiFi
 //! ```
 //!
 //! Secrets never stand in it; no error repeats a value, in case one does. Reads the file, and none of
@@ -58,6 +61,8 @@ pub struct StationFile {
     pub wifi: Option<WifiService>,
     /// `[values]`: those of the profile, by name.
     pub values: BTreeMap<String, Setting>,
+    /// Whether only a network will do that proves a unit's radio.
+    pub requires_radio: bool,
 }
 
 /// The broker that the station itself uses, with the station's own credentials.
@@ -204,7 +209,15 @@ impl Reader<'_> {
                         station.values.insert(name.get_ref().to_string(), setting);
                     }
                 }
-                _ => return Err(unknown(key, &["services", "values"])),
+                "require" => {
+                    for (name, value) in table("require", value)? {
+                        match name.get_ref().as_ref() {
+                            "radio" => station.requires_radio = truth("radio", value)?,
+                            _ => return Err(unknown(name, &["radio"])),
+                        }
+                    }
+                }
+                _ => return Err(unknown(key, &["services", "values", "require"])),
             }
         }
         Ok(station)
@@ -343,6 +356,10 @@ fn table<'a, 'i>(key: &str, value: &'a Found<'i>) -> Result<&'a DeTable<'i>, Fau
 fn plain(key: &str, value: &Found<'_>) -> Result<String, Fault> {
     let text = value.get_ref().as_str().ok_or_else(|| wrong_type(key, value, "a text"))?;
     Ok(text.to_owned())
+}
+
+fn truth(key: &str, value: &Found<'_>) -> Result<bool, Fault> {
+    value.get_ref().as_bool().ok_or_else(|| wrong_type(key, value, "true or false"))
 }
 
 fn wrong_type(key: &str, value: &Found<'_>, expected: &'static str) -> Fault {

@@ -79,6 +79,10 @@ codes! {
     WifiNotJoined = "wifi.not_joined", "read the serial log in the evidence; check that the firmware reads the keys that the profile writes";
     /// The unit joined, but a measured value of the link lies outside its limits.
     WifiOutOfLimits = "wifi.out_of_limits", "check the antenna, its connector and the shielding of the nest";
+    /// The unit got no address on a network without a radio, and the bench got one.
+    NetworkNotJoined = "network.not_joined", "read the serial log in the evidence; check that the firmware starts its network interface and asks for an address";
+    /// The unit got an address, but a measured value lies outside its limits.
+    NetworkOutOfLimits = "network.out_of_limits", "read the serial log in the evidence for what took so long";
     /// The unit resets again and again.
     BootLoop = "boot.loop", "read the reset reason and backtrace in the evidence; check the app image and the supply voltage";
     /// The unit reset by itself while it was tested, and then went on.
@@ -177,6 +181,8 @@ codes! {
     TestbedTime = "testbed.time_server", "check that the time server answers, then test the unit again";
     /// The access point of the bench is at fault: the bench cannot join with the planned credentials either.
     TestbedAccessPoint = "testbed.access_point", "check the access point's SSID, password and power, then test the unit again";
+    /// The network of the bench is at fault: the bench gets no address on it either.
+    TestbedNetwork = "testbed.network", "check the bench's network and its DHCP, then test the unit again";
     /// The broker of the bench is at fault: the bench cannot connect with the planned credentials either.
     TestbedBroker = "testbed.broker", "check that the broker runs and which certificate it shows, then test the unit again";
     /// A service of the testbed could not be started.

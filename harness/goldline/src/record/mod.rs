@@ -46,6 +46,9 @@ pub struct Record {
     pub diagnosis: Option<Diagnosis>,
     /// The unit, as far as it was identified.
     pub unit: Unit,
+    /// What lay between the unit and its services, and what it proved; `None` in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkRecord>,
     /// What the unit was told to reach, and who answered there.
     pub endpoints: Vec<EndpointRecord>,
     /// The stages of the run, in order.
@@ -65,6 +68,25 @@ pub struct Unit {
     pub flash_size: Option<u32>,
     /// Public identifiers, by name.
     pub ids: BTreeMap<String, String>,
+}
+
+/// The network of a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NetworkRecord {
+    /// Its name, such as `air`.
+    pub name: String,
+    /// What is known of the unit's radio after this run.
+    pub radio: RadioProof,
+}
+
+/// Whether the unit was seen to join its network by radio.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RadioProof {
+    /// A check that only a radio passes has passed.
+    Proven,
+    /// It was not; on some networks it cannot be.
+    NotProven,
 }
 
 /// One service of the plan: what was written into the unit, and what answered during the run.

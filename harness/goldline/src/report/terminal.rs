@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use crate::{
     engine::Event,
-    record::{CheckRecord, Measurement, Outcome, Record},
+    record::{CheckRecord, Measurement, Outcome, RadioProof, Record, Verdict},
 };
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
@@ -99,12 +99,21 @@ pub fn verdict_text(record: &Record) -> String {
             line(&mut text, &format!("             {evidence}"));
         }
     }
+    if let Some(network) = not_by_radio(record) {
+        line(&mut text, &format!("             radio not proven: the network was {network}"));
+    }
     if let Some(diagnosis) = &record.diagnosis {
         line(&mut text, "");
         line(&mut text, &format!("  why   {} ({})", diagnosis.message, diagnosis.code.as_str()));
         line(&mut text, &format!("  do    {}", diagnosis.action));
     }
     text
+}
+
+/// The network of a PASS that says nothing of the unit's radio.
+fn not_by_radio(record: &Record) -> Option<&str> {
+    let network = record.network.as_ref().filter(|_| record.verdict == Some(Verdict::Pass))?;
+    (network.radio == RadioProof::NotProven).then_some(network.name.as_str())
 }
 
 fn line(text: &mut String, content: &str) {
@@ -156,6 +165,7 @@ mod tests {
                 "rssi is -80 dBm, expected -75 to -10",
             )),
             unit: Unit::default(),
+            network: None,
             endpoints: Vec::new(),
             stages: Vec::new(),
             checks: vec![CheckRecord {

@@ -3,7 +3,10 @@
 use goldline_simulator::Fault;
 
 use super::request::Request;
-use crate::{profile::Profile, testbed::fault::TestbedFault};
+use crate::{
+    profile::Profile,
+    testbed::{fault::TestbedFault, network::NetworkKind},
+};
 
 /// The faults of an order, by whose they are.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +23,8 @@ pub enum FaultsError {
     Unknown { name: String },
     #[error("--fault {fault}: the profile {profile} has no {service}")]
     NoService { fault: TestbedFault, profile: String, service: &'static str },
+    #[error("--fault {fault}: the network {network} has no radio")]
+    NoRadio { fault: String, network: NetworkKind },
     #[error("--fault {fault}: {option} names a {service} that is not the testbed's")]
     OthersService { fault: TestbedFault, option: &'static str, service: &'static str },
 }
@@ -32,6 +37,7 @@ impl FaultsError {
             Self::NoService { .. } => {
                 "choose a profile whose units use it: goldline profile explain NAME".to_owned()
             }
+            Self::NoRadio { .. } => format!("choose --network {}", NetworkKind::Air),
             Self::OthersService { option, .. } => format!("leave out {option}, or --fault"),
         }
     }
@@ -57,7 +63,11 @@ impl Faults {
         &self,
         request: &Request,
         profile: &Profile,
+        network: NetworkKind,
     ) -> Result<(), FaultsError> {
+        if !network.proves().radio {
+            self.refuse_faults_of_a_radio(network)?;
+        }
         for fault in &self.testbed {
             let Some((service, there, external)) = service_of(*fault, request, profile) else {
                 continue;
@@ -72,6 +82,23 @@ impl Faults {
         }
         Ok(())
     }
+}
+
+impl Faults {
+    /// What is wrong with a radio does not show where there is none.
+    fn refuse_faults_of_a_radio(&self, network: NetworkKind) -> Result<(), FaultsError> {
+        let units = self.unit.iter().map(|fault| fault.name().to_owned());
+        let mut all = units.chain(self.testbed.iter().map(ToString::to_string));
+        match all.find(|name| is_of_a_radio(name)) {
+            Some(fault) => Err(FaultsError::NoRadio { fault, network }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Where a fault belongs: the part of its name before the dot.
+fn is_of_a_radio(name: &str) -> bool {
+    matches!(name.split_once('.'), Some(("radio" | "ap", _)))
 }
 
 /// The service that a fault is of, whether the profile's units use it, and the option that put another

@@ -116,6 +116,7 @@ fn jobs_with_numbers(
 
 fn bench(order: &Order, authority: Arc<Authority>, clock: &Clock) -> Bench {
     Bench::new(BenchConfig {
+        network: order.network,
         authority,
         faults: order.faults.testbed.clone().into(),
         broker: order.broker.clone(),

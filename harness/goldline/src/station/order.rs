@@ -21,10 +21,13 @@ use crate::{
     bench::External,
     device::DeviceUrl,
     engine::AskOperator,
-    plan::{Given, Identity, Plan, Scope},
-    profile::{CatalogError, CheckId, Profile, find},
+    plan::{Given, Identity, Plan, Scope, Unprovable, on_network},
+    profile::{CatalogError, CheckId, Profile, StationFile, StationFileError, find},
     registry::RegistryUrl,
-    testbed::broker::ExternalBroker,
+    testbed::{
+        broker::ExternalBroker,
+        network::{NetworkKind, UnknownNetwork},
+    },
 };
 
 /// What is run when no profile is named, on the simulator only.
@@ -34,6 +37,7 @@ const DEFAULT_PROFILE: &str = "espvault";
 pub struct Order {
     pub(super) profile: Arc<Profile>,
     pub(super) plan: Plan,
+    pub(super) network: NetworkKind,
     pub(super) devices: Vec<NamedDevice>,
     /// For each device.
     pub(super) given: Vec<Given>,
@@ -57,6 +61,8 @@ pub enum OrderError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     #[error(transparent)]
+    StationFile(#[from] StationFileError),
+    #[error(transparent)]
     Profile(#[from] CatalogError),
     #[error(transparent)]
     Devices(#[from] DevicesError),
@@ -68,6 +74,10 @@ pub enum OrderError {
     Endpoints(#[from] EndpointsError),
     #[error(transparent)]
     Registry(#[from] RegistryUrlError),
+    #[error("--network: {0}")]
+    Network(#[from] UnknownNetwork),
+    #[error(transparent)]
+    Unprovable(#[from] Unprovable),
     #[error("cannot read the golden {}: {error}", .path.display())]
     Golden { path: PathBuf, error: io::Error },
 }
@@ -82,7 +92,10 @@ impl OrderError {
             Self::Values(error) => error.action(),
             Self::Endpoints(error) => error.action(),
             Self::Registry(error) => error.action(),
-            Self::Profile(_) | Self::Golden { .. } => None,
+            Self::Unprovable(error) => Some(error.action()),
+            Self::StationFile(_) | Self::Profile(_) | Self::Network(_) | Self::Golden { .. } => {
+                None
+            }
         }
     }
 }
@@ -93,6 +106,7 @@ impl Order {
     /// # Errors
     /// [`OrderError`] says what of it cannot be carried out.
     pub fn new(request: &Request, scope: Scope) -> Result<Self, OrderError> {
+        let station = request.station_file.as_deref().map(StationFile::load).transpose()?;
         let devices = devices::parse(&request.devices)?;
         let real = devices.iter().any(|(_, url)| url.is_real());
         let name = match &request.profile {
@@ -100,9 +114,12 @@ impl Order {
             None if !real => DEFAULT_PROFILE,
             None => return Err(Refusal::NoProfile.into()),
         };
-        let profile = Arc::new(find(name, request.profiles.as_deref())?);
+        let network = request.network.as_deref().map_or(Ok(NetworkKind::default()), str::parse)?;
+        refusals::refuse_unproven_radio(station.as_ref(), network)?;
+        let profile = find(name, request.profiles.as_deref())?;
+        let profile = Arc::new(on_network(profile, scope, network)?);
         let faults = Faults::parse(&request.faults)?;
-        faults.refuse_faults_of_nothing(request, &profile)?;
+        faults.refuse_faults_of_nothing(request, &profile, network)?;
         refusals::refuse_unbuilt(&profile)?;
         if real {
             refusals::refuse_bench_on_real_port(&profile, scope, request.faults.first())?;
@@ -117,7 +134,7 @@ impl Order {
             refusals::refuse_boots(&plan)?;
         }
         plan.golden = request.golden.as_deref().map(|path| golden(path, identity)).transpose()?;
-        let given = values::given(request, &profile, devices.len())?;
+        let given = values::given(request, station.as_ref(), &profile, devices.len())?;
         refusals::refuse_scope(&profile, scope, &given)?;
         devices::refuse_unusable_flash_files(&devices, &profile, &faults.unit)?;
         let broker = endpoints::broker(request.broker.as_ref(), &profile)?;
@@ -132,6 +149,7 @@ impl Order {
             plan,
             given,
             profile,
+            network,
             devices,
             identity,
             faults,
@@ -143,10 +161,7 @@ impl Order {
             ca_root: request.ca_root.as_deref().map(endpoints::roots).transpose()?,
             config_server: endpoints::external(request.config_server.as_ref())?,
             confirm_alert: request.confirm_alert.clone(),
-            registry: registry_url_if_any(
-                request.registry.as_deref(),
-                request.station_file.as_deref(),
-            )?,
+            registry: registry_url_if_any(request.registry.as_deref(), station.as_ref())?,
         })
     }
 

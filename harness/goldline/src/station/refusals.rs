@@ -4,7 +4,8 @@
 
 use crate::{
     plan::{Given, Plan, Scope, Step},
-    profile::{AppSource, EndpointPolicy, Part, Profile},
+    profile::{AppSource, EndpointPolicy, Part, Profile, StationFile},
+    testbed::network::NetworkKind,
 };
 
 /// Why an order is not carried out.
@@ -41,6 +42,8 @@ pub enum Refusal {
     NoReset { profile: String },
     #[error("--confirm-alert: no test alert is sent for the profile {profile}")]
     NoAlert { profile: String },
+    #[error("the station file requires the radio to be proven, and the network {network} has none")]
+    RadioRequired { network: NetworkKind },
     #[error("a golden is compared with a declared identity only")]
     GoldenOfOwnIdentity,
 }
@@ -71,6 +74,9 @@ impl Refusal {
             Self::NoReset { .. } => "name a reset: ?reset=lines or ?reset=command:PROGRAM",
             Self::NoAlert { .. } => {
                 "leave it out, or choose a profile with the check test_alert, and goldline run or check"
+            }
+            Self::RadioRequired { .. } => {
+                "choose --network air, or take radio = true out of [require] where this is no line"
             }
             Self::GoldenOfOwnIdentity => {
                 "leave out --golden, or --lot and further --device arguments"
@@ -113,6 +119,17 @@ pub(super) fn refuse_bench_on_real_port(
 pub(super) fn refuse_boots(plan: &Plan) -> Result<(), Refusal> {
     match plan.steps.iter().any(|step| matches!(step, Step::Boot(_))) {
         true => Err(Refusal::NoReset { profile: plan.profile.name.clone() }),
+        false => Ok(()),
+    }
+}
+
+/// A line that ships units does not take less than their radio.
+pub(super) fn refuse_unproven_radio(
+    station: Option<&StationFile>,
+    network: NetworkKind,
+) -> Result<(), Refusal> {
+    match station.is_some_and(|station| station.requires_radio) && !network.proves().radio {
+        true => Err(Refusal::RadioRequired { network }),
         false => Ok(()),
     }
 }

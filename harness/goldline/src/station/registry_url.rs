@@ -49,21 +49,20 @@ pub fn registry_url(
     place: Option<&str>,
     station_file: Option<&Path>,
 ) -> Result<RegistryUrl, RegistryUrlError> {
-    registry_url_if_any(place, station_file)?.ok_or(RegistryUrlError::NotNamed)
+    let station = station_file.map(StationFile::load).transpose()?;
+    registry_url_if_any(place, station.as_ref())?.ok_or(RegistryUrlError::NotNamed)
 }
 
 /// The URL at the place that was named, else that of the station file, else none.
 pub(super) fn registry_url_if_any(
     place: Option<&str>,
-    station_file: Option<&Path>,
+    station: Option<&StationFile>,
 ) -> Result<Option<RegistryUrl>, RegistryUrlError> {
     let source = match place {
         Some(place) => Some(source_of(place)?),
-        None => station_file
-            .map(StationFile::load)
-            .transpose()?
-            .and_then(|station| station.registry)
-            .map(|registry| registry.url),
+        None => station
+            .and_then(|station| station.registry.as_ref())
+            .map(|registry| registry.url.clone()),
     };
     let Some(source) = source else { return Ok(None) };
     Ok(Some(RegistryUrl::parse(&source.read()?)?))

@@ -46,6 +46,10 @@ fn real(profile: &str) -> Request {
     Request { devices: vec![REAL.to_owned()], ..of(profile) }
 }
 
+fn on_cable(request: Request) -> Request {
+    Request { network: Some("cable".to_owned()), ..request }
+}
+
 fn units(folder: &Path, csv: &str) -> Request {
     let path = folder.join("units.csv");
     fs::write(&path, csv).expect("a file of units");
@@ -135,6 +139,49 @@ fn broker(folder: &Path, login: &str) -> Request {
     },
     Scope::Provision, "units of the profile safesignal must be started",
     "?reset=lines or ?reset=command:PROGRAM"
+)]
+#[case::check_without_a_radio(
+    |folder: &Path| {
+        let own = [("without_radio = \"network_join\"\n", "")];
+        on_cable(of(&changed(folder, "espvault", &own)))
+    },
+    Scope::Run,
+    "the network cable has no radio: it cannot prove the check wifi_join of the profile espvault",
+    "let network_join stand in for it, without_radio = \"network_join\" in the profile's [[check]]"
+)]
+#[case::portal_without_a_radio(
+    |_: &Path| on_cable(of("ble-gateway-portal")),
+    Scope::Run,
+    "which the bench cannot join on the network cable",
+    "choose --network air"
+)]
+#[case::fault_of_a_radio_that_is_not_there(
+    |_: &Path| Request { faults: vec!["radio.deaf".to_owned()], ..on_cable(of("espvault")) },
+    Scope::Run,
+    "--fault radio.deaf: the network cable has no radio",
+    "choose --network air"
+)]
+#[case::fault_of_an_access_point_that_is_not_there(
+    |_: &Path| Request { faults: vec!["ap.absent".to_owned()], ..on_cable(of("espvault")) },
+    Scope::Run,
+    "--fault ap.absent: the network cable has no radio",
+    "choose --network air"
+)]
+#[case::radio_required(
+    |folder: &Path| {
+        let station = folder.join("station.toml");
+        fs::write(&station, "[require]\nradio = true\n").expect("it is written");
+        Request { station_file: Some(station), ..on_cable(of("espvault")) }
+    },
+    Scope::Run,
+    "the station file requires the radio to be proven, and the network cable has none",
+    "choose --network air, or take radio = true out of [require]"
+)]
+#[case::unknown_network(
+    |_: &Path| Request { network: Some("tap".to_owned()), ..of("espvault") },
+    Scope::Run,
+    "--network: unknown network \"tap\": expected air or cable",
+    ""
 )]
 #[case::golden_of_a_lot(
     |_: &Path| Request {

@@ -16,7 +16,7 @@ use crate::{
         BindingError, Bindings, BoundPlan, Given, GivenError, Identity, MaterialError, Plan,
         Sources, Text, Units, UnitsError,
     },
-    profile::{Profile, StationFile, StationFileError, Unsayable, ValueSource, learnt_samples},
+    profile::{Profile, StationFile, Unsayable, ValueSource, learnt_samples},
     secret::Secret,
 };
 
@@ -29,8 +29,6 @@ const REHEARSAL_MAC: Mac = Mac([0x02, 0, 0, 0, 0, 0]);
 pub enum ValuesError {
     #[error(transparent)]
     Given(#[from] GivenError),
-    #[error(transparent)]
-    StationFile(#[from] StationFileError),
     #[error(transparent)]
     Units(#[from] UnitsError),
     #[error("{} has {units} units for {devices} devices", .path.display())]
@@ -60,6 +58,7 @@ impl ValuesError {
 /// What was given for each unit, in the order of the devices.
 pub(super) fn given(
     request: &Request,
+    station: Option<&StationFile>,
     profile: &Profile,
     devices: usize,
 ) -> Result<Vec<Given>, ValuesError> {
@@ -67,9 +66,8 @@ pub(super) fn given(
     for setting in &request.settings {
         common.parse_set(profile, setting)?;
     }
-    let station = request.station_file.as_deref().map(StationFile::load).transpose()?;
     let with_station = |mut given: Given| -> Result<Given, ValuesError> {
-        if let Some(station) = &station {
+        if let Some(station) = station {
             given.take_station(profile, station)?;
         }
         Ok(given)

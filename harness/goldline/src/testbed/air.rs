@@ -1,4 +1,5 @@
-//! The air: where simulated units of several runs join, each the access point of its own run.
+//! Where simulated units of several runs stand, each within the network of its own run: an access point, or
+//! a cable where there is to be no radio.
 //!
 //! The one place where the simulator's words and the testbed's meet. A unit is given its end of a pair of
 //! sockets; the other end is carried to the service over a connection that the air opened, and
@@ -19,45 +20,59 @@ use goldline_simulator::{
 use tokio::{io::copy_bidirectional, runtime::Handle};
 
 use super::{
-    access_point::{self, AccessPoint, AccessPointConfig, Addresses},
+    access_point::{AccessPoint, AccessPointConfig},
+    cable::Cable,
     caller::{Borrower, Callers},
     fault::TestbedFault,
+    network::{Addresses, Network, NetworkKind, Party, Segment, Signal, Station},
 };
 use crate::{clock::Clock, secret::Secret};
 
-/// What all access points of a bench share. Cheap to clone: all clones are one.
+/// What a unit without a radio is told of one: a signal in the middle of what a link can have.
+const NO_SIGNAL: Signal = Signal { bssid: [0; 6], channel: 1, rssi_dbm: -50 };
+
+/// What the networks of all runs of a bench share. Cheap to clone: all clones are one.
 #[derive(Clone, Debug, Default)]
 pub struct Air {
+    kind: NetworkKind,
     callers: Callers,
     addresses: Addresses,
 }
 
 impl Air {
+    /// With an access point for each run, or a cable.
+    pub fn new(kind: NetworkKind) -> Self {
+        Self { kind, ..Self::default() }
+    }
+
     /// Whose connections are whose.
     pub fn callers(&self) -> &Callers {
         &self.callers
     }
 
-    /// A place for one unit, which hears nothing until an access point is set up around it. Needs a
-    /// tokio runtime.
+    /// A place for one unit, which hears nothing until a network is set up around it. Needs a tokio runtime.
     pub fn place(&self) -> Arc<AirPort> {
         let run = Borrower::new();
-        Arc::new(AirPort { run, access_point: OnceLock::new(), runtime: Handle::current() })
+        Arc::new(AirPort { run, network: OnceLock::new(), runtime: Handle::current() })
     }
 
-    /// Sets up the access point of a run around its unit; a unit stays with the first.
+    /// Sets up the network of a run around its unit; a unit stays with the first.
     pub fn surround(
         &self,
         place: &AirPort,
         config: AccessPointConfig,
         faults: &[TestbedFault],
         clock: Clock,
-    ) -> AccessPoint {
-        let set_up = || {
+    ) -> Arc<dyn Network> {
+        let set_up = || -> Arc<dyn Network> {
             let (callers, addresses) = (self.callers.clone(), self.addresses.clone());
-            AccessPoint::of_run(place.run, config, faults, callers, addresses, clock)
+            let segment = Segment::of_run(place.run, callers, addresses, clock);
+            match self.kind {
+                NetworkKind::Air => Arc::new(AccessPoint::around(segment, config, faults)),
+                NetworkKind::Cable => Arc::new(Cable::into(segment)),
+            }
         };
-        place.access_point.get_or_init(set_up).clone()
+        Arc::clone(place.network.get_or_init(set_up))
     }
 }
 
@@ -65,7 +80,7 @@ impl Air {
 #[derive(Debug)]
 pub struct AirPort {
     run: Borrower,
-    access_point: OnceLock<AccessPoint>,
+    network: OnceLock<Arc<dyn Network>>,
     runtime: Handle,
 }
 
@@ -75,8 +90,9 @@ impl AirPort {
         self.run
     }
 
-    fn heard(&self) -> io::Result<&AccessPoint> {
-        self.access_point.get().ok_or_else(|| io::ErrorKind::NetworkUnreachable.into())
+    fn heard(&self) -> io::Result<&dyn Network> {
+        let network = self.network.get().ok_or(io::ErrorKind::NetworkUnreachable)?;
+        Ok(network.as_ref())
     }
 
     /// The unit's end of a connection.
@@ -99,31 +115,32 @@ impl AirPort {
 }
 
 impl World for AirPort {
-    fn associate(&self, station: &Association<'_>) -> Result<Link, Refusal> {
-        let asked = access_point::Association {
-            mac: station.mac,
-            ssid: station.ssid,
-            passphrase: station.passphrase.expose(),
+    fn associate(&self, association: &Association<'_>) -> Result<Link, Refusal> {
+        let station = Station {
+            mac: association.mac,
+            ssid: association.ssid,
+            passphrase: association.passphrase.expose(),
         };
-        let access_point = self.access_point.get().ok_or(Refusal::NO_AP_FOUND)?;
-        let link = access_point.associate(&asked);
+        let network = self.network.get().ok_or(Refusal::NO_AP_FOUND)?;
+        let link = network.join(&station);
         let link = link.map_err(|refusal| Refusal { reason: refusal.reason })?;
+        let Signal { bssid, channel, rssi_dbm } = link.signal.unwrap_or(NO_SIGNAL);
         Ok(Link {
             address: link.address,
             netmask: link.netmask,
             gateway: link.gateway,
-            bssid: link.bssid,
-            channel: link.channel,
-            rssi_dbm: link.rssi_dbm,
+            bssid,
+            channel,
+            rssi_dbm,
         })
     }
 
     fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<Ipv4Addr> {
-        self.access_point.get()?.resolve(from, name)
+        self.network.get()?.resolve(from, name)
     }
 
     fn connect(&self, from: Ipv4Addr, to: SocketAddrV4) -> io::Result<UnixStream> {
-        self.carry(self.heard()?.connect(from, to)?)
+        self.carry(self.heard()?.connect(from, to, Party::Unit)?)
     }
 
     fn exchange(
@@ -133,18 +150,17 @@ impl World for AirPort {
         datagram: &[u8],
         limit: Duration,
     ) -> io::Result<Vec<u8>> {
-        self.heard()?.exchange(from, to, datagram, limit)
+        self.heard()?.exchange(from, to, Party::Unit, datagram, limit)
     }
 
     fn open_network(&self, network: &OwnNetwork<'_>) -> io::Result<Visitors> {
         let passphrase = Secret::new(network.passphrase.expose());
-        let access_point = self.heard()?;
-        Ok(access_point.open_network(network.mac, network.ssid, passphrase, network.service))
+        self.heard()?.open_network(network.mac, network.ssid, passphrase, network.service)
     }
 
     fn leave(&self, mac: [u8; 6]) {
-        if let Some(access_point) = self.access_point.get() {
-            access_point.leave(mac);
+        if let Some(network) = self.network.get() {
+            network.leave(mac);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a unit must reach: access point, DNS, MQTTS broker, certificate authority, configuration server,
+//! What a unit must reach: network, DNS, MQTTS broker, certificate authority, configuration server,
 //! time, updates. Only what is asked for is started.
 //!
 //! Each service is real on its wire (TLS, MQTT, HTTP), records what it saw, and can be waited on.
@@ -10,6 +10,7 @@ pub mod air;
 pub mod authority;
 pub mod broker;
 pub mod ca;
+pub mod cable;
 pub mod caller;
 mod closed_port;
 pub mod config_server;
@@ -18,6 +19,7 @@ mod entrance;
 pub mod event_log;
 pub mod fault;
 pub mod http_server;
+pub mod network;
 pub mod room;
 pub mod server_tls;
 mod services;
@@ -29,13 +31,14 @@ use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};
 use tokio::{net::TcpStream, task::spawn_blocking};
 
 use crate::{client::http::Dial, clock::Clock, profile::Endpoint, secret::Secret};
-use access_point::{AccessPoint, AccessPointConfig, TooManyNames};
+use access_point::AccessPointConfig;
 use authority::{Authority, AuthorityError};
 use broker::{Account, Broker, BrokerError, ClientAuth, ExternalBroker};
 use ca::{CaError, CertificateAuthorityApi};
 use config_server::{ConfigServer, MakeCredentials};
 use fault::Faults;
 use http_server::HttpServerError;
+use network::{Network, NetworkKind, TooManyNames};
 pub use services::{Services, join_external};
 use time_server::TimeServer;
 use update_server::UpdateServer;
@@ -60,14 +63,14 @@ pub enum TestbedError {
     TimeServer(io::Error),
     /// Too many names are redirected.
     #[error(transparent)]
-    AccessPoint(#[from] TooManyNames),
+    Names(#[from] TooManyNames),
 }
 
 /// What the testbed offers.
 pub struct TestbedConfig {
     /// Issues the broker's certificate and signs devices.
     pub authority: Arc<Authority>,
-    /// The network.
+    /// The network that units are to join.
     pub access_point: AccessPointConfig,
     /// The addresses that the broker answers for; its certificate carries their names.
     pub broker_endpoints: Vec<Endpoint>,
@@ -121,8 +124,8 @@ pub struct ConfigServerOffer {
 /// What one run is lent.
 #[derive(Debug)]
 pub struct Testbed {
-    /// Where its unit joins.
-    pub access_point: AccessPoint,
+    /// What its unit joins.
+    pub network: Arc<dyn Network>,
     /// Where its unit connects.
     pub broker: Arc<Broker>,
     /// Where devices register.
@@ -143,7 +146,8 @@ impl Testbed {
     /// [`TestbedError`] of the first service that does not start; those already started end.
     pub async fn start(config: TestbedConfig) -> Result<Self, TestbedError> {
         let TestbedConfig { authority, faults, clock, .. } = &config;
-        let mut services = Services::new(Arc::clone(authority), faults, clock.clone());
+        let kind = NetworkKind::default();
+        let mut services = Services::new(kind, Arc::clone(authority), faults, clock.clone());
         let place = services.air().place();
         let joined = join_external(&config, services.air()).await?;
         services.lend(&place, config, joined).await
@@ -162,7 +166,7 @@ impl Testbed {
     }
 
     fn way_to(&self, service: SocketAddr) -> BenchWay {
-        BenchWay { access_point: self.access_point.clone(), service }
+        BenchWay { network: Arc::clone(&self.network), service }
     }
 
     /// Who issued the broker's certificate, unless a fault says otherwise.
@@ -173,7 +177,7 @@ impl Testbed {
 
 /// The way that the bench itself goes to a service for a run, whatever name it calls it by.
 pub struct BenchWay {
-    access_point: AccessPoint,
+    network: Arc<dyn Network>,
     service: SocketAddr,
 }
 
@@ -183,9 +187,9 @@ impl Dial for BenchWay {
         _: &'a str,
         _: u16,
     ) -> Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send + 'a>> {
-        let (access_point, service) = (self.access_point.clone(), self.service);
+        let (network, service) = (Arc::clone(&self.network), self.service);
         Box::pin(async move {
-            let opened = spawn_blocking(move || access_point.open_for_bench(service));
+            let opened = spawn_blocking(move || network.open_for_bench(service));
             let stream = opened.await.map_err(io::Error::other)??;
             stream.set_nonblocking(true)?;
             TcpStream::from_std(stream)

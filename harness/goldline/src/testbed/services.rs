@@ -10,7 +10,6 @@ use time::Duration;
 
 use super::{
     ConfigServerOffer, Site, Testbed, TestbedConfig, TestbedError,
-    access_point::AccessPoint,
     air::{Air, AirPort},
     authority::{Authority, Issued},
     broker::{Account, Broker, BrokerConfig},
@@ -18,6 +17,7 @@ use super::{
     caller::Borrower,
     config_server::{self, ConfigEntrance, ConfigServer, ConfigServerConfig, CreateUser},
     fault::{Faults, TestbedFault},
+    network::{Network, NetworkKind},
     time_server::{TimeEntrance, TimeServer},
     update_server::{UpdateEntrance, UpdateServer},
 };
@@ -49,10 +49,15 @@ struct Base {
 
 impl Services {
     /// No service yet.
-    pub fn new(authority: Arc<Authority>, faults: &Faults, clock: Clock) -> Self {
+    pub fn new(
+        network: NetworkKind,
+        authority: Arc<Authority>,
+        faults: &Faults,
+        clock: Clock,
+    ) -> Self {
         let faults = faults.list().to_vec();
         Self {
-            base: Base { air: Air::default(), authority, faults, clock },
+            base: Base { air: Air::new(network), authority, faults, clock },
             brokers: Vec::new(),
             cas: Vec::new(),
             config_servers: Vec::new(),
@@ -84,28 +89,30 @@ impl Services {
         };
         let broker = Arc::new(broker);
         let (faults, clock) = (&self.base.faults, self.base.clock.clone());
-        let access_point = self.base.air.surround(place, config.access_point, faults, clock);
+        let network = self.base.air.surround(place, config.access_point, faults, clock);
         for endpoint in &config.broker_endpoints {
-            access_point.redirect(endpoint.host(), endpoint.port(), broker.address())?;
+            network.redirect(endpoint.host(), endpoint.port(), broker.address())?;
         }
         let ca = match &config.ca {
-            Some(site) => Some(self.ca(run, site, &access_point).await?),
+            Some(site) => Some(self.ca(run, site, network.as_ref()).await?),
             None => None,
         };
         let config_server = match config.config_server {
-            Some(offer) => Some(self.config_server(run, offer, &broker, &access_point).await?),
+            Some(offer) => Some(self.config_server(run, offer, &broker, network.as_ref()).await?),
             None => None,
         };
         let time_server = match &config.time_server {
-            Some((name, port)) => Some(self.time_server(run, name, *port, &access_point).await?),
+            Some((name, port)) => Some(self.time_server(run, name, *port, network.as_ref()).await?),
             None => None,
         };
         let update_server = match &config.update_server {
-            Some((name, port)) => Some(self.update_server(run, name, *port, &access_point).await?),
+            Some((name, port)) => {
+                Some(self.update_server(run, name, *port, network.as_ref()).await?)
+            }
             None => None,
         };
         Ok(Testbed {
-            access_point,
+            network,
             broker,
             ca,
             config_server,
@@ -132,12 +139,12 @@ impl Services {
         &mut self,
         run: Borrower,
         site: &Site,
-        access_point: &AccessPoint,
+        network: &dyn Network,
     ) -> Result<CertificateAuthorityApi, TestbedError> {
         let base = &self.base;
         let ca = running(&mut self.cas, site.host.clone(), || base.ca(&site.host)).await?.lend(run);
         let address = if site.tls { ca.secure_address() } else { ca.address() };
-        access_point.redirect(&site.host, site.port, address)?;
+        network.redirect(&site.host, site.port, address)?;
         Ok(ca)
     }
 
@@ -146,7 +153,7 @@ impl Services {
         run: Borrower,
         offer: ConfigServerOffer,
         broker: &Arc<Broker>,
-        access_point: &AccessPoint,
+        network: &dyn Network,
     ) -> Result<ConfigServer, TestbedError> {
         let base = &self.base;
         let host = offer.site.host.clone();
@@ -155,7 +162,7 @@ impl Services {
         let site = offer.site.clone();
         let server = server.lend(run, config_for(offer, broker));
         let address = if site.tls { server.secure_address() } else { server.address() };
-        access_point.redirect(&site.host, site.port, address)?;
+        network.redirect(&site.host, site.port, address)?;
         Ok(server)
     }
 
@@ -164,11 +171,11 @@ impl Services {
         run: Borrower,
         name: &str,
         port: u16,
-        access_point: &AccessPoint,
+        network: &dyn Network,
     ) -> Result<TimeServer, TestbedError> {
         let base = &self.base;
         let server = running(&mut self.time_servers, (), || base.time_server()).await?.lend(run);
-        access_point.redirect_datagrams(name, port, server.address())?;
+        network.redirect_datagrams(name, port, server.address())?;
         Ok(server)
     }
 
@@ -177,13 +184,13 @@ impl Services {
         run: Borrower,
         name: &str,
         port: u16,
-        access_point: &AccessPoint,
+        network: &dyn Network,
     ) -> Result<UpdateServer, TestbedError> {
         let base = &self.base;
         let servers = &mut self.update_servers;
         let server = running(servers, name.to_owned(), || base.update_server(name)).await?;
         let server = server.lend(run);
-        access_point.redirect(name, port, server.address())?;
+        network.redirect(name, port, server.address())?;
         Ok(server)
     }
 }

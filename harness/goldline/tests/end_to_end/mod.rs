@@ -20,6 +20,7 @@ mod lots;
 mod mosquitto;
 mod near_misses;
 mod neighbours;
+mod networks;
 mod output_files;
 mod products;
 mod program;

@@ -272,6 +272,8 @@ fn units_that_are_no_text_are_refused_with_their_place() {
 #[case::source("[values]\na = { enf = \"A\" }", (2, 7), "did you mean \"env\"?")]
 #[case::no_program("[values]\na = { command = [] }", (2, 17), "is empty")]
 #[case::no_list("[values]\na = { command = \"pass show hunter2\" }", (2, 17), "a list of texts")]
+#[case::requirement("[require]\nradios = true", (2, 1), "did you mean \"radio\"?")]
+#[case::no_truth("[require]\nradio = \"yes\"", (2, 9), "`radio` is string: expected true or false")]
 #[case::not_a_table("values = \"hunter2\"", (1, 10), "`values` is string: expected a table")]
 fn a_station_file_is_refused_with_its_place(
     #[case] text: &str,

@@ -14,9 +14,10 @@ use goldline::{
     device::{ChipFacts, ConsoleLine},
     identity::Mac,
     image::FlashImages,
-    plan::{Bindings, BoundPlan, Content, Given, Identity, Plan, Scope, Sources},
+    plan::{Bindings, BoundPlan, Content, Given, Identity, Plan, Scope, Sources, on_network},
     profile::{Chip, Profile, find},
     record::{CheckRecord, Code, Diagnosis, Outcome, Verdict},
+    testbed::network::NetworkKind,
 };
 use md5::{Digest, Md5};
 use rstest::rstest;
@@ -394,6 +395,39 @@ fn a_stop_of_the_stations_is_an_error_and_an_abort_says_so() {
     case.seen.stopped = None;
     case.seen.aborted = true;
     case.expect(Verdict::Aborted, Code::Aborted);
+}
+
+/// Without a radio the same is asked of the address alone.
+#[rstest]
+#[case::sound(true, Verdict::Fail, Code::NetworkNotJoined)]
+#[case::not_sound(false, Verdict::Error, Code::TestbedNetwork)]
+fn on_a_cable_a_unit_without_an_address_fails_only_with_a_witness(
+    #[case] sound: bool,
+    #[case] verdict: Verdict,
+    #[case] code: Code,
+) {
+    let on_cable = || {
+        let mut case = Case::good();
+        let profile = Profile::clone(&case.profile);
+        let profile = on_network(profile, Scope::Run, NetworkKind::Cable);
+        case.profile = Arc::new(profile.expect("network_join stands in"));
+        case
+    };
+    let (verdict_of_good, _, checks) = on_cable().judge();
+    assert_eq!(verdict_of_good, Verdict::Pass, "{checks:#?}");
+    let join = checks.iter().find(|check| check.id == "network_join").expect("its check");
+    let measured: Vec<&str> = join.measurements.iter().map(|found| found.name.as_str()).collect();
+    assert_eq!(measured, ["ip_address", "join_ms", "unexpected_resets"], "no signal is claimed");
+
+    let mut never = on_cable();
+    never.not_joined(None, witness(sound));
+    never.expect(verdict, code);
+    let mut unused = on_cable();
+    unused.edit_log(|lines| lines.retain(|line| !line.text.contains("sta ip")));
+    unused.join().address_shown = false;
+    unused.join().witness = witness(sound);
+    (unused.seen.broker, unused.seen.after_boot) = (None, None);
+    unused.expect(verdict, code);
 }
 
 /// With `radio.no_ip` the broker was waited for, and failed too, 51 s after the reset.

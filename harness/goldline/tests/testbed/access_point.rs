@@ -11,15 +11,12 @@ use goldline::{
     identity::Mac,
     secret::Secret,
     testbed::{
-        access_point::{
-            AccessPoint, AccessPointConfig, AccessPointEvent, Association, Refusal, reason,
-        },
+        access_point::{AccessPoint, AccessPointConfig},
         fault::TestbedFault,
+        network::{Network, NetworkEvent, Party, Refusal, Signal, Station, reason},
     },
 };
 use rstest::rstest;
-
-use super::bench::patience;
 
 pub const SSID: &str = "bench";
 pub const PASSPHRASE: &str = "bench-passphrase";
@@ -29,9 +26,7 @@ pub fn network() -> AccessPointConfig {
     AccessPointConfig {
         ssid: SSID.to_owned(),
         passphrase: Secret::new(PASSPHRASE),
-        channel: 6,
-        rssi_dbm: -42,
-        bssid: [2, 0, 0, 0, 0, 1],
+        signal: Signal { bssid: [2, 0, 0, 0, 0, 1], channel: 6, rssi_dbm: -42 },
     }
 }
 
@@ -39,24 +34,24 @@ pub fn access_point(faults: &[TestbedFault]) -> AccessPoint {
     AccessPoint::start(network(), faults, Clock::system())
 }
 
-pub fn station(mac: [u8; 6]) -> Association<'static> {
-    Association { mac, ssid: SSID.as_bytes(), passphrase: PASSPHRASE }
+pub fn station(mac: [u8; 6]) -> Station<'static> {
+    Station { mac, ssid: SSID.as_bytes(), passphrase: PASSPHRASE }
 }
 
 #[test]
 fn a_station_gets_an_address_of_its_own_and_keeps_it() {
     let access_point = access_point(&[]);
-    let link = access_point.associate(&station(UNIT)).expect("it joins");
+    let link = access_point.join(&station(UNIT)).expect("it joins");
     assert_eq!(link.address.octets()[..2], [127, 77]);
-    assert_eq!((link.channel, link.rssi_dbm), (6, -42));
+    assert_eq!(link.signal, Some(network().signal));
     let mut seen = HashSet::from([link.address, link.gateway]);
     for number in 0..600_u16 {
         let [high, low] = number.to_be_bytes();
-        let other = access_point.associate(&station([2, 0, 0, 0, high, low])).expect("it joins");
+        let other = access_point.join(&station([2, 0, 0, 0, high, low])).expect("it joins");
         assert!(seen.insert(other.address), "{} is given twice", other.address);
     }
     access_point.leave(UNIT);
-    let again = access_point.associate(&station(UNIT)).expect("it joins again");
+    let again = access_point.join(&station(UNIT)).expect("it joins again");
     assert_eq!(again.address, link.address);
 }
 
@@ -67,22 +62,17 @@ fn a_station_gets_an_address_of_its_own_and_keeps_it() {
 #[case::changed_passphrase(
     SSID, PASSPHRASE, &[TestbedFault::AccessPointPassword], reason::FOUR_WAY_HANDSHAKE_TIMEOUT
 )]
-#[tokio::test]
-async fn a_station_that_does_not_fit_is_refused_with_esp_idfs_reason(
+fn a_station_that_does_not_fit_is_refused_with_esp_idfs_reason(
     #[case] ssid: &str,
     #[case] passphrase: &str,
     #[case] faults: &[TestbedFault],
     #[case] reason: u16,
 ) {
     let access_point = access_point(faults);
-    let refusal =
-        access_point.associate(&Association { mac: UNIT, ssid: ssid.as_bytes(), passphrase });
+    let refusal = access_point.join(&Station { mac: UNIT, ssid: ssid.as_bytes(), passphrase });
     assert_eq!(refusal, Err(Refusal { reason }));
-    let logged = access_point
-        .wait_for(patience(), |events| events.first().map(|stamped| stamped.event.clone()))
-        .await
-        .expect("the attempt is in the log");
-    let expected = AccessPointEvent::Association {
+    let logged = access_point.events().first().expect("the attempt is in the log").event.clone();
+    let expected = NetworkEvent::Join {
         mac: Mac(UNIT),
         ssid: ssid.to_owned(),
         outcome: Err(Refusal { reason }),
@@ -99,7 +89,7 @@ fn only_redirected_names_exist_and_only_for_who_has_joined() {
     assert_eq!(broker.octets()[..3], [192, 0, 2]);
     let stranger = Ipv4Addr::new(127, 77, 0, 2);
     assert_eq!(access_point.resolve(stranger, "broker.example.test"), None);
-    let unit = access_point.associate(&station(UNIT)).expect("it joins").address;
+    let unit = access_point.join(&station(UNIT)).expect("it joins").address;
     assert_eq!(access_point.resolve(unit, "Broker.Example.TEST."), Some(broker));
     assert_eq!(access_point.resolve(unit, "localhost"), None);
     assert_eq!(access_point.resolve(unit, "www.example.test"), None);
@@ -111,19 +101,20 @@ fn a_connection_arrives_from_the_stations_own_address() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let real = listener.local_addr().expect("it is bound");
     let broker = access_point.redirect("broker.example.test", 8883, real).expect("there is room");
-    let unit = access_point.associate(&station(UNIT)).expect("it joins").address;
+    let unit = access_point.join(&station(UNIT)).expect("it joins").address;
     let to = SocketAddrV4::new(broker, 8883);
-    let _stream = access_point.connect(unit, to).expect("it leads to the listener");
+    let _stream = access_point.connect(unit, to, Party::Unit).expect("it leads to the listener");
     let (_, peer) = listener.accept().expect("a connection arrives");
     assert_eq!(peer.ip(), unit);
 
-    let other_port = access_point.connect(unit, SocketAddrV4::new(broker, 1883));
+    let other_port = access_point.connect(unit, SocketAddrV4::new(broker, 1883), Party::Unit);
     assert_eq!(other_port.expect_err("nothing there").kind(), io::ErrorKind::ConnectionRefused);
     let port = real.port();
-    let past_dns = access_point.connect(unit, SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
+    let past_dns =
+        access_point.connect(unit, SocketAddrV4::new(Ipv4Addr::LOCALHOST, port), Party::Unit);
     assert_eq!(past_dns.expect_err("no way").kind(), io::ErrorKind::ConnectionRefused);
     access_point.leave(UNIT);
-    let left = access_point.connect(unit, to).expect_err("it has left");
+    let left = access_point.connect(unit, to, Party::Unit).expect_err("it has left");
     assert_eq!(left.kind(), io::ErrorKind::NetworkUnreachable);
 }
 
@@ -134,8 +125,10 @@ fn a_literal_address_can_be_redirected_too() {
     let real = listener.local_addr().expect("it is bound");
     let literal = Ipv4Addr::new(198, 51, 100, 7);
     assert_eq!(access_point.redirect("198.51.100.7", 8883, real), Ok(literal));
-    let unit = access_point.associate(&station(UNIT)).expect("it joins").address;
-    access_point.connect(unit, SocketAddrV4::new(literal, 8883)).expect("it leads there");
+    let unit = access_point.join(&station(UNIT)).expect("it joins").address;
+    access_point
+        .connect(unit, SocketAddrV4::new(literal, 8883), Party::Unit)
+        .expect("it leads there");
 }
 
 #[test]
@@ -151,7 +144,7 @@ fn names_beyond_the_last_address_are_refused() {
 #[test]
 fn the_passphrase_is_not_shown() {
     let access_point = access_point(&[]);
-    let joined = access_point.associate(&station(UNIT)).expect("it joins");
+    let joined = access_point.join(&station(UNIT)).expect("it joins");
     let shown = format!("{access_point:?} {joined:?} {:?} {:?}", access_point.events(), network());
     assert!(!shown.contains(PASSPHRASE), "{shown}");
 }

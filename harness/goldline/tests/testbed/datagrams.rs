@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use goldline::testbed::access_point::{AccessPoint, AccessPointEvent};
+use goldline::testbed::{
+    access_point::AccessPoint,
+    network::{Network, NetworkEvent, Party},
+};
 
 use super::{
     access_point::{UNIT, access_point, station},
@@ -24,7 +27,7 @@ fn socket() -> UdpSocket {
 }
 
 fn joined(access_point: &AccessPoint) -> Ipv4Addr {
-    access_point.associate(&station(UNIT)).expect("it joins").address
+    access_point.join(&station(UNIT)).expect("it joins").address
 }
 
 fn redirected(access_point: &AccessPoint, service: &UdpSocket) -> SocketAddrV4 {
@@ -33,7 +36,7 @@ fn redirected(access_point: &AccessPoint, service: &UdpSocket) -> SocketAddrV4 {
     SocketAddrV4::new(address, PORT)
 }
 
-fn last(access_point: &AccessPoint) -> AccessPointEvent {
+fn last(access_point: &AccessPoint) -> NetworkEvent {
     access_point.events().last().expect("an event").event.clone()
 }
 
@@ -49,11 +52,11 @@ fn a_datagram_comes_from_the_stations_own_address_and_its_answer_goes_back() {
         service.send_to(b"right back", peer).expect("it is sent");
         (question[..length].to_vec(), peer)
     });
-    let answer = access_point.exchange(unit, to, b"what time is it", PATIENCE);
+    let answer = access_point.exchange(unit, to, Party::Unit, b"what time is it", PATIENCE);
     assert_eq!(answer.expect("an answer"), b"right back");
     let (question, peer) = answering.join().expect("the service ends");
     assert_eq!((&question[..], peer.ip()), (&b"what time is it"[..], unit.into()));
-    assert_eq!(last(&access_point), AccessPointEvent::Datagram { from: unit, to, answered: true });
+    assert_eq!(last(&access_point), NetworkEvent::Datagram { from: unit, to, answered: true });
 }
 
 #[test]
@@ -66,7 +69,7 @@ fn only_the_asked_service_can_answer() {
         stranger.send_to(b"forged", peer).expect("it is sent");
         service.send_to(b"true", peer).expect("it is sent");
     });
-    let answer = access_point.exchange(unit, to, b"?", PATIENCE).expect("an answer");
+    let answer = access_point.exchange(unit, to, Party::Unit, b"?", PATIENCE).expect("an answer");
     assert_eq!(answer, b"true");
     answering.join().expect("the service ends");
 }
@@ -77,9 +80,10 @@ fn a_datagram_that_nobody_answers_times_out() {
     let to = redirected(&access_point, &service);
     let unit = joined(&access_point);
     let limit = Duration::from_millis(20);
-    let silent = access_point.exchange(unit, to, b"?", limit).expect_err("nobody answers");
+    let silent =
+        access_point.exchange(unit, to, Party::Unit, b"?", limit).expect_err("nobody answers");
     assert_eq!(silent.kind(), io::ErrorKind::TimedOut);
-    assert_eq!(last(&access_point), AccessPointEvent::Datagram { from: unit, to, answered: false });
+    assert_eq!(last(&access_point), NetworkEvent::Datagram { from: unit, to, answered: false });
     let mut heard = [0; 8];
     assert_eq!(service.recv(&mut heard).expect("it arrived"), 1);
 
@@ -89,7 +93,8 @@ fn a_datagram_that_nobody_answers_times_out() {
         SocketAddr::V6(_) => unreachable!("bound to an IPv4 address"),
     };
     for nowhere in [other_port, past_dns] {
-        let lost = access_point.exchange(unit, nowhere, b"?", PATIENCE).expect_err("no way");
+        let lost =
+            access_point.exchange(unit, nowhere, Party::Unit, b"?", PATIENCE).expect_err("no way");
         assert_eq!(lost.kind(), io::ErrorKind::TimedOut);
     }
     service.set_nonblocking(true).expect("it can");
@@ -101,7 +106,9 @@ fn a_time_limit_of_nothing_still_ends() {
     let (access_point, service) = (access_point(&[]), socket());
     let to = redirected(&access_point, &service);
     let unit = joined(&access_point);
-    let silent = access_point.exchange(unit, to, b"?", Duration::ZERO).expect_err("nobody answers");
+    let silent = access_point
+        .exchange(unit, to, Party::Unit, b"?", Duration::ZERO)
+        .expect_err("nobody answers");
     assert_eq!(silent.kind(), io::ErrorKind::TimedOut);
 }
 
@@ -111,7 +118,8 @@ fn a_service_that_has_ended_looks_silent() {
     let to = redirected(&access_point, &service);
     let unit = joined(&access_point);
     drop(service);
-    let gone = access_point.exchange(unit, to, b"?", PATIENCE).expect_err("nobody is there");
+    let gone =
+        access_point.exchange(unit, to, Party::Unit, b"?", PATIENCE).expect_err("nobody is there");
     assert_eq!(gone.kind(), io::ErrorKind::TimedOut);
 }
 
@@ -120,11 +128,13 @@ fn who_has_not_joined_sends_nothing() {
     let (access_point, service) = (access_point(&[]), socket());
     let to = redirected(&access_point, &service);
     let stranger = Ipv4Addr::new(127, 77, 0, 2);
-    let refusal = access_point.exchange(stranger, to, b"?", PATIENCE).expect_err("not joined");
+    let refusal =
+        access_point.exchange(stranger, to, Party::Unit, b"?", PATIENCE).expect_err("not joined");
     assert_eq!(refusal.kind(), io::ErrorKind::NetworkUnreachable);
     let unit = joined(&access_point);
     access_point.leave(UNIT);
-    let refusal = access_point.exchange(unit, to, b"?", PATIENCE).expect_err("it has left");
+    let refusal =
+        access_point.exchange(unit, to, Party::Unit, b"?", PATIENCE).expect_err("it has left");
     assert_eq!(refusal.kind(), io::ErrorKind::NetworkUnreachable);
     service.set_nonblocking(true).expect("it can");
     let nothing = service.recv(&mut [0; 8]).expect_err("nothing arrives");
@@ -136,10 +146,11 @@ fn datagrams_and_connections_of_one_name_lead_to_their_own_services() {
     let (access_point, service) = (access_point(&[]), socket());
     let to = redirected(&access_point, &service);
     let unit = joined(&access_point);
-    let refusal = access_point.connect(unit, to).expect_err("only datagrams lead there");
+    let refusal =
+        access_point.connect(unit, to, Party::Unit).expect_err("only datagrams lead there");
     assert_eq!(refusal.kind(), io::ErrorKind::ConnectionRefused);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let address = listener.local_addr().expect("it is bound");
     assert_eq!(access_point.redirect(NAME, PORT, address), Ok(*to.ip()));
-    access_point.connect(unit, to).expect("it leads there");
+    access_point.connect(unit, to, Party::Unit).expect("it leads there");
 }

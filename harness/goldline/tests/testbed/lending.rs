@@ -7,7 +7,7 @@ use std::{
 };
 
 use goldline::{
-    bench::probe::{BenchStation, BrokerProbe, Network, ProbeError, connect_to_broker},
+    bench::probe::{BenchStation, BrokerProbe, PlannedNetwork, ProbeError, connect_to_broker},
     clock::Clock,
     secret::Secret,
     testbed::{
@@ -17,6 +17,7 @@ use goldline::{
         broker::{Account, Admission, RefusedBecause},
         caller::{Borrower, Caller, Callers},
         fault::Faults,
+        network::{NetworkKind, Signal},
     },
 };
 use rstest::rstest;
@@ -57,7 +58,12 @@ struct Shared {
 impl Shared {
     fn start() -> Self {
         let authority = Arc::new(authority());
-        let services = Services::new(Arc::clone(&authority), &Faults::default(), Clock::system());
+        let services = Services::new(
+            NetworkKind::Air,
+            Arc::clone(&authority),
+            &Faults::default(),
+            Clock::system(),
+        );
         Self { services, authority }
     }
 
@@ -74,9 +80,7 @@ impl Shared {
             access_point: AccessPointConfig {
                 ssid: ssid.to_owned(),
                 passphrase: Secret::new(passphrase),
-                channel: 6,
-                rssi_dbm: -42,
-                bssid: [2, 0, 0, 0, 0, 1],
+                signal: Signal { bssid: [2, 0, 0, 0, 0, 1], channel: 6, rssi_dbm: -42 },
             },
             broker_endpoints: vec![format!("mqtts://{HOST}:{PORT}").parse().expect("an endpoint")],
             accounts: vec![account],
@@ -95,7 +99,7 @@ impl Shared {
     /// Goes a unit's way in that testbed, with those values.
     async fn try_in(&self, testbed: &Testbed, as_planned: Planned) -> Result<(), ProbeError> {
         let passphrase = Secret::new(as_planned.passphrase);
-        let network = Network { ssid: as_planned.ssid, passphrase: &passphrase };
+        let network = PlannedNetwork { ssid: as_planned.ssid, passphrase: &passphrase };
         let password = Secret::new(as_planned.password);
         let probe = BrokerProbe {
             host: HOST,
@@ -106,7 +110,7 @@ impl Shared {
             client_certificate: None,
             subscriptions: &[],
         };
-        let station = BenchStation::near(testbed.access_point.clone());
+        let station = BenchStation::near(Arc::clone(&testbed.network));
         connect_to_broker(&station, network, &probe, patience()).await
     }
 }

@@ -6,6 +6,7 @@ mod authority;
 mod bench;
 mod broker;
 mod ca;
+mod cable;
 mod client_certificates;
 mod config_server;
 mod datagrams;

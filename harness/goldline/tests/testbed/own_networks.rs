@@ -9,7 +9,10 @@ use std::{
 use goldline::{
     identity::Mac,
     secret::Secret,
-    testbed::access_point::{AccessPoint, AccessPointEvent, Refusal, Visitors, reason},
+    testbed::{
+        access_point::AccessPoint,
+        network::{Network, NetworkEvent, Refusal, Visitors, reason},
+    },
 };
 use rstest::rstest;
 
@@ -24,7 +27,8 @@ const PASSPHRASE: &str = "setup-passphrase";
 const SERVICE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 168, 4, 1), 80);
 
 fn opened(access_point: &AccessPoint, mac: [u8; 6]) -> Visitors {
-    access_point.open_network(mac, SETUP.as_bytes(), Secret::new(PASSPHRASE), SERVICE)
+    let passphrase = Secret::new(PASSPHRASE);
+    access_point.open_network(mac, SETUP.as_bytes(), passphrase, SERVICE).expect("it opens")
 }
 
 /// Whether what one end sends comes out of the other.
@@ -85,7 +89,7 @@ fn nothing_but_the_units_service_is_in_its_network(#[case] to: SocketAddrV4) {
 fn a_units_network_ends_when_the_unit_leaves_and_only_then() {
     let access_point = access_point(&[]);
     let _visitors = [UNIT, OTHER].map(|mac| opened(&access_point, mac));
-    access_point.associate(&station(OTHER)).expect("a unit can be in two networks");
+    access_point.join(&station(OTHER)).expect("a unit can be in two networks");
     access_point.leave(OTHER);
     access_point.join_network(Mac(UNIT), SETUP, PASSPHRASE).expect("it is another unit's");
     let gone = access_point.join_network(Mac(OTHER), SETUP, PASSPHRASE).expect_err("it has left");
@@ -94,15 +98,15 @@ fn a_units_network_ends_when_the_unit_leaves_and_only_then() {
     let (unit, other) = (Mac(UNIT), Mac(OTHER));
     let events = access_point.events().into_iter().map(|stamped| stamped.event);
     let events: Vec<_> =
-        events.filter(|event| !matches!(event, AccessPointEvent::Association { .. })).collect();
+        events.filter(|event| !matches!(event, NetworkEvent::Join { .. })).collect();
     let ssid = || SETUP.to_owned();
     assert_eq!(
         events,
         [
-            AccessPointEvent::NetworkOpened { mac: unit, ssid: ssid() },
-            AccessPointEvent::NetworkOpened { mac: other, ssid: ssid() },
-            AccessPointEvent::Left { mac: other },
-            AccessPointEvent::NetworkClosed { mac: other },
+            NetworkEvent::NetworkOpened { mac: unit, ssid: ssid() },
+            NetworkEvent::NetworkOpened { mac: other, ssid: ssid() },
+            NetworkEvent::Left { mac: other },
+            NetworkEvent::NetworkClosed { mac: other },
         ]
     );
 }

@@ -5,14 +5,15 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
     process::{Command, Stdio},
+    sync::Arc,
 };
 
 use goldline::{
-    bench::probe::{BenchStation, BrokerProbe, Network, ProbeError, connect_to_broker},
+    bench::probe::{BenchStation, BrokerProbe, PlannedNetwork, ProbeError, connect_to_broker},
     clock::Clock,
     process::ChildGuard,
     secret::Secret,
-    testbed::{access_point::AccessPoint, authority::Authority},
+    testbed::{access_point::AccessPoint, authority::Authority, network::Network},
 };
 
 use rstest::rstest;
@@ -147,10 +148,10 @@ async fn a_probe_tells_a_real_mosquitto_from_one_it_cannot_use() {
     let (_broker, address) = mosquitto(&authority, host, folder.path());
     let access_point = AccessPoint::start(network(), &[], Clock::system());
     access_point.redirect(host, 8883, address).expect("there is room");
-    let station = BenchStation::near(access_point);
+    let station = BenchStation::near(Arc::new(access_point));
 
     let passphrase = Secret::new(PASSPHRASE);
-    let network = Network { ssid: SSID, passphrase: &passphrase };
+    let network = PlannedNetwork { ssid: SSID, passphrase: &passphrase };
     let (right, wrong) = (Secret::new(PASSWORD), Secret::new("wrong"));
     let probe = BrokerProbe {
         host,

@@ -12,9 +12,9 @@ use std::{
 
 use goldline::{
     bench::probe::{
-        BenchStation, BrokerProbe, CaProbe, ConfigProbe, Errand, Network, ProbeError, TimeProbe,
-        UpdateProbe, ask_the_time, connect_to_broker, download_update, fetch_configuration,
-        join_network, register_at_ca, report, run_errand,
+        BenchStation, BrokerProbe, CaProbe, ConfigProbe, Errand, PlannedNetwork, ProbeError,
+        TimeProbe, UpdateProbe, ask_the_time, connect_to_broker, download_update,
+        fetch_configuration, join_network, register_at_ca, report, run_errand,
     },
     check::Witness,
     client::ca::{Registrant, Terms},
@@ -22,9 +22,10 @@ use goldline::{
     identity::Mac,
     secret::Secret,
     testbed::{
-        access_point::{AccessPoint, Association},
+        access_point::AccessPoint,
         authority::{Authority, Issued},
         http_server::{Answer, Call, Gate, Handler, HttpServer, Limits},
+        network::{Network, Station},
     },
 };
 use hyper::{StatusCode, body::Bytes};
@@ -73,7 +74,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let access_point = AccessPoint::start(network(), &[], Clock::system());
-        let station = BenchStation::near(access_point.clone());
+        let station = BenchStation::near(Arc::new(access_point.clone()));
         Self { access_point, station, authority: authority() }
     }
 
@@ -136,13 +137,13 @@ fn http(body: &[u8]) -> Vec<u8> {
 async fn a_network_without_an_address_left_is_found_out() {
     let bench = Bench::new();
     let passphrase = passphrase();
-    let network = Network { ssid: SSID, passphrase: &passphrase };
+    let network = PlannedNetwork { ssid: SSID, passphrase: &passphrase };
     assert!(is_witnessed(join_network(&bench.station, network).await));
     for number in 0_u32.. {
         let [_, a, b, c] = number.to_be_bytes();
         let mac = [0x02, 0, 0, a, b, c];
-        let neighbour = Association { mac, ssid: SSID.as_bytes(), passphrase: PASSPHRASE };
-        if bench.access_point.associate(&neighbour).is_err() {
+        let neighbour = Station { mac, ssid: SSID.as_bytes(), passphrase: PASSPHRASE };
+        if bench.access_point.join(&neighbour).is_err() {
             break;
         }
     }
@@ -249,7 +250,7 @@ async fn a_broker_that_lets_in_and_nothing_more_is_found_out(
     let bench = Bench::new();
     bench.lead(BROKER, 8883, broker.start(&bench.certificate(BROKER)).await);
     let (passphrase, password) = (passphrase(), Secret::new(PASSWORD));
-    let network = Network { ssid: SSID, passphrase: &passphrase };
+    let network = PlannedNetwork { ssid: SSID, passphrase: &passphrase };
     let probe = broker_probe(&bench, &password);
     let outcome = connect_to_broker(&bench.station, network, &probe, patience()).await;
     assert_eq!(is_witnessed(outcome), sound);
@@ -264,7 +265,7 @@ async fn a_broker_that_delivers_nothing_is_found_out(#[case] broker: Broker, #[c
     let address = broker.start(&bench.certificate(BROKER)).await;
     bench.lead(BROKER, 8883, address);
     let (passphrase, password) = (passphrase(), Secret::new(PASSWORD));
-    let network = Network { ssid: SSID, passphrase: &passphrase };
+    let network = PlannedNetwork { ssid: SSID, passphrase: &passphrase };
     let probe = broker_probe(&bench, &password);
     let errand = Errand { hears: COMMANDS, says: EVENTS, text: WORD, ready: &|| {} };
     let deadline = Deadline::after(Duration::from_secs(5));
@@ -312,7 +313,7 @@ async fn registered(bench: &Bench, signing_request: bool) -> Result<(), ProbeErr
             clock: Clock::system(),
         },
     };
-    let network = Network { ssid: SSID, passphrase: &passphrase };
+    let network = PlannedNetwork { ssid: SSID, passphrase: &passphrase };
     register_at_ca(&bench.station, network, &probe, patience()).await
 }
 
@@ -345,7 +346,7 @@ async fn configuration(bench: &Bench) -> Result<(), ProbeError> {
         trusted: bench.authority.root_pem(),
         mqtt_host: BROKER,
     };
-    let network = Network { ssid: SSID, passphrase: &passphrase };
+    let network = PlannedNetwork { ssid: SSID, passphrase: &passphrase };
     fetch_configuration(&bench.station, network, &probe, patience()).await
 }
 
@@ -406,7 +407,7 @@ async fn an_update_server_that_spoils_the_end_is_found_out(
         trusted: bench.authority.root_pem(),
         image: &image,
     };
-    let network = Network { ssid: SSID, passphrase: &passphrase };
+    let network = PlannedNetwork { ssid: SSID, passphrase: &passphrase };
     let outcome = download_update(&bench.station, network, &probe, patience()).await;
     assert_eq!(is_witnessed(outcome), sound);
 }
@@ -464,7 +465,7 @@ async fn a_time_server_that_tells_the_wrong_time_is_found_out(
     bench.access_point.redirect_datagrams(TIME, 123, address).expect("there is room");
     let passphrase = passphrase();
     let probe = TimeProbe { host: TIME, port: 123, clock: Clock::system() };
-    let network = Network { ssid: SSID, passphrase: &passphrase };
+    let network = PlannedNetwork { ssid: SSID, passphrase: &passphrase };
     let outcome = ask_the_time(&bench.station, network, &probe, patience()).await;
     assert_eq!(is_witnessed(outcome), sound);
 }

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use goldline::{
     bench::probe::{
-        BenchStation, BrokerProbe, Network, ProbeError, connect_to_broker, join_network,
+        BenchStation, BrokerProbe, PlannedNetwork, ProbeError, connect_to_broker, join_network,
     },
     clock::Clock,
     secret::Secret,
     testbed::{
         Testbed, TestbedConfig,
-        access_point::{Refusal, reason},
         broker::{Account, ClientAuth},
         fault::TestbedFault,
+        network::{Refusal, reason},
     },
 };
 
@@ -46,13 +46,13 @@ async fn testbed(faults: &[TestbedFault]) -> Testbed {
 }
 
 fn station(testbed: &Testbed) -> BenchStation {
-    BenchStation::near(testbed.access_point.clone())
+    BenchStation::near(Arc::clone(&testbed.network))
 }
 
 /// Probes with the plan's credentials, as after a unit's failure.
 async fn probe(testbed: &Testbed, password: &str) -> Result<(), ProbeError> {
     let (passphrase, password) = (Secret::new(PASSPHRASE), Secret::new(password));
-    let network = Network { ssid: SSID, passphrase: &passphrase };
+    let network = PlannedNetwork { ssid: SSID, passphrase: &passphrase };
     let probe = BrokerProbe {
         host: HOST,
         port: PORT,
@@ -67,7 +67,7 @@ async fn probe(testbed: &Testbed, password: &str) -> Result<(), ProbeError> {
 
 async fn join(testbed: &Testbed) -> Result<(), ProbeError> {
     let passphrase = Secret::new(PASSPHRASE);
-    let network = Network { ssid: SSID, passphrase: &passphrase };
+    let network = PlannedNetwork { ssid: SSID, passphrase: &passphrase };
     join_network(&station(testbed), network).await
 }
 
@@ -126,7 +126,7 @@ async fn a_broker_that_is_down_is_told() {
 async fn a_name_that_nobody_answers_for_is_told() {
     let testbed = testbed(&[]).await;
     let passphrase = Secret::new(PASSPHRASE);
-    let network = Network { ssid: SSID, passphrase: &passphrase };
+    let network = PlannedNetwork { ssid: SSID, passphrase: &passphrase };
     let probe = BrokerProbe {
         host: "other.example.test",
         port: PORT,
@@ -151,7 +151,7 @@ async fn a_probe_with_the_units_own_certificate_and_id_is_witnessed() {
     let own = config.authority.issue_device("unit-1", A_YEAR).expect("a certificate").into();
     let testbed = Testbed::start(config).await.expect("the testbed starts");
     let (passphrase, password) = (Secret::new(PASSPHRASE), Secret::new(PASSWORD));
-    let network = Network { ssid: SSID, passphrase: &passphrase };
+    let network = PlannedNetwork { ssid: SSID, passphrase: &passphrase };
     let probe = BrokerProbe {
         host: HOST,
         port: PORT,

@@ -14,7 +14,7 @@ use rustls::{
 use tokio::{net::TcpStream, time::timeout_at};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{BenchStation, Joined, Network, ProbeError, talk::Talk, within};
+use super::{BenchStation, Joined, PlannedNetwork, ProbeError, talk::Talk, within};
 use crate::{clock::Deadline, secret::Secret, testbed::authority::Issued};
 
 /// Of a probe's time, kept for what follows after it heard what it waits for.
@@ -73,7 +73,7 @@ pub struct Errand<'a> {
 /// The [`ProbeError`] of the first step that fails.
 pub async fn connect_to_broker(
     station: &BenchStation,
-    network: Network<'_>,
+    network: PlannedNetwork<'_>,
     probe: &BrokerProbe<'_>,
     deadline: Deadline,
 ) -> Result<(), ProbeError> {
@@ -91,7 +91,7 @@ pub async fn connect_to_broker(
 /// The [`ProbeError`] of the first step that fails.
 pub async fn run_errand(
     station: &BenchStation,
-    network: Network<'_>,
+    network: PlannedNetwork<'_>,
     probe: &BrokerProbe<'_>,
     errand: &Errand<'_>,
     deadline: Deadline,

@@ -3,7 +3,7 @@
 //! The CA expects the unit's UUID with the unit's key, so nobody else's request would tell whether this
 //! unit's was in order. What is issued fits a key that the bench makes and forgets.
 
-use super::{BenchStation, Network, ProbeError, within};
+use super::{BenchStation, PlannedNetwork, ProbeError, within};
 use crate::{
     client::ca::{Registrant, Terms, register},
     clock::Deadline,
@@ -28,7 +28,7 @@ pub struct CaProbe<'a> {
 /// The [`ProbeError`] of the first step that fails.
 pub async fn register_at_ca(
     station: &BenchStation,
-    network: Network<'_>,
+    network: PlannedNetwork<'_>,
     probe: &CaProbe<'_>,
     deadline: Deadline,
 ) -> Result<(), ProbeError> {

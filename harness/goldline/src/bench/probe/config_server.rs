@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{BenchStation, Network, ProbeError, within};
+use super::{BenchStation, PlannedNetwork, ProbeError, within};
 use crate::{
     client::http::{HttpUrl, Request, Response},
     clock::Deadline,
@@ -34,7 +34,7 @@ struct Configuration {
 /// The [`ProbeError`] of the first step that fails.
 pub async fn fetch_configuration(
     station: &BenchStation,
-    network: Network<'_>,
+    network: PlannedNetwork<'_>,
     probe: &ConfigProbe<'_>,
     deadline: Deadline,
 ) -> Result<(), ProbeError> {

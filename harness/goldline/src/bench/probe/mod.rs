@@ -5,10 +5,10 @@
 //! that a probe which only touched it cannot pass for one that used it. It judges no unit. While a unit
 //! may be connected, the bench calls itself otherwise at the broker: the unit's own id would end its session.
 
-mod access_point;
 mod broker;
 mod ca;
 mod config_server;
+mod join;
 mod station;
 mod talk;
 mod time_server;
@@ -18,11 +18,11 @@ use std::{net::SocketAddrV4, time::Duration};
 
 use tokio::time::timeout_at;
 
-pub use access_point::join_network;
 pub use broker::{BrokerProbe, ClientIdentity, Errand, connect_to_broker, run_errand};
 pub use ca::{CaProbe, register_at_ca};
 pub use config_server::{ConfigProbe, fetch_configuration};
-pub use station::{BenchStation, Joined, Network};
+pub use join::join_network;
+pub use station::{BenchStation, Joined, PlannedNetwork};
 pub use time_server::{TimeProbe, ask_the_time};
 pub use update_server::{UpdateProbe, download_update};
 
@@ -30,7 +30,7 @@ use crate::{
     check::ProbeReport,
     client::{ca::CaError, http::HttpError},
     clock::Deadline,
-    testbed::access_point::Refusal,
+    testbed::network::Refusal,
 };
 
 /// Why a probe failed.

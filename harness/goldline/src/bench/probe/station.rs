@@ -21,7 +21,7 @@ use super::ProbeError;
 use crate::{
     client::http::{Dial, HttpClient},
     secret::Secret,
-    testbed::access_point::{AccessPoint, Association, Link},
+    testbed::network::{Link, Network, Party, Station},
 };
 
 /// Locally administered, so it is no unit's: "gold" and a number.
@@ -31,46 +31,46 @@ const FIRST_NUMBER: u16 = 0x6400;
 
 /// The network of the plan.
 #[derive(Clone, Copy, Debug)]
-pub struct Network<'a> {
+pub struct PlannedNetwork<'a> {
     /// Network name.
     pub ssid: &'a str,
     /// WPA2 passphrase.
     pub passphrase: &'a Secret,
 }
 
-/// The bench near an access point; it joins for a probe only.
+/// The bench near a network; it joins for a probe only.
 #[derive(Debug)]
 pub struct BenchStation {
-    access_point: AccessPoint,
+    network: Arc<dyn Network>,
 }
 
 /// While it lives the bench is joined.
 #[derive(Debug)]
 pub struct Joined {
-    access_point: AccessPoint,
+    network: Arc<dyn Network>,
     mac: [u8; 6],
     link: Link,
 }
 
 impl BenchStation {
-    /// A station near this access point.
-    pub fn near(access_point: AccessPoint) -> Self {
-        Self { access_point }
+    /// A station near this network.
+    pub fn near(network: Arc<dyn Network>) -> Self {
+        Self { network }
     }
 
     /// Joins the network as a new station.
     ///
     /// # Errors
     /// [`ProbeError::NotJoined`], [`ProbeError::NoAddress`].
-    pub fn join(&self, network: Network<'_>) -> Result<Joined, ProbeError> {
+    pub fn join(&self, network: PlannedNetwork<'_>) -> Result<Joined, ProbeError> {
         static STATIONS: AtomicU16 = AtomicU16::new(FIRST_NUMBER + 1);
         let [a, b, c, d] = MAC_PREFIX;
         let [high, low] = STATIONS.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         let mac = [a, b, c, d, high, low];
-        let Network { ssid, passphrase } = network;
-        let station = Association { mac, ssid: ssid.as_bytes(), passphrase: passphrase.expose() };
-        let link = self.access_point.associate(&station).map_err(ProbeError::NotJoined)?;
-        let joined = Joined { access_point: self.access_point.clone(), mac, link };
+        let PlannedNetwork { ssid, passphrase } = network;
+        let station = Station { mac, ssid: ssid.as_bytes(), passphrase: passphrase.expose() };
+        let link = self.network.join(&station).map_err(ProbeError::NotJoined)?;
+        let joined = Joined { network: Arc::clone(&self.network), mac, link };
         match link.address.is_unspecified() {
             true => Err(ProbeError::NoAddress),
             false => Ok(joined),
@@ -85,8 +85,8 @@ impl Joined {
     /// [`ProbeError::UnknownName`], [`ProbeError::Unreachable`].
     pub async fn dial(&self, host: &str, port: u16) -> Result<TcpStream, ProbeError> {
         let (from, address) = (self.link.address, self.resolve(host, port)?);
-        let access_point = self.access_point.clone();
-        spawn_blocking(move || access_point.connect_as_bench(from, address))
+        let network = Arc::clone(&self.network);
+        spawn_blocking(move || network.connect(from, address, Party::Bench))
             .await
             .expect("connecting neither panics nor is cancelled")
             .and_then(|stream| {
@@ -108,8 +108,8 @@ impl Joined {
         limit: Duration,
     ) -> Result<Vec<u8>, ProbeError> {
         let (from, address) = (self.link.address, self.resolve(host, port)?);
-        let access_point = self.access_point.clone();
-        spawn_blocking(move || access_point.exchange_as_bench(from, address, &datagram, limit))
+        let network = Arc::clone(&self.network);
+        spawn_blocking(move || network.exchange(from, address, Party::Bench, &datagram, limit))
             .await
             .expect("a datagram neither panics nor is cancelled")
             .map_err(|source| ProbeError::Unreachable { address, source })
@@ -127,7 +127,7 @@ impl Joined {
         let address = match host.parse::<Ipv4Addr>() {
             Ok(literal) => literal,
             Err(_) => self
-                .access_point
+                .network
                 .resolve(self.link.address, host)
                 .ok_or_else(|| ProbeError::UnknownName { name: host.to_owned() })?,
         };
@@ -147,6 +147,6 @@ impl Dial for Joined {
 
 impl Drop for Joined {
     fn drop(&mut self) {
-        self.access_point.leave(self.mac);
+        self.network.leave(self.mac);
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::{BenchStation, Network, ProbeError, within};
+use super::{BenchStation, PlannedNetwork, ProbeError, within};
 use crate::clock::{Clock, Deadline};
 
 const SERVICE: &str = "the time server";
@@ -44,7 +44,7 @@ pub struct TimeProbe<'a> {
 /// The [`ProbeError`] of the first step that fails.
 pub async fn ask_the_time(
     station: &BenchStation,
-    network: Network<'_>,
+    network: PlannedNetwork<'_>,
     probe: &TimeProbe<'_>,
     deadline: Deadline,
 ) -> Result<(), ProbeError> {

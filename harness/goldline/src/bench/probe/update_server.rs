@@ -1,6 +1,6 @@
 //! Downloads an update from where the unit was told to get it, and compares every byte.
 
-use super::{BenchStation, Network, ProbeError, within};
+use super::{BenchStation, PlannedNetwork, ProbeError, within};
 use crate::{
     client::http::{HttpUrl, Request},
     clock::Deadline,
@@ -25,7 +25,7 @@ pub struct UpdateProbe<'a> {
 /// The [`ProbeError`] of the first step that fails.
 pub async fn download_update(
     station: &BenchStation,
-    network: Network<'_>,
+    network: PlannedNetwork<'_>,
     probe: &UpdateProbe<'_>,
     deadline: Deadline,
 ) -> Result<(), ProbeError> {

@@ -47,8 +47,13 @@ impl Problems {
             if checks.iter().any(|check| check.id == id) {
                 self.push(raw.id.span(), Problem::CheckTwice { id: id.name() });
             }
+            let without_radio = raw.without_radio.and_then(|name| {
+                let names: Vec<_> =
+                    id.without_radio().map(|id| (id.name(), id)).into_iter().collect();
+                self.one_of("check without a radio", &name, &names)
+            });
             let limits = self.limits(id, raw.limits);
-            checks.push(CheckSpec { id, limits });
+            checks.push(CheckSpec { id, without_radio, limits });
         }
         for id in ALWAYS {
             if !checks.iter().any(|check| check.id == id) {

@@ -78,6 +78,7 @@ fn missing_for_check(profile: &Profile, check: CheckId) -> Option<&'static str> 
         CheckId::FlashIntegrity
         | CheckId::NvsReadback
         | CheckId::WifiJoin
+        | CheckId::NetworkJoin
         | CheckId::MqttConnect
         | CheckId::ServerTrust
         | CheckId::SecretHygiene => return None,

@@ -259,6 +259,9 @@ pub(super) struct RawDeadlines {
 pub(super) struct RawCheck {
     /// Such as flash_integrity, nvs_readback, wifi_join, mqtt_connect.
     pub id: Text,
+    /// What stands in for this check on a network without a radio: network_join for wifi_join. Without it, the
+    /// profile is refused there.
+    pub without_radio: Option<Text>,
     /// Limits by measurement.
     #[serde(default)]
     pub limits: BTreeMap<Text, RawLimits>,

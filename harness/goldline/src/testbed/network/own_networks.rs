@@ -8,15 +8,12 @@ use std::{collections::HashMap, io, net::SocketAddrV4, os::unix::net::UnixStream
 use rustix::io::Errno;
 use tokio::sync::mpsc;
 
-use super::refusal::{Refusal, reason};
+use super::{Refusal, Visitors, reason};
 use crate::{identity::Mac, secret::Secret};
-
-/// The connections to a unit's own service: the unit's end of each.
-pub type Visitors = mpsc::UnboundedReceiver<UnixStream>;
 
 /// The networks that are open now.
 #[derive(Debug, Default)]
-pub(super) struct OwnNetworks {
+pub(in crate::testbed) struct OwnNetworks {
     open: HashMap<Mac, Open>,
 }
 
@@ -35,7 +32,7 @@ pub struct UnitNetwork {
 }
 
 impl OwnNetworks {
-    pub(super) fn open(
+    pub(in crate::testbed) fn open(
         &mut self,
         mac: Mac,
         ssid: &[u8],
@@ -49,11 +46,11 @@ impl OwnNetworks {
     }
 
     /// Whether there was one.
-    pub(super) fn close(&mut self, mac: Mac) -> bool {
+    pub(in crate::testbed) fn close(&mut self, mac: Mac) -> bool {
         self.open.remove(&mac).is_some()
     }
 
-    pub(super) fn join(
+    pub(in crate::testbed) fn join(
         &self,
         mac: Mac,
         ssid: &str,

@@ -1,0 +1,59 @@
+//! The networks that a bench can have, by their names on a command line and in records.
+
+use std::{fmt, str::FromStr};
+
+use super::Proofs;
+
+/// What lies between the units of a bench and its services.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum NetworkKind {
+    /// An access point in this process, for simulated units; each joins with its radio.
+    #[default]
+    Air,
+    /// A cable in this process, for simulated units: what is left to prove where there is no radio, as in most
+    /// emulators. Whoever asks is joined, whatever network name and passphrase its firmware has.
+    Cable,
+}
+
+/// A network that there is not.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown network \"{name}\": expected air or cable")]
+pub struct UnknownNetwork {
+    name: String,
+}
+
+impl NetworkKind {
+    /// Every network.
+    pub const ALL: [Self; 2] = [Self::Air, Self::Cable];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Air => "air",
+            Self::Cable => "cable",
+        }
+    }
+
+    /// What of a unit it can prove.
+    pub fn proves(self) -> Proofs {
+        match self {
+            Self::Air => Proofs { radio: true, own_networks: true },
+            Self::Cable => Proofs { radio: false, own_networks: false },
+        }
+    }
+}
+
+impl fmt::Display for NetworkKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for NetworkKind {
+    type Err = UnknownNetwork;
+
+    fn from_str(name: &str) -> Result<Self, UnknownNetwork> {
+        let known = Self::ALL.into_iter().find(|network| network.name() == name);
+        known.ok_or_else(|| UnknownNetwork { name: name.to_owned() })
+    }
+}

@@ -1,0 +1,251 @@
+//! What lies between a unit and the services of a bench, for one run.
+//!
+//! One seam for every kind of network: who joined and how that is known, which names and ports lead to
+//! which service, whose a connection is, a way for the bench to do as a unit does, and what the network
+//! can prove. The engine and the bench's probes know this trait alone; who implements it knows neither
+//! plans nor checks nor what is said on a connection. Signal strength is in dBm.
+
+mod addresses;
+mod kind;
+pub(super) mod own_networks;
+mod refusal;
+pub(super) mod segment;
+
+use std::{
+    fmt, io,
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
+    os::unix::net::UnixStream,
+    time::Duration,
+};
+
+use tokio::sync::mpsc;
+
+pub use addresses::Addresses;
+pub use kind::{NetworkKind, UnknownNetwork};
+pub use own_networks::UnitNetwork;
+pub use refusal::{Refusal, reason};
+pub use segment::Segment;
+
+use super::{
+    caller::Callers,
+    event_log::{Follower, Stamped},
+};
+use crate::{identity::Mac, secret::Secret};
+
+/// The network of one run.
+pub trait Network: fmt::Debug + Send + Sync {
+    /// What of a unit it can prove.
+    fn proves(&self) -> Proofs;
+
+    /// Who announces what its stations open.
+    fn callers(&self) -> &Callers;
+
+    /// Leads connections for the name (or the literal IPv4 address) and port to a listener of the bench.
+    ///
+    /// # Errors
+    /// [`TooManyNames`] when the addresses for names are used up.
+    fn redirect(
+        &self,
+        name: &str,
+        port: u16,
+        listener: SocketAddr,
+    ) -> Result<Ipv4Addr, TooManyNames>;
+
+    /// Leads datagrams for the name and port to a socket of the bench.
+    ///
+    /// # Errors
+    /// As [`Network::redirect`].
+    fn redirect_datagrams(
+        &self,
+        name: &str,
+        port: u16,
+        socket: SocketAddr,
+    ) -> Result<Ipv4Addr, TooManyNames>;
+
+    /// Lets a station join, or says why not.
+    ///
+    /// # Errors
+    /// A [`Refusal`] with ESP-IDF's reason code.
+    fn join(&self, station: &Station<'_>) -> Result<Link, Refusal>;
+
+    /// A station goes away. Its address stays its own.
+    fn leave(&self, mac: [u8; 6]);
+
+    /// What DNS answers a joined station; none means that the name does not exist.
+    fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<Ipv4Addr>;
+
+    /// Opens a connection from a joined station's own address. Blocks until the listener accepts or
+    /// refuses, which on loopback is at once.
+    ///
+    /// # Errors
+    /// `NetworkUnreachable` when the station has not joined, `ConnectionRefused` when nothing is
+    /// redirected there, and the operating system's own.
+    fn connect(&self, from: Ipv4Addr, to: SocketAddrV4, party: Party) -> io::Result<TcpStream>;
+
+    /// Sends a datagram from a joined station's own address and waits for one answer; blocks.
+    ///
+    /// # Errors
+    /// `NetworkUnreachable` when the station has not joined, `TimedOut` when nothing answers.
+    fn exchange(
+        &self,
+        from: Ipv4Addr,
+        to: SocketAddrV4,
+        party: Party,
+        datagram: &[u8],
+        limit: Duration,
+    ) -> io::Result<Vec<u8>>;
+
+    /// Opens a connection to a service of the bench for the run itself, past the network.
+    ///
+    /// # Errors
+    /// The operating system's own.
+    fn open_for_bench(&self, service: SocketAddr) -> io::Result<TcpStream>;
+
+    /// A unit opens a network of its own; the connections of those come out who join it and connect to
+    /// `service`.
+    ///
+    /// # Errors
+    /// `Unsupported` where units can have none.
+    fn open_network(
+        &self,
+        mac: [u8; 6],
+        ssid: &[u8],
+        passphrase: Secret,
+        service: SocketAddrV4,
+    ) -> io::Result<Visitors>;
+
+    /// The bench joins a unit's own network.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when the unit has none of that name, or with another passphrase.
+    fn join_network(&self, mac: Mac, ssid: &str, passphrase: &str) -> Result<UnitNetwork, Refusal>;
+
+    /// Everything that was seen, in order.
+    fn events(&self) -> Vec<Stamped<NetworkEvent>>;
+
+    /// A reader of what is seen, from its beginning.
+    fn follow(&self) -> Follower<NetworkEvent>;
+}
+
+/// The connections to a unit's own service: the unit's end of each.
+pub type Visitors = mpsc::UnboundedReceiver<UnixStream>;
+
+/// What of a unit a network can prove, besides that it reached the services.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Proofs {
+    /// That its radio joined the planned network with the planned password.
+    pub radio: bool,
+    /// That it opens a network of its own, which the bench can join.
+    pub own_networks: bool,
+}
+
+/// Who does something on a network.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Party {
+    /// The unit of the run.
+    Unit,
+    /// The bench, which does as the unit does.
+    Bench,
+}
+
+/// What a station says when it wants to join.
+#[derive(Clone, Copy)]
+pub struct Station<'a> {
+    /// The station's address.
+    pub mac: [u8; 6],
+    /// Network name, 1 to 32 bytes of any value.
+    pub ssid: &'a [u8],
+    /// WPA2 passphrase.
+    pub passphrase: &'a str,
+}
+
+/// What a station that joined is given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Link {
+    /// The station's own address.
+    pub address: Ipv4Addr,
+    /// The network's mask.
+    pub netmask: Ipv4Addr,
+    /// The way out, and the DNS server.
+    pub gateway: Ipv4Addr,
+    /// The signal, where there is a radio.
+    pub signal: Option<Signal>,
+}
+
+/// What a station hears of its access point.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Signal {
+    /// The access point's own address.
+    pub bssid: [u8; 6],
+    /// 2.4 GHz channel, 1 to 13.
+    pub channel: u8,
+    /// Signal strength in dBm.
+    pub rssi_dbm: i8,
+}
+
+/// What a network saw.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NetworkEvent {
+    /// A station asked to join.
+    Join {
+        /// Which station.
+        mac: Mac,
+        /// The network it asked for, what is no UTF-8 in it replaced; empty where networks have no name.
+        ssid: String,
+        /// Its address, or why it was not taken.
+        outcome: Result<Ipv4Addr, Refusal>,
+    },
+    /// A station left.
+    Left {
+        /// Which station.
+        mac: Mac,
+    },
+    /// A station asked for a name.
+    Resolved {
+        /// The station's address.
+        from: Ipv4Addr,
+        /// The name.
+        name: String,
+        /// The answer; none means that the name does not exist.
+        answer: Option<Ipv4Addr>,
+    },
+    /// A station opened a connection, or was refused.
+    Connection {
+        /// The station's address.
+        from: Ipv4Addr,
+        /// Where it wanted to go.
+        to: SocketAddrV4,
+        /// Whether it got there.
+        connected: bool,
+    },
+    /// A station sent a datagram.
+    Datagram {
+        /// The station's address.
+        from: Ipv4Addr,
+        /// Where it was to go.
+        to: SocketAddrV4,
+        /// Whether it was answered in time.
+        answered: bool,
+    },
+    /// A unit opened a network of its own.
+    NetworkOpened {
+        /// Which unit.
+        mac: Mac,
+        /// The network's name.
+        ssid: String,
+    },
+    /// A unit's own network ended.
+    NetworkClosed {
+        /// Which unit.
+        mac: Mac,
+    },
+}
+
+/// A name cannot be redirected.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "the network has no address left for \"{name}\": it answers for 254 names at most; redirect fewer"
+)]
+pub struct TooManyNames {
+    name: String,
+}

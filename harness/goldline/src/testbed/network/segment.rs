@@ -1,0 +1,263 @@
+//! The part of a network that is the same with a radio and without: addresses, DNS, and the way to the
+//! bench's services.
+//!
+//! No name reaches the machine's resolver: what is not redirected does not exist. Each station has an
+//! address of its own in 127.77.0.0/16; the services know it by the connection that was opened for it, and
+//! announced. Must not know who may join.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rustix::io::Errno;
+
+use super::{
+    Addresses, NetworkEvent, Party, Refusal, Station, TooManyNames, addresses::AddressLease, reason,
+};
+use crate::{
+    clock::Clock,
+    identity::Mac,
+    testbed::{
+        caller::{Borrower, Caller, Callers},
+        event_log::{EventLog, Follower, Stamped},
+    },
+};
+
+/// The way out of the segment, and its DNS server.
+pub(in crate::testbed) const GATEWAY: Ipv4Addr = Ipv4Addr::new(127, 77, 0, 1);
+/// The segment's mask.
+pub(in crate::testbed) const NETMASK: Ipv4Addr = Ipv4Addr::new(255, 255, 0, 0);
+/// TEST-NET-1 of RFC 5737: an address that never leads anywhere by accident.
+const SERVICES: [u8; 3] = [192, 0, 2];
+
+/// Stations of one run, and where what they open leads.
+#[derive(Debug)]
+pub struct Segment {
+    run: Borrower,
+    callers: Callers,
+    addresses: Addresses,
+    state: Mutex<State>,
+    log: Arc<EventLog<NetworkEvent>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Who has which address; kept after a station leaves, so that an address is never shared.
+    leases: HashMap<Mac, AddressLease>,
+    /// Who is joined now.
+    joined: HashMap<Ipv4Addr, Mac>,
+    names: HashMap<String, Ipv4Addr>,
+    services: HashMap<SocketAddrV4, SocketAddr>,
+    /// Where datagrams are answered.
+    datagrams: HashMap<SocketAddrV4, SocketAddr>,
+}
+
+impl Segment {
+    /// The segment of a run, among others: its stations have addresses of their own, and what they open is
+    /// announced as the run's.
+    pub fn of_run(run: Borrower, callers: Callers, addresses: Addresses, clock: Clock) -> Self {
+        let log = Arc::new(EventLog::new(clock));
+        Self { run, callers, addresses, state: Mutex::default(), log }
+    }
+
+    /// Who announces what its stations open.
+    pub fn callers(&self) -> &Callers {
+        &self.callers
+    }
+
+    /// As [`super::Network::redirect`].
+    ///
+    /// # Errors
+    /// [`TooManyNames`].
+    pub fn redirect(
+        &self,
+        name: &str,
+        port: u16,
+        listener: SocketAddr,
+    ) -> Result<Ipv4Addr, TooManyNames> {
+        let mut state = self.state();
+        let address = state.name(name)?;
+        state.services.insert(SocketAddrV4::new(address, port), listener);
+        Ok(address)
+    }
+
+    /// As [`super::Network::redirect_datagrams`].
+    ///
+    /// # Errors
+    /// [`TooManyNames`].
+    pub fn redirect_datagrams(
+        &self,
+        name: &str,
+        port: u16,
+        socket: SocketAddr,
+    ) -> Result<Ipv4Addr, TooManyNames> {
+        let mut state = self.state();
+        let address = state.name(name)?;
+        state.datagrams.insert(SocketAddrV4::new(address, port), socket);
+        Ok(address)
+    }
+
+    /// Gives a station an address, if it may join.
+    ///
+    /// # Errors
+    /// Why it may not, or that no address is left.
+    pub fn join(
+        &self,
+        station: &Station<'_>,
+        admitted: Result<(), Refusal>,
+    ) -> Result<Ipv4Addr, Refusal> {
+        let mac = Mac(station.mac);
+        let outcome = admitted.and_then(|()| {
+            let address = self.state().join(mac, &self.addresses);
+            address.ok_or(Refusal { reason: reason::ASSOC_TOOMANY })
+        });
+        self.record(NetworkEvent::Join { mac, ssid: shown(station.ssid), outcome });
+        outcome
+    }
+
+    /// As [`super::Network::leave`].
+    pub fn leave(&self, mac: Mac) {
+        self.state().joined.retain(|_, station| *station != mac);
+        self.record(NetworkEvent::Left { mac });
+    }
+
+    /// As [`super::Network::resolve`].
+    pub fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<Ipv4Addr> {
+        let answer = {
+            let state = self.state();
+            state.joined.get(&from).and_then(|_| state.names.get(&canonical(name)).copied())
+        };
+        self.record(NetworkEvent::Resolved { from, name: name.to_owned(), answer });
+        answer
+    }
+
+    /// As [`super::Network::connect`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn connect(&self, from: Ipv4Addr, to: SocketAddrV4, party: Party) -> io::Result<TcpStream> {
+        let listener = self.leads(from, |state| state.services.get(&to).copied());
+        let listener = listener.and_then(|found| found.ok_or_else(|| Errno::CONNREFUSED.into()));
+        let caller = self.caller(party);
+        let outcome = listener.and_then(|listener| self.callers.connect(from, listener, caller));
+        self.record(NetworkEvent::Connection { from, to, connected: outcome.is_ok() });
+        outcome
+    }
+
+    /// As [`super::Network::exchange`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn exchange(
+        &self,
+        from: Ipv4Addr,
+        to: SocketAddrV4,
+        party: Party,
+        datagram: &[u8],
+        limit: Duration,
+    ) -> io::Result<Vec<u8>> {
+        let answer = match self.leads(from, |state| state.datagrams.get(&to).copied())? {
+            Some(socket) => self.callers.ask(from, socket, self.caller(party), datagram, limit),
+            // Nobody hears a datagram to nowhere.
+            None => Err(io::ErrorKind::TimedOut.into()),
+        };
+        self.record(NetworkEvent::Datagram { from, to, answered: answer.is_ok() });
+        answer
+    }
+
+    /// As [`super::Network::open_for_bench`].
+    ///
+    /// # Errors
+    /// The operating system's own.
+    pub fn open_for_bench(&self, service: SocketAddr) -> io::Result<TcpStream> {
+        self.callers.connect(Ipv4Addr::LOCALHOST, service, self.caller(Party::Bench))
+    }
+
+    /// Everything that was seen, in order.
+    pub fn events(&self) -> Vec<Stamped<NetworkEvent>> {
+        self.log.all()
+    }
+
+    /// A reader of what is seen, from its beginning.
+    pub fn follow(&self) -> Follower<NetworkEvent> {
+        Follower::new(Arc::clone(&self.log))
+    }
+
+    /// Notes what was seen.
+    pub(in crate::testbed) fn record(&self, event: NetworkEvent) {
+        self.log.record(event);
+    }
+
+    fn caller(&self, party: Party) -> Caller {
+        match party {
+            Party::Unit => Caller::Unit(self.run),
+            Party::Bench => Caller::Bench(self.run),
+        }
+    }
+
+    /// Where something of a station leads, if the station is joined.
+    fn leads<T>(
+        &self,
+        from: Ipv4Addr,
+        find: impl FnOnce(&State) -> Option<T>,
+    ) -> io::Result<Option<T>> {
+        let state = self.state();
+        match state.joined.contains_key(&from) {
+            true => Ok(find(&state)),
+            false => Err(Errno::NETUNREACH.into()),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The address that stands for a name: its own if it is a literal, else the next free one.
+    fn name(&mut self, name: &str) -> Result<Ipv4Addr, TooManyNames> {
+        let name = canonical(name);
+        if let Ok(literal) = name.parse() {
+            return Ok(literal);
+        }
+        if let Some(&known) = self.names.get(&name) {
+            return Ok(known);
+        }
+        let [a, b, c] = SERVICES;
+        let Some(host) = u8::try_from(self.names.len() + 1).ok().filter(|&host| host < u8::MAX)
+        else {
+            return Err(TooManyNames { name });
+        };
+        let address = Ipv4Addr::new(a, b, c, host);
+        self.names.insert(name, address);
+        Ok(address)
+    }
+
+    fn join(&mut self, mac: Mac, addresses: &Addresses) -> Option<Ipv4Addr> {
+        let address = match self.leases.get(&mac) {
+            Some(leased) => leased.address(),
+            None => {
+                let lease = addresses.take()?;
+                let address = lease.address();
+                self.leases.insert(mac, lease);
+                address
+            }
+        };
+        self.joined.insert(address, mac);
+        Some(address)
+    }
+}
+
+/// DNS names do not distinguish case, and a trailing dot only says that the name is complete.
+fn canonical(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+/// A network name for the log; any byte may be in one.
+pub(in crate::testbed) fn shown(ssid: &[u8]) -> String {
+    String::from_utf8_lossy(ssid).into_owned()
+}
