@@ -7,15 +7,19 @@
 
 mod offer;
 pub mod probe;
+mod successes;
 
 use std::sync::Arc;
 
 use goldline_simulator::World;
-use tokio::sync::Mutex;
+use successes::Successes;
+use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
+    check::{Credential, Service, UnitSuccess},
     client::http::HttpError,
     clock::Clock,
+    identity::Mac,
     plan::{BoundPlan, NotLearnt},
     profile::UnboundSymbol,
     testbed::{
@@ -85,6 +89,7 @@ pub struct Bench {
     config: BenchConfig,
     air: Air,
     services: Mutex<Services>,
+    successes: Successes,
 }
 
 /// Where one unit stands: its way to the network, and to nothing else.
@@ -103,7 +108,12 @@ impl Bench {
     pub fn new(config: BenchConfig) -> Self {
         let BenchConfig { network, authority, faults, clock, .. } = &config;
         let services = Services::new(*network, Arc::clone(authority), faults, clock.clone());
-        Self { air: services.air().clone(), services: Mutex::new(services), config }
+        Self {
+            air: services.air().clone(),
+            services: Mutex::new(services),
+            successes: Successes::default(),
+            config,
+        }
     }
 
     /// A place for the unit of one run. Needs a tokio runtime.
@@ -119,6 +129,22 @@ impl Bench {
         let offer = self.offer_to(plan)?;
         let joined = join_external(&offer, &self.air).await?;
         Ok(self.services.lock().await.lend(&place.0, offer, joined).await?)
+    }
+
+    /// A unit was served by a service to the end, now.
+    pub fn note_success(&self, unit: Mac, service: Service, credential: Credential) {
+        self.successes.note(unit, service, credential);
+    }
+
+    /// The newest success of another unit at a service, since that moment.
+    pub fn success_of_another(
+        &self,
+        unit: Mac,
+        service: Service,
+        credential: Credential,
+        since: Instant,
+    ) -> Option<UnitSuccess> {
+        self.successes.of_another(unit, service, credential, since)
     }
 
     /// PEM of whom a unit's firmware model must trust, and the bench with it: the bench's own CA, and

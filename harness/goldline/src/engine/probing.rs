@@ -17,7 +17,7 @@ use crate::{
             fetch_configuration, join_network, register_at_ca, report, run_errand,
         },
     },
-    check::{ProbeReport, Witness},
+    check::{Credential, ProbeReport, Service, Witness},
     client::ca::{Registrant, Terms},
     clock::Deadline,
     identity::Mac,
@@ -31,6 +31,8 @@ const PROBE_LIMIT: Duration = Duration::from_secs(10);
 /// What the bench calls itself at the broker, and in the certificate that it shows where one is asked for.
 const WITNESS_ID: &str = "goldline-witness";
 const WITNESS_VALIDITY: time::Duration = time::Duration::hours(1);
+/// How long another unit's success tells of a broker.
+const OTHER_UNIT_LIMIT: Duration = Duration::from_secs(60);
 
 /// Which of the unit's messages did not arrive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,6 +74,9 @@ pub(super) async fn at_broker(
     bench: &Bench,
     talk: Talk,
 ) -> Result<Witness, Failure> {
+    if !has_a_certificate(plan, bench) {
+        return another_unit(testbed, plan, bench);
+    }
     let broker = plan.broker()?;
     let endpoint = &broker.endpoint;
     let id = witness_id();
@@ -95,6 +100,44 @@ pub(super) async fn at_broker(
     Ok(Witness::of_probe(ProbeReport {
         tried: format!("use {endpoint} with the planned credentials"),
         outcome: outcome.map(|()| done),
+    }))
+}
+
+/// What a unit of this plan shows at its broker.
+pub(super) fn credential(plan: &BoundPlan) -> Result<Credential, Failure> {
+    let broker = plan.broker()?;
+    Ok(match broker.password.expose() {
+        _ if plan.profile().mqtt.client_certificate => Credential::Certificate,
+        "" if broker.username.is_empty() => Credential::None,
+        _ => Credential::Password,
+    })
+}
+
+/// A broker of others that asks for certificates of a CA of others takes none that the bench can make.
+fn has_a_certificate(plan: &BoundPlan, bench: &Bench) -> bool {
+    let asked = plan.profile().mqtt.client_certificate && bench.external_ca().is_some();
+    let own = bench.external_broker().map(|broker| broker.identity.is_some());
+    !asked || own.unwrap_or(true)
+}
+
+/// Where the bench cannot repeat what the unit did: a success since the unit first failed there.
+fn another_unit(testbed: &Testbed, plan: &BoundPlan, bench: &Bench) -> Result<Witness, Failure> {
+    let failed = testbed.broker.unit_connections();
+    let failed = failed.iter().find(|connection| !connection.is_accepted());
+    let credential = credential(plan)?;
+    let success = failed.and_then(|failed| {
+        bench.success_of_another(plan.bindings().mac()?, Service::Broker, credential, failed.opened)
+    });
+    let witness = success.and_then(|success| {
+        Witness::of_other_unit(&success, Service::Broker, credential, OTHER_UNIT_LIMIT)
+    });
+    Ok(witness.unwrap_or_else(|| {
+        Witness::of_probe(ProbeReport {
+            tried: format!("use {}", plan.endpoint),
+            outcome: Err("it has no certificate of the CA that is already there; give it one \
+                          with --broker-identity"
+                .to_owned()),
+        })
     }))
 }
 

@@ -12,10 +12,10 @@ use super::{
     Failure, Next, Run, millis,
     phase::{Activity, Boot, Link},
     ping::{Pings, Said},
-    probing::{Talk, at_broker, at_network},
+    probing::{Talk, at_broker, at_network, credential},
 };
 use crate::{
-    check::{BrokerObservation, JoinObservation, Observer, Refusal},
+    check::{BrokerObservation, JoinObservation, Observer, Refusal, Service},
     clock::Deadline,
     identity::Mac,
     plan::{BoundPlan, Purpose},
@@ -179,6 +179,10 @@ impl Run {
             Some(_) => None,
             None => Some(at_broker(testbed, self.bound()?, &self.bench, Talk::Command).await?),
         };
+        if answered.is_some() {
+            let credential = credential(self.bound()?)?;
+            self.bench.note_success(self.mac()?, Service::Broker, credential);
+        }
         if let Some(seen) = &mut self.seen.broker {
             seen.round_trip_ms = answered.as_ref().map(|(at, _)| millis(at.duration_since(sent)));
             seen.wrong_answer = wrong.filter(|_| answered.is_none());

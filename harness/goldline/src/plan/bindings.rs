@@ -159,6 +159,11 @@ impl Bindings {
         self.bind(UNIT_MAC, Text::public(mac.to_string()))
     }
 
+    /// The unit's MAC, once it was read.
+    pub fn mac(&self) -> Option<Mac> {
+        self.get(UNIT_MAC)?.expose().parse().ok()
+    }
+
     /// Binds what a service gave to the unit, or gave anew; it is remembered with the unit's values.
     ///
     /// # Errors
