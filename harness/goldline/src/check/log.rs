@@ -1,51 +1,80 @@
-//! Facts in a unit's serial log, in the words of ESP-IDF.
+//! Facts in a unit's serial log, in the words of ESP-IDF and of Arduino.
 //!
-//! Must not judge: a line is a claim of the unit's. Patterns are ESP-IDF's own log texts.
+//! Must not judge: a line is a claim of the unit's. Patterns are the frameworks' own log texts. Of several
+//! lines about one thing, the one that tells most is kept, and the first of those.
 
 use std::{net::Ipv4Addr, sync::LazyLock};
 
 use regex::{Regex, RegexSet};
 
+use super::{
+    line::{is_crash, is_error, is_of_application, pattern, plain},
+    restarts::Restarts,
+};
 use crate::device::ConsoleLine;
 
-/// This many resets without a working application in between are a loop.
-const LOOP_RESETS: usize = 3;
 /// More reasons than anyone reads; a unit that resets for hours must not eat the station's memory.
 const REASONS_KEPT: usize = 1000;
+/// A log may name many addresses; a unit has one.
+const ADDRESSES_KEPT: usize = 16;
 
 static RESET: LazyLock<Regex> = LazyLock::new(|| pattern(r"^rst:0x[0-9a-f]+ \(([A-Z0-9_]+)\)"));
+static ENTRY: LazyLock<Regex> = LazyLock::new(|| pattern(r"^entry 0x[0-9a-f]+"));
 static PANIC: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"Guru Meditation|abort\(\) was called|Brownout detector|assert failed")
+    pattern(
+        r"Guru Meditation|abort\(\) was called|Brownout detector|assert failed|stack overflow in task|Stack smashing|CORRUPT HEAP|Task watchdog got triggered",
+    )
 });
 static IMAGE_REFUSED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^invalid header|Checksum failed|Image hash failed|image at 0x[0-9a-f]+ has invalid magic|No bootable app|mismatch chip ID|flash read err|invalid magic byte",
+        r"^invalid header|^csum err|Checksum failed|Image hash failed|invalid magic|mismatch chip ID|flash read err|secure boot check fail|Failed to verify partition table|load partition table error|is not bootable|No bootable app",
     )
 });
+/// Of these, the refusals that no further start will change.
+static REFUSED_FOR_GOOD: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"^csum err|secure boot check fail|load partition table error|No bootable app")
+});
+/// And those that say what is wrong with the image, and those that say where.
+static IMAGE_WRONG: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"Checksum failed|Image hash failed|invalid magic|mismatch chip ID"));
+static IMAGE_UNUSED: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"is not bootable|No bootable app|load partition table error"));
 static APPLICATION: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"Calling app_main\(\)|cpu_start: "));
-static COMPLAINT: LazyLock<Regex> = LazyLock::new(|| pattern(r"^E \(\d+\) "));
-static LOGGED: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^(?:\S{0,16}[>$#] ?)?[EWIDV] \(\d+\) [^:]+: "));
+static COMPLAINT: LazyLock<Regex> = LazyLock::new(|| pattern(r"E \([^)]*\) |\[E\]\["));
 static CONFIGURATION: LazyLock<Regex> = LazyLock::new(|| pattern(r"ESP_ERR_NVS_\w+"));
-static ADDRESS: LazyLock<Regex> = LazyLock::new(|| pattern(r"sta ip: (\d+\.\d+\.\d+\.\d+)"));
-static SIGNAL: LazyLock<Regex> = LazyLock::new(|| pattern(r"\brssi: (-?\d+)"));
+static GAVE_UP: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)not provisioned|provisioning failed|no (?:configuration|credentials) (?:found|stored)|cannot (?:start|continue)|giving up|\bhalt(?:ed|ing)\b",
+    )
+});
+static ADDRESS: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\bsta ip: ?(\d+\.\d+\.\d+\.\d+)"));
+/// Other words for an address, which may be another one's: a gateway's, or the unit's own network's.
+static MENTIONED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"(?i)(?:got ip|\bip address|ipv4 address|\bip)\s*[:=] ?(\d+\.\d+\.\d+\.\d+)")
+});
+static SIGNAL: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\brssi\)?\s*[:=]\s*(-?\d+)"));
 static DISCONNECT: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?i)disconnect.*?reason[:= ]+(\d+)"));
+    LazyLock::new(|| pattern(r"(?i:disconnect.*?reason[:= ]+)(\d+)|\bReason: (\d+) - [A-Z]"));
 static TLS: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"mbedtls_ssl_handshake returned|certificate verify failed|esp-tls.*(?:failed|Failed)")
+    pattern(
+        r"mbedtls_ssl_handshake returned|(?i)certificate verif\w+ failed|esp-tls.*failed|verification info:|failed to verify peer",
+    )
 });
 
 /// Everything that a fact is made of; most lines of a log are not.
 static TELLING: LazyLock<RegexSet> = LazyLock::new(|| {
     let patterns = [
         &*RESET,
+        &*ENTRY,
         &*PANIC,
         &*IMAGE_REFUSED,
         &*APPLICATION,
         &*COMPLAINT,
         &*CONFIGURATION,
+        &*GAVE_UP,
         &*ADDRESS,
+        &*MENTIONED,
         &*SIGNAL,
         &*DISCONNECT,
         &*TLS,
@@ -65,32 +94,31 @@ pub struct UnitLog {
 pub struct LogFacts {
     /// Reasons of all resets since the bench's own, that one included.
     pub resets: Vec<String>,
-    /// The last panic, abort or brown-out.
+    /// The line that tells most of its crashes: the first of those.
     pub panic: Option<String>,
-    /// How many of them there were.
-    pub panics: usize,
-    /// The boot loader's refusal of an image.
+    /// The boot loader's refusal of an image, in the line that tells most of it.
     pub image_refused: Option<String>,
     /// How many lines say that the application starts; a start has several.
     pub application_lines: usize,
     /// The first line that the application logs as an error: later ones follow from it.
     pub complaint: Option<String>,
-    /// The first NVS error that the application prints. This and the complaint are the present start's.
+    /// The first NVS error that the application prints. This, the complaint and the next are the present
+    /// start's.
     pub configuration: Option<String>,
-    /// The address that the unit says it has.
+    /// The first line that says that the application will go no further.
+    pub gave_up: Option<String>,
+    /// The address that the unit says it has as a station.
     pub address: Option<Ipv4Addr>,
+    /// Addresses that it names in other words; they need not be its own.
+    pub mentioned: Vec<Ipv4Addr>,
     /// The signal that the unit's radio measured, in dBm.
     pub rssi_dbm: Option<i8>,
     /// Reasons of all disconnections, in order.
     pub disconnects: Vec<u16>,
-    /// The last TLS failure.
+    /// The TLS failure, in the line that tells most of it.
     pub tls: Option<String>,
-}
-
-/// Whether a line is one of ESP-IDF's log, which a firmware prints whatever is typed; it may stand behind the
-/// console's prompt.
-pub fn is_logged(text: &str) -> bool {
-    LOGGED.is_match(text)
+    restarts: Restarts,
+    refused_for_good: bool,
 }
 
 impl UnitLog {
@@ -130,15 +158,35 @@ impl LogFacts {
         self.application_lines > 0
     }
 
-    /// Whether the unit resets again and again.
-    pub fn is_boot_loop(&self) -> bool {
-        self.resets.len() > LOOP_RESETS
+    /// Whether the boot loader said that there is nothing to run, and no application came after all.
+    pub fn has_nothing_to_run(&self) -> bool {
+        self.refused_for_good
     }
 
-    /// How often the unit reset or crashed by itself; the bench's own reset does not count. A crash
-    /// counts even where the line of a reset was lost.
+    /// How often the unit reset or crashed by itself; the bench's own reset and those that it asked for do
+    /// not count. A crash counts even where the line of a reset was lost.
     pub fn unexpected_resets(&self) -> usize {
-        self.resets.len().saturating_sub(1).max(self.panics)
+        self.restarts.by_itself()
+    }
+
+    /// How often the unit crashed, hung or lost its supply: what no firmware does on purpose.
+    pub fn crashes(&self) -> usize {
+        self.restarts.crashes()
+    }
+
+    /// The unit was told to restart, once.
+    pub fn ask_for_restart(&mut self) {
+        self.restarts.ask();
+    }
+
+    /// The unit will reset once more, for whatever reason.
+    pub fn excuse_reset(&mut self) {
+        self.restarts.excuse();
+    }
+
+    /// Whether the unit says anywhere that this is its address.
+    pub fn names(&self, address: Ipv4Addr) -> bool {
+        self.address == Some(address) || self.mentioned.contains(&address)
     }
 
     /// The end of a sentence about a unit that does not do what it should: what it complains of.
@@ -155,6 +203,7 @@ impl LogFacts {
             &mut self.image_refused,
             &mut self.complaint,
             &mut self.configuration,
+            &mut self.gave_up,
             &mut self.tls,
         ];
         for line in quoted.into_iter().flatten() {
@@ -165,55 +214,82 @@ impl LogFacts {
 
     /// Reads one more line; whether it tells anything new.
     pub fn take(&mut self, text: &str) -> bool {
-        TELLING.is_match(text) && self.note(text)
+        let text = &*plain(text);
+        let first = self.restarts.awaits_application() && is_of_application(text);
+        if first {
+            self.start_application();
+        }
+        TELLING.is_match(text) && self.note(text) || first
     }
 
     fn note(&mut self, text: &str) -> bool {
-        let mut told = false;
-        let mut keep = |place: &mut Option<String>| {
-            let line = text.trim();
-            if place.as_deref() != Some(line) {
-                *place = Some(line.to_owned());
-                told = true;
-            }
-        };
+        let mut told = self.count_starts(text);
         if PANIC.is_match(text) {
-            self.panics += 1;
-            keep(&mut self.panic);
+            told |= keep(&mut self.panic, text, |line| u8::from(is_crash(line)));
         }
         if IMAGE_REFUSED.is_match(text) {
-            keep(&mut self.image_refused);
+            self.refused_for_good |= REFUSED_FOR_GOOD.is_match(text);
+            told |= keep(&mut self.image_refused, text, rank_of_refusal);
         }
-        if APPLICATION.is_match(text) {
-            (self.configuration, self.complaint) = (None, None);
+        let first = |_: &str| 0;
+        if is_error(text) {
+            told |= keep(&mut self.complaint, text, first);
         }
-        if self.complaint.is_none() && COMPLAINT.is_match(text) {
-            keep(&mut self.complaint);
+        if CONFIGURATION.is_match(text) {
+            told |= keep(&mut self.configuration, text, first);
         }
-        if self.configuration.is_none() && CONFIGURATION.is_match(text) {
-            keep(&mut self.configuration);
+        if GAVE_UP.is_match(text) {
+            told |= keep(&mut self.gave_up, text, first);
         }
         if TLS.is_match(text) {
-            keep(&mut self.tls);
+            told |= keep(&mut self.tls, text, rank_of_tls);
         }
         self.count(text) || told
     }
 
-    /// What is counted or read as a number; whether there was any of it.
+    /// How often the unit starts, and how far it comes; whether the line is about that.
+    fn count_starts(&mut self, text: &str) -> bool {
+        if is_crash(text) {
+            self.restarts.crash();
+        }
+        if ENTRY.is_match(text) {
+            self.restarts.load();
+        }
+        let reset = RESET.captures(text);
+        if let Some(reset) = &reset {
+            self.restarts.reset(&reset[1]);
+            if self.resets.len() < REASONS_KEPT {
+                self.resets.push(reset[1].to_owned());
+            }
+        }
+        let starts = APPLICATION.is_match(text);
+        if starts {
+            self.start_application();
+        }
+        starts || reset.is_some()
+    }
+
+    fn start_application(&mut self) {
+        self.restarts.application();
+        self.application_lines += 1;
+        self.refused_for_good = false;
+        (self.configuration, self.complaint, self.gave_up) = (None, None, None);
+    }
+
+    /// What is read as a number; whether there was anything new.
     fn count(&mut self, text: &str) -> bool {
         let mut told = false;
-        if let Some(reset) = RESET.captures(text).filter(|_| self.resets.len() < REASONS_KEPT) {
-            self.resets.push(reset[1].to_owned());
-            told = true;
-        }
-        if APPLICATION.is_match(text) {
-            self.application_lines += 1;
-            told = true;
-        }
         if let Some(address) = ADDRESS.captures(text) {
             let before = self.address;
             self.address = address[1].parse().ok();
             told |= self.address != before;
+        }
+        if let Some(address) = MENTIONED.captures(text).and_then(|found| found[1].parse().ok())
+            && !self.mentioned.contains(&address)
+            && self.mentioned.len() < ADDRESSES_KEPT
+        {
+            self.mentioned.push(address);
+            told = true;
         }
         if let Some(signal) = SIGNAL.captures(text) {
             let before = self.rssi_dbm;
@@ -221,16 +297,42 @@ impl LogFacts {
             told |= self.rssi_dbm != before;
         }
         let room = self.disconnects.len() < REASONS_KEPT;
-        if let Some(reason) = DISCONNECT.captures(text).filter(|_| room) {
-            self.disconnects.extend(reason[1].parse::<u16>());
+        if let Some(found) = DISCONNECT.captures(text).filter(|_| room) {
+            let reason = found.get(1).or(found.get(2)).map(|reason| reason.as_str().parse::<u16>());
+            self.disconnects.extend(reason.into_iter().flatten());
             told = true;
         }
         told
     }
 }
 
-fn pattern(text: &str) -> Regex {
-    Regex::new(text).expect("the patterns of this file are tested")
+/// Keeps a line where it tells more than the one that is kept; whether it does.
+fn keep(place: &mut Option<String>, text: &str, rank: fn(&str) -> u8) -> bool {
+    let line = text.trim();
+    if place.as_deref().is_some_and(|kept| rank(kept) >= rank(line)) {
+        return false;
+    }
+    *place = Some(line.to_owned());
+    true
+}
+
+/// What is wrong with an image tells more than that it is refused, and that more than that none is left.
+fn rank_of_refusal(line: &str) -> u8 {
+    match line {
+        line if IMAGE_WRONG.is_match(line) => 2,
+        line if IMAGE_UNUSED.is_match(line) => 0,
+        _ => 1,
+    }
+}
+
+/// Why a certificate is refused tells more than that it is, and that more than a number.
+fn rank_of_tls(line: &str) -> u8 {
+    match line {
+        line if line.contains("verification info:") => 3,
+        line if line.contains("erif") => 2,
+        line if line.contains("handshake returned") => 1,
+        _ => 0,
+    }
 }
 
 #[cfg(test)]

@@ -4,11 +4,13 @@
 //! engine observed before. A check that depends on the testbed blames the unit only when a witness
 //! says that the service was sound.
 
+mod boot_fact;
 mod ca_registration;
 mod console_status;
 mod device_id;
 mod factory_reset;
 mod flash_integrity;
+mod line;
 mod log;
 mod mqtt_connect;
 mod network_join;
@@ -16,6 +18,7 @@ mod nvs_readback;
 mod observations;
 mod ota_update;
 mod registry_record;
+mod restarts;
 mod secret_hygiene;
 mod server_trust;
 pub mod stops;
@@ -30,7 +33,9 @@ use crate::{
     record::{CheckRecord, Code, Diagnosis, Limits, Measurement, Outcome, Verdict},
 };
 
-pub use log::{LogFacts, UnitLog, is_logged};
+pub use boot_fact::BootFact;
+pub use line::{LineKind, is_logged, kind_of, plain};
+pub use log::{LogFacts, UnitLog};
 pub use observations::{
     AlertObservation, Answered, Blame, BrokerObservation, CaObservation, DeviceIdObservation,
     DialogueObservation, Evidence, ExchangeObservation, JoinObservation, Leftovers, Observations,
@@ -108,7 +113,10 @@ pub fn flash_is_sound(plan: &BoundPlan, seen: &Observations) -> bool {
         .checks
         .iter()
         .filter(|spec| matches!(spec.id, CheckId::FlashIntegrity | CheckId::NvsReadback))
-        .all(|spec| judge_one(spec, Some(plan), seen).outcome == Outcome::Pass)
+        .all(|spec| {
+            let outcome = judge_one(spec, Some(plan), seen).outcome;
+            !matches!(outcome, Outcome::Fail | Outcome::Error)
+        })
 }
 
 fn first_diagnosis(checks: &[CheckRecord], outcome: Outcome) -> Option<Diagnosis> {
@@ -196,6 +204,13 @@ impl Finding {
         }
     }
 
+    /// Puts advice for this very case in the place of the code's own.
+    fn advise(&mut self, code: Code, action: &str) {
+        if let Some((_, diagnosis)) = self.blame.as_mut().filter(|(_, found)| found.code == code) {
+            action.clone_into(&mut diagnosis.action);
+        }
+    }
+
     /// Nothing can be said of the unit.
     fn error(&mut self, code: Code, message: impl Into<String>) {
         self.blame.get_or_insert_with(|| (Outcome::Error, Diagnosis::new(code, message)));
@@ -223,6 +238,8 @@ impl Finding {
     fn into_record(self, id: CheckId) -> CheckRecord {
         let (outcome, diagnosis) = match self.blame {
             _ if !self.ran => (Outcome::NotRun, None),
+            // Nothing passes unmeasured, however well it looks.
+            None if self.measurements.is_empty() => (Outcome::NotRun, None),
             None => (Outcome::Pass, None),
             Some((outcome, diagnosis)) => (outcome, Some(diagnosis)),
         };

@@ -11,6 +11,11 @@ use crate::{
     record::{Code, Measurement},
 };
 
+/// What mbedTLS prints, and what its alert is called, when a certificate's time is not now.
+const OUT_OF_TIME: [&str; 3] =
+    ["validity starts in the future", "validity has expired", "CertificateExpired"];
+const SET_THE_CLOCK: &str = "check how the firmware gets the time (SNTP server, clock battery): its clock lies outside of the validity of a certificate that is valid now";
+
 pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> Finding {
     let (Some(broker), Ok(planned)) = (&seen.broker, plan.broker()) else {
         return Finding::not_run();
@@ -171,6 +176,9 @@ fn explain(plan: &BoundPlan, broker: &BrokerObservation, facts: &LogFacts, findi
             broker.witness.as_ref(),
         );
     }
+    if explain_clock(plan, broker, facts, finding) {
+        return;
+    }
     let endpoint = &plan.endpoint;
     // What a broker that is already there answered, only the unit knows.
     let distrust = facts.tls.as_ref().filter(|_| broker.observer == Observer::Client);
@@ -225,4 +233,31 @@ fn explain(plan: &BoundPlan, broker: &BrokerObservation, facts: &LogFacts, findi
         ),
     };
     finding.fail_with_witness(code, Code::TestbedBroker, message, broker.witness.as_ref());
+}
+
+/// A certificate that is valid now is out of its time for a unit that has another time; whether that was it.
+fn explain_clock(
+    plan: &BoundPlan,
+    broker: &BrokerObservation,
+    facts: &LogFacts,
+    finding: &mut Finding,
+) -> bool {
+    let untimely = |line: &&String| OUT_OF_TIME.iter().any(|words| line.contains(words));
+    let alert = match &broker.refusal {
+        Some(Refusal::ServerUntrusted(alert)) => Some(alert),
+        _ => None,
+    };
+    let line = facts.tls.as_ref().filter(untimely).filter(|_| broker.reached);
+    let Some(line) = line.or(alert.filter(untimely)) else { return false };
+    let endpoint = &plan.endpoint;
+    finding.fail_with_witness(
+        Code::MqttServerUntrusted,
+        Code::TestbedBroker,
+        format!(
+            "the unit does not trust the certificate of {endpoint}: it says \"{line}\", so its clock is not set"
+        ),
+        broker.witness.as_ref(),
+    );
+    finding.advise(Code::MqttServerUntrusted, SET_THE_CLOCK);
+    true
 }

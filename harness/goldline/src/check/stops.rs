@@ -26,11 +26,6 @@ pub fn not_restarted(otherwise: &str, within_s: u64) -> Diagnosis {
     Diagnosis::new(Code::BootSilent, format!("the unit {otherwise} within {within_s} s"))
 }
 
-/// The unit resets before it can be asked anything.
-pub fn resets_again(panic: &str) -> Diagnosis {
-    Diagnosis::new(Code::BootLoop, format!("the unit resets again and again; {panic}"))
-}
-
 /// A line that was waited for is missing in a log of which lines were lost.
 pub fn console_full(lost: usize, missing: &str) -> Diagnosis {
     Diagnosis::new(Code::ConsoleFull, super::console_full(lost, missing))
@@ -41,9 +36,8 @@ pub fn not_sayable(name: &str, reason: impl Display) -> Diagnosis {
     Diagnosis::new(Code::ConsoleNotSayable, format!("{name}: {reason}"))
 }
 
-/// The unit has another network open than the planned one, or none and resets.
-pub fn other_portal_network(found: Option<&str>, expected: &str, reason: u16) -> Diagnosis {
-    let found = found.unwrap_or("none");
+/// The unit has another network open than the planned one.
+pub fn other_portal_network(found: &str, expected: &str, reason: u16) -> Diagnosis {
     Diagnosis::new(
         Code::PortalUnreachable,
         format!(
@@ -74,6 +68,11 @@ pub fn factory_firmware_silent(expected: &str, within_s: u64, last: &str) -> Dia
             "the provisioning firmware did not say \"{expected}\" in {within_s} s; its last line is \"{last}\""
         ),
     )
+}
+
+/// The firmware that writes the values says that it could not.
+pub fn factory_firmware_failed(line: &str) -> Diagnosis {
+    Diagnosis::new(Code::FirmwareConfiguration, format!("the provisioning firmware says: {line}"))
 }
 
 /// The unit's NVS partition cannot be edited.

@@ -6,7 +6,7 @@ use super::{Finding, JoinObservation, LogFacts, Observations, limits};
 use crate::{
     plan::BoundPlan,
     profile::CheckSpec,
-    record::{Code, Measurement, Outcome},
+    record::{Code, Diagnosis, Measurement, Outcome},
 };
 
 /// ESP-IDF's reason for "no access point of that name".
@@ -30,12 +30,14 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
     finding
 }
 
-/// A loop outranks whatever else was found.
+/// What the boot says outranks whatever else was found.
 pub(super) fn judge_resets(spec: &CheckSpec, facts: &LogFacts, finding: &mut Finding) {
-    if facts.is_boot_loop() {
-        finding.fail_outranking(Code::BootLoop, boot_loop(facts));
-    } else {
-        count_resets(spec, facts, finding);
+    match facts.boot_fact() {
+        Some(fact) => {
+            let Diagnosis { code, message, .. } = fact.diagnosis();
+            finding.fail_outranking(code, message);
+        }
+        None => count_resets(spec, facts, finding),
     }
 }
 
@@ -68,19 +70,20 @@ fn measure(spec: &CheckSpec, join: &JoinObservation, facts: &LogFacts, finding: 
     if let Some(message) = other_address(join, facts) {
         finding.fail(Code::WifiOutOfLimits, message);
     }
+    let joined = join.joined_after_ms.map(|ms| ms as f64);
     finding.measure(
         Code::WifiOutOfLimits,
         [
             Measurement::fact("ip_address", address.as_deref()),
-            Measurement::number(
-                "join_ms",
-                join.joined_after_ms.map(|ms| ms as f64),
-                "ms",
-                limits(spec, "join_ms"),
-            ),
-            Measurement::number("rssi", facts.rssi_dbm.map(f64::from), "dBm", limits(spec, "rssi")),
+            Measurement::number("join_ms", joined, "ms", limits(spec, "join_ms")),
         ],
     );
+    // Most firmwares print no signal: it is missed only where somebody asks for it.
+    if facts.rssi_dbm.is_some() || spec.limits.contains_key("rssi") {
+        let signal = facts.rssi_dbm.map(f64::from);
+        let signal = Measurement::number("rssi", signal, "dBm", limits(spec, "rssi"));
+        finding.measure(Code::WifiOutOfLimits, [signal]);
+    }
 }
 
 /// Whether the unit believes in another address than it was given.
@@ -130,8 +133,9 @@ fn explain(plan: &BoundPlan, join: &JoinObservation, facts: &LogFacts, finding: 
 
 /// What the serial log says of a unit that did not join, where it is no matter of the network.
 pub(super) fn told_by_the_log(join: &JoinObservation, facts: &LogFacts) -> Option<(Code, String)> {
-    if facts.is_boot_loop() {
-        return Some((Code::BootLoop, boot_loop(facts)));
+    if let Some(fact) = facts.boot_fact() {
+        let Diagnosis { code, message, .. } = fact.diagnosis();
+        return Some((code, message));
     }
     if let Some(line) = facts.image_refused.as_ref().filter(|_| !facts.has_application()) {
         return Some((Code::BootImageRefused, format!("the boot loader says: {line}")));
@@ -143,15 +147,6 @@ pub(super) fn told_by_the_log(join: &JoinObservation, facts: &LogFacts) -> Optio
     }
     // Firmware that goes on to the network has coped with the key that it misses.
     let tried = join.refused.is_some() || !facts.disconnects.is_empty();
-    let line = facts.configuration.as_ref().filter(|_| !tried)?;
+    let line = facts.configuration.as_ref().or(facts.gave_up.as_ref()).filter(|_| !tried)?;
     Some((Code::FirmwareConfiguration, format!("the firmware says: {line}")))
-}
-
-fn boot_loop(facts: &LogFacts) -> String {
-    let reason = facts.resets.last().map_or("unknown", String::as_str);
-    let panic = facts.panic.as_deref().unwrap_or("no panic was printed");
-    format!(
-        "the unit reset {} times by itself (last: {reason}); {panic}",
-        facts.unexpected_resets()
-    )
 }

@@ -47,7 +47,7 @@ impl Run {
             arrived = broker.wait_for(deadline, |connection| {
                 alerts(connection).into_iter().find(|(_, text)| lacking(text).is_empty())
             }) => arrived.ok(),
-            () = self.cancel.cancelled() => return Err(Failure::Aborted),
+            failure = self.interrupted() => return Err(failure),
         };
         let last = broker.connections().iter().flat_map(alerts).map(|(_, text)| text).next_back();
         let lacking = last.map(|text| format!("it lacks {}", lacking(&text).join(", ")));

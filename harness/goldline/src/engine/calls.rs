@@ -18,6 +18,8 @@ use crate::{
 
 /// A unit that was told a time which is further off than this was told a wrong one.
 const TIME_TOLERANCE: time::Duration = time::Duration::minutes(1);
+/// Firmware tries again after a refusal; this many are no accident.
+const REFUSALS: usize = 3;
 
 impl Run {
     /// A unit without the time trusts nobody: nothing after it can tell more.
@@ -37,7 +39,7 @@ impl Run {
             tokio::select! {
                 _ = questions.next(deadline) => {}
                 () = sleep_until(deadline.instant()) => break None,
-                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+                failure = self.interrupted() => return Err(failure),
             }
         };
         let asked = server.asked().iter().any(|asked| asked.event.caller.is_unit());
@@ -84,7 +86,7 @@ impl Run {
             tokio::select! {
                 _ = calls.next(deadline) => {}
                 () = sleep_until(deadline.instant()) => break None,
-                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+                failure = self.interrupted() => return Err(failure),
             }
         };
         let witness = match served {
@@ -120,9 +122,11 @@ impl Run {
         let mut calls = ca.follow();
         let accepted = loop {
             let known = ca.registrations();
-            let mut after =
-                known.iter().filter(|call| call.instant >= since && call.event.caller.is_unit());
-            let of_unit = after.find_map(|call| match &call.event.what {
+            let after: Vec<_> = known
+                .iter()
+                .filter(|call| call.instant >= since && call.event.caller.is_unit())
+                .collect();
+            let of_unit = after.iter().find_map(|call| match &call.event.what {
                 // A UUID may be given in capitals.
                 Registration::Accepted(registered)
                     if registered.uuid.to_string().eq_ignore_ascii_case(&uuid) =>
@@ -134,10 +138,15 @@ impl Run {
             if of_unit.is_some() {
                 break of_unit;
             }
+            let refused =
+                after.iter().filter(|call| matches!(call.event.what, Registration::Refused(_)));
+            if refused.count() >= REFUSALS {
+                break None;
+            }
             tokio::select! {
                 _ = calls.next(deadline) => {}
                 () = sleep_until(deadline.instant()) => break None,
-                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+                failure = self.interrupted() => return Err(failure),
             }
         };
         let known = ca.registrations();

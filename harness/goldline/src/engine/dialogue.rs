@@ -12,7 +12,7 @@ use super::{
 use crate::{
     check::{
         Answered, Blame, DeviceIdObservation, DialogueObservation, ExchangeObservation, Witness,
-        is_logged, stops,
+        is_logged, plain, stops,
     },
     clock::Deadline,
     device::ConsoleLine,
@@ -83,6 +83,9 @@ impl Run {
             .map(|text| Ok(plan.render(text)?.expose().to_owned()))
             .collect::<Result<Vec<String>, Failure>>()?;
         self.hearing.expect([expected.clone(), exchange.refuse.clone()].concat());
+        if exchange.restarts {
+            self.hearing.expect_restart();
+        }
         self.typed.push(line.typed.as_secret().clone());
         let typed = format!("{}{line_end}", line.typed.expose());
         let deadline = Deadline::after(exchange.within);
@@ -94,13 +97,10 @@ impl Run {
             if let Some(reply) = reply_of(&answer, &expected, &exchange.refuse) {
                 break reply;
             }
-            if console.is_closed() {
-                return Err(Failure::PortVanished);
-            }
             tokio::select! {
                 () = console.changed(printed) => {}
                 () = sleep_until(deadline.instant()) => break Reply::Missing,
-                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+                failure = self.interrupted() => return Err(failure),
             }
         };
         if matches!(reply, Reply::Good) && exchange.restarts {
@@ -164,16 +164,13 @@ impl Run {
             if self.hearing.facts().application_lines > before {
                 return Ok(());
             }
-            if console.is_closed() {
-                return Err(Failure::PortVanished);
-            }
             tokio::select! {
                 () = console.changed(printed) => {}
                 () = sleep_until(deadline.instant()) => {
                     let within = deadline.allowed().as_secs();
                     return Err(Failure::Unit(stops::not_restarted(otherwise, within)));
                 }
-                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+                failure = self.interrupted() => return Err(failure),
             }
         }
     }
@@ -184,17 +181,8 @@ impl Run {
         let console = self.console()?;
         loop {
             let printed = console.printed();
-            let facts = self.hearing.facts();
-            if facts.has_application() {
+            if self.hearing.facts().has_application() {
                 return Ok(());
-            }
-            if facts.is_boot_loop() {
-                let reason = facts.panic.unwrap_or_default();
-                let reason = self.bound()?.bindings().redact(&reason).0;
-                return Err(Failure::Unit(stops::resets_again(&reason)));
-            }
-            if console.is_closed() {
-                return Err(Failure::PortVanished);
             }
             tokio::select! {
                 () = console.changed(printed) => {}
@@ -202,7 +190,7 @@ impl Run {
                     let waited = self.plan.profile.deadlines.boot.as_secs();
                     return Err(Failure::Unit(stops::never_started(waited)));
                 }
-                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+                failure = self.interrupted() => return Err(failure),
             }
         }
     }
@@ -216,7 +204,8 @@ impl Run {
         let found = loop {
             let printed = console.printed();
             let lines = console.lines_after(0);
-            let found = lines.iter().find_map(|line| scraped.pattern.captures(&line.text));
+            let lines: Vec<_> = lines.iter().map(|line| plain(&line.text)).collect();
+            let found = lines.iter().find_map(|line| scraped.pattern.captures(line));
             // A firmware with another form of id than the pattern's has printed one all the same.
             let found = found.map(|found| found[1].to_owned()).or_else(|| {
                 let wrong = mac.with_dropped_zeros();
@@ -224,18 +213,15 @@ impl Run {
                 if wrong.len() == MAC_DIGITS {
                     return None;
                 }
-                lines.iter().any(|line| line.text.ends_with(&wrong)).then_some(wrong)
+                lines.iter().any(|line| line.ends_with(&wrong)).then_some(wrong)
             });
             if found.is_some() {
                 break found;
             }
-            if console.is_closed() {
-                return Err(Failure::PortVanished);
-            }
             tokio::select! {
                 () = console.changed(printed) => {}
                 () = sleep_until(deadline) => break None,
-                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+                failure = self.interrupted() => return Err(failure),
             }
         };
         let expected = self.bound()?.render(&scraped.expected)?.expose().to_owned();

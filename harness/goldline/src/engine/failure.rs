@@ -47,6 +47,9 @@ pub(super) enum Failure {
     /// A template cannot be filled.
     #[error(transparent)]
     Unbound(#[from] UnboundSymbol),
+    /// The boot log says that the unit will not do what is waited for; the log's facts say why.
+    #[error("the unit's boot log ends the wait")]
+    BootLog,
     /// The unit did not do what a provisioning step needs; the observations say what it did instead.
     #[error("{}", .0.message)]
     Unit(Diagnosis),
@@ -97,6 +100,8 @@ impl Failure {
             | Self::Panicked(_)
             | Self::NotOffered(_)
             | Self::DeviceBusy
+            // What the log says is put into its place before anything is said of it.
+            | Self::BootLog
             | Self::OutOfOrder { .. } => Code::Internal,
         };
         let diagnosis = Diagnosis::new(code, self.to_string());
@@ -113,7 +118,7 @@ impl Failure {
     pub(super) fn blames_unit(&self) -> bool {
         match self {
             Self::Device(error) => error.blames_unit(),
-            Self::WrongChip | Self::Unit(_) => true,
+            Self::WrongChip | Self::BootLog | Self::Unit(_) => true,
             _ => false,
         }
     }

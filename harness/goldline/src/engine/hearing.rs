@@ -8,7 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use regex::Regex;
 
-use crate::{check::LogFacts, device::Listener, identity::Mac, plan::BoundPlan, secret::Secret};
+use crate::{
+    check::{LogFacts, plain},
+    device::Listener,
+    identity::Mac,
+    plan::BoundPlan,
+    secret::Secret,
+};
 
 /// The ears of a run; clones share them.
 #[derive(Clone, Default)]
@@ -29,6 +35,21 @@ impl Hearing {
     /// What the log of the present boot claims so far.
     pub(super) fn facts(&self) -> LogFacts {
         self.heard().facts.clone()
+    }
+
+    /// Whether they claim what no wait outlasts; asked at every line of a talkative unit.
+    pub(super) fn ends_waiting(&self) -> bool {
+        self.heard().facts.ends_waiting()
+    }
+
+    /// The unit is told to restart now.
+    pub(super) fn expect_restart(&self) {
+        self.heard().facts.ask_for_restart();
+    }
+
+    /// The unit will reset once more, for whatever reason.
+    pub(super) fn excuse_reset(&self) {
+        self.heard().facts.excuse_reset();
     }
 
     /// Whose lines they are from now on.
@@ -58,6 +79,7 @@ impl Listener for Hearing {
     }
 
     fn hear(&mut self, text: &str) -> bool {
+        let text = &*plain(text);
         let mut heard = self.heard();
         heard.facts.take(text) || heard.is_waited_for(text)
     }

@@ -19,9 +19,11 @@ mod probing;
 mod registration;
 mod registry_row;
 mod reprovisioning;
+mod signs;
 mod trial;
 mod trust;
 mod update;
+mod waiting;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -208,6 +210,7 @@ impl Run {
                 Ok(Next::GoOn) => {}
                 Ok(Next::Enough) => break,
                 Err(failure) => {
+                    let failure = self.outranked(failure).await;
                     self.stop(step.name(), failure);
                     break;
                 }

@@ -7,9 +7,10 @@ use tokio::{net::UnixStream, time::sleep_until};
 
 use super::{Failure, Run};
 use crate::{
-    check::stops,
+    check::{plain, stops},
     client::portal::{Portal as Page, PortalError},
     clock::Deadline,
+    device::ConsoleLine,
     identity::Mac,
     image::compile_factory_app,
     profile::{FactoryFirmware, Portal},
@@ -17,6 +18,9 @@ use crate::{
     secret::Secret,
     testbed::network::{NetworkEvent, UnitNetwork},
 };
+
+/// How a firmware that writes the values says that it could not.
+const FACTORY_FAILED: &str = "Provisioning failed";
 
 impl Run {
     /// Joins the unit's network, submits the values, and waits until the unit restarts with them.
@@ -29,8 +33,11 @@ impl Run {
         let call = Deadline::after(deadlines.service);
         let path = match portal.fetch_form {
             true => {
-                let form =
-                    page.fetch_form(connect(&network, portal)?, call).await.map_err(refused)?;
+                let form = tokio::select! {
+                    form = page.fetch_form(connect(&network, portal)?, call) => form,
+                    failure = self.interrupted() => return Err(failure),
+                };
+                let form = form.map_err(refused)?;
                 let names: BTreeSet<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
                 form.require(names.iter().copied()).map_err(refused)?;
                 form.path.clone()
@@ -38,11 +45,12 @@ impl Run {
             false => portal.path.clone(),
         };
         let before = self.hearing.facts().application_lines;
+        self.hearing.expect_restart();
         let fields: Vec<(&str, Secret)> =
             fields.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
         let saved = tokio::select! {
             saved = page.save(connect(&network, portal)?, &path, &fields, call) => saved,
-            () = self.cancel.cancelled() => return Err(Failure::Aborted),
+            failure = self.interrupted() => return Err(failure),
         };
         saved.map_err(refused)?;
         self.await_application(before, "did not restart after its portal took the values").await
@@ -67,26 +75,21 @@ impl Run {
                 Ok(network) => return Ok(network),
                 Err(refusal) => refusal,
             };
-            let facts = self.hearing.facts();
-            if own.is_some() || facts.is_boot_loop() {
-                let bindings = self.bound()?.bindings();
-                let found = own.map(|found| bindings.redact(&found).0);
-                let found = found.as_deref();
-                return Err(Failure::Unit(stops::other_portal_network(
-                    found,
-                    &ssid,
-                    refusal.reason,
-                )));
+            if let Some(found) = own {
+                let found = self.bound()?.bindings().redact(&found).0;
+                let stop = stops::other_portal_network(&found, &ssid, refusal.reason);
+                return Err(Failure::Unit(stop));
             }
             tokio::select! {
                 _ = events.next(deadline) => {}
                 () = sleep_until(deadline.instant()) => {
                     let waited = deadline.allowed().as_secs();
-                    let complaint = self.bound()?.bindings().redact(&facts.complains()).0;
+                    let complaint = self.hearing.facts().complains();
+                    let complaint = self.bound()?.bindings().redact(&complaint).0;
                     let stop = stops::no_portal_network(&ssid, waited, &complaint);
                     return Err(Failure::Unit(stop));
                 }
-                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+                failure = self.interrupted() => return Err(failure),
             }
         }
     }
@@ -127,8 +130,10 @@ impl Run {
             if lines.iter().any(|line| line.text.contains(&factory.expect)) {
                 return Ok(());
             }
-            if console.is_closed() {
-                return Err(Failure::PortVanished);
+            let failed = |line: &&ConsoleLine| line.text.contains(FACTORY_FAILED);
+            if let Some(line) = lines.iter().find(failed) {
+                let line = self.bound()?.bindings().redact(plain(&line.text).trim()).0;
+                return Err(Failure::Unit(stops::factory_firmware_failed(&line)));
             }
             tokio::select! {
                 () = console.changed(printed) => {}
@@ -144,7 +149,7 @@ impl Run {
                     let stop = stops::factory_firmware_silent(&factory.expect, within, &last);
                     return Err(Failure::Unit(stop));
                 }
-                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+                failure = self.interrupted() => return Err(failure),
             }
         }
     }

@@ -13,6 +13,7 @@ use super::{
     phase::{Activity, Boot, Link},
     ping::{Pings, Said},
     probing::{Talk, at_broker, at_network, credential},
+    signs::Signs,
 };
 use crate::{
     check::{BrokerObservation, JoinObservation, Observer, Refusal, Service},
@@ -56,6 +57,7 @@ impl Run {
         let testbed = self.testbed()?;
         let mut join = JoinObservation::default();
         let mut associated_at;
+        let mut signs = Signs::default();
         let mut events = testbed.network.follow();
         loop {
             associated_at = note_association(testbed, mac, booted_at, &mut join);
@@ -63,12 +65,15 @@ impl Run {
             let facts = self.hearing.facts();
             let started_late = !facts.has_application() && booted_at.elapsed() > deadlines.boot;
             let refusals = facts.disconnects.len().max(refusals(testbed, mac, booted_at));
-            // The address counts when both ends know it, so that what follows does not race DHCP; and its line
-            // comes after those about the signal.
-            let joined = join.address.is_some() && facts.address.is_some();
+            signs.note(
+                &facts,
+                refusals == 0,
+                join.address.map(|given| (given, uses(testbed, given, booted_at))),
+            );
             // What the access point saw may be known before the lines of the unit that tried it.
             let refused = refusals >= REFUSALS && facts.has_application() && join.address.is_none();
-            if joined || facts.is_boot_loop() || refused || started_late {
+            // What the boot says is judged with the join: it must have been observed.
+            if signs.enough() || facts.ends_waiting() || refused || started_late {
                 break;
             }
             if console.is_closed() {
@@ -78,6 +83,7 @@ impl Run {
                 () = console.changed(printed) => {}
                 _ = events.next(deadline) => {}
                 () = sleep_until(booted_at + deadlines.boot), if !facts.has_application() => {}
+                () = sleep_until(signs.next()), if signs.any() => {}
                 () = sleep_until(deadline.instant()) => break,
                 () = self.cancel.cancelled() => return Err(Failure::Aborted),
             }
@@ -85,7 +91,9 @@ impl Run {
         join.waited_ms = millis(booted_at.elapsed());
         // Not every firmware prints its address, but none can use one that it has not.
         join.address_shown = self.hearing.facts().address.is_some()
-            || join.address.is_some_and(|address| uses(testbed, address, booted_at));
+            || join.address.is_some_and(|address| {
+                self.hearing.facts().names(address) || uses(testbed, address, booted_at)
+            });
         let joined = join.address.is_some() && join.address_shown;
         if !joined {
             let plan = self.bound()?;
@@ -118,14 +126,9 @@ impl Run {
         loop {
             let seen = observe_broker(testbed, joined_at);
             let printed = console.printed();
-            let facts = self.hearing.facts();
-            let in_vain =
-                failed_connections(testbed, address, joined_at) >= REFUSALS || facts.is_boot_loop();
+            let in_vain = failed_connections(testbed, address, joined_at) >= REFUSALS;
             if (seen.accepted && subscribed(&seen)) || (!seen.accepted && in_vain) {
                 break;
-            }
-            if console.is_closed() {
-                return Err(Failure::PortVanished);
             }
             tokio::select! {
                 _ = connections.next(deadline) => {}
@@ -133,7 +136,7 @@ impl Run {
                 sent = pings.next(&testbed.broker) => sent?,
                 () = console.changed(printed) => {}
                 () = sleep_until(deadline.instant()) => break,
-                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+                failure = self.interrupted() => return Err(failure),
             }
         }
         let mut broker = observe_broker(testbed, joined_at);
@@ -171,7 +174,7 @@ impl Run {
             answered = broker.wait_for(deadline, |connection| {
                 answers(connection).into_iter().find(|(_, text)| right(text))
             }) => answered.ok(),
-            () = self.cancel.cancelled() => return Err(Failure::Aborted),
+            failure = self.interrupted() => return Err(failure),
         };
         let last = broker.connections().iter().flat_map(answers).map(|(_, text)| text).next_back();
         let wrong = last.map(|text| what_lacks(&text, command, &expected));

@@ -52,7 +52,7 @@ impl Run {
                 let refused = refused.map(|failure| failure.cause.to_string());
                 (refused.is_some() || accepted).then_some((refused, accepted))
             }) => tried.ok().or_else(|| silent_refusal(&stranger)),
-            () = self.cancel.cancelled() => return Err(Failure::Aborted),
+            failure = self.interrupted() => return Err(failure),
         };
         seen.waited_ms = millis(deadline.allowed().saturating_sub(deadline.left()));
         seen.tried = tried.is_some();
@@ -85,7 +85,7 @@ impl Run {
                 _ = events.next(deadline) => {}
                 sent = pings.next(&testbed.broker) => sent?,
                 () = sleep_until(deadline.instant()) => break false,
-                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+                failure = self.interrupted() => return Err(failure),
             }
         };
         if !seen.tried || !seen.returned {

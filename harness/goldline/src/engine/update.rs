@@ -111,6 +111,10 @@ impl Run {
             Outgoing::Runs => texts(&ota.report_contains)?,
             Outgoing::RolledBack => texts(&ota.rollback_contains)?,
         };
+        self.hearing.expect_restart();
+        if trial.outgoing == Outgoing::RolledBack {
+            self.hearing.excuse_reset();
+        }
         testbed
             .broker
             .publish(&topic, notice.as_bytes())
@@ -139,7 +143,7 @@ impl Run {
             tokio::select! {
                 _ = events.next(deadline) => {}
                 () = sleep_until(deadline.instant()) => break false,
-                () = self.cancel.cancelled() => return Err(Failure::Aborted),
+                failure = self.interrupted() => return Err(failure),
             }
         };
         let fetched = was_fetched(server, &place);

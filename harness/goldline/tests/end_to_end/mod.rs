@@ -7,6 +7,7 @@ mod awkward_values;
 mod bad_profiles;
 mod batch;
 mod bench_faults;
+mod boot_facts;
 mod ca;
 mod catalog;
 mod chatty;

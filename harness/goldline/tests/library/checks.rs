@@ -325,6 +325,63 @@ fn a_unit_that_does_not_connect_fails_only_with_a_witness(
     case.expect(Verdict::Error, Code::TestbedBroker);
 }
 
+/// A certificate that the witness takes now is out of its time for a unit with another clock.
+#[rstest]
+#[case::log(
+    "UnknownCA",
+    "I (9) esp-tls-mbedtls: verification info:   ! The certificate validity starts in the future",
+    true
+)]
+#[case::alert("CertificateExpired", "I (9) mqtt: no details", true)]
+#[case::trust(
+    "UnknownCA",
+    "I (9) esp-tls-mbedtls: verification info:   ! The certificate is not correctly signed by the trusted CA",
+    false
+)]
+fn a_unit_with_another_time_is_told_from_one_with_another_ca(
+    #[case] alert: &str,
+    #[case] line: &str,
+    #[case] clock: bool,
+) {
+    let mut case = Case::good();
+    case.not_connected(Some(Refusal::ServerUntrusted(alert.to_owned())), witness(true));
+    case.says_too(&[line]);
+    case.expect(Verdict::Fail, Code::MqttServerUntrusted);
+    let (_, _, checks) = case.judge();
+    let told = checks.iter().find_map(|check| check.diagnosis.clone()).expect("a diagnosis");
+    assert_eq!(told.message.contains("clock is not set"), clock, "{}", told.message);
+    assert_eq!(told.action.contains("SNTP"), clock, "{}", told.action);
+    case.not_connected(Some(Refusal::ServerUntrusted(alert.to_owned())), witness(false));
+    case.expect(Verdict::Error, Code::TestbedBroker);
+}
+
+/// A firmware that says only that it stops said enough, unless it tried the network all the same.
+#[test]
+fn a_firmware_that_stops_is_not_said_to_lack_a_network() {
+    let stopped = |reason: Option<u16>| {
+        let mut case = Case::good();
+        case.not_joined(reason, witness(true));
+        case.seen.console = unit_log(&["cpu_start: x", "[APP] Device not provisioned!"]);
+        case
+    };
+    stopped(None).expect(Verdict::Fail, Code::FirmwareConfiguration);
+    stopped(Some(201)).expect(Verdict::Fail, Code::WifiNotFound);
+}
+
+/// What nobody prints is missed only where a limit asks for it.
+#[test]
+fn a_signal_that_nobody_limits_may_be_left_out() {
+    let mut case = Case::good();
+    case.edit_log(|lines| lines.retain(|line| !line.text.contains("rssi")));
+    case.expect(Verdict::Fail, Code::WifiOutOfLimits);
+    let mut profile = Profile::clone(&case.profile);
+    for check in &mut profile.checks {
+        check.limits.remove("rssi");
+    }
+    case.profile = Arc::new(profile);
+    assert_eq!(case.judge().0, Verdict::Pass);
+}
+
 #[rstest]
 #[case::panic(&["Guru Meditation Error: Core  0 panic'ed", "rst:0xc (SW_CPU_RESET),boot:0x13"])]
 #[case::brownout(&["Brownout detector was triggered", "rst:0xf (BROWNOUT_RST),boot:0x13"])]

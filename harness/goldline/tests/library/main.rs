@@ -11,3 +11,4 @@ mod qc_parts;
 mod regression;
 #[path = "../testbed/mod.rs"]
 mod testbed;
+mod unit_log;

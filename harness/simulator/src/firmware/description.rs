@@ -31,6 +31,9 @@ pub struct Description {
     /// What it prints besides ESP-IDF's own lines.
     #[serde(default)]
     pub says: Says,
+    /// How it prints its log.
+    #[serde(default)]
+    pub log: Log,
     /// Its console.
     pub console: Option<ConsoleSection>,
     /// The web page that it serves while it is not provisioned.
@@ -64,6 +67,37 @@ pub struct App {
     /// Whether it crashes before it is sure of itself.
     #[serde(default)]
     pub fails_to_start: bool,
+}
+
+/// How a firmware prints its log.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// Whose form its lines have.
+    pub style: LogStyle,
+    /// Whether a terminal shows each level in its colour.
+    pub colours: bool,
+    /// Whether it tells the signal that its radio receives.
+    pub rssi: bool,
+    /// Whether it tells the address that it was given.
+    pub address: bool,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogStyle {
+    /// ESP-IDF's, whose start and WiFi driver print lines of their own.
+    #[default]
+    Idf,
+    /// Arduino's, which is silent until the sketch runs.
+    Arduino,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { style: LogStyle::Idf, colours: false, rssi: true, address: true }
+    }
 }
 
 /// A web page for whoever configures the unit.

@@ -130,7 +130,6 @@ impl Operation<'_, '_> {
         if self.faults.has(Fault::RadioNoIp) {
             return pending().await;
         }
-        console.info(tag, &format!("Got IP: {}", joined.link.address));
         let mut settings = settings.clone().with_value("ip", joined.link.address.to_string());
         self.joined.set(true);
         say(&description.says.joined, &settings, console);

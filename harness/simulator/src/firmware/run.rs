@@ -42,11 +42,12 @@ const SLOW_BOOT: Duration = Duration::from_secs(3);
 pub(crate) async fn run(
     program: Program,
     chip: &mut Chip,
-    mut console: Console,
+    console: Console,
     mut keyboard: Keyboard,
     faults: &Faults,
     world: Arc<dyn World>,
 ) -> ResetReason {
+    let mut console = console.with_log(program.description.log);
     greet(&program, chip, &mut console);
     if faults.has(Fault::FirmwareBootLoop) {
         return panic(&console).await;
@@ -160,21 +161,21 @@ fn is_provisioned(description: &Description, settings: &Settings) -> bool {
 
 fn greet(program: &Program, chip: &Chip, console: &mut Console) {
     let app = &program.description.app;
-    console.info("cpu_start", "Pro cpu start user code");
-    console.info("cpu_start", "cpu freq: 160000000 Hz");
-    console.info("app_init", "Application information:");
-    console.info("app_init", &format!("Project name:     {}", app.name));
-    console.info("app_init", &format!("App version:      {}", app.version));
-    console.info("app_init", &format!("ELF file SHA256:  {}...", program.elf_digest));
-    console.info("app_init", &format!("ESP-IDF:          {}", app.idf_version));
+    console.start("cpu_start", "Pro cpu start user code");
+    console.start("cpu_start", "cpu freq: 160000000 Hz");
+    console.start("app_init", "Application information:");
+    console.start("app_init", &format!("Project name:     {}", app.name));
+    console.start("app_init", &format!("App version:      {}", app.version));
+    console.start("app_init", &format!("ELF file SHA256:  {}...", program.elf_digest));
+    console.start("app_init", &format!("ESP-IDF:          {}", app.idf_version));
     console.pass(60);
     let revision = chip.model.revision;
     let text = format!("Chip rev:         v{}.{}", revision / 100, revision % 100);
-    console.info("efuse_init", &text);
+    console.start("efuse_init", &text);
     console.pass(80);
-    console.info("main_task", "Started on CPU0");
+    console.start("main_task", "Started on CPU0");
     console.pass(10);
-    console.info("main_task", "Calling app_main()");
+    console.start("main_task", "Calling app_main()");
 }
 
 /// The whole work of a firmware that only provisions.
@@ -205,7 +206,7 @@ fn first_boot(program: &Program, chip: &mut Chip, console: &mut Console) {
     let mac = chip.mac;
     match system_nvs(&program.table, mac, &mut chip.flash) {
         Ok(true) => {
-            console.info("phy_init", "saving new calibration data because of checksum failure")
+            console.start("phy_init", "saving new calibration data because of checksum failure")
         }
         Ok(false) | Err(NvsError::PartitionNotFound) => {}
         Err(error) => console.error(tag, &format!("NVS of the system: {error}")),

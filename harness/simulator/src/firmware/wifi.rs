@@ -95,9 +95,7 @@ impl Radio<'_> {
             return;
         }
         console.pass(620);
-        let (ip, mask, gateway) = (link.address, link.netmask, link.gateway);
-        let text = format!("sta ip: {ip}, mask: {mask}, gw: {gateway}");
-        console.info("esp_netif_handlers", &text);
+        console.address(self.tag, [link.address, link.netmask, link.gateway]);
     }
 
     fn report_refusal(&self, attempt: u32, refusal: Refusal, console: &mut Console) {
@@ -112,7 +110,7 @@ impl Radio<'_> {
             console.pass(SCAN_MS);
         }
         let name = reason_name(reason);
-        console.warn(self.tag, &format!("Disconnected, reason: {reason} ({name})"));
+        console.disconnected(self.tag, reason, name);
         let of = self.attempts;
         let text = format!("Retry to connect to the AP ({attempt}/{of})");
         console.info(self.tag, &text);
@@ -133,7 +131,7 @@ fn report_link(ssid: &str, link: &Link, console: &mut Console) {
     console.wifi(&format!(
         "connected with {ssid}, aid = 1, channel {channel}, BW20, bssid = {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"
     ));
-    console.wifi(&format!("security: WPA2-PSK, phy: bgn, rssi: {rssi}"));
+    console.signal(rssi);
     console.wifi("pm start, type: 1");
 }
 

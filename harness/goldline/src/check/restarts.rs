@@ -1,0 +1,136 @@
+//! Which resets of a unit were asked for, and which it made by itself.
+//!
+//! Counts what the log says; knows no patterns, and must not judge how many are too many.
+
+/// The resets of a unit since the bench reset it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Restarts {
+    /// The bench's own reset was heard.
+    begun: bool,
+    by_itself: usize,
+    /// Of these, those that no firmware makes on purpose.
+    crashes: usize,
+    /// Restarts that were asked for and did not come yet.
+    asked_for: usize,
+    /// Resets for any reason that are to come: an update that is rolled back crashes first.
+    excused: usize,
+    start: Start,
+}
+
+/// The present start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Start {
+    /// The ROM handed over to the bootloader.
+    loaded: bool,
+    application: bool,
+    crashed: bool,
+}
+
+impl Restarts {
+    /// The unit was told to restart, once.
+    pub(super) fn ask(&mut self) {
+        self.asked_for += 1;
+    }
+
+    /// The unit will reset once more, for whatever reason.
+    pub(super) fn excuse(&mut self) {
+        self.excused += 1;
+    }
+
+    /// A crash was printed; its reset follows, and its line may be lost.
+    pub(super) fn crash(&mut self) {
+        self.start.crashed = true;
+    }
+
+    /// The ROM says that the chip was reset.
+    pub(super) fn reset(&mut self, reason: &str) {
+        let crashed = self.start.crashed;
+        self.start = Start::default();
+        if !std::mem::replace(&mut self.begun, true) && !crashed {
+            return;
+        }
+        let on_purpose = !crashed && reason.contains("SW_");
+        if on_purpose && self.asked_for > 0 {
+            self.asked_for -= 1;
+        } else if self.excused > 0 {
+            self.excused -= 1;
+        } else {
+            self.by_itself += 1;
+            self.crashes += usize::from(!on_purpose);
+        }
+    }
+
+    /// The ROM starts the bootloader.
+    pub(super) fn load(&mut self) {
+        self.start.loaded = true;
+    }
+
+    /// An application starts. After a crash, the chip was reset unheard.
+    pub(super) fn application(&mut self) {
+        if self.start.crashed {
+            self.reset("unheard");
+        }
+        self.start.application = true;
+    }
+
+    /// Whether any line but the bootloader's would be the application's first.
+    pub(super) fn awaits_application(&self) -> bool {
+        self.start.loaded && !self.start.application && !self.start.crashed
+    }
+
+    /// How often the unit crashed, hung or lost its supply.
+    pub(super) fn crashes(&self) -> usize {
+        self.crashes + usize::from(self.start.crashed)
+    }
+
+    /// How often the unit reset or crashed by itself.
+    pub(super) fn by_itself(&self) -> usize {
+        self.by_itself + usize::from(self.start.crashed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(events: &[&str]) -> usize {
+        let mut restarts = Restarts::default();
+        for event in events {
+            match *event {
+                "ask" => restarts.ask(),
+                "excuse" => restarts.excuse(),
+                "crash" => restarts.crash(),
+                "app" => restarts.application(),
+                reason => restarts.reset(reason),
+            }
+        }
+        restarts.by_itself()
+    }
+
+    const BENCH: &str = "POWERON_RESET";
+    const SOFT: &str = "SW_CPU_RESET";
+
+    #[test]
+    fn a_restart_that_was_asked_for_is_no_crash() {
+        assert_eq!(after(&[BENCH, "app", "ask", SOFT, "app"]), 0);
+        assert_eq!(after(&[BENCH, "app", SOFT, "app"]), 1, "nobody asked");
+        assert_eq!(after(&[BENCH, "app", "ask", SOFT, "app", SOFT]), 1, "it was asked once");
+        assert_eq!(after(&[BENCH, "app", "ask", "crash", SOFT]), 1, "it crashed on the way");
+        assert_eq!(after(&[BENCH, "app", "ask", "TG0WDT_SYS_RESET"]), 1, "it hung");
+    }
+
+    #[test]
+    fn a_roll_back_may_crash_once() {
+        let update = [BENCH, "app", "ask", "excuse", SOFT, "app", "crash", SOFT, "app"];
+        assert_eq!(after(&update), 0);
+        assert_eq!(after(&[&update[..], &["crash", SOFT]].concat()), 1);
+    }
+
+    #[test]
+    fn a_crash_counts_once_with_its_reset_and_without() {
+        assert_eq!(after(&[BENCH, "crash", SOFT]), 1);
+        assert_eq!(after(&[BENCH, "crash", "crash"]), 1);
+        assert_eq!(after(&[BENCH, "app", "crash", "app", "crash", "app"]), 2);
+        assert_eq!(after(&["crash", SOFT]), 1, "before the bench's own reset was heard");
+    }
+}

@@ -1,0 +1,75 @@
+//! What ends every wait for a running unit, whatever is waited for: an abort, a port that is gone, and what
+//! the boot log says. Facts outrank what was expected.
+//!
+//! Must not judge: the log's facts say what they come to.
+
+use tokio::time::{Instant, sleep_until};
+
+use super::{Failure, Run};
+use crate::check::LogFacts;
+
+impl Run {
+    /// Comes back with a reason, or never. Holds nothing of the run, so that it may stand beside any wait.
+    pub(super) fn interrupted(&self) -> impl Future<Output = Failure> + use<> {
+        let (console, hearing, cancel) =
+            (self.console(), self.hearing.clone(), self.cancel.clone());
+        async move {
+            let console = match console {
+                Ok(console) => console,
+                Err(failure) => return failure,
+            };
+            loop {
+                let printed = console.printed();
+                if console.is_closed() {
+                    return Failure::PortVanished;
+                }
+                if hearing.ends_waiting() {
+                    return Failure::BootLog;
+                }
+                tokio::select! {
+                    () = cancel.cancelled() => return Failure::Aborted,
+                    () = console.changed(printed) => {}
+                }
+            }
+        }
+    }
+
+    /// What stopped a step, or the cause of that: a unit that crashed meanwhile did not do what was waited
+    /// for because it crashed. It is heard until it is clear whether it crashes again and again.
+    pub(super) async fn outranked(&mut self, failure: Failure) -> Failure {
+        let of_unit = matches!(failure, Failure::BootLog | Failure::Unit(_) | Failure::Service(_));
+        if !of_unit || self.running().is_err() {
+            return failure;
+        }
+        let Ok(console) = self.console() else { return failure };
+        let mut crashes = 0;
+        let mut until = Instant::now();
+        loop {
+            let printed = console.printed();
+            let facts = self.hearing.facts();
+            let settled = facts.crashes() == 0 || facts.ends_waiting();
+            if settled || console.is_closed() {
+                break;
+            }
+            if facts.crashes() > crashes {
+                crashes = facts.crashes();
+                until = Instant::now() + self.plan.profile.deadlines.boot;
+            }
+            tokio::select! {
+                () = self.cancel.cancelled() => return Failure::Aborted,
+                () = console.changed(printed) => {}
+                () = sleep_until(until) => break,
+            }
+        }
+        self.shown_facts().cause().map_or(failure, Failure::Unit)
+    }
+
+    /// What the log claims, with each quoted line as it may be shown.
+    fn shown_facts(&self) -> LogFacts {
+        let facts = self.hearing.facts();
+        match self.phase.plan() {
+            Some(plan) => facts.shown(|line| plan.bindings().redact(line).0),
+            None => facts,
+        }
+    }
+}
