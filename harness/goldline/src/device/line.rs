@@ -1,8 +1,8 @@
 //! The line between this process and a unit, with a PTY of our own in the middle.
 //!
 //! espflash opens the PTY's end and cannot be cancelled; a hang-up on our side of it can. Every byte
-//! that the unit sends is seen here, so the console needs no second reader. Must not know what the
-//! bytes mean.
+//! that the unit sends is seen here, so the console needs no second reader. What the bytes mean, only
+//! [`Patience`] knows.
 //!
 //! ```text
 //! unit port ── reader ──┬─▶ console (while the unit runs)
@@ -31,7 +31,7 @@ use rustix::{
 };
 use serialport::{SerialPort, TTYPort};
 
-use super::console::Console;
+use super::{console::Console, patience::Patience, stillness::Stillness};
 
 /// How long a blocked read may keep the line from ending; data wakes it at once.
 const READ_SLICE: Duration = Duration::from_millis(20);
@@ -82,6 +82,7 @@ struct Shared {
     answered: AtomicBool,
     session: Mutex<Option<Arc<Session>>>,
     console: Console,
+    stillness: Stillness,
 }
 
 /// One PTY between espflash and the line.
@@ -90,6 +91,7 @@ struct Session {
     /// Kept open: without any open slave the master reads an error before espflash has opened it.
     _slave: OwnedFd,
     hung_up: AtomicBool,
+    patience: Mutex<Patience>,
 }
 
 impl Line {
@@ -112,6 +114,7 @@ impl Line {
             answered: AtomicBool::new(false),
             session: Mutex::new(None),
             console: Console::default(),
+            stillness: Stillness::default(),
         });
         let reader = std::thread::Builder::new().name("line-reader".to_owned()).spawn({
             let shared = Arc::clone(&shared);
@@ -185,6 +188,11 @@ impl Line {
         &self.shared.console
     }
 
+    /// When the unit sends nothing more of what it sent before.
+    pub(super) fn stillness(&self) -> &Stillness {
+        &self.shared.stillness
+    }
+
     /// Sets the rate of the unit's port.
     ///
     /// # Errors
@@ -224,6 +232,7 @@ impl LineHandle {
         self.0.cancelled.store(true, Ordering::Release);
         self.0.hang_up();
         self.0.console.wake();
+        self.0.stillness.wake();
     }
 
     /// What the unit prints while it runs.
@@ -263,6 +272,10 @@ impl Session {
         }
     }
 
+    fn patience(&self) -> MutexGuard<'_, Patience> {
+        self.patience.lock().expect("no thread panics while it holds the patience")
+    }
+
     /// Waits a moment for the PTY; `false` when nothing happened.
     fn wait_for(&self, flags: PollFlags) -> bool {
         let slice = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
@@ -286,8 +299,12 @@ fn open_session() -> io::Result<(Session, PathBuf)> {
     let mut attributes = tcgetattr(&slave)?;
     attributes.make_raw();
     tcsetattr(&slave, OptionalActions::Now, &attributes)?;
-    let session =
-        Session { master: File::from(master), _slave: slave, hung_up: AtomicBool::new(false) };
+    let session = Session {
+        master: File::from(master),
+        _slave: slave,
+        hung_up: AtomicBool::new(false),
+        patience: Mutex::default(),
+    };
     Ok((session, path))
 }
 
@@ -308,10 +325,12 @@ fn read_unit(mut unit: TTYPort, shared: &Shared) {
 impl Shared {
     fn deliver(&self, bytes: &[u8]) {
         self.console.feed(bytes);
+        self.stillness.disturb(bytes);
         let session = self.session().clone();
         if let Some(session) = session {
             self.answered.store(true, Ordering::Release);
-            session.give(bytes);
+            let passed = session.patience().received(bytes);
+            session.give(&passed);
         }
     }
 
@@ -332,6 +351,9 @@ fn write_unit(mut unit: TTYPort, session: &Session, shared: &Shared) {
         let written = match (&session.master).read(&mut buffer) {
             Ok(count) => {
                 shared.first_byte.get_or_init(Instant::now);
+                // Before the unit can say anything itself.
+                let told = session.patience().sent(&buffer[..count]);
+                session.give(told.unwrap_or_default());
                 unit.write_all(&buffer[..count])
             }
             Err(_) => break,

@@ -3,13 +3,17 @@
 //! This is the one place that works round espflash's limits; each says why, and the tests of the
 //! simulator's crate fail when upstream mends one.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
 use espflash::{
     connection::{Connection, ResetAfterOperation, ResetBeforeOperation},
     flasher::Flasher,
     target::{Chip as EspChip, ProgressCallbacks},
 };
+use md5::{Digest, Md5};
 use serialport::UsbPortInfo;
 
 use super::{BootMode, ChipFacts, Device, DeviceError, LineHandle, reset::Unit};
@@ -20,10 +24,20 @@ pub(super) const ROM_BAUD: u32 = 115_200;
 /// A read-back block. espflash waits for each acknowledgement in turn; more in flight time out on a PTY.
 const READ_BLOCK: u32 = 4096;
 
-/// espflash gives the chip 50 ms to start the stub, and little more for its other answers, which a busy
-/// machine does not always keep. A unit that cannot answer fails as often as it is tried.
-const CONNECT_ATTEMPTS: u32 = 3;
-const IMPATIENCE: [&str; 2] = ["Timeout while running", "Failed to connect to the device"];
+/// How often a call is tried. What a machine that is busy or a bit on the wire did to one is no longer
+/// there at the next; a unit that cannot answer fails as often as it is tried.
+const ATTEMPTS: u32 = 3;
+/// A refusal by the flash may be a request that arrived damaged: those of the loader carry no checksum.
+const REFUSALS: u32 = 2;
+/// How often the unit is asked who it is until two answers in a row agree.
+const READINGS: u32 = 5;
+
+/// After a reset, a line on which nothing came for so long carries nothing of the session before. Text
+/// that does not end within the limit is the application's: then it is SYNC that tells.
+const SILENCE: Duration = Duration::from_millis(30);
+const SILENCE_LIMIT: Duration = Duration::from_secs(10);
+/// Where nothing resets the unit, an answer that comes late must not be taken for the next one's.
+const LATE_ANSWERS: Duration = Duration::from_millis(600);
 
 /// What the loader says when the flash itself fails; everything else may be the wire's fault. espflash
 /// keeps the kind of error to itself, so its words must do.
@@ -33,17 +47,92 @@ const FLASH_FAILED: [&str; 3] =
 /// What espflash says when nothing answered SYNC the way the loader does, for the same reason.
 const NO_SYNC: &str = "Failed to connect to the device";
 
+/// What is done when a unit says who it is.
+const READ_IDENTITY: &str = "read its identity";
+
+/// What espflash says when an answer did not come in time.
+const NOT_IN_TIME: &str = "Timeout while running";
+
 /// A unit behind a port that speaks the loader's protocol.
 pub(super) struct LoaderDevice {
     unit: Unit,
     /// Rate of the transfer after the stub runs; `None` stays at [`ROM_BAUD`].
     baud: Option<u32>,
     flasher: Option<Flasher>,
+    /// Who answered when the unit was first identified.
+    known: Option<ChipFacts>,
+    /// How often a call had to be tried at most since this was last asked.
+    attempts: u32,
 }
 
 impl LoaderDevice {
     pub(super) fn new(unit: Unit, baud: Option<u32>) -> Self {
-        Self { unit, baud, flasher: None }
+        Self { unit, baud, flasher: None, known: None, attempts: 1 }
+    }
+
+    /// Does what the wire may have spoilt until it comes about, each time from a reset on: a loader that
+    /// may be in the middle of something else is not asked again.
+    fn persistently<T>(
+        &mut self,
+        mut call: impl FnMut(&mut Self) -> Result<T, DeviceError>,
+    ) -> Result<T, DeviceError> {
+        let mut attempt = 1;
+        loop {
+            self.attempts = self.attempts.max(attempt);
+            let error = match call(self) {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            if attempt >= self.most_attempts(&error) {
+                return Err(error);
+            }
+            tracing::warn!(%error, attempt, "trying again");
+            attempt += 1;
+        }
+    }
+
+    fn most_attempts(&self, error: &DeviceError) -> u32 {
+        if self.unit.line().is_cancelled() || self.unit.line().has_vanished() {
+            return 1;
+        }
+        // Without a reset nobody can enter the loader once more.
+        if self.unit.is_reset_by_hand() && self.flasher.is_none() {
+            return 1;
+        }
+        match error {
+            DeviceError::Garbled { .. } | DeviceError::TimedOut { .. } => ATTEMPTS,
+            DeviceError::Loader { .. } => REFUSALS,
+            _ => 1,
+        }
+    }
+
+    /// One call of the unit's loader, as often as it takes.
+    fn ask<T>(
+        &mut self,
+        action: &'static str,
+        mut call: impl FnMut(&mut Self) -> Result<T, DeviceError>,
+    ) -> Result<T, DeviceError> {
+        if self.flasher.is_none() {
+            return Err(DeviceError::NotIdentified { action });
+        }
+        let mut first = true;
+        self.persistently(|device| {
+            if !std::mem::take(&mut first) {
+                device.begin_anew()?;
+            }
+            call(device)
+        })
+    }
+
+    /// Brings the loader to where nothing of a failed call is left.
+    fn begin_anew(&mut self) -> Result<(), DeviceError> {
+        if !self.unit.is_reset_by_hand() {
+            return self.enter().map(drop);
+        }
+        let line = self.unit.line();
+        line.stillness().begin();
+        line.stillness().wait_out(LATE_ANSWERS, || line.is_cancelled());
+        Ok(())
     }
 
     /// Runs one espflash call: a panic inside it (it slices by lengths that the unit sends) and a
@@ -58,12 +147,12 @@ impl LoaderDevice {
         match outcome {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(self.explain(action, &error)),
-            Err(_panic) => Err(DeviceError::Garbled {
-                port: self.unit.name(),
-                action,
-                detail: "a response of impossible length".to_owned(),
-            }),
+            Err(_panic) => Err(self.garbled(action, "a response of impossible length")),
         }
+    }
+
+    fn garbled(&self, action: &'static str, detail: impl Into<String>) -> DeviceError {
+        DeviceError::Garbled { port: self.unit.name(), action, detail: detail.into() }
     }
 
     fn explain(&self, action: &'static str, error: &espflash::Error) -> DeviceError {
@@ -74,6 +163,8 @@ impl LoaderDevice {
         let detail = whole_story(error);
         if FLASH_FAILED.iter().any(|words| detail.ends_with(words)) {
             DeviceError::Loader { action, detail }
+        } else if detail.contains(NOT_IN_TIME) {
+            DeviceError::TimedOut { port, action, detail }
         } else {
             DeviceError::Garbled { port, action, detail }
         }
@@ -93,25 +184,90 @@ impl LoaderDevice {
         DeviceError::NoAnswer { port: self.unit.name(), detail: whole_story(error) }
     }
 
-    /// Connects, once more where espflash was only too impatient.
-    fn connect(&mut self) -> Result<Flasher, DeviceError> {
-        let mut attempt = 1;
-        loop {
-            match self.connect_once() {
-                Err(error) if attempt < CONNECT_ATTEMPTS && is_impatience(&error) => {
-                    tracing::warn!(%error, attempt, "the stub was slow to start: connecting again");
-                    attempt += 1;
-                }
-                ended => return ended,
-            }
+    /// Enters the loader, raises the rate, and reads who answers. A bit on the wire makes no other unit: who
+    /// is not known yet, or seems to be another one, is asked until two answers in a row agree.
+    fn enter(&mut self) -> Result<ChipFacts, DeviceError> {
+        self.flasher = Some(self.connect()?);
+        let mut facts = self.first_reading()?;
+        self.raise_baud()?;
+        if self.known.as_ref() != Some(&facts) {
+            facts = self.settled_reading(facts)?;
+        }
+        match &self.known {
+            Some(known) if known.mac != facts.mac => Err(DeviceError::Exchanged {
+                port: self.unit.name(),
+                was: known.mac,
+                is: facts.mac,
+            }),
+            _ => Ok(self.known.insert(facts).clone()),
         }
     }
 
-    fn connect_once(&mut self) -> Result<Flasher, DeviceError> {
+    fn settled_reading(&mut self, first: ChipFacts) -> Result<ChipFacts, DeviceError> {
+        let mut before = first;
+        for _ in 1..READINGS {
+            let reading = self.reading()?;
+            if reading == before {
+                return Ok(reading);
+            }
+            self.attempts = self.attempts.max(2);
+            before = reading;
+        }
+        Err(self.garbled(READ_IDENTITY, "it says something else each time"))
+    }
+
+    /// What espflash heard of the unit while it connected, and its address.
+    fn first_reading(&mut self) -> Result<ChipFacts, DeviceError> {
+        let (info, chip) = self.with_flasher(READ_IDENTITY, |flasher| {
+            Ok((flasher.device_info()?, flasher.connection().detect_chip(true)?))
+        })?;
+        // What espflash took it for decides which stub it loaded, and which registers it reads.
+        let Some(mac) = info.mac_address.filter(|_| info.chip == chip) else {
+            return Err(
+                self.garbled(READ_IDENTITY, "it was taken for another chip or a locked one")
+            );
+        };
+        self.facts(chip, info.revision, &mac, info.flash_size.size())
+    }
+
+    /// What the unit says of itself now.
+    fn reading(&mut self) -> Result<ChipFacts, DeviceError> {
+        let reading = self.with_flasher(READ_IDENTITY, |flasher| {
+            let flash = flasher.flash_detect()?;
+            let connection = flasher.connection();
+            let chip = connection.detect_chip(true)?;
+            Ok((chip, chip.revision(connection)?, chip.mac_address(connection)?, flash))
+        })?;
+        let (chip, revision, mac, flash) = reading;
+        let flash = flash.ok_or_else(|| self.garbled(READ_IDENTITY, "its flash names no size"))?;
+        self.facts(chip, Some(revision), &mac, flash.size())
+    }
+
+    fn facts(
+        &self,
+        chip: EspChip,
+        revision: Option<(u32, u32)>,
+        mac: &str,
+        flash_size: u32,
+    ) -> Result<ChipFacts, DeviceError> {
+        let port = || self.unit.name();
+        let chip = known_chip(chip)
+            .ok_or_else(|| DeviceError::UnknownChip { port: port(), chip: chip.to_string() })?;
+        let mac = mac.parse().map_err(|error| self.garbled(READ_IDENTITY, format!("{error}")))?;
+        Ok(ChipFacts { chip, revision, mac, flash_size })
+    }
+
+    fn connect(&mut self) -> Result<Flasher, DeviceError> {
         self.flasher = None;
         self.unit.line().console().pause();
         self.unit.line_mut().set_baud(ROM_BAUD)?;
+        self.unit.line().hang_up();
+        self.unit.line().stillness().begin();
         self.unit.reset_into(BootMode::Download)?;
+        if !self.unit.is_reset_by_hand() {
+            let line = self.unit.line();
+            line.stillness().wait(SILENCE, SILENCE_LIMIT, || line.is_cancelled());
+        }
         let path = self.unit.line().attach()?;
         let serial =
             serialport::new(path.to_string_lossy(), ROM_BAUD).open_native().map_err(|source| {
@@ -134,11 +290,7 @@ impl LoaderDevice {
         match connected {
             Ok(Ok(flasher)) => Ok(flasher),
             Ok(Err(error)) => Err(self.explain_connect(&error)),
-            Err(_panic) => Err(DeviceError::Garbled {
-                port: self.unit.name(),
-                action: "connect",
-                detail: "a response of impossible length".to_owned(),
-            }),
+            Err(_panic) => Err(self.garbled("connect", "a response of impossible length")),
         }
     }
 
@@ -154,25 +306,12 @@ impl LoaderDevice {
 
 impl Device for LoaderDevice {
     fn identify(&mut self) -> Result<ChipFacts, DeviceError> {
-        self.flasher = Some(self.connect()?);
-        self.raise_baud()?;
-        let port = self.unit.name();
-        let info = self.with_flasher("read its identity", |flasher| flasher.device_info())?;
-        let chip = known_chip(info.chip).ok_or_else(|| DeviceError::UnknownChip {
-            port: port.clone(),
-            chip: info.chip.to_string(),
-        })?;
-        let mac = info.mac_address.as_deref().unwrap_or_default();
-        let mac = mac.parse().map_err(|error| DeviceError::Garbled {
-            port,
-            action: "read its MAC address",
-            detail: format!("{error}"),
-        })?;
-        Ok(ChipFacts { chip, revision: info.revision, mac, flash_size: info.flash_size.size() })
+        self.persistently(Self::enter)
     }
 
     fn erase(&mut self) -> Result<(), DeviceError> {
-        self.with_flasher("erase its flash", Flasher::erase_flash)
+        let action = "erase its flash";
+        self.ask(action, |device| device.with_flasher(action, Flasher::erase_flash))
     }
 
     fn write(
@@ -182,24 +321,58 @@ impl Device for LoaderDevice {
         progress: &mut (dyn FnMut(usize) + Send),
     ) -> Result<(), DeviceError> {
         let mut progress = Progress { report: progress, total: bytes.len(), blocks: 1 };
-        self.with_flasher("write its flash", |flasher| {
-            flasher.write_bin_to_flash(offset, bytes, &mut progress)
+        let action = "write its flash";
+        self.ask(action, |device| {
+            device.with_flasher(action, |flasher| {
+                flasher.write_bin_to_flash(offset, bytes, &mut progress)
+            })
         })
     }
 
-    fn digest(&mut self, offset: u32, size: u32) -> Result<[u8; 16], DeviceError> {
-        self.with_flasher("digest its flash", |flasher| flasher.checksum_md5(offset, size))
-            .map(u128::to_be_bytes)
+    fn digest_expecting(
+        &mut self,
+        offset: u32,
+        size: u32,
+        expected: [u8; 16],
+    ) -> Result<[u8; 16], DeviceError> {
+        let digest = self.digest(offset, size)?;
+        if digest == expected {
+            return Ok(digest);
+        }
+        let again = [self.digest(offset, size)?, self.digest(offset, size)?];
+        if again != [expected; 2] {
+            return Ok(digest);
+        }
+        self.attempts = self.attempts.max(2);
+        Ok(expected)
     }
 
+    fn digest(&mut self, offset: u32, size: u32) -> Result<[u8; 16], DeviceError> {
+        let action = "digest its flash";
+        self.ask(action, |device| {
+            device.with_flasher(action, |flasher| flasher.checksum_md5(offset, size))
+        })
+        .map(u128::to_be_bytes)
+    }
+
+    /// The read-back carries a digest of its own, but its request no checksum: a bit on the wire would give
+    /// another place's bytes, sound.
     fn read(&mut self, offset: u32, size: u32) -> Result<Vec<u8>, DeviceError> {
         // espflash reads into a file only. The folder is private and goes with the read-back.
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("readback");
-        self.with_flasher("read its flash", |flasher| {
-            flasher.read_flash(offset, size, READ_BLOCK, 1, path.clone())
-        })?;
-        Ok(std::fs::read(path)?)
+        let action = "read its flash";
+        self.ask(action, |device| {
+            let digest = device.with_flasher(action, |flasher| {
+                flasher.read_flash(offset, size, READ_BLOCK, 1, path.clone())?;
+                flasher.checksum_md5(offset, size)
+            })?;
+            let bytes = std::fs::read(&path)?;
+            match Md5::digest(&bytes)[..] == digest.to_be_bytes() {
+                true => Ok(bytes),
+                false => Err(device.garbled(action, "the bytes are not those of its digest")),
+            }
+        })
     }
 
     fn boot(&mut self) -> Result<(), DeviceError> {
@@ -216,13 +389,13 @@ impl Device for LoaderDevice {
         sent.map_err(|_| DeviceError::Vanished { port, action: "type into the console" })
     }
 
+    fn take_attempts(&mut self) -> u32 {
+        std::mem::replace(&mut self.attempts, 1)
+    }
+
     fn line(&self) -> LineHandle {
         self.unit.line().handle()
     }
-}
-
-fn is_impatience(error: &DeviceError) -> bool {
-    matches!(error, DeviceError::Garbled { detail, .. } if IMPATIENCE.iter().any(|words| detail.contains(words)))
 }
 
 /// An error with all that led to it: espflash's outermost words alone say little.

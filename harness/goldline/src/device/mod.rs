@@ -6,9 +6,11 @@
 mod console;
 mod line;
 mod loader;
+mod patience;
 mod reset;
 mod serial;
 mod simulator;
+mod stillness;
 mod url;
 
 use crate::{identity::Mac, profile::Chip, record::Code};
@@ -45,6 +47,18 @@ pub trait Device: Send {
         progress: &mut (dyn FnMut(usize) + Send),
     ) -> Result<(), DeviceError>;
 
+    /// MD5 of a region, computed by the unit. One that is not the expected one is asked for twice more, and
+    /// counts only if it still is not: a bit on the wire is not the unit's.
+    ///
+    /// # Errors
+    /// When the port fails.
+    fn digest_expecting(
+        &mut self,
+        offset: u32,
+        size: u32,
+        expected: [u8; 16],
+    ) -> Result<[u8; 16], DeviceError>;
+
     /// MD5 of a region, computed by the unit.
     ///
     /// # Errors
@@ -68,6 +82,9 @@ pub trait Device: Send {
     /// # Errors
     /// When the port does not take the bytes.
     fn type_text(&mut self, text: &[u8]) -> Result<(), DeviceError>;
+
+    /// How often a call had to be tried at most since this was last asked; 1 when all went well.
+    fn take_attempts(&mut self) -> u32;
 
     /// The line to the unit: its serial log, and a way to cancel a call that blocks.
     fn line(&self) -> LineHandle;
@@ -143,6 +160,26 @@ pub enum DeviceError {
         /// espflash's own words.
         detail: String,
     },
+    /// An answer did not come in time.
+    #[error("no answer came in time on {port} while the bench tried to {action}: {detail}")]
+    TimedOut {
+        /// Path of the port.
+        port: String,
+        /// What was going on.
+        action: &'static str,
+        /// espflash's own words.
+        detail: String,
+    },
+    /// Another unit answers than before.
+    #[error("another unit answers on {port}: it was {was}, it is {is}")]
+    Exchanged {
+        /// Path of the port.
+        port: String,
+        /// The unit that was identified first.
+        was: Mac,
+        /// The unit that is there now.
+        is: Mac,
+    },
     /// Bytes arrived damaged.
     #[error("damaged bytes arrived on {port} while the bench tried to {action}: {detail}")]
     Garbled {
@@ -190,6 +227,8 @@ impl DeviceError {
             Self::Vanished { .. } => Code::PortVanished,
             Self::UnknownChip { .. } => Code::ChipMismatch,
             Self::Loader { .. } => Code::WriteFailed,
+            Self::TimedOut { .. } => Code::PortTimeout,
+            Self::Exchanged { .. } => Code::PortOtherUnit,
             Self::Garbled { .. } => Code::PortGarbled,
             Self::Scratch(_) => Code::StationState,
             Self::NotIdentified { .. } => Code::Internal,

@@ -193,6 +193,10 @@ codes! {
     PortVanished = "port.vanished", "check the cable and the nest's contacts, then test the unit again";
     /// The port exists but cannot be used.
     PortUnusable = "port.unusable", "close the program that holds the port and check its permissions (group dialout)";
+    /// An answer of the loader did not come in time, as often as it was asked for.
+    PortTimeout = "port.timeout", "look at the load of this machine and of what lies between it and the unit, check cable and contacts, lower the baud rate with ?baud=115200, then test the unit again";
+    /// Another unit answers on the port than at the beginning of the run.
+    PortOtherUnit = "port.other_unit", "leave the unit in its nest until the run ends, check that no two units share the port, then test both again";
     /// Bytes on the line arrive damaged.
     PortGarbled = "port.garbled", "check cable and ground, lower the baud rate with ?baud=115200, and reset the unit into its download mode once more";
     /// The unit would ship with an address or certificate of the bench.
