@@ -1,5 +1,7 @@
 //! The steps that touch the flash, and the evidence that is read from it.
 
+use md5::{Digest, Md5};
+
 use super::{
     Event, Failure, Next, Run,
     phase::{Activity, Phase, Placed},
@@ -112,11 +114,13 @@ impl Run {
             self.enter_loader().await?;
         }
         let plan = self.bound()?;
-        let wanted: Vec<(String, u32, u32)> = digests
+        let wanted: Vec<Wanted> = digests
             .iter()
             .filter_map(|region| {
-                let size = u32::try_from(plan.image(region).ok()?.len()).ok()?;
-                Some((region.name.clone(), region.offset, size))
+                let image = plan.image(region).ok()?;
+                let size = u32::try_from(image.len()).ok()?;
+                let md5 = Md5::digest(image).into();
+                Some(Wanted { name: region.name.clone(), offset: region.offset, size, md5 })
             })
             .collect();
         let (offset, size) = (nvs.offset, nvs.capacity);
@@ -140,7 +144,8 @@ impl Run {
         let line = device.line();
         let mut blocking = tokio::task::spawn_blocking(move || {
             let outcome = call(device.as_mut());
-            (device, outcome)
+            let attempts = device.take_attempts();
+            (device, outcome, attempts)
         });
         let cancelled = self.cancel.cancelled();
         let (finished, aborted) = tokio::select! {
@@ -150,21 +155,30 @@ impl Run {
                 (blocking.await, true)
             }
         };
-        let (device, outcome) = finished?;
+        let (device, outcome, attempts) = finished?;
+        self.attempts = self.attempts.max(attempts);
         self.device = Some(device);
         if aborted { Err(Failure::Aborted) } else { Ok(outcome?) }
     }
 }
 
+/// A region whose digest is asked for, and what it should be.
+struct Wanted {
+    name: String,
+    offset: u32,
+    size: u32,
+    md5: [u8; 16],
+}
+
 fn read_evidence(
     device: &mut dyn Device,
-    wanted: Vec<(String, u32, u32)>,
+    wanted: Vec<Wanted>,
     nvs_offset: u32,
     nvs_size: u32,
 ) -> Result<Evidence, DeviceError> {
     let mut digests = Vec::with_capacity(wanted.len());
-    for (name, offset, size) in wanted {
-        digests.push(RegionDigest { name, md5: device.digest(offset, size)? });
+    for Wanted { name, offset, size, md5 } in wanted {
+        digests.push(RegionDigest { name, md5: device.digest_expecting(offset, size, md5)? });
     }
     Ok(Evidence { digests, nvs: device.read(nvs_offset, nvs_size)? })
 }

@@ -162,6 +162,8 @@ struct Run {
     expected_at_ca: Option<ExpectedRegistration>,
     /// `None` while a call blocks on it in another thread.
     device: Option<Box<dyn Device>>,
+    /// How often a call of this step had to be tried at most.
+    attempts: u32,
     seen: Observations,
     hearing: Hearing,
     began: std::time::Instant,
@@ -185,6 +187,7 @@ impl Run {
             phase: Phase::Unopened(job.open_device, job.values),
             expected_at_ca: None,
             device: None,
+            attempts: 1,
             seen: Observations::default(),
             hearing: Hearing::default(),
             began: job.began,
@@ -204,7 +207,8 @@ impl Run {
             let began = Instant::now();
             let outcome = self.step(step).await;
             let duration_ms = millis(began.elapsed());
-            self.stages.push(Stage { name: step.stage(), duration_ms, attempts: 1 });
+            let attempts = std::mem::replace(&mut self.attempts, 1);
+            self.stages.push(Stage { name: step.stage(), duration_ms, attempts });
             self.events.send(Event::StepEnded { index, duration_ms });
             match outcome {
                 Ok(Next::GoOn) => {}

@@ -102,12 +102,24 @@ pub fn verdict_text(record: &Record) -> String {
     if let Some(network) = not_by_radio(record) {
         line(&mut text, &format!("             radio not proven: the network was {network}"));
     }
+    for stage in record.stages.iter().filter(|stage| stage.attempts > 1) {
+        line(&mut text, &format!("             {} {}", stage.name, at_attempt(stage.attempts)));
+    }
     if let Some(diagnosis) = &record.diagnosis {
         line(&mut text, "");
         line(&mut text, &format!("  why   {} ({})", diagnosis.message, diagnosis.code.as_str()));
         line(&mut text, &format!("  do    {}", diagnosis.action));
     }
     text
+}
+
+/// Worth a look even where all went well in the end.
+fn at_attempt(attempts: u32) -> String {
+    match attempts {
+        2 => "at the 2nd attempt".to_owned(),
+        3 => "at the 3rd attempt".to_owned(),
+        more => format!("at the {more}th attempt"),
+    }
 }
 
 /// The network of a PASS that says nothing of the unit's radio.
@@ -147,7 +159,7 @@ fn measured(measurement: &Measurement) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Code, Diagnosis, Limits, SCHEMA, Unit, Verdict};
+    use crate::record::{Code, Diagnosis, Limits, SCHEMA, Stage, Unit, Verdict};
 
     fn record() -> Record {
         Record {
@@ -180,6 +192,18 @@ mod tests {
                 )],
                 evidence: vec!["serial log: rssi: -80".to_owned()],
             }],
+        }
+    }
+
+    #[test]
+    fn what_took_more_than_one_attempt_is_said() {
+        let stage = |attempts| Stage { name: "identify".to_owned(), duration_ms: 1, attempts };
+        let text = |attempts| verdict_text(&Record { stages: vec![stage(attempts)], ..record() });
+        assert!(!text(1).contains("attempt"), "{}", text(1));
+        for (attempts, words) in
+            [(2, "at the 2nd attempt"), (3, "at the 3rd attempt"), (4, "at the 4th attempt")]
+        {
+            assert!(text(attempts).contains(&format!("identify {words}")), "{}", text(attempts));
         }
     }
 
