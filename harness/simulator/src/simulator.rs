@@ -39,11 +39,16 @@ pub struct Config {
     /// No chip does that. It stands for the reset by DTR and RTS, which a pseudo-terminal cannot
     /// carry, so that tools which reset on their own work there too.
     pub sync_resets: bool,
-    /// Whether bytes take the time that they take at the UART's baud rate.
+    /// Whether everything takes its time: bytes that of the UART's baud rate, and what
+    /// [`Config::timed_erase`] names.
     pub paced: bool,
-    /// Whether a loader's erasing takes the time that it takes on real chips: 45 ms for a sector,
-    /// 150 ms for a block of 64 KB, 10 s for a chip of 4 MB.
+    /// Whether a loader's erasing takes the time that it takes on real chips, 45 ms for a sector,
+    /// 150 ms for a block of 64 KB, 10 s for a chip of 4 MB; and its digesting, 150 ms for 1 MB.
     pub timed_erase: bool,
+    /// Whether what the unit has printed is still sent when it is reset, and its programs never wait
+    /// for the UART. No chip does that, but what stands between a chip and its client may; it is there
+    /// for tests of clients.
+    pub keeps_queue_over_reset: bool,
     /// A key that was burnt into the eFuses for the HMAC peripheral, before the unit came to the bench.
     pub hmac_key: Option<[u8; 32]>,
     /// What is wrong with the unit.
@@ -65,6 +70,7 @@ impl Config {
             sync_resets: false,
             paced: false,
             timed_erase: false,
+            keeps_queue_over_reset: false,
             hmac_key: None,
             faults: Vec::new(),
             seed: 0,
@@ -133,8 +139,8 @@ impl Simulator {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let life = move || {
             runtime.block_on(async move {
-                let wire = Wire::new(&wire_faults, config.seed, config.paced);
-                match Port::serve(pty, wire) {
+                let wire = Wire::new(&wire_faults, config.seed, config.paced, config.mac);
+                match Port::serve(pty, wire, config.keeps_queue_over_reset) {
                     Ok(port) => {
                         let circuit = ResetCircuit::new(line_receiver);
                         tokio::select! {
@@ -170,7 +176,7 @@ fn chip(config: &Config, faults: &Faults) -> Result<Chip, StartError> {
         Some(path) => Nor::in_file(path, size)?,
         None => Nor::in_memory(size),
     };
-    let flash = if config.timed_erase { flash.with_erase_times() } else { flash };
+    let flash = if config.timed_erase || config.paced { flash.with_busy_times() } else { flash };
     let model = match faults.has(Fault::ChipWrongChip) {
         true if config.chip.id == chip::ESP32S2.id => chip::ESP32,
         true => chip::ESP32S2,

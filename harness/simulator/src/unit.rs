@@ -124,7 +124,10 @@ impl Unit {
             };
             (mode, reason) = match ended {
                 Some(reset) => reset,
-                None => (circuit.released().await, ResetReason::PowerOn),
+                None => {
+                    port.reset_uart();
+                    (circuit.released().await, ResetReason::PowerOn)
+                }
             };
             if self.faults.has(Fault::ChipUsbVanishes)
                 && let Err(error) = self.come_back(&mut port).await
@@ -156,7 +159,7 @@ impl Unit {
     }
 
     async fn download(&mut self, reason: ResetReason, port: &mut Port) -> Reset {
-        port.send(boot::download_log(self.chip.model, reason).as_bytes());
+        port.answer(boot::download_log(self.chip.model, reason).as_bytes());
         let mut loader = Loader::new(!self.faults.has(Fault::ChipStubRefused));
         let mut buffer = vec![0; CHUNK];
         let mut reply = Vec::new();
@@ -174,7 +177,7 @@ impl Unit {
                 port.hang_up();
             }
             sleep(self.chip.flash.take_busy_time()).await;
-            port.send(&reply);
+            port.answer(&reply);
             port.set_baud(self.chip.registers.baud());
             match exit {
                 // A reset from inside finds the strapping pin released.
@@ -192,14 +195,17 @@ impl Unit {
         self.chip.settle_flash();
         boot::begin(&mut self.chip);
         let boot = boot::boot(&self.chip, reason);
-        port.send(boot.log.as_bytes());
+        port.print(boot.log.as_bytes());
         let program =
             boot.application.and_then(|application| firmware::load(&self.chip, application));
         let mut buffer = vec![0; CHUNK];
         let Some(program) = program else {
             return tokio::select! {
                 reset = self.idle(port, &mut buffer) => reset,
-                () = sleep(WATCHDOG) => (Mode::Boot, ResetReason::Watchdog),
+                () = sleep(WATCHDOG) => {
+                    flush(port).await;
+                    (Mode::Boot, ResetReason::Watchdog)
+                }
             };
         };
         let (output, mut printed) = mpsc::unbounded_channel();
@@ -212,14 +218,17 @@ impl Unit {
         loop {
             tokio::select! {
                 biased;
-                Some(text) = printed.recv() => port.send(&text),
-                reason = &mut run => {
+                Some(text) = printed.recv() => port.print(&text),
+                // Who prints waits for the UART, and does nothing else meanwhile.
+                reason = &mut run, if port.has_room() => {
                     while let Ok(text) = printed.try_recv() {
-                        port.send(&text);
+                        port.print(&text);
                     }
+                    flush(port).await;
                     return (Mode::Boot, reason);
                 }
-                count = port.receive(&mut buffer) => {
+                moved = port.step(&mut buffer) => {
+                    let Some(count) = moved else { continue };
                     if self.sync_resets && is_sync(&buffer[..count]) {
                         port.put_back(&buffer[..count]);
                         return INTO_DOWNLOAD;
@@ -235,7 +244,7 @@ impl Unit {
     async fn run_from_ram(&self, output: &str, port: &mut Port, buffer: &mut [u8]) -> Reset {
         loop {
             if port.is_drained() {
-                port.send(output.as_bytes());
+                port.print(output.as_bytes());
             }
             tokio::select! {
                 reset = self.idle(port, buffer) => return reset,
@@ -253,6 +262,15 @@ impl Unit {
                 return INTO_DOWNLOAD;
             }
         }
+    }
+}
+
+/// Lets all that was printed leave the chip, as a program does before it resets it. What is typed
+/// meanwhile is lost.
+async fn flush(port: &mut Port) {
+    let mut lost = [0; 64];
+    while !port.has_left() {
+        port.step(&mut lost).await;
     }
 }
 

@@ -49,6 +49,7 @@ impl SimulatedUnit {
         config.flash_file.clone_from(&self.options.flash_file);
         config.mode = Mode::Download;
         config.paced = self.options.pace;
+        config.keeps_queue_over_reset = self.options.stale;
         config.hmac_key = self.hmac_key;
         config.faults.clone_from(&self.faults);
         if let Some(mac) = self.options.mac {

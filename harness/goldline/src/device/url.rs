@@ -50,6 +50,8 @@ pub struct SimulatorOptions {
     pub baud: Option<u32>,
     /// Whether bytes take the time that they take on a wire.
     pub pace: bool,
+    /// Whether a reset leaves on the wire what the unit printed before it, as the buffers of a jig do.
+    pub stale: bool,
 }
 
 /// A text is no device URL.
@@ -154,14 +156,16 @@ fn simulator(url: &str, options: &[(&str, &str)]) -> Result<SimulatorOptions, De
             "flash-file" if !value.is_empty() => parsed.flash_file = Some(PathBuf::from(value)),
             "flash-file" => return Err(wrong(url, option, value, "the path of a file")),
             "baud" => parsed.baud = Some(number(url, option, value)?),
-            "pace" => {
-                parsed.pace =
-                    value.parse().map_err(|_| wrong(url, option, value, "true or false"))?
-            }
-            _ => return Err(unknown(url, option, "chip, mac, flash-file, baud, pace")),
+            "pace" => parsed.pace = switch(url, option, value)?,
+            "stale" => parsed.stale = switch(url, option, value)?,
+            _ => return Err(unknown(url, option, "chip, mac, flash-file, baud, pace, stale")),
         }
     }
     Ok(parsed)
+}
+
+fn switch(url: &str, option: &str, value: &str) -> Result<bool, DeviceUrlError> {
+    value.parse().map_err(|_| wrong(url, option, value, "true or false"))
 }
 
 fn number(url: &str, option: &str, value: &str) -> Result<u32, DeviceUrlError> {
@@ -203,13 +207,13 @@ mod tests {
     #[test]
     fn the_simulator_takes_its_options() {
         let url: DeviceUrl =
-            "simulator:?chip=esp32-c3&mac=a4:cf:12:34:56:78&flash-file=unit.bin&pace=true"
+            "simulator:?chip=esp32-c3&mac=a4:cf:12:34:56:78&flash-file=unit.bin&pace=true&stale=true"
                 .parse()
                 .expect("a good URL");
         let DeviceUrl::Simulator(options) = url else { panic!("a simulator") };
         assert_eq!(options.chip, Some(Chip::Esp32C3));
         assert_eq!(options.flash_file, Some(PathBuf::from("unit.bin")));
-        assert!(options.pace);
+        assert!(options.pace && options.stale);
     }
 
     #[test]
@@ -245,6 +249,7 @@ mod tests {
             ("simulator:?colour=red", "colour"),
             ("simulator:?chip=esp8266", "esp8266"),
             ("simulator:?mac=1", "MAC address"),
+            ("simulator:?stale=yes", "expected true or false"),
             ("/dev/ttyUSB0?baud=fast", "baud rate"),
             ("/dev/ttyUSB0?reset=button", "expected lines, none or command:PROGRAM"),
             ("/dev/ttyUSB0?reset=command:", "expected lines, none or command:PROGRAM"),

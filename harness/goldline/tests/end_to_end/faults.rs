@@ -205,6 +205,13 @@ fn a_loader_out_of_reach_says_nothing_of_the_unit(#[case] fault: &str, #[case] c
 /// wrong with those cannot show here.
 #[rstest]
 #[case::slow_wire("wire.delay")]
+#[case::one_late_answer("wire.late_once")]
+#[case::late_answers("wire.late")]
+#[case::one_bit("wire.bit")]
+#[case::a_bit_in_a_digest("wire.bit_digest")]
+#[case::a_bit_in_the_address("wire.bit_mac")]
+#[case::a_bit_in_a_line("wire.bit_console")]
+#[case::a_bit_in_a_request("wire.bit_request")]
 #[case::slow_boot("firmware.slow_boot")]
 #[case::talkative("firmware.secret_in_log")]
 #[case::short_id("firmware.id_drops_zeros")]

@@ -36,4 +36,5 @@ mod secrets;
 mod two_sided;
 mod usage;
 mod values;
+mod wire;
 mod zeroconf;

@@ -1,10 +1,22 @@
 //! Chance that repeats: the same seed gives the same run.
 
+use super::Fault;
+
+/// FNV-1a, which makes a number of a name.
+const FNV_OFFSET: u64 = 0xCBF2_9CE4_8422_2325;
+const FNV_PRIME: u64 = 0x0000_0100_0000_01B3;
+
 /// A small generator of numbers (SplitMix64); nothing secret may come from it.
 #[derive(Debug, Clone)]
 pub(crate) struct Chance(u64);
 
 impl Chance {
+    /// The numbers of one fault: two faults of a unit do not share theirs.
+    pub(crate) fn of(seed: u64, fault: Fault) -> Self {
+        let fold = |sum: u64, byte: u8| (sum ^ u64::from(byte)).wrapping_mul(FNV_PRIME);
+        Self(seed ^ fault.name().bytes().fold(FNV_OFFSET, fold))
+    }
+
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }

@@ -4,6 +4,8 @@
 //! behaviour. The first word of its name is the layer that misbehaves.
 
 pub(crate) mod chance;
+pub(crate) mod flip;
+pub(crate) mod lateness;
 pub(crate) mod noise;
 
 use std::collections::BTreeSet;
@@ -25,6 +27,20 @@ pub enum Fault {
     WireCorrupt,
     /// `wire.delay`
     WireDelay,
+    /// `wire.late_once`
+    WireLateOnce,
+    /// `wire.late`
+    WireLate,
+    /// `wire.bit`
+    WireBit,
+    /// `wire.bit_digest`
+    WireBitDigest,
+    /// `wire.bit_mac`
+    WireBitMac,
+    /// `wire.bit_console`
+    WireBitConsole,
+    /// `wire.bit_request`
+    WireBitRequest,
     /// `flash.app_bit`
     FlashAppBit,
     /// `flash.nvs_bit`
@@ -126,6 +142,13 @@ impl Fault {
         Self::WireDuplicate,
         Self::WireCorrupt,
         Self::WireDelay,
+        Self::WireLateOnce,
+        Self::WireLate,
+        Self::WireBit,
+        Self::WireBitDigest,
+        Self::WireBitMac,
+        Self::WireBitConsole,
+        Self::WireBitRequest,
         Self::FlashAppBit,
         Self::FlashNvsBit,
         Self::FlashNvsKeyMissing,
@@ -204,6 +227,32 @@ impl Fault {
                 ("wire.corrupt", "Now and then, a byte on the wire arrives with an inverted bit.")
             }
             Self::WireDelay => ("wire.delay", "Everything that the unit sends arrives late."),
+            Self::WireLateOnce => (
+                "wire.late_once",
+                "One answer or one piece of a log arrives up to half a second late.",
+            ),
+            Self::WireLate => (
+                "wire.late",
+                "Each answer and each piece of a log arrives up to half a second late.",
+            ),
+            Self::WireBit => {
+                ("wire.bit", "One bit is inverted on the wire, anywhere and in either direction.")
+            }
+            Self::WireBitDigest => (
+                "wire.bit_digest",
+                "One bit is inverted on the wire, in the first digest of flash that the unit sends.",
+            ),
+            Self::WireBitMac => (
+                "wire.bit_mac",
+                "One bit is inverted on the wire, in the first answer that holds the MAC address.",
+            ),
+            Self::WireBitConsole => (
+                "wire.bit_console",
+                "One bit is inverted on the wire, in a line that the firmware prints.",
+            ),
+            Self::WireBitRequest => {
+                ("wire.bit_request", "One bit is inverted on the wire, in a request to the loader.")
+            }
             Self::FlashAppBit => (
                 "flash.app_bit",
                 "One bit of the application's partition flips after it was written.",

@@ -2,9 +2,9 @@
 //!
 //! Knows nothing of partitions or images. Offsets and lengths are bytes from the start of the chip.
 
+mod busy_time;
 mod defect;
 pub(crate) mod encryption;
-mod erase_time;
 mod file;
 pub mod mapped;
 
@@ -42,7 +42,7 @@ pub struct Nor {
     backing: Option<FlashFile>,
     erase_counts: Vec<u32>,
     defects: Defects,
-    /// How long the chip was busy with erasing, when that takes time.
+    /// How long the chip was busy, when that takes time.
     busy: Option<Duration>,
 }
 
@@ -83,13 +83,18 @@ impl Nor {
         self
     }
 
-    /// Lets erasing take the time that it takes on real chips.
-    pub(crate) fn with_erase_times(mut self) -> Self {
+    /// Lets erasing and digesting take the time that they take on real chips.
+    pub(crate) fn with_busy_times(mut self) -> Self {
         self.busy = Some(Duration::ZERO);
         self
     }
 
-    /// How long the chip was busy with erasing since this was last asked.
+    /// So many bytes are digested.
+    pub(crate) fn spend_on_digest(&mut self, length: u32) {
+        self.spend(busy_time::of_digest(length));
+    }
+
+    /// How long the chip was busy since this was last asked.
     pub(crate) fn take_busy_time(&mut self) -> Duration {
         self.busy.as_mut().map(std::mem::take).unwrap_or_default()
     }
@@ -149,7 +154,7 @@ impl Nor {
         let start = offset / SECTOR_SIZE * SECTOR_SIZE;
         let end = (offset + length).next_multiple_of(SECTOR_SIZE);
         self.set_sectors(start, end)?;
-        self.spend(erase_time::of_sectors(start, end));
+        self.spend(busy_time::of_sectors(start, end));
         Ok(())
     }
 
@@ -167,7 +172,7 @@ impl Nor {
     pub fn erase_chip(&mut self) {
         let size = self.size();
         self.set_sectors(0, size).expect("the chip lies inside itself by definition");
-        self.spend(erase_time::of_chip(size));
+        self.spend(busy_time::of_chip(size));
     }
 
     /// How often the sector that holds `offset` was erased since the simulator started.
@@ -253,7 +258,7 @@ mod tests {
         let mut nor = Nor::in_memory(1 << 20);
         nor.erase_chip();
         assert_eq!(nor.take_busy_time(), Duration::ZERO);
-        let mut nor = nor.with_erase_times();
+        let mut nor = nor.with_busy_times();
         nor.erase_sector(0x5000).unwrap();
         nor.erase_block(0x1_0000).unwrap();
         assert_eq!(nor.take_busy_time(), Duration::from_millis(45 + 150));

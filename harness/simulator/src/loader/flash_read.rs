@@ -24,6 +24,7 @@ pub(super) fn digest(
     chip.settle_flash();
     let region = chip.flash.read(offset, length).map_err(|_| Failure::Flash)?;
     let digest = Md5::digest(region);
+    chip.flash.spend_on_digest(length);
     Ok(match dialect {
         Dialect::Rom => Answer::data(hex(&digest)),
         Dialect::Stub => Answer::data(&digest[..]),

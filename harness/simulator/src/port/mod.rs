@@ -4,6 +4,7 @@
 //! die at any moment. Every unit has a pseudo-terminal; a [`NetworkPort`](crate::NetworkPort) can stand in front of it.
 
 mod link;
+mod outgoing;
 mod pace;
 mod pty;
 mod rfc2217;

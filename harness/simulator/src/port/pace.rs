@@ -40,11 +40,6 @@ impl Pace {
         self.idle_at = start + self.byte_time.saturating_mul(bytes);
     }
 
-    /// Lets nothing pass for a while.
-    pub(super) fn wait(&mut self, time: Duration) {
-        self.idle_at = self.idle_at.max(Instant::now() + time);
-    }
-
     pub(super) fn is_idle(&self) -> bool {
         Instant::now() >= self.idle_at
     }

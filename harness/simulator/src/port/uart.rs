@@ -1,6 +1,5 @@
 //! The unit's end of its serial port.
 
-use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -10,17 +9,16 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{Interest, Ready};
 use tokio::time::Instant;
 
+use super::outgoing::Outgoing;
+use super::pace::Pace;
 use super::pty::Pty;
 use super::wire::Wire;
-
-/// Bytes that wait for a client which does not read; a UART would lose them much earlier.
-const LONGEST_QUEUE: usize = 1 << 20;
 
 /// A pseudo-terminal that is served.
 #[derive(Debug)]
 pub(crate) struct Port {
     line: Option<Line>,
-    outgoing: VecDeque<u8>,
+    outgoing: Outgoing,
     /// Bytes that are still on the wire, or were put back.
     incoming: Vec<u8>,
     wire: Wire,
@@ -89,14 +87,10 @@ struct Moved {
 }
 
 impl Port {
-    /// Serves the terminal; must be called inside a runtime.
-    pub(crate) fn serve(pty: Pty, wire: Wire) -> io::Result<Self> {
-        Ok(Self {
-            line: Some(Line::over(pty)?),
-            outgoing: VecDeque::new(),
-            incoming: Vec::new(),
-            wire,
-        })
+    /// Serves the terminal; must be called inside a runtime. `keeps_queue`: see [`Outgoing`].
+    pub(crate) fn serve(pty: Pty, wire: Wire, keeps_queue: bool) -> io::Result<Self> {
+        let outgoing = Outgoing::new(wire.pace(), keeps_queue);
+        Ok(Self { line: Some(Line::over(pty)?), outgoing, incoming: Vec::new(), wire })
     }
 
     /// Serves another terminal instead: clients of the one before see a hang-up.
@@ -108,29 +102,51 @@ impl Port {
 
     /// The UART's rate changed.
     pub(crate) fn set_baud(&mut self, baud: u32) {
-        if let Some((incoming, outgoing)) = &mut self.wire.pace {
+        if let Some(incoming) = &mut self.wire.incoming {
             incoming.set_baud(baud);
-            outgoing.set_baud(baud);
         }
+        self.outgoing.set_baud(baud);
     }
 
-    /// Queues bytes for the client; they leave while [`Port::receive`] waits.
-    pub(crate) fn send(&mut self, bytes: &[u8]) {
-        let room = LONGEST_QUEUE.saturating_sub(self.outgoing.len());
+    /// Queues a text that the unit prints; it leaves while [`Port::receive`] waits.
+    pub(crate) fn print(&mut self, text: &[u8]) {
+        let text = self.wire.disturb_text(text);
+        self.send(&text);
+    }
+
+    /// Queues an answer of the loader.
+    pub(crate) fn answer(&mut self, answer: &[u8]) {
+        let answer = self.wire.disturb_answer(answer);
+        self.send(&answer);
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
         if self.wire.silent || self.line.is_none() || bytes.is_empty() {
             return;
         }
-        let delay = self.wire.delay;
-        if let Some(pace) = self.wire.outgoing() {
-            pace.wait(delay);
-        }
-        let bytes = self.wire.disturb_outgoing(&bytes[..bytes.len().min(room)]);
-        self.outgoing.extend(bytes);
+        let late = self.wire.lateness();
+        let bytes = self.wire.disturb_outgoing(bytes);
+        self.outgoing.push(&bytes, late);
     }
 
-    /// Whether all that was sent has left.
+    /// Whether a program can print more without waiting for the UART.
+    pub(crate) fn has_room(&self) -> bool {
+        self.line.is_none() || self.outgoing.has_room()
+    }
+
+    /// Whether all that was sent has left the chip: who resets himself waits for that.
+    pub(crate) fn has_left(&self) -> bool {
+        self.line.is_none() || self.outgoing.has_left()
+    }
+
+    /// Whether all that was sent has reached the client.
     pub(crate) fn is_drained(&self) -> bool {
-        self.outgoing.is_empty()
+        self.outgoing.is_drained()
+    }
+
+    /// The chip was reset from outside, in the middle of whatever it sent.
+    pub(crate) fn reset_uart(&mut self) {
+        self.outgoing.reset();
     }
 
     /// Lets the next [`Port::receive`] give these bytes once more.
@@ -163,44 +179,43 @@ impl Port {
     /// Dropping the future loses nothing.
     pub(crate) async fn receive(&mut self, buffer: &mut [u8]) -> usize {
         loop {
-            if let Some(count) = self.arrived(buffer) {
+            if let Some(count) = self.step(buffer).await {
                 return count;
-            }
-            let wake_at = self.next_event();
-            let reading = self.incoming.is_empty().then_some(&mut *buffer);
-            let writing = self.may_leave();
-            let Some(line) = &self.line else {
-                return pending().await;
-            };
-            let moved = tokio::select! {
-                moved = line.exchange(reading, writing) => moved,
-                () = sleep_until(wake_at) => continue,
-            };
-            match moved {
-                Ok(moved) => self.account(&moved, buffer),
-                Err(Errno::INTR) => {}
-                Err(_) => self.hang_up(),
             }
         }
     }
 
-    /// The queued bytes that may go out now.
-    fn may_leave(&self) -> Option<&[u8]> {
-        let (front, _) = self.outgoing.as_slices();
-        let most = match &self.wire.pace {
-            Some((_, outgoing)) if !outgoing.is_idle() => 0,
-            Some((_, outgoing)) => outgoing.grain(),
-            None => front.len(),
+    /// Waits until bytes came from the client, or something that was sent went on its way.
+    ///
+    /// Dropping the future loses nothing.
+    pub(crate) async fn step(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        self.outgoing.advance();
+        if let Some(count) = self.arrived(buffer) {
+            return Some(count);
+        }
+        let wake_at = self.next_event();
+        let reading = self.incoming.is_empty().then_some(&mut *buffer);
+        let Some(line) = &self.line else {
+            return pending().await;
         };
-        let front = &front[..front.len().min(most)];
-        (!front.is_empty()).then_some(front)
+        let moved = tokio::select! {
+            moved = line.exchange(reading, self.outgoing.arriving()) => moved,
+            () = sleep_until(wake_at) => return None,
+        };
+        match moved {
+            Ok(moved) => self.account(&moved, buffer),
+            Err(Errno::INTR) => {}
+            Err(_) => self.hang_up(),
+        }
+        self.arrived(buffer)
     }
 
     fn account(&mut self, moved: &Moved, buffer: &[u8]) {
-        self.outgoing.drain(..moved.written);
-        if let Some((incoming, outgoing)) = &mut self.wire.pace {
+        if moved.written > 0 {
+            self.outgoing.arrived(moved.written);
+        }
+        if let Some(incoming) = &mut self.wire.incoming {
             incoming.pass(moved.read);
-            outgoing.pass(moved.written);
         }
         let bytes = self.wire.disturb_incoming(&buffer[..moved.read]);
         self.incoming.extend(bytes);
@@ -208,7 +223,7 @@ impl Port {
 
     /// Hands over what has come over the wire by now.
     fn arrived(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        let passed = self.wire.incoming().is_none_or(|pace| pace.is_idle());
+        let passed = self.wire.incoming.as_ref().is_none_or(Pace::is_idle);
         if self.incoming.is_empty() || !passed {
             return None;
         }
@@ -220,11 +235,9 @@ impl Port {
 
     /// When bytes that are on the wire have passed.
     fn next_event(&self) -> Option<Instant> {
-        let (incoming, outgoing) = self.wire.pace.as_ref()?;
-        let incoming = (!self.incoming.is_empty()).then_some(incoming.idle_at);
-        let waiting = !self.outgoing.is_empty() && !outgoing.is_idle();
-        let outgoing = waiting.then_some(outgoing.idle_at);
-        incoming.into_iter().chain(outgoing).min()
+        let incoming = self.wire.incoming.as_ref().filter(|_| !self.incoming.is_empty());
+        let incoming = incoming.map(|pace| pace.idle_at);
+        incoming.into_iter().chain(self.outgoing.next_event()).min()
     }
 }
 

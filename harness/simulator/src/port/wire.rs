@@ -4,44 +4,57 @@ use std::time::Duration;
 
 use super::pace::Pace;
 use crate::chip::registers::ROM_BAUD;
+use crate::fault::flip::Flip;
+use crate::fault::lateness::Lateness;
 use crate::fault::noise::Noise;
 use crate::fault::{Fault, Faults};
-
-/// How late answers are with `wire.delay`.
-const LATENESS: Duration = Duration::from_millis(40);
 
 /// What lies between client and unit.
 #[derive(Debug, Default)]
 pub(crate) struct Wire {
     /// Whether bytes to the client are lost on the way.
     pub(super) silent: bool,
-    /// How long each answer is held back.
-    pub(super) delay: Duration,
+    lateness: Lateness,
     /// What disturbs what comes and what goes, each by itself: only so does a run repeat exactly,
     /// however the two directions interleave.
     noise: Option<(Noise, Noise)>,
-    /// Pace of what comes and of what goes; without it, bytes take no time.
-    pub(super) pace: Option<(Pace, Pace)>,
+    flip: Option<Flip>,
+    /// Pace of what comes; without it, bytes take no time.
+    pub(super) incoming: Option<Pace>,
 }
 
 impl Wire {
-    pub(crate) fn new(faults: &Faults, seed: u64, paced: bool) -> Self {
-        let late = faults.has(Fault::WireDelay);
-        let pace = || Pace::new(ROM_BAUD);
+    /// `mac` is the unit's address, of which one fault hits the answer.
+    pub(crate) fn new(faults: &Faults, seed: u64, paced: bool, mac: [u8; 6]) -> Self {
         Self {
             silent: faults.has(Fault::WireSilent),
-            delay: if late { LATENESS } else { Duration::ZERO },
+            lateness: Lateness::new(faults, seed),
             noise: Noise::new(faults, seed).zip(Noise::new(faults, !seed)),
-            pace: (paced || late).then(|| (pace(), pace())),
+            flip: Flip::new(faults, seed, mac),
+            incoming: paced.then(|| Pace::new(ROM_BAUD)),
         }
+    }
+
+    /// A pace for what goes, where bytes take time.
+    pub(super) fn pace(&self) -> Option<Pace> {
+        self.incoming.is_some().then(|| Pace::new(ROM_BAUD))
+    }
+
+    /// How late arrives what the unit sends next.
+    pub(super) fn lateness(&mut self) -> Duration {
+        self.lateness.next()
     }
 
     /// What arrives at the unit of what its client sent.
     pub(super) fn disturb_incoming(&mut self, bytes: &[u8]) -> Vec<u8> {
-        match &mut self.noise {
+        let mut bytes = match &mut self.noise {
             Some((incoming, _)) => incoming.disturb(bytes),
             None => bytes.to_vec(),
+        };
+        if let Some(flip) = &mut self.flip {
+            flip.incoming(&mut bytes);
         }
+        bytes
     }
 
     /// What arrives at the client of what the unit sent.
@@ -52,11 +65,21 @@ impl Wire {
         }
     }
 
-    pub(super) fn incoming(&mut self) -> Option<&mut Pace> {
-        self.pace.as_mut().map(|(incoming, _)| incoming)
+    /// What becomes of a text that a program prints.
+    pub(super) fn disturb_text(&mut self, text: &[u8]) -> Vec<u8> {
+        let mut text = text.to_vec();
+        if let Some(flip) = &mut self.flip {
+            flip.text(&mut text);
+        }
+        text
     }
 
-    pub(super) fn outgoing(&mut self) -> Option<&mut Pace> {
-        self.pace.as_mut().map(|(_, outgoing)| outgoing)
+    /// What becomes of an answer of the loader.
+    pub(super) fn disturb_answer(&mut self, answer: &[u8]) -> Vec<u8> {
+        let mut answer = answer.to_vec();
+        if let Some(flip) = &mut self.flip {
+            flip.answer(&mut answer);
+        }
+        answer
     }
 }

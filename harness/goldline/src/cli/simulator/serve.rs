@@ -58,10 +58,10 @@ pub(in crate::cli) struct ServeArguments {
     /// What the unit does when it powers up
     #[arg(long, value_enum, default_value = "download")]
     mode: PowerUp,
-    /// Let bytes take the time that they take at the baud rate
+    /// Let bytes take the time that they take at the baud rate, and what --timed-erase names too
     #[arg(long)]
     pace: bool,
-    /// Let erasing take the time that it takes on a flash chip
+    /// Let erasing and digesting take the time that they take on a flash chip
     #[arg(long)]
     timed_erase: bool,
     /// Decides everything that is random about the unit and its faults

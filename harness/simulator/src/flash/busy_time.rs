@@ -1,4 +1,5 @@
-//! How long erasing takes, as the data sheets of common chips give it (typical values).
+//! How long erasing and digesting take: erasing as the data sheets of common chips give it (typical
+//! values), digesting as a stub does it, which reads the flash and reckons at once.
 
 use std::time::Duration;
 
@@ -8,6 +9,13 @@ const SECTOR: Duration = Duration::from_millis(45);
 const BLOCK: Duration = Duration::from_millis(150);
 /// For each megabyte of the chip: 10 s for 4 MB.
 const MEGABYTE_OF_CHIP: Duration = Duration::from_millis(2500);
+
+const MEGABYTE_OF_DIGEST: Duration = Duration::from_millis(150);
+
+/// For the MD5 of so many bytes.
+pub(super) fn of_digest(length: u32) -> Duration {
+    MEGABYTE_OF_DIGEST.mul_f64(f64::from(length) / f64::from(1 << 20))
+}
 
 /// For whole sectors from `start` to `end`: whole blocks among them are erased as such.
 pub(super) fn of_sectors(start: u32, end: u32) -> Duration {

@@ -1,0 +1,144 @@
+//! What happens on the wire is not the unit's: answers that come late, bits that were inverted on the way,
+//! and text that is still under way when the loader is entered.
+
+use rstest::rstest;
+use serde_json::Value;
+
+use super::program::{Ended, Station};
+
+/// The address of the simulated unit that is named no other.
+const MAC: &str = "24:0a:c4:00:01:10";
+
+fn run(profile: &str, device: &str, fault: Option<&str>, seed: u64) -> (Station, Ended) {
+    let station = Station::new();
+    let seed = seed.to_string();
+    let fault = fault.iter().flat_map(|fault| ["--fault", fault, "--seed", &seed]);
+    let words = ["run", profile, "--json", "--device", device].into_iter().chain(fault);
+    let ended = station.unit(words);
+    (station, ended)
+}
+
+fn assert_passes(ended: &Ended) -> Value {
+    let record = ended.json();
+    assert_eq!((ended.code(), &record["verdict"]), (0, &"PASS".into()), "{record:#}");
+    assert_eq!(record["unit"]["mac"], MAC, "{record:#}");
+    record
+}
+
+fn most_attempts(record: &Value) -> u64 {
+    let stages = record["stages"].as_array().expect("stages");
+    let attempts = stages.iter().map(|stage| stage["attempts"].as_u64().expect("a number"));
+    attempts.max().expect("some stages")
+}
+
+/// A real UART is always paced. Five of these ended in ERROR: text of the firmware was still on the wire
+/// when its loader was entered.
+#[rstest]
+fn paced_bytes_change_no_verdict(
+    #[values(
+        "espvault",
+        "safesignal",
+        "zeroconf",
+        "ble-gateway",
+        "ble-gateway-factory",
+        "ble-gateway-portal",
+        "espvault-certificates",
+        "espvault-encrypted",
+        "espvault-hmac"
+    )]
+    profile: &str,
+) {
+    let (_station, ended) = run(profile, "simulator:?pace=true&baud=921600", None, 0);
+    let record = assert_passes(&ended);
+    assert_eq!(most_attempts(&record), 1, "a sound unit on a sound wire needs one: {record:#}");
+}
+
+/// The erasing of a chip of 16 MB alone takes 40 s, so these two are the full tier's.
+#[rstest]
+fn nor_those_of_a_large_flash(#[values("zeroconf-ca", "zeroconf-ca-console")] profile: &str) {
+    if std::env::var_os("GOLDLINE_TIER").is_none_or(|tier| tier != "full") {
+        println!("left to the full tier");
+        return;
+    }
+    assert_passes(&run(profile, "simulator:?pace=true&baud=921600", None, 0).1);
+}
+
+#[rstest]
+fn neither_does_a_slower_rate(#[values(115_200, 230_400, 460_800)] baud: u32) {
+    let device = format!("simulator:?pace=true&baud={baud}");
+    assert_passes(&run("espvault", &device, None, 0).1);
+}
+
+/// What the unit printed before its reset lies in the buffers of a jig; the loader's answers come behind.
+#[rstest]
+#[case::portal("ble-gateway-portal")]
+#[case::console("safesignal")]
+fn the_loader_is_entered_while_old_text_still_comes(#[case] profile: &str) {
+    assert_passes(&run(profile, "simulator:?pace=true&stale=true&baud=921600", None, 0).1);
+}
+
+#[rstest]
+#[case::all_a_little("wire.delay", 0)]
+#[case::each_by_half_a_second("wire.late", 1)]
+#[case::one("wire.late_once", 1)]
+#[case::another("wire.late_once", 2)]
+#[case::a_third("wire.late_once", 3)]
+fn answers_that_come_late_pass(#[case] fault: &str, #[case] seed: u64) {
+    assert_passes(&run("espvault", "simulator:", Some(fault), seed).1);
+}
+
+/// A wrong identity was registered and written; a digest was held against the unit.
+#[rstest]
+fn one_bit_in_an_answer_is_asked_about_again(
+    #[values(1, 2, 3)] seed: u64,
+    #[values("wire.bit_mac", "wire.bit_digest")] fault: &str,
+) {
+    let record = assert_passes(&run("espvault", "simulator:", Some(fault), seed).1);
+    assert!(most_attempts(&record) > 1, "the bit was hit: {record:#}");
+}
+
+/// Nothing that one bit on the wire did is held against the unit, and it is never taken for another.
+#[rstest]
+fn one_bit_anywhere_fails_no_unit(
+    #[values(1, 2, 3)] seed: u64,
+    #[values("wire.bit", "wire.bit_request", "wire.bit_console")] fault: &str,
+) {
+    let (_station, ended) = run("espvault", "simulator:", Some(fault), seed);
+    let record = ended.json();
+    assert_ne!(record["verdict"], "FAIL", "{record:#}");
+    assert!(["null", &format!("{MAC:?}")].contains(&&*record["unit"]["mac"].to_string()));
+}
+
+#[test]
+fn the_report_says_what_took_a_second_attempt() {
+    let station = Station::new();
+    let ended = station.unit(["run", "espvault", "--fault", "wire.bit_mac", "--seed", "1"]);
+    assert!(ended.stdout.contains("identify at the 2nd attempt"), "{}", ended.stdout);
+}
+
+#[test]
+fn the_record_holds_the_seed_and_the_same_one_repeats() {
+    let device = |seed: &str| format!("simulator:?flash-file={seed}.flash");
+    let run = |station: &Station, seed: &str| {
+        let device = device(seed);
+        let words = ["run", "espvault", "--json", "--fault", "flash.app_bit", "--seed", seed];
+        let record = station.unit(words.into_iter().chain(["--device", &device])).json();
+        assert_eq!(record["verdict"], "FAIL", "{record:#}");
+        let flash = std::fs::read(station.path(&format!("{seed}.flash"))).expect("its flash");
+        (record["simulation"].clone(), flash[0x1_0000..].to_vec())
+    };
+    let (first, second) = (Station::new(), Station::new());
+    let (said, flash) = run(&first, "7");
+    assert_eq!(said, serde_json::json!({ "faults": ["flash.app_bit"], "seed": 7 }));
+    assert_ne!(run(&first, "8").1, flash, "another seed, another place");
+    let app = 0..0x10_0000;
+    assert!(run(&second, "7").1[app.clone()] == flash[app], "the same seed, the same place");
+}
+
+#[test]
+fn a_seed_without_a_fault_changes_nothing() {
+    let station = Station::new();
+    let record = station.unit(["run", "espvault", "--json", "--seed", "7"]).json();
+    assert_eq!(record["verdict"], "PASS", "{record:#}");
+    assert_eq!(record["simulation"], Value::Null);
+}
