@@ -138,6 +138,9 @@ pub(super) struct RunArguments {
     /// Make something wrong on purpose; see goldline simulator faults
     #[arg(long = "fault", value_name = "NAME")]
     pub(super) faults: Vec<String>,
+    /// Where and when a fault shows that has a place or a moment; the same number repeats it
+    #[arg(long, value_name = "N")]
+    pub(super) seed: Option<u64>,
     /// A value of the unit: KEY=VALUE, KEY=@FILE or KEY=$VARIABLE
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(super) settings: Vec<String>,
@@ -210,6 +213,7 @@ impl RunArguments {
             operator: self.operator.clone(),
             golden: self.golden.clone(),
             faults: self.faults.clone(),
+            seed: self.seed,
             settings: self.settings.clone(),
             units: self.units.clone(),
             station_file: self.station.clone(),

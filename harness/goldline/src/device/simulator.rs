@@ -27,6 +27,8 @@ pub struct SimulatedUnit {
     pub hmac_key: Option<[u8; 32]>,
     /// What is wrong with the unit.
     pub faults: Vec<Fault>,
+    /// Decides where and when they show.
+    pub seed: u64,
 }
 
 impl SimulatedUnit {
@@ -52,6 +54,7 @@ impl SimulatedUnit {
         config.keeps_queue_over_reset = self.options.stale;
         config.hmac_key = self.hmac_key;
         config.faults.clone_from(&self.faults);
+        config.seed = self.seed;
         if let Some(mac) = self.options.mac {
             config.mac = mac.0;
         }

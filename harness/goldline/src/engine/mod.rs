@@ -39,8 +39,8 @@ use crate::{
     plan::{Bindings, BoundPlan, Content, Plan, Purpose, Step},
     profile::CheckId,
     record::{
-        CheckRecord, EndpointRecord, NetworkRecord, Outcome, RadioProof, Record, SCHEMA, Stage,
-        Unit,
+        CheckRecord, EndpointRecord, NetworkRecord, Outcome, RadioProof, Record, SCHEMA,
+        Simulation, Stage, Unit,
     },
     secret::Secret,
     testbed::{ca::ExpectedRegistration, network::NetworkKind},
@@ -80,6 +80,8 @@ pub struct Job {
     pub confirm_alert: Option<AskOperator>,
     /// The unit.
     pub open_device: OpenDevice,
+    /// What was made wrong on purpose, for the record.
+    pub simulation: Option<Simulation>,
     /// URL of the device, for the record.
     pub device_url: String,
     /// The batch of units.
@@ -114,6 +116,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
         steps: job.plan.steps.iter().map(ToString::to_string).collect(),
     });
     let (lot, operator, device) = (job.lot.clone(), job.operator.clone(), job.device_url.clone());
+    let simulation = job.simulation.clone();
     let profile = Arc::clone(&job.plan.profile);
     let scope = job.plan.scope;
     let product = job.plan.product_digest(&job.images);
@@ -137,6 +140,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
         verdict,
         diagnosis,
         unit: describe_unit(&observations, plan.as_ref()),
+        simulation,
         network: Some(network_record(network, &checks)),
         endpoints,
         stages,

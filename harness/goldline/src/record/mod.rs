@@ -46,6 +46,9 @@ pub struct Record {
     pub diagnosis: Option<Diagnosis>,
     /// The unit, as far as it was identified.
     pub unit: Unit,
+    /// What was made wrong on purpose; `None` where nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulation: Option<Simulation>,
     /// What lay between the unit and its services, and what it proved; `None` in records of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkRecord>,
@@ -68,6 +71,15 @@ pub struct Unit {
     pub flash_size: Option<u32>,
     /// Public identifiers, by name.
     pub ids: BTreeMap<String, String>,
+}
+
+/// Faults of a simulated unit or bench, and what repeats them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Simulation {
+    /// Their names.
+    pub faults: Vec<String>,
+    /// With `--seed` and this number, they show again where and when they did.
+    pub seed: u64,
 }
 
 /// The network of a run.

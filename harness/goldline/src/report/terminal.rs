@@ -177,6 +177,7 @@ mod tests {
                 "rssi is -80 dBm, expected -75 to -10",
             )),
             unit: Unit::default(),
+            simulation: None,
             network: None,
             endpoints: Vec::new(),
             stages: Vec::new(),

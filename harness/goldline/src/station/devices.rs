@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
-use goldline_simulator::{Fault, World, flash::FileError};
+use goldline_simulator::{World, flash::FileError};
 
+use super::faults::Faults;
 use crate::{
     device::{
         DeviceUrl, DeviceUrlError, SimulatedUnit, SimulatorOptions, open_serial, open_simulator,
@@ -93,7 +94,7 @@ fn simulated_mac(index: usize) -> Mac {
 pub(super) fn refuse_unusable_flash_files(
     devices: &[NamedDevice],
     profile: &Profile,
-    faults: &[Fault],
+    faults: &Faults,
 ) -> Result<(), DevicesError> {
     for (index, (_, url)) in devices.iter().enumerate() {
         if let DeviceUrl::Simulator(options) = url {
@@ -109,7 +110,7 @@ pub(super) fn opener(
     url: &DeviceUrl,
     index: usize,
     profile: &Profile,
-    faults: &[Fault],
+    faults: &Faults,
     world: Arc<dyn World>,
 ) -> OpenDevice {
     match url.clone() {
@@ -128,7 +129,7 @@ fn simulated_unit(
     options: SimulatorOptions,
     index: usize,
     profile: &Profile,
-    faults: &[Fault],
+    faults: &Faults,
 ) -> SimulatedUnit {
     SimulatedUnit {
         chip: profile.chip,
@@ -138,7 +139,8 @@ fn simulated_unit(
             ..options
         },
         hmac_key: declared_hmac_key(profile),
-        faults: faults.to_vec(),
+        faults: faults.unit.clone(),
+        seed: faults.seed_of(index),
     }
 }
 

@@ -5,6 +5,7 @@ use goldline_simulator::Fault;
 use super::request::Request;
 use crate::{
     profile::Profile,
+    record::Simulation,
     testbed::{fault::TestbedFault, network::NetworkKind},
 };
 
@@ -13,6 +14,7 @@ use crate::{
 pub(super) struct Faults {
     pub(super) unit: Vec<Fault>,
     pub(super) testbed: Vec<TestbedFault>,
+    seed: u64,
 }
 
 /// A fault cannot be had.
@@ -44,8 +46,9 @@ impl FaultsError {
 }
 
 impl Faults {
-    pub(super) fn parse(names: &[String]) -> Result<Self, FaultsError> {
-        let mut faults = Self::default();
+    /// Without a seed it is 0.
+    pub(super) fn parse(names: &[String], seed: Option<u64>) -> Result<Self, FaultsError> {
+        let mut faults = Self { seed: seed.unwrap_or(0), ..Self::default() };
         for name in names {
             if let Some(fault) = Fault::ALL.iter().find(|fault| fault.name() == name) {
                 faults.unit.push(*fault);
@@ -56,6 +59,19 @@ impl Faults {
             }
         }
         Ok(faults)
+    }
+
+    /// The seed of the unit in this place of the order: no two have their faults in the same place.
+    pub(super) fn seed_of(&self, index: usize) -> u64 {
+        self.seed.wrapping_add(index as u64)
+    }
+
+    /// What the record of the unit in this place says of it.
+    pub(super) fn simulation(&self, index: usize) -> Option<Simulation> {
+        let unit = self.unit.iter().map(|fault| fault.name().to_owned());
+        let testbed = self.testbed.iter().map(ToString::to_string);
+        let faults: Vec<String> = unit.chain(testbed).collect();
+        (!faults.is_empty()).then(|| Simulation { faults, seed: self.seed_of(index) })
     }
 
     /// A fault of a service that the testbed does not run would change nothing, and seem harmless.

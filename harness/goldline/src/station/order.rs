@@ -118,11 +118,12 @@ impl Order {
         refusals::refuse_unproven_radio(station.as_ref(), network)?;
         let profile = find(name, request.profiles.as_deref())?;
         let profile = Arc::new(on_network(profile, scope, network)?);
-        let faults = Faults::parse(&request.faults)?;
+        let faults = Faults::parse(&request.faults, request.seed)?;
         faults.refuse_faults_of_nothing(request, &profile, network)?;
         refusals::refuse_unbuilt(&profile)?;
         if real {
-            refusals::refuse_bench_on_real_port(&profile, scope, request.faults.first())?;
+            refusals::refuse_simulation_on_real_port(request.faults.first(), request.seed)?;
+            refusals::refuse_bench_on_real_port(&profile, scope)?;
         }
         let identity = match () {
             () if real => Identity::Issued,
@@ -136,7 +137,7 @@ impl Order {
         plan.golden = request.golden.as_deref().map(|path| golden(path, identity)).transpose()?;
         let given = values::given(request, station.as_ref(), &profile, devices.len())?;
         refusals::refuse_scope(&profile, scope, &given)?;
-        devices::refuse_unusable_flash_files(&devices, &profile, &faults.unit)?;
+        devices::refuse_unusable_flash_files(&devices, &profile, &faults)?;
         let broker = endpoints::broker(request.broker.as_ref(), &profile)?;
         if request.confirm_alert.is_some() && !plan.has_check(CheckId::TestAlert) {
             return Err(Refusal::NoAlert { profile: profile.name.clone() }.into());

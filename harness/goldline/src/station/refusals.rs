@@ -27,6 +27,8 @@ pub enum Refusal {
     UnbuiltPolicy,
     #[error("the fault {fault} is for simulated units: what a real one is told would be false")]
     FaultOnRealPort { fault: String },
+    #[error("--seed is for simulated units: nothing of a real one is decided by a number")]
+    SeedOnRealPort,
     #[error("the firmware model \"{model}\" runs in the simulator only")]
     ModelOnRealPort { model: String },
     #[error(
@@ -64,6 +66,7 @@ impl Refusal {
             Self::NoSuchPart { .. } => "name the values that it may change in [reprovision]",
             Self::UnbuiltPolicy => "choose the policy redirected, with the unit's final address",
             Self::FaultOnRealPort { .. } => "leave --fault out, or choose --device simulator:",
+            Self::SeedOnRealPort => "leave --seed out, or choose --device simulator:",
             Self::ModelOnRealPort { .. } => {
                 "name the product's own firmware in the profile: app = { file = \"build/app.elf\" }"
             }
@@ -94,15 +97,20 @@ pub(super) fn refuse_unbuilt(profile: &Profile) -> Result<(), Refusal> {
     }
 }
 
-/// What a real unit must never get: made-up faults, a firmware model, an address of the bench.
-pub(super) fn refuse_bench_on_real_port(
-    profile: &Profile,
-    scope: Scope,
+/// What only a simulated unit can be told.
+pub(super) fn refuse_simulation_on_real_port(
     fault: Option<&String>,
+    seed: Option<u64>,
 ) -> Result<(), Refusal> {
-    if let Some(fault) = fault {
-        return Err(Refusal::FaultOnRealPort { fault: fault.clone() });
+    match (fault, seed) {
+        (Some(fault), _) => Err(Refusal::FaultOnRealPort { fault: fault.clone() }),
+        (None, Some(_)) => Err(Refusal::SeedOnRealPort),
+        (None, None) => Ok(()),
     }
+}
+
+/// What a real unit must never get: a firmware model, an address of the bench.
+pub(super) fn refuse_bench_on_real_port(profile: &Profile, scope: Scope) -> Result<(), Refusal> {
     if let AppSource::Model { name } = &profile.images.app {
         return Err(Refusal::ModelOnRealPort { model: name.clone() });
     }

@@ -26,6 +26,8 @@ pub struct Request {
     pub golden: Option<PathBuf>,
     /// What is to be made wrong on purpose, by name.
     pub faults: Vec<String>,
+    /// Decides where and when that shows; 0 unless given.
+    pub seed: Option<u64>,
     /// Values of every unit: `KEY=VALUE`, `KEY=@FILE` or `KEY=$VARIABLE`.
     pub settings: Vec<String>,
     /// CSV with a row of values for each unit, in the order of the devices.

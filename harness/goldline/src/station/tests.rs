@@ -116,6 +116,10 @@ fn broker(folder: &Path, login: &str) -> Request {
     |folder: &Path| Request { faults: vec!["flash.app_bit".to_owned()], ..own_app(folder) },
     Scope::Provision, "the fault flash.app_bit is for simulated units", "leave --fault out"
 )]
+#[case::seed_on_a_real_port(
+    |folder: &Path| Request { seed: Some(7), ..own_app(folder) },
+    Scope::Provision, "--seed is for simulated units", "leave --seed out"
+)]
 #[case::model_on_a_real_port(
     |_: &Path| real("espvault"),
     Scope::Provision, "the firmware model \"espvault\" runs in the simulator only",

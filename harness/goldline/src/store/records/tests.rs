@@ -42,6 +42,7 @@ fn record(minute: i64) -> Record {
             ids: [("device_id".to_owned(), "VAULT-00001".to_owned())].into(),
             ..Unit::default()
         },
+        simulation: None,
         network: None,
         endpoints: Vec::new(),
         stages: Vec::new(),
