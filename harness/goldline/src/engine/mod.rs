@@ -8,6 +8,7 @@ mod alert;
 mod calls;
 mod dialogue;
 mod event;
+mod evidence;
 mod failure;
 mod flashing;
 mod hearing;
