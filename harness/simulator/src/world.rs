@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -19,11 +19,11 @@ pub trait World: Send + Sync {
     fn associate(&self, station: &Association<'_>) -> Result<Link, Refusal>;
 
     /// Answers a DNS question of the unit that holds the address `from`.
-    fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<Ipv4Addr>;
+    fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<IpAddr>;
 
     /// Opens a TCP connection for the unit that holds the address `from`: the unit's end of a pair of
     /// sockets, so that no port of the machine leads to the unit.
-    fn connect(&self, from: Ipv4Addr, to: SocketAddrV4) -> io::Result<UnixStream>;
+    fn connect(&self, from: Ipv4Addr, to: SocketAddr) -> io::Result<UnixStream>;
 
     /// Sends one UDP datagram for the unit that holds the address `from` and waits for one answer.
     ///
@@ -31,7 +31,7 @@ pub trait World: Send + Sync {
     fn exchange(
         &self,
         from: Ipv4Addr,
-        to: SocketAddrV4,
+        to: SocketAddr,
         datagram: &[u8],
         limit: Duration,
     ) -> io::Result<Vec<u8>>;
@@ -140,15 +140,15 @@ impl World for Silence {
         Err(Refusal::NO_AP_FOUND)
     }
 
-    fn resolve(&self, _: Ipv4Addr, _: &str) -> Option<Ipv4Addr> {
+    fn resolve(&self, _: Ipv4Addr, _: &str) -> Option<IpAddr> {
         None
     }
 
-    fn connect(&self, _: Ipv4Addr, _: SocketAddrV4) -> io::Result<UnixStream> {
+    fn connect(&self, _: Ipv4Addr, _: SocketAddr) -> io::Result<UnixStream> {
         Err(io::ErrorKind::NetworkUnreachable.into())
     }
 
-    fn exchange(&self, _: Ipv4Addr, _: SocketAddrV4, _: &[u8], _: Duration) -> io::Result<Vec<u8>> {
+    fn exchange(&self, _: Ipv4Addr, _: SocketAddr, _: &[u8], _: Duration) -> io::Result<Vec<u8>> {
         Err(io::ErrorKind::NetworkUnreachable.into())
     }
 

@@ -21,7 +21,7 @@ use crate::{
     clock::Clock,
     identity::Mac,
     plan::{BoundPlan, NotLearnt},
-    profile::UnboundSymbol,
+    profile::{HostError, UnboundSymbol},
     testbed::{
         Services, Testbed, TestbedError,
         air::{Air, AirPort},
@@ -45,6 +45,9 @@ pub enum BenchError {
     /// A template of a service names a value that nobody gave.
     #[error(transparent)]
     Unbound(#[from] UnboundSymbol),
+    /// Where a service should be is no host.
+    #[error(transparent)]
+    Host(#[from] HostError),
     /// Where a service should be is no URL.
     #[error("{url}: {reason}")]
     Url {

@@ -60,7 +60,7 @@ impl Bench {
             ca: ca.map(|ca| site(plan, &ca.url)).transpose()?,
             config_server: config_server(plan)?,
             time_server: match &profile.time {
-                Some(time) => Some((plan.render(&time.server)?.expose().to_owned(), time.port)),
+                Some(time) => Some((plan.render(&time.server)?.expose().parse()?, time.port)),
                 None => None,
             },
             update_server: updates.map(|ota| ota.server.clone()),
@@ -98,7 +98,7 @@ fn site(plan: &BoundPlan, url: &Template) -> Result<Site, BenchError> {
     let url: HttpUrl =
         url.parse().map_err(|error: HttpError| BenchError::Url { url, reason: error })?;
     let tls = url.scheme() == Scheme::Https;
-    Ok(Site { host: url.host().to_owned(), port: url.port(), tls })
+    Ok(Site { host: url.at().clone(), port: url.port(), tls })
 }
 
 /// The server that gives credentials and configuration; one server is both.

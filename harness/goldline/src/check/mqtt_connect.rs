@@ -4,10 +4,12 @@
 //! broker that is already there the bench is a client: then the unit's answer to a command is the evidence,
 //! and what only the broker sees is said to be unseen, and not judged.
 
+use std::net::SocketAddr;
+
 use super::{BrokerObservation, Finding, LogFacts, Observations, Observer, Refusal, limits};
 use crate::{
     plan::{BoundBroker, BoundPlan},
-    profile::CheckSpec,
+    profile::{CheckSpec, Endpoint, Host},
     record::{Code, Measurement},
 };
 
@@ -43,16 +45,7 @@ fn say_what_a_client_sees(
     broker: &BrokerObservation,
     finding: &mut Finding,
 ) {
-    let host = planned.endpoint.host();
-    let found = broker.server_name.as_deref();
-    if found != Some(host) {
-        finding.fail(
-            Code::MqttIdentityDiffers,
-            format!("the unit's server name is {}, planned is {host}", found.unwrap_or("missing")),
-        );
-    }
-    let name = Measurement::word("server_name", found, host);
-    finding.measure(Code::MqttIdentityDiffers, [name]);
+    judge_where(&planned.endpoint, broker, finding);
     let unseen =
         "the broker is not the bench's: client id, user name and TLS version were not seen";
     finding.evidence.push(unseen.to_owned());
@@ -68,6 +61,62 @@ fn say_what_a_client_sees(
     }
 }
 
+/// Where the unit went. Its server name carries a name without its dot, and no address (RFC 6066, section
+/// 3), though mbedTLS sends one.
+fn judge_where(planned: &Endpoint, broker: &BrokerObservation, finding: &mut Finding) {
+    if planned.at().is_dotted() {
+        finding.evidence.push(format!(
+            "{planned}: mbedTLS compares the dot too, so the broker's certificate must name it so"
+        ));
+    }
+    let asked = broker.server_name.as_deref();
+    let measured = match planned.at().address() {
+        None => judge_name(planned.at(), asked, finding),
+        Some(address) => {
+            if let Some(asked) = asked.filter(|asked| !is(planned.at(), asked)) {
+                differs("server name", asked, &format!("the address {address}"), finding);
+            }
+            judge_address(SocketAddr::new(address, planned.port()), broker, finding)
+        }
+    };
+    finding.measure(Code::MqttIdentityDiffers, [measured]);
+}
+
+fn judge_name(planned: &Host, asked: Option<&str>, finding: &mut Finding) -> Measurement {
+    if !asked.is_some_and(|asked| is(planned, asked)) {
+        differs("server name", asked.unwrap_or("missing"), planned.as_str(), finding);
+    }
+    let canonical = planned.canonical();
+    let found = asked.map(|asked| match is(planned, asked) {
+        true => canonical.as_str(),
+        false => asked,
+    });
+    Measurement::word("server_name", found, &canonical)
+}
+
+fn judge_address(
+    planned: SocketAddr,
+    broker: &BrokerObservation,
+    finding: &mut Finding,
+) -> Measurement {
+    let found = broker.connected_to.iter().find(|to| **to == planned);
+    if found.is_none() {
+        let others: Vec<String> = broker.connected_to.iter().map(SocketAddr::to_string).collect();
+        let others = if others.is_empty() { "nowhere".to_owned() } else { others.join(", ") };
+        differs("connection", &format!("to {others}"), &format!("to {planned}"), finding);
+    }
+    Measurement::fact("address", found.map(SocketAddr::to_string).as_deref())
+}
+
+fn is(planned: &Host, asked: &str) -> bool {
+    asked.parse::<Host>().is_ok_and(|asked| asked == *planned)
+}
+
+fn differs(what: &str, found: &str, planned: &str, finding: &mut Finding) {
+    let message = format!("the unit's {what} is {found}, planned is {planned}");
+    finding.fail(Code::MqttIdentityDiffers, message);
+}
+
 fn compare_identity(
     plan: &BoundPlan,
     planned: &BoundBroker,
@@ -77,14 +126,9 @@ fn compare_identity(
     for (what, found, planned) in [
         ("client id", &broker.client_id, planned.client_id.as_str()),
         ("user name", &broker.username, planned.username.as_str()),
-        ("server name", &broker.server_name, planned.endpoint.host()),
     ] {
         if found.as_deref() != Some(planned) {
-            let found = found.as_deref().unwrap_or("missing");
-            finding.fail(
-                Code::MqttIdentityDiffers,
-                format!("the unit's {what} is {found}, planned is {planned}"),
-            );
+            differs(what, found.as_deref().unwrap_or("missing"), planned, finding);
         }
     }
     let tls = broker.tls_version.as_deref();
@@ -93,17 +137,11 @@ fn compare_identity(
         [
             Measurement::word("client_id", broker.client_id.as_deref(), &planned.client_id),
             Measurement::word("username", broker.username.as_deref(), &planned.username),
-            Measurement::word(
-                "server_name",
-                broker.server_name.as_deref(),
-                planned.endpoint.host(),
-            ),
-            Measurement::fact(
-                "tls_version",
-                tls.filter(|tls| ["TLSv1.2", "TLSv1.3"].contains(tls)),
-            ),
         ],
     );
+    judge_where(&planned.endpoint, broker, finding);
+    let sound = tls.filter(|tls| ["TLSv1.2", "TLSv1.3"].contains(tls));
+    finding.measure(Code::MqttIdentityDiffers, [Measurement::fact("tls_version", sound)]);
     if plan.profile().mqtt.client_certificate {
         let certificate = broker.client_certificate.as_deref();
         finding.measure(

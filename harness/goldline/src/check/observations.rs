@@ -2,7 +2,10 @@
 //!
 //! Keyed by what the bench itself knows: which connections its network opened for the unit. Client id and user name are claims that a check compares. Times are milliseconds.
 
-use std::{collections::BTreeSet, net::Ipv4Addr};
+use std::{
+    collections::BTreeSet,
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use super::{UnitLog, Witness};
 use crate::{
@@ -144,6 +147,8 @@ pub struct BrokerObservation {
     pub tls_version: Option<String>,
     /// The name that the unit asked for.
     pub server_name: Option<String>,
+    /// Where the unit's connections went, of whatever kind they were, as its network saw them.
+    pub connected_to: Vec<SocketAddr>,
     /// Subject of the unit's certificate, if it showed one.
     pub client_certificate: Option<String>,
     /// As the unit calls itself.

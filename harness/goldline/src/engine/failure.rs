@@ -88,7 +88,7 @@ impl Failure {
             Self::Device(error) => error.code(),
             Self::WrongChip => Code::ChipMismatch,
             Self::Testbed(_) | Self::Bench(BenchError::Testbed(_)) => Code::TestbedNotStarted,
-            Self::Bench(BenchError::Url { .. }) => Code::StationState,
+            Self::Bench(BenchError::Host(_) | BenchError::Url { .. }) => Code::StationState,
             Self::PortVanished => Code::PortVanished,
             Self::Values(_) | Self::Binding(_) => Code::StationState,
             Self::Publish(_) => Code::TestbedBroker,

@@ -4,7 +4,7 @@
 //! log only tells when waiting is in vain. After a failure the bench itself tries the same with the
 //! plan's credentials: its success is the witness that blames the unit, its failure the testbed.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::time::{Instant, sleep_until};
 
@@ -124,7 +124,7 @@ impl Run {
             seen.observer == Observer::Client || planned.subscriptions.iter().all(granted)
         };
         loop {
-            let seen = observe_broker(testbed, joined_at);
+            let seen = observe_broker(testbed, address, joined_at);
             let printed = console.printed();
             let in_vain = failed_connections(testbed, address, joined_at) >= REFUSALS;
             if (seen.accepted && subscribed(&seen)) || (!seen.accepted && in_vain) {
@@ -139,7 +139,7 @@ impl Run {
                 failure = self.interrupted() => return Err(failure),
             }
         }
-        let mut broker = observe_broker(testbed, joined_at);
+        let mut broker = observe_broker(testbed, address, joined_at);
         let accepted = broker.accepted;
         if !accepted || !subscribed(&broker) {
             broker.witness = Some(at_broker(testbed, plan, &self.bench, Talk::Command).await?);
@@ -295,7 +295,7 @@ fn failed_connections(testbed: &Testbed, unit: Ipv4Addr, since: Instant) -> usiz
 }
 
 /// What the broker saw of the unit: an accepted connection if there is one, else the last.
-fn observe_broker(testbed: &Testbed, joined_at: Instant) -> BrokerObservation {
+fn observe_broker(testbed: &Testbed, unit: Ipv4Addr, joined_at: Instant) -> BrokerObservation {
     let mut connections = testbed.broker.unit_connections();
     connections.retain(|connection| connection.opened >= joined_at);
     let accepted = connections.iter().rev().find(|connection| connection.is_accepted());
@@ -318,6 +318,7 @@ fn observe_broker(testbed: &Testbed, joined_at: Instant) -> BrokerObservation {
         server_name: tls
             .and_then(|tls| tls.server_name.clone())
             .or_else(|| connection.greeted.clone()),
+        connected_to: destinations(testbed, unit, joined_at),
         client_certificate: tls
             .and_then(|tls| tls.client_certificate.as_ref())
             .map(|certificate| certificate.subject.clone()),
@@ -331,6 +332,22 @@ fn observe_broker(testbed: &Testbed, joined_at: Instant) -> BrokerObservation {
         subscriptions: granted.map(|filter| filter.filter.clone()).collect(),
         ..BrokerObservation::default()
     }
+}
+
+/// Where the unit's connections went that came about.
+fn destinations(testbed: &Testbed, unit: Ipv4Addr, since: Instant) -> Vec<SocketAddr> {
+    let mut found = Vec::new();
+    for stamped in testbed.network.events().into_iter().filter(|event| event.instant >= since) {
+        match stamped.event {
+            NetworkEvent::Connection { from, to, connected: true }
+                if from == unit && !found.contains(&to) =>
+            {
+                found.push(to);
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 fn refusal(connection: &Connection) -> Option<Refusal> {

@@ -27,14 +27,14 @@ impl Run {
         let wait = self.plan.profile.deadlines.mqtt;
         let clock = self.bench.clock().clone();
         let unknown = Authority::create(clock.clone()).map_err(TestbedError::from)?;
-        let names = [endpoint.host().to_owned()];
+        let names = endpoint.at().certificate_names();
         let shown = unknown.issue_server(&names, VALIDITY).map_err(TestbedError::from)?;
         let testbed = self.testbed()?;
         let callers = testbed.network.callers().clone();
         let config = BrokerConfig { callers, ..BrokerConfig::new(shown, Vec::new()) };
         let stranger = Broker::start(config, clock).await.map_err(TestbedError::from)?;
 
-        let (host, port) = (endpoint.host(), endpoint.port());
+        let (host, port) = (endpoint.at(), endpoint.port());
         let redirect = |to| testbed.network.redirect(host, port, to).map_err(TestbedError::from);
         redirect(stranger.address())?;
         testbed.broker.drop_unit();

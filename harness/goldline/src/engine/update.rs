@@ -85,8 +85,8 @@ impl Run {
         let place = server.publish(trial.image.clone());
         let (host, port) = &ota.server;
         let url = match port {
-            443 => format!("https://{host}{place}"),
-            port => format!("https://{host}:{port}{place}"),
+            443 => format!("https://{}{place}", host.in_url()),
+            port => format!("https://{}:{port}{place}", host.in_url()),
         };
         let mut bindings = self.bound()?.bindings().clone();
         let digest = hex(&Sha256::digest(&trial.image));

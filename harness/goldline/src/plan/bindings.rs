@@ -13,8 +13,8 @@ use super::{Given, Origin, Text};
 use crate::{
     identity::{CustomUuid, Mac, MacError, Salt},
     profile::{
-        Endpoint, EndpointError, Profile, Template, UnboundSymbol, ValueSource, ValueSpec,
-        is_lease_number, is_secret_when_issued,
+        Endpoint, EndpointError, Host, HostError, Profile, Template, UnboundSymbol, ValueSource,
+        ValueSpec, is_lease_number, is_secret_when_issued,
     },
     secret::Secret,
 };
@@ -97,6 +97,8 @@ pub enum BindingError {
     Unbound(#[from] UnboundSymbol),
     #[error("the broker's address cannot be used: {0}")]
     Endpoint(#[from] EndpointError),
+    #[error("a service's address cannot be used: {0}")]
+    Service(#[from] HostError),
     #[error("no number could be leased for \"{name}\": {error}")]
     Lease { name: String, error: io::Error },
     #[error("no secret could be made for \"{name}\": {error}")]
@@ -127,12 +129,12 @@ impl Bindings {
             bindings.bind_ready(spec, given, identity)?;
         }
         bindings.bind_templates()?;
-        bindings.check_endpoint(profile)?;
+        bindings.check_addresses(profile)?;
         for spec in &profile.values {
             bindings.bind_made(spec, sources)?;
         }
         bindings.bind_templates()?;
-        bindings.check_endpoint(profile)?;
+        bindings.check_addresses(profile)?;
         Ok(bindings)
     }
 
@@ -356,13 +358,23 @@ impl Bindings {
         self.bound.insert(name.to_owned(), Bound { text, origin });
     }
 
-    /// A given address is judged as the profile's sample was.
-    fn check_endpoint(&self, profile: &Profile) -> Result<(), BindingError> {
-        match self.render(&profile.mqtt.endpoint) {
-            Ok(uri) => Ok(uri.expose().parse::<Endpoint>().map(|_| ())?),
-            // What the engine binds later, it parses then.
-            Err(UnboundSymbol { .. }) => Ok(()),
+    /// A given address is judged as the profile's sample was; what the engine binds later, it parses then.
+    fn check_addresses(&self, profile: &Profile) -> Result<(), BindingError> {
+        if let Ok(uri) = self.render(&profile.mqtt.endpoint) {
+            uri.expose().parse::<Endpoint>()?;
         }
+        let ca = profile.ca.as_ref().map(|ca| &ca.url);
+        let api = profile.provisioning_api.as_ref().map(|api| &api.url);
+        let config = profile.config_server.as_ref().map(|server| &server.url);
+        for url in [ca, api, config].into_iter().flatten() {
+            if let Ok(url) = self.render(url) {
+                Host::of_url(url.expose())?;
+            }
+        }
+        if let Some(Ok(host)) = profile.time.as_ref().map(|time| self.render(&time.server)) {
+            host.expose().parse::<Host>()?;
+        }
+        Ok(())
     }
 }
 

@@ -4,10 +4,12 @@
 
 use std::{fmt, str::FromStr};
 
+use super::host::{Host, HostError};
+
 /// The address of a broker, as a unit holds it, such as `mqtts://broker.example.test:8883`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Endpoint {
-    host: String,
+    host: Host,
     port: u16,
 }
 
@@ -41,11 +43,24 @@ pub enum EndpointError {
         /// The text.
         uri: String,
     },
+    /// What stands there is neither a name nor an address.
+    #[error("\"{uri}\" cannot be the broker's address: {reason}")]
+    NotAHost {
+        /// The text.
+        uri: String,
+        /// What is wrong with the host.
+        reason: HostError,
+    },
 }
 
 impl Endpoint {
-    /// A host name or an IP address, without brackets.
+    /// A host name or an IP address as it was written, without brackets.
     pub fn host(&self) -> &str {
+        self.host.as_str()
+    }
+
+    /// The host, to be compared.
+    pub fn at(&self) -> &Host {
         &self.host
     }
 
@@ -62,15 +77,18 @@ impl FromStr for Endpoint {
         let Some((scheme, authority)) = uri.split_once("://") else {
             return Err(EndpointError::NoScheme { uri: uri.to_owned() });
         };
-        if scheme != SCHEME {
+        if !scheme.eq_ignore_ascii_case(SCHEME) {
             return Err(EndpointError::UnknownScheme { scheme: scheme.to_owned() });
         }
         let (host, port) =
             split_port(authority).ok_or_else(|| EndpointError::NoPort { uri: uri.to_owned() })?;
-        if !is_host(host) {
+        if host.is_empty() {
             return Err(EndpointError::NoHost { uri: uri.to_owned() });
         }
-        Ok(Self { host: host.to_owned(), port })
+        let host = host.parse();
+        let host =
+            host.map_err(|reason| EndpointError::NotAHost { uri: uri.to_owned(), reason })?;
+        Ok(Self { host, port })
     }
 }
 
@@ -86,19 +104,9 @@ fn split_port(authority: &str) -> Option<(&str, u16)> {
     Some((host, port))
 }
 
-fn is_host(host: &str) -> bool {
-    let name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
-    let address = host.parse::<std::net::Ipv6Addr>().is_ok();
-    (name && !host.is_empty() && !host.starts_with(['.', '-'])) || address
-}
-
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "{SCHEME}://[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{SCHEME}://{}:{}", self.host, self.port)
-        }
+        write!(f, "{SCHEME}://{}:{}", self.host.in_url(), self.port)
     }
 }
 
@@ -112,11 +120,19 @@ mod tests {
             ("mqtts://broker.example.test:8883", "broker.example.test", 8883),
             ("mqtts://127.0.0.1:1", "127.0.0.1", 1),
             ("mqtts://[::1]:65535", "::1", 65535),
+            ("mqtts://Broker.Example.Test.:8883", "Broker.Example.Test.", 8883),
+            ("mqtts://my_broker:8883", "my_broker", 8883),
         ] {
             let endpoint: Endpoint = uri.parse().expect(uri);
             assert_eq!((endpoint.host(), endpoint.port()), (host, port));
             assert_eq!(endpoint.to_string(), uri);
         }
+    }
+
+    #[test]
+    fn a_scheme_has_no_case() {
+        let shouted: Endpoint = "MQTTS://broker.example.test:1".parse().expect("an address");
+        assert_eq!(shouted, "mqtts://Broker.Example.Test:1".parse().expect("an address"));
     }
 
     #[test]
@@ -129,8 +145,9 @@ mod tests {
         for text in ["mqtts://b", "mqtts://b:", "mqtts://b:0", "mqtts://b:65536", "mqtts://b:+1"] {
             assert_eq!(refusal(text), EndpointError::NoPort { uri: uri(text) });
         }
-        for text in ["mqtts://:1", "mqtts://user@b:1", "mqtts://b c:1", "mqtts://b/p:1"] {
-            assert_eq!(refusal(text), EndpointError::NoHost { uri: uri(text) });
+        assert_eq!(refusal("mqtts://:1"), EndpointError::NoHost { uri: uri("mqtts://:1") });
+        for text in ["mqtts://user@b:1", "mqtts://b c:1", "mqtts://b/p:1", "mqtts://10.0.0.256:1"] {
+            assert!(matches!(refusal(text), EndpointError::NotAHost { .. }), "{text}");
         }
         let plain = refusal("mqtt://broker.example.test:1883");
         assert_eq!(plain, EndpointError::UnknownScheme { scheme: uri("mqtt") });

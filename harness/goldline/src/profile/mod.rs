@@ -9,6 +9,7 @@ mod chip;
 mod dialogue;
 mod endpoint;
 mod flash_map;
+mod host;
 mod nearest;
 mod nvs_content;
 mod parse;
@@ -36,6 +37,7 @@ pub use dialogue::{
 };
 pub use endpoint::{Endpoint, EndpointError};
 pub use flash_map::{FlashMap, FlashMapError, Partition, PartitionKind};
+pub use host::{Host, HostError};
 pub use nearest::did_you_mean;
 pub use nvs_content::{NvsContent, NvsEncoding, NvsEncryption, NvsEntry, NvsKeyScheme};
 pub use position::LineColumn;

@@ -5,8 +5,8 @@
 use std::{fmt, ops::Range};
 
 use super::{
-    endpoint::EndpointError, flash_map::FlashMapError, nearest::suggestion, position::LineColumn,
-    template::TemplateError,
+    endpoint::EndpointError, flash_map::FlashMapError, host::HostError, nearest::suggestion,
+    position::LineColumn, template::TemplateError,
 };
 
 /// A profile that is not valid: its text and all that was found wrong with it, never nothing.
@@ -107,6 +107,8 @@ pub enum Problem {
     PassphraseLength { template: String, shortest: usize, longest: usize },
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    #[error(transparent)]
+    Host(#[from] HostError),
     #[error("the endpoint \"{template}\" holds a secret, and records show the endpoint")]
     SecretEndpoint { template: String },
     #[error(

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddrV4, time::Duration};
 
-use super::{AppSource, Template};
+use super::{AppSource, Host, Template};
 
 /// The certificate authority.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -120,7 +120,7 @@ pub struct Ota {
     /// The notice; `ota.url`, `ota.sha256`, `ota.size` and `ota.version` stand for the update.
     pub notice: Template,
     /// Host and port from which the unit downloads.
-    pub server: (String, u16),
+    pub server: (Host, u16),
     /// Where the unit reports.
     pub report_topic: Template,
     /// Texts in the report of a good update.

@@ -6,7 +6,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -23,7 +23,7 @@ use super::{
         segment::{GATEWAY, NETMASK, shown},
     },
 };
-use crate::{clock::Clock, identity::Mac, secret::Secret};
+use crate::{clock::Clock, identity::Mac, profile::Host, secret::Secret};
 
 /// What the network is like.
 #[derive(Clone, Debug)]
@@ -99,20 +99,20 @@ impl Network for AccessPoint {
 
     fn redirect(
         &self,
-        name: &str,
+        host: &Host,
         port: u16,
         listener: SocketAddr,
-    ) -> Result<Ipv4Addr, TooManyNames> {
-        self.0.segment.redirect(name, port, listener)
+    ) -> Result<IpAddr, TooManyNames> {
+        self.0.segment.redirect(host, port, listener)
     }
 
     fn redirect_datagrams(
         &self,
-        name: &str,
+        host: &Host,
         port: u16,
         socket: SocketAddr,
-    ) -> Result<Ipv4Addr, TooManyNames> {
-        self.0.segment.redirect_datagrams(name, port, socket)
+    ) -> Result<IpAddr, TooManyNames> {
+        self.0.segment.redirect_datagrams(host, port, socket)
     }
 
     fn join(&self, station: &Station<'_>) -> Result<Link, Refusal> {
@@ -129,18 +129,18 @@ impl Network for AccessPoint {
         }
     }
 
-    fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<Ipv4Addr> {
+    fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<IpAddr> {
         self.0.segment.resolve(from, name)
     }
 
-    fn connect(&self, from: Ipv4Addr, to: SocketAddrV4, party: Party) -> io::Result<TcpStream> {
+    fn connect(&self, from: Ipv4Addr, to: SocketAddr, party: Party) -> io::Result<TcpStream> {
         self.0.segment.connect(from, to, party)
     }
 
     fn exchange(
         &self,
         from: Ipv4Addr,
-        to: SocketAddrV4,
+        to: SocketAddr,
         party: Party,
         datagram: &[u8],
         limit: Duration,

@@ -7,7 +7,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddrV4, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     os::unix::net::UnixStream,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -135,18 +135,18 @@ impl World for AirPort {
         })
     }
 
-    fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<Ipv4Addr> {
+    fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<IpAddr> {
         self.network.get()?.resolve(from, name)
     }
 
-    fn connect(&self, from: Ipv4Addr, to: SocketAddrV4) -> io::Result<UnixStream> {
+    fn connect(&self, from: Ipv4Addr, to: SocketAddr) -> io::Result<UnixStream> {
         self.carry(self.heard()?.connect(from, to, Party::Unit)?)
     }
 
     fn exchange(
         &self,
         from: Ipv4Addr,
-        to: SocketAddrV4,
+        to: SocketAddr,
         datagram: &[u8],
         limit: Duration,
     ) -> io::Result<Vec<u8>> {

@@ -4,7 +4,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
     time::Duration,
 };
 
@@ -17,7 +17,7 @@ use super::{
         segment::{GATEWAY, NETMASK},
     },
 };
-use crate::{identity::Mac, secret::Secret};
+use crate::{identity::Mac, profile::Host, secret::Secret};
 
 /// The cable of one run.
 #[derive(Debug)]
@@ -43,20 +43,20 @@ impl Network for Cable {
 
     fn redirect(
         &self,
-        name: &str,
+        host: &Host,
         port: u16,
         listener: SocketAddr,
-    ) -> Result<Ipv4Addr, TooManyNames> {
-        self.segment.redirect(name, port, listener)
+    ) -> Result<IpAddr, TooManyNames> {
+        self.segment.redirect(host, port, listener)
     }
 
     fn redirect_datagrams(
         &self,
-        name: &str,
+        host: &Host,
         port: u16,
         socket: SocketAddr,
-    ) -> Result<Ipv4Addr, TooManyNames> {
-        self.segment.redirect_datagrams(name, port, socket)
+    ) -> Result<IpAddr, TooManyNames> {
+        self.segment.redirect_datagrams(host, port, socket)
     }
 
     fn join(&self, station: &Station<'_>) -> Result<Link, Refusal> {
@@ -69,18 +69,18 @@ impl Network for Cable {
         self.segment.leave(Mac(mac));
     }
 
-    fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<Ipv4Addr> {
+    fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<IpAddr> {
         self.segment.resolve(from, name)
     }
 
-    fn connect(&self, from: Ipv4Addr, to: SocketAddrV4, party: Party) -> io::Result<TcpStream> {
+    fn connect(&self, from: Ipv4Addr, to: SocketAddr, party: Party) -> io::Result<TcpStream> {
         self.segment.connect(from, to, party)
     }
 
     fn exchange(
         &self,
         from: Ipv4Addr,
-        to: SocketAddrV4,
+        to: SocketAddr,
         party: Party,
         datagram: &[u8],
         limit: Duration,

@@ -30,7 +30,12 @@ use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};
 
 use tokio::{net::TcpStream, task::spawn_blocking};
 
-use crate::{client::http::Dial, clock::Clock, profile::Endpoint, secret::Secret};
+use crate::{
+    client::http::Dial,
+    clock::Clock,
+    profile::{Endpoint, Host},
+    secret::Secret,
+};
 use access_point::AccessPointConfig;
 use authority::{Authority, AuthorityError};
 use broker::{Account, Broker, BrokerError, ClientAuth, ExternalBroker};
@@ -85,9 +90,9 @@ pub struct TestbedConfig {
     /// The provisioning and configuration server, if there is to be one.
     pub config_server: Option<ConfigServerOffer>,
     /// Name and UDP port of the time server, if there is to be one.
-    pub time_server: Option<(String, u16)>,
+    pub time_server: Option<(Host, u16)>,
     /// Name and port of the update server, if there is to be one.
-    pub update_server: Option<(String, u16)>,
+    pub update_server: Option<(Host, u16)>,
     /// What is wrong with it on purpose.
     pub faults: Faults,
     /// The time of day for certificates and logs.
@@ -97,8 +102,8 @@ pub struct TestbedConfig {
 /// Where units find a service.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Site {
-    /// Its name.
-    pub host: String,
+    /// Its name or address.
+    pub host: Host,
     /// Its port.
     pub port: u16,
     /// Whether it speaks TLS there.

@@ -21,7 +21,10 @@ use super::{
     time_server::{TimeEntrance, TimeServer},
     update_server::{UpdateEntrance, UpdateServer},
 };
-use crate::{clock::Clock, profile::Endpoint};
+use crate::{
+    clock::Clock,
+    profile::{Endpoint, Host},
+};
 
 /// Certificates of services are made anew for each bench, so they need not live long.
 const VALIDITY: Duration = Duration::days(90);
@@ -30,14 +33,17 @@ const VALIDITY: Duration = Duration::days(90);
 pub struct Services {
     base: Base,
     brokers: Vec<(BrokerKey, Broker)>,
-    cas: Vec<(String, CaEntrance)>,
-    config_servers: Vec<(String, ConfigEntrance)>,
+    cas: Vec<(Names, CaEntrance)>,
+    config_servers: Vec<(Names, ConfigEntrance)>,
     time_servers: Vec<((), Arc<TimeEntrance>)>,
-    update_servers: Vec<(String, UpdateEntrance)>,
+    update_servers: Vec<(Names, UpdateEntrance)>,
 }
 
+/// What the certificate of a service names.
+type Names = Vec<String>;
+
 /// Whom a broker serves: its names, and whose certificates it asks for.
-type BrokerKey = (Vec<Endpoint>, Option<(String, bool)>);
+type BrokerKey = (Names, Option<(String, bool)>);
 
 /// What every service is started with.
 struct Base {
@@ -91,7 +97,7 @@ impl Services {
         let (faults, clock) = (&self.base.faults, self.base.clock.clone());
         let network = self.base.air.surround(place, config.access_point, faults, clock);
         for endpoint in &config.broker_endpoints {
-            network.redirect(endpoint.host(), endpoint.port(), broker.address())?;
+            network.redirect(endpoint.at(), endpoint.port(), broker.address())?;
         }
         let ca = match &config.ca {
             Some(site) => Some(self.ca(run, site, network.as_ref()).await?),
@@ -102,12 +108,12 @@ impl Services {
             None => None,
         };
         let time_server = match &config.time_server {
-            Some((name, port)) => Some(self.time_server(run, name, *port, network.as_ref()).await?),
+            Some((host, port)) => Some(self.time_server(run, host, *port, network.as_ref()).await?),
             None => None,
         };
         let update_server = match &config.update_server {
-            Some((name, port)) => {
-                Some(self.update_server(run, name, *port, network.as_ref()).await?)
+            Some((host, port)) => {
+                Some(self.update_server(run, host, *port, network.as_ref()).await?)
             }
             None => None,
         };
@@ -130,7 +136,7 @@ impl Services {
         let base = &self.base;
         let clients = config.client_auth.as_ref();
         let clients = clients.map(|auth| (auth.ca_pem.clone(), auth.common_name_is_client_id));
-        let key = (config.broker_endpoints.clone(), clients);
+        let key = (broker_names(&config.broker_endpoints), clients);
         let broker = running(&mut self.brokers, key, || base.broker(config)).await?;
         Ok(broker.lend(run, config.accounts.clone())?)
     }
@@ -141,8 +147,8 @@ impl Services {
         site: &Site,
         network: &dyn Network,
     ) -> Result<CertificateAuthorityApi, TestbedError> {
-        let base = &self.base;
-        let ca = running(&mut self.cas, site.host.clone(), || base.ca(&site.host)).await?.lend(run);
+        let (base, names) = (&self.base, site.host.certificate_names());
+        let ca = running(&mut self.cas, names, || base.ca(&site.host)).await?.lend(run);
         let address = if site.tls { ca.secure_address() } else { ca.address() };
         network.redirect(&site.host, site.port, address)?;
         Ok(ca)
@@ -158,7 +164,8 @@ impl Services {
         let base = &self.base;
         let host = offer.site.host.clone();
         let servers = &mut self.config_servers;
-        let server = running(servers, host.clone(), || base.config_server(&host)).await?;
+        let server =
+            running(servers, host.certificate_names(), || base.config_server(&host)).await?;
         let site = offer.site.clone();
         let server = server.lend(run, config_for(offer, broker));
         let address = if site.tls { server.secure_address() } else { server.address() };
@@ -169,28 +176,29 @@ impl Services {
     async fn time_server(
         &mut self,
         run: Borrower,
-        name: &str,
+        host: &Host,
         port: u16,
         network: &dyn Network,
     ) -> Result<TimeServer, TestbedError> {
         let base = &self.base;
         let server = running(&mut self.time_servers, (), || base.time_server()).await?.lend(run);
-        network.redirect_datagrams(name, port, server.address())?;
+        network.redirect_datagrams(host, port, server.address())?;
         Ok(server)
     }
 
     async fn update_server(
         &mut self,
         run: Borrower,
-        name: &str,
+        host: &Host,
         port: u16,
         network: &dyn Network,
     ) -> Result<UpdateServer, TestbedError> {
         let base = &self.base;
         let servers = &mut self.update_servers;
-        let server = running(servers, name.to_owned(), || base.update_server(name)).await?;
+        let server =
+            running(servers, host.certificate_names(), || base.update_server(host)).await?;
         let server = server.lend(run);
-        network.redirect(name, port, server.address())?;
+        network.redirect(host, port, server.address())?;
         Ok(server)
     }
 }
@@ -245,13 +253,13 @@ impl Base {
         })
     }
 
-    async fn ca(&self, host: &str) -> Result<CaEntrance, TestbedError> {
-        let (authority, names) = (Arc::clone(&self.authority), [host.to_owned()]);
+    async fn ca(&self, host: &Host) -> Result<CaEntrance, TestbedError> {
+        let (authority, names) = (Arc::clone(&self.authority), host.certificate_names());
         let (faults, callers, clock) = (&self.faults, self.air.callers(), self.clock.clone());
         Ok(CaEntrance::open(&names, authority, faults, callers, clock).await?)
     }
 
-    async fn config_server(&self, host: &str) -> Result<ConfigEntrance, TestbedError> {
+    async fn config_server(&self, host: &Host) -> Result<ConfigEntrance, TestbedError> {
         let certificate = self.certificate(host)?;
         let (faults, callers, clock) = (&self.faults, self.air.callers(), self.clock.clone());
         Ok(ConfigEntrance::open(&certificate, faults, callers, clock).await?)
@@ -263,14 +271,14 @@ impl Base {
         opened.map_err(TestbedError::TimeServer)
     }
 
-    async fn update_server(&self, host: &str) -> Result<UpdateEntrance, TestbedError> {
+    async fn update_server(&self, host: &Host) -> Result<UpdateEntrance, TestbedError> {
         let certificate = self.certificate(host)?;
         let (faults, callers, clock) = (&self.faults, self.air.callers(), self.clock.clone());
         Ok(UpdateEntrance::open(&certificate, faults, callers, clock).await?)
     }
 
-    fn certificate(&self, host: &str) -> Result<Issued, TestbedError> {
-        Ok(self.authority.issue_server(&[host.to_owned()], VALIDITY)?)
+    fn certificate(&self, host: &Host) -> Result<Issued, TestbedError> {
+        Ok(self.authority.issue_server(&host.certificate_names(), VALIDITY)?)
     }
 }
 
@@ -296,6 +304,18 @@ fn config_for(offer: ConfigServerOffer, broker: &Arc<Broker>) -> ConfigServerCon
     }
 }
 
+/// What a broker's certificate names: the hosts of its endpoints, and this machine.
+fn broker_names(endpoints: &[Endpoint]) -> Names {
+    let mut names = Names::new();
+    let hosts = endpoints.iter().flat_map(|endpoint| endpoint.at().certificate_names());
+    for name in hosts.chain(["localhost".to_owned(), "127.0.0.1".to_owned()]) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
 /// A certificate for all endpoint names, from an unknown CA if that fault is asked for.
 fn server_certificate(
     authority: &Authority,
@@ -303,13 +323,7 @@ fn server_certificate(
     faults: &[TestbedFault],
     clock: &Clock,
 ) -> Result<Issued, TestbedError> {
-    let mut names: Vec<String> = Vec::new();
-    let hosts = endpoints.iter().map(|endpoint| endpoint.host());
-    for host in hosts.chain(["localhost", "127.0.0.1"]) {
-        if !names.iter().any(|name| name == host) {
-            names.push(host.to_owned());
-        }
-    }
+    let names = broker_names(endpoints);
     let issued = if faults.contains(&TestbedFault::BrokerUnknownCa) {
         Authority::create(clock.clone())?.issue_server(&names, VALIDITY)?
     } else {

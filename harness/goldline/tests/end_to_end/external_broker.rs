@@ -44,6 +44,7 @@ fn run(station: &Station, profile: &str, broker: &Mosquitto, more: &[&str]) -> E
     "issued.mqtt_user",
     "issued.mqtt_password"
 )]
+#[case::wildcard("zeroconf-ca", "*.example.test", "uuid", "psk")]
 fn a_unit_passes_at_a_real_mosquitto(
     #[case] profile: &str,
     #[case] host: &str,

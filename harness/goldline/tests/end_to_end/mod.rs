@@ -19,6 +19,7 @@ mod flash_dumps;
 mod guide;
 mod lots;
 mod mosquitto;
+mod names;
 mod near_misses;
 mod neighbours;
 mod networks;

@@ -7,8 +7,8 @@ use std::{io, net::Ipv4Addr, sync::Arc};
 use goldline::{
     check::{
         AlertObservation, Answered, BrokerObservation, CaObservation, DialogueObservation,
-        Evidence, ExchangeObservation, JoinObservation, Observations, OtaObservation, ProbeReport,
-        Refusal, RegionDigest, ServiceObservation, Stop, TrustObservation, UnitLog,
+        Evidence, ExchangeObservation, JoinObservation, Observations, Observer, OtaObservation,
+        ProbeReport, Refusal, RegionDigest, ServiceObservation, Stop, TrustObservation, UnitLog,
         UpdateObservation, Witness, judge,
     },
     device::{ChipFacts, ConsoleLine},
@@ -44,9 +44,18 @@ struct Case {
 impl Case {
     /// A good unit.
     fn good() -> Self {
+        Self::told(None)
+    }
+
+    /// A good unit that was told its broker in this spelling.
+    fn told(broker: Option<&str>) -> Self {
         let profile = Arc::new(find("espvault", None).expect("a shipped profile"));
         let plan = Plan::new(Arc::clone(&profile), Scope::Run);
-        let given = Given::default();
+        let mut given = Given::default();
+        if let Some(broker) = broker {
+            let set = format!("mqtt_broker={broker}");
+            given.parse_set(&profile, &set).expect("a value of the profile");
+        }
         let bindings = Bindings::resolve(&profile, &given, Identity::Declared, &mut NoSources)
             .expect("the samples are complete");
         let images = FlashImages {
@@ -417,6 +426,46 @@ fn one_wrong_value_fails_by_its_own_name(#[case] spoil: fn(&mut Case), #[case] c
     let mut case = Case::good();
     spoil(&mut case);
     case.expect(Verdict::Fail, code);
+}
+
+/// What the unit was told, what its hello named, where its network saw it go, and whether that is right.
+#[rstest]
+#[case("prod.broker.com", Some("prod.broker.com"), "192.0.2.1:8883", true)]
+#[case("Prod.Broker.COM", Some("prod.broker.com"), "192.0.2.1:8883", true)]
+#[case("prod.broker.com.", Some("prod.broker.com"), "192.0.2.1:8883", true)]
+#[case("prod.broker.com", Some("PROD.broker.com."), "192.0.2.1:8883", true)]
+#[case("prod.broker.com", None, "192.0.2.1:8883", false)]
+#[case("prod.broker.com", Some("broker.com"), "192.0.2.1:8883", false)]
+#[case("prod.broker.com", Some("prod.broker.com.evil"), "192.0.2.1:8883", false)]
+#[case("prod.broker.com", Some("192.0.2.1"), "192.0.2.1:8883", false)]
+#[case("10.0.0.5", None, "10.0.0.5:8883", true)]
+#[case("10.0.0.5", Some("10.0.0.5"), "10.0.0.5:8883", true)]
+#[case("10.0.0.5", Some("prod.broker.com"), "10.0.0.5:8883", false)]
+#[case("10.0.0.5", Some("10.0.0.50"), "10.0.0.5:8883", false)]
+#[case("10.0.0.5", None, "10.0.0.6:8883", false)]
+#[case("10.0.0.5", None, "10.0.0.5:1883", false)]
+#[case("[fd00::1]", None, "[fd00::1]:8883", true)]
+#[case("[FD00:0::1]", Some("fd00::1"), "[fd00::1]:8883", true)]
+#[case("[fd00::1]", None, "[fd00::2]:8883", false)]
+#[case("[::ffff:10.0.0.5]", None, "10.0.0.5:8883", true)]
+fn where_a_unit_goes_is_compared_as_hosts_are(
+    #[case] told: &str,
+    #[case] named: Option<&str>,
+    #[case] went_to: &str,
+    #[case] right: bool,
+    #[values(Observer::Broker, Observer::Client)] observer: Observer,
+) {
+    let mut case = Case::told(Some(&format!("mqtts://{told}:8883")));
+    let broker = case.broker();
+    broker.observer = observer;
+    broker.server_name = named.map(str::to_owned);
+    // The time server is one of the others that a unit goes to.
+    let to = |text: &str| text.parse().expect("an address");
+    broker.connected_to = vec![to("192.0.2.9:443"), to(went_to)];
+    match right {
+        true => assert_eq!(case.judge().0, Verdict::Pass, "{:#?}", case.judge().2),
+        false => case.expect(Verdict::Fail, Code::MqttIdentityDiffers),
+    }
 }
 
 #[test]

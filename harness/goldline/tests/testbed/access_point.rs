@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     io,
-    net::{Ipv4Addr, SocketAddrV4, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
 };
 
 use goldline::{
@@ -17,6 +17,8 @@ use goldline::{
     },
 };
 use rstest::rstest;
+
+use super::bench::host;
 
 pub const SSID: &str = "bench";
 pub const PASSPHRASE: &str = "bench-passphrase";
@@ -85,8 +87,9 @@ fn only_redirected_names_exist_and_only_for_who_has_joined() {
     let access_point = access_point(&[]);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let real = listener.local_addr().expect("it is bound");
-    let broker = access_point.redirect("broker.example.test", 8883, real).expect("there is room");
-    assert_eq!(broker.octets()[..3], [192, 0, 2]);
+    let broker =
+        access_point.redirect(&host("broker.example.test"), 8883, real).expect("there is room");
+    assert!(broker.to_string().starts_with("192.0.2."), "{broker}");
     let stranger = Ipv4Addr::new(127, 77, 0, 2);
     assert_eq!(access_point.resolve(stranger, "broker.example.test"), None);
     let unit = access_point.join(&station(UNIT)).expect("it joins").address;
@@ -100,35 +103,42 @@ fn a_connection_arrives_from_the_stations_own_address() {
     let access_point = access_point(&[]);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let real = listener.local_addr().expect("it is bound");
-    let broker = access_point.redirect("broker.example.test", 8883, real).expect("there is room");
+    let broker =
+        access_point.redirect(&host("broker.example.test"), 8883, real).expect("there is room");
     let unit = access_point.join(&station(UNIT)).expect("it joins").address;
-    let to = SocketAddrV4::new(broker, 8883);
+    let to = SocketAddr::new(broker, 8883);
     let _stream = access_point.connect(unit, to, Party::Unit).expect("it leads to the listener");
     let (_, peer) = listener.accept().expect("a connection arrives");
     assert_eq!(peer.ip(), unit);
 
-    let other_port = access_point.connect(unit, SocketAddrV4::new(broker, 1883), Party::Unit);
+    let other_port = access_point.connect(unit, SocketAddr::new(broker, 1883), Party::Unit);
     assert_eq!(other_port.expect_err("nothing there").kind(), io::ErrorKind::ConnectionRefused);
     let port = real.port();
     let past_dns =
-        access_point.connect(unit, SocketAddrV4::new(Ipv4Addr::LOCALHOST, port), Party::Unit);
+        access_point.connect(unit, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port), Party::Unit);
     assert_eq!(past_dns.expect_err("no way").kind(), io::ErrorKind::ConnectionRefused);
     access_point.leave(UNIT);
     let left = access_point.connect(unit, to, Party::Unit).expect_err("it has left");
     assert_eq!(left.kind(), io::ErrorKind::NetworkUnreachable);
 }
 
-#[test]
-fn a_literal_address_can_be_redirected_too() {
+#[rstest]
+#[case::of_ipv4("198.51.100.7", "198.51.100.7:8883")]
+#[case::of_ipv6("fd00::1", "[fd00::1]:8883")]
+#[case::of_ipv6_in_another_spelling("FD00:0::1", "[fd00::1]:8883")]
+#[case::of_ipv4_mapped_into_ipv6("::ffff:198.51.100.7", "198.51.100.7:8883")]
+#[case::of_ipv4_called_by_its_mapping("198.51.100.7", "[::ffff:198.51.100.7]:8883")]
+fn a_literal_address_can_be_redirected_too(#[case] redirected: &str, #[case] to: &str) {
     let access_point = access_point(&[]);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let real = listener.local_addr().expect("it is bound");
-    let literal = Ipv4Addr::new(198, 51, 100, 7);
-    assert_eq!(access_point.redirect("198.51.100.7", 8883, real), Ok(literal));
+    let to: SocketAddr = to.parse().expect("an address");
+    let address = access_point.redirect(&host(redirected), 8883, real).expect("there is room");
+    assert_eq!(address, to.ip().to_canonical());
     let unit = access_point.join(&station(UNIT)).expect("it joins").address;
-    access_point
-        .connect(unit, SocketAddrV4::new(literal, 8883), Party::Unit)
-        .expect("it leads there");
+    access_point.connect(unit, to, Party::Unit).expect("it leads there");
+    let other = "[fd00::2]:8883".parse().expect("an address");
+    access_point.connect(unit, other, Party::Unit).expect_err("nothing is there");
 }
 
 #[test]
@@ -136,9 +146,11 @@ fn names_beyond_the_last_address_are_refused() {
     let access_point = access_point(&[]);
     let real = "127.0.0.1:9".parse().expect("an address");
     for number in 0..254 {
-        access_point.redirect(&format!("n{number}.example.test"), 1, real).expect("there is room");
+        access_point
+            .redirect(&host(&format!("n{number}.example.test")), 1, real)
+            .expect("there is room");
     }
-    access_point.redirect("one-more.example.test", 1, real).expect_err("there is no room");
+    access_point.redirect(&host("one-more.example.test"), 1, real).expect_err("there is no room");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use goldline::{
     clock::{Clock, Deadline},
+    profile::Host,
     secret::Secret,
     testbed::{
         authority::{Authority, Issued},
@@ -25,6 +26,10 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub const A_YEAR: time::Duration = time::Duration::days(365);
 pub const USERNAME: &str = "unit";
 pub const PASSWORD: &str = "right-password";
+
+pub fn host(text: &str) -> Host {
+    text.parse().expect("a host")
+}
 
 pub fn patience() -> Deadline {
     Deadline::after(PATIENCE)

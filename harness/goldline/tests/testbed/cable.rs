@@ -1,7 +1,7 @@
 //! A network without a radio, through the same seam as the access point.
 
 use std::{
-    net::{Ipv4Addr, SocketAddrV4, TcpListener},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener},
     sync::Arc,
 };
 
@@ -17,7 +17,7 @@ use goldline::{
     },
 };
 
-use super::access_point::UNIT;
+use super::{access_point::UNIT, bench::host};
 
 fn cable() -> Cable {
     let (callers, addresses) = (Callers::default(), Addresses::default());
@@ -42,10 +42,10 @@ fn names_and_connections_are_as_on_the_air() {
     let cable = cable();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let real = listener.local_addr().expect("it is bound");
-    let broker = cable.redirect("broker.example.test", 8883, real).expect("there is room");
+    let broker = cable.redirect(&host("broker.example.test"), 8883, real).expect("there is room");
     let unit = cable.join(&Station { mac: UNIT, ssid: b"", passphrase: "" }).expect("it joins");
     assert_eq!(cable.resolve(unit.address, "broker.example.test"), Some(broker));
-    let to = SocketAddrV4::new(broker, 8883);
+    let to = SocketAddr::new(broker, 8883);
     let stream = cable.connect(unit.address, to, Party::Unit).expect("it leads there");
     let (_, peer) = listener.accept().expect("a connection arrives");
     assert_eq!(peer.ip(), unit.address);

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket},
+    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     thread,
     time::Duration,
 };
@@ -14,7 +14,7 @@ use goldline::testbed::{
 
 use super::{
     access_point::{UNIT, access_point, station},
-    bench::PATIENCE,
+    bench::{PATIENCE, host},
 };
 
 const NAME: &str = "time.example.test";
@@ -30,10 +30,11 @@ fn joined(access_point: &AccessPoint) -> Ipv4Addr {
     access_point.join(&station(UNIT)).expect("it joins").address
 }
 
-fn redirected(access_point: &AccessPoint, service: &UdpSocket) -> SocketAddrV4 {
+fn redirected(access_point: &AccessPoint, service: &UdpSocket) -> SocketAddr {
     let address = service.local_addr().expect("it is bound");
-    let address = access_point.redirect_datagrams(NAME, PORT, address).expect("there is room");
-    SocketAddrV4::new(address, PORT)
+    let address =
+        access_point.redirect_datagrams(&host(NAME), PORT, address).expect("there is room");
+    SocketAddr::new(address, PORT)
 }
 
 fn last(access_point: &AccessPoint) -> NetworkEvent {
@@ -45,7 +46,7 @@ fn a_datagram_comes_from_the_stations_own_address_and_its_answer_goes_back() {
     let (access_point, service) = (access_point(&[]), socket());
     let to = redirected(&access_point, &service);
     let unit = joined(&access_point);
-    assert_eq!(access_point.resolve(unit, NAME), Some(*to.ip()));
+    assert_eq!(access_point.resolve(unit, NAME), Some(to.ip()));
     let answering = thread::spawn(move || {
         let mut question = [0; 64];
         let (length, peer) = service.recv_from(&mut question).expect("a question");
@@ -87,11 +88,8 @@ fn a_datagram_that_nobody_answers_times_out() {
     let mut heard = [0; 8];
     assert_eq!(service.recv(&mut heard).expect("it arrived"), 1);
 
-    let other_port = SocketAddrV4::new(*to.ip(), 124);
-    let past_dns = match service.local_addr().expect("it is bound") {
-        SocketAddr::V4(real) => real,
-        SocketAddr::V6(_) => unreachable!("bound to an IPv4 address"),
-    };
+    let other_port = SocketAddr::new(to.ip(), 124);
+    let past_dns = service.local_addr().expect("it is bound");
     for nowhere in [other_port, past_dns] {
         let lost =
             access_point.exchange(unit, nowhere, Party::Unit, b"?", PATIENCE).expect_err("no way");
@@ -151,6 +149,6 @@ fn datagrams_and_connections_of_one_name_lead_to_their_own_services() {
     assert_eq!(refusal.kind(), io::ErrorKind::ConnectionRefused);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let address = listener.local_addr().expect("it is bound");
-    assert_eq!(access_point.redirect(NAME, PORT, address), Ok(*to.ip()));
+    assert_eq!(access_point.redirect(&host(NAME), PORT, address), Ok(to.ip()));
     access_point.connect(unit, to, Party::Unit).expect("it leads there");
 }

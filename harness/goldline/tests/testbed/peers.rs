@@ -147,7 +147,7 @@ async fn a_probe_tells_a_real_mosquitto_from_one_it_cannot_use() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_broker, address) = mosquitto(&authority, host, folder.path());
     let access_point = AccessPoint::start(network(), &[], Clock::system());
-    access_point.redirect(host, 8883, address).expect("there is room");
+    access_point.redirect(&super::bench::host(host), 8883, address).expect("there is room");
     let station = BenchStation::near(Arc::new(access_point));
 
     let passphrase = Secret::new(PASSPHRASE);

@@ -50,7 +50,7 @@ use tokio_util::bytes::BytesMut;
 
 use super::{
     access_point::{PASSPHRASE, SSID, network},
-    bench::{A_YEAR, PASSWORD, USERNAME, authority, patience},
+    bench::{A_YEAR, PASSWORD, USERNAME, authority, host, patience},
 };
 
 const BROKER: &str = "broker.example.test";
@@ -79,7 +79,7 @@ impl Bench {
     }
 
     fn lead(&self, name: &str, port: u16, to: SocketAddr) {
-        self.access_point.redirect(name, port, to).expect("there is room");
+        self.access_point.redirect(&host(name), port, to).expect("there is room");
     }
 
     fn certificate(&self, name: &str) -> Issued {
@@ -462,7 +462,7 @@ async fn a_time_server_that_tells_the_wrong_time_is_found_out(
 ) {
     let bench = Bench::new();
     let address = clockwork.start().await;
-    bench.access_point.redirect_datagrams(TIME, 123, address).expect("there is room");
+    bench.access_point.redirect_datagrams(&host(TIME), 123, address).expect("there is room");
     let passphrase = passphrase();
     let probe = TimeProbe { host: TIME, port: 123, clock: Clock::system() };
     let network = PlannedNetwork { ssid: SSID, passphrase: &passphrase };

@@ -3,7 +3,7 @@
 //! A chip wakes up in 1970. What a server says counts from the moment of its answer.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -76,7 +76,7 @@ pub(super) async fn ask(
             Ok(literal) => literal,
             Err(_) => world.resolve(from, &server).ok_or(NoTime::Unresolved)?,
         };
-        let to = SocketAddrV4::new(address, port);
+        let to = SocketAddr::new(address, port);
         Ok::<_, NoTime>((world.exchange(from, to, &question, LIMIT)?, question))
     });
     let (answer, question) = asked.await.map_err(|_| NoTime::Malformed)??;

@@ -89,7 +89,8 @@ impl Client<'_> {
             Some("http") => false,
             _ => return Err(HttpError::Url),
         };
-        let host = url.host().filter(|host| !host.is_empty()).ok_or(HttpError::Url)?.to_owned();
+        let host = url.host().filter(|host| !host.is_empty()).ok_or(HttpError::Url)?;
+        let host = route::without_brackets(host).to_owned();
         let port = url.port_u16().unwrap_or(if tls { 443 } else { 80 });
         let authority = url.authority().ok_or(HttpError::Url)?.as_str();
         let path = url.path_and_query().map_or("/", |path| path.as_str());

@@ -18,7 +18,7 @@ use super::http::Client;
 use super::mqtt_client::{MqttClient, MqttError, Way};
 use super::ota::{self, Notice};
 use super::package::Program;
-use super::route::NoRoute;
+use super::route::{self, NoRoute};
 use super::say::say;
 use super::settings::Settings;
 use super::trust::Trust;
@@ -79,16 +79,18 @@ struct Endpoint {
 impl Endpoint {
     fn parse(uri: &str) -> Result<Self, BadUri> {
         let (scheme, rest) = uri.split_once("://").ok_or(BadUri)?;
-        let (tls, default_port) = match scheme {
+        let (tls, default_port) = match scheme.to_ascii_lowercase().as_str() {
             "mqtts" => (true, 8883),
             "mqtt" => (false, 1883),
             _ => return Err(BadUri),
         };
         let authority = rest.split('/').next().unwrap_or_default();
-        let (host, port) = match authority.rsplit_once(':') {
+        // The colons of an address in brackets are its own.
+        let (host, port) = match authority.rsplit_once(':').filter(|_| !authority.ends_with(']')) {
             Some((host, port)) => (host, port.parse().map_err(|_| BadUri)?),
             None => (authority, default_port),
         };
+        let host = route::without_brackets(host);
         if host.is_empty() {
             return Err(BadUri);
         }

@@ -1,7 +1,9 @@
 //! From the firmware to the world, without the machine's resolver and without a port of the machine's.
+//!
+//! A host is a name or an address, an IPv6 one without the brackets of its URL.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::net::UnixStream;
@@ -18,6 +20,11 @@ pub(super) enum NoRoute {
     Connect(io::ErrorKind),
 }
 
+/// The host of a URL, without the brackets that an IPv6 address has there.
+pub(super) fn without_brackets(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
 /// Opens a connection for the unit at `from`, off the unit's own thread.
 pub(super) async fn open(
     world: Arc<dyn World>,
@@ -30,7 +37,7 @@ pub(super) async fn open(
             Ok(address) => address,
             Err(_) => world.resolve(from, &host).ok_or(NoRoute::Unresolved)?,
         };
-        let stream = world.connect(from, SocketAddrV4::new(address, port)).and_then(|stream| {
+        let stream = world.connect(from, SocketAddr::new(address, port)).and_then(|stream| {
             stream.set_nonblocking(true)?;
             Ok(stream)
         });

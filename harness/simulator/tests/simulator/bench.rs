@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -102,6 +102,13 @@ impl Room {
         Self::with_servers(broker, &[])
     }
 
+    /// A room whose one host has another name, or is an address.
+    pub fn of_host(name: &'static str, broker: SocketAddrV4) -> Arc<Self> {
+        let mut room = Arc::into_inner(Self::new(Some(broker))).unwrap();
+        room.name = name;
+        Arc::new(room)
+    }
+
     /// A room with other servers beside the broker, by their ports.
     pub fn with_servers(broker: Option<SocketAddrV4>, others: &[(u16, SocketAddrV4)]) -> Arc<Self> {
         let broker = broker.map(|address| (8883, address));
@@ -134,19 +141,23 @@ impl World for Room {
         })
     }
 
-    fn resolve(&self, _: Ipv4Addr, name: &str) -> Option<Ipv4Addr> {
-        (name == self.name).then_some(Ipv4Addr::new(127, 77, 0, 2))
+    fn resolve(&self, _: Ipv4Addr, name: &str) -> Option<IpAddr> {
+        (name == self.name).then_some(Ipv4Addr::new(127, 77, 0, 2).into())
     }
 
-    fn connect(&self, _: Ipv4Addr, to: SocketAddrV4) -> io::Result<UnixStream> {
-        assert_eq!(*to.ip(), Ipv4Addr::new(127, 77, 0, 2));
+    fn connect(&self, _: Ipv4Addr, to: SocketAddr) -> io::Result<UnixStream> {
+        let literal = self.name.parse::<IpAddr>().ok();
+        let expected = literal.unwrap_or(Ipv4Addr::new(127, 77, 0, 2).into());
+        if to.ip() != expected {
+            return Err(io::ErrorKind::HostUnreachable.into());
+        }
         match self.servers.get(&to.port()) {
             Some(server) => carry(TcpStream::connect(server)?),
             None => Err(io::ErrorKind::ConnectionRefused.into()),
         }
     }
 
-    fn exchange(&self, _: Ipv4Addr, _: SocketAddrV4, _: &[u8], _: Duration) -> io::Result<Vec<u8>> {
+    fn exchange(&self, _: Ipv4Addr, _: SocketAddr, _: &[u8], _: Duration) -> io::Result<Vec<u8>> {
         Err(io::ErrorKind::TimedOut.into())
     }
 

@@ -29,6 +29,15 @@ fn provisioned(authority: &str) -> Vec<Region> {
     regions
 }
 
+/// Provisioned with the broker's address in this spelling.
+fn told(uri: &str, authority: &str) -> Vec<Region> {
+    let mut values = SAMPLE.to_vec();
+    values[3].1 = uri;
+    let mut regions = product(chip::ESP32, espflash::target::Chip::Esp32, authority);
+    regions.push(settings(&values));
+    regions
+}
+
 #[test]
 fn a_provisioned_unit_connects_and_answers_a_command() {
     let broker = Broker::start(NAME, PASSWORD, PING);
@@ -58,6 +67,43 @@ fn a_provisioned_unit_connects_and_answers_a_command() {
     assert_eq!(room.stations.lock().unwrap().len(), 1);
     drop(simulator);
     assert!(room.stations.lock().unwrap().is_empty());
+}
+
+#[rstest]
+#[case::ipv4("10.0.0.5", "mqtts://10.0.0.5:8883", "10.0.0.5")]
+#[case::ipv6("fd00::1", "mqtts://[fd00::1]:8883", "fd00::1")]
+#[case::ipv6_without_a_port("fd00::1", "mqtts://[fd00::1]", "fd00::1")]
+#[case::wildcard("a.example.test", "mqtts://a.example.test:8883", "*.example.test")]
+#[case::scheme_in_capitals("a.example.test", "MQTTS://a.example.test:8883", "a.example.test")]
+fn a_broker_is_reached_by_name_and_by_address(
+    #[case] host: &'static str,
+    #[case] uri: &str,
+    #[case] certified: &str,
+) {
+    let broker = Broker::start(certified, PASSWORD, PING);
+    let simulator = unit(Room::of_host(host, broker.address), &[], &told(uri, &broker.authority));
+    boot_until(&simulator, "MQTT_EVENT_SUBSCRIBED");
+}
+
+#[rstest]
+#[case::another_address("fd00::1", "mqtts://[fd00::2]:8883", "fd00::1", "connect() error")]
+#[case::certificate_of_another_address("fd00::1", "mqtts://[fd00::1]:8883", "fd00::2", "-0x2700")]
+#[case::wildcard_for_two_labels(
+    "a.b.example.test",
+    "mqtts://a.b.example.test:8883",
+    "*.example.test",
+    "-0x2700"
+)]
+fn a_broker_elsewhere_or_of_another_name_is_not_talked_to(
+    #[case] host: &'static str,
+    #[case] uri: &str,
+    #[case] certified: &str,
+    #[case] said: &str,
+) {
+    let broker = Broker::start(certified, PASSWORD, PING);
+    let simulator = unit(Room::of_host(host, broker.address), &[], &told(uri, &broker.authority));
+    let log = boot_until(&simulator, said);
+    assert!(!log.contains("MQTT_EVENT_CONNECTED"), "{log}");
 }
 
 #[rstest]

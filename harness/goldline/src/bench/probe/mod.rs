@@ -14,7 +14,7 @@ mod talk;
 mod time_server;
 mod update_server;
 
-use std::{net::SocketAddrV4, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use tokio::time::timeout_at;
 
@@ -52,7 +52,7 @@ pub enum ProbeError {
     #[error("nothing answers at {address}: {source}")]
     Unreachable {
         /// The address that DNS gave.
-        address: SocketAddrV4,
+        address: SocketAddr,
         /// The operating system's reason.
         source: std::io::Error,
     },

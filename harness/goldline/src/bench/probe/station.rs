@@ -6,7 +6,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddrV4},
+    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -20,6 +20,7 @@ use tokio::{net::TcpStream, task::spawn_blocking};
 use super::ProbeError;
 use crate::{
     client::http::{Dial, HttpClient},
+    profile::Host,
     secret::Secret,
     testbed::network::{Link, Network, Party, Station},
 };
@@ -123,15 +124,11 @@ impl Joined {
         Ok(HttpClient::dialled(Arc::new(self), Some(roots_pem))?)
     }
 
-    fn resolve(&self, host: &str, port: u16) -> Result<SocketAddrV4, ProbeError> {
-        let address = match host.parse::<Ipv4Addr>() {
-            Ok(literal) => literal,
-            Err(_) => self
-                .network
-                .resolve(self.link.address, host)
-                .ok_or_else(|| ProbeError::UnknownName { name: host.to_owned() })?,
-        };
-        Ok(SocketAddrV4::new(address, port))
+    fn resolve(&self, host: &str, port: u16) -> Result<SocketAddr, ProbeError> {
+        let literal = host.parse::<Host>().ok().and_then(|host| host.address());
+        let address = literal.or_else(|| self.network.resolve(self.link.address, host));
+        let unknown = || ProbeError::UnknownName { name: host.to_owned() };
+        Ok(SocketAddr::new(address.ok_or_else(unknown)?, port))
     }
 }
 

@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 use hyper::Uri;
 
 use super::HttpError;
+use crate::profile::{Host, HostError};
 
 /// What is spoken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,7 +20,7 @@ pub enum Scheme {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HttpUrl {
     scheme: Scheme,
-    host: String,
+    host: Host,
     port: Option<u16>,
     path: String,
 }
@@ -30,9 +31,14 @@ impl HttpUrl {
         self.scheme
     }
 
-    /// Name or address; an IPv6 one without brackets.
+    /// Name or address as it was written; an IPv6 one without brackets.
     pub fn host(&self) -> &str {
-        self.host.trim_start_matches('[').trim_end_matches(']')
+        self.host.as_str()
+    }
+
+    /// The host, to be compared.
+    pub fn at(&self) -> &Host {
+        &self.host
     }
 
     /// The port that is named or the scheme's own.
@@ -51,8 +57,8 @@ impl HttpUrl {
     /// Host and port as the `Host` header has them.
     pub fn authority(&self) -> String {
         match self.port {
-            Some(port) => format!("{}:{port}", self.host),
-            None => self.host.clone(),
+            Some(port) => format!("{}:{port}", self.host.in_url()),
+            None => self.host.in_url(),
         }
     }
 
@@ -105,7 +111,9 @@ impl FromStr for HttpUrl {
         }
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let path = if path.is_empty() { "/" } else { path };
-        Ok(Self { scheme, host: host.to_owned(), port, path: path.to_owned() })
+        let host = host.trim_start_matches('[').trim_end_matches(']').parse();
+        let host: Host = host.map_err(|error: HostError| refuse(&error.to_string()))?;
+        Ok(Self { scheme, host, port, path: path.to_owned() })
     }
 }
 
@@ -160,6 +168,7 @@ mod tests {
             "http://ca.example.test:0",
             "http://ca.example.test:",
             "http://ca example.test",
+            "http://10.0.0.256",
         ] {
             assert!(text.parse::<HttpUrl>().is_err(), "{text}");
         }

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{Problems, values::Names};
 use crate::profile::{
-    Alert, Ca, Caller, ConfigServer, FactoryFirmware, FlashMap, Ota, Part, Portal, ProvisioningApi,
-    RegistrySpec, Template, TimeServer, Update, ValueSpec,
+    Alert, Ca, Caller, ConfigServer, FactoryFirmware, FlashMap, Host, Ota, Part, Portal,
+    ProvisioningApi, RegistrySpec, Template, TimeServer, Update, ValueSpec,
     problem::Problem,
     raw::{
         At, RawAlert, RawCa, RawConfigServer, RawFactory, RawOta, RawPortal, RawProvisioningApi,
@@ -126,6 +126,9 @@ impl Problems {
 
     pub(super) fn time(&mut self, raw: RawTime, scope: &Names<'_>) -> Option<TimeServer> {
         let server = self.public_template(&raw.server, scope)?;
+        if let Some(Err(error)) = scope.sample(&server).map(|host| host.parse::<Host>()) {
+            self.push(raw.server.span(), error);
+        }
         Some(TimeServer { server, port: raw.port.map_or(NTP_PORT, At::into_inner) })
     }
 
@@ -270,19 +273,25 @@ impl Problems {
             self.push(raw.span(), Problem::Url { found: sample, expected });
         } else if production && scheme == Some("http") {
             self.push(raw.span(), Problem::InsecureProduction { found: sample });
+        } else if let Err(error) = Host::of_url(&sample) {
+            self.push(raw.span(), error);
         }
         Some(template)
     }
 
-    fn host_and_port(&mut self, raw: &Text) -> Option<(String, u16)> {
+    fn host_and_port(&mut self, raw: &Text) -> Option<(Host, u16)> {
         let text = raw.get_ref();
-        let parts = text.rsplit_once(':').and_then(|(host, port)| {
-            let port: u16 = port.parse().ok()?;
-            (!host.is_empty() && port > 0).then(|| (host.to_owned(), port))
-        });
-        if parts.is_none() {
+        let port = text.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        let Some(port) = port.filter(|&port: &u16| port > 0) else {
             self.push(raw.span(), Problem::HostAndPort { found: text.clone() });
+            return None;
+        };
+        match Host::of_url(text) {
+            Ok(host) => Some((host, port)),
+            Err(error) => {
+                self.push(raw.span(), error);
+                None
+            }
         }
-        parts
     }
 }

@@ -153,7 +153,7 @@ impl Observer {
 fn client(broker: &ExternalBroker) -> Result<(AsyncClient, EventLoop), ExternalError> {
     let id = format!("goldline-{}", &Uuid::new_v4().simple().to_string()[..12]);
     let endpoint = &broker.endpoint;
-    let mut options = MqttOptions::new(id, endpoint.host(), endpoint.port());
+    let mut options = MqttOptions::new(id, endpoint.at().canonical(), endpoint.port());
     options.set_keep_alive(KEEP_ALIVE);
     if let Some((username, password)) = &broker.login {
         options.set_credentials(username, password.expose());

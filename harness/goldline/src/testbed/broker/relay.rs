@@ -101,7 +101,7 @@ impl Relay {
             return Ending::Dropped;
         }
         place.keep();
-        let upstream = (self.upstream.host(), self.upstream.port());
+        let upstream = (self.upstream.at().canonical(), self.upstream.port());
         let Ok(mut broker) = TcpStream::connect(upstream).await else {
             return Ending::ClosedByBroker;
         };

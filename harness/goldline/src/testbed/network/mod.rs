@@ -13,7 +13,7 @@ pub(super) mod segment;
 
 use std::{
     fmt, io,
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
     os::unix::net::UnixStream,
     time::Duration,
 };
@@ -30,7 +30,7 @@ use super::{
     caller::Callers,
     event_log::{Follower, Stamped},
 };
-use crate::{identity::Mac, secret::Secret};
+use crate::{identity::Mac, profile::Host, secret::Secret};
 
 /// The network of one run.
 pub trait Network: fmt::Debug + Send + Sync {
@@ -40,27 +40,27 @@ pub trait Network: fmt::Debug + Send + Sync {
     /// Who announces what its stations open.
     fn callers(&self) -> &Callers;
 
-    /// Leads connections for the name (or the literal IPv4 address) and port to a listener of the bench.
+    /// Leads connections for the host and port to a listener of the bench.
     ///
     /// # Errors
     /// [`TooManyNames`] when the addresses for names are used up.
     fn redirect(
         &self,
-        name: &str,
+        host: &Host,
         port: u16,
         listener: SocketAddr,
-    ) -> Result<Ipv4Addr, TooManyNames>;
+    ) -> Result<IpAddr, TooManyNames>;
 
-    /// Leads datagrams for the name and port to a socket of the bench.
+    /// Leads datagrams for the host and port to a socket of the bench.
     ///
     /// # Errors
     /// As [`Network::redirect`].
     fn redirect_datagrams(
         &self,
-        name: &str,
+        host: &Host,
         port: u16,
         socket: SocketAddr,
-    ) -> Result<Ipv4Addr, TooManyNames>;
+    ) -> Result<IpAddr, TooManyNames>;
 
     /// Lets a station join, or says why not.
     ///
@@ -72,7 +72,7 @@ pub trait Network: fmt::Debug + Send + Sync {
     fn leave(&self, mac: [u8; 6]);
 
     /// What DNS answers a joined station; none means that the name does not exist.
-    fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<Ipv4Addr>;
+    fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<IpAddr>;
 
     /// Opens a connection from a joined station's own address. Blocks until the listener accepts or
     /// refuses, which on loopback is at once.
@@ -80,7 +80,7 @@ pub trait Network: fmt::Debug + Send + Sync {
     /// # Errors
     /// `NetworkUnreachable` when the station has not joined, `ConnectionRefused` when nothing is
     /// redirected there, and the operating system's own.
-    fn connect(&self, from: Ipv4Addr, to: SocketAddrV4, party: Party) -> io::Result<TcpStream>;
+    fn connect(&self, from: Ipv4Addr, to: SocketAddr, party: Party) -> io::Result<TcpStream>;
 
     /// Sends a datagram from a joined station's own address and waits for one answer; blocks.
     ///
@@ -89,7 +89,7 @@ pub trait Network: fmt::Debug + Send + Sync {
     fn exchange(
         &self,
         from: Ipv4Addr,
-        to: SocketAddrV4,
+        to: SocketAddr,
         party: Party,
         datagram: &[u8],
         limit: Duration,
@@ -207,14 +207,14 @@ pub enum NetworkEvent {
         /// The name.
         name: String,
         /// The answer; none means that the name does not exist.
-        answer: Option<Ipv4Addr>,
+        answer: Option<IpAddr>,
     },
     /// A station opened a connection, or was refused.
     Connection {
         /// The station's address.
         from: Ipv4Addr,
         /// Where it wanted to go.
-        to: SocketAddrV4,
+        to: SocketAddr,
         /// Whether it got there.
         connected: bool,
     },
@@ -223,7 +223,7 @@ pub enum NetworkEvent {
         /// The station's address.
         from: Ipv4Addr,
         /// Where it was to go.
-        to: SocketAddrV4,
+        to: SocketAddr,
         /// Whether it was answered in time.
         answered: bool,
     },

@@ -8,7 +8,7 @@
 use std::{
     collections::HashMap,
     io,
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -21,6 +21,7 @@ use super::{
 use crate::{
     clock::Clock,
     identity::Mac,
+    profile::Host,
     testbed::{
         caller::{Borrower, Caller, Callers},
         event_log::{EventLog, Follower, Stamped},
@@ -50,10 +51,10 @@ struct State {
     leases: HashMap<Mac, AddressLease>,
     /// Who is joined now.
     joined: HashMap<Ipv4Addr, Mac>,
-    names: HashMap<String, Ipv4Addr>,
-    services: HashMap<SocketAddrV4, SocketAddr>,
+    names: HashMap<Host, Ipv4Addr>,
+    services: HashMap<SocketAddr, SocketAddr>,
     /// Where datagrams are answered.
-    datagrams: HashMap<SocketAddrV4, SocketAddr>,
+    datagrams: HashMap<SocketAddr, SocketAddr>,
 }
 
 impl Segment {
@@ -75,13 +76,13 @@ impl Segment {
     /// [`TooManyNames`].
     pub fn redirect(
         &self,
-        name: &str,
+        host: &Host,
         port: u16,
         listener: SocketAddr,
-    ) -> Result<Ipv4Addr, TooManyNames> {
+    ) -> Result<IpAddr, TooManyNames> {
         let mut state = self.state();
-        let address = state.name(name)?;
-        state.services.insert(SocketAddrV4::new(address, port), listener);
+        let address = state.address_of(host)?;
+        state.services.insert(SocketAddr::new(address, port), listener);
         Ok(address)
     }
 
@@ -91,13 +92,13 @@ impl Segment {
     /// [`TooManyNames`].
     pub fn redirect_datagrams(
         &self,
-        name: &str,
+        host: &Host,
         port: u16,
         socket: SocketAddr,
-    ) -> Result<Ipv4Addr, TooManyNames> {
+    ) -> Result<IpAddr, TooManyNames> {
         let mut state = self.state();
-        let address = state.name(name)?;
-        state.datagrams.insert(SocketAddrV4::new(address, port), socket);
+        let address = state.address_of(host)?;
+        state.datagrams.insert(SocketAddr::new(address, port), socket);
         Ok(address)
     }
 
@@ -126,10 +127,13 @@ impl Segment {
     }
 
     /// As [`super::Network::resolve`].
-    pub fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<Ipv4Addr> {
+    pub fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<IpAddr> {
         let answer = {
             let state = self.state();
-            state.joined.get(&from).and_then(|_| state.names.get(&canonical(name)).copied())
+            state.joined.get(&from).and_then(|_| {
+                let host = name.parse().ok()?;
+                state.names.get::<Host>(&host).copied().map(IpAddr::from)
+            })
         };
         self.record(NetworkEvent::Resolved { from, name: name.to_owned(), answer });
         answer
@@ -139,7 +143,8 @@ impl Segment {
     ///
     /// # Errors
     /// As there.
-    pub fn connect(&self, from: Ipv4Addr, to: SocketAddrV4, party: Party) -> io::Result<TcpStream> {
+    pub fn connect(&self, from: Ipv4Addr, to: SocketAddr, party: Party) -> io::Result<TcpStream> {
+        let to = canonical(to);
         let listener = self.leads(from, |state| state.services.get(&to).copied());
         let listener = listener.and_then(|found| found.ok_or_else(|| Errno::CONNREFUSED.into()));
         let caller = self.caller(party);
@@ -155,11 +160,12 @@ impl Segment {
     pub fn exchange(
         &self,
         from: Ipv4Addr,
-        to: SocketAddrV4,
+        to: SocketAddr,
         party: Party,
         datagram: &[u8],
         limit: Duration,
     ) -> io::Result<Vec<u8>> {
+        let to = canonical(to);
         let answer = match self.leads(from, |state| state.datagrams.get(&to).copied())? {
             Some(socket) => self.callers.ask(from, socket, self.caller(party), datagram, limit),
             // Nobody hears a datagram to nowhere.
@@ -218,23 +224,22 @@ impl Segment {
 }
 
 impl State {
-    /// The address that stands for a name: its own if it is a literal, else the next free one.
-    fn name(&mut self, name: &str) -> Result<Ipv4Addr, TooManyNames> {
-        let name = canonical(name);
-        if let Ok(literal) = name.parse() {
+    /// The address that stands for a host: its own if it is one, else the next free one.
+    fn address_of(&mut self, host: &Host) -> Result<IpAddr, TooManyNames> {
+        if let Some(literal) = host.address() {
             return Ok(literal);
         }
-        if let Some(&known) = self.names.get(&name) {
-            return Ok(known);
+        if let Some(&known) = self.names.get(host) {
+            return Ok(known.into());
         }
         let [a, b, c] = SERVICES;
-        let Some(host) = u8::try_from(self.names.len() + 1).ok().filter(|&host| host < u8::MAX)
-        else {
-            return Err(TooManyNames { name });
+        let number = u8::try_from(self.names.len() + 1).ok().filter(|&number| number < u8::MAX);
+        let Some(number) = number else {
+            return Err(TooManyNames { name: host.to_string() });
         };
-        let address = Ipv4Addr::new(a, b, c, host);
-        self.names.insert(name, address);
-        Ok(address)
+        let address = Ipv4Addr::new(a, b, c, number);
+        self.names.insert(host.clone(), address);
+        Ok(address.into())
     }
 
     fn join(&mut self, mac: Mac, addresses: &Addresses) -> Option<Ipv4Addr> {
@@ -252,9 +257,9 @@ impl State {
     }
 }
 
-/// DNS names do not distinguish case, and a trailing dot only says that the name is complete.
-fn canonical(name: &str) -> String {
-    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+/// An IPv6 address that maps an IPv4 one leads where that one leads.
+fn canonical(to: SocketAddr) -> SocketAddr {
+    SocketAddr::new(to.ip().to_canonical(), to.port())
 }
 
 /// A network name for the log; any byte may be in one.
