@@ -71,7 +71,13 @@ pub fn main() -> ExitCode {
 fn profile_command(command: ProfileCommand) -> miette::Result<u8> {
     let text = match command {
         ProfileCommand::List { profiles } => profile::list(folder(&profiles)),
-        ProfileCommand::Check { file, profiles } => profile::check(&file, folder(&profiles)),
+        ProfileCommand::Check { file, profiles } => {
+            match profile::check(&file, folder(&profiles)) {
+                Ok(text) => Ok(text),
+                Err(profile::CheckError::Profile(error)) => Err(error),
+                Err(error @ profile::CheckError::Images(_)) => return Err(problem::usage(error)),
+            }
+        }
         ProfileCommand::Schema => Ok(crate::profile::json_schema()),
         ProfileCommand::Explain { name, profiles } => profile::explain(&name, folder(&profiles)),
     };

@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    image::{ImageError, inspect},
     plan::{Plan, Scope},
     profile::{
         AppSource, BootloaderSource, Caller, CatalogError, DialogueName, EndpointPolicy, Method,
@@ -35,12 +36,27 @@ pub fn list(dir: Option<&Path>) -> Result<String, CatalogError> {
     Ok(text)
 }
 
-/// `profile check FILE`: one line on a valid profile.
+/// A profile, or a file that it names, is not right.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The profile itself.
+    #[error(transparent)]
+    Profile(#[from] CatalogError),
+    /// What it names as images.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Images(Vec<ImageError>),
+}
+
+/// `profile check FILE`: one line on a valid profile whose files are what its chip can run.
 ///
 /// # Errors
-/// Whatever is wrong with it, with file, line and column.
-pub fn check(file: &str, dir: Option<&Path>) -> Result<String, CatalogError> {
+/// Whatever is wrong with it, with file, line and column; then whatever is wrong with its files.
+pub fn check(file: &str, dir: Option<&Path>) -> Result<String, CheckError> {
     let profile = find(file, dir)?;
+    let faults = inspect(&profile);
+    if !faults.is_empty() {
+        return Err(CheckError::Images(faults));
+    }
     Ok(format!(
         "{file}: valid: {} on {}, {} partitions, {} values, {} NVS keys, {} checks\n",
         profile.name,

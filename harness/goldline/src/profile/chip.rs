@@ -51,6 +51,19 @@ impl Chip {
         }
     }
 
+    /// What the header of an image calls it, ESP-IDF's `esp_chip_id_t`.
+    pub fn image_id(self) -> u16 {
+        match self {
+            Self::Esp32 => 0,
+            Self::Esp32S2 => 2,
+            Self::Esp32C3 => 5,
+            Self::Esp32S3 => 9,
+            Self::Esp32C2 => 12,
+            Self::Esp32C6 => 13,
+            Self::Esp32H2 => 16,
+        }
+    }
+
     /// Where the ROM looks for the second-stage bootloader.
     pub fn bootloader_offset(self) -> u32 {
         match self {

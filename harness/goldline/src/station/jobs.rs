@@ -16,7 +16,7 @@ use super::{
 use crate::{
     bench::{Bench, BenchConfig},
     clock::Clock,
-    device::ChipFacts,
+    device::{ChipFacts, DeviceUrl},
     engine::{Job, ValuesOfUnit},
     image::{FlashImages, ImageError},
     plan::Given,
@@ -83,6 +83,9 @@ fn jobs_with_numbers(
     let authority = Arc::new(state.authority(clock)?);
     let bench = Arc::new(bench(order, authority, clock));
     let images = FlashImages::build(&order.profile, &bench.trusted())?;
+    if order.devices.iter().any(|(_, url)| matches!(url, DeviceUrl::Simulator(_))) {
+        images.refuse_machine_code(&order.profile)?;
+    }
     let mut jobs = Vec::with_capacity(order.devices.len());
     for (index, ((name, url), given)) in order.devices.iter().zip(&order.given).enumerate() {
         let holder = Holder { run_id: None, lot: order.lot.clone(), at: clock.now() };

@@ -35,5 +35,5 @@ pub(crate) use console::Console;
 pub use description::{Description, DescriptionError};
 pub(crate) use keyboard::Keyboard;
 pub(crate) use package::load;
-pub use package::{CompileError, compile, compile_with};
+pub use package::{CompileError, check, compile, compile_with, is_described};
 pub(crate) use run::run;

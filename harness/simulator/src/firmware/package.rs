@@ -45,6 +45,12 @@ pub fn compile(
     compile_with(description_toml, trust_anchor_pem, &BTreeMap::new(), chip)
 }
 
+/// Whether a description can be compiled, whatever it will trust.
+pub fn check(description_toml: &str) -> Result<(), CompileError> {
+    Description::parse(description_toml)?;
+    Ok(())
+}
+
 /// Like [`compile`], with other values for some of the description's `[constants]`: what a build
 /// for one unit defines.
 pub fn compile_with(
@@ -126,6 +132,19 @@ pub(crate) fn load(chip: &Chip, application: Application) -> Option<Program> {
         partition,
         table,
         elf_digest,
+    })
+}
+
+/// Whether an application image holds a firmware that this simulator can run: machine code it cannot.
+pub fn is_described(image: &[u8]) -> bool {
+    let behind = image.windows(PAYLOAD_MAGIC.len()).enumerate();
+    let mut packages = behind.filter(|(_, word)| word == PAYLOAD_MAGIC).map(|(at, _)| at);
+    packages.any(|at| {
+        let descriptor = at.checked_sub(DESCRIPTOR_SIZE).map(|start| &image[start..at]);
+        let described =
+            descriptor.is_some_and(|it| it.starts_with(&DESCRIPTOR_MAGIC.to_le_bytes()));
+        let description = part(&image[at + PAYLOAD_MAGIC.len()..]);
+        described && description.is_some_and(|(text, _)| Description::parse(text).is_ok())
     })
 }
 

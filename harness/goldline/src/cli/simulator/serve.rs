@@ -150,6 +150,7 @@ fn flash_firmware(name: &str, file: &Path, flash_size: u32) -> miette::Result<()
     let profile = find(name, None).map_err(of_catalog)?;
     let authority = Authority::create(Clock::system()).map_err(usage)?;
     let images = FlashImages::build(&profile, authority.root_pem()).map_err(usage)?;
+    images.refuse_machine_code(&profile).map_err(usage)?;
     let mut flash = Nor::in_file(file, flash_size).map_err(usage)?;
     for region in Plan::new(Arc::new(profile), Scope::Provision).immutable_regions() {
         let bytes = match region.content {

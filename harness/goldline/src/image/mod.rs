@@ -1,7 +1,11 @@
 //! Bootloader, partition table and application as the bytes that go into flash.
 //!
 //! Made the same way for a product's own ELF and for a firmware model: espflash lays out both.
-//! Deterministic: the same profile and trust anchor give the same bytes. Must not know units.
+//! Deterministic: the same profile and trust anchor give the same bytes. What is not made here is proven:
+//! no image leaves this module that the profile's chip could not run. Must not know units.
+
+mod esp;
+mod fit;
 
 use std::{
     collections::BTreeMap,
@@ -17,31 +21,35 @@ use espflash::{
 };
 
 use crate::{
-    profile::{AppSource, BootloaderSource, Chip, FactoryFirmware, FlashMap, Profile},
+    profile::{AppSource, BootloaderSource, Chip, FactoryFirmware, FlashMap, Profile, Update},
     simulated::simulated,
 };
 
 /// The firmware descriptions that ship with Goldline, by name.
 const FIRMWARE_MODELS: &[(&str, &str)] = &[
-    ("espvault", include_str!("../../../fixtures/firmware/espvault.toml")),
-    ("espvault-encrypted", include_str!("../../../fixtures/firmware/espvault-encrypted.toml")),
-    ("espvault-hmac", include_str!("../../../fixtures/firmware/espvault-hmac.toml")),
+    ("espvault", include_str!("../../../../fixtures/firmware/espvault.toml")),
+    ("espvault-encrypted", include_str!("../../../../fixtures/firmware/espvault-encrypted.toml")),
+    ("espvault-hmac", include_str!("../../../../fixtures/firmware/espvault-hmac.toml")),
     (
         "espvault-certificates",
-        include_str!("../../../fixtures/firmware/espvault-certificates.toml"),
+        include_str!("../../../../fixtures/firmware/espvault-certificates.toml"),
     ),
-    ("safesignal", include_str!("../../../fixtures/firmware/safesignal.toml")),
-    ("zeroconf-ca", include_str!("../../../fixtures/firmware/zeroconf-ca.toml")),
-    ("zeroconf-ca-console", include_str!("../../../fixtures/firmware/zeroconf-ca-console.toml")),
-    ("ble-gateway", include_str!("../../../fixtures/firmware/ble-gateway.toml")),
-    ("ble-gateway-next", include_str!("../../../fixtures/firmware/ble-gateway-next.toml")),
-    ("ble-gateway-bad", include_str!("../../../fixtures/firmware/ble-gateway-bad.toml")),
-    ("ble-gateway-factory", include_str!("../../../fixtures/firmware/ble-gateway-factory.toml")),
-    ("zeroconf", include_str!("../../../fixtures/firmware/zeroconf.toml")),
+    ("safesignal", include_str!("../../../../fixtures/firmware/safesignal.toml")),
+    ("zeroconf-ca", include_str!("../../../../fixtures/firmware/zeroconf-ca.toml")),
+    ("zeroconf-ca-console", include_str!("../../../../fixtures/firmware/zeroconf-ca-console.toml")),
+    ("ble-gateway", include_str!("../../../../fixtures/firmware/ble-gateway.toml")),
+    ("ble-gateway-next", include_str!("../../../../fixtures/firmware/ble-gateway-next.toml")),
+    ("ble-gateway-bad", include_str!("../../../../fixtures/firmware/ble-gateway-bad.toml")),
+    ("ble-gateway-factory", include_str!("../../../../fixtures/firmware/ble-gateway-factory.toml")),
+    ("zeroconf", include_str!("../../../../fixtures/firmware/zeroconf.toml")),
 ];
 
-/// First byte of every ESP image.
-const ESP_IMAGE_MAGIC: u8 = 0xE9;
+pub use esp::Damage;
+pub use fit::{Role, Unfit};
+
+/// First bytes of an ELF file, and where it names its processor.
+const ELF_MAGIC: [u8; 4] = *b"\x7FELF";
+const ELF_MACHINE: std::ops::Range<usize> = 18..20;
 
 /// What is flashed besides a unit's own data.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -93,6 +101,34 @@ pub enum ImageError {
         /// The image.
         path: PathBuf,
     },
+    /// A file of the profile is nothing that its chip can run.
+    #[error("{path} cannot be flashed: {reason}")]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: Unfit,
+    },
+    /// An ELF file for another processor.
+    #[error("{path} is an ELF file for {found}, and the profile's chip {chip} is a {expected}")]
+    Machine {
+        /// The file.
+        path: PathBuf,
+        /// Its processor.
+        found: String,
+        /// The profile's chip.
+        chip: Chip,
+        /// Its processor.
+        expected: &'static str,
+    },
+    /// The simulator was to run machine code.
+    #[error(
+        "{path} holds machine code, and the simulator runs firmware descriptions only: name a model, or a device that runs it: a chip on a serial port"
+    )]
+    NotForSimulator {
+        /// The file.
+        path: PathBuf,
+    },
     /// A ready image was to carry the values of each unit.
     #[error(
         "{path} cannot carry the values of each unit: a provisioning firmware is compiled for each, from a model"
@@ -133,27 +169,155 @@ impl FlashImages {
     /// [`ImageError`] names the file or the reason.
     pub fn build(profile: &Profile, trust_anchor_pem: &str) -> Result<Self, ImageError> {
         let partition_table = encode_table(&profile.flash)?;
-        let app = match &profile.images.app {
-            AppSource::Model { name } => compile_model(name, trust_anchor_pem, profile.chip)?,
-            AppSource::File(path) => read(path)?,
-        };
         let own_bootloader = match &profile.images.bootloader {
             BootloaderSource::EspIdf => None,
-            BootloaderSource::File(path) => Some((path, read(path)?)),
+            BootloaderSource::File(path) => {
+                let bytes = read(path)?;
+                prove(path, &bytes, Role::Bootloader, profile)?;
+                Some((path.as_path(), bytes))
+            }
         };
-        if app.first() == Some(&ESP_IMAGE_MAGIC) {
-            let Some((_, bootloader)) = own_bootloader else {
-                let AppSource::File(path) = &profile.images.app else {
-                    unreachable!("a compiled model is an ELF file")
-                };
-                return Err(ImageError::BootloaderNeeded { path: path.clone() });
-            };
-            return Ok(Self { bootloader, partition_table, app, factory_app: None });
-        }
-        let bootloader_path = own_bootloader.as_ref().map(|(path, _)| path.as_path());
-        let (bootloader, app) = lay_out(profile, &app, &partition_table, bootloader_path)?;
+        let (bootloader, app) = match application(profile, &profile.images.app, trust_anchor_pem)? {
+            Application::Ready(path, app) => match own_bootloader {
+                Some((_, bootloader)) => (bootloader, app),
+                None => return Err(ImageError::BootloaderNeeded { path: path.to_owned() }),
+            },
+            Application::Elf(path, elf) => {
+                let bootloader = own_bootloader.as_ref().map(|(path, _)| *path);
+                let (bootloader, app) = lay_out(profile, &elf, &partition_table, bootloader)?;
+                if let Some(path) = path {
+                    prove(path, &app, Role::App, profile)?;
+                }
+                (bootloader, app)
+            }
+        };
+        refuse_later_images(profile, trust_anchor_pem)?;
         Ok(Self { bootloader, partition_table, app, factory_app: None })
     }
+
+    /// Refuses what a simulated unit cannot run.
+    ///
+    /// # Errors
+    /// [`ImageError::NotForSimulator`] names the file.
+    pub fn refuse_machine_code(&self, profile: &Profile) -> Result<(), ImageError> {
+        let AppSource::File(path) = &profile.images.app else { return Ok(()) };
+        match goldline_simulator::firmware::is_described(&self.app) {
+            true => Ok(()),
+            false => Err(ImageError::NotForSimulator { path: path.clone() }),
+        }
+    }
+}
+
+/// What a profile names as an application: a file of the product's has its path.
+enum Application<'a> {
+    /// Proven, as it lies in flash.
+    Ready(&'a Path, Vec<u8>),
+    /// To be laid out.
+    Elf(Option<&'a Path>, Vec<u8>),
+}
+
+fn application<'a>(
+    profile: &Profile,
+    source: &'a AppSource,
+    trust_anchor_pem: &str,
+) -> Result<Application<'a>, ImageError> {
+    let path = match source {
+        AppSource::Model { name } => {
+            let elf = compile_model(name, trust_anchor_pem, profile.chip)?;
+            return Ok(Application::Elf(None, elf));
+        }
+        AppSource::File(path) => path,
+    };
+    let bytes = read(path)?;
+    if bytes.starts_with(&ELF_MAGIC) {
+        refuse_machine(path, &bytes, profile.chip)?;
+        return Ok(Application::Elf(Some(path), bytes));
+    }
+    prove(path, &bytes, Role::App, profile)?;
+    Ok(Application::Ready(path, bytes))
+}
+
+/// Proves that the profile's chip can run what a file holds.
+fn prove(path: &Path, bytes: &[u8], role: Role, profile: &Profile) -> Result<(), ImageError> {
+    fit::judge(bytes, role, profile)
+        .map_err(|reason| ImageError::Unfit { path: path.to_owned(), reason })
+}
+
+fn refuse_machine(path: &Path, elf: &[u8], chip: Chip) -> Result<(), ImageError> {
+    let machine = elf.get(ELF_MACHINE).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]));
+    let xtensa = matches!(chip, Chip::Esp32 | Chip::Esp32S2 | Chip::Esp32S3);
+    let (wanted, expected) = if xtensa { (94, "Xtensa") } else { (243, "RISC-V") };
+    if machine == Some(wanted) {
+        return Ok(());
+    }
+    let found = match machine {
+        Some(94) => "Xtensa".to_owned(),
+        Some(243) => "RISC-V".to_owned(),
+        Some(other) => format!("processor {other}"),
+        None => "no processor: it is cut short".to_owned(),
+    };
+    Err(ImageError::Machine { path: path.to_owned(), found, chip, expected })
+}
+
+/// Everything that is wrong with the files and models that a profile names: as [`FlashImages::build`]
+/// would find it, without a bench to trust.
+pub fn inspect(profile: &Profile) -> Vec<ImageError> {
+    let mut found = Vec::new();
+    let mut note = |outcome: Result<(), ImageError>| found.extend(outcome.err());
+    if let BootloaderSource::File(path) = &profile.images.bootloader {
+        note(read(path).and_then(|bytes| prove(path, &bytes, Role::Bootloader, profile)));
+    }
+    note(inspect_application(profile, &profile.images.app, true));
+    if let Some(factory) = &profile.factory {
+        note(match &factory.app {
+            AppSource::Model { .. } => inspect_application(profile, &factory.app, false),
+            AppSource::File(path) => Err(ImageError::NoConstants { path: path.clone() }),
+        });
+    }
+    for update in updates(profile) {
+        note(inspect_application(profile, &update.app, false));
+    }
+    found
+}
+
+fn inspect_application(
+    profile: &Profile,
+    source: &AppSource,
+    with_bootloader: bool,
+) -> Result<(), ImageError> {
+    if let AppSource::Model { name } = source {
+        let refuse = |detail: String| ImageError::Model { name: name.clone(), detail };
+        let description = firmware_description(name)?;
+        return goldline_simulator::firmware::check(&description)
+            .map_err(|error| refuse(error.to_string()));
+    }
+    match application(profile, source, "")? {
+        Application::Ready(path, _)
+            if with_bootloader && profile.images.bootloader == BootloaderSource::EspIdf =>
+        {
+            Err(ImageError::BootloaderNeeded { path: path.to_owned() })
+        }
+        Application::Ready(..) => Ok(()),
+        Application::Elf(path, elf) => {
+            let (_, app) = lay_out(profile, &elf, &encode_table(&profile.flash)?, None)?;
+            path.map_or(Ok(()), |path| prove(path, &app, Role::App, profile))
+        }
+    }
+}
+
+fn updates(profile: &Profile) -> impl Iterator<Item = &Update> {
+    profile.ota.iter().flat_map(|ota| [Some(&ota.update), ota.bad_update.as_ref()]).flatten()
+}
+
+/// What is needed only in the middle of a run is tried before it begins.
+fn refuse_later_images(profile: &Profile, trust_anchor_pem: &str) -> Result<(), ImageError> {
+    if let Some(FactoryFirmware { app: AppSource::File(path), .. }) = &profile.factory {
+        return Err(ImageError::NoConstants { path: path.clone() });
+    }
+    for update in updates(profile) {
+        compile_update(profile, &update.app, trust_anchor_pem)?;
+    }
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ImageError> {
@@ -211,14 +375,16 @@ pub fn compile_update(
     app: &AppSource,
     trust_anchor_pem: &str,
 ) -> Result<Vec<u8>, ImageError> {
-    let app = match app {
-        AppSource::Model { name } => compile_model(name, trust_anchor_pem, profile.chip)?,
-        AppSource::File(path) => read(path)?,
-    };
-    if app.first() == Some(&ESP_IMAGE_MAGIC) {
-        return Ok(app);
+    match application(profile, app, trust_anchor_pem)? {
+        Application::Ready(_, app) => Ok(app),
+        Application::Elf(path, elf) => {
+            let (_, app) = lay_out(profile, &elf, &encode_table(&profile.flash)?, None)?;
+            if let Some(path) = path {
+                prove(path, &app, Role::App, profile)?;
+            }
+            Ok(app)
+        }
     }
-    Ok(lay_out(profile, &app, &encode_table(&profile.flash)?, None)?.1)
 }
 
 fn compile_model(name: &str, trust_anchor_pem: &str, chip: Chip) -> Result<Vec<u8>, ImageError> {
