@@ -26,6 +26,8 @@ const SHORTEST_LINE: usize = 16;
 
 /// The value that identities are made of.
 const UNIT_MAC: &str = "unit.mac";
+/// A WPA2 key of 32 bytes.
+const WIFI_KEY_DIGITS: usize = 64;
 
 /// Names bound to texts, for one unit and one run.
 #[derive(Clone, Debug)]
@@ -99,6 +101,10 @@ pub enum BindingError {
     Endpoint(#[from] EndpointError),
     #[error("a service's address cannot be used: {0}")]
     Service(#[from] HostError),
+    #[error(
+        "the network's secret \"{template}\" has 64 bytes and is not hexadecimal: WPA2 has passphrases of 8 to 63 bytes, and keys of 64 hexadecimal digits"
+    )]
+    WifiKey { template: String },
     #[error("no number could be leased for \"{name}\": {error}")]
     Lease { name: String, error: io::Error },
     #[error("no secret could be made for \"{name}\": {error}")]
@@ -130,11 +136,13 @@ impl Bindings {
         }
         bindings.bind_templates()?;
         bindings.check_addresses(profile)?;
+        bindings.check_wifi(profile)?;
         for spec in &profile.values {
             bindings.bind_made(spec, sources)?;
         }
         bindings.bind_templates()?;
         bindings.check_addresses(profile)?;
+        bindings.check_wifi(profile)?;
         Ok(bindings)
     }
 
@@ -356,6 +364,16 @@ impl Bindings {
 
     fn insert(&mut self, name: &str, text: Text, origin: Origin) {
         self.bound.insert(name.to_owned(), Bound { text, origin });
+    }
+
+    /// 64 bytes of a network's secret are the key itself, in digits, and no passphrase.
+    fn check_wifi(&self, profile: &Profile) -> Result<(), BindingError> {
+        let Ok(secret) = self.render(&profile.wifi.password) else { return Ok(()) };
+        let digits = secret.expose().bytes().all(|byte| byte.is_ascii_hexdigit());
+        match secret.expose().len() == WIFI_KEY_DIGITS && !digits {
+            true => Err(BindingError::WifiKey { template: profile.wifi.password.to_string() }),
+            false => Ok(()),
+        }
     }
 
     /// A given address is judged as the profile's sample was; what the engine binds later, it parses then.

@@ -17,6 +17,15 @@ pub enum Chip {
     Esp32H2,
 }
 
+/// What some chips have and others lack.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Feature {
+    /// A radio for WiFi.
+    Wifi,
+    /// The peripheral that makes NVS keys of a key in the eFuses.
+    Hmac,
+}
+
 /// A text names no chip.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
@@ -51,6 +60,14 @@ impl Chip {
         }
     }
 
+    /// Whether it has this.
+    pub fn has(self, feature: Feature) -> bool {
+        match feature {
+            Feature::Wifi => self != Self::Esp32H2,
+            Feature::Hmac => !matches!(self, Self::Esp32 | Self::Esp32C2),
+        }
+    }
+
     /// What the header of an image calls it, ESP-IDF's `esp_chip_id_t`.
     pub fn image_id(self) -> u16 {
         match self {
@@ -70,6 +87,15 @@ impl Chip {
             Self::Esp32 | Self::Esp32S2 => 0x1000,
             _ => 0,
         }
+    }
+}
+
+impl fmt::Display for Feature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Wifi => "WiFi",
+            Self::Hmac => "HMAC peripheral",
+        })
     }
 }
 

@@ -31,7 +31,7 @@ use crate::{
 
 pub use catalog::{CatalogError, Listed, find, list};
 pub use check_id::CheckId;
-pub use chip::{Chip, UnknownChip};
+pub use chip::{Chip, Feature, UnknownChip};
 pub use dialogue::{
     ConsoleSpec, DialogueName, Exchange, LineEnd, Need, NotSayable, Quoting, ScrapedId, Unsayable,
 };

@@ -5,8 +5,13 @@
 use std::{fmt, ops::Range};
 
 use super::{
-    endpoint::EndpointError, flash_map::FlashMapError, host::HostError, nearest::suggestion,
-    position::LineColumn, template::TemplateError,
+    chip::{Chip, Feature},
+    endpoint::EndpointError,
+    flash_map::FlashMapError,
+    host::HostError,
+    nearest::suggestion,
+    position::LineColumn,
+    template::TemplateError,
 };
 
 /// A profile that is not valid: its text and all that was found wrong with it, never nothing.
@@ -102,7 +107,7 @@ pub enum Problem {
     #[error("the SSID \"{template}\" can be {longest} bytes long: WiFi allows 1 to 32")]
     SsidLength { template: String, longest: usize },
     #[error(
-        "the passphrase \"{template}\" can be {shortest} to {longest} bytes long: WPA2 allows 8 to 63"
+        "the passphrase \"{template}\" can be {shortest} to {longest} bytes long: WPA2 allows 8 to 63, or 64 hexadecimal digits"
     )]
     PassphraseLength { template: String, shortest: usize, longest: usize },
     #[error(transparent)]
@@ -143,6 +148,8 @@ pub enum Problem {
     MethodNeeds { method: &'static str, section: &'static str },
     #[error("this line says that its answer needs the section {section}, which is missing")]
     LineNeeds { section: &'static str },
+    #[error("{chip} has no {feature}, which {needed_by} needs: {instead}")]
+    ChipLacks { chip: Chip, feature: Feature, needed_by: &'static str, instead: &'static str },
     #[error("the check {id} needs the section {section}")]
     CheckNeeds { id: &'static str, section: &'static str },
     #[error(

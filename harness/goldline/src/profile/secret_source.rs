@@ -127,6 +127,8 @@ fn read_limited(source: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
 fn text_of(bytes: &[u8], place: &str) -> Result<Secret, SecretError> {
     let refused = || SecretError::Content { place: place.to_owned() };
     let text = std::str::from_utf8(bytes).map_err(|_| refused())?;
+    // Editors on Windows put a byte order mark before a text; it is none of it.
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     let text = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
     if text.is_empty() || bytes.len() as u64 > LARGEST {
         return Err(refused());

@@ -4,7 +4,7 @@ use goldline_simulator::Fault;
 
 use super::request::Request;
 use crate::{
-    profile::Profile,
+    profile::{Ca, Caller, CheckId, DialogueName, Method, Profile},
     record::Simulation,
     testbed::{fault::TestbedFault, network::NetworkKind},
 };
@@ -27,6 +27,8 @@ pub enum FaultsError {
     NoService { fault: TestbedFault, profile: String, service: &'static str },
     #[error("--fault {fault}: the network {network} has no radio")]
     NoRadio { fault: String, network: NetworkKind },
+    #[error("--fault {fault}: the profile {profile} cannot show it: it has no {lacks}")]
+    NotShown { fault: &'static str, profile: String, lacks: &'static str },
     #[error("--fault {fault}: {option} names a {service} that is not the testbed's")]
     OthersService { fault: TestbedFault, option: &'static str, service: &'static str },
 }
@@ -36,7 +38,7 @@ impl FaultsError {
     pub fn action(&self) -> String {
         match self {
             Self::Unknown { .. } => "goldline simulator faults lists them all".to_owned(),
-            Self::NoService { .. } => {
+            Self::NoService { .. } | Self::NotShown { .. } => {
                 "choose a profile whose units use it: goldline profile explain NAME".to_owned()
             }
             Self::NoRadio { .. } => format!("choose --network {}", NetworkKind::Air),
@@ -84,6 +86,12 @@ impl Faults {
         if !network.proves().radio {
             self.refuse_faults_of_a_radio(network)?;
         }
+        for fault in &self.unit {
+            if let Some((lacks, false)) = shown_by(*fault, profile) {
+                let (fault, profile) = (fault.name(), profile.name.clone());
+                return Err(FaultsError::NotShown { fault, profile, lacks });
+            }
+        }
         for fault in &self.testbed {
             let Some((service, there, external)) = service_of(*fault, request, profile) else {
                 continue;
@@ -110,6 +118,41 @@ impl Faults {
             None => Ok(()),
         }
     }
+}
+
+/// What shows a fault of the firmware, and whether a profile has it; `None` for what shows in any.
+fn shown_by(fault: Fault, profile: &Profile) -> Option<(&'static str, bool)> {
+    let console = profile.console.as_ref();
+    let dialogue = |name| console.is_some_and(|console| !console.dialogue(name).is_empty());
+    let check = |id| profile.checks.iter().any(|check| check.id == id);
+    Some(match fault {
+        Fault::FirmwareConsoleSilent
+        | Fault::FirmwareConsoleLate
+        | Fault::FirmwareConsoleGarbled
+        | Fault::FirmwareConsoleInterleaved
+        | Fault::FirmwareSaveFailed => {
+            ("dialogue with a console", DialogueName::ALL.into_iter().any(dialogue))
+        }
+        Fault::FirmwareResetLeavesCredentials => {
+            ("factory reset", dialogue(DialogueName::FactoryReset))
+        }
+        Fault::FirmwarePortalSaveFailed
+        | Fault::FirmwarePortalForgets
+        | Fault::FirmwarePortalSilent => ("web portal", profile.method == Method::Portal),
+        Fault::FirmwareOtaIgnored | Fault::FirmwareOtaNoSwitch | Fault::FirmwareOtaErasesNvs => {
+            ("check ota_update", check(CheckId::OtaUpdate))
+        }
+        Fault::FirmwareCaCallMissing | Fault::FirmwareCaCallWrongPsk => {
+            let calls = |ca: &Ca| ca.called_by == Caller::Unit;
+            ("CA that the unit calls", profile.ca.as_ref().is_some_and(calls))
+        }
+        Fault::FirmwareIdDropsZeros => {
+            ("device id in its log", console.is_some_and(|console| console.device_id.is_some()))
+        }
+        Fault::FirmwareSecretInLog => ("check secret_hygiene", check(CheckId::SecretHygiene)),
+        Fault::FirmwareAnyCertificate => ("check server_trust", check(CheckId::ServerTrust)),
+        _ => return None,
+    })
 }
 
 /// Where a fault belongs: the part of its name before the dot.

@@ -16,7 +16,10 @@ use crate::{
         BindingError, Bindings, BoundPlan, Given, GivenError, Identity, MaterialError, Plan,
         Sources, Text, Units, UnitsError,
     },
-    profile::{Profile, StationFile, Unsayable, ValueSource, learnt_samples},
+    profile::{
+        CatalogError, Profile, StationFile, Unsayable, ValueSource, did_you_mean, learnt_samples,
+        list,
+    },
     secret::Secret,
 };
 
@@ -37,6 +40,10 @@ pub enum ValuesError {
     Binding(#[from] BindingError),
     #[error(transparent)]
     Material(#[from] MaterialError),
+    #[error("the station file has a value \"{name}\", which no profile has: this one has {}{}", .existing.join(", "), did_you_mean(.name, .existing.iter().map(String::as_str)))]
+    Foreign { name: String, existing: Vec<String> },
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
     #[error(transparent)]
     Unsayable(#[from] Unsayable),
     #[error(transparent)]
@@ -66,6 +73,9 @@ pub(super) fn given(
     for setting in &request.settings {
         common.parse_set(profile, setting)?;
     }
+    if let Some(station) = station {
+        refuse_unknown(request, station, profile)?;
+    }
     let with_station = |mut given: Given| -> Result<Given, ValuesError> {
         if let Some(station) = station {
             given.take_station(profile, station)?;
@@ -84,6 +94,31 @@ pub(super) fn given(
             with_station(given)
         })
         .collect()
+}
+
+/// A value of the station's that no product has is a misspelt one, and the profile's own would ship in
+/// its place. A line that makes several products has values of all of them.
+fn refuse_unknown(
+    request: &Request,
+    station: &StationFile,
+    profile: &Profile,
+) -> Result<(), ValuesError> {
+    let has = |profile: &Profile, name: &str| profile.values.iter().any(|spec| spec.name == *name);
+    let mut foreign = station.values.keys().filter(|name| !has(profile, name)).peekable();
+    if foreign.peek().is_none() {
+        return Ok(());
+    }
+    // One that is not valid has no values that anybody knows.
+    let others = list(request.profiles.as_deref())?;
+    let others: Vec<_> = others.iter().filter_map(|listed| listed.load().ok()).collect();
+    for name in foreign {
+        if !others.iter().any(|other| has(other, name)) {
+            let existing = profile.values.iter().map(|spec| spec.name.clone()).collect();
+            return Err(ValuesError::Foreign { name: name.clone(), existing });
+        }
+        tracing::info!("the station's value \"{name}\" belongs to another product");
+    }
+    Ok(())
 }
 
 fn rows(path: &Path, profile: &Profile, devices: usize) -> Result<Units, ValuesError> {

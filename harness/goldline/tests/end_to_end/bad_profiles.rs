@@ -99,3 +99,73 @@ fn a_mistake_is_told_with_its_place(
         assert!(ended.said().contains(said), "{}", ended.said());
     }
 }
+
+/// The sections are there, and the chip is another one.
+#[rstest]
+#[case::wifi("espvault", &[("model = \"esp32\"", "model = \"esp32h2\"")], "esp32h2 has no WiFi, which the check wifi_join needs")]
+#[case::portal("ble-gateway", &[("model = \"esp32s3\"", "model = \"esp32h2\"")], "esp32h2 has no WiFi, which the method portal needs")]
+#[case::keys("espvault-hmac", &[("model = \"esp32s3\"", "model = \"esp32\"")], "esp32 has no HMAC peripheral, which the scheme hmac needs")]
+#[case::keys_of_a_c2("espvault-hmac", &[("model = \"esp32s3\"", "model = \"esp32c2\"")], "esp32c2 has no HMAC peripheral")]
+fn what_a_chip_lacks_is_told_with_its_place(
+    #[case] profile: &str,
+    #[case] edits: &[(&str, &str)],
+    #[case] said: &str,
+) {
+    let station = Station::new();
+    station.write("wrong.toml", shipped(profile, edits));
+    for command in [["profile", "check"].as_slice(), &["run"]] {
+        let ended = station.goldline(command.iter().chain(&["wrong.toml"]));
+        assert_eq!(ended.code(), 2, "{}", ended.said());
+        assert!(
+            ended.said().contains(said) && ended.said().contains("wrong.toml:"),
+            "{}",
+            ended.said()
+        );
+    }
+}
+
+const WIFI_JOIN: &str = "id = \"wifi_join\"\nwithout_radio = \"network_join\"\n\
+    limits = { join_ms = { upper = 15000 }, rssi = { lower = -75, upper = -10 } }";
+const NETWORK_JOIN: &str = "id = \"network_join\"\nlimits = { join_ms = { upper = 15000 } }";
+
+/// On a cable that chip passes too.
+#[test]
+fn a_chip_without_wifi_may_be_on_a_cable() {
+    let station = Station::new();
+    let edits = [("model = \"esp32\"", "model = \"esp32h2\""), (WIFI_JOIN, NETWORK_JOIN)];
+    station.write("espvault.toml", shipped("espvault", &edits));
+    let checked = station.goldline(["profile", "check", "espvault.toml"]);
+    assert_eq!(checked.code(), 0, "{}", checked.said());
+}
+
+fn shipped(profile: &str, edits: &[(&str, &str)]) -> String {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/profiles/");
+    let mut text = fs::read_to_string(format!("{folder}{profile}.toml")).expect("it ships");
+    for (old, new) in edits {
+        assert!(text.contains(old), "the profile has no {old} to replace");
+        text = text.replacen(old, new, 1);
+    }
+    text
+}
+
+/// All files that a profile names, and all that is wrong with them, at once.
+#[test]
+fn a_profiles_files_are_looked_into() {
+    let station = Station::new();
+    station.write("notes.bin", "no image at all\n");
+    station.write("model.toml", "[app]\nname = 3\n");
+    let edits = [
+        ("app = { model = \"ble-gateway\" }", "app = { file = \"missing.elf\" }"),
+        ("bootloader = \"esp-idf\"", "bootloader = \"notes.bin\""),
+        ("app = { model = \"ble-gateway-next\" }", "app = { model = \"./model.toml\" }"),
+        ("app = { model = \"ble-gateway-bad\" }", "app = { file = \"notes.bin\" }"),
+    ];
+    station.write("ble-gateway.toml", shipped("ble-gateway", &edits));
+    let ended = station.goldline(["profile", "check", "ble-gateway.toml"]);
+    assert_eq!(ended.code(), 2, "{}", ended.said());
+    for said in ["missing.elf", "model.toml\" does not compile"] {
+        assert!(ended.said().contains(said), "no {said} in {}", ended.said());
+    }
+    let texts = ended.said().matches("it is no ESP image but a text").count();
+    assert_eq!(texts, 2, "{}", ended.said());
+}

@@ -199,10 +199,7 @@ fn a_loader_out_of_reach_says_nothing_of_the_unit(#[case] fault: &str, #[case] c
     assert_eq!(record["diagnosis"]["code"], code, "{record:#}");
 }
 
-/// What the four checks of this product's list cannot see, or what does no harm. A unit that prints
-/// a secret is found by `secret_hygiene`, in profiles that ask for it. EspVault's firmware makes no id of
-/// its address, calls no CA service, takes no update and has neither console nor portal, so what goes
-/// wrong with those cannot show here.
+/// What does no harm.
 #[rstest]
 #[case::slow_wire("wire.delay")]
 #[case::one_late_answer("wire.late_once")]
@@ -213,6 +210,15 @@ fn a_loader_out_of_reach_says_nothing_of_the_unit(#[case] fault: &str, #[case] c
 #[case::a_bit_in_a_line("wire.bit_console")]
 #[case::a_bit_in_a_request("wire.bit_request")]
 #[case::slow_boot("firmware.slow_boot")]
+fn a_harmless_fault_passes(#[case] fault: &str) {
+    let (exit, record) = hasty_verdict(fault);
+    assert_eq!((exit, &record["verdict"]), (0, &Value::from("PASS")), "{record:#}");
+}
+
+/// EspVault's firmware makes no id of its address, calls no CA service, takes no update and has neither
+/// console nor portal, and its list looks neither for secrets nor for another broker: a PASS with a
+/// fault of those would say nothing.
+#[rstest]
 #[case::talkative("firmware.secret_in_log")]
 #[case::short_id("firmware.id_drops_zeros")]
 #[case::no_ca_call("firmware.ca_call_missing")]
@@ -230,9 +236,23 @@ fn a_loader_out_of_reach_says_nothing_of_the_unit(#[case] fault: &str, #[case] c
 #[case::ignores_updates("firmware.ota_ignored")]
 #[case::stays_in_its_slot("firmware.ota_no_switch")]
 #[case::updates_over_its_data("firmware.ota_erases_nvs")]
-fn a_fault_beyond_the_list_passes(#[case] fault: &str) {
-    let (exit, record) = hasty_verdict(fault);
-    assert_eq!((exit, &record["verdict"]), (0, &Value::from("PASS")), "{record:#}");
+fn a_fault_that_the_product_cannot_show_is_refused(#[case] fault: &str) {
+    let ended = Station::new().unit(["run", "--fault", fault]);
+    assert_eq!(ended.code(), 2, "{ended:?}");
+    let lacks = format!("{fault}: the profile espvault cannot show it: it has no ");
+    assert!(ended.stderr.contains(&lacks), "{ended:?}");
+}
+
+/// A part of a product is not the whole of it: a console that only prints, a portal that is not used.
+#[rstest]
+#[case("ble-gateway", "firmware.console_silent", "dialogue with a console")]
+#[case("ble-gateway-factory", "firmware.portal_forgets", "web portal")]
+#[case("zeroconf-ca", "firmware.ca_call_missing", "CA that the unit calls")]
+#[case("zeroconf-ca", "firmware.reset_leaves_credentials", "factory reset")]
+fn what_a_product_lacks_is_said(#[case] profile: &str, #[case] fault: &str, #[case] lacks: &str) {
+    let ended = Station::new().unit(["run", profile, "--fault", fault]);
+    assert_eq!(ended.code(), 2, "{ended:?}");
+    assert!(ended.stderr.contains(lacks), "{ended:?}");
 }
 
 /// The faults of what EspVault's firmware has not, on a product that has it.

@@ -216,7 +216,7 @@ fn one_real_port_is_not_two_units() {
 /// A station's first number must not be lost to a typing error.
 #[rstest]
 #[case::too_long("wifi_ssid=A network whose name has 33 bytes", "33 bytes long: expected 1 to 32")]
-#[case::too_short("wifi_password=@seven", "7 bytes long: expected 8 to 63")]
+#[case::too_short("wifi_password=@seven", "7 bytes long: expected 8 to 64")]
 #[case::line_break("wifi_ssid=two\nlines", "which no value may hold")]
 #[case::carriage_return("wifi_ssid=two\rlines", "which no value may hold")]
 #[case::line_break_in_a_file("wifi_password=@two_lines", "which no value may hold")]

@@ -100,3 +100,45 @@ fn a_station_file_gives_secrets_from_all_their_places() {
         assert_passes(&Ended::of(command.env("PASSPHRASE", "from the environment")));
     }
 }
+
+/// A misspelt value would leave the profile's sample in its place, and the unit would pass with it.
+#[test]
+fn a_value_of_the_station_that_no_product_has_is_refused() {
+    let station = Station::new();
+    station.write("station.toml", "[values]\nwifi_ssidd = \"Site\"\n");
+    let ended = station.unit(["run", "--station", "station.toml"]);
+    assert_eq!(ended.code(), 2, "{ended:?}");
+    assert!(
+        ended.stderr.contains("wifi_ssidd") && ended.stderr.contains("did you mean \"wifi_ssid\"?"),
+        "{ended:?}"
+    );
+    // A line that also makes the gateway has a value for it.
+    station.write("station.toml", "[values]\nremote_mqtt_host = \"mqtt.site.test\"\n");
+    assert_passes(&station.unit(["run", "--json", "--station", "station.toml"]));
+}
+
+/// An editor's byte order mark is no part of a password.
+#[test]
+fn a_byte_order_mark_before_a_text_is_none_of_it() {
+    let station = Station::new();
+    station.write("ssid", "\u{FEFF}Shop floor\r\n");
+    let saved = ["--save-credentials", "saved.json"];
+    let ended = station.unit([&["run", "--json", "--set", "wifi_ssid=@ssid"], &saved[..]].concat());
+    assert_passes(&ended);
+    let saved = std::fs::read_to_string(station.path("saved.json")).expect("saved");
+    assert!(saved.contains("\"Shop floor\""), "{saved}");
+}
+
+/// The key itself, in place of the passphrase that it would be made of.
+#[test]
+fn a_network_key_of_64_digits_is_taken_and_64_other_bytes_are_not() {
+    let station = Station::new();
+    let run = |secret: &str| {
+        station.write("secret", secret);
+        station.unit(["run", "--json", "--set", "wifi_password=@secret"])
+    };
+    assert_passes(&run(&"0123456789abcdefABCDEF0123456789".repeat(2)));
+    let refused = run(&"g".repeat(64));
+    assert_eq!(refused.code(), 2, "{refused:?}");
+    assert!(refused.stderr.contains("64 hexadecimal digits"), "{refused:?}");
+}

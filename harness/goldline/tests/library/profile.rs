@@ -144,7 +144,7 @@ fn faults_of_the_flash(#[case] old: &str, #[case] new: &str, #[case] message: &s
     "secret = true\nid = ¦true\nsample = \"Secure",
     "public id"
 )]
-#[case::empty_range("min_bytes = 8", "min_bytes = 64", "which no text has")]
+#[case::empty_range("min_bytes = 8", "min_bytes = 65", "which no text has")]
 #[case::sample_too_long(
     "sample = \"ProductionWiFi\"\nmax_bytes = 32",
     "sample = ¦\"ProductionWiFi-and-eighteen-more\"\nmax_bytes = 31",
@@ -153,7 +153,7 @@ fn faults_of_the_flash(#[case] old: &str, #[case] new: &str, #[case] message: &s
 #[case::sample_too_short(
     "sample = \"SecurePassword123\"",
     "sample = ¦\"Secure\"",
-    "expected 8 to 63"
+    "expected 8 to 64"
 )]
 #[case::sample_number("sample = \"1\"", "sample = ¦\"01\"", "not a number")]
 #[case::sample_newline("sample = \"ProductionWiFi\"", "sample = ¦\"a\\nb\"", "a line feed")]
@@ -225,7 +225,7 @@ fn faults_of_the_values(#[case] old: &str, #[case] new: &str, #[case] message: &
     "WiFi allows"
 )]
 #[case::passphrase_short("min_bytes = 8", "min_bytes = 7", "WPA2 allows 8 to 63")]
-#[case::passphrase_long("max_bytes = 63", "max_bytes = 64", "WPA2 allows 8 to 63")]
+#[case::passphrase_long("max_bytes = 64", "max_bytes = 65", "WPA2 allows 8 to 63")]
 #[case::no_scheme(
     "endpoint = \"{mqtt_broker}\"",
     "endpoint = ¦\"broker.example.test:8883\"",
@@ -444,7 +444,7 @@ fn explain_tells_a_newcomer_what_is_written_and_checked_and_no_secret() {
         "left to the firmware: nvs, phy_init, otadata, ota_1, storage",
         "device_id       string   {device_id}",
         "built as VAULT-{number:05}",
-        "secret, 8 to 63 bytes; sample of 17 bytes",
+        "secret, 8 to 64 bytes; sample of 17 bytes",
         "network {wifi_ssid}, an address within 20 s",
         "rssi: -75 to -10",
         "join_ms: 15000 or less",

@@ -123,7 +123,7 @@ impl Problems {
             self.push(raw.ssid.span(), Problem::SsidLength { template, longest });
         }
         let (shortest, longest) = scope.bounds(&password);
-        if shortest < 8 || longest > 63 {
+        if shortest < 8 || longest > 64 {
             let template = password.to_string();
             let problem = Problem::PassphraseLength { template, shortest, longest };
             self.push(raw.password.span(), problem);

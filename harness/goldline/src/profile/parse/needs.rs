@@ -4,12 +4,14 @@ use std::ops::Range;
 
 use super::Problems;
 use crate::profile::{
-    Caller, CheckId, ConsoleSpec, DialogueName, Method, Profile, problem::Problem, raw::RawProfile,
+    Caller, CheckId, ConsoleSpec, DialogueName, Feature, Method, NvsKeyScheme, Profile,
+    problem::Problem, raw::RawProfile,
 };
 
 /// Where to point when a section is missing: at whoever needs it.
 pub(super) struct Places {
     method: Range<usize>,
+    scheme: Option<Range<usize>>,
     checks: Vec<(String, Range<usize>)>,
 }
 
@@ -18,6 +20,7 @@ impl Places {
         let checks = raw.check.get_ref().iter();
         Self {
             method: raw.method.span(),
+            scheme: raw.nvs.encryption.as_ref().map(|raw| raw.scheme.span()),
             checks: checks.map(|check| (check.id.get_ref().clone(), check.id.span())).collect(),
         }
     }
@@ -32,10 +35,40 @@ impl Problems {
         for check in &profile.checks {
             let Some(section) = missing_for_check(profile, check.id) else { continue };
             let id = check.id.name();
-            let place = places.checks.iter().find(|(name, _)| name == id);
-            let place = place.map_or(places.method.clone(), |(_, place)| place.clone());
-            self.push(place, Problem::CheckNeeds { id, section });
+            self.push(places.check(id), Problem::CheckNeeds { id, section });
         }
+        self.lacks_of_the_chip(profile, places);
+    }
+
+    /// What the product wants and its chip cannot do.
+    fn lacks_of_the_chip(&mut self, profile: &Profile, places: &Places) {
+        let chip = profile.chip;
+        let mut want = |feature, needed_by, instead, place: Range<usize>| {
+            if !chip.has(feature) {
+                self.push(place, Problem::ChipLacks { chip, feature, needed_by, instead });
+            }
+        };
+        let wifi_join = CheckId::WifiJoin;
+        if profile.checks.iter().any(|check| check.id == wifi_join) {
+            let instead = "check network_join, which a unit on a cable passes too";
+            want(Feature::Wifi, "the check wifi_join", instead, places.check(wifi_join.name()));
+        }
+        if profile.method == Method::Portal {
+            let instead = "choose a method without a network of the unit's own";
+            want(Feature::Wifi, "the method portal", instead, places.method.clone());
+        }
+        let encryption = profile.nvs.encryption.as_ref();
+        if encryption.is_some_and(|encryption| encryption.scheme == NvsKeyScheme::Hmac) {
+            let place = places.scheme.clone().unwrap_or(places.method.clone());
+            want(Feature::Hmac, "the scheme hmac", "choose the scheme nvs_keys", place);
+        }
+    }
+}
+
+impl Places {
+    fn check(&self, id: &str) -> Range<usize> {
+        let place = self.checks.iter().find(|(name, _)| name == id);
+        place.map_or(self.method.clone(), |(_, place)| place.clone())
     }
 }
 
