@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     profile::Part,
-    station::{BrokerRequest, OutputsRequest, Request, ServiceRequest},
+    station::{BrokerRequest, OutputsRequest, ReplacedRequest, Request, ServiceRequest},
 };
 
 const EXIT_CODES: &str = "\
@@ -147,6 +147,12 @@ pub(super) struct RunArguments {
     /// Values of units, a CSV row each, in the order of the devices
     #[arg(long, value_name = "CSV")]
     pub(super) units: Option<PathBuf>,
+    /// The module that this one takes the place of: it gets what that one was given
+    #[arg(long, value_name = "MAC", requires = "because")]
+    pub(super) replaces: Option<String>,
+    /// Why a module is replaced
+    #[arg(long, value_name = "TEXT", requires = "replaces")]
+    pub(super) because: Option<String>,
     /// Services and values of this station
     #[arg(long, value_name = "FILE")]
     pub(super) station: Option<PathBuf>,
@@ -216,6 +222,8 @@ impl RunArguments {
             seed: self.seed,
             settings: self.settings.clone(),
             units: self.units.clone(),
+            replaces: (self.replaces.clone().zip(self.because.clone()))
+                .map(|(mac, because)| ReplacedRequest { mac, because }),
             station_file: self.station.clone(),
             broker: broker.map(|(url, trust)| BrokerRequest {
                 url,

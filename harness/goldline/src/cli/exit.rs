@@ -1,6 +1,6 @@
 //! Exit codes, which scripts rely on.
 
-use crate::record::{Code, Outcome, Record, Verdict};
+use crate::record::{Code, Diagnosis, Outcome, Record, Verdict};
 
 /// The unit is good, or the command did what was asked.
 pub const PASS: u8 = 0;
@@ -18,10 +18,20 @@ pub fn of(record: &Record) -> u8 {
     match record.verdict {
         Some(Verdict::Pass) => PASS,
         Some(Verdict::Fail) => FAIL,
+        // Refused as an argument is: it was found before anything was written.
+        Some(Verdict::Error) if is_untouched_twin(record) => USAGE,
         Some(Verdict::Error) => ERROR,
         Some(Verdict::Aborted) => ABORTED,
         None => without_verdict(record),
     }
+}
+
+/// Whether another unit's identity was planned for a unit that was only identified.
+fn is_untouched_twin(record: &Record) -> bool {
+    let taken = |diagnosis: &Diagnosis| diagnosis.code == Code::IdentityTaken;
+    let writes = |name: &str| name == "erase" || name.starts_with("write");
+    record.diagnosis.as_ref().is_some_and(taken)
+        && !record.stages.iter().any(|stage| writes(&stage.name))
 }
 
 fn without_verdict(record: &Record) -> u8 {
@@ -29,6 +39,7 @@ fn without_verdict(record: &Record) -> u8 {
         None => PASS,
         Some(diagnosis) if diagnosis.code == Code::Aborted => ABORTED,
         Some(_) if record.checks.iter().any(|check| check.outcome == Outcome::Fail) => FAIL,
+        Some(_) if is_untouched_twin(record) => USAGE,
         Some(_) => ERROR,
     }
 }

@@ -32,6 +32,9 @@ pub(super) enum Failure {
     /// The unit's values are not known.
     #[error("the unit's values are not known: {0}")]
     Values(String),
+    /// Another unit has the identity that is planned for this one.
+    #[error("{0}: a unit has an identity of its own, and this one was not touched further")]
+    IdentityTaken(String),
     /// A value of the unit does not fit.
     #[error(transparent)]
     Binding(#[from] BindingError),
@@ -90,6 +93,7 @@ impl Failure {
             Self::Testbed(_) | Self::Bench(BenchError::Testbed(_)) => Code::TestbedNotStarted,
             Self::Bench(BenchError::Host(_) | BenchError::Url { .. }) => Code::StationState,
             Self::PortVanished => Code::PortVanished,
+            Self::IdentityTaken(_) => Code::IdentityTaken,
             Self::Values(_) | Self::Binding(_) => Code::StationState,
             Self::Publish(_) => Code::TestbedBroker,
             Self::Learn(_) => Code::StationState,

@@ -1,13 +1,14 @@
 //! The steps that touch the flash.
 
 use super::{
-    Event, Failure, Run,
+    Event, Failure, NoClaim, Run,
     phase::{Activity, Phase, Placed},
 };
 use crate::{
-    check::LogFacts,
+    check::{LogFacts, stops},
     device::{ChipFacts, Device, DeviceError},
-    plan::{BoundPlan, Region},
+    identity::Mac,
+    plan::{BoundPlan, Made, Region},
     record::Unit,
     testbed::ca::ExpectedRegistration,
 };
@@ -42,6 +43,10 @@ impl Run {
         // Known before its values are: a unit that this station never saw is in the record all the same.
         self.seen.chip = Some(chip.clone());
         let plan = self.bind(&chip)?;
+        if let Err(failure) = self.claim_identity(chip.mac, &plan) {
+            self.phase = Phase::Known(Box::new(plan));
+            return Err(failure);
+        }
         // Nothing is written into a chip that is not the product's.
         if !fits {
             self.phase = Phase::Known(Box::new(plan));
@@ -58,6 +63,23 @@ impl Run {
         self.phase = Phase::Placed(Box::new(Placed { mac: chip.mac, plan, testbed, activity }));
         self.expected_at_ca = self.expect_at_ca()?;
         Ok(())
+    }
+
+    /// Whoever is given an identity is the only one that has it. What a unit had before, it keeps.
+    fn claim_identity(&self, mac: Mac, plan: &BoundPlan) -> Result<(), Failure> {
+        if !plan.plan().scope.provisions() {
+            return Ok(());
+        }
+        let claims = plan.bindings().claims(plan.profile(), Made::ForTheUnit);
+        (self.claim)(mac, &claims).map_err(|refusal| match refusal {
+            NoClaim::Taken(why) => Failure::IdentityTaken(why),
+            NoClaim::Unknown(why) => Failure::Service(stops::station(format_args!("{why}"))),
+        })
+    }
+
+    /// What became known since the unit was identified is claimed too, before it is used.
+    pub(super) fn claim_what_was_learnt(&self) -> Result<(), Failure> {
+        self.claim_identity(self.mac()?, self.bound()?)
     }
 
     /// The bench's CA knows the unit's UUID and the key that belongs to it, for as long as the run lasts.

@@ -36,12 +36,13 @@ use crate::{
     bench::{Bench, Place},
     check::{Judgement, Observations, Stop, UnitLog, judge},
     device::{ChipFacts, ConsoleLine, Device, DeviceError, NumberedLine},
+    identity::Mac,
     image::FlashImages,
-    plan::{Bindings, BoundPlan, Content, Plan, Purpose, Step},
-    profile::CheckId,
+    plan::{Bindings, BoundPlan, Claim, Content, Plan, Purpose, Step},
+    profile::{CheckId, ValueSource, ValueSpec},
     record::{
-        CheckRecord, EndpointRecord, NetworkRecord, Outcome, RadioProof, Record, SCHEMA,
-        Simulation, Stage, Unit,
+        CheckRecord, EndpointRecord, NetworkRecord, Outcome, RadioProof, Record, Replacement,
+        SCHEMA, Simulation, Stage, Unit,
     },
     secret::Secret,
     testbed::{ca::ExpectedRegistration, network::NetworkKind},
@@ -60,6 +61,18 @@ pub type OpenDevice = Box<dyn FnOnce() -> Result<Box<dyn Device>, DeviceError> +
 /// Gives a unit its values, once it is known which unit it is; says in words why it cannot.
 pub type ValuesOfUnit = Box<dyn FnOnce(&ChipFacts) -> Result<Bindings, String> + Send>;
 
+/// Makes what belongs to one unit alone that unit's, or says who has it already.
+pub type ClaimIdentity = Arc<dyn Fn(Mac, &[Claim]) -> Result<(), NoClaim> + Send + Sync>;
+
+/// A unit cannot have the identity that is planned for it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NoClaim {
+    /// Another unit has it; in words, without a secret.
+    Taken(String),
+    /// The station cannot tell, and why.
+    Unknown(String),
+}
+
 /// Puts a yes-or-no question to the operator; `None` when nobody answers. May block.
 pub type AskOperator = Arc<dyn Fn(&str) -> Option<bool> + Send + Sync>;
 
@@ -75,6 +88,8 @@ pub struct Job {
     pub bench: Arc<Bench>,
     /// Where its unit stands on it.
     pub place: Place,
+    /// Makes the unit's identity its own.
+    pub claim: ClaimIdentity,
     /// Puts the unit into the device registry, for products that have one.
     pub enrol: EnrolUnit,
     /// Who confirms that an alert was seen, where that is asked for.
@@ -89,6 +104,8 @@ pub struct Job {
     pub lot: Option<String>,
     /// Who runs it.
     pub operator: Option<String>,
+    /// The module that the unit takes the place of, for the record.
+    pub replaces: Option<Replacement>,
     /// When the command began, to tell how long it took to the first byte on the wire.
     pub began: std::time::Instant,
 }
@@ -121,6 +138,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
     let profile = Arc::clone(&job.plan.profile);
     let scope = job.plan.scope;
     let product = job.plan.product_digest(&job.images);
+    let replaces = job.replaces.clone();
     let network = job.bench.network();
 
     let mut run = Run::new(job, events.clone(), cancel);
@@ -140,7 +158,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
         duration_ms: millis(started.elapsed()),
         verdict,
         diagnosis,
-        unit: describe_unit(&observations, plan.as_ref()),
+        unit: Unit { replaces, ..describe_unit(&observations, plan.as_ref()) },
         simulation,
         network: Some(network_record(network, &checks)),
         endpoints,
@@ -159,6 +177,7 @@ struct Run {
     place: Place,
     events: Events,
     cancel: CancellationToken,
+    claim: ClaimIdentity,
     enrol: EnrolUnit,
     confirm_alert: Option<AskOperator>,
     device_url: String,
@@ -186,6 +205,7 @@ impl Run {
             place: job.place,
             events,
             cancel,
+            claim: job.claim,
             enrol: job.enrol,
             confirm_alert: job.confirm_alert,
             device_url: job.device_url,
@@ -403,7 +423,21 @@ fn describe_unit(seen: &Observations, plan: Option<&BoundPlan>) -> Unit {
         }),
         flash_size: chip.map(|chip| chip.flash_size),
         ids: plan.map_or_else(BTreeMap::new, |plan| plan.bindings().public_ids(plan.profile())),
+        shared_secrets: plan.map(shared_secrets).unwrap_or_default(),
+        replaces: None,
     }
+}
+
+/// The secrets in the unit that the profile gives to more units than one.
+fn shared_secrets(plan: &BoundPlan) -> Vec<String> {
+    let profile = plan.profile();
+    let mqtt = [&profile.mqtt.password, &profile.wifi.password];
+    let held = profile.nvs.entries.iter().map(|entry| &entry.value).chain(mqtt);
+    let held: Vec<&str> = held.flat_map(|template| template.symbols()).collect();
+    let shared = |spec: &&ValueSpec| spec.shared || spec.source == ValueSource::Site;
+    let secrets =
+        profile.values.iter().filter(|spec| spec.secret && held.contains(&spec.name.as_str()));
+    secrets.filter(shared).map(|spec| spec.name.clone()).collect()
 }
 
 fn millis(duration: Duration) -> u64 {

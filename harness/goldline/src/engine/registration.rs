@@ -92,7 +92,7 @@ impl Run {
             plan.learn_issued("issued.private_key_der", Text::secret(der))?;
             plan.learn_issued("issued.private_key", Text::secret(key))?;
         }
-        Ok(())
+        self.claim_what_was_learnt()
     }
 
     /// Whether the certificate that the unit has is valid for longer than the profile asks.
@@ -164,6 +164,7 @@ impl Run {
         plan.learn_issued("issued.mqtt_host", Text::public(given.mqtt_host))?;
         plan.learn_issued("issued.mqtt_port", Text::public(given.mqtt_port.to_string()))?;
         plan.learn_issued("issued.mqtt_password", Text::secret(given.mqtt_password))?;
+        self.claim_what_was_learnt()?;
         self.hearing.know(self.mac()?, self.bound()?);
         Ok(())
     }

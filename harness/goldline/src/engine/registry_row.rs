@@ -54,6 +54,7 @@ pub fn registry_row(
         location: column(&spec.location)?,
         status: "provisioned".to_owned(),
         provisioned_at,
+        replaces: None,
     })?)
 }
 

@@ -5,6 +5,7 @@
 
 mod bindings;
 mod bound;
+mod claims;
 mod display;
 mod given;
 mod method;
@@ -31,6 +32,7 @@ pub use bindings::{BindingError, Bindings, Identity, Sources};
 pub use bound::{
     BoundBroker, BoundPlan, BoundWifi, LearnError, MaterialError, NotLearnt, RegionImage,
 };
+pub use claims::{Claim, Made};
 pub use given::{Given, GivenError};
 pub use network::{Unprovable, on_network};
 pub use order::{Need, OutOfOrder, Steps};
@@ -280,6 +282,11 @@ impl Plan {
             Method::Console | Method::Portal => NvsState::Blank,
             Method::FactoryFirmware => NvsState::Keys,
         }
+    }
+
+    /// Whether the bench itself puts the unit's values into the flash, and not the unit's own firmware.
+    pub fn flashes_values(&self) -> bool {
+        self.nvs_before_boot() != NvsState::Blank
     }
 
     /// Whether a re-provisioning of that part may change a key.

@@ -214,6 +214,8 @@ pub struct ValueSpec {
     pub secret: bool,
     /// Whether the record lists it among the unit's public identifiers.
     pub id: bool,
+    /// Whether units may have it in common although it is of a kind that is a unit's own.
+    pub shared: bool,
     /// Whether it may have several lines.
     pub multiline: bool,
     /// Shortest good value in bytes.
@@ -265,6 +267,11 @@ pub enum ValueSource {
 }
 
 impl ValueSource {
+    /// Whether it is made of other values, and so made anew for another unit.
+    pub fn is_derived(&self) -> bool {
+        matches!(self, Self::Template(_) | Self::MacScheme(_) | Self::Salted { .. })
+    }
+
     /// Whether one of these values is a part of it.
     pub fn names(&self, values: &[String]) -> bool {
         let in_template = |template: &Template| {

@@ -201,6 +201,8 @@ codes! {
     PortGarbled = "port.garbled", "check cable and ground, lower the baud rate with ?baud=115200, and reset the unit into its download mode once more";
     /// The unit would ship with an address or certificate of the bench.
     EndpointBench = "endpoint.bench_would_ship", "give the production service in a station file, or choose the policy redirected or test_then_final";
+    /// What is planned for this unit belongs to another one.
+    IdentityTaken = "identity.taken", "give this unit values of its own; where it is a new module in the place of that unit, run again with --replaces MAC --because TEXT";
     /// The station cannot write its state or read what it needs.
     StationState = "station.state", "check the state directory's permissions and free space";
     /// Someone stopped the run.

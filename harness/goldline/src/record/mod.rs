@@ -71,6 +71,21 @@ pub struct Unit {
     pub flash_size: Option<u32>,
     /// Public identifiers, by name.
     pub ids: BTreeMap<String, String>,
+    /// The secrets that it has in common with other units, by name, because its profile says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared_secrets: Vec<String>,
+    /// The module that it took the place of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Replacement>,
+}
+
+/// A module that another takes the place of.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Replacement {
+    /// Base MAC of the module that goes.
+    pub mac: Mac,
+    /// Why, in someone's words.
+    pub because: String,
 }
 
 /// Faults of a simulated unit or bench, and what repeats them.

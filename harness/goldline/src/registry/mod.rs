@@ -15,7 +15,7 @@ use std::fmt;
 use sqlx::{Connection, PgConnection, Row, postgres::PgRow};
 use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
-use crate::clock::Deadline;
+use crate::{clock::Deadline, identity::Mac};
 
 pub use error::RegistryError;
 pub use row::{Device, DeviceRow, RowError};
@@ -39,7 +39,9 @@ const UPSERT: &str = "\
         location = coalesce(EXCLUDED.location, devices.location), \
         status = EXCLUDED.status, \
         provisioned_at = EXCLUDED.provisioned_at \
-    WHERE devices.provisioned_at IS NULL OR devices.provisioned_at <= EXCLUDED.provisioned_at \
+    WHERE (devices.provisioned_at IS NULL OR devices.provisioned_at <= EXCLUDED.provisioned_at) \
+        AND (devices.mac_address IS NULL \
+            OR regexp_replace(lower(devices.mac_address), '[^0-9a-f]', '', 'g') IN ($11, $12)) \
     RETURNING id::bigint";
 
 /// A connection to the register.
@@ -49,7 +51,7 @@ pub struct Registry {
 }
 
 /// What the register made of a row.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Registered {
     /// It holds this row now.
     Written {
@@ -64,13 +66,20 @@ pub enum Registered {
         /// When that unit was provisioned, as the register has it.
         provisioned_at: OffsetDateTime,
     },
+    /// Its row of that UUID is another unit's, and it kept it.
+    HeldByOther {
+        /// The row's own number.
+        id: i64,
+        /// That unit's base MAC, as the register has it.
+        mac: String,
+    },
 }
 
 impl Registered {
     /// The row's own number.
-    pub fn id(self) -> i64 {
-        match self {
-            Self::Written { id } | Self::NewerKept { id, .. } => id,
+    pub fn id(&self) -> i64 {
+        match *self {
+            Self::Written { id } | Self::NewerKept { id, .. } | Self::HeldByOther { id, .. } => id,
         }
     }
 }
@@ -164,21 +173,31 @@ async fn write(connection: &mut PgConnection, row: &DeviceRow) -> sqlx::Result<R
         .bind(&device.location)
         .bind(&device.status)
         .bind(utc(device.provisioned_at))
+        .bind(device.mac.compact())
+        .bind(device.replaces.map(Mac::compact))
         .fetch_optional(&mut *connection)
         .await?;
     if let Some(row) = written {
         return Ok(Registered::Written { id: row.try_get(0)? });
     }
     let kept = sqlx::query(
-        "SELECT id::bigint, provisioned_at::timestamp FROM devices WHERE global_uuid = $1",
+        "SELECT id::bigint, provisioned_at::timestamp, mac_address FROM devices WHERE global_uuid = $1",
     )
     .bind(device.uuid.to_string())
     .fetch_one(connection)
     .await?;
-    kept_newer(&kept)
+    why_kept(&kept, device)
 }
 
-fn kept_newer(row: &PgRow) -> sqlx::Result<Registered> {
+/// Another unit's row outranks every comparison of times.
+fn why_kept(row: &PgRow, device: &Device) -> sqlx::Result<Registered> {
+    let mac: Option<String> = row.try_get(2)?;
+    let own = [Some(device.mac), device.replaces];
+    let is_own =
+        |mac: &String| own.contains(&mac.parse::<Mac>().ok()) && mac.parse::<Mac>().is_ok();
+    if let Some(mac) = mac.filter(|mac| !is_own(mac)) {
+        return Ok(Registered::HeldByOther { id: row.try_get(0)?, mac });
+    }
     let provisioned_at: PrimitiveDateTime = row.try_get(1)?;
     Ok(Registered::NewerKept { id: row.try_get(0)?, provisioned_at: provisioned_at.assume_utc() })
 }

@@ -30,6 +30,8 @@ pub struct Device {
     pub status: String,
     /// When the unit was provisioned.
     pub provisioned_at: OffsetDateTime,
+    /// Base MAC of the module that this one took the place of: a row of it may be written over.
+    pub replaces: Option<Mac>,
 }
 
 /// A device whose texts fit.
@@ -71,6 +73,11 @@ impl DeviceRow {
         Ok(row)
     }
 
+    /// The same row of a unit that took the place of that module.
+    pub fn replacing(self, replaces: Option<Mac>) -> Self {
+        Self(Device { replaces, ..self.0 })
+    }
+
     /// What it says.
     pub fn device(&self) -> &Device {
         &self.0
@@ -90,6 +97,7 @@ impl DeviceRow {
             location: device.location.clone(),
             status: device.status.clone(),
             provisioned_at: device.provisioned_at,
+            replaces: device.replaces,
         };
         Secret::new(serde_json::to_string(&stored).expect("a row becomes JSON"))
     }
@@ -111,6 +119,7 @@ impl DeviceRow {
             location: stored.location,
             status: stored.status,
             provisioned_at: stored.provisioned_at,
+            replaces: stored.replaces,
         })
     }
 
@@ -146,6 +155,8 @@ struct Stored {
     status: String,
     #[serde(with = "time::serde::rfc3339")]
     provisioned_at: OffsetDateTime,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replaces: Option<Mac>,
 }
 
 /// Only inside the text of [`DeviceRow::to_text`], which is a secret itself.
@@ -173,6 +184,7 @@ mod tests {
             location: None,
             status: "provisioned".to_owned(),
             provisioned_at: OffsetDateTime::UNIX_EPOCH,
+            replaces: None,
         }
     }
 

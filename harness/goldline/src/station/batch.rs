@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{
     credentials,
@@ -93,7 +94,7 @@ impl Batch {
     pub async fn run(self, mut watch: impl FnMut() -> Watcher, cancel: CancellationToken) -> Ended {
         let Self { jobs, keeper } = self;
         let mut runs = JoinSet::new();
-        for (index, Planned { job, numbers }) in jobs.into_iter().enumerate() {
+        for (index, Planned { job, numbers, claimed_by }) in jobs.into_iter().enumerate() {
             let (events, seen) = Events::channel();
             let scope = job.plan.scope;
             let journal = Journal {
@@ -109,7 +110,7 @@ impl Batch {
                 let finished = run.await;
                 // A panic in the display was printed already; the run itself is done.
                 let _shown = follower.await;
-                EndedRun { index, scope, numbers, finished }
+                EndedRun { index, scope, numbers, claimed_by, finished }
             });
         }
         keeper.keep_all(runs).await
@@ -122,6 +123,7 @@ struct EndedRun {
     index: usize,
     scope: Scope,
     numbers: Vec<LeasedNumber>,
+    claimed_by: Uuid,
     finished: Finished,
 }
 
@@ -164,6 +166,7 @@ impl Keeper {
     async fn keep(&self, run: &EndedRun, troubles: &mut Vec<BatchError>) {
         troubles.extend(self.remember(run).err());
         troubles.extend(self.account_for(run).err().map(Into::into));
+        troubles.extend(self.give_back(run).err().map(Into::into));
         let kept = self.records.keep(&run.finished.record).await;
         troubles.extend(kept.err().map(Into::into));
     }
@@ -175,6 +178,17 @@ impl Keeper {
             files.write(&finished.record, &finished.observations)?;
         }
         Ok(())
+    }
+
+    /// An identity that the unit never got is free for another.
+    fn give_back(&self, run: &EndedRun) -> Result<(), StoreError> {
+        let EndedRun { scope, claimed_by, finished, .. } = run;
+        match (provisioned_unit(*scope, finished), finished.record.unit.mac) {
+            (None, Some(mac)) if scope.provisions() => {
+                self.state.release(mac, *claimed_by, self.clock.now())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Says what became of the numbers that were leased for a run.

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::order::Order;
 use crate::{
     check::RegistryObservation,
     clock::{Clock, Deadline},
@@ -20,15 +21,12 @@ use crate::{
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// What puts the units of a run into the registry.
-pub(super) fn enroller(
-    state: &StateDirectory,
-    registry: Option<&RegistryUrl>,
-    profile: &str,
-    clock: &Clock,
-) -> EnrolUnit {
+pub(super) fn enroller(state: &StateDirectory, order: &Order, clock: &Clock) -> EnrolUnit {
     let (state, clock) = (state.clone(), clock.clone());
-    let (registry, profile) = (registry.cloned(), profile.to_owned());
+    let (registry, profile) = (order.registry.clone(), order.profile.name.clone());
+    let replaced = order.replaces.as_ref().map(|replaced| replaced.mac);
     Arc::new(move |row, deadline| {
+        let row = row.replacing(replaced);
         let (state, registry) = (state.clone(), registry.clone());
         let (profile, now) = (profile.clone(), clock.now());
         Box::pin(async move {

@@ -5,12 +5,15 @@
 
 use std::{sync::Arc, time::Instant};
 
+use uuid::Uuid;
+
 use super::{
     devices::opener,
     enrolment::enroller,
+    identities::{claimer, with_replaced},
     leases::{LeasedNumber, Leasing, settle},
     order::Order,
-    remembered::Recall,
+    remembered::{Recall, RememberedError},
     values::{self, ValuesError},
 };
 use crate::{
@@ -28,6 +31,8 @@ use crate::{
 pub(super) struct Planned {
     pub(super) job: Job,
     pub(super) numbers: Vec<LeasedNumber>,
+    /// Under which its identity is claimed.
+    pub(super) claimed_by: Uuid,
 }
 
 /// An order cannot be begun.
@@ -42,6 +47,8 @@ pub enum JobsError {
     Values(#[from] ValuesError),
     #[error(transparent)]
     Lease(#[from] LeaseError),
+    #[error(transparent)]
+    Replaced(#[from] RememberedError),
 }
 
 impl JobsError {
@@ -49,7 +56,7 @@ impl JobsError {
     pub fn action(&self) -> Option<String> {
         match self {
             Self::Values(error) => error.action(),
-            Self::Store(_) | Self::Images(_) | Self::Lease(_) => None,
+            Self::Store(_) | Self::Images(_) | Self::Lease(_) | Self::Replaced(_) => None,
         }
     }
 }
@@ -69,7 +76,8 @@ pub(super) fn jobs(
             settle(state, number, LeaseOutcome::Aborted { mac: None }, None, clock)?;
         }
     }
-    Ok(jobs?.into_iter().zip(numbers).map(|(job, numbers)| Planned { job, numbers }).collect())
+    let planned = jobs?.into_iter().zip(numbers);
+    Ok(planned.map(|((job, claimed_by), numbers)| Planned { job, numbers, claimed_by }).collect())
 }
 
 /// What was leased is in `numbers`, a list for each device, even when no jobs come of it.
@@ -79,7 +87,7 @@ fn jobs_with_numbers(
     clock: &Clock,
     began: Instant,
     numbers: &mut Vec<Vec<LeasedNumber>>,
-) -> Result<Vec<Job>, JobsError> {
+) -> Result<Vec<(Job, Uuid)>, JobsError> {
     let authority = Arc::new(state.authority(clock)?);
     let bench = Arc::new(bench(order, authority, clock));
     let images = FlashImages::build(&order.profile, &bench.trusted())?;
@@ -90,6 +98,8 @@ fn jobs_with_numbers(
     for (index, ((name, url), given)) in order.devices.iter().zip(&order.given).enumerate() {
         let holder = Holder { run_id: None, lot: order.lot.clone(), at: clock.now() };
         let mut sources = Leasing::new(state, &order.profile.name, holder.clone());
+        let given = &with_replaced(order, state, given)?;
+        let claimed_by = Uuid::new_v4();
         let values = match order.plan.scope {
             scope if scope.remembers() => {
                 Ok(remembered(order, state, given.clone(), &images, holder))
@@ -99,12 +109,13 @@ fn jobs_with_numbers(
         numbers.push(sources.taken);
         let values = values?;
         let place = bench.place();
-        jobs.push(Job {
+        let job = Job {
             plan: order.plan.clone(),
             values,
             images: images.clone(),
             bench: Arc::clone(&bench),
-            enrol: enroller(state, order.registry.as_ref(), &order.profile.name, clock),
+            claim: claimer(state, order, claimed_by, clock),
+            enrol: enroller(state, order, clock),
             confirm_alert: order.confirm_alert.clone(),
             open_device: opener(url, index, &order.profile, &order.faults, place.world()),
             simulation: order.faults.simulation(index),
@@ -112,8 +123,10 @@ fn jobs_with_numbers(
             device_url: name.clone(),
             lot: order.lot.clone(),
             operator: order.operator.clone(),
+            replaces: order.replaces.clone(),
             began,
-        });
+        };
+        jobs.push((job, claimed_by));
     }
     Ok(jobs)
 }

@@ -60,11 +60,22 @@ impl<'a> Leasing<'a> {
 
 impl Sources for Leasing<'_> {
     fn lease(&mut self, value: &str) -> io::Result<u32> {
-        let number =
-            self.state.lease(self.profile, value, &self.holder).map_err(io::Error::other)?;
-        let (profile, value) = (self.profile.to_owned(), value.to_owned());
-        self.taken.push(LeasedNumber { profile, value, number });
-        Ok(number)
+        let by_hand = self.state.identities(self.profile, value).map_err(io::Error::other)?;
+        loop {
+            let leased = self.state.lease(self.profile, value, &self.holder);
+            let number = leased.map_err(io::Error::other)?;
+            let given = by_hand.iter().find(|held| held.text.parse() == Ok(number));
+            let Some(held) = given else {
+                let (profile, value) = (self.profile.to_owned(), value.to_owned());
+                self.taken.push(LeasedNumber { profile, value, number });
+                return Ok(number);
+            };
+            // A unit has it already, whoever gave it: the accounts say so, and the next one is tried.
+            let outcome = LeaseOutcome::Used { mac: held.mac };
+            let settlement = Settlement { outcome, run_id: None, at: self.holder.at };
+            let settled = self.state.settle(self.profile, value, number, &settlement);
+            settled.map_err(io::Error::other)?;
+        }
     }
 
     fn fill_random(&mut self, buffer: &mut [u8]) -> io::Result<()> {
@@ -139,7 +150,8 @@ fn numbered_value(
     }
 }
 
-/// The numbers of a profile by series; those of one batch of units, when it is named.
+/// The numbers of a profile by series, those given by hand among them; those of one batch of units, when it
+/// is named.
 ///
 /// # Errors
 /// [`StoreError`] when the accounts cannot be read.
@@ -149,6 +161,12 @@ pub fn numbers_given(
     lot: Option<&str>,
 ) -> Result<Vec<Series>, StoreError> {
     let mut all = state.leases(profile)?;
+    for series in &mut all {
+        for held in state.identities(profile, &series.value)? {
+            let Ok(number) = held.text.parse() else { continue };
+            series.note_holder(number, held.mac, held.since);
+        }
+    }
     if let Some(lot) = lot {
         for series in &mut all {
             series.leases.retain(|_, lease| lease.lot.as_deref() == Some(lot));

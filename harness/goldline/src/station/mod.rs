@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | `request` → `order` → `jobs` → `batch` | the way from what is asked to what came of it |
 //! | `refusals`, `devices`, `faults`, `endpoints`, `registry_url` | what an order names, and what is refused of it |
-//! | `values`, `leases`, `remembered` | a unit's values: given, made, or known from before |
+//! | `values`, `leases`, `identities`, `remembered` | a unit's values: given, made, its alone, or known from before |
 //! | `journal`, `outputs`, `credentials`, `enrolment` | what is kept of a run, and where |
 //! | `certificates`, `state_directory` | what a station has without a run |
 
@@ -21,6 +21,7 @@ mod endpoints;
 mod enrolment;
 mod error;
 mod faults;
+mod identities;
 mod jobs;
 mod journal;
 mod leases;
@@ -40,6 +41,7 @@ pub use endpoints::EndpointsError;
 pub use enrolment::{Delivery, deliver};
 pub use error::StationError;
 pub use faults::FaultsError;
+pub use identities::{IdentitiesError, Twins};
 pub use jobs::JobsError;
 pub use journal::Watcher;
 pub use leases::{ScrapError, numbers_given, scrap};
@@ -48,7 +50,7 @@ pub use outputs::{Outputs, OutputsError, OutputsRequest};
 pub use refusals::Refusal;
 pub use registry_url::{RegistryUrlError, registry_url};
 pub use remembered::RememberedError;
-pub use request::{BrokerRequest, Request, ServiceRequest};
+pub use request::{BrokerRequest, ReplacedRequest, Request, ServiceRequest};
 pub use state_directory::open_state;
 pub use values::ValuesError;
 

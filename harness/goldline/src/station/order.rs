@@ -12,17 +12,20 @@ use super::{
     devices::{self, DevicesError, NamedDevice},
     endpoints::{self, EndpointsError},
     faults::{Faults, FaultsError},
+    identities::{self, IdentitiesError},
     refusals::{self, Refusal},
     registry_url::{RegistryUrlError, registry_url_if_any},
-    request::Request,
+    request::{ReplacedRequest, Request},
     values::{self, ValuesError},
 };
 use crate::{
     bench::External,
     device::DeviceUrl,
     engine::AskOperator,
+    identity::MacError,
     plan::{Given, Identity, Plan, Scope, Unprovable, on_network},
     profile::{CatalogError, CheckId, Profile, StationFile, StationFileError, find},
+    record::Replacement,
     registry::RegistryUrl,
     testbed::{
         broker::ExternalBroker,
@@ -42,6 +45,7 @@ pub struct Order {
     /// For each device.
     pub(super) given: Vec<Given>,
     pub(super) identity: Identity,
+    pub(super) replaces: Option<Replacement>,
     pub(super) faults: Faults,
     pub(super) lot: Option<String>,
     pub(super) operator: Option<String>,
@@ -71,7 +75,11 @@ pub enum OrderError {
     #[error(transparent)]
     Values(#[from] ValuesError),
     #[error(transparent)]
+    Identities(#[from] IdentitiesError),
+    #[error(transparent)]
     Endpoints(#[from] EndpointsError),
+    #[error("--replaces: {0}")]
+    ReplacedMac(#[from] MacError),
     #[error(transparent)]
     Registry(#[from] RegistryUrlError),
     #[error("--network: {0}")]
@@ -90,12 +98,15 @@ impl OrderError {
             Self::Faults(error) => Some(error.action()),
             Self::Devices(error) => error.action(),
             Self::Values(error) => error.action(),
+            Self::Identities(error) => error.action(),
             Self::Endpoints(error) => error.action(),
             Self::Registry(error) => error.action(),
             Self::Unprovable(error) => Some(error.action()),
-            Self::StationFile(_) | Self::Profile(_) | Self::Network(_) | Self::Golden { .. } => {
-                None
-            }
+            Self::StationFile(_)
+            | Self::ReplacedMac(_)
+            | Self::Profile(_)
+            | Self::Network(_)
+            | Self::Golden { .. } => None,
         }
     }
 }
@@ -135,6 +146,7 @@ impl Order {
             refusals::refuse_boots(&plan)?;
         }
         plan.golden = request.golden.as_deref().map(|path| golden(path, identity)).transpose()?;
+        let replaces = replacement(request, scope, devices.len())?;
         let given = values::given(request, station.as_ref(), &profile, devices.len())?;
         refusals::refuse_scope(&profile, scope, &given)?;
         devices::refuse_unusable_flash_files(&devices, &profile, &faults)?;
@@ -143,7 +155,7 @@ impl Order {
             return Err(Refusal::NoAlert { profile: profile.name.clone() }.into());
         }
         if scope.provisions() {
-            values::rehearse(&profile, &given, identity)?;
+            identities::refuse_twins(&profile, &given, identity)?;
         }
         values::refuse_unsayable(&profile, &given)?;
         Ok(Self {
@@ -153,6 +165,7 @@ impl Order {
             network,
             devices,
             identity,
+            replaces,
             faults,
             lot: request.lot.clone(),
             operator: request.operator.clone(),
@@ -183,6 +196,22 @@ impl Order {
             DeviceUrl::Serial { .. } => None,
         })
     }
+}
+
+/// The module that the only unit of an order takes the place of.
+fn replacement(
+    request: &Request,
+    scope: Scope,
+    devices: usize,
+) -> Result<Option<Replacement>, OrderError> {
+    let Some(ReplacedRequest { mac, because }) = &request.replaces else { return Ok(None) };
+    if because.trim().is_empty() {
+        return Err(Refusal::NoReason.into());
+    }
+    if devices != 1 || !scope.provisions() {
+        return Err(Refusal::ReplacesSeveral.into());
+    }
+    Ok(Some(Replacement { mac: mac.parse()?, because: because.clone() }))
 }
 
 /// Goldens are of declared identities only: a real unit's image holds secrets of its own.

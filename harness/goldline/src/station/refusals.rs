@@ -46,6 +46,10 @@ pub enum Refusal {
     NoAlert { profile: String },
     #[error("the station file requires the radio to be proven, and the network {network} has none")]
     RadioRequired { network: NetworkKind },
+    #[error("--replaces takes the place of one module: of one device, in run or provision")]
+    ReplacesSeveral,
+    #[error("--because gives no reason")]
+    NoReason,
     #[error("a golden is compared with a declared identity only")]
     GoldenOfOwnIdentity,
 }
@@ -77,6 +81,10 @@ impl Refusal {
             Self::NoReset { .. } => "name a reset: ?reset=lines or ?reset=command:PROGRAM",
             Self::NoAlert { .. } => {
                 "leave it out, or choose a profile with the check test_alert, and goldline run or check"
+            }
+            Self::ReplacesSeveral => "name one --device, and the module that it replaces",
+            Self::NoReason => {
+                "say why, for whoever reads the unit's story: --because \"burnt LDO\""
             }
             Self::RadioRequired { .. } => {
                 "choose --network air, or take radio = true out of [require] where this is no line"

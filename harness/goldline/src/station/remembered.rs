@@ -84,9 +84,16 @@ pub(super) fn remember(
     })
 }
 
-/// The unit, when the run gave it its values and read them back.
+/// The unit, when there is evidence that it got its values.
 pub(super) fn provisioned_unit(scope: Scope, finished: &Finished) -> Option<Mac> {
     let writes = scope != Scope::Check && scope != Scope::FactoryReset;
-    let provisioned = writes && finished.observations.before_boot.is_some();
-    finished.record.unit.mac.filter(|_| provisioned)
+    let seen = &finished.observations;
+    let flashed = finished.plan.as_ref().is_none_or(|plan| plan.plan().flashes_values());
+    let got_them = match flashed {
+        // The bench wrote them, and read them back.
+        true => seen.before_boot.is_some(),
+        // Its own firmware took them: all of them, or the plan would have gone no further.
+        false => seen.before_boot.is_some() && (seen.booted || seen.stopped.is_none()),
+    };
+    finished.record.unit.mac.filter(|_| writes && got_them)
 }

@@ -32,6 +32,8 @@ pub struct Request {
     pub settings: Vec<String>,
     /// CSV with a row of values for each unit, in the order of the devices.
     pub units: Option<PathBuf>,
+    /// The module that the unit takes the place of.
+    pub replaces: Option<ReplacedRequest>,
     /// Services and values of the station.
     pub station_file: Option<PathBuf>,
     /// A broker that is already there.
@@ -48,6 +50,15 @@ pub struct Request {
     pub confirm_alert: Option<AskOperator>,
     /// The state directory, unless it is the usual one.
     pub state: Option<PathBuf>,
+}
+
+/// A module that another takes the place of.
+#[derive(Clone, Debug)]
+pub struct ReplacedRequest {
+    /// Its base MAC.
+    pub mac: String,
+    /// Why.
+    pub because: String,
 }
 
 /// A broker that is already there.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 
-use super::{leases::Rehearsal, request::Request};
+use super::request::Request;
 use crate::{
     engine::{NoRow, registry_row},
     identity::Mac,
@@ -128,18 +128,6 @@ fn rows(path: &Path, profile: &Profile, devices: usize) -> Result<Units, ValuesE
         return Err(ValuesError::UnitCount { path: path.to_owned(), units, devices });
     }
     Ok(rows)
-}
-
-/// Refuses values of any unit that do not fit, before a state directory is made or a number leased.
-pub(super) fn rehearse(
-    profile: &Profile,
-    given: &[Given],
-    identity: Identity,
-) -> Result<(), ValuesError> {
-    for given in given {
-        Bindings::resolve(profile, given, identity, &mut Rehearsal)?;
-    }
-    Ok(())
 }
 
 /// Refuses what was given and cannot be typed into the unit's console.

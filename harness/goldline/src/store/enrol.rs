@@ -65,6 +65,11 @@ impl Outbox {
                 self.note(id, &reason).await?;
                 Ok(Enrolled::Rejected { reason })
             }
+            Ok(Registered::HeldByOther { mac, .. }) => {
+                let reason = format!("the registry's row of this UUID is of the unit {mac}");
+                self.note(id, &reason).await?;
+                Ok(Enrolled::Rejected { reason })
+            }
             Err(error) => {
                 let reason = error.to_string();
                 self.note(id, &reason).await?;

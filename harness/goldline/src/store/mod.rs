@@ -9,6 +9,7 @@
 //! ca/root.pem root.key intermediate.pem intermediate.key
 //! station.key                   32 bytes
 //! units/a4cf12345678.json       one unit's last provisioning, values sealed
+//! identities.jsonl              which unit has which identity, as fingerprints; append only
 //! leases/espvault.number.jsonl  every number that was given, and what became of it; append only
 //! journal.jsonl                 a line where a run begins and one where it ends; append only
 //! running/RUN                   locked while that run goes on
@@ -17,6 +18,7 @@
 
 mod database;
 mod enrol;
+mod identities;
 mod journal;
 mod leases;
 mod ledger;
@@ -39,6 +41,7 @@ use crate::{
 };
 
 pub use enrol::Enrolled;
+pub use identities::{Claimant, HeldIdentity, IdentityError};
 pub use journal::{Started, UnderWay};
 pub use leases::{Holder, Lease, LeaseError, LeaseOutcome, LeaseState, Series, Settlement};
 pub use ledger::UnitEntry;

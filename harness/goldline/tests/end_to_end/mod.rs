@@ -17,6 +17,7 @@ mod external_broker;
 mod faults;
 mod flash_dumps;
 mod guide;
+mod identities;
 mod images;
 mod lots;
 mod mosquitto;

@@ -32,6 +32,7 @@ pub fn device() -> Device {
         location: None,
         status: "provisioned".to_owned(),
         provisioned_at: NOON,
+        replaces: None,
     }
 }
 

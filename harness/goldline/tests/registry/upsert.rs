@@ -100,6 +100,33 @@ async fn an_older_row_that_comes_late_does_not_overwrite() {
     assert_eq!(again, newer, "the same row may come twice");
 }
 
+/// Two units with one UUID: the second took the first one's row.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_row_of_another_unit_is_kept_unless_that_unit_is_replaced() {
+    let Some(cluster) = PrivateCluster::start_new() else { return };
+    let mut registry = cluster.registry().await;
+    let first = registry.upsert(&row(device()), patience()).await.expect("written");
+    let mac = "a4:cf:12:00:00:99".parse().expect("a MAC");
+    let other = Device { mac, provisioned_at: NOON + Span::HOUR, ..device() };
+    let kept = registry.upsert(&row(other.clone()), patience()).await.expect("understood");
+    let holder = "a4:cf:12:34:56:78".to_owned();
+    assert_eq!(kept, Registered::HeldByOther { id: first.id(), mac: holder });
+    assert_eq!(stored(&cluster).await[0][1].as_deref(), Some("a4:cf:12:34:56:78"));
+
+    let replacing = row(other).replacing(Some(device().mac));
+    let written = registry.upsert(&replacing, patience()).await.expect("written");
+    assert_eq!(written, first, "the row keeps its number");
+    assert_eq!(stored(&cluster).await[0][1].as_deref(), Some("a4:cf:12:00:00:99"));
+    // What other programs write in another form is the same MAC.
+    sqlx::raw_sql("UPDATE devices SET mac_address = 'A4-CF-12-00-00-99'")
+        .execute(&mut cluster.client().await)
+        .await
+        .expect("it is written");
+    let same = Device { mac, provisioned_at: NOON + Span::DAY, ..device() };
+    let again = registry.upsert(&row(same), patience()).await.expect("written");
+    assert_eq!(again, first);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn stations_that_register_one_unit_at_once_leave_one_row_with_the_newest() {
     let Some(cluster) = PrivateCluster::start_new() else { return };

@@ -144,6 +144,7 @@ impl Problems {
             name: name.get_ref().clone(),
             secret: raw.secret || derived_secret,
             id: raw.id.as_ref().is_some_and(|id| *id.get_ref()),
+            shared: raw.shared,
             multiline: raw.multiline,
             min_bytes: raw.min_bytes.as_ref().map_or(shortest, |min| *min.get_ref()),
             max_bytes: raw.max_bytes.as_ref().map_or(longest, |max| *max.get_ref()),

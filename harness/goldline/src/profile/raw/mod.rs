@@ -143,6 +143,10 @@ pub(super) struct RawValue {
     pub secret: bool,
     /// Whether the record lists it among the unit's public identifiers.
     pub id: Option<At<bool>>,
+    /// Whether units may have it in common, although it is an identifier, a number or a secret of each: one
+    /// MQTT password for all. Without it, two units with the same are refused. What comes of the site is shared.
+    #[serde(default)]
+    pub shared: bool,
     /// Whether it may have several lines, as a PEM certificate has.
     #[serde(default)]
     pub multiline: bool,

@@ -76,6 +76,22 @@ pub enum LeaseState {
 }
 
 impl Series {
+    /// A unit holds a number, whoever gave it: by hand, or to a module in the place of another.
+    pub fn note_holder(&mut self, number: u32, mac: Mac, since: OffsetDateTime) {
+        let by_hand = || Lease {
+            number,
+            state: LeaseState::Used { mac },
+            lot: None,
+            run_id: None,
+            leased_at: since,
+            settled_at: Some(since),
+        };
+        let lease = self.leases.entry(number).or_insert_with(by_hand);
+        if matches!(lease.state, LeaseState::Used { mac: other } if other != mac) {
+            lease.state = LeaseState::Used { mac };
+        }
+    }
+
     /// The numbers that no unit holds, in order: what a count of a lot must explain.
     pub fn gaps(&self) -> impl Iterator<Item = &Lease> {
         self.leases.values().filter(|lease| !matches!(lease.state, LeaseState::Used { .. }))
