@@ -207,7 +207,7 @@ fn broker(folder: &Path, login: &str) -> Request {
 )]
 #[case::value_too_short(
     |folder: &Path| units(folder, "wifi_password\nshort\n"),
-    Scope::Run, "the value \"wifi_password\" is 5 bytes long: expected 8 to 63", ""
+    Scope::Run, "the value \"wifi_password\" is 5 bytes long: expected 8 to 64", ""
 )]
 #[case::value_missing(own_app, Scope::Provision, "is not given", "")]
 #[case::value_that_cannot_be_typed(
