@@ -36,7 +36,7 @@ const READINGS: u32 = 5;
 /// that does not end within the limit is the application's: then it is SYNC that tells.
 const SILENCE: Duration = Duration::from_millis(30);
 const SILENCE_LIMIT: Duration = Duration::from_secs(10);
-/// Where nothing resets the unit, an answer that comes late must not be taken for the next one's.
+/// Where nothing else tells that all has arrived: what comes late must not be taken for what follows.
 const LATE_ANSWERS: Duration = Duration::from_millis(600);
 
 /// What the loader says when the flash itself fails; everything else may be the wire's fault. espflash
@@ -294,6 +294,17 @@ impl LoaderDevice {
         }
     }
 
+    /// What an application printed may still be on its way, and would be heard as the next one's: its
+    /// address, its crash. In its loader a unit says nothing more once it waits.
+    fn hush(&mut self) -> Result<(), DeviceError> {
+        self.unit.line().console().pause();
+        self.unit.line().stillness().begin();
+        self.unit.reset_into(BootMode::Download)?;
+        let line = self.unit.line();
+        line.stillness().wait_out(LATE_ANSWERS, || line.is_cancelled());
+        Ok(())
+    }
+
     /// Raises the rate on both sides; espflash only knows its own PTY.
     fn raise_baud(&mut self) -> Result<(), DeviceError> {
         if let Some(baud) = self.baud.filter(|baud| *baud != ROM_BAUD) {
@@ -376,9 +387,12 @@ impl Device for LoaderDevice {
     }
 
     fn boot(&mut self) -> Result<(), DeviceError> {
-        self.flasher = None;
+        let runs = self.flasher.take().is_none();
         self.unit.line().hang_up();
         self.unit.line_mut().set_baud(ROM_BAUD)?;
+        if runs {
+            self.hush()?;
+        }
         self.unit.line().console().listen();
         self.unit.reset_into(BootMode::Application)
     }
