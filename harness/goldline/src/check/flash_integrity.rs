@@ -1,15 +1,13 @@
-//! Chip, flash size, and every region but NVS against what was planned.
+//! Chip, flash size, and every byte of the flash but the unit's own NVS against what was planned.
 //!
-//! Digests are the unit's own. Regions that no firmware may change are compared before the first
-//! boot and again after it.
+//! Digests are the unit's own. What is planned or erased is compared before the first boot and again
+//! after it; what a firmware may write is judged where the bench can read it, and named where it cannot.
 
-use md5::{Digest, Md5};
-
-use super::{Evidence, Finding, Observations};
+use super::{Evidence, Finding, Observations, SpanDigest, slot, stops};
 use crate::{
     device::ChipFacts,
     hex::hex,
-    plan::BoundPlan,
+    plan::{BoundPlan, Content, Coverage, Expects, Layers, Moment, Span},
     record::{Code, Limits, Measurement},
 };
 
@@ -26,9 +24,17 @@ pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
         // A chip that is not the product's fails even though nothing was written to it.
         return if finding.blame.is_some() { finding } else { Finding::not_run() };
     };
-    compare("before the first boot", "regions_before_boot", plan, before, &mut finding);
+    let before = Look::at(Moment::BeforeBoot, plan, before);
+    if plan.plan().scope.remembers() && before.is_blank() {
+        finding.fail(Code::FlashBlank, stops::BLANK);
+    }
+    slot::judge_started(plan, seen, &mut finding);
+    before.judge("bytes_covered_before_boot", &mut finding);
     if let Some(after) = &seen.after_boot {
-        compare("after the firmware ran", "regions_after_boot", plan, after, &mut finding);
+        let mut after = Look::at(Moment::AfterBoot, plan, after);
+        // After an update that did not come to its end, the unit runs what it runs: that is the reason.
+        after.is_updating = seen.ota.iter().flat_map(|ota| &ota.updates).any(|one| !one.reported);
+        after.judge("bytes_covered_after_boot", &mut finding);
     }
     finding
 }
@@ -58,36 +64,153 @@ fn judge_chip(plan: &BoundPlan, chip: &ChipFacts, finding: &mut Finding) {
     finding.measure(Code::ChipMismatch, [model, flash_size]);
 }
 
-/// Compares digests; one that the plan names and nobody took counts as a difference.
-fn compare(
-    moment: &str,
-    measurement: &str,
-    plan: &BoundPlan,
-    evidence: &Evidence,
-    finding: &mut Finding,
-) {
-    for digest in &evidence.digests {
-        let planned = plan
-            .images()
-            .iter()
-            .find(|image| image.region.name == digest.name)
-            .map(|image| <[u8; 16]>::from(Md5::digest(&image.bytes)));
-        let found = hex(&digest.md5);
-        if planned == Some(digest.md5) {
-            finding.evidence.push(format!("{} {moment}: MD5 {found} as planned", digest.name));
-        } else {
-            let planned = planned.map_or_else(|| "nothing".to_owned(), |md5| hex(&md5));
-            finding.fail(
-                Code::RegionDiffers,
-                format!("{} {moment} has MD5 {found}, planned is {planned}", digest.name),
-            );
+/// What is being judged, for the sentences.
+struct Look<'a> {
+    moment: &'static str,
+    plan: &'a BoundPlan,
+    coverage: Coverage,
+    evidence: &'a Evidence,
+    is_updating: bool,
+}
+
+impl<'a> Look<'a> {
+    fn at(moment: Moment, plan: &'a BoundPlan, evidence: &'a Evidence) -> Self {
+        let coverage = plan.plan().coverage(moment);
+        let moment = match moment {
+            Moment::BeforeBoot => "before the first boot",
+            Moment::AfterBoot => "after the firmware ran",
+        };
+        Self { moment, plan, coverage, evidence, is_updating: false }
+    }
+
+    /// The gravest first: the first reason is the one that is told.
+    fn judge(&self, measurement: &str, finding: &mut Finding) {
+        self.judge_ota_data(finding);
+        let digested = self.coverage.digested();
+        let (erased, written): (Vec<_>, Vec<_>) =
+            digested.iter().partition(|span| span.expects == Expects::Erased);
+        for span in written.into_iter().chain(erased) {
+            self.compare(span, finding);
+        }
+        self.measure_coverage(measurement, finding);
+    }
+
+    fn judge_ota_data(&self, finding: &mut Finding) {
+        if self.is_updating {
+            return;
+        }
+        for span in self.coverage.read().filter(|span| span.expects == Expects::OtaData) {
+            let partition = self.plan.profile().flash.partition(&span.name);
+            let bytes = self.evidence.partitions.get(&span.name);
+            if let (Some(partition), Some(bytes)) = (partition, bytes) {
+                slot::judge_ota_data(self.moment, partition, bytes, self.plan, finding);
+            }
         }
     }
-    let planned = plan.plan().immutable_regions().len() as f64;
-    let compared = evidence.digests.len() as f64;
-    let limits = Limits { lower: Some(planned), upper: Some(planned) };
-    finding.measure(
-        Code::RegionDiffers,
-        [Measurement::number(measurement, Some(compared), "", limits)],
-    );
+
+    fn digest_of(&self, span: &Span) -> Option<&SpanDigest> {
+        let mut digests = self.evidence.digests.iter();
+        digests.find(|digest| digest.offset == span.offset && digest.size == span.size)
+    }
+
+    fn compare(&self, span: &Span, finding: &mut Finding) {
+        // One that nobody took is missing in what was covered.
+        let Some(digest) = self.digest_of(span) else { return };
+        let contents = self.plan.contents(span.expects);
+        let (moment, name) = (self.moment, &span.name);
+        let md5 = hex(&digest.md5);
+        if contents.iter().any(|content| content.digest(span.size) == digest.md5) {
+            finding.evidence.push(match span.expects {
+                Expects::Erased => format!("{name} {moment}: {} bytes erased", span.size),
+                _ => format!("{name} {moment}: MD5 {md5} as planned"),
+            });
+            return;
+        }
+        let end = contents.first().map_or(0, Layers::end_of_image);
+        let behind = digest.differs_at.filter(|at| (*at - span.offset) as usize >= end);
+        let (code, message) = match (span.expects, behind, digest.differs_at) {
+            (Expects::UpdateSlot, ..) => (
+                Code::NotErased,
+                format!("{name} {moment} holds none of the profile's updates, and is not erased"),
+            ),
+            (Expects::Erased, None, _) => (
+                Code::NotErased,
+                format!("{name} {moment} is not erased, and differs from one look to the next"),
+            ),
+            (_, Some(at), _) => {
+                let owner = self.coverage.owner(at);
+                let place = if end == 0 { "in" } else { "behind the planned bytes of" };
+                (
+                    Code::NotErased,
+                    format!("byte {at:#x} {moment} is not erased: it lies {place} {owner}"),
+                )
+            }
+            (_, None, at) => {
+                let planned = contents.first().map(|content| hex(&content.digest(span.size)));
+                let planned = planned.unwrap_or_else(|| "nothing".to_owned());
+                let at = at.map_or_else(String::new, |at| format!(", first at byte {at:#x}"));
+                (
+                    Code::RegionDiffers,
+                    format!("{name} {moment} has MD5 {md5}, planned is {planned}{at}"),
+                )
+            }
+        };
+        finding.fail(code, message);
+    }
+
+    /// Every byte was compared, judged, or is the firmware's own.
+    fn measure_coverage(&self, measurement: &str, finding: &mut Finding) {
+        let digested = self.coverage.digested();
+        let compared: u32 = digested
+            .iter()
+            .filter(|span| self.digest_of(span).is_some())
+            .map(|span| span.size)
+            .sum();
+        let mut read = 0;
+        let mut left = 0;
+        let mut names = Vec::new();
+        for span in self.coverage.spans() {
+            let whole = |bytes: &Vec<u8>| bytes.len() == span.size as usize;
+            match span.expects {
+                Expects::OwnNvs if whole(&self.evidence.nvs) => read += span.size,
+                Expects::FirmwaresNvs | Expects::OtaData
+                    if self.evidence.partitions.get(&span.name).is_some_and(whole) =>
+                {
+                    read += span.size;
+                }
+                Expects::Firmwares => {
+                    left += span.size;
+                    names.push(span.name.as_str());
+                }
+                _ => {}
+            }
+        }
+        let all = self.plan.profile().flash.size();
+        let mut covered = format!(
+            "{} {} of {all} bytes covered: {compared} by digest, {read} by content",
+            self.moment,
+            compared + read + left
+        );
+        if !names.is_empty() {
+            covered += &format!(", {left} left to the firmware ({})", names.join(", "));
+        }
+        finding.evidence.push(covered);
+        let total = f64::from(compared + read + left);
+        let limits = Limits { lower: Some(f64::from(all)), upper: Some(f64::from(all)) };
+        finding.measure(
+            Code::RegionDiffers,
+            [Measurement::number(measurement, Some(total), "bytes", limits)],
+        );
+    }
+
+    /// Whether nothing was ever flashed: neither boot loader nor partition table is there.
+    fn is_blank(&self) -> bool {
+        let first = [Content::Bootloader, Content::PartitionTable].map(Expects::Planned);
+        let spans = self.coverage.digested();
+        let mut spans = spans.iter().filter(|span| first.contains(&span.expects));
+        spans.all(|span| {
+            let erased = Layers::erased().digest(span.size);
+            self.digest_of(span).is_some_and(|digest| digest.md5 == erased)
+        })
+    }
 }

@@ -14,6 +14,7 @@ mod line;
 mod log;
 mod mqtt_connect;
 mod network_join;
+mod nvs_foreign;
 mod nvs_readback;
 mod observations;
 mod ota_update;
@@ -21,6 +22,7 @@ mod registry_record;
 mod restarts;
 mod secret_hygiene;
 mod server_trust;
+mod slot;
 pub mod stops;
 mod test_alert;
 mod unit_calls;
@@ -36,11 +38,12 @@ use crate::{
 pub use boot_fact::BootFact;
 pub use line::{LineKind, is_logged, kind_of, plain};
 pub use log::{LogFacts, UnitLog};
+pub use nvs_foreign::FRAMEWORKS;
 pub use observations::{
     AlertObservation, Answered, Blame, BrokerObservation, CaObservation, DeviceIdObservation,
     DialogueObservation, Evidence, ExchangeObservation, JoinObservation, Leftovers, Observations,
-    Observer, OtaObservation, Outgoing, Refusal, RegionDigest, RegistryObservation,
-    ServiceObservation, Stop, TrustObservation, UpdateObservation,
+    Observer, OtaObservation, Outgoing, Refusal, RegistryObservation, ServiceObservation,
+    SpanDigest, Stop, TrustObservation, UpdateObservation,
 };
 pub use witness::{Credential, ProbeReport, Service, UnitSuccess, Witness};
 

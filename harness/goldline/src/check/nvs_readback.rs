@@ -10,9 +10,9 @@ use goldline_nvs::{
     diff::{Change, ChangeKind},
 };
 
-use super::{Finding, Observations};
+use super::{Evidence, Finding, Observations, nvs_foreign};
 use crate::{
-    plan::{BoundPlan, NvsState, Scope},
+    plan::{BoundPlan, Expects, Moment, NvsState, Scope},
     profile::Part,
     record::{Code, Limits, Measurement},
 };
@@ -35,6 +35,7 @@ pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
             keys
         }
     };
+    judge_others("before the first boot", Moment::BeforeBoot, plan, before, &mut finding);
     if let Some(golden) = &plan.plan().golden {
         compare_golden(plan, golden, &before.nvs, &mut finding);
     }
@@ -44,6 +45,7 @@ pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
     if let Some(after) = &seen.after_boot {
         let left = read("after the firmware ran", plan, &after.nvs, &mut finding);
         keys = keys.or(left);
+        judge_others("after the firmware ran", Moment::AfterBoot, plan, after, &mut finding);
     }
     let planned = plan.document().map(|document| document.entries().count() as f64);
     if let (Some(keys), Ok(planned)) = (keys, planned) {
@@ -54,6 +56,22 @@ pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
         );
     }
     finding
+}
+
+/// NVS partitions beside the unit's own, as far as a firmware may have written them.
+fn judge_others(
+    moment: &str,
+    at: Moment,
+    plan: &BoundPlan,
+    evidence: &Evidence,
+    finding: &mut Finding,
+) {
+    let coverage = plan.plan().coverage(at);
+    for span in coverage.read().filter(|span| span.expects == Expects::FirmwaresNvs) {
+        if let Some(bytes) = evidence.partitions.get(&span.name) {
+            nvs_foreign::Partition { moment, name: &span.name, plan }.judge(bytes, finding);
+        }
+    }
 }
 
 /// Before the unit's own firmware writes its values, nothing of an earlier life may be there.
@@ -134,6 +152,14 @@ fn read(moment: &str, plan: &BoundPlan, bytes: &[u8], finding: &mut Finding) -> 
     let view = image.device_view();
     let right = compare_planned(moment, planned, &view, finding);
     refuse_unexpected(moment, plan, planned, &view, finding);
+    let name = &plan.profile().nvs.partition;
+    let partition = nvs_foreign::Partition { moment, name, plan };
+    partition.judge_credentials(&image, finding);
+    // A firmware that is given its values while it runs may be given them twice, and marks the first
+    // ones erased as NVS does.
+    if plan.profile().method.flashes_nvs() {
+        partition.judge_leftovers(&image, finding);
+    }
     Some(right)
 }
 
@@ -182,7 +208,7 @@ fn refuse_unexpected(
         let (namespace, key) = (item.namespace.to_string(), item.key.to_string());
         let planned =
             document.entries().any(|(n, k, _)| n.to_string() == namespace && k.to_string() == key);
-        let foreign = namespace != own.namespace && own.foreign_namespaces.contains(&namespace);
+        let foreign = namespace != own.namespace && nvs_foreign::is_known(plan, &namespace);
         if !planned && !foreign {
             finding.fail(
                 Code::NvsUnexpected,

@@ -3,7 +3,7 @@
 //! Keyed by what the bench itself knows: which connections its network opened for the unit. Client id and user name are claims that a check compares. Times are milliseconds.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::{Ipv4Addr, SocketAddr},
 };
 
@@ -92,19 +92,25 @@ pub struct Stop {
 /// What lay in the flash at one moment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Evidence {
-    /// Digests of the regions.
-    pub digests: Vec<RegionDigest>,
-    /// The NVS partition, whole.
+    /// Digests of the spans whose bytes the bench knows.
+    pub digests: Vec<SpanDigest>,
+    /// The unit's own NVS partition, whole.
     pub nvs: Vec<u8>,
+    /// Other partitions whose content is judged, whole, by name.
+    pub partitions: BTreeMap<String, Vec<u8>>,
 }
 
-/// A region's digest, computed by the unit.
+/// A digest of a part of the flash, computed by the unit.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RegionDigest {
-    /// Name of the region.
-    pub name: String,
-    /// MD5 of as many bytes as were planned.
+pub struct SpanDigest {
+    /// From the start of the flash.
+    pub offset: u32,
+    /// Bytes.
+    pub size: u32,
+    /// MD5 of all of them.
     pub md5: [u8; 16],
+    /// The first byte that is other than expected, from the start of the flash; `None` where none was found.
+    pub differs_at: Option<u32>,
 }
 
 /// The wait for the network.

@@ -15,6 +15,9 @@ use crate::{
 /// A garbled answer may be long; the record keeps its beginning.
 const LINES_SHOWN: usize = 6;
 
+/// Why a unit cannot be checked on which nothing was ever flashed.
+pub const BLANK: &str = "boot loader and partition table are erased: this unit is blank";
+
 /// No line of an application since the reset.
 pub fn never_started(within_s: u64) -> Diagnosis {
     let message = format!("no application started within {within_s} s of the reset");

@@ -2,6 +2,8 @@
 //!
 //! Returns text; whoever calls prints it. Of a secret it shows the length only.
 
+mod coverage;
+
 use std::{
     fmt::{self, Write as _},
     path::Path,
@@ -77,6 +79,7 @@ pub fn explain(name: &str, dir: Option<&Path>) -> Result<String, CatalogError> {
     let mut text = String::new();
     explain_product(&mut text, &profile);
     explain_flash(&mut text, &profile);
+    coverage::explain(&mut text, &profile);
     explain_nvs(&mut text, &profile);
     explain_values(&mut text, &profile);
     explain_services(&mut text, &profile);

@@ -340,24 +340,6 @@ impl Device for LoaderDevice {
         })
     }
 
-    fn digest_expecting(
-        &mut self,
-        offset: u32,
-        size: u32,
-        expected: [u8; 16],
-    ) -> Result<[u8; 16], DeviceError> {
-        let digest = self.digest(offset, size)?;
-        if digest == expected {
-            return Ok(digest);
-        }
-        let again = [self.digest(offset, size)?, self.digest(offset, size)?];
-        if again != [expected; 2] {
-            return Ok(digest);
-        }
-        self.attempts = self.attempts.max(2);
-        Ok(expected)
-    }
-
     fn digest(&mut self, offset: u32, size: u32) -> Result<[u8; 16], DeviceError> {
         let action = "digest its flash";
         self.ask(action, |device| {

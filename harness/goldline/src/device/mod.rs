@@ -47,18 +47,6 @@ pub trait Device: Send {
         progress: &mut (dyn FnMut(usize) + Send),
     ) -> Result<(), DeviceError>;
 
-    /// MD5 of a region, computed by the unit. One that is not the expected one is asked for twice more, and
-    /// counts only if it still is not: a bit on the wire is not the unit's.
-    ///
-    /// # Errors
-    /// When the port fails.
-    fn digest_expecting(
-        &mut self,
-        offset: u32,
-        size: u32,
-        expected: [u8; 16],
-    ) -> Result<[u8; 16], DeviceError>;
-
     /// MD5 of a region, computed by the unit.
     ///
     /// # Errors

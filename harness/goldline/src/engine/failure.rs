@@ -30,8 +30,8 @@ pub(super) enum Failure {
     #[error("the chip or its flash is not the profile's; nothing was written")]
     WrongChip,
     /// The unit's values are not known.
-    #[error("the unit's values are not known: {0}")]
-    Values(String),
+    #[error("the unit's values are not known: {}", .0.message)]
+    Values(Diagnosis),
     /// Another unit has the identity that is planned for this one.
     #[error("{0}: a unit has an identity of its own, and this one was not touched further")]
     IdentityTaken(String),
@@ -94,7 +94,8 @@ impl Failure {
             Self::Bench(BenchError::Host(_) | BenchError::Url { .. }) => Code::StationState,
             Self::PortVanished => Code::PortVanished,
             Self::IdentityTaken(_) => Code::IdentityTaken,
-            Self::Values(_) | Self::Binding(_) => Code::StationState,
+            Self::Values(diagnosis) => diagnosis.code,
+            Self::Binding(_) => Code::StationState,
             Self::Publish(_) => Code::TestbedBroker,
             Self::Learn(_) => Code::StationState,
             Self::Material(_)
@@ -114,6 +115,7 @@ impl Failure {
                 Some(action) => Diagnosis { action: action.to_owned(), ..diagnosis },
                 None => diagnosis,
             },
+            Self::Values(reason) => Diagnosis { action: reason.action.clone(), ..diagnosis },
             _ => diagnosis,
         }
     }

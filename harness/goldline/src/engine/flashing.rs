@@ -42,7 +42,10 @@ impl Run {
             && chip.mac.is_a_chips();
         // Known before its values are: a unit that this station never saw is in the record all the same.
         self.seen.chip = Some(chip.clone());
-        let plan = self.bind(&chip)?;
+        let plan = match self.bind(&chip) {
+            Err(Failure::Values(unknown)) => return Err(self.blank_or(unknown).await?),
+            bound => bound?,
+        };
         if let Err(failure) = self.claim_identity(chip.mac, &plan) {
             self.phase = Phase::Known(Box::new(plan));
             return Err(failure);
@@ -115,7 +118,7 @@ impl Run {
     }
 
     pub(super) async fn write(&mut self, region: &Region) -> Result<(), Failure> {
-        let bytes = self.bound()?.image(region)?.to_vec();
+        let bytes = self.bound()?.written(region)?;
         let (offset, total, events) = (region.offset, bytes.len(), self.events.clone());
         self.with_device(move |device| {
             device.write(offset, &bytes, &mut |done| events.send(Event::Progress { done, total }))

@@ -41,8 +41,8 @@ use crate::{
     plan::{Bindings, BoundPlan, Claim, Content, Plan, Purpose, Step},
     profile::{CheckId, ValueSource, ValueSpec},
     record::{
-        CheckRecord, EndpointRecord, NetworkRecord, Outcome, RadioProof, Record, Replacement,
-        SCHEMA, Simulation, Stage, Unit,
+        CheckRecord, Diagnosis, EndpointRecord, NetworkRecord, Outcome, RadioProof, Record,
+        Replacement, SCHEMA, Simulation, Stage, Unit,
     },
     secret::Secret,
     testbed::{ca::ExpectedRegistration, network::NetworkKind},
@@ -58,8 +58,8 @@ pub use registry_row::{NoRow, registry_row};
 /// Opens the device of a run.
 pub type OpenDevice = Box<dyn FnOnce() -> Result<Box<dyn Device>, DeviceError> + Send>;
 
-/// Gives a unit its values, once it is known which unit it is; says in words why it cannot.
-pub type ValuesOfUnit = Box<dyn FnOnce(&ChipFacts) -> Result<Bindings, String> + Send>;
+/// Gives a unit its values, once it is known which unit it is; says why it cannot.
+pub type ValuesOfUnit = Box<dyn FnOnce(&ChipFacts) -> Result<Bindings, Diagnosis> + Send>;
 
 /// Makes what belongs to one unit alone that unit's, or says who has it already.
 pub type ClaimIdentity = Arc<dyn Fn(Mac, &[Claim]) -> Result<(), NoClaim> + Send + Sync>;
@@ -272,8 +272,8 @@ impl Run {
                 }
                 self.write(region).await?;
             }
-            Step::CollectEvidence { moment, digests, nvs } => {
-                self.collect(*moment, digests, nvs).await?;
+            Step::CollectEvidence { moment, coverage, nvs } => {
+                self.collect(*moment, coverage, nvs).await?;
             }
             Step::Gate => return self.gate(),
             Step::EnterLoader => self.enter_loader().await?,

@@ -1,7 +1,7 @@
-//! Giving one part of a unit's values anew: the NVS partition is read, changed as a device changes it,
-//! and written back; every other key stays, in every namespace.
+//! Giving one part of a unit's values anew: the NVS partition is read, changed, laid out anew and written
+//! back; every other key stays, in every namespace, and no earlier value does.
 
-use goldline_nvs::edit::Editor;
+use goldline_nvs::{Document, Image, Version, edit::Editor, generate};
 
 use super::{Event, Failure, Run};
 use crate::{
@@ -41,6 +41,14 @@ impl Run {
                 editor.set(&namespace, &key, value).map_err(|error| damaged(error.to_string()))?;
             }
         }
-        Ok(plan.flashable_nvs(editor.finish()))
+        let fresh = without_a_past(&editor.finish()).map_err(damaged)?;
+        Ok(plan.flashable_nvs(fresh))
     }
+}
+
+/// The same entries laid out anew: a changed one would leave its earlier value in the flash.
+fn without_a_past(partition: &[u8]) -> Result<Vec<u8>, String> {
+    let image = Image::decode(partition).map_err(|error| error.to_string())?;
+    let document = Document::from_view(&image.device_view()).map_err(|error| error.to_string())?;
+    generate(&document, partition.len(), Version::of(&image)).map_err(|error| error.to_string())
 }

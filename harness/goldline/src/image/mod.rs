@@ -9,7 +9,7 @@ mod fit;
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs, io, iter,
     path::{Path, PathBuf},
 };
 
@@ -21,7 +21,7 @@ use espflash::{
 };
 
 use crate::{
-    profile::{AppSource, BootloaderSource, Chip, FactoryFirmware, FlashMap, Profile, Update},
+    profile::{AppSource, BootloaderSource, Chip, FactoryFirmware, FlashMap, Profile},
     simulated::simulated,
 };
 
@@ -62,6 +62,8 @@ pub struct FlashImages {
     pub app: Vec<u8>,
     /// The firmware that writes a unit's values and is then replaced; made for each unit.
     pub factory_app: Option<Vec<u8>>,
+    /// What a unit may be updated to over the air while it is tested.
+    pub updates: Vec<Vec<u8>>,
 }
 
 /// An image cannot be made.
@@ -191,8 +193,9 @@ impl FlashImages {
                 (bootloader, app)
             }
         };
-        refuse_later_images(profile, trust_anchor_pem)?;
-        Ok(Self { bootloader, partition_table, app, factory_app: None })
+        refuse_later_images(profile)?;
+        let updates = updates(profile, trust_anchor_pem)?;
+        Ok(Self { bootloader, partition_table, app, factory_app: None, updates })
     }
 
     /// Refuses what a simulated unit cannot run.
@@ -274,7 +277,8 @@ pub fn inspect(profile: &Profile) -> Vec<ImageError> {
             AppSource::File(path) => Err(ImageError::NoConstants { path: path.clone() }),
         });
     }
-    for update in updates(profile) {
+    for update in profile.ota.iter().flat_map(|ota| iter::once(&ota.update).chain(&ota.bad_update))
+    {
         note(inspect_application(profile, &update.app, false));
     }
     found
@@ -305,19 +309,18 @@ fn inspect_application(
     }
 }
 
-fn updates(profile: &Profile) -> impl Iterator<Item = &Update> {
-    profile.ota.iter().flat_map(|ota| [Some(&ota.update), ota.bad_update.as_ref()]).flatten()
-}
-
 /// What is needed only in the middle of a run is tried before it begins.
-fn refuse_later_images(profile: &Profile, trust_anchor_pem: &str) -> Result<(), ImageError> {
+fn refuse_later_images(profile: &Profile) -> Result<(), ImageError> {
     if let Some(FactoryFirmware { app: AppSource::File(path), .. }) = &profile.factory {
         return Err(ImageError::NoConstants { path: path.clone() });
     }
-    for update in updates(profile) {
-        compile_update(profile, &update.app, trust_anchor_pem)?;
-    }
     Ok(())
+}
+
+fn updates(profile: &Profile, trust_anchor_pem: &str) -> Result<Vec<Vec<u8>>, ImageError> {
+    let Some(ota) = &profile.ota else { return Ok(Vec::new()) };
+    let tried = iter::once(&ota.update).chain(&ota.bad_update);
+    tried.map(|update| compile_update(profile, &update.app, trust_anchor_pem)).collect()
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ImageError> {

@@ -24,7 +24,7 @@ use crate::{
 pub struct BoundPlan {
     plan: Plan,
     bindings: Bindings,
-    flash: FlashImages,
+    pub(super) flash: FlashImages,
     images: Vec<RegionImage>,
     document: Option<Document>,
     nvs_keys: Option<Keys>,

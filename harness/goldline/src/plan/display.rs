@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Content, Dialogue, Moment, Plan, Purpose, Region, Scope, Step};
+use super::{Content, Coverage, Dialogue, Expects, Moment, Plan, Purpose, Region, Scope, Step};
 use crate::profile::{DialogueName, Method, ValueSource};
 
 impl fmt::Display for Plan {
@@ -78,13 +78,8 @@ impl fmt::Display for Step {
             Self::Identify => f.write_str("identify the chip; read {unit.mac} and the flash size"),
             Self::Erase => f.write_str("erase the whole flash"),
             Self::Write(region) => write!(f, "write {region}"),
-            Self::CollectEvidence { moment, digests, nvs } => {
-                let names: Vec<&str> = digests.iter().map(|region| region.name.as_str()).collect();
-                let moment = match moment {
-                    Moment::BeforeBoot => "before the first boot",
-                    Moment::AfterBoot => "after the firmware ran",
-                };
-                write!(f, "{moment}: digest {}; read {} back", names.join(", "), nvs.name)
+            Self::CollectEvidence { moment, coverage, nvs } => {
+                write_evidence(f, *moment, coverage, nvs)
             }
             Self::Gate => f.write_str("judge the flash; a unit with bad flash is not booted"),
             Self::Boot(Purpose::Trial) => f.write_str("reset into the application"),
@@ -143,6 +138,31 @@ impl fmt::Display for Step {
             }
         }
     }
+}
+
+fn write_evidence(
+    f: &mut fmt::Formatter<'_>,
+    moment: Moment,
+    coverage: &Coverage,
+    nvs: &Region,
+) -> fmt::Result {
+    let moment = match moment {
+        Moment::BeforeBoot => "before the first boot",
+        Moment::AfterBoot => "after the firmware ran",
+    };
+    let names = |wanted: fn(Expects) -> bool| -> Vec<&str> {
+        let spans = coverage.spans().iter().filter(|span| wanted(span.expects));
+        spans.map(|span| span.name.as_str()).collect()
+    };
+    let digested = names(|expects| {
+        matches!(expects, Expects::Planned(_) | Expects::UpdatedApp | Expects::UpdateSlot)
+    });
+    let mut read = vec![nvs.name.as_str()];
+    read.extend(names(|expects| matches!(expects, Expects::FirmwaresNvs | Expects::OtaData)));
+    let left = names(|expects| expects == Expects::Firmwares);
+    write!(f, "{moment}: digest {} and all that is erased", digested.join(", "))?;
+    write!(f, "; read {} back", read.join(", "))?;
+    if left.is_empty() { Ok(()) } else { write!(f, "; leave {} to the firmware", left.join(", ")) }
 }
 
 impl fmt::Display for Region {

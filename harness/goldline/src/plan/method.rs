@@ -4,8 +4,8 @@
 //! after it happens while the unit runs. Must not know how a step is done.
 
 use super::{
-    Content, Dialogue, Purpose, Scope, Step,
-    qc::{self, factory_region, immutable_regions, nvs_region},
+    Content, Dialogue, Purpose, Scope, Step, qc,
+    regions::{factory_region, immutable_regions, nvs_region},
 };
 use crate::profile::{Caller, CheckId, ConsoleSpec, DialogueName, Method, Part, Profile};
 
@@ -14,17 +14,17 @@ pub(super) fn steps(profile: &Profile, scope: Scope) -> Vec<Step> {
     let mut steps = vec![Step::Identify];
     match scope {
         Scope::Run => {
-            steps.extend(provisioning(profile));
+            steps.extend(provisioning(profile, scope));
             steps.extend(qc::trial(profile, scope));
         }
         Scope::Provision => {
-            steps.extend(provisioning(profile));
+            steps.extend(provisioning(profile, scope));
             if !profile.method.flashes_nvs() {
-                steps.push(qc::after_boot(profile));
+                steps.push(qc::after_boot(profile, scope));
             }
         }
         Scope::Check => {
-            steps.extend(qc::evidence(profile));
+            steps.extend(qc::evidence(profile, scope));
             steps.extend(qc::trial(profile, scope));
         }
         Scope::Reprovision(part) => {
@@ -48,7 +48,7 @@ fn register(profile: &Profile) -> Option<Step> {
     profile.ca.clone().map(|ca| Step::Register(Box::new(ca)))
 }
 
-fn provisioning(profile: &Profile) -> Vec<Step> {
+fn provisioning(profile: &Profile, scope: Scope) -> Vec<Step> {
     let (mut steps, afterwards) = match profile.method {
         Method::FactoryImage => (factory_image(profile), Vec::new()),
         Method::CaRegistration => (ca_registration(profile), over_console(profile)),
@@ -56,7 +56,7 @@ fn provisioning(profile: &Profile) -> Vec<Step> {
         Method::Portal => (without_values(profile), over_portal(profile)),
         Method::FactoryFirmware => (factory_firmware(profile), Vec::new()),
     };
-    steps.extend(qc::evidence(profile));
+    steps.extend(qc::evidence(profile, scope));
     steps.extend(afterwards);
     steps.extend(record_in_registry(profile));
     steps
@@ -136,19 +136,19 @@ fn factory_firmware(profile: &Profile) -> Vec<Step> {
 
 /// One part of the values is given anew, the way that the product has for it.
 fn reprovisioning(profile: &Profile, part: Part) -> Vec<Step> {
-    let region = nvs_region(profile);
+    let (region, scope) = (nvs_region(profile), Scope::Reprovision(part));
     let mut steps = vec![Step::ReadNvs(region.clone())];
     if profile.method.flashes_nvs() {
         let registers = profile.ca.as_ref().is_some_and(|ca| ca.called_by == Caller::Bench);
         steps.extend(register(profile).filter(|_| part == Part::Certificate && registers));
         steps.push(Step::RewriteNvs(part, region));
-        steps.extend(qc::evidence(profile));
+        steps.extend(qc::evidence(profile, scope));
     } else {
         steps.push(Step::Boot(Purpose::Provisioning));
         let dialogue = |console| Step::Dialogue(Dialogue::of(console, DialogueName::Wifi));
         steps.extend(profile.console.as_ref().map(dialogue));
         steps.push(Step::EnterLoader);
-        steps.extend(qc::evidence(profile));
+        steps.extend(qc::evidence(profile, scope));
     }
     steps.extend(record_in_registry(profile));
     steps

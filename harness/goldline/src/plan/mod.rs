@@ -6,14 +6,17 @@
 mod bindings;
 mod bound;
 mod claims;
+mod coverage;
 mod display;
 mod given;
+mod layers;
 mod method;
 mod network;
 mod order;
 mod origin;
 mod product;
 mod qc;
+mod regions;
 mod text;
 mod units;
 
@@ -33,7 +36,9 @@ pub use bound::{
     BoundBroker, BoundPlan, BoundWifi, LearnError, MaterialError, NotLearnt, RegionImage,
 };
 pub use claims::{Claim, Made};
+pub use coverage::{Coverage, Expects, Span, UNUSED};
 pub use given::{Given, GivenError};
+pub use layers::Layers;
 pub use network::{Unprovable, on_network};
 pub use order::{Need, OutOfOrder, Steps};
 pub use origin::Origin;
@@ -118,13 +123,13 @@ pub enum Step {
     ReadNvs(Region),
     /// Put the values of one part into the NVS partition and leave all others as they are.
     RewriteNvs(Part, Region),
-    /// Digest regions and read the NVS partition back, at this moment.
+    /// Digest what the bench knows the bytes of and read the rest that is judged, at this moment.
     CollectEvidence {
         /// Before or after the unit ran.
         moment: Moment,
-        /// What is digested.
-        digests: Vec<Region>,
-        /// The NVS partition that is read back whole.
+        /// What every byte of the flash must be.
+        coverage: Coverage,
+        /// The unit's own NVS partition.
         nvs: Region,
     },
     /// Judge the evidence so far; a unit with bad flash is not booted.
@@ -306,15 +311,20 @@ impl Plan {
 
     /// The regions that no firmware may change, which are digested.
     pub fn immutable_regions(&self) -> Vec<Region> {
-        qc::immutable_regions(&self.profile)
+        regions::immutable_regions(&self.profile)
+    }
+
+    /// What every byte of the flash must be at a moment.
+    pub fn coverage(&self, moment: Moment) -> Coverage {
+        Coverage::of(&self.profile, self.scope, moment)
     }
 
     /// The regions that the plan writes or compares, in flash order of their writing.
     pub fn regions(&self) -> Vec<Region> {
-        let mut regions = qc::immutable_regions(&self.profile);
-        regions.extend(self.profile.factory.is_some().then(|| qc::factory_region(&self.profile)));
-        regions.push(qc::nvs_region(&self.profile));
-        regions
+        let mut all = regions::immutable_regions(&self.profile);
+        all.extend(self.profile.factory.is_some().then(|| regions::factory_region(&self.profile)));
+        all.push(regions::nvs_region(&self.profile));
+        all
     }
 }
 

@@ -75,6 +75,7 @@ mod tests {
             partition_table: b"table".to_vec(),
             app: b"app".to_vec(),
             factory_app: None,
+            updates: Vec::new(),
         }
     }
 

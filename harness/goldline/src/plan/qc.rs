@@ -4,68 +4,18 @@
 //! after the firmware ran.
 
 use super::{
-    Content, Dialogue, InstallersAlert, Moment, Purpose, Region, Scope, Step, partition_region,
+    Coverage, Dialogue, InstallersAlert, Moment, Purpose, Scope, Step, regions::nvs_region,
 };
-use crate::profile::{Caller, CheckId, DialogueName, Method, NvsKeyScheme, Profile};
-
-/// Size of the partition table with its MD5, as ESP-IDF reserves it.
-const TABLE_SIZE: u32 = 0x1000;
-
-/// Regions that no firmware may change.
-pub(super) fn immutable_regions(profile: &Profile) -> Vec<Region> {
-    let bootloader = profile.chip.bootloader_offset();
-    let table = profile.flash.table_offset();
-    let mut regions = vec![
-        Region {
-            name: "bootloader".to_owned(),
-            offset: bootloader,
-            capacity: table - bootloader,
-            content: Content::Bootloader,
-        },
-        Region {
-            name: "partition_table".to_owned(),
-            offset: table,
-            capacity: TABLE_SIZE,
-            content: Content::PartitionTable,
-        },
-    ];
-    let app = profile.flash.partition(&profile.images.app_partition);
-    regions.extend(app.map(|partition| partition_region(partition, Content::App)));
-    if let Some(NvsKeyScheme::Partition { name }) =
-        profile.nvs.encryption.as_ref().map(|encryption| &encryption.scheme)
-    {
-        let keys = profile.flash.partition(name);
-        regions.extend(keys.map(|partition| partition_region(partition, Content::NvsKeys)));
-    }
-    regions
-}
-
-/// The partition that carries the unit's own data.
-pub(super) fn nvs_region(profile: &Profile) -> Region {
-    let partition = profile
-        .flash
-        .partition(&profile.nvs.partition)
-        .expect("a valid profile names an NVS partition of its own table");
-    partition_region(partition, Content::Nvs)
-}
-
-/// Where the firmware that writes the unit's values lies for a while: in the application's place.
-pub(super) fn factory_region(profile: &Profile) -> Region {
-    let app = profile
-        .flash
-        .partition(&profile.images.app_partition)
-        .expect("a valid profile names an app partition of its own table");
-    partition_region(app, Content::FactoryApp)
-}
+use crate::profile::{Caller, CheckId, DialogueName, Method, Profile};
 
 /// Read-back before the first boot, and its judgement.
-pub(super) fn evidence(profile: &Profile) -> Vec<Step> {
-    vec![collect(profile, Moment::BeforeBoot), Step::Gate]
+pub(super) fn evidence(profile: &Profile, scope: Scope) -> Vec<Step> {
+    vec![collect(profile, scope, Moment::BeforeBoot), Step::Gate]
 }
 
 /// What the firmware left in flash.
-pub(super) fn after_boot(profile: &Profile) -> Step {
-    collect(profile, Moment::AfterBoot)
+pub(super) fn after_boot(profile: &Profile, scope: Scope) -> Step {
+    collect(profile, scope, Moment::AfterBoot)
 }
 
 /// The unit runs, joins, connects and answers; then what it left in flash is read.
@@ -99,7 +49,7 @@ pub(super) fn trial(profile: &Profile, scope: Scope) -> Vec<Step> {
     ] {
         steps.extend(step.filter(|_| checked(id)));
     }
-    steps.push(after_boot(profile));
+    steps.push(after_boot(profile, scope));
     steps
 }
 
@@ -109,6 +59,7 @@ pub(super) fn read_device_id(profile: &Profile) -> Option<Step> {
     console.device_id.clone().map(Step::ReadDeviceId)
 }
 
-fn collect(profile: &Profile, moment: Moment) -> Step {
-    Step::CollectEvidence { moment, digests: immutable_regions(profile), nvs: nvs_region(profile) }
+fn collect(profile: &Profile, scope: Scope, moment: Moment) -> Step {
+    let coverage = Coverage::of(profile, scope, moment);
+    Step::CollectEvidence { moment, coverage, nvs: nvs_region(profile) }
 }

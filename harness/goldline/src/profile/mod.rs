@@ -36,7 +36,7 @@ pub use dialogue::{
     ConsoleSpec, DialogueName, Exchange, LineEnd, Need, NotSayable, Quoting, ScrapedId, Unsayable,
 };
 pub use endpoint::{Endpoint, EndpointError};
-pub use flash_map::{FlashMap, FlashMapError, Partition, PartitionKind};
+pub use flash_map::{FlashMap, FlashMapError, Partition, PartitionKind, SECTOR};
 pub use host::{Host, HostError};
 pub use nearest::did_you_mean;
 pub use nvs_content::{NvsContent, NvsEncoding, NvsEncryption, NvsEntry, NvsKeyScheme};

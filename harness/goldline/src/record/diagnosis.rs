@@ -57,6 +57,12 @@ codes! {
     ChipMacInvalid = "chip.mac_invalid", "the chip's eFuses are blank or damaged: scrap or rework the unit";
     /// A flash region reads back other than what was written.
     RegionDiffers = "flash.region_differs", "flash the unit once more; if the same region differs again, the flash chip is bad: scrap or rework the unit";
+    /// Something lies where the flash must be erased.
+    NotErased = "flash.not_erased", "an earlier firmware or another unit's data is left there: provision the unit again, which erases the whole flash; if it is not erased then, the flash chip is bad";
+    /// Nothing was ever flashed.
+    FlashBlank = "flash.blank", "this unit is blank: provision it with goldline provision or goldline run";
+    /// The boot loader starts another application than the planned one.
+    WrongSlot = "flash.wrong_slot", "provision the unit again; if the other slot is chosen again, look which firmware or tool writes the OTA data";
     /// The unit refused or failed a flash write or erase.
     WriteFailed = "flash.write_failed", "flash the unit once more; if it fails again, check the flash chip and its supply";
     /// The partition table in the unit is not the planned one, or a region would land in a partition of another type.
@@ -69,6 +75,10 @@ codes! {
     NvsValueDiffers = "nvs.value_differs", "provision the unit once more; if it differs again, look which firmware writes this key";
     /// A key or namespace is there that neither the plan nor the profile's list of foreign namespaces names.
     NvsUnexpected = "nvs.unexpected_entry", "find out who wrote it: an earlier life of this unit, or firmware; name it in the profile if it is right";
+    /// Credentials of another network lie in the unit's NVS.
+    NvsForeignCredentials = "nvs.foreign_credentials", "the unit was in another network before: provision it again, which erases the whole flash";
+    /// NVS holds a secret that no device reads any more, in an erased entry or behind a value.
+    NvsLeftoverSecret = "nvs.leftover_secret", "provision the unit again, which erases the whole flash; if it comes back, the firmware writes its secrets anew";
     /// The image differs from the committed golden.
     NvsGoldenDiffers = "nvs.golden_differs", "review the difference; when it is meant, accept it with cargo xtask golden";
     /// The unit reports a wrong WiFi password, and the bench joined with the planned one.
@@ -205,6 +215,8 @@ codes! {
     IdentityTaken = "identity.taken", "give this unit values of its own; where it is a new module in the place of that unit, run again with --replaces MAC --because TEXT";
     /// The station cannot write its state or read what it needs.
     StationState = "station.state", "check the state directory's permissions and free space";
+    /// This station does not know the unit as one of this product.
+    UnitUnknown = "station.unit_unknown", "provision the unit here, or check it with the profile and the state directory (--state) that it was provisioned with";
     /// Someone stopped the run.
     Aborted = "run.aborted", "test the unit again from the start";
     /// Goldline itself failed.

@@ -172,5 +172,5 @@ fn remembered(
         given,
         holder,
     };
-    Box::new(move |chip: &ChipFacts| recall.values_of(chip.mac).map_err(|error| error.to_string()))
+    Box::new(move |chip: &ChipFacts| recall.values_of(chip.mac).map_err(|error| error.diagnosis()))
 }

@@ -8,6 +8,7 @@ use crate::{
     identity::Mac,
     plan::{BindingError, Bindings, Given, Identity, Scope},
     profile::Profile,
+    record::{Code, Diagnosis},
     store::{Holder, StateDirectory, StoreError, UnitEntry},
 };
 
@@ -27,6 +28,19 @@ pub enum RememberedError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Binding(#[from] BindingError),
+}
+
+impl RememberedError {
+    /// What is said of it in the record.
+    pub(super) fn diagnosis(&self) -> Diagnosis {
+        let code = match self {
+            Self::NeverProvisioned { .. }
+            | Self::OtherProfile { .. }
+            | Self::OtherProduct { .. } => Code::UnitUnknown,
+            Self::Store(_) | Self::Binding(_) => Code::StationState,
+        };
+        Diagnosis::new(code, self.to_string())
+    }
 }
 
 /// What is needed to find the values of a unit again, whichever it turns out to be.

@@ -12,33 +12,33 @@ const NVS: usize = 0x10000;
 const APP: usize = 0x20000;
 
 /// A station, and a unit on it that outlives a command.
-struct Bench {
-    station: Station,
-    flash: PathBuf,
+pub struct Bench {
+    pub station: Station,
+    pub flash: PathBuf,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let station = Station::new();
         let flash = station.path("unit.flash");
         Self { station, flash }
     }
 
     /// A command on the unit.
-    fn unit(&self, arguments: &[&str]) -> Ended {
+    pub fn unit(&self, arguments: &[&str]) -> Ended {
         let device = format!("simulator:?flash-file={}", self.flash.display());
         self.station.unit([arguments, &["--json", "--device", &device]].concat())
     }
 
     /// Provisions the unit, which must succeed.
-    fn provision(&self) -> Value {
+    pub fn provision(&self) -> Value {
         let ended = self.unit(&["provision"]);
         assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""), "{}", ended.stdout);
         ended.json()
     }
 
     /// Changes bytes of the unit's flash behind the station's back.
-    fn alter(&self, change: impl FnOnce(&mut [u8])) {
+    pub fn alter(&self, change: impl FnOnce(&mut [u8])) {
         let mut flash = fs::read(&self.flash).expect("the flash file");
         change(&mut flash);
         fs::write(&self.flash, flash).expect("the flash file is written");

@@ -8,13 +8,16 @@ use goldline::{
     check::{
         AlertObservation, Answered, BrokerObservation, CaObservation, DialogueObservation,
         Evidence, ExchangeObservation, JoinObservation, Observations, Observer, OtaObservation,
-        ProbeReport, Refusal, RegionDigest, ServiceObservation, Stop, TrustObservation, UnitLog,
+        ProbeReport, Refusal, ServiceObservation, SpanDigest, Stop, TrustObservation, UnitLog,
         UpdateObservation, Witness, judge,
     },
     device::{ChipFacts, ConsoleLine},
     identity::Mac,
     image::FlashImages,
-    plan::{Bindings, BoundPlan, Content, Given, Identity, Plan, Scope, Sources, on_network},
+    plan::{
+        Bindings, BoundPlan, Content, Expects, Given, Identity, Moment, Plan, Scope, Sources, Span,
+        on_network,
+    },
     profile::{Chip, Profile, find},
     record::{CheckRecord, Code, Diagnosis, Outcome, Verdict},
     testbed::network::NetworkKind,
@@ -63,6 +66,7 @@ impl Case {
             partition_table: vec![2; 100],
             app: vec![3; 100],
             factory_app: None,
+            updates: Vec::new(),
         };
         let plan = BoundPlan::bind(plan, bindings, &images).expect("the samples fit");
         let seen = good_observations(&plan);
@@ -120,18 +124,6 @@ impl Case {
 }
 
 fn good_observations(plan: &BoundPlan) -> Observations {
-    let evidence = || Evidence {
-        digests: plan
-            .images()
-            .iter()
-            .filter(|image| image.region.content != Content::Nvs)
-            .map(|image| RegionDigest {
-                name: image.region.name.clone(),
-                md5: Md5::digest(&image.bytes).into(),
-            })
-            .collect(),
-        nvs: nvs_image(plan),
-    };
     Observations {
         chip: Some(ChipFacts {
             chip: Chip::Esp32,
@@ -139,8 +131,8 @@ fn good_observations(plan: &BoundPlan) -> Observations {
             mac: Mac([0x24, 0x0A, 0xC4, 0, 1, 0x10]),
             flash_size: 4 << 20,
         }),
-        before_boot: Some(evidence()),
-        after_boot: Some(evidence()),
+        before_boot: Some(good_evidence(plan, Moment::BeforeBoot)),
+        after_boot: Some(good_evidence(plan, Moment::AfterBoot)),
         booted: true,
         console: unit_log(&[
             "rst:0x1 (POWERON_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)",
@@ -167,6 +159,29 @@ fn good_observations(plan: &BoundPlan) -> Observations {
             ..Default::default()
         }),
         ..Observations::default()
+    }
+}
+
+/// As a flash shows itself that holds what is planned, and is erased for the rest.
+fn good_evidence(plan: &BoundPlan, moment: Moment) -> Evidence {
+    let coverage = plan.plan().coverage(moment);
+    let digest = |span: &Span| {
+        let md5 = match span.expects {
+            Expects::Planned(content) => {
+                let image = plan.images().iter().find(|image| image.region.content == content);
+                let mut bytes = image.expect("it is planned").bytes.clone();
+                bytes.resize(span.size as usize, 0xFF);
+                Md5::digest(&bytes)
+            }
+            _ => Md5::digest(vec![0xFF; span.size as usize]),
+        };
+        SpanDigest { offset: span.offset, size: span.size, md5: md5.into(), differs_at: None }
+    };
+    let erased = |span: &Span| (span.name.clone(), vec![0xFF; span.size as usize]);
+    Evidence {
+        digests: coverage.digested().iter().map(digest).collect(),
+        nvs: nvs_image(plan),
+        partitions: coverage.read().map(erased).collect(),
     }
 }
 
@@ -286,6 +301,7 @@ fn an_image_other_than_the_golden_fails_and_names_the_key() {
         partition_table: vec![2; 100],
         app: vec![3; 100],
         factory_app: None,
+        updates: Vec::new(),
     };
     case.plan = BoundPlan::bind(plan, case.plan.bindings().clone(), &images).expect("it fits");
     case.expect(Verdict::Fail, Code::NvsGoldenDiffers);
@@ -631,6 +647,7 @@ fn outcome(profile: &str, check: &str, seen: &Observations) -> Outcome {
         partition_table: bytes(),
         app: bytes(),
         factory_app: None,
+        updates: Vec::new(),
     };
     let plan = Plan::new(Arc::clone(&profile), Scope::Run);
     let plan = BoundPlan::bind(plan, bindings, &images).expect("it fits");

@@ -6,6 +6,7 @@ mod bindings;
 mod checks;
 #[path = "../client/mod.rs"]
 mod client;
+mod coverage;
 mod images;
 mod profile;
 mod qc_parts;
