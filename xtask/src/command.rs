@@ -22,11 +22,24 @@ pub fn cargo<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> Command {
     command
 }
 
-/// A program that starts in the repository's root.
+/// A program that starts in the repository's root, and does not see that cargo started us: build scripts
+/// that look at such variables would be run again, and a dozen crates be built twice in turn.
 pub fn program(name: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(name);
     command.current_dir(workspace::root());
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_str().is_some_and(is_set_by_cargo_run) {
+            command.env_remove(variable);
+        }
+    }
     command
+}
+
+/// What cargo tells a program that it runs, of that program's own package.
+fn is_set_by_cargo_run(variable: &str) -> bool {
+    let families = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CFG_"];
+    families.iter().any(|family| variable.starts_with(family))
+        || ["CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "OUT_DIR"].contains(&variable)
 }
 
 /// How long a log may stand still: one crate can take a compiler minutes.
@@ -91,4 +104,22 @@ fn shown(command: &Command) -> String {
     let name = if name.ends_with("cargo") { OsStr::new("cargo") } else { name.as_os_str() };
     let words = std::iter::once(name).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// ring's build script looks at them: a build from here and one from a shell undid each other's.
+    #[test]
+    fn a_cargo_of_ours_does_not_see_the_package_that_runs_it() {
+        let command = cargo(["build"]);
+        let removed = |name: &str| command.get_envs().any(|(key, to)| key == name && to.is_none());
+        // A test is told of its package as a program is.
+        assert!(std::env::var_os("CARGO_PKG_NAME").is_some());
+        for name in ["CARGO_PKG_NAME", "CARGO_PKG_VERSION_MAJOR", "CARGO_MANIFEST_DIR"] {
+            assert!(removed(name), "{name}");
+        }
+        assert!(!removed("CARGO") && !removed("PATH"));
+    }
 }
