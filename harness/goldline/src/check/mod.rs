@@ -6,6 +6,7 @@
 
 mod boot_fact;
 mod ca_registration;
+mod conduct;
 mod console_status;
 mod device_id;
 mod factory_reset;
@@ -40,10 +41,10 @@ pub use line::{LineKind, is_logged, kind_of, plain};
 pub use log::{LogFacts, UnitLog};
 pub use nvs_foreign::FRAMEWORKS;
 pub use observations::{
-    AlertObservation, Answered, Blame, BrokerObservation, CaObservation, DeviceIdObservation,
-    DialogueObservation, Evidence, ExchangeObservation, JoinObservation, Leftovers, Observations,
-    Observer, OtaObservation, Outgoing, Refusal, RegistryObservation, ServiceObservation,
-    SpanDigest, Stop, TrustObservation, UpdateObservation,
+    AlertObservation, Answered, Blame, BrokerObservation, CaObservation, Conduct,
+    DeviceIdObservation, DialogueObservation, Evidence, ExchangeObservation, JoinObservation,
+    Leftovers, Observations, Observer, OtaObservation, Outgoing, Refusal, RegistryObservation,
+    ServiceObservation, SpanDigest, Stop, TrustObservation, UpdateObservation,
 };
 pub use witness::{Credential, ProbeReport, Service, UnitSuccess, Witness};
 

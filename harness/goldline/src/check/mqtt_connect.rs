@@ -6,7 +6,9 @@
 
 use std::net::SocketAddr;
 
-use super::{BrokerObservation, Finding, LogFacts, Observations, Observer, Refusal, limits};
+use super::{
+    BrokerObservation, Finding, LogFacts, Observations, Observer, Refusal, conduct, limits,
+};
 use crate::{
     plan::{BoundBroker, BoundPlan},
     profile::{CheckSpec, Endpoint, Host},
@@ -28,6 +30,7 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
             Observer::Broker => {
                 compare_identity(plan, planned, broker, &mut finding);
                 compare_subscriptions(planned, broker, &mut finding);
+                conduct::judge(plan, planned, broker, &mut finding);
             }
             Observer::Client => say_what_a_client_sees(plan, planned, broker, &mut finding),
         }

@@ -167,12 +167,29 @@ pub struct BrokerObservation {
     pub connected_after_ms: Option<u64>,
     /// Topic filters granted to it.
     pub subscriptions: Vec<String>,
+    /// What else it did there until its run ended; `None` where the broker does not tell.
+    pub conduct: Option<Conduct>,
     /// The command's way there and back.
     pub round_trip_ms: Option<u64>,
     /// What was wrong with the last answer, without its text: a unit may answer with a secret.
     pub wrong_answer: Option<String>,
     /// The bench's own attempt, made after a failure.
     pub witness: Option<Witness>,
+}
+
+/// All that a unit did at its broker, over all of its connections.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Conduct {
+    /// Every topic filter that it asked for, granted or not.
+    pub asked: Vec<String>,
+    /// Every client id and user name that it was accepted as.
+    pub names: Vec<(String, String)>,
+    /// Every topic that it published on.
+    pub published: Vec<String>,
+    /// The topics on which it left a message for later subscribers.
+    pub retained: Vec<String>,
+    /// How much of that was not kept: with any, nothing is known to be absent.
+    pub dropped: u64,
 }
 
 /// The device id in the serial log.

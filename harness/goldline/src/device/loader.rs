@@ -86,7 +86,7 @@ impl LoaderDevice {
             if attempt >= self.most_attempts(&error) {
                 return Err(error);
             }
-            tracing::warn!(%error, attempt, "trying again");
+            tracing::info!(%error, attempt, "trying again");
             attempt += 1;
         }
     }

@@ -1,21 +1,21 @@
 //! Typing into the unit's console and comparing each answer; and the id that it prints at its start.
 //!
-//! An answer is what the unit prints after a line was typed, without its echo: the expected texts must
-//! appear in it in their order, whatever else the firmware logs in between. Every wait has a deadline.
+//! The expected texts must stand in the unit's own words in their order. Every wait has a deadline.
 
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    Failure, Next, Run, millis,
+    Failure, Next, Run,
+    answer::{Answer, Reply},
+    millis,
     probing::{Talk, at_broker, at_ca, at_network},
 };
 use crate::{
     check::{
         Answered, Blame, DeviceIdObservation, DialogueObservation, ExchangeObservation, Witness,
-        is_logged, plain, stops,
+        plain, stops,
     },
     clock::Deadline,
-    device::ConsoleLine,
     plan::{BoundPlan, Dialogue, Text},
     profile::{DialogueName, Exchange, Need, Piece, Quoting, ScrapedId, Template},
 };
@@ -93,8 +93,8 @@ impl Run {
         self.with_device(move |device| device.type_text(typed.as_bytes())).await?;
         let reply = loop {
             let printed = console.printed();
-            let answer = answer(&console.lines_after(before), line.typed.expose());
-            if let Some(reply) = reply_of(&answer, &expected, &exchange.refuse) {
+            let answer = Answer::of(&console.lines_after(before), line.typed.expose());
+            if let Some(reply) = answer.reply(&expected, &exchange.refuse) {
                 break reply;
             }
             tokio::select! {
@@ -112,7 +112,8 @@ impl Run {
             return Err(Failure::Service(stops::console_full(lost, &missing)));
         }
         let plan = self.bound()?;
-        let answer: Vec<String> = answer(&console.lines_after(before), line.typed.expose())
+        let answer: Vec<String> = Answer::of(&console.lines_after(before), line.typed.expose())
+            .printed()
             .iter()
             .map(|text| plan.bindings().redact(text).0)
             .collect();
@@ -240,15 +241,6 @@ impl Run {
     }
 }
 
-/// What became of a line so far.
-#[derive(Debug)]
-enum Reply {
-    Good,
-    /// The line that refuses.
-    Refused(String),
-    Missing,
-}
-
 /// A line with its values; each value as the console takes it.
 fn line(template: &Template, quoting: Quoting, plan: &BoundPlan) -> Result<Line, Failure> {
     let (mut typed, mut shown, mut secret) = (String::new(), String::new(), false);
@@ -273,107 +265,4 @@ fn line(template: &Template, quoting: Quoting, plan: &BoundPlan) -> Result<Line,
     let typed =
         if secret { Text::secret(crate::secret::Secret::new(typed)) } else { Text::public(typed) };
     Ok(Line { typed, shown })
-}
-
-/// What the unit printed since, without the echo of what was typed.
-fn answer(lines: &[ConsoleLine], typed: &str) -> Vec<String> {
-    let mut echo = true;
-    let mut answer = Vec::new();
-    for line in lines {
-        if echo && line.text.trim_end().ends_with(typed.trim_end()) {
-            echo = false;
-        } else {
-            answer.push(line.text.clone());
-        }
-    }
-    answer
-}
-
-/// Whether the texts stand in the answer in their order; `None` while more may come.
-///
-/// A line that refuses is no answer, although it may name what was asked for: "Usage: reset --confirm".
-/// An expected text with a value in it refuses nothing, whatever the value is.
-fn reply_of(answer: &[String], expected: &[String], refuse: &[String]) -> Option<Reply> {
-    let mut wanted = expected.iter().peekable();
-    for line in answer {
-        let (mut rest, mut still_wanted) = (line.clone(), wanted.clone());
-        while let Some(text) = still_wanted.next_if(|text| line.contains(text.as_str())) {
-            rest = rest.replacen(text.as_str(), "", 1);
-        }
-        if refuse.iter().any(|text| rest.contains(text.as_str())) {
-            // A log goes on whatever was typed: its "connect() error" neither refuses a line nor answers it.
-            if is_logged(line) {
-                continue;
-            }
-            return Some(Reply::Refused(line.clone()));
-        }
-        wanted = still_wanted;
-        if wanted.peek().is_none() {
-            return Some(Reply::Good);
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lines(texts: &[&str]) -> Vec<ConsoleLine> {
-        texts.iter().map(|text| ConsoleLine { at_ms: 0, text: (*text).to_owned() }).collect()
-    }
-
-    fn owned(texts: &[&str]) -> Vec<String> {
-        texts.iter().map(|text| (*text).to_owned()).collect()
-    }
-
-    /// An SSID such as "BOOK" made its own echo pass for the answer.
-    #[test]
-    fn the_echo_of_a_line_is_not_its_answer() {
-        let printed = lines(&["esp> AT+WIFI_SSID=BOOK", "ERROR"]);
-        assert_eq!(answer(&printed, "AT+WIFI_SSID=BOOK"), ["ERROR"]);
-    }
-
-    #[test]
-    fn a_log_line_in_between_does_not_hide_an_answer() {
-        let answer =
-            owned(&["I (900) wifi: scan", "saved: SSID='Lab'", "I (901) nvs: commit", "OK"]);
-        let expected = owned(&["SSID='Lab'", "OK"]);
-        assert!(matches!(reply_of(&answer, &expected, &[]), Some(Reply::Good)));
-        let other_way_round = owned(&["OK", "SSID='Lab'"]);
-        assert!(reply_of(&answer, &other_way_round, &[]).is_none());
-    }
-
-    /// A broker that was down made 29 of 80 units refuse whatever was typed at that moment.
-    #[test]
-    fn a_log_line_refuses_nothing() {
-        let refuse = owned(&["error"]);
-        let logged = "E (53272) esp-tls: [sock=54] connect() error: connection refused";
-        let reply = |answer: &[&str]| reply_of(&owned(answer), &owned(&["OK"]), &refuse);
-        assert!(reply(&[logged]).is_none());
-        assert!(reply(&[&format!("> {logged}")]).is_none());
-        assert!(reply(&["E (1391) wifi_cmd: error, not OK"]).is_none());
-        assert!(matches!(reply(&[logged, "OK"]), Some(Reply::Good)));
-        assert!(matches!(reply(&[logged, "error: unknown"]), Some(Reply::Refused(_))));
-    }
-
-    /// "reset" was found in the firmware's usage text, and the unit was blamed for not restarting.
-    #[test]
-    fn a_refusal_that_names_what_was_asked_for_is_no_answer() {
-        let reply = |line: &str, expected: &str| {
-            let refuse = owned(&["Usage", "Failed"]);
-            reply_of(&owned(&[line]), &owned(&[expected]), &refuse)
-        };
-        let usage = reply("Usage: provision_reset --confirm", "reset");
-        assert!(matches!(usage, Some(Reply::Refused(_))));
-        let named = reply("saved: SSID='Failed'", "SSID='Failed'");
-        assert!(matches!(named, Some(Reply::Good)));
-    }
-
-    #[test]
-    fn a_refusal_ends_the_wait() {
-        let answer = owned(&["ERROR: too long"]);
-        let reply = reply_of(&answer, &owned(&["OK"]), &owned(&["ERROR"]));
-        assert!(matches!(reply, Some(Reply::Refused(line)) if line == "ERROR: too long"));
-    }
 }

@@ -5,7 +5,9 @@
 //! Must not judge by itself, and knows no terminal.
 
 mod alert;
+mod answer;
 mod calls;
+mod conduct;
 mod dialogue;
 mod event;
 mod evidence;
@@ -273,6 +275,7 @@ impl Run {
                 self.write(region).await?;
             }
             Step::CollectEvidence { moment, coverage, nvs } => {
+                self.note_conduct()?;
                 self.collect(*moment, coverage, nvs).await?;
             }
             Step::Gate => return self.gate(),

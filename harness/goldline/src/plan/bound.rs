@@ -66,6 +66,8 @@ pub struct BoundBroker {
     pub password: Secret,
     /// Topic filters.
     pub subscriptions: Vec<String>,
+    /// Further topic filters that the unit may subscribe to.
+    pub allowed_subscriptions: Vec<String>,
 }
 
 /// Something that was learnt does not fit the plan.
@@ -302,6 +304,8 @@ fn bind_broker(profile: &Profile, bindings: &Bindings) -> Result<BoundBroker, Ma
         username: text(&mqtt.username)?,
         password: Secret::new(text(&mqtt.password)?),
         subscriptions: mqtt.subscriptions.iter().map(text).collect::<Result<_, _>>()?,
+        allowed_subscriptions: (mqtt.allowed_subscriptions.iter().map(text))
+            .collect::<Result<_, _>>()?,
     })
 }
 

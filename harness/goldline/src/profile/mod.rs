@@ -309,6 +309,8 @@ pub struct Mqtt {
     pub password: Template,
     /// Topic filters that the unit must subscribe to.
     pub subscriptions: Vec<Template>,
+    /// Further filters that it may subscribe to.
+    pub allowed_subscriptions: Vec<Template>,
     /// Whether the unit must show a client certificate of the plan's CA.
     pub client_certificate: bool,
     /// A command and the answer that proves the unit alive.

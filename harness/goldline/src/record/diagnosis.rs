@@ -115,6 +115,8 @@ codes! {
     MqttIdentityDiffers = "mqtt.identity_differs", "compare the client id and user name in the profile with what the firmware builds";
     /// The unit lacks a subscription that the profile names.
     MqttSubscriptionMissing = "mqtt.subscription_missing", "compare the topics in the profile with what the firmware subscribes to";
+    /// The unit subscribes to more than the profile names or allows.
+    MqttSubscriptionUnexpected = "mqtt.subscription_unexpected", "find out why the firmware listens there: whoever may publish on that topic reaches the unit; allow it in [mqtt] allowed_subscriptions if it is right";
     /// A command got no answer, or a wrong one.
     MqttCommandUnanswered = "mqtt.command_unanswered", "read the serial log in the evidence; check the command's topic, form and reply in the profile";
     /// A measured value of the MQTT connection lies outside its limits.

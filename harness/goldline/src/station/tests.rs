@@ -366,13 +366,13 @@ async fn a_batch_is_watched_kept_and_accounted_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unit_that_was_never_provisioned_is_not_checked() {
+async fn a_unit_that_was_never_provisioned_is_told_as_blank() {
     let (_folder, request) = simulated_unit();
     let batch = prepare(&request, Scope::Check, None).await.expect("it can be begun");
     let ended = batch.run(|| Box::new(|_: &Event| {}), CancellationToken::new()).await;
     let record = ended.records.first().expect("a record");
     let why = record.diagnosis.as_ref().map(|diagnosis| diagnosis.message.as_str());
-    assert!(why.is_some_and(|why| why.contains("this station never provisioned")), "{why:?}");
+    assert!(why.is_some_and(|why| why.contains("this unit is blank")), "{why:?}");
 }
 
 #[test]

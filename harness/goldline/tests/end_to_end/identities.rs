@@ -106,7 +106,7 @@ fn a_number_given_by_hand_is_left_out_of_the_lot() {
     let leased = run(&station, &["espvault", "--json", "--device", OTHER, "--lot", "A"]);
     let record = leased.json();
     assert_eq!((leased.code(), &record["unit"]["ids"]["device_id"]), (0, &"VAULT-00002".into()));
-    let list = station.goldline(["ids", "list", "espvault", "--json"]);
+    let list = station.unit(["ids", "list", "espvault", "--json"]);
     let list: Value = serde_json::from_str(&list.stdout).expect("JSON");
     let held: Vec<_> = list["series"][0]["leases"]
         .as_array()
@@ -137,7 +137,7 @@ fn what_a_unit_never_got_is_not_its() {
     ];
     let failed = run(&station, &words);
     assert_eq!(failed.json()["verdict"], "FAIL");
-    let list = station.goldline(["ids", "list", "safesignal", "--json"]);
+    let list = station.unit(["ids", "list", "safesignal", "--json"]);
     let list: Value = serde_json::from_str(&list.stdout).expect("JSON");
     assert_eq!(list["series"][0]["leases"][0]["state"], "aborted", "{list:#}");
 

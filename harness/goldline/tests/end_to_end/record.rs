@@ -56,10 +56,13 @@ fn assert_form(record: &Value) {
             "verdict",
             "diagnosis",
             "unit",
+            "network",
             "endpoints",
             "stages",
             "checks",
-        ],
+        ]
+        .into_iter()
+        .chain(record.get("simulation").map(|_| "simulation")),
     );
     assert_eq!(record["schema"], 1);
     assert_eq!(record["run_id"].as_str().map(str::len), Some(36), "a UUID");
@@ -67,7 +70,9 @@ fn assert_form(record: &Value) {
     let started = record["started_at"].as_str().expect("a time");
     assert!(started.ends_with('Z') && started.contains('T'), "UTC in RFC 3339: {started}");
     assert_diagnosis(&record["diagnosis"], record["verdict"] == "PASS");
-    assert_fields(&record["unit"], ["mac", "chip", "flash_size", "ids"]);
+    let shared = record["unit"].get("shared_secrets").map(|_| "shared_secrets");
+    assert_fields(&record["unit"], ["mac", "chip", "flash_size", "ids"].into_iter().chain(shared));
+    assert_fields(&record["network"], ["name", "radio"]);
     for stage in list(record, "stages") {
         assert_fields(stage, ["name", "duration_ms", "attempts"]);
         assert!(stage["duration_ms"].is_u64() && stage["attempts"].as_u64() >= Some(1), "{stage}");

@@ -138,8 +138,11 @@ impl Problems {
         let client_id = self.template(&raw.client_id, scope);
         let username = self.template(&raw.username, scope);
         let password = self.template(&raw.password, scope);
-        let subscriptions =
-            raw.subscriptions.iter().filter_map(|filter| self.template(filter, scope)).collect();
+        let mut filters = |raw: &[At<String>]| -> Vec<Template> {
+            raw.iter().filter_map(|filter| self.template(filter, scope)).collect()
+        };
+        let subscriptions = filters(&raw.subscriptions);
+        let allowed_subscriptions = filters(&raw.allowed_subscriptions);
         let command = match raw.command {
             Some(command) => Some(self.command(&command, scope)?),
             None => None,
@@ -151,6 +154,7 @@ impl Problems {
             username: username?,
             password: password?,
             subscriptions,
+            allowed_subscriptions,
             client_certificate: raw.client_certificate,
             command,
         })

@@ -223,6 +223,9 @@ pub(super) struct RawMqtt {
     /// Topic filters that the unit must subscribe to.
     #[serde(default)]
     pub subscriptions: Vec<Text>,
+    /// Further filters that it may subscribe to; any other fails.
+    #[serde(default)]
+    pub allowed_subscriptions: Vec<Text>,
     /// Whether the unit must show a client certificate.
     #[serde(default)]
     pub client_certificate: bool,
