@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | `request` → `order` → `jobs` → `batch` | the way from what is asked to what came of it |
 //! | `refusals`, `devices`, `faults`, `endpoints`, `registry_url` | what an order names, and what is refused of it |
-//! | `values`, `leases`, `identities`, `remembered` | a unit's values: given, made, its alone, or known from before |
+//! | `values`, `leases`, `twins`, `identities`, `remembered` | a unit's values: given, made, its alone, or known from before |
 //! | `journal`, `outputs`, `credentials`, `enrolment` | what is kept of a run, and where |
 //! | `certificates`, `state_directory` | what a station has without a run |
 
@@ -32,6 +32,7 @@ mod registry_url;
 mod remembered;
 mod request;
 mod state_directory;
+mod twins;
 mod values;
 
 pub use batch::{Batch, BatchError, Ended};
@@ -41,7 +42,6 @@ pub use endpoints::EndpointsError;
 pub use enrolment::{Delivery, deliver};
 pub use error::StationError;
 pub use faults::FaultsError;
-pub use identities::{IdentitiesError, Twins};
 pub use jobs::JobsError;
 pub use journal::Watcher;
 pub use leases::{ScrapError, numbers_given, scrap};
@@ -52,6 +52,7 @@ pub use registry_url::{RegistryUrlError, registry_url};
 pub use remembered::RememberedError;
 pub use request::{BrokerRequest, ReplacedRequest, Request, ServiceRequest};
 pub use state_directory::open_state;
+pub use twins::{IdentitiesError, Twins};
 pub use values::ValuesError;
 
 #[cfg(test)]

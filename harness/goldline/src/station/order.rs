@@ -12,10 +12,10 @@ use super::{
     devices::{self, DevicesError, NamedDevice},
     endpoints::{self, EndpointsError},
     faults::{Faults, FaultsError},
-    identities::{self, IdentitiesError},
     refusals::{self, Refusal},
     registry_url::{RegistryUrlError, registry_url_if_any},
     request::{ReplacedRequest, Request},
+    twins::{self, IdentitiesError},
     values::{self, ValuesError},
 };
 use crate::{
@@ -155,7 +155,7 @@ impl Order {
             return Err(Refusal::NoAlert { profile: profile.name.clone() }.into());
         }
         if scope.provisions() {
-            identities::refuse_twins(&profile, &given, identity)?;
+            twins::refuse_twins(&profile, &given, identity)?;
         }
         values::refuse_unsayable(&profile, &given)?;
         Ok(Self {

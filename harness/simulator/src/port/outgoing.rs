@@ -107,7 +107,7 @@ impl Outgoing {
     /// Bytes that reach the client now.
     pub(super) fn arriving(&self) -> Option<&[u8]> {
         let (due, bytes) = self.flight.front()?;
-        (*due <= Instant::now()).then(|| bytes.as_slices().0)
+        (*due <= Instant::now()).then_some(bytes.as_slices().0)
     }
 
     /// The client's terminal took so many of [`Outgoing::arriving`].
