@@ -2,7 +2,9 @@
 //!
 //! The expected texts must stand in the unit's own words in their order. Every wait has a deadline.
 
-use tokio::time::{Instant, sleep_until};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
     Failure, Next, Run,
@@ -16,10 +18,15 @@ use crate::{
         plain, stops,
     },
     clock::Deadline,
+    device::Console,
     plan::{BoundPlan, Dialogue, Text},
     profile::{DialogueName, Exchange, Need, Piece, Quoting, ScrapedId, Template},
 };
 
+/// So long nothing is printed when a firmware has said all of its start.
+const SILENCE: Duration = Duration::from_millis(200);
+/// How long a firmware that never falls silent is waited for.
+const LONGEST_START: Duration = Duration::from_secs(3);
 /// What stands for a secret in a line that is shown.
 const MASK: &str = "********";
 /// Of a MAC address without colons.
@@ -183,7 +190,7 @@ impl Run {
         loop {
             let printed = console.printed();
             if self.hearing.facts().has_application() {
-                return Ok(());
+                return self.await_silence(&console).await;
             }
             tokio::select! {
                 () = console.changed(printed) => {}
@@ -192,6 +199,23 @@ impl Run {
                     return Err(Failure::Unit(stops::never_started(waited)));
                 }
                 failure = self.interrupted() => return Err(failure),
+            }
+        }
+    }
+
+    /// A firmware that has just started says what it starts, which is no answer to a line; only then does its
+    /// console listen. One that never falls silent is typed to all the same.
+    async fn await_silence(&mut self, console: &Console) -> Result<(), Failure> {
+        let limit = Instant::now() + LONGEST_START;
+        loop {
+            let printed = console.printed();
+            tokio::select! {
+                () = console.changed(printed) => {}
+                () = sleep(SILENCE) => return Ok(()),
+                failure = self.interrupted() => return Err(failure),
+            }
+            if Instant::now() >= limit {
+                return Ok(());
             }
         }
     }

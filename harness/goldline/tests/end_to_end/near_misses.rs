@@ -129,9 +129,10 @@ fn a_uuid_in_capitals_is_the_same_unit_and_its_key_is_looked_at() {
 
 /// Whom it is, is in the record all the same.
 #[test]
-fn a_unit_that_this_station_never_saw_is_named() {
+fn a_blank_unit_that_this_station_never_saw_is_named() {
     let ended = Station::new().unit(["check", "espvault", "--json"]);
     let record = ended.json();
-    assert_eq!(record["verdict"], "ERROR", "{record:#}");
+    assert_eq!(record["verdict"], "FAIL", "{record:#}");
+    assert_eq!(record["diagnosis"]["code"], "flash.blank", "{record:#}");
     assert_eq!(record["unit"]["mac"], "24:0a:c4:00:01:10");
 }

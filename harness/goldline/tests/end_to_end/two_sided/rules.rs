@@ -220,7 +220,7 @@ fn is_expected(line: &str) -> bool {
 fn of_provisioning(path: &[&str]) -> Rule {
     match path {
         ["required", _] => Rule::NoRunCanTell("in a sound run every required setting is there"),
-        ["flag"] => change("ssid", &["join", "provisioned", "command"]),
+        ["flag"] => change("ssid", &["join", "provisioned", "No configuration found", "command"]),
         _ => Rule::Unknown,
     }
 }
