@@ -12,14 +12,12 @@ mod successes;
 use std::sync::Arc;
 
 use goldline_simulator::World;
-use successes::Successes;
-use tokio::{sync::Mutex, time::Instant};
+pub use successes::Successes;
+use tokio::sync::Mutex;
 
 use crate::{
-    check::{Credential, Service, UnitSuccess},
     client::http::HttpError,
     clock::Clock,
-    identity::Mac,
     plan::{BoundPlan, NotLearnt},
     profile::{HostError, UnboundSymbol},
     testbed::{
@@ -134,20 +132,9 @@ impl Bench {
         Ok(self.services.lock().await.lend(&place.0, offer, joined).await?)
     }
 
-    /// A unit was served by a service to the end, now.
-    pub fn note_success(&self, unit: Mac, service: Service, credential: Credential) {
-        self.successes.note(unit, service, credential);
-    }
-
-    /// The newest success of another unit at a service, since that moment.
-    pub fn success_of_another(
-        &self,
-        unit: Mac,
-        service: Service,
-        credential: Credential,
-        since: Instant,
-    ) -> Option<UnitSuccess> {
-        self.successes.of_another(unit, service, credential, since)
+    /// What its units succeeded at.
+    pub fn successes(&self) -> &Successes {
+        &self.successes
     }
 
     /// PEM of whom a unit's firmware model must trust, and the bench with it: the bench's own CA, and

@@ -20,7 +20,7 @@ const KEPT: usize = 64;
 
 /// The newest successes.
 #[derive(Debug, Default)]
-pub(super) struct Successes(Mutex<VecDeque<Success>>);
+pub struct Successes(Mutex<VecDeque<Success>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Success {
@@ -32,7 +32,7 @@ struct Success {
 
 impl Successes {
     /// A unit was served to the end, now.
-    pub(super) fn note(&self, unit: Mac, service: Service, credential: Credential) {
+    pub fn note(&self, unit: Mac, service: Service, credential: Credential) {
         let mut kept = self.kept();
         if kept.len() == KEPT {
             kept.pop_front();
@@ -41,7 +41,7 @@ impl Successes {
     }
 
     /// The newest success of another unit there, since that moment.
-    pub(super) fn of_another(
+    pub fn of_another(
         &self,
         unit: Mac,
         service: Service,

@@ -126,7 +126,12 @@ fn another_unit(testbed: &Testbed, plan: &BoundPlan, bench: &Bench) -> Result<Wi
     let failed = failed.iter().find(|connection| !connection.is_accepted());
     let credential = credential(plan)?;
     let success = failed.and_then(|failed| {
-        bench.success_of_another(plan.bindings().mac()?, Service::Broker, credential, failed.opened)
+        bench.successes().of_another(
+            plan.bindings().mac()?,
+            Service::Broker,
+            credential,
+            failed.opened,
+        )
     });
     let witness = success.and_then(|success| {
         Witness::of_other_unit(&success, Service::Broker, credential, OTHER_UNIT_LIMIT)

@@ -184,7 +184,7 @@ impl Run {
         };
         if answered.is_some() {
             let credential = credential(self.bound()?)?;
-            self.bench.note_success(self.mac()?, Service::Broker, credential);
+            self.bench.successes().note(self.mac()?, Service::Broker, credential);
         }
         if let Some(seen) = &mut self.seen.broker {
             seen.round_trip_ms = answered.as_ref().map(|(at, _)| millis(at.duration_since(sent)));

@@ -9,10 +9,9 @@ use super::{
     probing::{Talk, at_broker, at_update_server},
 };
 use crate::{
-    check::{OtaObservation, Outgoing, UpdateObservation, stops},
+    check::{OtaObservation, Outgoing, UpdateObservation},
     clock::Deadline,
     hex::hex,
-    image::compile_update,
     plan::Text,
     profile::{Ota, Template},
     testbed::update_server::UpdateServer,
@@ -46,24 +45,22 @@ impl Run {
 
     /// A good update, a bad one, and the way back to what was flashed.
     fn update_trials(&self, ota: &Ota) -> Result<Vec<Trial>, Failure> {
-        let trust = self.bench.trusted();
-        let compile = |app| {
-            compile_update(&self.plan.profile, app, &trust)
-                .map_err(|error| Failure::Service(stops::station(error)))
-        };
+        // In the profile's order; the map of the flash knows the same bytes.
+        let mut images = self.images.updates.iter().cloned();
+        let mut next_image = || images.next().ok_or(Failure::NotOffered("update"));
         let planned = self.bound()?.app()?.to_vec();
         let version = app_version(&planned).unwrap_or_default();
         let mut trials = vec![Trial {
             what: format!("update to {}", ota.update.version),
             version: ota.update.version.clone(),
-            image: compile(&ota.update.app)?,
+            image: next_image()?,
             outgoing: Outgoing::Runs,
         }];
         if let Some(bad) = &ota.bad_update {
             trials.push(Trial {
                 what: format!("roll-back of {}, which does not start", bad.version),
                 version: bad.version.clone(),
-                image: compile(&bad.app)?,
+                image: next_image()?,
                 outgoing: Outgoing::RolledBack,
             });
         }

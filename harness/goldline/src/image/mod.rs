@@ -62,7 +62,7 @@ pub struct FlashImages {
     pub app: Vec<u8>,
     /// The firmware that writes a unit's values and is then replaced; made for each unit.
     pub factory_app: Option<Vec<u8>>,
-    /// What a unit may be updated to over the air while it is tested.
+    /// What a unit is updated to over the air while it is tested: the update, then the bad one if there is one.
     pub updates: Vec<Vec<u8>>,
 }
 
@@ -373,7 +373,7 @@ pub fn compile_factory_app(
 ///
 /// # Errors
 /// As [`FlashImages::build`].
-pub fn compile_update(
+fn compile_update(
     profile: &Profile,
     app: &AppSource,
     trust_anchor_pem: &str,

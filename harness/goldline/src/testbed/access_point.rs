@@ -116,14 +116,14 @@ impl Network for AccessPoint {
     }
 
     fn join(&self, station: &Station<'_>) -> Result<Link, Refusal> {
-        let address = self.0.segment.join(station, self.admits(station))?;
+        let address = self.0.segment.admit(station, self.admits(station))?;
         let signal = Some(self.0.config.signal);
         Ok(Link { address, netmask: NETMASK, gateway: GATEWAY, signal })
     }
 
     fn leave(&self, mac: [u8; 6]) {
-        let mac = Mac(mac);
         self.0.segment.leave(mac);
+        let mac = Mac(mac);
         if self.own_networks().close(mac) {
             self.0.segment.record(NetworkEvent::NetworkClosed { mac });
         }

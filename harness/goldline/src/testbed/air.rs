@@ -21,7 +21,6 @@ use tokio::{io::copy_bidirectional, runtime::Handle};
 
 use super::{
     access_point::{AccessPoint, AccessPointConfig},
-    cable::Cable,
     caller::{Borrower, Callers},
     fault::TestbedFault,
     network::{Addresses, Network, NetworkKind, Party, Segment, Signal, Station},
@@ -69,7 +68,7 @@ impl Air {
             let segment = Segment::of_run(place.run, callers, addresses, clock);
             match self.kind {
                 NetworkKind::Air => Arc::new(AccessPoint::around(segment, config, faults)),
-                NetworkKind::Cable => Arc::new(Cable::into(segment)),
+                NetworkKind::Cable => Arc::new(segment),
             }
         };
         Arc::clone(place.network.get_or_init(set_up))

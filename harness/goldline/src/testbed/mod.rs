@@ -10,7 +10,6 @@ pub mod air;
 pub mod authority;
 pub mod broker;
 pub mod ca;
-pub mod cable;
 pub mod caller;
 mod closed_port;
 pub mod config_server;

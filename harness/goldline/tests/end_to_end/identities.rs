@@ -87,8 +87,8 @@ fn a_secret_of_each_unit_is_not_given_to_two_unless_the_profile_says_so() {
 
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/profiles/espvault.toml");
     let shipped = fs::read_to_string(shipped).expect("it ships");
-    let shared = shipped.replace("sample = \"DeviceSecretKey\"", "sample = \"x\"\nshared = true");
-    let shared = shared.replace("sample = \"x\"", "sample = \"DeviceSecretKey\"");
+    let sample = "sample = \"DeviceSecretKey\"";
+    let shared = shipped.replace(sample, &format!("{sample}\nshared = true"));
     station.write("espvault.toml", shared);
     let passed = run(&station, &[&["espvault.toml", "--json", "--units", rows], &two[..]].concat());
     let records = passed.json();

@@ -11,7 +11,6 @@ use goldline::{
     identity::Mac,
     secret::Secret,
     testbed::{
-        cable::Cable,
         caller::{Borrower, Callers},
         network::{Addresses, Network, NetworkEvent, NetworkKind, Party, Segment, Station, reason},
     },
@@ -19,9 +18,9 @@ use goldline::{
 
 use super::{access_point::UNIT, bench::host};
 
-fn cable() -> Cable {
+fn cable() -> Segment {
     let (callers, addresses) = (Callers::default(), Addresses::default());
-    Cable::into(Segment::of_run(Borrower::new(), callers, addresses, Clock::system()))
+    Segment::of_run(Borrower::new(), callers, addresses, Clock::system())
 }
 
 #[test]

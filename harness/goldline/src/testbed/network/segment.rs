@@ -1,14 +1,15 @@
 //! The part of a network that is the same with a radio and without: addresses, DNS, and the way to the
-//! bench's services.
+//! bench's services. By itself it is the network without one: it proves that a unit gets an address and
+//! reaches its services, and nothing of WiFi.
 //!
 //! No name reaches the machine's resolver: what is not redirected does not exist. Each station has an
 //! address of its own in 127.77.0.0/16; the services know it by the connection that was opened for it, and
-//! announced. Must not know who may join.
+//! announced. Must not know who may join where there is a radio.
 
 use std::{
     collections::HashMap,
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -16,12 +17,14 @@ use std::{
 use rustix::io::Errno;
 
 use super::{
-    Addresses, NetworkEvent, Party, Refusal, Station, TooManyNames, addresses::AddressLease, reason,
+    Addresses, Link, Network, NetworkEvent, NetworkKind, Party, Proofs, Refusal, Station,
+    TooManyNames, UnitNetwork, Visitors, addresses::AddressLease, reason,
 };
 use crate::{
     clock::Clock,
     identity::Mac,
     profile::Host,
+    secret::Secret,
     testbed::{
         caller::{Borrower, Caller, Callers},
         event_log::{EventLog, Follower, Stamped},
@@ -65,48 +68,11 @@ impl Segment {
         Self { run, callers, addresses, state: Mutex::default(), log }
     }
 
-    /// Who announces what its stations open.
-    pub fn callers(&self) -> &Callers {
-        &self.callers
-    }
-
-    /// As [`super::Network::redirect`].
-    ///
-    /// # Errors
-    /// [`TooManyNames`].
-    pub fn redirect(
-        &self,
-        host: &Host,
-        port: u16,
-        listener: SocketAddr,
-    ) -> Result<IpAddr, TooManyNames> {
-        let mut state = self.state();
-        let address = state.address_of(host)?;
-        state.services.insert(SocketAddr::new(address, port), listener);
-        Ok(address)
-    }
-
-    /// As [`super::Network::redirect_datagrams`].
-    ///
-    /// # Errors
-    /// [`TooManyNames`].
-    pub fn redirect_datagrams(
-        &self,
-        host: &Host,
-        port: u16,
-        socket: SocketAddr,
-    ) -> Result<IpAddr, TooManyNames> {
-        let mut state = self.state();
-        let address = state.address_of(host)?;
-        state.datagrams.insert(SocketAddr::new(address, port), socket);
-        Ok(address)
-    }
-
     /// Gives a station an address, if it may join.
     ///
     /// # Errors
     /// Why it may not, or that no address is left.
-    pub fn join(
+    pub(in crate::testbed) fn admit(
         &self,
         station: &Station<'_>,
         admitted: Result<(), Refusal>,
@@ -118,79 +84,6 @@ impl Segment {
         });
         self.record(NetworkEvent::Join { mac, ssid: shown(station.ssid), outcome });
         outcome
-    }
-
-    /// As [`super::Network::leave`].
-    pub fn leave(&self, mac: Mac) {
-        self.state().joined.retain(|_, station| *station != mac);
-        self.record(NetworkEvent::Left { mac });
-    }
-
-    /// As [`super::Network::resolve`].
-    pub fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<IpAddr> {
-        let answer = {
-            let state = self.state();
-            state.joined.get(&from).and_then(|_| {
-                let host = name.parse().ok()?;
-                state.names.get::<Host>(&host).copied().map(IpAddr::from)
-            })
-        };
-        self.record(NetworkEvent::Resolved { from, name: name.to_owned(), answer });
-        answer
-    }
-
-    /// As [`super::Network::connect`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn connect(&self, from: Ipv4Addr, to: SocketAddr, party: Party) -> io::Result<TcpStream> {
-        let to = canonical(to);
-        let listener = self.leads(from, |state| state.services.get(&to).copied());
-        let listener = listener.and_then(|found| found.ok_or_else(|| Errno::CONNREFUSED.into()));
-        let caller = self.caller(party);
-        let outcome = listener.and_then(|listener| self.callers.connect(from, listener, caller));
-        self.record(NetworkEvent::Connection { from, to, connected: outcome.is_ok() });
-        outcome
-    }
-
-    /// As [`super::Network::exchange`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn exchange(
-        &self,
-        from: Ipv4Addr,
-        to: SocketAddr,
-        party: Party,
-        datagram: &[u8],
-        limit: Duration,
-    ) -> io::Result<Vec<u8>> {
-        let to = canonical(to);
-        let answer = match self.leads(from, |state| state.datagrams.get(&to).copied())? {
-            Some(socket) => self.callers.ask(from, socket, self.caller(party), datagram, limit),
-            // Nobody hears a datagram to nowhere.
-            None => Err(io::ErrorKind::TimedOut.into()),
-        };
-        self.record(NetworkEvent::Datagram { from, to, answered: answer.is_ok() });
-        answer
-    }
-
-    /// As [`super::Network::open_for_bench`].
-    ///
-    /// # Errors
-    /// The operating system's own.
-    pub fn open_for_bench(&self, service: SocketAddr) -> io::Result<TcpStream> {
-        self.callers.connect(Ipv4Addr::LOCALHOST, service, self.caller(Party::Bench))
-    }
-
-    /// Everything that was seen, in order.
-    pub fn events(&self) -> Vec<Stamped<NetworkEvent>> {
-        self.log.all()
-    }
-
-    /// A reader of what is seen, from its beginning.
-    pub fn follow(&self) -> Follower<NetworkEvent> {
-        Follower::new(Arc::clone(&self.log))
     }
 
     /// Notes what was seen.
@@ -220,6 +113,119 @@ impl Segment {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// By itself it is a cable: whoever is plugged in is joined, whatever network its firmware names.
+impl Network for Segment {
+    fn proves(&self) -> Proofs {
+        NetworkKind::Cable.proves()
+    }
+
+    fn callers(&self) -> &Callers {
+        &self.callers
+    }
+
+    fn redirect(
+        &self,
+        host: &Host,
+        port: u16,
+        listener: SocketAddr,
+    ) -> Result<IpAddr, TooManyNames> {
+        let mut state = self.state();
+        let address = state.address_of(host)?;
+        state.services.insert(SocketAddr::new(address, port), listener);
+        Ok(address)
+    }
+
+    fn redirect_datagrams(
+        &self,
+        host: &Host,
+        port: u16,
+        socket: SocketAddr,
+    ) -> Result<IpAddr, TooManyNames> {
+        let mut state = self.state();
+        let address = state.address_of(host)?;
+        state.datagrams.insert(SocketAddr::new(address, port), socket);
+        Ok(address)
+    }
+
+    fn leave(&self, mac: [u8; 6]) {
+        let mac = Mac(mac);
+        self.state().joined.retain(|_, station| *station != mac);
+        self.record(NetworkEvent::Left { mac });
+    }
+
+    fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<IpAddr> {
+        let answer = {
+            let state = self.state();
+            state.joined.get(&from).and_then(|_| {
+                let host = name.parse().ok()?;
+                state.names.get::<Host>(&host).copied().map(IpAddr::from)
+            })
+        };
+        self.record(NetworkEvent::Resolved { from, name: name.to_owned(), answer });
+        answer
+    }
+
+    fn connect(&self, from: Ipv4Addr, to: SocketAddr, party: Party) -> io::Result<TcpStream> {
+        let to = canonical(to);
+        let listener = self.leads(from, |state| state.services.get(&to).copied());
+        let listener = listener.and_then(|found| found.ok_or_else(|| Errno::CONNREFUSED.into()));
+        let caller = self.caller(party);
+        let outcome = listener.and_then(|listener| self.callers.connect(from, listener, caller));
+        self.record(NetworkEvent::Connection { from, to, connected: outcome.is_ok() });
+        outcome
+    }
+
+    fn exchange(
+        &self,
+        from: Ipv4Addr,
+        to: SocketAddr,
+        party: Party,
+        datagram: &[u8],
+        limit: Duration,
+    ) -> io::Result<Vec<u8>> {
+        let to = canonical(to);
+        let answer = match self.leads(from, |state| state.datagrams.get(&to).copied())? {
+            Some(socket) => self.callers.ask(from, socket, self.caller(party), datagram, limit),
+            // Nobody hears a datagram to nowhere.
+            None => Err(io::ErrorKind::TimedOut.into()),
+        };
+        self.record(NetworkEvent::Datagram { from, to, answered: answer.is_ok() });
+        answer
+    }
+
+    fn open_for_bench(&self, service: SocketAddr) -> io::Result<TcpStream> {
+        self.callers.connect(Ipv4Addr::LOCALHOST, service, self.caller(Party::Bench))
+    }
+
+    fn events(&self) -> Vec<Stamped<NetworkEvent>> {
+        self.log.all()
+    }
+
+    fn follow(&self) -> Follower<NetworkEvent> {
+        Follower::new(Arc::clone(&self.log))
+    }
+
+    fn join(&self, station: &Station<'_>) -> Result<Link, Refusal> {
+        let plugged_in = Station { ssid: b"", passphrase: "", ..*station };
+        let address = self.admit(&plugged_in, Ok(()))?;
+        Ok(Link { address, netmask: NETMASK, gateway: GATEWAY, signal: None })
+    }
+
+    fn open_network(
+        &self,
+        _: [u8; 6],
+        _: &[u8],
+        _: Secret,
+        _: SocketAddrV4,
+    ) -> io::Result<Visitors> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn join_network(&self, _: Mac, _: &str, _: &str) -> Result<UnitNetwork, Refusal> {
+        Err(Refusal { reason: reason::NO_AP_FOUND })
     }
 }
 
