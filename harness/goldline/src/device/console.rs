@@ -15,6 +15,8 @@ use tokio::sync::Notify;
 
 /// Bytes of the first lines, of the last ones, and of what tells something in between: each.
 const ROOM: usize = 512 * 1024;
+/// A reader that was not behind for so long has caught up.
+pub const CAUGHT_UP: Duration = Duration::from_millis(200);
 /// Bytes after which a line without an end is cut.
 const LINE_LIMIT: usize = 4096;
 
@@ -63,6 +65,7 @@ struct State {
     listener: Option<Box<dyn Listener>>,
     partial: Vec<u8>,
     kept: Kept,
+    behind: Option<Instant>,
     closed: bool,
 }
 
@@ -95,6 +98,7 @@ impl Console {
         state.listening_since = Some(Instant::now());
         state.partial.clear();
         state.kept = Kept::default();
+        state.behind = None;
         if let Some(listener) = &mut state.listener {
             listener.begin();
         }
@@ -130,6 +134,16 @@ impl Console {
         }
         drop(state);
         self.0.notify();
+    }
+
+    /// More has arrived than was taken.
+    pub fn fall_behind(&self) {
+        self.state().behind = Some(Instant::now());
+    }
+
+    /// When the log was last behind what the unit had said.
+    pub fn behind(&self) -> Option<Instant> {
+        self.state().behind
     }
 
     /// The port went away; waiting readers are told.

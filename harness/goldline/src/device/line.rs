@@ -37,6 +37,8 @@ use super::{console::Console, patience::Patience, stillness::Stillness};
 const READ_SLICE: Duration = Duration::from_millis(20);
 /// How long the unit's port may refuse bytes before the line counts as dead.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
+/// Bytes that wait when others were taken in: a tenth of a second's at the usual rate.
+const BACKLOG: u32 = 1024;
 
 /// Opening or using the line failed.
 #[derive(Debug, thiserror::Error)]
@@ -314,7 +316,12 @@ fn read_unit(mut unit: TTYPort, shared: &Shared) {
     while !shared.ended.load(Ordering::Acquire) {
         match unit.read(&mut buffer) {
             Ok(0) => return shared.vanish(),
-            Ok(count) => shared.deliver(&buffer[..count]),
+            Ok(count) => {
+                shared.deliver(&buffer[..count]);
+                if unit.bytes_to_read().is_ok_and(|waiting| waiting >= BACKLOG) {
+                    shared.console.fall_behind();
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return shared.vanish(),

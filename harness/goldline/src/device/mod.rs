@@ -15,7 +15,7 @@ mod url;
 
 use crate::{identity::Mac, profile::Chip, record::Code};
 
-pub use console::{Console, ConsoleLine, Listener, NumberedLine};
+pub use console::{CAUGHT_UP, Console, ConsoleLine, Listener, NumberedLine};
 pub use line::{LineError, LineHandle};
 pub use reset::ResetError;
 pub use serial::open_serial;

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     check::{BrokerObservation, JoinObservation, Observer, Refusal, Service},
     clock::Deadline,
+    device::CAUGHT_UP,
     identity::Mac,
     plan::{BoundPlan, Purpose},
     profile::CommandRoundTrip,
@@ -57,16 +58,21 @@ impl Run {
         let testbed = self.testbed()?;
         let mut join = JoinObservation::default();
         let mut associated_at;
-        let mut signs = Signs::default();
+        let mut signs = Signs::new(self.limits_signal());
         let mut events = testbed.network.follow();
         loop {
             associated_at = note_association(testbed, mac, booted_at, &mut join);
             let printed = console.printed();
             let facts = self.hearing.facts();
-            let started_late = !facts.has_application() && booted_at.elapsed() > deadlines.boot;
+            let behind = console.behind().map(Instant::from_std);
+            // Its first lines may still be unheard.
+            let caught_up = behind.map_or(booted_at, |behind| behind + CAUGHT_UP);
+            let late_at = caught_up.max(booted_at + deadlines.boot);
+            let started_late = !facts.has_application() && Instant::now() >= late_at;
             let refusals = facts.disconnects.len().max(refusals(testbed, mac, booted_at));
             signs.note(
                 &facts,
+                behind,
                 refusals == 0,
                 join.address.map(|given| (given, uses(testbed, given, booted_at))),
             );
@@ -82,7 +88,7 @@ impl Run {
             tokio::select! {
                 () = console.changed(printed) => {}
                 _ = events.next(deadline) => {}
-                () = sleep_until(booted_at + deadlines.boot), if !facts.has_application() => {}
+                () = sleep_until(late_at), if !facts.has_application() => {}
                 () = sleep_until(signs.next()), if signs.any() => {}
                 () = sleep_until(deadline.instant()) => break,
                 () = self.cancel.cancelled() => return Err(Failure::Aborted),
@@ -105,6 +111,11 @@ impl Run {
         }
         self.seen.join = Some(join);
         Ok(if joined { Next::GoOn } else { Next::Enough })
+    }
+
+    /// Whether the profile limits what only the log can tell of the signal.
+    fn limits_signal(&self) -> bool {
+        self.plan.profile.checks.iter().any(|check| check.limits.contains_key("rssi"))
     }
 
     /// Waits until the broker has accepted the unit and granted what the plan names.

@@ -29,6 +29,8 @@ pub(super) struct Outgoing {
     pace: Option<Pace>,
     /// Bytes that have left the chip, and when they arrive.
     flight: VecDeque<(Instant, VecDeque<u8>)>,
+    /// How many those are: a talkative unit has thousands of pieces on the way.
+    in_flight: usize,
     /// Whether a reset leaves what was not sent, and whoever sends never waits: no UART is like that,
     /// but what stands between a chip and its client may be.
     keeps_queue: bool,
@@ -36,7 +38,7 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     pub(super) fn new(pace: Option<Pace>, keeps_queue: bool) -> Self {
-        Self { uart: VecDeque::new(), pace, flight: VecDeque::new(), keeps_queue }
+        Self { uart: VecDeque::new(), pace, flight: VecDeque::new(), in_flight: 0, keeps_queue }
     }
 
     pub(super) fn set_baud(&mut self, baud: u32) {
@@ -47,7 +49,7 @@ impl Outgoing {
 
     /// Takes bytes from the chip; what no client would ever read is lost.
     pub(super) fn push(&mut self, bytes: &[u8], late: Duration) {
-        let room = LONGEST_QUEUE.saturating_sub(self.in_uart() + self.in_flight());
+        let room = LONGEST_QUEUE.saturating_sub(self.in_uart() + self.in_flight);
         let bytes = bytes[..bytes.len().min(room)].iter().copied().collect();
         self.uart.push_back(Piece { bytes, late });
         self.advance();
@@ -78,6 +80,7 @@ impl Outgoing {
     pub(super) fn clear(&mut self) {
         self.uart.clear();
         self.flight.clear();
+        self.in_flight = 0;
     }
 
     /// Lets what has had its time leave the UART.
@@ -97,6 +100,7 @@ impl Outgoing {
                 None => Instant::now(),
             };
             let earliest = self.flight.back().map_or(left_at, |(due, _)| *due);
+            self.in_flight += grain.len();
             self.flight.push_back((earliest.max(left_at + piece.late), grain));
             if piece.bytes.is_empty() {
                 self.uart.pop_front();
@@ -114,6 +118,7 @@ impl Outgoing {
     pub(super) fn arrived(&mut self, count: usize) {
         if let Some((_, bytes)) = self.flight.front_mut() {
             bytes.drain(..count);
+            self.in_flight -= count;
             if bytes.is_empty() {
                 self.flight.pop_front();
             }
@@ -131,10 +136,6 @@ impl Outgoing {
 
     fn in_uart(&self) -> usize {
         self.uart.iter().map(|piece| piece.bytes.len()).sum()
-    }
-
-    fn in_flight(&self) -> usize {
-        self.flight.iter().map(|(_, bytes)| bytes.len()).sum()
     }
 }
 
@@ -168,6 +169,12 @@ mod tests {
         outgoing.reset();
         assert!(outgoing.has_room() && outgoing.has_left());
         assert_eq!(outgoing.arriving(), Some(&[7; 4096][..]));
+        outgoing.push(&[7; 2 << 20], Duration::ZERO);
+        assert_eq!(outgoing.in_flight, LONGEST_QUEUE, "what no client would ever read is lost");
+        outgoing.arrived(4096);
+        assert_eq!(outgoing.in_flight, LONGEST_QUEUE - 4096);
+        outgoing.clear();
+        assert_eq!(outgoing.in_flight, 0);
     }
 
     #[test]
