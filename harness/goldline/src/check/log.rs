@@ -56,6 +56,8 @@ static MENTIONED: LazyLock<Regex> = LazyLock::new(|| {
 static SIGNAL: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\brssi\)?\s*[:=]\s*(-?\d+)"));
 static DISCONNECT: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?i:disconnect.*?reason[:= ]+)(\d+)|\bReason: (\d+) - [A-Z]"));
+static SESSION: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)\bMQTT_EVENT_CONNECTED\b|\bmqtt (?:client )?connected\b"));
 static TLS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"mbedtls_ssl_handshake returned|(?i)certificate verif\w+ failed|esp-tls.*failed|verification info:|failed to verify peer",
@@ -77,6 +79,7 @@ static TELLING: LazyLock<RegexSet> = LazyLock::new(|| {
         &*MENTIONED,
         &*SIGNAL,
         &*DISCONNECT,
+        &*SESSION,
         &*TLS,
     ];
     RegexSet::new(patterns.map(Regex::as_str)).expect("each of them is a pattern")
@@ -115,6 +118,8 @@ pub struct LogFacts {
     pub rssi_dbm: Option<i8>,
     /// Reasons of all disconnections, in order.
     pub disconnects: Vec<u16>,
+    /// How often it says that it is connected to its broker.
+    pub sessions: usize,
     /// The TLS failure, in the line that tells most of it.
     pub tls: Option<String>,
     restarts: Restarts,
@@ -295,6 +300,10 @@ impl LogFacts {
             let before = self.rssi_dbm;
             self.rssi_dbm = signal[1].parse().ok();
             told |= self.rssi_dbm != before;
+        }
+        if SESSION.is_match(text) {
+            self.sessions += 1;
+            told |= self.sessions <= REASONS_KEPT;
         }
         let room = self.disconnects.len() < REASONS_KEPT;
         if let Some(found) = DISCONNECT.captures(text).filter(|_| room) {

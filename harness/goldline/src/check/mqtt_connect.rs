@@ -25,7 +25,9 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
         return Finding::not_run();
     };
     let mut finding = Finding::ran();
-    if broker.accepted {
+    if let Some(ms) = broker.rival_after_ms {
+        blame_rival(plan, planned, ms, seen.console.facts(), &mut finding);
+    } else if broker.accepted {
         match broker.observer {
             Observer::Broker => {
                 compare_identity(plan, planned, broker, &mut finding);
@@ -41,6 +43,28 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
     finding
 }
 
+/// Two clients of one id put each other out, and only one of them is this unit.
+fn blame_rival(
+    plan: &BoundPlan,
+    planned: &BoundBroker,
+    after_ms: u64,
+    facts: &LogFacts,
+    finding: &mut Finding,
+) {
+    let (id, _) = plan.bindings().redact(&planned.client_id);
+    let says = match facts.sessions {
+        0 => String::new(),
+        times => format!("; the unit's log says {times} times that it is connected"),
+    };
+    finding.error(
+        Code::TestbedIdentityInUse,
+        format!(
+            "another client uses the id {id} at {}: it put the bench out after {after_ms} ms, while the unit was held in reset{says}",
+            plan.endpoint
+        ),
+    );
+}
+
 /// The broker admitted whoever answers on this unit's topics, and it came by way of this bench.
 fn say_what_a_client_sees(
     plan: &BoundPlan,
@@ -52,6 +76,10 @@ fn say_what_a_client_sees(
     let unseen =
         "the broker is not the bench's: client id, user name and TLS version were not seen";
     finding.evidence.push(unseen.to_owned());
+    if broker.broken_off > 0 {
+        let times = broker.broken_off;
+        finding.evidence.push(format!("the broker ended {times} of the unit's connections"));
+    }
     let command = plan.profile().mqtt.command.as_ref().and_then(|command| {
         let topic = plan.render(&command.topic).ok()?;
         broker.round_trip_ms.map(|_| topic.expose().to_owned())

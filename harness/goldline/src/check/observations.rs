@@ -165,6 +165,11 @@ pub struct BrokerObservation {
     pub accepted: bool,
     /// From reset to acceptance.
     pub connected_after_ms: Option<u64>,
+    /// How often a broker of others ended a connection of the unit's.
+    pub broken_off: usize,
+    /// After how many milliseconds another client took the unit's id from the bench, while the unit was held
+    /// in reset.
+    pub rival_after_ms: Option<u64>,
     /// Topic filters granted to it.
     pub subscriptions: Vec<String>,
     /// What else it did there until its run ended; `None` where the broker does not tell.

@@ -22,6 +22,7 @@ mod probing;
 mod registration;
 mod registry_row;
 mod reprovisioning;
+mod rivalry;
 mod signs;
 mod trial;
 mod trust;
@@ -299,7 +300,7 @@ impl Run {
             Step::Update(ota) => self.update(ota).await?,
             Step::AwaitJoin => return self.await_join().await,
             Step::AwaitBroker => return self.await_broker().await,
-            Step::Command(command) => self.command(command).await?,
+            Step::Command(command) => return self.command(command).await,
         }
         Ok(Next::GoOn)
     }

@@ -14,7 +14,7 @@ use crate::{
         probe::{
             BenchStation, BrokerProbe, CaProbe, ClientIdentity, ConfigProbe, Errand,
             PlannedNetwork, TimeProbe, UpdateProbe, ask_the_time, download_update,
-            fetch_configuration, join_network, register_at_ca, report, run_errand,
+            fetch_configuration, hold_session, join_network, register_at_ca, report, run_errand,
         },
     },
     check::{Credential, ProbeReport, Service, Witness},
@@ -100,6 +100,40 @@ pub(super) async fn at_broker(
     Ok(Witness::of_probe(ProbeReport {
         tried: format!("use {endpoint} with the planned credentials"),
         outcome: outcome.map(|()| done),
+    }))
+}
+
+/// Whether the bench can show at the broker what the unit itself shows there.
+pub(super) fn may_hold_as_unit(plan: &BoundPlan, bench: &Bench) -> bool {
+    has_a_certificate(plan, bench)
+}
+
+/// Connects to the planned broker as the unit, which must be held in reset, and stays: after which time
+/// another client took the session. The report is of an attempt that came to no connection.
+pub(super) async fn hold_as_unit(
+    testbed: &Testbed,
+    plan: &BoundPlan,
+    bench: &Bench,
+    hold: Duration,
+) -> Result<Result<Option<Duration>, ProbeReport>, Failure> {
+    let broker = plan.broker()?;
+    let endpoint = &broker.endpoint;
+    let (identity, trusted) = (identity(plan, bench, &broker.client_id)?, bench.trusted());
+    let probe = BrokerProbe {
+        host: endpoint.host(),
+        port: endpoint.port(),
+        ca_pem: &trusted,
+        credentials: Some((&broker.username, &broker.password)),
+        client_id: &broker.client_id,
+        client_certificate: identity.as_ref(),
+        subscriptions: &[],
+    };
+    let (station, network) = (station(testbed), planned_network(plan));
+    let deadline = Deadline::after(hold + PROBE_LIMIT);
+    let held = hold_session(&station, network, &probe, hold, deadline).await;
+    Ok(held.map_err(|error| ProbeReport {
+        tried: format!("use {endpoint} as the unit itself"),
+        outcome: Err(error.to_string()),
     }))
 }
 

@@ -158,11 +158,14 @@ impl Run {
         let leaked = redact_claims(plan, &mut broker);
         self.seen.leaked.extend(leaked);
         self.seen.broker = Some(broker);
+        if !accepted {
+            self.look_for_rival().await?;
+        }
         Ok(if accepted { Next::GoOn } else { Next::Enough })
     }
 
     /// Sends the command and waits for the answer on the unit's own connection.
-    pub(super) async fn command(&mut self, command: &CommandRoundTrip) -> Result<(), Failure> {
+    pub(super) async fn command(&mut self, command: &CommandRoundTrip) -> Result<Next, Failure> {
         let deadline = Deadline::after(self.plan.profile.deadlines.command);
         let Said { topic, payload, reply_topic, expected } = self.said(command)?;
 
@@ -197,12 +200,15 @@ impl Run {
             let credential = credential(self.bound()?)?;
             self.bench.successes().note(self.mac()?, Service::Broker, credential);
         }
+        let broken_off = broken_off(testbed, self.link()?.since);
         if let Some(seen) = &mut self.seen.broker {
+            seen.broken_off = broken_off;
             seen.round_trip_ms = answered.as_ref().map(|(at, _)| millis(at.duration_since(sent)));
             seen.wrong_answer = wrong.filter(|_| answered.is_none());
             seen.witness = witness.or(seen.witness.take());
         }
-        Ok(())
+        let held = self.look_for_rival().await?;
+        Ok(if held { Next::Enough } else { Next::GoOn })
     }
 }
 
@@ -340,9 +346,18 @@ fn observe_broker(testbed: &Testbed, unit: Ipv4Addr, joined_at: Instant) -> Brok
             .answered
             .or(first_message)
             .map(|answered| millis(answered.saturating_duration_since(joined_at))),
+        broken_off: broken_off(testbed, joined_at),
         subscriptions: granted.map(|filter| filter.filter.clone()).collect(),
         ..BrokerObservation::default()
     }
+}
+
+/// How many of the unit's connections a broker of others ended.
+fn broken_off(testbed: &Testbed, joined_at: Instant) -> usize {
+    let ended = |connection: &Connection| {
+        connection.opened >= joined_at && connection.ending == Some(Ending::ClosedByBroker)
+    };
+    testbed.broker.unit_connections().iter().filter(|connection| ended(connection)).count()
 }
 
 /// Where the unit's connections went that came about.

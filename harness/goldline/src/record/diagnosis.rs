@@ -197,6 +197,8 @@ codes! {
     TestbedNetwork = "testbed.network", "check the bench's network and its DHCP, then test the unit again";
     /// The broker of the bench is at fault: the bench cannot connect with the planned credentials either.
     TestbedBroker = "testbed.broker", "check that the broker runs and which certificate it shows, then test the unit again";
+    /// Another client uses the unit's id at a broker that is already there.
+    TestbedIdentityInUse = "testbed.identity_in_use", "find the other client: a unit that was cloned, or a program under this unit's name; end it or give one of them an id of its own, then test the unit again";
     /// A service of the testbed could not be started.
     TestbedNotStarted = "testbed.not_started", "read the message; free the address or correct the station file, then test again";
     /// Nothing answers on the port.

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// The unit's account, as a run with the bench's own broker makes it: user name and password.
-fn account(station: &Station, profile: &str, user: &str, password: &str) -> (String, String) {
+pub fn account(station: &Station, profile: &str, user: &str, password: &str) -> (String, String) {
     let file = station.path("credentials.json");
     let name = file.to_str().expect("UTF-8");
     let ended = station.unit(["run", profile, "--save-credentials", name]);
@@ -27,7 +27,7 @@ fn account(station: &Station, profile: &str, user: &str, password: &str) -> (Str
     (value(user), value(password))
 }
 
-fn run(station: &Station, profile: &str, broker: &Mosquitto, more: &[&str]) -> Ended {
+pub fn run(station: &Station, profile: &str, broker: &Mosquitto, more: &[&str]) -> Ended {
     let login = station.write("bench.login", format!("{}:{}\n", BENCH.0, BENCH.1));
     let (url, login) = (broker.url(), format!("@{}", login.display()));
     let ca = broker.ca();

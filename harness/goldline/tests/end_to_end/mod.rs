@@ -36,6 +36,7 @@ mod records;
 mod regression;
 mod reprovisioning;
 mod resets;
+mod rival;
 mod schema;
 mod secrets;
 mod two_sided;

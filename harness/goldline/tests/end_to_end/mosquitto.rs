@@ -97,6 +97,10 @@ impl Mosquitto {
         self.broker = None;
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     pub fn url(&self) -> String {
         format!("mqtts://127.0.0.1:{}", self.port)
     }

@@ -4,7 +4,7 @@
 //! says: it must be heard where the unit hears, and be said again where the unit says its own. A broker may
 //! take a message and give it to nobody, for want of a right or because it is broken.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -18,7 +18,7 @@ use super::{BenchStation, Joined, PlannedNetwork, ProbeError, talk::Talk, within
 use crate::{clock::Deadline, secret::Secret, testbed::authority::Issued};
 
 /// Of a probe's time, kept for what follows after it heard what it waits for.
-const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(2);
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// The broker of the plan.
 #[derive(Clone, Debug)]
@@ -107,6 +107,30 @@ pub async fn run_errand(
             .map_err(|_| ProbeError::NothingArrived { topic: errand.hears.to_owned() })??;
         talk.say(errand.says, errand.text).await?;
         talk.leave().await
+    })
+    .await
+}
+
+/// Connects as the unit itself, which must not run, and stays for so long. The time after which another
+/// client of the same id took the session; `None` when nobody did.
+///
+/// # Errors
+/// The [`ProbeError`] of the first step that fails.
+pub async fn hold_session(
+    station: &BenchStation,
+    network: PlannedNetwork<'_>,
+    probe: &BrokerProbe<'_>,
+    hold: Duration,
+    deadline: Deadline,
+) -> Result<Option<Duration>, ProbeError> {
+    within(deadline, async {
+        let joined = station.join(network)?;
+        let mut talk = connect(&joined, probe).await?;
+        let ended = talk.outlast(hold).await;
+        if ended.is_none() {
+            talk.leave().await?;
+        }
+        Ok(ended)
     })
     .await
 }

@@ -18,7 +18,9 @@ use std::{net::SocketAddr, time::Duration};
 
 use tokio::time::timeout_at;
 
-pub use broker::{BrokerProbe, ClientIdentity, Errand, connect_to_broker, run_errand};
+pub use broker::{
+    BrokerProbe, ClientIdentity, Errand, connect_to_broker, hold_session, run_errand,
+};
 pub use ca::{CaProbe, register_at_ca};
 pub use config_server::{ConfigProbe, fetch_configuration};
 pub use join::join_network;

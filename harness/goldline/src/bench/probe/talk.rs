@@ -2,7 +2,7 @@
 //!
 //! Must not know access points, and judges nobody.
 
-use std::io;
+use std::{io, time::Duration};
 
 use rumqttc::mqttbytes::{
     Error as CodecError, QoS,
@@ -11,6 +11,7 @@ use rumqttc::mqttbytes::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::{Instant, timeout},
 };
 use tokio_rustls::client::TlsStream;
 use tokio_util::bytes::BytesMut;
@@ -19,6 +20,8 @@ use super::ProbeError;
 use crate::secret::Secret;
 
 const MAX_PACKET_BYTES: usize = 64 * 1024;
+/// Longer than any probe: the broker ends no connection for want of a ping.
+const KEEP_ALIVE_S: u16 = 120;
 
 /// An accepted connection.
 pub(super) struct Talk {
@@ -34,6 +37,7 @@ impl Talk {
     ) -> Result<Self, ProbeError> {
         let mut talk = Self { stream, unread: BytesMut::new() };
         let mut packet = Connect::new(client_id);
+        packet.keep_alive = KEEP_ALIVE_S;
         if let Some((username, password)) = credentials {
             packet.set_login(username, password.expose());
         }
@@ -73,6 +77,16 @@ impl Talk {
                 return Ok(());
             }
         }
+    }
+
+    /// Says nothing for so long. When the broker ended the connection before, after which time.
+    pub(super) async fn outlast(&mut self, hold: Duration) -> Option<Duration> {
+        let began = Instant::now();
+        let ended = async {
+            while self.read().await.is_ok() {}
+            began.elapsed()
+        };
+        timeout(hold, ended).await.ok()
     }
 
     pub(super) async fn say(&mut self, topic: &str, text: &str) -> Result<(), ProbeError> {
