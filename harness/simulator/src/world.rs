@@ -57,8 +57,10 @@ pub struct Association<'a> {
     pub mac: [u8; 6],
     /// Network name, 1 to 32 bytes of any value.
     pub ssid: &'a [u8],
-    /// What the station believes the passphrase to be.
+    /// What the station believes the passphrase to be; empty where it believes the network to be open.
     pub passphrase: Passphrase<'a>,
+    /// Whether it asks for the network by its name: one that hides its name answers nobody else.
+    pub asks_by_name: bool,
 }
 
 /// A network that a unit opens for those who configure it.

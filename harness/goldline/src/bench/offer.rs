@@ -39,6 +39,7 @@ impl Bench {
             access_point: AccessPointConfig {
                 ssid: plan.wifi.ssid.clone(),
                 passphrase: plan.wifi.password.clone(),
+                hidden: profile.wifi.hidden,
                 signal: SIGNAL,
             },
             broker_endpoints: vec![plan.endpoint.clone()],

@@ -14,6 +14,10 @@ const NO_AP_FOUND: u16 = 201;
 /// ESP-IDF's reasons that a wrong passphrase leads to: AUTH_EXPIRE, 4WAY_HANDSHAKE_TIMEOUT,
 /// HANDSHAKE_TIMEOUT, AUTH_FAIL.
 const WRONG_PASSWORD: [u16; 4] = [2, 15, 204, 202];
+/// ESP-IDF's reasons where one side has a password and the other has none:
+/// NO_AP_FOUND_W_COMPATIBLE_SECURITY, NO_AP_FOUND_IN_AUTHMODE_THRESHOLD.
+const OPEN_UNIT: u16 = 210;
+const OPEN_NETWORK: u16 = 211;
 
 pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> Finding {
     let Some(join) = &seen.join else { return Finding::not_run() };
@@ -119,6 +123,18 @@ fn explain(plan: &BoundPlan, join: &JoinObservation, facts: &LogFacts, finding: 
         Some(reason) if WRONG_PASSWORD.contains(&reason) => (
             Code::WifiWrongPassword,
             format!("the network {ssid} refuses the unit's password (reason {reason})"),
+        ),
+        Some(OPEN_UNIT) => (
+            Code::WifiWrongPassword,
+            format!(
+                "the network {ssid} wants a password, and the unit has none (reason {OPEN_UNIT})"
+            ),
+        ),
+        Some(OPEN_NETWORK) => (
+            Code::WifiWrongPassword,
+            format!(
+                "the network {ssid} is open, and the unit looks for one with a password (reason {OPEN_NETWORK})"
+            ),
         ),
         Some(reason) => (
             Code::WifiNotJoined,

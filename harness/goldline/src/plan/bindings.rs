@@ -102,6 +102,10 @@ pub enum BindingError {
     #[error("a service's address cannot be used: {0}")]
     Service(#[from] HostError),
     #[error(
+        "the network's secret \"{template}\" has {length} bytes: WPA2 has passphrases of 8 to 63 bytes, and an open network has none"
+    )]
+    WifiShort { template: String, length: usize },
+    #[error(
         "the network's secret \"{template}\" has 64 bytes and is not hexadecimal: WPA2 has passphrases of 8 to 63 bytes, and keys of 64 hexadecimal digits"
     )]
     WifiKey { template: String },
@@ -366,13 +370,15 @@ impl Bindings {
         self.bound.insert(name.to_owned(), Bound { text, origin });
     }
 
-    /// 64 bytes of a network's secret are the key itself, in digits, and no passphrase.
+    /// 64 bytes of a network's secret are the key itself, in digits, and no passphrase; none are an open network.
     fn check_wifi(&self, profile: &Profile) -> Result<(), BindingError> {
         let Ok(secret) = self.render(&profile.wifi.password) else { return Ok(()) };
         let digits = secret.expose().bytes().all(|byte| byte.is_ascii_hexdigit());
-        match secret.expose().len() == WIFI_KEY_DIGITS && !digits {
-            true => Err(BindingError::WifiKey { template: profile.wifi.password.to_string() }),
-            false => Ok(()),
+        let template = || profile.wifi.password.to_string();
+        match secret.expose().len() {
+            length @ 1..8 => Err(BindingError::WifiShort { template: template(), length }),
+            WIFI_KEY_DIGITS if !digits => Err(BindingError::WifiKey { template: template() }),
+            _ => Ok(()),
         }
     }
 

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{Origin, UnitRow};
 use crate::{
-    profile::{Profile, SecretError, SecretSource, Setting, StationFile, did_you_mean},
+    profile::{Profile, SecretError, SecretSource, Setting, StationFile, ValueSpec, did_you_mean},
     secret::Secret,
 };
 
@@ -62,7 +62,7 @@ impl Given {
             self.give(&name, Secret::new(value), Origin::Set);
             return Ok(());
         };
-        self.give(&name, read(&name, &source)?, Origin::Set);
+        self.give(&name, read(spec, &source)?, Origin::Set);
         Ok(())
     }
 
@@ -102,7 +102,7 @@ impl Given {
                     return Err(GivenError::SecretInStationFile { name: name() });
                 }
                 Setting::Plain(text) => Secret::new(text.expose()),
-                Setting::Source(source) => read(&spec.name, source)?,
+                Setting::Source(source) => read(spec, source)?,
             };
             self.give(&spec.name, text, Origin::StationFile);
         }
@@ -156,8 +156,12 @@ fn station_setting<'a>(
         .or_else(|| service(&profile.wifi.password, &wifi?.password))
 }
 
-fn read(name: &str, source: &SecretSource) -> Result<Secret, GivenError> {
-    source.read().map_err(|error| GivenError::Source { name: name.to_owned(), error })
+fn read(spec: &ValueSpec, source: &SecretSource) -> Result<Secret, GivenError> {
+    let text = match spec.min_bytes {
+        0 => source.read_text(),
+        _ => source.read(),
+    };
+    text.map_err(|error| GivenError::Source { name: spec.name.clone(), error })
 }
 
 fn unknown(profile: &Profile, name: &str) -> GivenError {

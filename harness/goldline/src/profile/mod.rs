@@ -290,8 +290,10 @@ impl ValueSource {
 pub struct Wifi {
     /// Network name.
     pub ssid: Template,
-    /// WPA2 passphrase.
+    /// WPA2 passphrase; empty for an open network.
     pub password: Template,
+    /// Whether the network hides its name.
+    pub hidden: bool,
 }
 
 /// The broker that the unit must reach, and what it must do there.

@@ -205,7 +205,7 @@ impl Problem {
                 "give the values in it a smaller max_bytes, such as max_bytes = 32, or what the firmware's buffer holds"
             }
             Self::PassphraseLength { .. } => {
-                "give the value in it min_bytes = 8 and max_bytes = 63, or what the firmware's buffer holds"
+                "give the value in it min_bytes = 8 and max_bytes = 63, or what the firmware's buffer holds; min_bytes = 0 where the network may be open, and no password at all where it is"
             }
             Self::NoNonce { .. } => "let the firmware repeat an id of the command in its answer",
             Self::Length { what: "sample", .. } => {

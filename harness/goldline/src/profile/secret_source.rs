@@ -63,6 +63,25 @@ impl SecretSource {
     /// # Errors
     /// When the place does not exist, cannot be read, or holds no text.
     pub fn read(&self) -> Result<Secret, SecretError> {
+        let text = self.read_text()?;
+        if text.expose().is_empty() {
+            return Err(SecretError::Content { place: self.place() });
+        }
+        Ok(text)
+    }
+
+    fn place(&self) -> String {
+        match self {
+            Self::Environment(place) | Self::Command { program: place, .. } => place.clone(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// As [`SecretSource::read`], of a value that may be empty.
+    ///
+    /// # Errors
+    /// When the place does not exist, cannot be read, or holds something else than text.
+    pub fn read_text(&self) -> Result<Secret, SecretError> {
         match self {
             Self::Environment(variable) => read_variable(variable),
             Self::File(path) => {
@@ -130,7 +149,7 @@ fn text_of(bytes: &[u8], place: &str) -> Result<Secret, SecretError> {
     // Editors on Windows put a byte order mark before a text; it is none of it.
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     let text = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
-    if text.is_empty() || bytes.len() as u64 > LARGEST {
+    if bytes.len() as u64 > LARGEST {
         return Err(refused());
     }
     Ok(Secret::new(text))

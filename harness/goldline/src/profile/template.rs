@@ -14,7 +14,7 @@ use std::{fmt, str::FromStr};
 pub const WIDEST: usize = 64;
 
 /// Literal text and symbols, in order.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Template(Vec<Piece>);
 
 /// A piece of a template.

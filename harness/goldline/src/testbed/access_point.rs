@@ -30,8 +30,10 @@ use crate::{clock::Clock, identity::Mac, profile::Host, secret::Secret};
 pub struct AccessPointConfig {
     /// Network name, at most 32 bytes.
     pub ssid: String,
-    /// WPA2 passphrase, 8 to 63 characters.
+    /// WPA2 passphrase, 8 to 63 characters, or 64 hexadecimal digits of the key itself; empty for an open network.
     pub passphrase: Secret,
+    /// Whether it says its name to nobody who does not ask for it.
+    pub hidden: bool,
     /// What every station hears.
     pub signal: Signal,
 }
@@ -74,13 +76,19 @@ impl AccessPoint {
     }
 
     fn admits(&self, station: &Station<'_>) -> Result<(), Refusal> {
-        if self.0.absent || station.ssid != self.0.config.ssid.as_bytes() {
+        let config = &self.0.config;
+        let found =
+            station.ssid == config.ssid.as_bytes() && (station.asks_by_name || !config.hidden);
+        if self.0.absent || !found {
             return Err(Refusal { reason: reason::NO_AP_FOUND });
         }
-        if station.passphrase != self.0.config.passphrase.expose() {
-            return Err(Refusal { reason: reason::FOUR_WAY_HANDSHAKE_TIMEOUT });
-        }
-        Ok(())
+        let reason = match (config.passphrase.expose(), station.passphrase) {
+            (own, known) if own == known => return Ok(()),
+            ("", _) => reason::NO_AP_FOUND_IN_AUTHMODE_THRESHOLD,
+            (_, "") => reason::NO_AP_FOUND_W_COMPATIBLE_SECURITY,
+            _ => reason::FOUR_WAY_HANDSHAKE_TIMEOUT,
+        };
+        Err(Refusal { reason })
     }
 
     fn own_networks(&self) -> MutexGuard<'_, OwnNetworks> {

@@ -119,6 +119,7 @@ impl World for AirPort {
             mac: association.mac,
             ssid: association.ssid,
             passphrase: association.passphrase.expose(),
+            asks_by_name: association.asks_by_name,
         };
         let network = self.network.get().ok_or(Refusal::NO_AP_FOUND)?;
         let link = network.join(&station);

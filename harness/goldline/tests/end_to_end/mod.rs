@@ -27,6 +27,7 @@ mod names;
 mod near_misses;
 mod neighbours;
 mod networks;
+mod open_networks;
 mod output_files;
 mod products;
 mod program;

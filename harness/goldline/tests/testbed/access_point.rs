@@ -28,6 +28,7 @@ pub fn network() -> AccessPointConfig {
     AccessPointConfig {
         ssid: SSID.to_owned(),
         passphrase: Secret::new(PASSPHRASE),
+        hidden: false,
         signal: Signal { bssid: [2, 0, 0, 0, 0, 1], channel: 6, rssi_dbm: -42 },
     }
 }
@@ -37,7 +38,7 @@ pub fn access_point(faults: &[TestbedFault]) -> AccessPoint {
 }
 
 pub fn station(mac: [u8; 6]) -> Station<'static> {
-    Station { mac, ssid: SSID.as_bytes(), passphrase: PASSPHRASE }
+    Station { mac, ssid: SSID.as_bytes(), passphrase: PASSPHRASE, asks_by_name: true }
 }
 
 #[test]
@@ -57,6 +58,37 @@ fn a_station_gets_an_address_of_its_own_and_keeps_it() {
     assert_eq!(again.address, link.address);
 }
 
+/// Both sides of each: an open network, and one that hides its name.
+#[rstest]
+#[case::open_to_open("", "", Ok(()))]
+#[case::open_to_locked("", PASSPHRASE, Err(reason::NO_AP_FOUND_IN_AUTHMODE_THRESHOLD))]
+#[case::locked_to_open(PASSPHRASE, "", Err(reason::NO_AP_FOUND_W_COMPATIBLE_SECURITY))]
+fn an_open_network_takes_those_who_believe_it_open(
+    #[case] own: &str,
+    #[case] passphrase: &str,
+    #[case] expected: Result<(), u16>,
+) {
+    let config = AccessPointConfig { passphrase: Secret::new(own), ..network() };
+    let access_point = AccessPoint::start(config, &[], Clock::system());
+    let joined = access_point.join(&Station { passphrase, ..station(UNIT) });
+    assert_eq!(joined.map(|_| ()).map_err(|refusal| refusal.reason), expected);
+}
+
+#[rstest]
+#[case::asked(true, true, Ok(()))]
+#[case::listened_to(true, false, Err(reason::NO_AP_FOUND))]
+#[case::in_the_open(false, false, Ok(()))]
+fn a_hidden_network_answers_those_who_know_its_name(
+    #[case] hidden: bool,
+    #[case] asks_by_name: bool,
+    #[case] expected: Result<(), u16>,
+) {
+    let config = AccessPointConfig { hidden, ..network() };
+    let access_point = AccessPoint::start(config, &[], Clock::system());
+    let joined = access_point.join(&Station { asks_by_name, ..station(UNIT) });
+    assert_eq!(joined.map(|_| ()).map_err(|refusal| refusal.reason), expected);
+}
+
 #[rstest]
 #[case::wrong_passphrase(SSID, "wrong", &[], reason::FOUR_WAY_HANDSHAKE_TIMEOUT)]
 #[case::another_network("other", PASSPHRASE, &[], reason::NO_AP_FOUND)]
@@ -64,6 +96,7 @@ fn a_station_gets_an_address_of_its_own_and_keeps_it() {
 #[case::changed_passphrase(
     SSID, PASSPHRASE, &[TestbedFault::AccessPointPassword], reason::FOUR_WAY_HANDSHAKE_TIMEOUT
 )]
+#[case::no_passphrase(SSID, "", &[], reason::NO_AP_FOUND_W_COMPATIBLE_SECURITY)]
 fn a_station_that_does_not_fit_is_refused_with_esp_idfs_reason(
     #[case] ssid: &str,
     #[case] passphrase: &str,
@@ -71,7 +104,8 @@ fn a_station_that_does_not_fit_is_refused_with_esp_idfs_reason(
     #[case] reason: u16,
 ) {
     let access_point = access_point(faults);
-    let refusal = access_point.join(&Station { mac: UNIT, ssid: ssid.as_bytes(), passphrase });
+    let refusal =
+        access_point.join(&Station { ssid: ssid.as_bytes(), passphrase, ..station(UNIT) });
     assert_eq!(refusal, Err(Refusal { reason }));
     let logged = access_point.events().first().expect("the attempt is in the log").event.clone();
     let expected = NetworkEvent::Join {

@@ -27,7 +27,7 @@ fn cable() -> Segment {
 fn whoever_is_plugged_in_is_joined_and_the_networks_name_is_not_kept() {
     let cable = cable();
     for (ssid, passphrase) in [("Lab", "right"), ("Other", "wrong"), ("", "")] {
-        let station = Station { mac: UNIT, ssid: ssid.as_bytes(), passphrase };
+        let station = Station { mac: UNIT, ssid: ssid.as_bytes(), passphrase, asks_by_name: true };
         let link = cable.join(&station).expect("it is plugged in");
         assert_eq!(link.signal, None);
         let seen = cable.events().last().expect("it was seen").event.clone();
@@ -42,7 +42,9 @@ fn names_and_connections_are_as_on_the_air() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let real = listener.local_addr().expect("it is bound");
     let broker = cable.redirect(&host("broker.example.test"), 8883, real).expect("there is room");
-    let unit = cable.join(&Station { mac: UNIT, ssid: b"", passphrase: "" }).expect("it joins");
+    let unit = cable
+        .join(&Station { mac: UNIT, ssid: b"", passphrase: "", asks_by_name: true })
+        .expect("it joins");
     assert_eq!(cable.resolve(unit.address, "broker.example.test"), Some(broker));
     let to = SocketAddr::new(broker, 8883);
     let stream = cable.connect(unit.address, to, Party::Unit).expect("it leads there");

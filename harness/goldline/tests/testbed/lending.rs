@@ -80,6 +80,7 @@ impl Shared {
             access_point: AccessPointConfig {
                 ssid: ssid.to_owned(),
                 passphrase: Secret::new(passphrase),
+                hidden: false,
                 signal: Signal { bssid: [2, 0, 0, 0, 0, 1], channel: 6, rssi_dbm: -42 },
             },
             broker_endpoints: vec![format!("mqtts://{HOST}:{PORT}").parse().expect("an endpoint")],

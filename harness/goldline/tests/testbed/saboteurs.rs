@@ -142,7 +142,8 @@ async fn a_network_without_an_address_left_is_found_out() {
     for number in 0_u32.. {
         let [_, a, b, c] = number.to_be_bytes();
         let mac = [0x02, 0, 0, a, b, c];
-        let neighbour = Station { mac, ssid: SSID.as_bytes(), passphrase: PASSPHRASE };
+        let neighbour =
+            Station { mac, ssid: SSID.as_bytes(), passphrase: PASSPHRASE, asks_by_name: true };
         if bench.access_point.join(&neighbour).is_err() {
             break;
         }

@@ -367,10 +367,25 @@ pub struct Factory {
 pub struct Wifi {
     /// Name of the setting that holds the network's name.
     pub ssid: String,
-    /// Name of the setting that holds the passphrase.
-    pub passphrase: String,
+    /// Name of the setting that holds the passphrase; a firmware without one joins open networks only.
+    #[serde(default)]
+    pub passphrase: Option<String>,
+    /// How it looks for its network.
+    #[serde(default)]
+    pub scan: Scan,
     /// How often it tries before it says that it failed.
     pub attempts: u32,
+}
+
+/// How a station looks for its network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scan {
+    /// It asks for the name, as ESP-IDF does with a configured SSID, and so finds hidden ones.
+    #[default]
+    ByName,
+    /// It only listens to who says its name.
+    Passive,
 }
 
 /// How the firmware calls its CA service: a JSON object is posted, `{"success": true}` comes back.
@@ -528,7 +543,8 @@ impl Description {
     fn check_references(&self) -> Result<(), DescriptionError> {
         let mut names: Vec<&str> = self.settings.order.iter().map(String::as_str).collect();
         if let Some(wifi) = &self.wifi {
-            names.extend([wifi.ssid.as_str(), &wifi.passphrase]);
+            names.push(&wifi.ssid);
+            names.extend(wifi.passphrase.as_deref());
         }
         if let Some(call) = &self.ca_call {
             names.extend([call.url.as_str(), &call.secret]);

@@ -119,8 +119,10 @@ impl Operation<'_, '_> {
             faults: self.faults,
             tag,
             attempts: wifi.attempts,
+            scan: wifi.scan,
         };
-        let (ssid, passphrase) = (settings.value(&wifi.ssid), settings.value(&wifi.passphrase));
+        let passphrase = wifi.passphrase.as_ref().map_or("", |name| settings.value(name));
+        let ssid = settings.value(&wifi.ssid);
         if self.faults.has(Fault::FirmwareSecretInLog) {
             let text = format!("Connecting to {ssid} with {passphrase}");
             console.info(tag, &text);

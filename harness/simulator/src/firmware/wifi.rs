@@ -7,6 +7,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::console::Console;
+use super::description::Scan;
 use crate::fault::{Fault, Faults};
 use crate::world::{Association, Link, Passphrase, Refusal, World};
 
@@ -26,6 +27,7 @@ pub(super) struct Radio<'a> {
     pub(super) faults: &'a Faults,
     pub(super) tag: &'a str,
     pub(super) attempts: u32,
+    pub(super) scan: Scan,
 }
 
 /// A link that tells the access point when it ends.
@@ -72,6 +74,7 @@ impl Radio<'_> {
             return Err(Refusal::NO_AP_FOUND);
         }
         let (world, mac, ssid) = (self.world.clone(), self.mac, ssid.to_owned());
+        let asks_by_name = self.scan == Scan::ByName;
         let mut passphrase = passphrase.to_owned();
         if self.faults.has(Fault::FirmwareWifiPassword) {
             passphrase = other_than(&passphrase);
@@ -81,6 +84,7 @@ impl Radio<'_> {
                 mac,
                 ssid: ssid.as_bytes(),
                 passphrase: Passphrase::new(&passphrase),
+                asks_by_name,
             })
         });
         let mut link = asked.await.unwrap_or(Err(Refusal::NO_AP_FOUND))?;
@@ -155,6 +159,8 @@ fn reason_name(reason: u16) -> &'static str {
         203 => "ASSOC_FAIL",
         204 => "HANDSHAKE_TIMEOUT",
         205 => "CONNECTION_FAIL",
+        210 => "NO_AP_FOUND_W_COMPATIBLE_SECURITY",
+        211 => "NO_AP_FOUND_IN_AUTHMODE_THRESHOLD",
         _ => "UNSPECIFIED",
     }
 }

@@ -69,7 +69,8 @@ impl BenchStation {
         let [high, low] = STATIONS.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         let mac = [a, b, c, d, high, low];
         let PlannedNetwork { ssid, passphrase } = network;
-        let station = Station { mac, ssid: ssid.as_bytes(), passphrase: passphrase.expose() };
+        let passphrase = passphrase.expose();
+        let station = Station { mac, ssid: ssid.as_bytes(), passphrase, asks_by_name: true };
         let link = self.network.join(&station).map_err(ProbeError::NotJoined)?;
         let joined = Joined { network: Arc::clone(&self.network), mac, link };
         match link.address.is_unspecified() {

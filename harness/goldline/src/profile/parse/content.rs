@@ -115,20 +115,26 @@ impl Problems {
 
     pub(super) fn wifi(&mut self, raw: &RawWifi, scope: &Names<'_>) -> Option<Wifi> {
         let ssid = self.template(&raw.ssid, scope);
-        let password = self.template(&raw.password, scope);
+        let password = match &raw.password {
+            Some(password) => self.template(password, scope),
+            None => Some(Template::default()),
+        };
         let (ssid, password) = (ssid?, password?);
         let (shortest, longest) = scope.bounds(&ssid);
         if longest > 32 || shortest == 0 {
             let template = ssid.to_string();
             self.push(raw.ssid.span(), Problem::SsidLength { template, longest });
         }
-        let (shortest, longest) = scope.bounds(&password);
-        if shortest < 8 || longest > 64 {
-            let template = password.to_string();
-            let problem = Problem::PassphraseLength { template, shortest, longest };
-            self.push(raw.password.span(), problem);
+        if let Some(raw) = &raw.password {
+            let (shortest, longest) = scope.bounds(&password);
+            // Which of them an empty or a short value is, is known with the value.
+            if (1..8).contains(&shortest) || !(8..=64).contains(&longest) {
+                let template = password.to_string();
+                let problem = Problem::PassphraseLength { template, shortest, longest };
+                self.push(raw.span(), problem);
+            }
         }
-        Some(Wifi { ssid, password })
+        Some(Wifi { ssid, password, hidden: raw.hidden })
     }
 
     pub(super) fn mqtt(&mut self, raw: RawMqtt, scope: &Names<'_>) -> Option<Mqtt> {

@@ -203,8 +203,12 @@ pub(super) struct RawNvsEntry {
 pub(super) struct RawWifi {
     /// Network name.
     pub ssid: Text,
-    /// WPA2 passphrase.
-    pub password: Text,
+    /// WPA2 passphrase of 8 to 63 bytes, or its key in 64 hexadecimal digits. Without it, and where its value
+    /// is empty, the network is open.
+    pub password: Option<Text>,
+    /// Whether the network says its name only to those who ask for it.
+    #[serde(default)]
+    pub hidden: bool,
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -155,8 +155,10 @@ pub struct Station<'a> {
     pub mac: [u8; 6],
     /// Network name, 1 to 32 bytes of any value.
     pub ssid: &'a [u8],
-    /// WPA2 passphrase.
+    /// WPA2 passphrase; empty for an open network.
     pub passphrase: &'a str,
+    /// Whether it asks for the network by its name, and so finds one that hides it.
+    pub asks_by_name: bool,
 }
 
 /// What a station that joined is given.

@@ -18,6 +18,10 @@ pub mod reason {
     pub const ASSOC_FAIL: u16 = 203;
     /// The connection failed.
     pub const CONNECTION_FAIL: u16 = 205;
+    /// The network wants a passphrase, and the station has none.
+    pub const NO_AP_FOUND_W_COMPATIBLE_SECURITY: u16 = 210;
+    /// The network is open, and the station has a passphrase: it joins nothing less than WPA2.
+    pub const NO_AP_FOUND_IN_AUTHMODE_THRESHOLD: u16 = 211;
 }
 
 /// A station was not taken.
