@@ -1,11 +1,13 @@
-//! A child process that never outlives its owner.
+//! A child process that never outlives its owner, and inherits no secret from its environment.
 //!
 //! Must not know what the child does (QEMU, a broker, a hook).
 
 use std::{
+    collections::BTreeSet,
     io,
     os::unix::process::CommandExt,
     process::{Child, Command, ExitStatus},
+    sync::{Mutex, PoisonError},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -14,6 +16,21 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 /// How often a child that is waited for is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// Variables that hold secrets; of the process, as the environment is.
+static HELD_BACK: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// No child that is started from now on sees this variable.
+pub fn hold_back(variable: &str) {
+    HELD_BACK.lock().unwrap_or_else(PoisonError::into_inner).insert(variable.to_owned());
+}
+
+fn without_secrets(command: &mut Command) -> &mut Command {
+    for variable in &*HELD_BACK.lock().unwrap_or_else(PoisonError::into_inner) {
+        command.env_remove(variable);
+    }
+    command
+}
 
 /// Ends and reaps the child when dropped, whatever path the owner leaves on.
 #[derive(Debug)]
@@ -29,7 +46,7 @@ impl ChildGuard {
     /// # Errors
     /// The operating system's, when the program is missing or cannot be started.
     pub fn spawn(command: &mut Command) -> io::Result<Self> {
-        command.spawn().map(|child| Self { child, leads: false })
+        without_secrets(command).spawn().map(|child| Self { child, leads: false })
     }
 
     /// Starts the command as the head of a process group, which ends with it when it is cut short.
@@ -37,7 +54,7 @@ impl ChildGuard {
     /// # Errors
     /// The operating system's, when the program is missing or cannot be started.
     pub fn spawn_group(command: &mut Command) -> io::Result<Self> {
-        command.process_group(0).spawn().map(|child| Self { child, leads: true })
+        without_secrets(command).process_group(0).spawn().map(|child| Self { child, leads: true })
     }
 
     /// Waits for the end of the process; `None` when it did not end within the limit, or whoever

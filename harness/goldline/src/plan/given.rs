@@ -55,7 +55,7 @@ impl Given {
         let source = if let Some(path) = value.strip_prefix('@') {
             SecretSource::File(PathBuf::from(path))
         } else if let Some(variable) = value.strip_prefix('$') {
-            SecretSource::Environment(variable.to_owned())
+            SecretSource::environment(variable)
         } else if spec.secret {
             return Err(GivenError::SecretInArguments { name });
         } else {

@@ -14,7 +14,10 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use crate::{process::ChildGuard, secret::Secret};
+use crate::{
+    process::{ChildGuard, hold_back},
+    secret::Secret,
+};
 
 /// Long enough for a vault to ask over the network, in all.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(30);
@@ -58,6 +61,13 @@ pub enum SecretError {
 }
 
 impl SecretSource {
+    /// A variable of the environment, which no child of this process sees any more.
+    pub fn environment(variable: impl Into<String>) -> Self {
+        let variable = variable.into();
+        hold_back(&variable);
+        Self::Environment(variable)
+    }
+
     /// Reads the secret. One line's end at its end does not count.
     ///
     /// # Errors

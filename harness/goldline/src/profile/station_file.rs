@@ -319,7 +319,7 @@ impl Reader<'_> {
         let mut found = None;
         for (kind, place) in sources {
             found = Some(match kind.get_ref().as_ref() {
-                "env" => SecretSource::Environment(plain("env", place)?),
+                "env" => SecretSource::environment(plain("env", place)?),
                 "file" => {
                     SecretSource::File(self.folder.join(PathBuf::from(plain("file", place)?)))
                 }

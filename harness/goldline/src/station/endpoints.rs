@@ -128,7 +128,7 @@ fn names_the_unit(text: &Template, profile: &Profile) -> bool {
 fn login(place: &str) -> Result<(String, Secret), EndpointsError> {
     let source = match (place.strip_prefix('@'), place.strip_prefix('$')) {
         (Some(path), _) => SecretSource::File(PathBuf::from(path)),
-        (_, Some(variable)) => SecretSource::Environment(variable.to_owned()),
+        (_, Some(variable)) => SecretSource::environment(variable),
         _ => return Err(EndpointsError::LoginInArguments),
     };
     let text = source.read()?;

@@ -74,7 +74,7 @@ fn source_of(place: &str) -> Result<SecretSource, RegistryUrlError> {
         return Ok(SecretSource::File(PathBuf::from(path)));
     }
     if let Some(variable) = place.strip_prefix('$') {
-        return Ok(SecretSource::Environment(variable.to_owned()));
+        return Ok(SecretSource::environment(variable));
     }
     Err(RegistryUrlError::InArguments)
 }

@@ -39,6 +39,7 @@ mod reprovisioning;
 mod resets;
 mod rival;
 mod schema;
+mod secret_table;
 mod secrets;
 mod two_sided;
 mod usage;
