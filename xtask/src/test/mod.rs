@@ -33,10 +33,20 @@ const PEERS: &[Peer] = &[
     Peer { name: "curl", is_there: || on_path("curl") },
 ];
 
-/// Runs the tests; `words` are `--full` and whatever nextest is to get.
+/// What nextest is told for the sweeps that take longer than a CI has.
+const NIGHTLY: [&str; 5] =
+    ["--run-ignored", "only", "--no-capture", "-E", "binary(program) & test(/^proof::/)"];
+
+/// Runs the tests; `words` are `--full`, `--nightly` and whatever nextest is to get.
 pub fn run_tests(words: &[&str]) -> Outcome {
     let full = words.contains(&"--full");
-    let for_nextest: Vec<&str> = words.iter().copied().filter(|word| *word != "--full").collect();
+    let nightly = words.contains(&"--nightly");
+    let own = ["--full", "--nightly"];
+    let mut for_nextest: Vec<&str> =
+        words.iter().copied().filter(|word| !own.contains(word)).collect();
+    if nightly {
+        for_nextest.extend(NIGHTLY);
+    }
     install::NEXTEST.ensure()?;
     nextest_understands(&for_nextest)?;
     section("what the tests need", install_what_is_missing)?;

@@ -21,6 +21,9 @@ pub enum BootFact {
         reason: String,
         /// The line that tells most of it.
         line: Option<String>,
+        /// Whether its firmware restarts it each time, as many do that find no network or no broker: then
+        /// it is the unit's own only where a witness found those.
+        on_purpose: bool,
     },
 }
 
@@ -34,12 +37,18 @@ impl LogFacts {
             times: self.unexpected_resets(),
             reason: self.last_reset().to_owned(),
             line: self.cause_of_resets(),
+            on_purpose: self.crashes() == 0 && self.has_application(),
         })
     }
 
     /// Whether the unit resets again and again.
     pub fn is_boot_loop(&self) -> bool {
         self.unexpected_resets() >= LOOP
+    }
+
+    /// Whether its firmware restarts the unit again and again, and it does not crash.
+    pub fn restarts_on_purpose(&self) -> bool {
+        matches!(self.boot_fact(), Some(BootFact::Loop { on_purpose: true, .. }))
     }
 
     /// Whether anything ends every wait: as [`Self::boot_fact`], at less expense.
@@ -88,7 +97,7 @@ impl BootFact {
             Self::ImageRefused(line) => {
                 Diagnosis::new(Code::BootImageRefused, format!("the boot loader says: {line}"))
             }
-            Self::Loop { times, reason, line } => {
+            Self::Loop { times, reason, line, .. } => {
                 let line = line.as_deref().unwrap_or("no panic was printed");
                 let message =
                     format!("the unit reset {times} times by itself (last: {reason}); {line}");

@@ -21,7 +21,7 @@ pub(super) fn judge(spec: &CheckSpec, seen: &Observations) -> Finding {
         Some(_) => without_use(join, &mut finding),
         None => explain(join, facts, &mut finding),
     }
-    judge_resets(spec, facts, &mut finding);
+    judge_resets(spec, seen, &mut finding);
     finding
 }
 

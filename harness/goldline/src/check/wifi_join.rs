@@ -30,12 +30,22 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
     } else {
         explain(plan, join, facts, &mut finding);
     }
-    judge_resets(spec, facts, &mut finding);
+    judge_resets(spec, seen, &mut finding);
     finding
 }
 
-/// What the boot says outranks whatever else was found.
-pub(super) fn judge_resets(spec: &CheckSpec, facts: &LogFacts, finding: &mut Finding) {
+/// What the boot says outranks whatever else was found. A firmware that restarts its unit for want of
+/// something is judged by what it wanted.
+pub(super) fn judge_resets(spec: &CheckSpec, seen: &Observations, finding: &mut Finding) {
+    let facts = seen.console.facts();
+    let resets = facts.unexpected_resets();
+    if resets > 0 && facts.crashes() == 0 && facts.has_application() && wanted_something(seen) {
+        finding.evidence.push(format!(
+            "the firmware restarted the unit {resets} times by itself ({})",
+            facts.resets.join(", ")
+        ));
+        return;
+    }
     match facts.boot_fact() {
         Some(fact) => {
             let Diagnosis { code, message, .. } = fact.diagnosis();
@@ -43,6 +53,14 @@ pub(super) fn judge_resets(spec: &CheckSpec, facts: &LogFacts, finding: &mut Fin
         }
         None => count_resets(spec, facts, finding),
     }
+}
+
+/// Whether the unit did not get what it was waited for with.
+fn wanted_something(seen: &Observations) -> bool {
+    let joined =
+        seen.join.as_ref().is_some_and(|join| join.address.is_some() && join.address_shown);
+    let broker = seen.broker.as_ref();
+    !joined || broker.is_some_and(|broker| !broker.accepted) || seen.stopped.is_some()
 }
 
 /// A unit that crashes once and then works is a bad unit, unless its profile says that it restarts.
@@ -149,7 +167,7 @@ fn explain(plan: &BoundPlan, join: &JoinObservation, facts: &LogFacts, finding: 
 
 /// What the serial log says of a unit that did not join, where it is no matter of the network.
 pub(super) fn told_by_the_log(join: &JoinObservation, facts: &LogFacts) -> Option<(Code, String)> {
-    if let Some(fact) = facts.boot_fact() {
+    if let Some(fact) = facts.boot_fact().filter(|_| !facts.restarts_on_purpose()) {
         let Diagnosis { code, message, .. } = fact.diagnosis();
         return Some((code, message));
     }

@@ -22,7 +22,8 @@ use crate::{
     clock::Deadline,
     identity::Mac,
     plan::BoundPlan,
-    profile::Template,
+    profile::{Caller, Template},
+    record::Code,
     testbed::{Testbed, TestbedError},
 };
 
@@ -265,6 +266,36 @@ pub(super) async fn at_update_server(
         "downloaded the update whole",
         download_update(&station, planned_network(plan), &probe, deadline).await,
     ))
+}
+
+/// Uses one service after the other: the first that is not sound, else the last that is; with the code of
+/// such a service that is not.
+pub(super) async fn at_each(
+    testbed: &Testbed,
+    plan: &BoundPlan,
+    bench: &Bench,
+    mac: Mac,
+) -> Result<(Code, Witness), Failure> {
+    let profile = plan.profile();
+    let network = match bench.network().proves().radio {
+        true => Code::TestbedAccessPoint,
+        false => Code::TestbedNetwork,
+    };
+    let mut asked = (network, at_network(testbed, plan).await);
+    if asked.1.is_sound() && profile.time.is_some() {
+        asked = (Code::TestbedTime, at_time_server(testbed, plan, bench).await?);
+    }
+    if asked.1.is_sound() && profile.config_server.is_some() {
+        asked = (Code::TestbedConfigServer, at_config_server(testbed, plan, bench).await?);
+    }
+    let calls_ca = profile.ca.as_ref().is_some_and(|ca| ca.called_by == Caller::Unit);
+    if asked.1.is_sound() && calls_ca {
+        asked = (Code::TestbedCa, at_ca(testbed, plan, bench, mac).await?);
+    }
+    if asked.1.is_sound() {
+        asked = (Code::TestbedBroker, at_broker(testbed, plan, bench, Talk::Command).await?);
+    }
+    Ok(asked)
 }
 
 /// Of this probe only, so that no two take each other's session over; as long as any broker allows (MQTT

@@ -147,7 +147,11 @@ impl Run {
                 sent = pings.next(&testbed.broker) => sent?,
                 () = console.changed(printed) => {}
                 () = sleep_until(deadline.instant()) => break,
-                failure = self.interrupted() => return Err(failure),
+                failure = self.interrupted() => match failure {
+                    // It restarts because of its broker, or in spite of it.
+                    Failure::BootLog if self.hearing.facts().restarts_on_purpose() => break,
+                    failure => return Err(failure),
+                },
             }
         }
         let mut broker = observe_broker(testbed, address, joined_at);

@@ -5,8 +5,8 @@
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Failure, Run};
-use crate::check::LogFacts;
+use super::{Failure, Run, probing::at_each};
+use crate::{check::LogFacts, record::Diagnosis};
 
 impl Run {
     /// Comes back with a reason, or never. Holds nothing of the run, so that it may stand beside any wait.
@@ -61,7 +61,34 @@ impl Run {
                 () = sleep_until(until) => break,
             }
         }
-        self.shown_facts().cause().map_or(failure, Failure::Unit)
+        match self.shown_facts().cause() {
+            Some(cause) if self.hearing.facts().restarts_on_purpose() => {
+                self.or_a_service(cause).await
+            }
+            Some(cause) => Failure::Unit(cause),
+            None => failure,
+        }
+    }
+
+    /// Many a firmware restarts when it finds no network or no service: the unit's own fault only where they
+    /// are sound.
+    async fn or_a_service(&mut self, cause: Diagnosis) -> Failure {
+        let asked = match (self.testbed(), self.bound(), self.mac()) {
+            (Ok(testbed), Ok(plan), Ok(mac)) => at_each(testbed, plan, &self.bench, mac).await,
+            (Err(failure), ..) | (_, Err(failure), _) | (.., Err(failure)) => Err(failure),
+        };
+        let asked = match asked {
+            Ok(asked) => asked,
+            Err(failure) => return failure,
+        };
+        let (code, witness) = asked;
+        match witness.is_sound() {
+            true => {
+                let message = format!("{}; witness: {}", cause.message, witness.detail());
+                Failure::Unit(Diagnosis { message, ..cause })
+            }
+            false => Failure::Service(Diagnosis::new(code, witness.detail())),
+        }
     }
 
     /// What the log claims, with each quoted line as it may be shown.

@@ -4,5 +4,7 @@
 mod end_to_end;
 #[path = "../nvs_cli/mod.rs"]
 mod nvs_cli;
+#[path = "../proof/mod.rs"]
+mod proof;
 #[path = "../registry/mod.rs"]
 mod registry;

@@ -375,6 +375,9 @@ pub struct Wifi {
     pub scan: Scan,
     /// How often it tries before it says that it failed.
     pub attempts: u32,
+    /// Whether it then restarts the chip, instead of trying on.
+    #[serde(default)]
+    pub restarts: bool,
 }
 
 /// How a station looks for its network.
@@ -430,6 +433,8 @@ pub struct Mqtt {
     pub private_key: Option<String>,
     /// The setting that holds the CA it trusts instead of the embedded one.
     pub ca: Option<String>,
+    /// After so many failed connections it restarts the chip; without, it tries on for ever.
+    pub restarts_after: Option<u32>,
 }
 
 /// A message that is sent when an installer asks for it.

@@ -112,6 +112,7 @@ impl Session<'_, '_> {
             return std::future::pending().await;
         };
         console.info(self.tag, "MQTT client started");
+        let mut failed = 0;
         loop {
             let packet = tokio::select! {
                 packet = client.next() => packet,
@@ -139,6 +140,11 @@ impl Session<'_, '_> {
                 Err(error) => {
                     report(&error, console);
                     console.info(self.tag, "MQTT_EVENT_DISCONNECTED");
+                    failed += 1;
+                    if self.description.restarts_after == Some(failed) {
+                        console.warn(self.tag, "Restarting now.");
+                        return ResetReason::Software;
+                    }
                     sleep(PAUSE).await;
                     console.pass(PAUSE_SHOWN_MS);
                 }

@@ -120,6 +120,7 @@ impl Operation<'_, '_> {
             tag,
             attempts: wifi.attempts,
             scan: wifi.scan,
+            gives_up: wifi.restarts,
         };
         let passphrase = wifi.passphrase.as_ref().map_or("", |name| settings.value(name));
         let ssid = settings.value(&wifi.ssid);
@@ -128,7 +129,10 @@ impl Operation<'_, '_> {
             console.info(tag, &text);
         }
         say(&description.says.joining, settings, console);
-        let joined = radio.join(ssid, passphrase, console).await;
+        let Some(joined) = radio.join(ssid, passphrase, console).await else {
+            console.warn(tag, "Restarting now.");
+            return ResetReason::Software;
+        };
         if self.faults.has(Fault::RadioNoIp) {
             return pending().await;
         }

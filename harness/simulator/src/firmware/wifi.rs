@@ -28,6 +28,8 @@ pub(super) struct Radio<'a> {
     pub(super) tag: &'a str,
     pub(super) attempts: u32,
     pub(super) scan: Scan,
+    /// Whether it gives up after these attempts.
+    pub(super) gives_up: bool,
 }
 
 /// A link that tells the access point when it ends.
@@ -44,8 +46,13 @@ impl Drop for Joined {
 }
 
 impl Radio<'_> {
-    /// Tries until it has a link.
-    pub(super) async fn join(&self, ssid: &str, passphrase: &str, console: &mut Console) -> Joined {
+    /// Tries until it has a link; `None` when it gave up.
+    pub(super) async fn join(
+        &self,
+        ssid: &str,
+        passphrase: &str,
+        console: &mut Console,
+    ) -> Option<Joined> {
         loop {
             for attempt in 1..=self.attempts.max(1) {
                 match self.attempt(ssid, passphrase).await {
@@ -53,7 +60,7 @@ impl Radio<'_> {
                         report_link(ssid, &joined.link, console);
                         if !self.faults.has(Fault::RadioDrops) {
                             self.report_address(&joined.link, console);
-                            return joined;
+                            return Some(joined);
                         }
                         sleep(PAUSE).await;
                         console.wifi("state: run -> init (6c0)");
@@ -65,6 +72,9 @@ impl Radio<'_> {
                 sleep(PAUSE).await;
             }
             console.error(self.tag, &format!("Failed to connect to SSID:{ssid}"));
+            if self.gives_up {
+                return None;
+            }
             sleep(LONG_PAUSE).await;
         }
     }

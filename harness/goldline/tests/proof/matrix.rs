@@ -1,0 +1,37 @@
+//! Every fault on every product, each in several places.
+
+use super::{
+    meaning::{self, wrong},
+    sweep::{PRODUCTS, each, faults, run, said},
+};
+
+const SEEDS: u64 = 3;
+/// Seconds that a run waits for what never comes; a sound unit's answer may be late all the same.
+const LONGEST: u64 = 6;
+
+#[test]
+#[ignore = "nightly: all faults × products × seeds"]
+fn every_fault_of_every_product_is_told_for_what_it_is() {
+    let faults = faults();
+    let mut jobs = Vec::new();
+    for product in PRODUCTS {
+        for fault in &faults {
+            jobs.extend((0..SEEDS).map(|seed| (product, fault.clone(), seed)));
+        }
+    }
+    let figures = each(&jobs, |(product, fault, seed), figures| {
+        let more = ["--fault".to_owned(), fault.clone(), "--seed".to_owned(), seed.to_string()];
+        let record = run(product, LONGEST, &more);
+        let mut figures = figures.lock().expect("it counts only");
+        let Some(record) = record else { return figures.count("refused") };
+        let (verdict, code) = said(&record);
+        figures.count("runs");
+        figures.count(&verdict);
+        if let Some(how) = wrong(meaning::of(fault), &verdict, &code) {
+            let message = &record["diagnosis"]["message"];
+            figures.blame(how, format!("{product} {fault} {seed}: {verdict} {code} {message}"));
+        }
+    });
+    assert!(figures.of("runs") > 1000, "{}", figures.of("runs"));
+    figures.settle("the matrix");
+}
