@@ -13,6 +13,8 @@ pub(super) fn judge(seen: &Observations) -> Finding {
     };
     let mut finding = Finding::ran();
     for exchange in &dialogue.exchanges {
+        let earlier = exchange.earlier.iter().flatten();
+        finding.evidence.extend(earlier.map(|line| format!("console at the 1st attempt: {line}")));
         finding.evidence.extend(exchange.answer.iter().map(|line| format!("console: {line}")));
         if let Some(problem) = exchange.problem() {
             let (code, message) = (

@@ -13,7 +13,7 @@ static LOGGED: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 static ERROR: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^(?:E \([\d:. -]+\) |(?:\[ *\d+\])?\[E\]\[)"));
+    LazyLock::new(|| pattern(r"^(?:\S{0,16}[>$#] ?)?(?:E \([\d:. -]+\) |(?:\[ *\d+\])?\[E\]\[)"));
 static BOOT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"^(?:ets [A-Z][a-z]{2} +\d|rst:0x|boot:0x|configsip:|SPIWP:|clk_drv:|mode:\w+, clock div|load:0x|ho \d|entry 0x|ESP-ROM:|Build:|Saved PC:|csum err:|invalid header|flash read err|ets_main\.c|secure boot check fail|waiting for download)",

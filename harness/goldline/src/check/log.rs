@@ -18,8 +18,14 @@ const REASONS_KEPT: usize = 1000;
 /// A log may name many addresses; a unit has one.
 const ADDRESSES_KEPT: usize = 16;
 
-static RESET: LazyLock<Regex> = LazyLock::new(|| pattern(r"^rst:0x[0-9a-f]+ \(([A-Z0-9_]+)\)"));
-static ENTRY: LazyLock<Regex> = LazyLock::new(|| pattern(r"^entry 0x[0-9a-f]+"));
+static RESET: LazyLock<Regex> = LazyLock::new(|| pattern(r"^rst:0x([0-9a-f]+) \(([A-Z0-9_]+)\)"));
+/// Of the ROM at each start: one of them may be lost on the wire.
+static LOAD: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:load:0x|entry 0x)[0-9a-f]+"));
+static GREETING: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^(?:ets [A-Z]|ESP-ROM:|configsip:|SPIWP:|clk_drv:|mode:)"));
+/// Reasons of resets that are no software's.
+static NOT_SOFTWARE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"WDT|POWER|BROWN|SLEEP|EXT|USB|JTAG|SDIO|GLITCH|EFUSE"));
 static PANIC: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"Guru Meditation|abort\(\) was called|Brownout detector|assert failed|stack overflow in task|Stack smashing|CORRUPT HEAP|Task watchdog got triggered",
@@ -68,7 +74,8 @@ static TLS: LazyLock<Regex> = LazyLock::new(|| {
 static TELLING: LazyLock<RegexSet> = LazyLock::new(|| {
     let patterns = [
         &*RESET,
-        &*ENTRY,
+        &*LOAD,
+        &*GREETING,
         &*PANIC,
         &*IMAGE_REFUSED,
         &*APPLICATION,
@@ -257,14 +264,17 @@ impl LogFacts {
         if is_crash(text) {
             self.restarts.crash();
         }
-        if ENTRY.is_match(text) {
+        if GREETING.is_match(text) {
+            self.restarts.greet();
+        }
+        if LOAD.is_match(text) {
             self.restarts.load();
         }
         let reset = RESET.captures(text);
         if let Some(reset) = &reset {
-            self.restarts.reset(&reset[1]);
+            self.restarts.reset(is_by_software(&reset[1], &reset[2]));
             if self.resets.len() < REASONS_KEPT {
-                self.resets.push(reset[1].to_owned());
+                self.resets.push(reset[2].to_owned());
             }
         }
         let starts = APPLICATION.is_match(text);
@@ -313,6 +323,11 @@ impl LogFacts {
         }
         told
     }
+}
+
+/// A reset's number and name say the same: one wrong bit in either is not believed.
+fn is_by_software(number: &str, name: &str) -> bool {
+    name.contains("SW_") || matches!(number, "3" | "c") && !NOT_SOFTWARE.is_match(name)
 }
 
 /// Keeps a line where it tells more than the one that is kept; whether it does.
@@ -366,6 +381,36 @@ mod tests {
         assert_eq!(facts.address, Some(Ipv4Addr::new(127, 0, 0, 9)));
         assert_eq!(facts.rssi_dbm, Some(-45));
         assert_eq!(facts.panic, None);
+    }
+
+    /// A restart that was asked for, with one bit wrong anywhere in what the ROM says of it.
+    #[test]
+    fn no_bit_of_a_restart_makes_it_a_crash_or_hides_the_application() {
+        let rom = |reset: &str| {
+            format!(
+                "ets Jul 29 2019 12:21:46\n\n{reset},boot:0x13 (SPI_FAST_FLASH_BOOT)\n\
+                 configsip: 0, SPIWP:0xee\nmode:DIO, clock div:2\nload:0x3fff0030,len:1184\n\
+                 load:0x40078000,len:13232\nload:0x40080400,len:3028\nentry 0x400805e4\n"
+            )
+        };
+        let first =
+            format!("{}[   312][I][main.cpp:9] setup(): up\n", rom("rst:0x1 (POWERON_RESET)"));
+        let second = rom("rst:0xc (SW_CPU_RESET)");
+        for (at, bit) in (0..second.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+            let mut bytes = second.clone().into_bytes();
+            bytes[at] ^= 1 << bit;
+            let restarted = String::from_utf8_lossy(&bytes).into_owned();
+            let line = |text: &str| ConsoleLine { at_ms: 0, text: text.to_owned() };
+            let mut facts = UnitLog::of(first.lines().map(line).collect()).facts;
+            assert_eq!(facts.application_lines, 1);
+            facts.ask_for_restart();
+            let app = "[   312][I][main.cpp:9] setup(): up";
+            restarted.split('\n').chain([app]).for_each(|line| {
+                facts.take(line);
+            });
+            let counted = (facts.unexpected_resets(), facts.crashes(), facts.application_lines);
+            assert_eq!(counted, (0, 0, 2), "{at}.{bit}: {restarted:?}");
+        }
     }
 
     #[test]

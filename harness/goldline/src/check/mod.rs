@@ -11,6 +11,7 @@ mod console_status;
 mod device_id;
 mod factory_reset;
 mod flash_integrity;
+mod hearsay;
 mod line;
 mod log;
 mod mqtt_connect;
@@ -37,6 +38,7 @@ use crate::{
 };
 
 pub use boot_fact::BootFact;
+pub use hearsay::Hearsay;
 pub use line::{LineKind, is_logged, kind_of, plain};
 pub use log::{LogFacts, UnitLog};
 pub use nvs_foreign::FRAMEWORKS;
@@ -147,7 +149,15 @@ fn judge_one(spec: &CheckSpec, plan: Option<&BoundPlan>, seen: &Observations) ->
         CheckId::ServerTrust => server_trust::judge(plan, seen),
         CheckId::OtaUpdate => ota_update::judge(spec, plan, seen),
     };
-    finding.into_record(spec.id)
+    let mut record = finding.into_record(spec.id);
+    record.evidence.extend(heard_before(spec.id, seen));
+    record
+}
+
+/// What was said of the unit before it was heard once more.
+fn heard_before(id: CheckId, seen: &Observations) -> Option<String> {
+    let misheard = seen.misheard.as_ref().filter(|misheard| misheard.check == Some(id))?;
+    Some(format!("at the 1st attempt, and only by its log: {}", misheard.message))
 }
 
 /// What one check found; becomes a [`CheckRecord`].

@@ -25,7 +25,13 @@ pub(super) fn judge(spec: &CheckSpec, seen: &Observations) -> Finding {
     finding
 }
 
-fn measure(spec: &CheckSpec, join: &JoinObservation, facts: &LogFacts, finding: &mut Finding) {
+/// What is measured of a unit that is in its network.
+pub(super) fn measure(
+    spec: &CheckSpec,
+    join: &JoinObservation,
+    facts: &LogFacts,
+    finding: &mut Finding,
+) {
     if let Some(message) = other_address(join, facts) {
         finding.fail(Code::NetworkOutOfLimits, message);
     }

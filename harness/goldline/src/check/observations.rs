@@ -7,7 +7,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
 };
 
-use super::{UnitLog, Witness};
+use super::{Hearsay, UnitLog, Witness};
 use crate::{
     device::{ChipFacts, ConsoleLine},
     plan::Moment,
@@ -62,6 +62,8 @@ pub struct Observations {
     pub join: Option<JoinObservation>,
     /// The wait for the broker, when it took place.
     pub broker: Option<BrokerObservation>,
+    /// Why the unit was heard once more; all that it said from that boot on is the second time's.
+    pub misheard: Option<Hearsay>,
     /// What ended the run before its last step.
     pub stopped: Option<Stop>,
     /// Whether someone stopped the run.
@@ -226,6 +228,10 @@ pub struct ExchangeObservation {
     pub sent: String,
     /// The first lines that answered.
     pub answer: Vec<String>,
+    /// The same of the first time, where the line had to be typed twice.
+    pub earlier: Option<Vec<String>>,
+    /// The unit restarted as it was told to, so that the line could not be typed again.
+    pub restarted: bool,
     /// What the answer came to.
     pub answered: Answered,
     /// What it must hold, by its templates.

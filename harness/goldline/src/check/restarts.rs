@@ -20,10 +20,12 @@ pub(super) struct Restarts {
 /// The present start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 struct Start {
-    /// The ROM handed over to the bootloader.
+    /// The ROM has begun to load the bootloader.
     loaded: bool,
     application: bool,
     crashed: bool,
+    /// The ROM spoke after the application: the line of a reset was lost.
+    greeted: bool,
 }
 
 impl Restarts {
@@ -42,14 +44,14 @@ impl Restarts {
         self.start.crashed = true;
     }
 
-    /// The ROM says that the chip was reset.
-    pub(super) fn reset(&mut self, reason: &str) {
+    /// The ROM says that the chip was reset, by its firmware or otherwise.
+    pub(super) fn reset(&mut self, by_software: bool) {
         let crashed = self.start.crashed;
         self.start = Start::default();
         if !std::mem::replace(&mut self.begun, true) && !crashed {
             return;
         }
-        let on_purpose = !crashed && reason.contains("SW_");
+        let on_purpose = !crashed && by_software;
         if on_purpose && self.asked_for > 0 {
             self.asked_for -= 1;
         } else if self.excused > 0 {
@@ -60,15 +62,25 @@ impl Restarts {
         }
     }
 
-    /// The ROM starts the bootloader.
+    /// The ROM says what it is, or how it is set up.
+    pub(super) fn greet(&mut self) {
+        self.start.greeted = self.start.application;
+    }
+
+    /// The ROM loads or starts the bootloader. Behind an application, the line of a reset was lost, and
+    /// nobody knows its reason.
     pub(super) fn load(&mut self) {
+        if self.start.greeted {
+            self.reset(true);
+        }
+        self.begun = true;
         self.start.loaded = true;
     }
 
     /// An application starts. After a crash, the chip was reset unheard.
     pub(super) fn application(&mut self) {
         if self.start.crashed {
-            self.reset("unheard");
+            self.reset(false);
         }
         self.start.application = true;
     }
@@ -101,7 +113,9 @@ mod tests {
                 "excuse" => restarts.excuse(),
                 "crash" => restarts.crash(),
                 "app" => restarts.application(),
-                reason => restarts.reset(reason),
+                "rom" => restarts.greet(),
+                "load" => restarts.load(),
+                reason => restarts.reset(reason == SOFT),
             }
         }
         restarts.by_itself()
@@ -117,6 +131,19 @@ mod tests {
         assert_eq!(after(&[BENCH, "app", "ask", SOFT, "app", SOFT]), 1, "it was asked once");
         assert_eq!(after(&[BENCH, "app", "ask", "crash", SOFT]), 1, "it crashed on the way");
         assert_eq!(after(&[BENCH, "app", "ask", "TG0WDT_SYS_RESET"]), 1, "it hung");
+    }
+
+    #[test]
+    fn a_restart_counts_whose_line_was_lost() {
+        let start = ["rom", BENCH, "rom", "load", "load", "app"];
+        let lost = ["rom", "rom", "load", "load", "app"];
+        assert_eq!(after(&start), 0);
+        assert_eq!(after(&[&start[..], &["ask"], &lost].concat()), 0);
+        assert_eq!(after(&[&start[..], &lost].concat()), 1, "nobody asked");
+        assert_eq!(after(&[&start[..], &["crash"], &lost].concat()), 1);
+        assert_eq!(after(&[&lost[..], &["rom", SOFT, "load", "app"]].concat()), 1, "the bench's");
+        let mistaken = ["rom", BENCH, "rom", "load", "app", "load", "load"];
+        assert_eq!(after(&mistaken), 0, "a line of the ROM's that looked like an application's");
     }
 
     #[test]

@@ -136,12 +136,13 @@ impl ExchangeObservation {
         let Self { sent, within_s, complaint, .. } = self;
         let quoted = |lines: &[String]| lines.join("\" and \"");
         let expected = quoted(&self.expected);
+        let twice = self.earlier.as_ref().map_or("", |_| "; the line was typed twice");
         Some(match &self.answered {
             Answered::Well => return None,
             Answered::Refused(line) => Diagnosis::new(
                 Code::ConsoleRefused,
                 format!(
-                    "the unit refused \"{sent}\": it says \"{line}\", expected is \"{expected}\""
+                    "the unit refused \"{sent}\": it says \"{line}\", expected is \"{expected}\"{twice}"
                 ),
             ),
             Answered::Missing { said, logged } if said.is_empty() => {
@@ -152,14 +153,14 @@ impl ExchangeObservation {
                 Diagnosis::new(
                     Code::ConsoleSilent,
                     format!(
-                        "the unit gave no answer to \"{sent}\" in {within_s} s{only}; expected is \"{expected}\"{complaint}"
+                        "the unit gave no answer to \"{sent}\" in {within_s} s{only}; expected is \"{expected}\"{complaint}{twice}"
                     ),
                 )
             }
             Answered::Missing { said, .. } => Diagnosis::new(
                 Code::ConsoleUnexpected,
                 format!(
-                    "the unit answered \"{sent}\" with \"{}\" in {within_s} s; expected is \"{expected}\"",
+                    "the unit answered \"{sent}\" with \"{}\" in {within_s} s; expected is \"{expected}\"{twice}",
                     quoted(said)
                 ),
             ),
@@ -212,6 +213,8 @@ mod tests {
             let seen = ExchangeObservation {
                 sent: "status".to_owned(),
                 answer: Vec::new(),
+                earlier: None,
+                restarted: false,
                 answered: Answered::missing(&lines),
                 expected: vec!["OK".to_owned()],
                 within_s: 5,
@@ -240,6 +243,8 @@ mod tests {
             let seen = ExchangeObservation {
                 sent: "join Lab".to_owned(),
                 answer: Vec::new(),
+                earlier: None,
+                restarted: false,
                 answered: Answered::Refused("ERROR".to_owned()),
                 expected: Vec::new(),
                 within_s: 5,

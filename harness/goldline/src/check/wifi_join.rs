@@ -9,6 +9,8 @@ use crate::{
     record::{Code, Diagnosis, Measurement, Outcome},
 };
 
+/// The one measurement that only the log tells.
+pub(super) const SIGNAL: &str = "rssi";
 /// ESP-IDF's reason for "no access point of that name".
 const NO_AP_FOUND: u16 = 201;
 /// ESP-IDF's reasons that a wrong passphrase leads to: AUTH_EXPIRE, 4WAY_HANDSHAKE_TIMEOUT,
@@ -87,7 +89,13 @@ fn count_resets(spec: &CheckSpec, facts: &LogFacts, finding: &mut Finding) {
     finding.measurements.push(resets);
 }
 
-fn measure(spec: &CheckSpec, join: &JoinObservation, facts: &LogFacts, finding: &mut Finding) {
+/// What is measured of a unit that is in its network.
+pub(super) fn measure(
+    spec: &CheckSpec,
+    join: &JoinObservation,
+    facts: &LogFacts,
+    finding: &mut Finding,
+) {
     let address = join.address.map(|address| address.to_string());
     if let Some(message) = other_address(join, facts) {
         finding.fail(Code::WifiOutOfLimits, message);
@@ -101,9 +109,9 @@ fn measure(spec: &CheckSpec, join: &JoinObservation, facts: &LogFacts, finding: 
         ],
     );
     // Most firmwares print no signal: it is missed only where somebody asks for it.
-    if facts.rssi_dbm.is_some() || spec.limits.contains_key("rssi") {
+    if facts.rssi_dbm.is_some() || spec.limits.contains_key(SIGNAL) {
         let signal = facts.rssi_dbm.map(f64::from);
-        let signal = Measurement::number("rssi", signal, "dBm", limits(spec, "rssi"));
+        let signal = Measurement::number(SIGNAL, signal, "dBm", limits(spec, SIGNAL));
         finding.measure(Code::WifiOutOfLimits, [signal]);
     }
 }

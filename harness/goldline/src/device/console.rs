@@ -64,6 +64,8 @@ struct State {
     listening_since: Option<Instant>,
     listener: Option<Box<dyn Listener>>,
     partial: Vec<u8>,
+    /// How many came since the log began.
+    bytes: usize,
     kept: Kept,
     behind: Option<Instant>,
     closed: bool,
@@ -97,6 +99,7 @@ impl Console {
         let mut state = self.state();
         state.listening_since = Some(Instant::now());
         state.partial.clear();
+        state.bytes = 0;
         state.kept = Kept::default();
         state.behind = None;
         if let Some(listener) = &mut state.listener {
@@ -122,6 +125,7 @@ impl Console {
         if state.listening_since.is_none() {
             return;
         }
+        state.bytes += bytes.len();
         for &byte in bytes {
             match byte {
                 b'\n' => state.end_line(),
@@ -162,6 +166,16 @@ impl Console {
         self.state().kept.printed
     }
 
+    /// The line that has not ended: a prompt waits there.
+    pub fn partial(&self) -> String {
+        String::from_utf8_lossy(&self.state().partial).into_owned()
+    }
+
+    /// How many bytes came since the log began.
+    pub fn bytes(&self) -> usize {
+        self.state().bytes
+    }
+
     /// The lines that were kept, without the first `seen`.
     pub fn lines_after(&self, seen: usize) -> Vec<ConsoleLine> {
         let state = self.state();
@@ -181,14 +195,23 @@ impl Console {
 
     /// Waits until something was printed after the first `seen` lines, or the port went away.
     pub async fn changed(&self, seen: usize) {
+        self.until(|state| state.kept.printed > seen).await;
+    }
+
+    /// Waits until more than the first `seen` bytes came, or the port went away.
+    pub async fn fed(&self, seen: usize) {
+        self.until(|state| state.bytes > seen).await;
+    }
+
+    async fn until(&self, is_so: impl Fn(&State) -> bool) {
         loop {
             let changed = self.0.changed.notified();
             tokio::pin!(changed);
-            // Registered before looking, so that nothing printed in between is missed.
+            // Registered before looking, so that nothing that came in between is missed.
             changed.as_mut().enable();
             {
                 let state = self.state();
-                if state.kept.printed > seen || state.closed {
+                if is_so(&state) || state.closed {
                     return;
                 }
             }
@@ -333,6 +356,25 @@ mod tests {
         console.feed(b"nected\r\n");
         let lines = reader.await.expect("the reader ends");
         assert_eq!(lines[0].line.text, "wifi:connected");
+    }
+
+    #[tokio::test]
+    async fn a_line_without_its_end_wakes_who_waits_for_a_prompt() {
+        let console = Console::default();
+        console.listen();
+        console.feed(b"up\r\n");
+        let seen = console.bytes();
+        let reader = tokio::spawn({
+            let console = console.clone();
+            async move {
+                console.fed(seen).await;
+                (console.partial(), console.printed())
+            }
+        });
+        console.feed(b"esp32> ");
+        assert_eq!(reader.await.expect("the reader ends"), ("esp32> ".to_owned(), 1));
+        console.listen();
+        assert_eq!((console.partial(), console.bytes()), (String::new(), 0));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Echo, log lines, a start's words and a crash's are no answer, in whatever order and however broken they
 //! arrive: a log line of another task may stand in the middle of one. Must not know who types.
 
+use super::echo::{self, Echo};
 use crate::{
     check::{is_logged, plain},
     device::ConsoleLine,
@@ -20,6 +21,7 @@ pub(super) enum Reply {
 /// What the unit said since a line was typed.
 #[derive(Debug)]
 pub(super) struct Answer {
+    echo: Option<Echo>,
     /// Everything but the echo, for people.
     printed: Vec<String>,
     /// The unit's own words, line by line.
@@ -31,13 +33,20 @@ pub(super) struct Answer {
 impl Answer {
     /// Takes the echo of what was typed out of what was printed since.
     pub(super) fn of(lines: &[ConsoleLine], typed: &str) -> Self {
-        let mut answer = Self { printed: Vec::new(), said: Vec::new(), mended: Vec::new() };
-        let (mut echo, mut broken) = (true, false);
-        for line in lines {
-            let text = plain(&line.text);
-            if echo && text.trim_end().ends_with(typed.trim_end()) {
-                echo = false;
-                continue;
+        let mut answer =
+            Self { echo: None, printed: Vec::new(), said: Vec::new(), mended: Vec::new() };
+        let mut broken = false;
+        let mut lines = lines.iter().map(|line| plain(&line.text)).peekable();
+        while let Some(text) = lines.next() {
+            if answer.echo.is_none() {
+                answer.echo = echo::at_end_of(&text, typed);
+                if answer.echo.is_some() {
+                    continue;
+                }
+                if lines.next_if(|next| echo::is_torn(&text, next, typed)).is_some() {
+                    answer.echo = Some(Echo::Damaged);
+                    continue;
+                }
             }
             answer.printed.push(text.clone().into_owned());
             let (said, log) = without_log(&text);
@@ -56,6 +65,16 @@ impl Answer {
             Some(before) => before.push_str(said),
             None => self.mended.push(said.to_owned()),
         }
+    }
+
+    /// How the typed line came back, if it did.
+    pub(super) fn echo(&self) -> Option<Echo> {
+        self.echo
+    }
+
+    /// Whether the unit has answered anything.
+    pub(super) fn says_something(&self) -> bool {
+        self.said.iter().any(|line| !line.trim().is_empty())
     }
 
     /// Everything but the echo, for people.
@@ -142,6 +161,30 @@ mod tests {
         let answer = Answer::of(&lines(&["esp> AT+WIFI_SSID=BOOK", "ERROR"]), "AT+WIFI_SSID=BOOK");
         assert_eq!(answer.printed(), ["ERROR"]);
         assert!(answer.reply(&owned(&["BOOK"]), &[]).is_none());
+    }
+
+    /// A bit that was inverted in an echo is no refusal, and its text is not repeated.
+    #[test]
+    fn an_echo_with_one_bit_wrong_is_no_answer() {
+        let typed = "set_wifi Failed-Lab secret-word";
+        for heard in [
+            &["> set_wifi Failed-Lab secret-wopd", "OK"][..],
+            &["> set_wifi FailedLab secret-word", "OK"],
+            &["> set_wifi Failed", "Lab secret-word", "OK"],
+        ] {
+            let answer = Answer::of(&lines(heard), typed);
+            assert_eq!(
+                (answer.printed(), answer.echo()),
+                (&owned(&["OK"])[..], Some(Echo::Damaged))
+            );
+            assert!(matches!(
+                answer.reply(&owned(&["OK"]), &owned(&["Failed"])),
+                Some(Reply::Good)
+            ));
+        }
+        let told = Answer::of(&lines(&["> set_wifi Failed-Lab secret-word", "Failed"]), typed);
+        assert_eq!(told.echo(), Some(Echo::Whole));
+        assert!(matches!(told.reply(&[], &owned(&["Failed"])), Some(Reply::Refused(_))));
     }
 
     #[test]

@@ -2,15 +2,15 @@
 //!
 //! The expected texts must stand in the unit's own words in their order. Every wait has a deadline.
 
-use std::time::Duration;
-
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::{
     Failure, Next, Run,
     answer::{Answer, Reply},
+    echo::{Echo, Typed},
     millis,
     probing::{Talk, at_broker, at_ca, at_network},
+    readiness::is_at_prompt,
 };
 use crate::{
     check::{
@@ -18,15 +18,10 @@ use crate::{
         plain, stops,
     },
     clock::Deadline,
-    device::Console,
     plan::{BoundPlan, Dialogue, Text},
     profile::{DialogueName, Exchange, Need, Piece, Quoting, ScrapedId, Template},
 };
 
-/// So long nothing is printed when a firmware has said all of its start.
-const SILENCE: Duration = Duration::from_millis(200);
-/// How long a firmware that never falls silent is waited for.
-const LONGEST_START: Duration = Duration::from_secs(3);
 /// What stands for a secret in a line that is shown.
 const MASK: &str = "********";
 /// Of a MAC address without colons.
@@ -38,18 +33,47 @@ struct Line {
     shown: String,
 }
 
+/// What a line that was typed once came to; secrets are masked.
+struct Heard {
+    answer: Vec<String>,
+    answered: Answered,
+    echo: Option<Echo>,
+    /// Lines that tell something and found no room meanwhile.
+    lost: usize,
+}
+
+impl Heard {
+    /// A line that came back damaged may have arrived so, and its value with it. One that restarts the unit
+    /// is obeyed already.
+    fn is_trusted(&self, exchange: &Exchange) -> bool {
+        let whole = self.echo != Some(Echo::Damaged);
+        self.answered == Answered::Well && (whole || exchange.restarts)
+    }
+
+    /// Neither an echo nor a word of the unit's came.
+    fn is_silent(&self) -> bool {
+        let said_nothing =
+            matches!(&self.answered, Answered::Missing { said, .. } if said.is_empty());
+        said_nothing && self.echo.is_none()
+    }
+}
+
+fn shown(answer: Vec<String>) -> Vec<String> {
+    answer.into_iter().take(ExchangeObservation::LINES_SHOWN).collect()
+}
+
 impl Run {
     /// Types the lines of a dialogue, in order. The status is only looked at; every other dialogue must
     /// go well to its end.
     pub(super) async fn dialogue(&mut self, dialogue: &Dialogue) -> Result<(), Failure> {
-        self.await_console().await?;
-        let Dialogue { name, exchanges, quoting, line_end } = dialogue;
+        self.await_console(dialogue.prompt.as_deref()).await?;
+        let Dialogue { name, exchanges, quoting, .. } = dialogue;
         // A value that cannot be said is refused before the first line is sent.
         let lines = self.lines(exchanges, *quoting)?;
         let mut seen = DialogueObservation { name: name.name().to_owned(), exchanges: Vec::new() };
         let mut failure = None;
         for (exchange, line) in exchanges.iter().zip(lines) {
-            let observed = self.exchange(exchange, line, line_end.text()).await?;
+            let observed = self.exchange(dialogue, exchange, line).await?;
             failure = observed.blame();
             seen.exchanges.push(observed);
             if failure.is_some() {
@@ -73,72 +97,65 @@ impl Run {
         exchanges.iter().map(|exchange| line(&exchange.send, quoting, plan)).collect()
     }
 
-    /// Types one line and waits for its answer.
+    /// Types one line and waits for its answer. What is wrong once is asked for once more: only the second
+    /// answer is the unit's.
     async fn exchange(
         &mut self,
+        dialogue: &Dialogue,
         exchange: &Exchange,
         line: Line,
-        line_end: &str,
     ) -> Result<ExchangeObservation, Failure> {
+        let began = Instant::now();
         let console = self.console()?;
-        let (before, lost_before) = (console.printed(), console.lost());
         let applications_before = self.hearing.facts().application_lines;
-        let plan = self.bound()?;
-        let expected = exchange
-            .expect
-            .iter()
-            .map(|text| Ok(plan.render(text)?.expose().to_owned()))
-            .collect::<Result<Vec<String>, Failure>>()?;
-        self.hearing.expect([expected.clone(), exchange.refuse.clone()].concat());
+        let resets_before = self.hearing.facts().resets.len();
         if exchange.restarts {
             self.hearing.expect_restart();
         }
-        self.typed.push(line.typed.as_secret().clone());
-        let typed = format!("{}{line_end}", line.typed.expose());
-        let deadline = Deadline::after(exchange.within);
-        let began = Instant::now();
-        self.with_device(move |device| device.type_text(typed.as_bytes())).await?;
-        let reply = loop {
-            let printed = console.printed();
-            let answer = Answer::of(&console.lines_after(before), line.typed.expose());
-            if let Some(reply) = answer.reply(&expected, &exchange.refuse) {
-                break reply;
-            }
-            tokio::select! {
-                () = console.changed(printed) => {}
-                () = sleep_until(deadline.instant()) => break Reply::Missing,
-                failure = self.interrupted() => return Err(failure),
-            }
+        let mut heard = self.typed(dialogue, exchange, &line, dialogue.retype).await?;
+        let mut earlier = None;
+        let restarts = |run: &Self| {
+            let facts = run.hearing.facts();
+            exchange.restarts
+                && (facts.application_lines > applications_before
+                    || facts.resets.len() > resets_before)
         };
-        if matches!(reply, Reply::Good) && exchange.restarts {
+        if dialogue.retype && !heard.is_trusted(exchange) {
+            self.await_silence(&console).await?;
+            if !restarts(self) {
+                self.attempts = self.attempts.max(2);
+                if heard.is_silent() {
+                    // The line's end may be what was lost: what lies there is no part of the next line.
+                    self.type_text(dialogue.line_end.text().to_owned()).await?;
+                    self.await_silence(&console).await?;
+                }
+                let first = heard.answer;
+                heard = self.typed(dialogue, exchange, &line, false).await?;
+                earlier = Some(shown(first));
+            }
+        }
+        let well = heard.answered == Answered::Well;
+        if well && exchange.restarts {
             self.await_application(applications_before, "did not restart").await?;
         }
-        let lost = console.lost() - lost_before;
-        if matches!(reply, Reply::Missing) && lost > 0 {
+        if heard.lost > 0 && matches!(heard.answered, Answered::Missing { .. }) {
             let missing = format!("no answer to \"{}\"", line.shown);
-            return Err(Failure::Service(stops::console_full(lost, &missing)));
+            return Err(Failure::Service(stops::console_full(heard.lost, &missing)));
         }
         let plan = self.bound()?;
-        let answer: Vec<String> = Answer::of(&console.lines_after(before), line.typed.expose())
-            .printed()
-            .iter()
-            .map(|text| plan.bindings().redact(text).0)
-            .collect();
-        let answered = match reply {
-            Reply::Good => Answered::Well,
-            Reply::Refused(line) => Answered::Refused(plan.bindings().redact(&line).0),
-            Reply::Missing => Answered::missing(&answer),
-        };
         let complaint = plan.bindings().redact(&self.hearing.facts().complains()).0;
         let took_ms = millis(began.elapsed());
+        let restarted = !well && restarts(self);
         let witness = match exchange.needs {
-            Some(need) if answered != Answered::Well => Some(self.witness_for(need).await?),
+            Some(need) if !well => Some(self.witness_for(need).await?),
             _ => None,
         };
         Ok(ExchangeObservation {
             sent: line.shown,
-            answer: answer.into_iter().take(ExchangeObservation::LINES_SHOWN).collect(),
-            answered,
+            answer: shown(heard.answer),
+            earlier,
+            restarted,
+            answered: heard.answered,
             expected: exchange.expect.iter().map(ToString::to_string).collect(),
             within_s: exchange.within.as_secs(),
             complaint,
@@ -148,6 +165,62 @@ impl Run {
         })
     }
 
+    /// Types a line once. A wrong answer is waited out, as more may come; `brief` ends with the prompt.
+    async fn typed(
+        &mut self,
+        dialogue: &Dialogue,
+        exchange: &Exchange,
+        line: &Line,
+        brief: bool,
+    ) -> Result<Heard, Failure> {
+        let console = self.console()?;
+        let (before, lost_before) = (console.printed(), console.lost());
+        let plan = self.bound()?;
+        let expected = exchange
+            .expect
+            .iter()
+            .map(|text| Ok(plan.render(text)?.expose().to_owned()))
+            .collect::<Result<Vec<String>, Failure>>()?;
+        self.hearing.expect([expected.clone(), exchange.refuse.clone()].concat());
+        let typed = line.typed.as_secret().clone();
+        self.typed.push(Typed { line: typed, shown: line.shown.clone(), after: before });
+        let deadline = Deadline::after(exchange.within);
+        self.type_text(format!("{}{}", line.typed.expose(), dialogue.line_end.text())).await?;
+        let prompt = dialogue.prompt.as_deref().filter(|_| brief);
+        let reply = loop {
+            let (printed, bytes) = (console.printed(), console.bytes());
+            let answer = Answer::of(&console.lines_after(before), line.typed.expose());
+            if let Some(reply) = answer.reply(&expected, &exchange.refuse) {
+                break reply;
+            }
+            let prompt = prompt.filter(|_| answer.says_something());
+            if prompt.is_some_and(|prompt| is_at_prompt(&console.partial(), prompt)) {
+                break Reply::Missing;
+            }
+            tokio::select! {
+                () = console.changed(printed) => {}
+                () = console.fed(bytes), if prompt.is_some() => {}
+                () = sleep_until(deadline.instant()) => break Reply::Missing,
+                failure = self.interrupted() => return Err(failure),
+            }
+        };
+        let plan = self.bound()?;
+        let answer = Answer::of(&console.lines_after(before), line.typed.expose());
+        let echo = answer.echo();
+        let answer: Vec<String> =
+            answer.printed().iter().map(|text| plan.bindings().redact(text).0).collect();
+        let answered = match reply {
+            Reply::Good => Answered::Well,
+            Reply::Refused(line) => Answered::Refused(plan.bindings().redact(&line).0),
+            Reply::Missing => Answered::missing(&answer),
+        };
+        Ok(Heard { answer, answered, echo, lost: console.lost() - lost_before })
+    }
+
+    async fn type_text(&mut self, text: String) -> Result<(), Failure> {
+        self.with_device(move |device| device.type_text(text.as_bytes())).await
+    }
+
     /// Asks for what a line depends on, after the unit did not answer it well.
     async fn witness_for(&mut self, need: Need) -> Result<Witness, Failure> {
         let (testbed, plan) = (self.testbed()?, self.bound()?);
@@ -155,68 +228,6 @@ impl Run {
             Need::Wifi => Ok(at_network(testbed, plan).await),
             Need::Broker => at_broker(testbed, plan, &self.bench, Talk::Command).await,
             Need::Ca => at_ca(testbed, plan, &self.bench, self.mac()?).await,
-        }
-    }
-
-    /// The unit restarts by itself, beyond the lines about its application that were there before; what
-    /// comes after must not find it on its way down.
-    pub(super) async fn await_application(
-        &mut self,
-        before: usize,
-        otherwise: &str,
-    ) -> Result<(), Failure> {
-        let deadline = Deadline::after(self.plan.profile.deadlines.boot);
-        let console = self.console()?;
-        loop {
-            let printed = console.printed();
-            if self.hearing.facts().application_lines > before {
-                return Ok(());
-            }
-            tokio::select! {
-                () = console.changed(printed) => {}
-                () = sleep_until(deadline.instant()) => {
-                    let within = deadline.allowed().as_secs();
-                    return Err(Failure::Unit(stops::not_restarted(otherwise, within)));
-                }
-                failure = self.interrupted() => return Err(failure),
-            }
-        }
-    }
-
-    /// Waits until the application runs: a line that is typed before is lost.
-    pub(super) async fn await_console(&mut self) -> Result<(), Failure> {
-        let deadline = self.running()?.at + self.plan.profile.deadlines.boot;
-        let console = self.console()?;
-        loop {
-            let printed = console.printed();
-            if self.hearing.facts().has_application() {
-                return self.await_silence(&console).await;
-            }
-            tokio::select! {
-                () = console.changed(printed) => {}
-                () = sleep_until(deadline) => {
-                    let waited = self.plan.profile.deadlines.boot.as_secs();
-                    return Err(Failure::Unit(stops::never_started(waited)));
-                }
-                failure = self.interrupted() => return Err(failure),
-            }
-        }
-    }
-
-    /// A firmware that has just started says what it starts, which is no answer to a line; only then does its
-    /// console listen. One that never falls silent is typed to all the same.
-    async fn await_silence(&mut self, console: &Console) -> Result<(), Failure> {
-        let limit = Instant::now() + LONGEST_START;
-        loop {
-            let printed = console.printed();
-            tokio::select! {
-                () = console.changed(printed) => {}
-                () = sleep(SILENCE) => return Ok(()),
-                failure = self.interrupted() => return Err(failure),
-            }
-            if Instant::now() >= limit {
-                return Ok(());
-            }
         }
     }
 

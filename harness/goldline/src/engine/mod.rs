@@ -4,11 +4,13 @@
 //! done in order; the first that cannot be done ends the run, and what was seen until then is judged.
 //! Must not judge by itself, and knows no terminal.
 
+mod again;
 mod alert;
 mod answer;
 mod calls;
 mod conduct;
 mod dialogue;
+mod echo;
 mod event;
 mod evidence;
 mod failure;
@@ -19,6 +21,7 @@ mod phase;
 mod ping;
 mod portal;
 mod probing;
+mod readiness;
 mod registration;
 mod registry_row;
 mod reprovisioning;
@@ -47,10 +50,11 @@ use crate::{
         CheckRecord, Diagnosis, EndpointRecord, NetworkRecord, Outcome, RadioProof, Record,
         Replacement, SCHEMA, Simulation, Stage, Unit,
     },
-    secret::Secret,
     testbed::{ca::ExpectedRegistration, network::NetworkKind},
 };
 
+use again::Again;
+use echo::Typed;
 pub use event::{Event, Events};
 use failure::Failure;
 use hearing::Hearing;
@@ -194,8 +198,9 @@ struct Run {
     seen: Observations,
     hearing: Hearing,
     began: std::time::Instant,
-    /// What the bench itself typed into the console; its echo is no leak of the unit's.
-    typed: Vec<Secret>,
+    /// What the bench itself typed since the last boot; its echo is no leak of the unit's.
+    typed: Vec<Typed>,
+    again: Again,
     stages: Vec<Stage>,
 }
 
@@ -220,6 +225,7 @@ impl Run {
             hearing: Hearing::default(),
             began: job.began,
             typed: Vec::new(),
+            again: Again::default(),
             stages: Vec::new(),
         }
     }
@@ -230,14 +236,23 @@ impl Run {
             return self.stop("open", failure);
         }
         let steps = self.plan.steps.clone();
-        for (index, step) in steps.iter().enumerate() {
+        let mut index = 0;
+        while let Some(step) = steps.get(index) {
+            if matches!(step, Step::Boot(_)) {
+                self.remember_start(index);
+            }
             self.events.send(Event::StepStarted { index });
             let began = Instant::now();
             let outcome = self.step(step).await;
             let duration_ms = millis(began.elapsed());
             let attempts = std::mem::replace(&mut self.attempts, 1);
-            self.stages.push(Stage { name: step.stage(), duration_ms, attempts });
+            self.note_stage(Stage { name: step.stage(), duration_ms, attempts });
             self.events.send(Event::StepEnded { index, duration_ms });
+            if let Some(start) = self.hear_again(&outcome) {
+                index = start;
+                continue;
+            }
+            index += 1;
             match outcome {
                 Ok(Next::GoOn) => {}
                 Ok(Next::Enough) => break,
@@ -336,13 +351,11 @@ impl Run {
         let mut facts = self.hearing.facts();
         let plan = self.phase.plan();
         if let Some(plan) = plan {
+            for own in echo::take_out(&mut lines, &self.typed) {
+                self.seen.leaked.extend(plan.bindings().redact(&own).1);
+            }
             for NumberedLine { line, .. } in &mut lines {
-                let echo = self.typed.iter().any(|typed| line.text.ends_with(typed.expose()));
-                let (text, leaked) = plan.bindings().redact(&line.text);
-                line.text = text;
-                if !echo {
-                    self.seen.leaked.extend(leaked);
-                }
+                line.text = plan.bindings().redact(&line.text).0;
             }
         }
         match boot.purpose {

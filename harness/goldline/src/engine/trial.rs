@@ -35,6 +35,7 @@ const REFUSALS: usize = 5;
 impl Run {
     pub(super) async fn boot(&mut self, purpose: Purpose) -> Result<(), Failure> {
         self.keep_console();
+        self.typed.clear();
         let earlier_lines = self.seen.earlier_console.len();
         let lost_before = self.seen.lines_lost;
         self.hearing.know(self.mac()?, self.bound()?);

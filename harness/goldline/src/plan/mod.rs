@@ -179,6 +179,10 @@ pub struct Dialogue {
     pub quoting: Quoting,
     /// What ends a line.
     pub line_end: LineEnd,
+    /// What the console shows when it waits for a line; known of some products.
+    pub prompt: Option<String>,
+    /// Whether a line is typed once more that was not answered well.
+    pub retype: bool,
 }
 
 impl Dialogue {
@@ -188,6 +192,8 @@ impl Dialogue {
             exchanges: console.dialogue(name).to_vec(),
             quoting: console.quoting,
             line_end: console.line_end,
+            prompt: console.prompt.clone(),
+            retype: console.retype,
         }
     }
 }

@@ -15,6 +15,10 @@ pub struct ConsoleSpec {
     pub line_end: LineEnd,
     /// How a value stands in a line.
     pub quoting: Quoting,
+    /// What it shows when it waits for a line; known of some products.
+    pub prompt: Option<String>,
+    /// Whether a line is typed once more that was not answered well.
+    pub retype: bool,
     /// The device id that the unit prints at its start.
     pub device_id: Option<ScrapedId>,
     /// Provisions a unit.

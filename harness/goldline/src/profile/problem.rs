@@ -128,6 +128,10 @@ pub enum Problem {
     Pattern { reason: String },
     #[error("the answer may be anything: expected at least one text, and none empty")]
     NothingExpected,
+    #[error(
+        "the prompt is blank: expected what the console shows, such as \"esp32> \", or no prompt at all"
+    )]
+    BlankPrompt,
     #[error("{what} is not secret: expected the name of a secret value in braces")]
     NotSecret { what: &'static str },
     #[error("\"{template}\" holds a secret, and records show it")]

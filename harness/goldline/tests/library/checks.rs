@@ -685,6 +685,8 @@ fn outcome(profile: &str, check: &str, seen: &Observations) -> Outcome {
     let line = ExchangeObservation {
         sent: "status".to_owned(),
         answer: Vec::new(),
+        earlier: None,
+        restarted: false,
         answered: Answered::Refused("ERROR".to_owned()),
         expected: Vec::new(),
         within_s: 5,

@@ -8,7 +8,7 @@ use super::{Problems, values::Names};
 use crate::profile::{
     ConsoleSpec, Exchange, LineEnd, Need, Quoting, ScrapedId,
     problem::Problem,
-    raw::{RawConsole, RawDeviceId, RawExchange},
+    raw::{At, RawConsole, RawDeviceId, RawExchange},
 };
 
 impl Problems {
@@ -33,6 +33,11 @@ impl Problems {
             ("always", Quoting::Always),
         ];
         let quoting = self.one_of("quoting", &raw.quoting, &quotings);
+        if let Some(prompt) =
+            raw.prompt.as_ref().filter(|prompt| prompt.get_ref().trim().is_empty())
+        {
+            self.push(prompt.span(), Problem::BlankPrompt);
+        }
         let device_id = match &raw.device_id {
             Some(device_id) => Some(self.scraped_id(device_id, scope)?),
             None => None,
@@ -44,6 +49,8 @@ impl Problems {
         Some(ConsoleSpec {
             line_end: line_end?,
             quoting: quoting?,
+            prompt: raw.prompt.map(At::into_inner),
+            retype: raw.retype.unwrap_or(true),
             device_id,
             provision,
             wifi,

@@ -13,6 +13,12 @@ pub(in crate::profile) struct RawConsole {
     /// How a value stands in a line: verbatim (to the line's end), unquoted (a value with a space is
     /// refused), when_needed or always (in double quotes).
     pub quoting: Text,
+    /// What the console shows when it waits for a line, such as "esp32> ". Lines are typed when it stands there,
+    /// and an answer is over when it comes back. Without it, lines are typed when nothing was printed for 200 ms.
+    pub prompt: Option<Text>,
+    /// Whether a line that was not answered well is typed once more, since what came over a wire counts only
+    /// when it repeats: true, unless a line must not be typed twice.
+    pub retype: Option<bool>,
     /// The device id that the unit prints at its start.
     pub device_id: Option<RawDeviceId>,
     /// The lines that provision a unit.
