@@ -42,14 +42,14 @@ impl Hearsay {
         if facts.unexpected_resets() > 0 {
             return None;
         }
-        let once = match stop.code {
-            Code::FactoryFirmwareSilent => true,
-            Code::ConsoleSilent | Code::ConsoleUnexpected | Code::ConsoleRefused => {
-                let last = seen.dialogues.last().and_then(|dialogue| dialogue.exchanges.last());
-                last.is_some_and(|exchange| exchange.restarted)
-            }
-            _ => false,
+        const TYPED: [Code; 3] =
+            [Code::ConsoleSilent, Code::ConsoleUnexpected, Code::ConsoleRefused];
+        let restarted = || {
+            let last = seen.dialogues.last().and_then(|dialogue| dialogue.exchanges.last());
+            last.is_some_and(|exchange| exchange.restarted)
         };
+        let once =
+            stop.code == Code::FactoryFirmwareSilent || TYPED.contains(&stop.code) && restarted();
         once.then(|| Self { check: None, message: stop.message.clone() })
     }
 }

@@ -3,6 +3,7 @@
 //! Must not know how a run is made. Times are UTC; durations are milliseconds; every other
 //! measurement carries its unit.
 
+mod code;
 mod diagnosis;
 mod measurement;
 mod verdict;
@@ -13,7 +14,8 @@ use time::OffsetDateTime;
 
 use crate::identity::Mac;
 
-pub use diagnosis::{Code, Diagnosis};
+pub use code::{Area, Code, UnknownCode};
+pub use diagnosis::Diagnosis;
 pub use measurement::{Limits, Measurement};
 pub use verdict::{Outcome, UnknownWord, Verdict};
 

@@ -1,0 +1,76 @@
+//! The way to the unit: its port, and the loader behind it.
+
+super::codes! {
+    /// Nothing answers on the port.
+    PortNoAnswer = "port.no_answer" {
+        action: "check cable and power, hold BOOT while resetting the unit, or name another port with --device",
+        causes: [
+            "the unit has no power, or does not lie on the nest's contacts",
+            "it is another unit's port, or that of another USB bridge",
+            "the reset does not reach the unit: the board has no circuit for DTR and RTS, or EN or GPIO0 (GPIO9 on C3, C6 and H2) is not connected",
+            "a charge-only USB cable, or TX and RX that are swapped",
+            "the chip's download mode is switched off by an eFuse",
+        ],
+        operator: "re-seat the unit, check its cable and its power light, then test again; if the next unit is silent too, call",
+        engineer: "look for the ROM's \"waiting for download\" on the unit's TX after a reset; a jig without modem lines needs ?reset=command:PROGRAM or ?reset=none",
+    }
+    /// The port went away during the run.
+    PortVanished = "port.vanished" {
+        action: "check the cable and the nest's contacts, then test the unit again",
+        causes: [
+            "the USB plug or a contact of the nest moved",
+            "the unit's supply broke down, and its USB bridge with it: a short circuit, or too weak a port",
+            "the unit's own USB (S2, S3, C3) leaves the bus when the firmware restarts or uses its pins",
+            "a USB hub or its driver reset itself",
+        ],
+        operator: "re-seat unit and cable, then test again; set the unit aside if it happens twice",
+        engineer: "read the kernel's messages of that moment (dmesg): a disconnect is cable, hub or supply; measure the current while the radio starts",
+    }
+    /// The port cannot be used: it is not there, not allowed, held by someone else, or cannot do what is asked.
+    PortUnusable = "port.unusable" {
+        action: "close the program that holds the port and check its permissions (group dialout)",
+        causes: [
+            "another program has the port open: a serial monitor, another goldline, a modem manager",
+            "there is no port of that name: the unit is not plugged in, or another one came first and took the number",
+            "this user may not open it",
+            "it has no modem lines, or not the baud rate that was asked for",
+        ],
+        operator: "unplug the unit and plug it in again, close other programs on this station, then test again; call if it stays",
+        engineer: "name the port by ls /dev/serial/by-id, which does not change; see who holds it with fuser -v PORT; name a reset that needs no modem lines",
+    }
+    /// An answer of the loader did not come in time, as often as it was asked for.
+    PortTimeout = "port.timeout" {
+        action: "look at the load of this machine and of what lies between it and the unit, check cable and contacts, lower the baud rate with ?baud=115200, then test the unit again",
+        causes: [
+            "this machine, a USB hub or a serial server on the network is too busy",
+            "bytes are lost on the way: a long cable, a loose contact, too high a baud rate",
+            "the unit reset itself in the middle: its supply dips while it erases",
+            "the flash takes far longer than it should to erase",
+        ],
+        operator: "test the unit again; re-seat it if it happens twice, and call if it happens to the next unit too",
+        engineer: "compare with ?baud=115200 and with another hub; look at the attempts of the stages in the record, and at the supply while the flash is erased",
+    }
+    /// Another unit answers on the port than at the beginning of the run.
+    PortOtherUnit = "port.other_unit" {
+        action: "leave the unit in its nest until the run ends, check that no two units share the port, then test both again",
+        causes: [
+            "the unit was taken out and the next one put in before the verdict",
+            "two units hang on one line: contacts of two nests touch",
+            "the port's name went to another unit when USB was plugged anew",
+        ],
+        operator: "put the units apart and test both again, each until its verdict",
+        engineer: "give each nest a port that does not change, and see that the nest cannot be opened during a run",
+    }
+    /// Bytes on the line arrive damaged.
+    PortGarbled = "port.garbled" {
+        action: "check cable and ground, lower the baud rate with ?baud=115200, and reset the unit into its download mode once more",
+        causes: [
+            "the baud rate is too high for the cable or the level shifter",
+            "unit and jig have no common ground, or a contact is loose",
+            "a second program reads from the same port and takes some of the bytes",
+            "the unit's supply or crystal is off, and its baud rate with it",
+        ],
+        operator: "re-seat the unit and test again; call if the next unit does the same",
+        engineer: "look at the edges on TX with an oscilloscope at the rate that fails; compare with 115200 baud and a short cable",
+    }
+}
