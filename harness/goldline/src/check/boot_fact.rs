@@ -85,6 +85,12 @@ impl LogFacts {
         self.panic.clone().or(refused)
     }
 
+    /// Whether the supply broke down at any time.
+    pub fn lost_supply(&self) -> bool {
+        let said = self.panic.as_ref().is_some_and(|line| line.contains("Brownout"));
+        said || self.resets.iter().any(|reason| reason.contains("BROWN"))
+    }
+
     fn last_reset(&self) -> &str {
         self.resets.last().map_or("unknown", String::as_str)
     }

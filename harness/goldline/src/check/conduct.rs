@@ -40,6 +40,12 @@ fn say(plan: &BoundPlan, conduct: &Conduct, finding: &mut Finding) {
     for topic in &conduct.retained {
         finding.evidence.push(format!("it left a retained message on {topic}"));
     }
+    if conduct.taken_over > 0 {
+        let times = conduct.taken_over;
+        finding.evidence.push(format!(
+            "{times} of its connections were ended by another of its own under the same client id"
+        ));
+    }
     if conduct.dropped > 0 {
         let dropped = conduct.dropped;
         finding.evidence.push(format!("{dropped} of its messages and filters were not kept"));

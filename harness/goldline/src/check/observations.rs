@@ -195,6 +195,8 @@ pub struct Conduct {
     pub published: Vec<String>,
     /// The topics on which it left a message for later subscribers.
     pub retained: Vec<String>,
+    /// How many of its connections another one of the same client id ended.
+    pub taken_over: usize,
     /// How much of that was not kept: with any, nothing is known to be absent.
     pub dropped: u64,
 }

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{Failure, Run};
-use crate::{check::Conduct, testbed::broker::Connection};
+use crate::{
+    check::Conduct,
+    testbed::broker::{Connection, Ending},
+};
 
 impl Run {
     /// Where the broker is not the bench's own, nobody tells.
@@ -47,6 +50,8 @@ fn conduct(connections: &[Connection], mut shown: impl FnMut(&str) -> String) ->
                 retained.insert(shown(&message.topic));
             }
         }
+        // Nobody but the unit has a place in its room at the broker.
+        seen.taken_over += usize::from(connection.ending == Some(Ending::TakenOver));
         seen.dropped += connection.dropped;
     }
     Conduct {

@@ -17,6 +17,7 @@ mod failure;
 mod flashing;
 mod hearing;
 mod leftovers;
+mod nest;
 mod phase;
 mod ping;
 mod portal;
@@ -58,6 +59,7 @@ use echo::Typed;
 pub use event::{Event, Events};
 use failure::Failure;
 use hearing::Hearing;
+pub use nest::Stand;
 use phase::Phase;
 pub use registration::EnrolUnit;
 pub use registry_row::{NoRow, registry_row};
@@ -107,6 +109,8 @@ pub struct Job {
     pub simulation: Option<Simulation>,
     /// URL of the device, for the record.
     pub device_url: String,
+    /// Whether a contact may be at fault.
+    pub stand: Stand,
     /// The batch of units.
     pub lot: Option<String>,
     /// Who runs it.
@@ -188,6 +192,7 @@ struct Run {
     enrol: EnrolUnit,
     confirm_alert: Option<AskOperator>,
     device_url: String,
+    stand: Stand,
     phase: Phase,
     /// While the run lasts, the bench's CA signs for its unit.
     expected_at_ca: Option<ExpectedRegistration>,
@@ -217,6 +222,7 @@ impl Run {
             enrol: job.enrol,
             confirm_alert: job.confirm_alert,
             device_url: job.device_url,
+            stand: job.stand,
             phase: Phase::Unopened(job.open_device, job.values),
             expected_at_ca: None,
             device: None,
@@ -258,6 +264,7 @@ impl Run {
                 Ok(Next::Enough) => break,
                 Err(failure) => {
                     let failure = self.outranked(failure).await;
+                    let failure = self.excused_by_nest(failure);
                     self.stop(step.name(), failure);
                     break;
                 }

@@ -26,6 +26,18 @@ super::codes! {
         operator: "re-seat unit and cable, then test again; set the unit aside if it happens twice",
         engineer: "read the kernel's messages of that moment (dmesg): a disconnect is cable, hub or supply; measure the current while the radio starts",
     }
+    /// A unit in a nest is silent, or its supply breaks down: the unit's fault or the nest's.
+    NestUnsure = "nest.contact_or_supply" {
+        action: "re-seat the unit and switch it off and on, then test it again; test another unit in the same nest: when that passes and this one fails again, this one is bad",
+        causes: [
+            "a contact of the nest is dirty, bent or does not reach the unit",
+            "the nest's supply is too weak for the radio's first burst, or its cable too long",
+            "the unit draws too much: a short circuit or a part that is turned round",
+            "the unit's own regulator or its capacitor is bad",
+        ],
+        operator: "re-seat the unit and test again; then test another unit here, and this one in another nest",
+        engineer: "measure the supply at the unit while its radio starts; clean and measure the contacts; count how often this nest says so",
+    }
     /// The port cannot be used: it is not there, not allowed, held by someone else, or cannot do what is asked.
     PortUnusable = "port.unusable" {
         action: "close the program that holds the port and check its permissions (group dialout)",
