@@ -5,6 +5,7 @@
 //! does comes from anywhere but flash, faults and the [`World`](crate::World).
 
 mod ca_call;
+mod certificates;
 mod clock;
 mod console;
 mod description;
@@ -37,3 +38,4 @@ pub(crate) use keyboard::Keyboard;
 pub(crate) use package::load;
 pub use package::{CompileError, check, compile, compile_with, is_described};
 pub(crate) use run::run;
+pub use trust::tls_of_firmware;

@@ -1,7 +1,6 @@
 //! Talking to the broker, in the words of ESP-IDF's MQTT client.
 
 use std::cell::RefCell;
-use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{sleep, timeout};
 
+use super::certificates::Flaw;
 use super::console::Console;
 use super::description;
 use super::http::Client;
@@ -408,45 +408,28 @@ pub(super) fn report_handshake(cause: Option<&rustls::Error>, console: &Console)
 /// A failed handshake by mbedTLS's error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TlsFailure {
-    Certificate(Distrust),
+    Certificate(Flaw),
+    Unreadable,
     FatalAlert,
     Handshake,
     ConnectionLost,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Distrust {
-    Issuer,
-    Name,
-    Expired,
-    NotYetValid,
-}
-
-impl fmt::Display for Distrust {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Issuer => "The certificate is not correctly signed by the trusted CA",
-            Self::Name => "The certificate Common Name (CN) does not match with the expected CN",
-            Self::Expired => "The certificate validity has expired",
-            Self::NotYetValid => "The certificate validity starts in the future",
-        })
-    }
-}
-
 impl TlsFailure {
     fn of(error: &rustls::Error) -> Self {
         match error {
-            rustls::Error::InvalidCertificate(why) => Self::Certificate(match why {
-                CertificateError::NotValidForName
-                | CertificateError::NotValidForNameContext { .. } => Distrust::Name,
-                CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                    Distrust::Expired
+            rustls::Error::InvalidCertificate(why) => match why {
+                CertificateError::BadEncoding => Self::Unreadable,
+                CertificateError::BadSignature => Self::Handshake,
+                CertificateError::NotValidForName => Self::Certificate(Flaw::Name),
+                CertificateError::Expired => Self::Certificate(Flaw::Expired),
+                CertificateError::NotValidYet => Self::Certificate(Flaw::NotYetValid),
+                CertificateError::Other(other) => {
+                    let flaw = other.0.downcast_ref().copied();
+                    Self::Certificate(flaw.unwrap_or(Flaw::Untrusted))
                 }
-                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                    Distrust::NotYetValid
-                }
-                _ => Distrust::Issuer,
-            }),
+                _ => Self::Certificate(Flaw::Untrusted),
+            },
             rustls::Error::AlertReceived(AlertDescription::CloseNotify) => Self::ConnectionLost,
             rustls::Error::AlertReceived(_) => Self::FatalAlert,
             _ => Self::Handshake,
@@ -457,6 +440,7 @@ impl TlsFailure {
     fn code(self) -> u16 {
         match self {
             Self::Certificate(_) => 0x2700,
+            Self::Unreadable => 0x2180,
             Self::FatalAlert => 0x7780,
             Self::Handshake => 0x7700,
             Self::ConnectionLost => 0x0050,

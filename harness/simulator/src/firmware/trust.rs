@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use super::certificates::{self, Flaw};
 use super::clock::Clock;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, verify_tls13_signature_with_raw_key};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{
+    CertificateDer, PrivateKeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime,
+};
 use rustls::time_provider::TimeProvider;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// The certificates in a PEM text; broken ones are left out, as mbedTLS leaves them.
 pub(super) fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
@@ -72,18 +76,14 @@ fn der(text: &str) -> Option<Vec<u8>> {
 impl Trust<'_> {
     /// A client that verifies the server's chain and name, unless it is blind.
     pub(super) fn client_config(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(certificates(self.ca_pem));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let clock: Arc<dyn TimeProvider> = Arc::new(self.clock);
-        let builder = ClientConfig::builder_with_details(provider.clone(), clock)
-            .with_safe_default_protocol_versions()?;
-        let config = if self.blind {
-            let verifier = Arc::new(Blind(provider));
-            builder.dangerous().with_custom_certificate_verifier(verifier)
-        } else {
-            builder.with_root_certificates(roots)
-        };
+        let trusted = (!self.blind).then(|| certificates(self.ca_pem));
+        let verifier = Arc::new(Verifier { trusted, provider: provider.clone() });
+        let config = ClientConfig::builder_with_details(provider, clock)
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
         let identity = self.identity.as_ref();
         match identity.and_then(|identity| Some((identity.chain(), identity.private_key()?))) {
             Some((chain, key)) => Ok(Arc::new(config.with_client_auth_cert(chain, key)?)),
@@ -92,19 +92,38 @@ impl Trust<'_> {
     }
 }
 
-/// A verifier that accepts every certificate, as careless firmware does.
-#[derive(Debug)]
-struct Blind(Arc<CryptoProvider>);
+/// TLS as a firmware that was built with this CA (PEM) speaks it, by the host's clock: for tests that compare
+/// it with how others judge the same server.
+///
+/// # Errors
+/// As rustls'.
+pub fn tls_of_firmware(ca_pem: &str) -> Result<Arc<ClientConfig>, rustls::Error> {
+    Trust { ca_pem, identity: None, clock: Clock::Host, blind: false }.client_config()
+}
 
-impl ServerCertVerifier for Blind {
+/// Judges servers as mbedTLS does, or, as careless firmware does, not at all.
+#[derive(Debug)]
+struct Verifier {
+    /// What the firmware holds; without, it accepts every certificate.
+    trusted: Option<Vec<CertificateDer<'static>>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
+        own: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        host: &ServerName<'_>,
         _: &[u8],
-        _: UnixTime,
+        now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
+        if let Some(trusted) = &self.trusted {
+            let shown: Vec<_> = [own].into_iter().chain(others).cloned().collect();
+            let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+            certificates::verify(&shown, trusted, &host.to_str(), now)
+                .map_err(|flaw| rustls::Error::from(CertificateError::from(flaw)))?;
+        }
         Ok(ServerCertVerified::assertion())
     }
 
@@ -114,8 +133,19 @@ impl ServerCertVerifier for Blind {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
+        let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| unreadable())?;
+        let key = &certificate.public_key().subject_public_key.data;
+        let mapping = self.provider.signature_verification_algorithms.mapping;
+        // The curve, or the kind of key, is one that the signature's name allows.
+        let good = mapping
+            .iter()
+            .filter(|(scheme, _)| *scheme == signature.scheme)
+            .flat_map(|(_, algorithms)| *algorithms)
+            .any(|one| one.verify_signature(key, message, signature.signature()).is_ok());
+        match good {
+            true => Ok(HandshakeSignatureValid::assertion()),
+            false => Err(CertificateError::BadSignature.into()),
+        }
     }
 
     fn verify_tls13_signature(
@@ -124,12 +154,35 @@ impl ServerCertVerifier for Blind {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
+        // rustls itself reads the key of a certificate of version 3 only.
+        let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| unreadable())?;
+        let key = SubjectPublicKeyInfoDer::from(certificate.public_key().raw);
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature_with_raw_key(message, &key, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+fn unreadable() -> rustls::Error {
+    CertificateError::from(Flaw::Unreadable).into()
+}
+
+/// So that the alert is mbedTLS's where rustls has a name for the flaw.
+impl From<Flaw> for CertificateError {
+    fn from(flaw: Flaw) -> Self {
+        match flaw {
+            Flaw::Unreadable => Self::BadEncoding,
+            Flaw::Name => Self::NotValidForName,
+            Flaw::Expired => Self::Expired,
+            Flaw::NotYetValid => Self::NotValidYet,
+            Flaw::Untrusted => Self::UnknownIssuer,
+            Flaw::KeyUsage | Flaw::ExtendedKeyUsage | Flaw::Key | Flaw::Hash => {
+                Self::Other(OtherError(Arc::new(flaw)))
+            }
+        }
     }
 }
 
