@@ -14,7 +14,7 @@
 //! | 4 | `bench` | what units must reach, lent to runs; does as a unit should, to tell whose fault a failure is |
 //! | 3 | `check`, `plan` | judge observations; turn a profile into steps |
 //! | 2 | `device`, `testbed`, `client`, `image`, `registry` | the unit, what it must reach, what the bench calls, what is flashed, where it is listed |
-//! | 1 | [`profile`], [`record`], `simulated` | one product's description; everything about one run; the simulator's chip for a profile's |
+//! | 1 | [`profile`], [`record`], `simulated`, `tls` | one product's description; everything about one run; the simulator's chip for a profile's; whom the bench trusts |
 //! | 0 | [`identity`], [`secret`], [`clock`], [`hex`](mod@hex), [`process`], [`output_file`] | words that everything shares; files that a user named |
 
 pub mod bench;
@@ -40,3 +40,4 @@ pub mod simulated;
 pub mod station;
 pub mod store;
 pub mod testbed;
+pub mod tls;

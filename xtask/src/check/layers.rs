@@ -24,7 +24,7 @@ pub const CRATES: [Layers; 3] = [
         sources: "harness/goldline/src",
         layers: &[
             &["clock", "hex", "identity", "output_file", "process", "secret"],
-            &["profile", "record", "simulated"],
+            &["profile", "record", "simulated", "tls"],
             &["client", "device", "image", "registry", "testbed"],
             &["check", "plan"],
             &["bench"],

@@ -1,11 +1,18 @@
 //! The CA knows the unit: the bench registered it before anything was written, or the unit itself
 //! called after it joined.
 
-use super::{CaObservation, Finding, Observations, limits};
+use super::{CaObservation, Certificates, Finding, Observations, limits};
 use crate::{
     plan::BoundPlan,
     profile::{Caller, CheckSpec},
     record::{Code, Limits, Measurement},
+};
+
+const OF_CA: Certificates = Certificates {
+    measurement: "ca_certificate_days",
+    whose: "the CA's certificate",
+    fault: Code::TestbedCa,
+    action: "renew the CA's certificate that ends first, and register the unit again",
 };
 
 pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> Finding {
@@ -43,6 +50,7 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
         let days = ca.remaining_validity_days.map(|days| days as f64);
         let days = Measurement::number("remaining_validity_days", days, "days", allowed);
         finding.measure(Code::CaCertificateExpired, [days]);
+        finding.measure_remaining(spec, &OF_CA, ca.ca_certificate.as_ref());
     }
     finding
 }

@@ -46,7 +46,7 @@ pub use observations::{
     AlertObservation, Answered, Blame, BrokerObservation, CaObservation, Conduct,
     DeviceIdObservation, DialogueObservation, Evidence, ExchangeObservation, JoinObservation,
     Leftovers, Observations, Observer, OtaObservation, Outgoing, Refusal, RegistryObservation,
-    ServiceObservation, SpanDigest, Stop, TrustObservation, UpdateObservation,
+    Remaining, ServiceObservation, SpanDigest, Stop, TrustObservation, UpdateObservation,
 };
 pub use witness::{Credential, ProbeReport, Service, UnitSuccess, Witness};
 
@@ -249,6 +249,27 @@ impl Finding {
         }
     }
 
+    /// Adds how long certificates are still valid that are not the unit's own: out of its limits, nothing is
+    /// said of the unit. Without a limit it is said when the end is near.
+    fn measure_remaining(&mut self, spec: &CheckSpec, of: &Certificates, seen: Option<&Remaining>) {
+        let bounds = limits(spec, of.measurement);
+        let is_limited = spec.limits.contains_key(of.measurement);
+        if seen.is_none() && !is_limited {
+            return;
+        }
+        let days = seen.map(|seen| seen.days as f64);
+        let measured = Measurement::number(of.measurement, days, "days", bounds);
+        if let Some(seen) = seen.filter(|seen| seen.days <= SOON_DAYS) {
+            let Remaining { days, subject } = seen;
+            self.evidence.push(format!("{} {subject} ends in {days} days", of.whose));
+        }
+        if measured.outcome != Outcome::Pass {
+            self.error(of.fault, describe(&measured));
+            self.advise(of.fault, of.action);
+        }
+        self.measurements.push(measured);
+    }
+
     fn into_record(self, id: CheckId) -> CheckRecord {
         let (outcome, diagnosis) = match self.blame {
             _ if !self.ran => (Outcome::NotRun, None),
@@ -265,6 +286,19 @@ impl Finding {
             evidence: self.evidence,
         }
     }
+}
+
+/// From when on an end is said to be near without being limited.
+const SOON_DAYS: i64 = 30;
+
+/// Certificates of a service that the unit depends on.
+struct Certificates {
+    measurement: &'static str,
+    /// Such as "the broker's certificate".
+    whose: &'static str,
+    /// Of the testbed.
+    fault: Code,
+    action: &'static str,
 }
 
 /// Why something that is missing in the serial log proves nothing.

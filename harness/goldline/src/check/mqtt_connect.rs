@@ -7,7 +7,8 @@
 use std::net::SocketAddr;
 
 use super::{
-    BrokerObservation, Finding, LogFacts, Observations, Observer, Refusal, conduct, limits,
+    BrokerObservation, Certificates, Finding, LogFacts, Observations, Observer, Refusal, SOON_DAYS,
+    conduct, limits,
 };
 use crate::{
     plan::{BoundBroker, BoundPlan},
@@ -18,6 +19,12 @@ use crate::{
 /// What mbedTLS prints, and what its alert is called, when a certificate's time is not now.
 const OUT_OF_TIME: [&str; 3] =
     ["validity starts in the future", "validity has expired", "CertificateExpired"];
+const OF_BROKER: Certificates = Certificates {
+    measurement: "broker_certificate_days",
+    whose: "the broker's certificate",
+    fault: Code::TestbedBroker,
+    action: "renew the certificate that ends first on the broker, or its CA, and test the unit again",
+};
 const SET_THE_CLOCK: &str = "check how the firmware gets the time (SNTP server, clock battery): its clock lies outside of the validity of a certificate that is valid now";
 
 pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> Finding {
@@ -209,6 +216,10 @@ fn measure(spec: &CheckSpec, plan: &BoundPlan, broker: &BrokerObservation, findi
         limits(spec, "connect_ms"),
     );
     finding.measure(Code::MqttOutOfLimits, [connect]);
+    finding.measure_remaining(spec, &OF_BROKER, broker.broker_certificate.as_ref());
+    if plan.profile().mqtt.client_certificate {
+        measure_own_certificate(spec, broker, finding);
+    }
     if plan.profile().mqtt.command.is_none() {
         return;
     }
@@ -231,6 +242,23 @@ fn measure(spec: &CheckSpec, plan: &BoundPlan, broker: &BrokerObservation, findi
         limits(spec, "round_trip_ms"),
     );
     finding.measure(Code::MqttOutOfLimits, [round_trip]);
+}
+
+/// The unit's own; one that nobody saw is only missed where it is limited, and then not held against it.
+fn measure_own_certificate(spec: &CheckSpec, broker: &BrokerObservation, finding: &mut Finding) {
+    const NAME: &str = "client_certificate_days";
+    let Some(days) = broker.client_certificate_days else {
+        if spec.limits.contains_key(NAME) {
+            let message = format!("{NAME}: the unit's certificate was not seen");
+            finding.error(Code::TestbedBroker, message);
+        }
+        return;
+    };
+    if days <= SOON_DAYS {
+        finding.evidence.push(format!("the unit's certificate ends in {days} days"));
+    }
+    let days = Measurement::number(NAME, Some(days as f64), "days", limits(spec, NAME));
+    finding.measure(Code::MqttOutOfLimits, [days]);
 }
 
 fn explain(plan: &BoundPlan, broker: &BrokerObservation, facts: &LogFacts, finding: &mut Finding) {

@@ -7,11 +7,14 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
 };
 
+use time::OffsetDateTime;
+
 use super::{Hearsay, UnitLog, Witness};
 use crate::{
     device::{ChipFacts, ConsoleLine},
     plan::Moment,
     record::{Code, Diagnosis, Outcome},
+    tls::Expiry,
 };
 
 /// Everything seen in one run.
@@ -159,6 +162,10 @@ pub struct BrokerObservation {
     pub connected_to: Vec<SocketAddr>,
     /// Subject of the unit's certificate, if it showed one.
     pub client_certificate: Option<String>,
+    /// How long that certificate is still valid, or the one that the unit was given.
+    pub client_certificate_days: Option<i64>,
+    /// How long the broker's own is, and those between it and its CA.
+    pub broker_certificate: Option<Remaining>,
     /// As the unit calls itself.
     pub client_id: Option<String>,
     /// As the unit logs in.
@@ -182,6 +189,22 @@ pub struct BrokerObservation {
     pub wrong_answer: Option<String>,
     /// The bench's own attempt, made after a failure.
     pub witness: Option<Witness>,
+}
+
+/// How long certificates that are needed together are still valid.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Remaining {
+    /// Whole days to the end of the first; negative when it is over.
+    pub days: i64,
+    /// The first to end, by its common name in quotes.
+    pub subject: String,
+}
+
+impl Remaining {
+    /// What is left until then.
+    pub fn until(expiry: &Expiry, now: OffsetDateTime) -> Self {
+        Self { days: expiry.days_left(now), subject: expiry.subject.clone() }
+    }
 }
 
 /// All that a unit did at its broker, over all of its connections.
@@ -288,6 +311,8 @@ pub struct CaObservation {
     pub uuid: Option<String>,
     /// How long the certificate is still valid.
     pub remaining_validity_days: Option<i64>,
+    /// How long the CA's own certificates are, as far as they came with the answer.
+    pub ca_certificate: Option<Remaining>,
     /// How long it took: the call, or the wait for the unit's call.
     pub took_ms: Option<u64>,
     /// Remarks that do not decide.

@@ -14,7 +14,8 @@ use crate::{
         ca::{CaTest, test_ca},
         http::{HttpClient, Route},
     },
-    clock::Deadline,
+    clock::{Clock, Deadline},
+    tls::Anchors,
 };
 
 /// Long enough for a slow network, short enough for someone who waits.
@@ -54,6 +55,11 @@ fn test(arguments: &TestArguments) -> miette::Result<u8> {
         })
     });
     let roots = roots.transpose()?;
+    if let Some(pem) = &roots {
+        Anchors::from_pem(pem)
+            .and_then(|anchors| anchors.require_valid(Clock::system().now()))
+            .map_err(|error| usage_with_help(error.to_string(), error.action()))?;
+    }
     let client = HttpClient::new(Route::Resolved, roots.as_deref()).map_err(usage)?;
     let runtime = Runtime::new().map_err(usage)?;
     let result = runtime

@@ -115,6 +115,12 @@ impl Failure {
                 Some(action) => Diagnosis { action: action.to_owned(), ..diagnosis },
                 None => diagnosis,
             },
+            Self::Testbed(error) | Self::Bench(BenchError::Testbed(error)) => {
+                match error.action() {
+                    Some(action) => Diagnosis { action: action.to_owned(), ..diagnosis },
+                    None => diagnosis,
+                }
+            }
             Self::Values(reason) => Diagnosis { action: reason.action.clone(), ..diagnosis },
             _ => diagnosis,
         }

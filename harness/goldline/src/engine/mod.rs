@@ -31,6 +31,7 @@ mod signs;
 mod trial;
 mod trust;
 mod update;
+mod validity;
 mod waiting;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

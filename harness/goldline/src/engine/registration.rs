@@ -5,12 +5,11 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::{Failure, Run, millis, registry_row::registry_row};
 use crate::{
-    check::{CaObservation, RegistryObservation, stops},
+    check::{CaObservation, RegistryObservation, Remaining, stops},
     client::{
         ca::{self, Issued, Registrant, Terms},
         http::{HttpClient, HttpError, Route},
@@ -22,6 +21,7 @@ use crate::{
     profile::{Ca, Part, ProvisioningApi, RegistrySpec, Template},
     registry::DeviceRow,
     secret::Secret,
+    tls::Expiry,
 };
 
 /// Puts a unit's row into the registry, or durably into the queue for it.
@@ -77,7 +77,9 @@ impl Run {
             caller: "the bench",
             accepted: true,
             uuid: Some(uuid.to_owned()),
-            remaining_validity_days: Some(days_between(now, issued.not_after)),
+            remaining_validity_days: Some((issued.not_after - now).whole_days()),
+            ca_certificate: Expiry::first_in(&issued.ca_certificate)
+                .map(|expiry| Remaining::until(&expiry, now)),
             took_ms: Some(took_ms),
             notes: issued.notes,
             ..CaObservation::default()
@@ -99,21 +101,24 @@ impl Run {
     fn keeps_certificate(&mut self, spec: &Ca) -> Result<bool, Failure> {
         let plan = self.bound()?;
         let Some(held) = plan.bindings().get("issued.certificate") else { return Ok(false) };
-        let Some(not_after) = end_of_validity(held.expose()) else { return Ok(false) };
+        let Some(expiry) = Expiry::first_in(held.expose()) else { return Ok(false) };
         let now = self.bench.clock().now();
-        let left = days_between(now, not_after);
+        let left = expiry.days_left(now);
         let wanted =
             i64::try_from(spec.minimum_validity.as_secs()).unwrap_or(i64::MAX) / SECONDS_A_DAY;
         // A day that has begun counts as none, also where nothing is asked for.
-        if left < wanted || not_after <= now {
+        if left < wanted || expiry.at <= now {
             return Ok(false);
         }
         let uuid = text(plan, &spec.uuid)?;
+        let ca = plan.bindings().get("issued.ca_certificate");
+        let ca = ca.and_then(|pem| Expiry::first_in(pem.expose()));
         self.seen.ca = Some(CaObservation {
             caller: "the bench",
             accepted: true,
             uuid: Some(uuid),
             remaining_validity_days: Some(left),
+            ca_certificate: ca.map(|expiry| Remaining::until(&expiry, now)),
             took_ms: Some(0),
             notes: vec![format!(
                 "the certificate is valid for {left} more days, {wanted} are asked for: it was kept"
@@ -237,10 +242,6 @@ fn is_tls(url: &str) -> bool {
     url.starts_with("https://")
 }
 
-fn days_between(now: OffsetDateTime, then: OffsetDateTime) -> i64 {
-    (then - now).whole_days()
-}
-
 /// What stands between the lines of a PEM text, as one line of Base64.
 fn der_of(pem: &str) -> String {
     let lines = pem.lines().map(str::trim);
@@ -249,10 +250,4 @@ fn der_of(pem: &str) -> String {
         .skip(1)
         .take_while(|line| !line.starts_with("-----END"))
         .collect()
-}
-
-fn end_of_validity(pem: &str) -> Option<OffsetDateTime> {
-    let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).ok()?;
-    let certificate = pem.parse_x509().ok()?;
-    OffsetDateTime::from_unix_timestamp(certificate.validity().not_after.timestamp()).ok()
 }

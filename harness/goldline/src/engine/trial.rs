@@ -14,6 +14,7 @@ use super::{
     ping::{Pings, Said},
     probing::{Talk, at_broker, at_network, credential},
     signs::Signs,
+    validity::note_validity,
 };
 use crate::{
     check::{BrokerObservation, JoinObservation, Observer, Refusal, Service},
@@ -160,6 +161,7 @@ impl Run {
         if !accepted || !subscribed(&broker) {
             broker.witness = Some(at_broker(testbed, plan, &self.bench, Talk::Command).await?);
         }
+        note_validity(testbed, plan, self.bench.clock().now(), &mut broker);
         let leaked = redact_claims(plan, &mut broker);
         self.seen.leaked.extend(leaked);
         self.seen.broker = Some(broker);

@@ -125,8 +125,15 @@ impl CheckId {
             Self::NetworkJoin => &["join_ms", "unexpected_resets"],
             Self::TimeSync => &["time_ms"],
             Self::RemoteConfig => &["config_ms"],
-            Self::CaRegistration => &["registration_ms", "remaining_validity_days"],
-            Self::MqttConnect => &["connect_ms", "round_trip_ms"],
+            Self::CaRegistration => {
+                &["registration_ms", "remaining_validity_days", "ca_certificate_days"]
+            }
+            Self::MqttConnect => &[
+                "connect_ms",
+                "round_trip_ms",
+                "broker_certificate_days",
+                "client_certificate_days",
+            ],
             Self::TestAlert => &["alert_ms"],
             Self::OtaUpdate => &["update_ms"],
             Self::RegistryRecord => &["registry_ms"],

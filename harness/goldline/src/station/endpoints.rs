@@ -11,10 +11,12 @@ use std::{
 use super::request::{BrokerRequest, ServiceRequest};
 use crate::{
     bench::External,
-    client::http::{HttpClient, HttpError, HttpUrl, Route},
+    client::http::{HttpError, HttpUrl},
+    clock::Clock,
     profile::{Endpoint, EndpointError, Profile, SecretError, SecretSource, Template, ValueSource},
     secret::Secret,
     testbed::broker::ExternalBroker,
+    tls::{AnchorError, Anchors, ClientTls, ClientTlsError},
 };
 
 /// A service cannot be used. No message repeats a secret, nor a text that might be one.
@@ -28,7 +30,9 @@ pub enum EndpointsError {
     #[error("cannot read {}: {error}", .path.display())]
     Unreadable { path: PathBuf, error: io::Error },
     #[error("{}: {error}", .path.display())]
-    Trust { path: PathBuf, error: HttpError },
+    Trust { path: PathBuf, error: AnchorError },
+    #[error("{}: {error}", .path.display())]
+    Identity { path: PathBuf, error: ClientTlsError },
     #[error(
         "--broker: units of the profile {profile} answer no command, and a client of a broker sees no more of them"
     )]
@@ -57,11 +61,10 @@ impl EndpointsError {
                 "put USER:PASSWORD into a variable or a file: --broker-login '$VARIABLE' or @FILE"
             }
             Self::LoginForm => "write the user name, a colon and the password, on one line",
-            Self::Url(_)
-            | Self::Broker(_)
-            | Self::Unreadable { .. }
-            | Self::Trust { .. }
-            | Self::Login(_) => return None,
+            Self::Trust { error, .. } => error.action(),
+            Self::Identity { error, .. } => error.action(),
+            Self::Unreadable { .. } => "name a file that is there and can be read",
+            Self::Url(_) | Self::Broker(_) | Self::Login(_) => return None,
         };
         Some(action.to_owned())
     }
@@ -85,7 +88,7 @@ pub(super) fn broker(
     let endpoint: Endpoint = request.url.parse()?;
     refuse_answers_of_others(profile)?;
     let login = request.login.as_deref().map(login).transpose()?;
-    let identity = request.identity.as_deref().map(read).transpose()?.map(Secret::new);
+    let identity = request.identity.as_deref().map(identity).transpose()?;
     Ok(Some(ExternalBroker { endpoint, trust: roots(&request.trust)?, login, identity }))
 }
 
@@ -136,12 +139,20 @@ fn login(place: &str) -> Result<(String, Secret), EndpointsError> {
     Ok((user.to_owned(), Secret::new(password)))
 }
 
-/// PEM of CA certificates, and nothing else.
+/// PEM of certificates that can be trusted now: what comes of one whose time is over, units refuse.
 pub(super) fn roots(path: &Path) -> Result<String, EndpointsError> {
     let pem = read(path)?;
-    // No call is made: a client is what takes them apart.
-    HttpClient::new(Route::Resolved, Some(&pem))
+    Anchors::from_pem(&pem)
+        .and_then(|anchors| anchors.require_valid(Clock::system().now()))
         .map_err(|error| EndpointsError::Trust { path: path.to_owned(), error })?;
+    Ok(pem)
+}
+
+/// PEM of the bench's own certificate and its key.
+fn identity(path: &Path) -> Result<Secret, EndpointsError> {
+    let pem = Secret::new(read(path)?);
+    ClientTls::with_identity(Anchors::default(), pem.expose(), &pem)
+        .map_err(|error| EndpointsError::Identity { path: path.to_owned(), error })?;
     Ok(pem)
 }
 

@@ -70,6 +70,16 @@ pub enum TestbedError {
     Names(#[from] TooManyNames),
 }
 
+impl TestbedError {
+    /// What to do about it, where the message does not say so.
+    pub fn action(&self) -> Option<&'static str> {
+        match self {
+            Self::Broker(error) => error.action(),
+            _ => None,
+        }
+    }
+}
+
 /// What the testbed offers.
 pub struct TestbedConfig {
     /// Issues the broker's certificate and signs devices.

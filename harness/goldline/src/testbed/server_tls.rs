@@ -12,6 +12,7 @@ use rustls::{
 };
 
 use super::authority::Issued;
+use crate::tls::sentence;
 
 /// A server's TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +27,7 @@ pub enum ServerTlsError {
     #[error("the CA for client certificates cannot be used: {0}; give at least one CA certificate")]
     ClientCa(String),
     /// Certificates and key do not fit each other or the protocol.
-    #[error("the server's TLS cannot be set up: {0}; check that chain and key belong together")]
+    #[error("the server's TLS cannot be set up: {}; check that chain and key belong together", sentence(.0))]
     Setup(rustls::Error),
 }
 

@@ -6,6 +6,7 @@ use goldline::{
     client::http::{HttpClient, HttpError, LARGEST_BODY, Request, Route, call_over},
     clock::Deadline,
     secret::Secret,
+    tls::Distrust,
 };
 use tokio::net::{TcpListener, TcpStream};
 
@@ -42,7 +43,10 @@ async fn https_is_spoken_with_a_trusted_server_of_that_name_only() {
     assert_eq!(response.expect("an answer").status, 200);
     let other_name = trusting.call(&get("https://other.example.test/"), patience()).await;
     assert!(
-        matches!(&other_name, Err(HttpError::NotTrusted { reason, .. }) if reason.contains("NotValidForName")),
+        matches!(
+            &other_name,
+            Err(HttpError::NotTrusted { reason: Distrust::OtherName { .. }, .. })
+        ),
         "{other_name:?}"
     );
     let foreign = super::server::authority();

@@ -3,6 +3,8 @@
 //! One binary for all of it, since each links everything that the library stands on.
 
 mod bindings;
+#[path = "../certificates/mod.rs"]
+mod certificates;
 mod checks;
 #[path = "../client/mod.rs"]
 mod client;

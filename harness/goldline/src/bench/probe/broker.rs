@@ -4,18 +4,19 @@
 //! says: it must be heard where the unit hears, and be said again where the unit says its own. A broker may
 //! take a message and give it to nobody, for want of a right or because it is broken.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
-};
+use rustls::pki_types::ServerName;
 use tokio::{net::TcpStream, time::timeout_at};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{BenchStation, Joined, PlannedNetwork, ProbeError, talk::Talk, within};
-use crate::{clock::Deadline, secret::Secret, testbed::authority::Issued};
+use crate::{
+    clock::Deadline,
+    secret::Secret,
+    testbed::authority::Issued,
+    tls::{Anchors, ClientTls, HandshakeFailure},
+};
 
 /// Of a probe's time, kept for what follows after it heard what it waits for.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -149,38 +150,22 @@ async fn secure(
     stream: TcpStream,
     probe: &BrokerProbe<'_>,
 ) -> Result<TlsStream<TcpStream>, ProbeError> {
-    let config = client_tls(probe.ca_pem, probe.client_certificate)?;
+    let tls = client_tls(probe.ca_pem, probe.client_certificate)?;
     let name =
         ServerName::try_from(probe.host.to_owned()).map_err(ProbeError::unusable("broker name"))?;
-    TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|error| {
-        match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            Some(rustls::Error::InvalidCertificate(reason)) => {
-                ProbeError::ServerUntrusted(format!("{reason:?}"))
-            }
-            _ => ProbeError::TlsFailed(error.to_string()),
+    TlsConnector::from(tls.config()).connect(name, stream).await.map_err(|error| {
+        match HandshakeFailure::of(&error) {
+            Some(HandshakeFailure::Distrusted(reason)) => ProbeError::ServerUntrusted(reason),
+            Some(failure) => ProbeError::TlsFailed(failure.to_string()),
+            None => ProbeError::TlsFailed(error.to_string()),
         }
     })
 }
 
-/// TLS of a client that trusts that CA only, without touching rustls' process-wide default.
-fn client_tls(ca_pem: &str, identity: Option<&ClientIdentity>) -> Result<ClientConfig, ProbeError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
-        let certificate = certificate.map_err(ProbeError::unusable("CA certificate"))?;
-        roots.add(certificate).map_err(ProbeError::unusable("CA certificate"))?;
-    }
-    if roots.is_empty() {
-        return Err(ProbeError::unusable("CA certificate")("there is none in it"));
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(ProbeError::unusable("TLS versions"))?
-        .with_root_certificates(roots);
-    let Some(own) = identity else { return Ok(config.with_no_client_auth()) };
-    let chain = CertificateDer::pem_slice_iter(own.chain.as_bytes())
-        .collect::<Result<_, _>>()
-        .map_err(ProbeError::unusable("client certificate"))?;
-    let key = PrivateKeyDer::from_pem_slice(own.key.expose().as_bytes())
-        .map_err(ProbeError::unusable("client key"))?;
-    config.with_client_auth_cert(chain, key).map_err(ProbeError::unusable("client certificate"))
+/// TLS of a client that trusts that CA only.
+fn client_tls(ca_pem: &str, identity: Option<&ClientIdentity>) -> Result<ClientTls, ProbeError> {
+    let anchors = Anchors::from_pem(ca_pem).map_err(ProbeError::unusable("CA certificate"))?;
+    let Some(own) = identity else { return Ok(ClientTls::new(anchors)) };
+    ClientTls::with_identity(anchors, &own.chain, &own.key)
+        .map_err(ProbeError::unusable("client certificate"))
 }

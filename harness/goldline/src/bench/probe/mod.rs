@@ -33,6 +33,7 @@ use crate::{
     client::{ca::CaError, http::HttpError},
     clock::Deadline,
     testbed::network::Refusal,
+    tls::Distrust,
 };
 
 /// Why a probe failed.
@@ -60,7 +61,7 @@ pub enum ProbeError {
     },
     /// The broker's certificate is not good for this name and CA.
     #[error("the broker's certificate is not trusted: {0}")]
-    ServerUntrusted(String),
+    ServerUntrusted(Distrust),
     /// The TLS handshake failed for another reason, a missing client certificate for one.
     #[error("the TLS handshake with the broker failed: {0}")]
     TlsFailed(String),

@@ -17,7 +17,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::bytes::BytesMut;
 
 use super::ProbeError;
-use crate::secret::Secret;
+use crate::{secret::Secret, tls::HandshakeFailure};
 
 const MAX_PACKET_BYTES: usize = 64 * 1024;
 /// Longer than any probe: the broker ends no connection for want of a ping.
@@ -122,8 +122,8 @@ impl Talk {
 }
 
 fn refused_after_handshake(error: &io::Error) -> ProbeError {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::AlertReceived(alert)) => ProbeError::TlsFailed(format!("{alert:?}")),
+    match HandshakeFailure::of(error) {
+        Some(failure @ HandshakeFailure::Alert(_)) => ProbeError::TlsFailed(failure.to_string()),
         _ => broken(error),
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     },
     clock::Deadline,
     secret::Secret,
+    tls::Distrust,
 };
 
 /// What a test of a CA found.
@@ -135,9 +136,13 @@ fn hint(error: &HttpError) -> &'static str {
         HttpError::Closed { .. } | HttpError::NotHttp { .. } | HttpError::TooLarge { .. } => {
             "verify the CA's address and port; if the port wants https, use https"
         }
-        HttpError::NotTrusted { .. } | HttpError::TlsFailed { .. } | HttpError::Roots { .. } => {
-            "give the root of the CA's server certificate with --trust, and check the name in the address"
-        }
+        HttpError::NotTrusted {
+            reason: Distrust::UnknownIssuer { .. } | Distrust::SelfSigned { .. },
+            ..
+        } => "give the root of the CA's server certificate with --trust",
+        HttpError::NotTrusted { reason, .. } => reason.action(),
+        HttpError::Roots { reason } => reason.action(),
+        HttpError::TlsFailed { .. } => "check the TLS settings of the CA server",
         HttpError::BadUrl { .. } | HttpError::Token => "verify the CA's address",
         HttpError::Unreachable { .. } | HttpError::TimedOut { .. } => {
             "verify the CA's address, allow outbound http and https in the firewall, try from a different network, and check that the CA server runs"

@@ -2,6 +2,8 @@
 
 use std::{io, time::Duration};
 
+use crate::tls::{AnchorError, Distrust};
+
 /// A call brought no answer.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are what the messages show")]
@@ -10,8 +12,8 @@ pub enum HttpError {
     #[error("\"{text}\" is not an http or https URL: {reason}; correct the address")]
     BadUrl { text: String, reason: String },
     /// The roots to trust cannot be read.
-    #[error("the trusted certificates cannot be used: {reason}; give CA certificates as PEM")]
-    Roots { reason: String },
+    #[error("the trusted certificates cannot be used: {reason}; {}", .reason.action())]
+    Roots { reason: AnchorError },
     /// The token has a character that no header can carry.
     #[error("the token holds a character that a header cannot carry: give it without line breaks")]
     Token,
@@ -25,10 +27,8 @@ pub enum HttpError {
     #[error("{url} wants TLS and was called with plain http; use https")]
     WantsTls { url: String },
     /// The server's certificate is not trusted, or not for this name.
-    #[error(
-        "the certificate of {url} is not trusted: {reason}; give the root that it comes from, and check the name in the address"
-    )]
-    NotTrusted { url: String, reason: String },
+    #[error("the certificate of {url} is not trusted: {reason}; {}", .reason.action())]
+    NotTrusted { url: String, reason: Distrust },
     /// TLS is spoken, and the two sides do not agree.
     #[error("TLS with {url} failed: {reason}; check the server's TLS settings")]
     TlsFailed { url: String, reason: String },

@@ -3,19 +3,17 @@
 use std::io;
 
 use super::{HttpError, HttpUrl, Scheme};
+use crate::tls::HandshakeFailure;
 
 impl HttpError {
     pub(super) fn of_handshake(url: &HttpUrl, error: &io::Error) -> Self {
         let url = url.to_string();
-        let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        match tls {
-            Some(rustls::Error::InvalidCertificate(reason)) => {
-                Self::NotTrusted { url, reason: format!("{reason:?}") }
-            }
-            Some(rustls::Error::InvalidMessage(_)) => {
+        match HandshakeFailure::of(error) {
+            Some(HandshakeFailure::Distrusted(reason)) => Self::NotTrusted { url, reason },
+            Some(HandshakeFailure::NoTls) => {
                 Self::NoTls { url, reason: "it answers something else".to_owned() }
             }
-            Some(error) => Self::TlsFailed { url, reason: error.to_string() },
+            Some(failure) => Self::TlsFailed { url, reason: failure.to_string() },
             // A server that does not know what a ClientHello is hangs up.
             None => Self::NoTls { url, reason: format!("it hangs up ({})", error.kind()) },
         }

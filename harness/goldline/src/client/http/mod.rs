@@ -14,11 +14,7 @@ use std::{io, net::SocketAddr, pin::Pin, sync::Arc};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{Method, body::Bytes, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
-};
+use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -29,7 +25,11 @@ use tokio_rustls::TlsConnector;
 pub use error::HttpError;
 pub use url::{HttpUrl, Scheme};
 
-use crate::{clock::Deadline, secret::Secret};
+use crate::{
+    clock::Deadline,
+    secret::Secret,
+    tls::{Anchors, ClientTls},
+};
 use stream::FirstBytes;
 
 /// Largest body of an answer in bytes, unless [`Request::up_to`] says otherwise.
@@ -88,7 +88,7 @@ pub struct Body(Bytes);
 #[derive(Clone)]
 pub struct HttpClient {
     way: Way,
-    tls: Arc<ClientConfig>,
+    tls: ClientTls,
 }
 
 impl Request {
@@ -190,7 +190,7 @@ impl HttpClient {
     /// Trusts these roots for https, as PEM; without any, no https server is trusted.
     ///
     /// # Errors
-    /// [`HttpError::Roots`] when the text holds anything that is no CA certificate.
+    /// [`HttpError::Roots`] when the text holds no certificate, or one that cannot be read.
     pub fn new(route: Route, roots_pem: Option<&str>) -> Result<Self, HttpError> {
         Self::going(Way::Route(route), roots_pem)
     }
@@ -204,23 +204,11 @@ impl HttpClient {
     }
 
     fn going(way: Way, roots_pem: Option<&str>) -> Result<Self, HttpError> {
-        let refuse = |reason: String| HttpError::Roots { reason };
-        let mut roots = RootCertStore::empty();
-        for certificate in
-            roots_pem.into_iter().flat_map(|pem| CertificateDer::pem_slice_iter(pem.as_bytes()))
-        {
-            let certificate = certificate.map_err(|error| refuse(error.to_string()))?;
-            roots.add(certificate).map_err(|error| refuse(error.to_string()))?;
-        }
-        if roots_pem.is_some() && roots.is_empty() {
-            return Err(refuse("no certificate is in it".to_owned()));
-        }
-        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("ring has suites for the default versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self { way, tls: Arc::new(tls) })
+        let anchors = match roots_pem {
+            Some(pem) => Anchors::from_pem(pem).map_err(|reason| HttpError::Roots { reason })?,
+            None => Anchors::default(),
+        };
+        Ok(Self { way, tls: ClientTls::new(anchors) })
     }
 
     /// Connects, calls and reads the whole answer.
@@ -256,7 +244,7 @@ impl HttpClient {
         let name = ServerName::try_from(url.host().to_owned()).map_err(|error| {
             HttpError::BadUrl { text: url.to_string(), reason: error.to_string() }
         })?;
-        TlsConnector::from(Arc::clone(&self.tls))
+        TlsConnector::from(self.tls.config())
             .connect(name, stream)
             .await
             .map_err(|error| HttpError::of_handshake(url, &error))

@@ -4,8 +4,7 @@
 //! says. What the unit calls itself, and what it subscribes to, only the broker knows.
 
 use std::{
-    error::Error,
-    fmt, io,
+    fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,17 +13,16 @@ use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions, NetworkOptions,
     Packet, QoS, SubscribeReasonCode, TlsConfiguration, Transport,
 };
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{facts::Message, log::BrokerLog};
-use crate::{profile::Endpoint, secret::Secret};
+use crate::{
+    profile::Endpoint,
+    secret::Secret,
+    tls::{AnchorError, Anchors, ClientTls, ClientTlsError, Distrust, Expiry, HandshakeFailure},
+};
 
 /// To connect and to subscribe.
 const JOIN_LIMIT: Duration = Duration::from_secs(15);
@@ -36,7 +34,7 @@ const MOST_IN_FLIGHT: usize = 64;
 pub struct ExternalBroker {
     /// Its address.
     pub endpoint: Endpoint,
-    /// PEM of the CA that its certificate must come of.
+    /// PEM of the CA that its certificate must come of, or of that certificate itself.
     pub trust: String,
     /// The bench's own user name and password.
     pub login: Option<(String, Secret)>,
@@ -53,14 +51,12 @@ impl fmt::Debug for ExternalBroker {
 /// Why the bench cannot use a broker.
 #[derive(Debug, thiserror::Error)]
 pub enum ExternalError {
-    /// The trusted CA, or the bench's certificate or key, cannot be used.
-    #[error("the {part} for the broker cannot be used: {reason}; expected PEM")]
-    Unusable {
-        /// Which one.
-        part: &'static str,
-        /// Why.
-        reason: String,
-    },
+    /// The trusted CA cannot be used.
+    #[error("the trusted CA for the broker cannot be used: {0}")]
+    Trust(#[from] AnchorError),
+    /// The bench's certificate or key cannot be used.
+    #[error(transparent)]
+    Identity(#[from] ClientTlsError),
     /// Nothing answers there.
     #[error(
         "the broker {endpoint} is not reachable: {reason}; check that it runs and listens there"
@@ -71,15 +67,13 @@ pub enum ExternalError {
         /// The operating system's reason, or TLS's.
         reason: String,
     },
-    /// Its certificate is not of the trusted CA, or of another name.
-    #[error(
-        "the certificate of the broker {endpoint} is not trusted: {reason}; give the CA that issued it with --broker-trust"
-    )]
+    /// Its certificate is not of the trusted CA, or of another name, or not of this time.
+    #[error("the certificate of the broker {endpoint} is not trusted: {reason}")]
     Distrusted {
         /// Where.
         endpoint: Endpoint,
         /// What is wrong with it.
-        reason: String,
+        reason: Distrust,
     },
     /// It does not let the bench in.
     #[error(
@@ -103,8 +97,30 @@ pub enum ExternalError {
     },
 }
 
+impl ExternalError {
+    /// What to do about it, where the message does not say so.
+    pub fn action(&self) -> Option<&'static str> {
+        match self {
+            Self::Trust(error) => Some(error.action()),
+            Self::Identity(error) => Some(error.action()),
+            Self::Distrusted { reason, .. } => Some(match reason {
+                Distrust::UnknownIssuer { .. } | Distrust::BadSignature { .. } => {
+                    "give the CA that issued it with --broker-trust, and let the broker send the \
+                     certificates between"
+                }
+                Distrust::SelfSigned { .. } => {
+                    "give that certificate itself with --broker-trust, or let a CA issue one"
+                }
+                other => other.action(),
+            }),
+            Self::Unreachable { .. } | Self::Refused { .. } | Self::NotSubscribed { .. } => None,
+        }
+    }
+}
+
 /// The bench as a client.
 pub(super) struct Observer {
+    tls: ClientTls,
     client: AsyncClient,
     lost: Arc<Mutex<Option<String>>>,
 }
@@ -117,7 +133,8 @@ impl Observer {
         log: Arc<BrokerLog>,
         ended: CancellationToken,
     ) -> Result<Self, ExternalError> {
-        let (client, mut events) = client(broker)?;
+        let tls = client_tls(broker)?;
+        let (client, mut events) = client(broker, &tls);
         let joined = timeout(JOIN_LIMIT, subscribe(broker, topics, &client, &mut events)).await;
         joined.unwrap_or_else(|_| {
             Err(ExternalError::Unreachable {
@@ -131,7 +148,7 @@ impl Observer {
             let reason = listen(events, &log).await;
             *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
         }));
-        Ok(Self { client, lost })
+        Ok(Self { tls, client, lost })
     }
 
     /// Hands a message to the broker, QoS 1, not retained.
@@ -144,13 +161,18 @@ impl Observer {
         sent.map_err(|_| "too many messages wait for the broker".to_owned())
     }
 
+    /// When the first certificate ends on the way from the broker's to what is trusted.
+    pub(super) fn certificate_expiry(&self) -> Option<Expiry> {
+        self.tls.seen().map(|facts| facts.expiry)
+    }
+
     /// Why the bench sees nothing any more.
     pub(super) fn lost(&self) -> Option<String> {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-fn client(broker: &ExternalBroker) -> Result<(AsyncClient, EventLoop), ExternalError> {
+fn client(broker: &ExternalBroker, tls: &ClientTls) -> (AsyncClient, EventLoop) {
     let id = format!("goldline-{}", &Uuid::new_v4().simple().to_string()[..12]);
     let endpoint = &broker.endpoint;
     let mut options = MqttOptions::new(id, endpoint.at().canonical(), endpoint.port());
@@ -158,46 +180,21 @@ fn client(broker: &ExternalBroker) -> Result<(AsyncClient, EventLoop), ExternalE
     if let Some((username, password)) = &broker.login {
         options.set_credentials(username, password.expose());
     }
-    let tls = TlsConfiguration::Rustls(Arc::new(tls_config(broker)?));
+    let tls = TlsConfiguration::Rustls(tls.config());
     options.set_transport(Transport::tls_with_config(tls));
     let (client, mut events) = AsyncClient::new(options, MOST_IN_FLIGHT);
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
     events.set_network_options(network);
-    Ok((client, events))
+    (client, events)
 }
 
-fn tls_config(broker: &ExternalBroker) -> Result<ClientConfig, ExternalError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates("trusted CA", &broker.trust)? {
-        roots.add(certificate).map_err(unusable("trusted CA"))?;
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(unusable("TLS version"))?
-        .with_root_certificates(roots);
-    let Some(identity) = &broker.identity else { return Ok(config.with_no_client_auth()) };
-    let chain = certificates("bench's certificate", identity.expose())?;
-    let key = PrivateKeyDer::from_pem_slice(identity.expose().as_bytes())
-        .map_err(unusable("bench's private key"))?;
-    config.with_client_auth_cert(chain, key).map_err(unusable("bench's certificate"))
-}
-
-fn certificates(
-    part: &'static str,
-    pem: &str,
-) -> Result<Vec<CertificateDer<'static>>, ExternalError> {
-    let found: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
-        .collect::<Result<_, _>>()
-        .map_err(unusable(part))?;
-    if found.is_empty() {
-        return Err(unusable(part)("there is no certificate in it"));
-    }
-    Ok(found)
-}
-
-fn unusable<E: ToString>(part: &'static str) -> impl Fn(E) -> ExternalError {
-    move |error| ExternalError::Unusable { part, reason: error.to_string() }
+fn client_tls(broker: &ExternalBroker) -> Result<ClientTls, ExternalError> {
+    let anchors = Anchors::from_pem(&broker.trust)?;
+    Ok(match &broker.identity {
+        Some(identity) => ClientTls::with_identity(anchors, identity.expose(), identity)?,
+        None => ClientTls::new(anchors),
+    })
 }
 
 async fn subscribe(
@@ -238,37 +235,22 @@ fn refusal(broker: &ExternalBroker, error: ConnectionError) -> ExternalError {
             let reason = match code {
                 ConnectReturnCode::BadUserNamePassword => "wrong user name or password".to_owned(),
                 ConnectReturnCode::NotAuthorized => "not authorized".to_owned(),
-                other => format!("{other:?}"),
+                other => format!("return code {}", other as u8),
             };
             ExternalError::Refused { endpoint, reason }
         }
-        other => match tls_cause(&other) {
-            Some(rustls::Error::InvalidCertificate(reason)) => {
-                ExternalError::Distrusted { endpoint, reason: format!("{reason:?}") }
+        other => match HandshakeFailure::of(&other) {
+            Some(HandshakeFailure::Distrusted(reason)) => {
+                ExternalError::Distrusted { endpoint, reason }
             }
             // How a broker refuses a client without the certificate that it asks for.
-            Some(rustls::Error::AlertReceived(alert)) => {
-                ExternalError::Refused { endpoint, reason: format!("TLS alert {alert:?}") }
+            Some(HandshakeFailure::Alert(alert)) => {
+                ExternalError::Refused { endpoint, reason: format!("TLS alert {alert}") }
             }
-            _ => ExternalError::Unreachable { endpoint, reason: other.to_string() },
+            Some(failure) => ExternalError::Unreachable { endpoint, reason: failure.to_string() },
+            None => ExternalError::Unreachable { endpoint, reason: other.to_string() },
         },
     }
-}
-
-/// What TLS said, however deep the client wrapped it.
-fn tls_cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    let wrapped = |error: &'a (dyn Error + 'static)| {
-        let io = error.downcast_ref::<io::Error>()?;
-        io.get_ref().map(|inner| inner as &(dyn Error + 'static))
-    };
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return Some(tls);
-        }
-        next = wrapped(error).or_else(|| error.source());
-    }
-    None
 }
 
 /// Notes every message until the connection ends; why it did.

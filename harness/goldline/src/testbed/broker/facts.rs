@@ -66,6 +66,8 @@ pub struct CertificateFacts {
     pub alternative_names: Vec<String>,
     /// Lowercase hex.
     pub serial: String,
+    /// Its last moment, UTC.
+    pub not_after: OffsetDateTime,
 }
 
 /// How a TLS handshake failed.

@@ -21,7 +21,11 @@ use super::{
     log::Closing,
     session::{self, Arrived},
 };
-use crate::{hex::hex, testbed::caller::Who};
+use crate::{
+    hex::hex,
+    testbed::caller::Who,
+    tls::{alert_name, sentence},
+};
 
 /// When the machine is out of sockets, asking again at once would only burn the processor.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -119,8 +123,8 @@ async fn secure<S: AsyncRead + AsyncWrite + Unpin>(
 fn cause(error: &io::Error) -> TlsFailureCause {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match tls {
-        Some(rustls::Error::AlertReceived(alert)) => TlsFailureCause::Alert(format!("{alert:?}")),
-        Some(other) => TlsFailureCause::Refused(other.to_string()),
+        Some(rustls::Error::AlertReceived(alert)) => TlsFailureCause::Alert(alert_name(*alert)),
+        Some(other) => TlsFailureCause::Refused(sentence(other)),
         None => TlsFailureCause::Closed,
     }
 }
@@ -129,7 +133,7 @@ fn facts(connection: &ServerConnection, server_name: Option<String>) -> TlsFacts
     let version = match connection.protocol_version() {
         Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2".to_owned(),
         Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3".to_owned(),
-        other => format!("{other:?}"),
+        _ => "unknown".to_owned(),
     };
     let suite = connection.negotiated_cipher_suite().map(|suite| suite.suite());
     TlsFacts {
@@ -157,6 +161,7 @@ fn certificate_facts(der: &[u8]) -> Option<CertificateFacts> {
             extension.value.general_names.iter().map(alternative_name).collect()
         }),
         serial: hex(certificate.raw_serial()),
+        not_after: certificate.validity().not_after.to_datetime(),
     })
 }
 

@@ -53,6 +53,7 @@ use super::{
 use crate::{
     clock::{Clock, Deadline},
     secret::Secret,
+    tls::Expiry,
 };
 
 /// The bench's own name towards the router; client ids are in hex there, so no client has it.
@@ -78,6 +79,16 @@ pub enum BrokerError {
     /// A broker that is already there cannot be used.
     #[error(transparent)]
     External(#[from] ExternalError),
+}
+
+impl BrokerError {
+    /// What to do about it, where the message does not say so.
+    pub fn action(&self) -> Option<&'static str> {
+        match self {
+            Self::External(error) => error.action(),
+            Self::Listen { .. } | Self::Tls(_) | Self::Router(_) => None,
+        }
+    }
 }
 
 /// A message of the bench did not go out.
@@ -152,6 +163,8 @@ impl BrokerConfig {
 /// Where connections arrive: one for all rooms.
 struct Door {
     tls: Arc<rustls::ServerConfig>,
+    /// Of what it shows.
+    expiry: Option<Expiry>,
     callers: Callers,
     rooms: Arc<Rooms<Room>>,
     handshake_deadline: Duration,
@@ -323,6 +336,7 @@ impl Broker {
         let bench = Mutex::new(room.tenant.open(BENCH, true)?);
         let door = Arc::new(Door {
             tls: Arc::new(tls),
+            expiry: Expiry::first_in(&config.server.signed.chain),
             callers: config.callers,
             rooms: match config.runs_only {
                 true => Rooms::of_runs(),
@@ -375,6 +389,14 @@ impl Broker {
     /// Whether the bench is only a client of it, and sees of a unit what it publishes.
     pub fn is_external(&self) -> bool {
         matches!(self.kind, Kind::External(_))
+    }
+
+    /// When the first certificate ends that a unit needs to trust it, as far as it is known.
+    pub fn certificate_expiry(&self) -> Option<Expiry> {
+        match &self.kind {
+            Kind::BuiltIn { door, .. } => door.expiry.clone(),
+            Kind::External(observer) => observer.certificate_expiry(),
+        }
     }
 
     /// Why the bench sees nothing any more of a broker that is already there.
