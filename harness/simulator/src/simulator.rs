@@ -49,6 +49,8 @@ pub struct Config {
     /// for the UART. No chip does that, but what stands between a chip and its client may; it is there
     /// for tests of clients.
     pub keeps_queue_over_reset: bool,
+    /// A text of a program's, in the last byte of which the lowest bit is inverted on the wire, once.
+    pub bit_in: Option<String>,
     /// A key that was burnt into the eFuses for the HMAC peripheral, before the unit came to the bench.
     pub hmac_key: Option<[u8; 32]>,
     /// What is wrong with the unit.
@@ -71,6 +73,7 @@ impl Config {
             paced: false,
             timed_erase: false,
             keeps_queue_over_reset: false,
+            bit_in: None,
             hmac_key: None,
             faults: Vec::new(),
             seed: 0,
@@ -140,6 +143,7 @@ impl Simulator {
         let life = move || {
             runtime.block_on(async move {
                 let wire = Wire::new(&wire_faults, config.seed, config.paced, config.mac);
+                let wire = wire.with_bit_in(config.bit_in.as_deref());
                 match Port::serve(pty, wire, config.keeps_queue_over_reset) {
                     Ok(port) => {
                         let circuit = ResetCircuit::new(line_receiver);

@@ -52,6 +52,7 @@ impl SimulatedUnit {
         config.mode = Mode::Download;
         config.paced = self.options.pace;
         config.keeps_queue_over_reset = self.options.stale;
+        config.bit_in.clone_from(&self.options.bit_in);
         config.hmac_key = self.hmac_key;
         config.faults.clone_from(&self.faults);
         config.seed = self.seed;

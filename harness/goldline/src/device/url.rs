@@ -52,6 +52,8 @@ pub struct SimulatorOptions {
     pub pace: bool,
     /// Whether a reset leaves on the wire what the unit printed before it, as the buffers of a jig do.
     pub stale: bool,
+    /// A text of the console's, in the last byte of which one bit is inverted, once.
+    pub bit_in: Option<String>,
 }
 
 /// A text is no device URL.
@@ -158,7 +160,15 @@ fn simulator(url: &str, options: &[(&str, &str)]) -> Result<SimulatorOptions, De
             "baud" => parsed.baud = Some(number(url, option, value)?),
             "pace" => parsed.pace = switch(url, option, value)?,
             "stale" => parsed.stale = switch(url, option, value)?,
-            _ => return Err(unknown(url, option, "chip, mac, flash-file, baud, pace, stale")),
+            "bit-in" if !value.is_empty() => parsed.bit_in = Some(value.to_owned()),
+            "bit-in" => return Err(wrong(url, option, value, "a text of its console")),
+            _ => {
+                return Err(unknown(
+                    url,
+                    option,
+                    "chip, mac, flash-file, baud, pace, stale, bit-in",
+                ));
+            }
         }
     }
     Ok(parsed)

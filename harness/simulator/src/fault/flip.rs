@@ -10,8 +10,8 @@ const END: u8 = 0xC0;
 const ESCAPE: u8 = 0xDB;
 /// An unaimed bit lies among the first of so many bytes; most runs send more.
 const REACH: u64 = 40_000;
-/// Lines, requests and bytes of a request among which a place is chosen.
-const LINES: u64 = 60;
+/// Lines, requests and bytes of a request among which a place is chosen: of the lines, sooner an early one.
+const LINES: u64 = 200;
 const REQUESTS: u64 = 120;
 const REQUEST_BYTES: u64 = 24;
 /// Where the body of an answer begins: after END, direction, operation and length comes a word.
@@ -51,6 +51,10 @@ enum Target {
         before: u64,
         at: u64,
     },
+    /// The first text of a program that holds this one, in its last byte.
+    Text {
+        text: Vec<u8>,
+    },
     Request {
         before: u64,
         at: u64,
@@ -76,7 +80,7 @@ impl Flip {
                 Target::Mac { word: escaped(&word), at: chance.below(word.len() as u64) }
             }
             Fault::WireBitConsole => {
-                Target::Line { before: chance.below(LINES), at: chance.below(u64::MAX) }
+                Target::Line { before: early(&mut chance, LINES), at: chance.below(u64::MAX) }
             }
             Fault::WireBitRequest => Target::Request {
                 before: chance.below(REQUESTS),
@@ -84,8 +88,7 @@ impl Flip {
                 inside: None,
             },
             _ => {
-                // Skewed to the small ones: a run of few bytes is to be hit too.
-                let before = chance.below(REACH + 1) * chance.below(REACH + 1) / REACH;
+                let before = early(&mut chance, REACH);
                 match chance.below(2) {
                     0 => Target::Incoming { before },
                     _ => Target::Outgoing { before },
@@ -93,6 +96,11 @@ impl Flip {
             }
         };
         Some(Self { target, bit: chance.bit() })
+    }
+
+    /// The lowest bit of the last byte of a text.
+    pub(crate) fn in_text(text: &str) -> Self {
+        Self { target: Target::Text { text: text.as_bytes().to_vec() }, bit: 1 }
     }
 
     /// What the client sent.
@@ -124,6 +132,7 @@ impl Flip {
     pub(crate) fn text(&mut self, bytes: &mut [u8]) {
         let place = match &mut self.target {
             Target::Line { before, at } => in_line(bytes, before, *at),
+            Target::Text { text } => find(bytes, text).map(|start| start + text.len() - 1),
             _ => None,
         };
         self.hit(bytes, place);
@@ -143,6 +152,11 @@ impl Flip {
             self.target = Target::Spent;
         }
     }
+}
+
+/// A place up to a limit, skewed to the small ones: a run of few bytes is to be hit too.
+fn early(chance: &mut Chance, limit: u64) -> u64 {
+    chance.below(limit + 1) * chance.below(limit + 1) / limit
 }
 
 /// The place that comes when so many more bytes have gone before it.
@@ -249,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_line_is_hit_in_its_text_and_only_where_a_program_prints() {
-        let lines = "a line of text\r\n".repeat(80).into_bytes();
+        let lines = "a line of text\r\n".repeat(LINES as usize + 1).into_bytes();
         for seed in 0..20 {
             let mut flip = flip(Fault::WireBitConsole, seed);
             let mut answer = lines.clone();
@@ -259,6 +273,18 @@ mod tests {
             flip.text(&mut arrived);
             let places = differing(&lines, &arrived);
             assert!(matches!(places[..], [place] if place % 16 < 14), "{places:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_hit_in_its_last_byte_and_once() {
+        let mut flip = Flip::in_text("rssi: -4");
+        for (printed, heard) in
+            [("rssi: 4", "rssi: 4"), ("a rssi: -45", "a rssi: -55"), ("rssi: -45", "rssi: -45")]
+        {
+            let mut text = printed.as_bytes().to_vec();
+            flip.text(&mut text);
+            assert_eq!(text, heard.as_bytes());
         }
     }
 

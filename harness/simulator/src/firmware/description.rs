@@ -235,7 +235,7 @@ pub struct Says {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConsoleSection {
-    /// Printed before the echo of a line.
+    /// Printed when it waits for a line.
     #[serde(default)]
     pub prompt: String,
     /// Whether it echoes what is typed.

@@ -65,6 +65,9 @@ impl Shell<'_, '_> {
     /// Answers lines until one of them restarts the chip.
     pub(super) async fn run(mut self, keyboard: &mut Keyboard, console: &Console) -> ResetReason {
         loop {
+            if !self.section.prompt.is_empty() {
+                console.raw(&self.section.prompt);
+            }
             let line = match keyboard.line().await {
                 Line::Whole(line) => line,
                 Line::TooLong => {
@@ -74,11 +77,7 @@ impl Shell<'_, '_> {
                 }
             };
             if self.section.echo {
-                console.raw(&format!(
-                    "{}{}\r\n",
-                    self.section.prompt,
-                    String::from_utf8_lossy(&line)
-                ));
+                console.raw(&format!("{}\r\n", String::from_utf8_lossy(&line)));
             }
             match self.obey(&line, keyboard, console).await {
                 Outcome::Answer(lines) => self.say(&lines, console).await,

@@ -35,6 +35,11 @@ impl Wire {
         }
     }
 
+    /// The same wire, with one bit that is inverted in a text.
+    pub(crate) fn with_bit_in(self, text: Option<&str>) -> Self {
+        Self { flip: text.map(Flip::in_text).or(self.flip), ..self }
+    }
+
     /// A pace for what goes, where bytes take time.
     pub(super) fn pace(&self) -> Option<Pace> {
         self.incoming.is_some().then(|| Pace::new(ROM_BAUD))
