@@ -38,8 +38,10 @@ const CHORES: [Chore; 5] = [
     },
     Chore {
         name: "test",
-        help: "  test [--full] [ARGS…]    install what is missing, then run every test; ARGS go to cargo nextest run
-                           --full adds the long sweeps (GOLDLINE_TIER=full)
+        help: "  test [--full | --nightly] [ARGS…]
+                           install what is missing, then run every test; ARGS go to cargo nextest run
+                           --full adds the long sweeps (GOLDLINE_TIER=full); --nightly runs the sweeps of
+                           an hour only, which say how many verdicts are wrong
 ",
         run: test::run_tests,
     },
