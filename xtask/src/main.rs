@@ -1,4 +1,4 @@
-//! The project's own chores: `cargo xtask check | test | golden | bench | fuzz`.
+//! The project's own chores: `cargo xtask check | test | golden | codes | bench | fuzz`.
 //!
 //! Must not know how Goldline works: it starts the same commands that a person would type, and reads
 //! sources, manifests and printed records only.
@@ -7,6 +7,7 @@
 
 mod bench;
 mod check;
+mod codes;
 mod command;
 mod fuzz;
 mod golden;
@@ -27,12 +28,12 @@ struct Chore {
     run: fn(&[&str]) -> Outcome,
 }
 
-const CHORES: [Chore; 5] = [
+const CHORES: [Chore; 6] = [
     Chore {
         name: "check",
         help: "  check [PART…]            every check that is no test, or only some of: imports (down, in no circle),
                            crates (which may use which), features (nothing is built twice), format,
-                           licences (and sources), clippy, docs
+                           licences (and sources), clippy, docs, codes (CODES.md is what the source says)
 ",
         run: check::check,
     },
@@ -51,6 +52,13 @@ const CHORES: [Chore; 5] = [
                            --accept takes every change over without asking
 ",
         run: golden::run_review,
+    },
+    Chore {
+        name: "codes",
+        help: "  codes [--accept]         show what would change in CODES.md, which is made of the source of the diagnosis
+                           codes and of fixtures/troubleshooting.tsv; --accept takes it over
+",
+        run: codes::run_review,
     },
     Chore {
         name: "bench",

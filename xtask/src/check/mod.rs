@@ -11,7 +11,7 @@ mod sources;
 mod tokens;
 
 use crate::{
-    Outcome,
+    Outcome, codes,
     command::{cargo, run, section},
     install,
 };
@@ -28,6 +28,7 @@ const PARTS: &[Part] = &[
     ("licences", deny),
     ("clippy", clippy),
     ("docs", docs),
+    ("codes", codes::check),
 ];
 
 /// Runs the parts of these names, or every part, and says which failed.

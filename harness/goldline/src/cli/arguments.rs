@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    ca::CaCommand, ids::IdsCommand, nvs::NvsArguments, operator, overwrite::OverwriteArgument,
-    records::RecordsCommand, registry::RegistryCommand, simulator::SimulatorCommand,
-    testbed::TestbedCommand,
+    ca::CaCommand, codes::CodesArguments, ids::IdsCommand, nvs::NvsArguments, operator,
+    overwrite::OverwriteArgument, records::RecordsCommand, registry::RegistryCommand,
+    simulator::SimulatorCommand, testbed::TestbedCommand,
 };
 use crate::{
     profile::Part,
@@ -46,6 +46,8 @@ pub(super) enum Command {
     /// A product's CA, without a unit
     #[command(subcommand)]
     Ca(CaCommand),
+    /// Every reason for a verdict that is no PASS: symptom, causes, what to do
+    Codes(CodesArguments),
     /// The numbers that this station gave, and what became of each
     #[command(subcommand)]
     Ids(IdsCommand),

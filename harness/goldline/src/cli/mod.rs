@@ -4,6 +4,7 @@
 
 mod arguments;
 mod ca;
+mod codes;
 mod exit;
 mod ids;
 mod log;
@@ -53,6 +54,7 @@ pub fn main() -> ExitCode {
         Command::Profile(command) => profile_command(command),
         Command::Nvs(arguments) => nvs::run(&arguments),
         Command::Ca(command) => ca::run(&command),
+        Command::Codes(arguments) => codes::run(&arguments),
         Command::Ids(command) => ids::run(&command),
         Command::Records(command) => records::run(&command),
         Command::Registry(command) => registry::run(&command),

@@ -109,6 +109,7 @@ pub fn verdict_text(record: &Record) -> String {
         line(&mut text, "");
         line(&mut text, &format!("  why   {} ({})", diagnosis.message, diagnosis.code.as_str()));
         line(&mut text, &format!("  do    {}", diagnosis.action));
+        line(&mut text, &format!("  more  goldline codes {}", diagnosis.code.as_str()));
     }
     text
 }
@@ -216,5 +217,6 @@ mod tests {
         assert!(text.contains("serial log: rssi: -80"), "{text}");
         assert!(text.contains("why   rssi is -80 dBm"), "{text}");
         assert!(text.contains("do    check the antenna"), "{text}");
+        assert!(text.ends_with("more  goldline codes wifi.out_of_limits\n"), "{text}");
     }
 }

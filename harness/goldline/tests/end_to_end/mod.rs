@@ -11,6 +11,7 @@ mod boot_facts;
 mod ca;
 mod catalog;
 mod chatty;
+mod codes;
 mod conduct;
 mod covered_flash;
 mod credentials;

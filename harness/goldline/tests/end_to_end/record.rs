@@ -12,7 +12,7 @@ fn fields(object: &Value) -> BTreeSet<&str> {
     object.as_object().expect("an object").keys().map(String::as_str).collect()
 }
 
-fn assert_fields<'a>(object: &Value, expected: impl IntoIterator<Item = &'a str>) {
+pub fn assert_fields<'a>(object: &Value, expected: impl IntoIterator<Item = &'a str>) {
     assert_eq!(fields(object), expected.into_iter().collect(), "{object:#}");
 }
 

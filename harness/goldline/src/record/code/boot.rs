@@ -40,12 +40,12 @@ super::codes! {
         action: "check the console's baud rate in the profile, the strapping pins, and that the app image is the right one",
         causes: [
             "the app logs at another rate, on another UART, or on USB",
-            "the unit stays in its download mode: GPIO0 (GPIO9 on C3, C6 and H2) is held low",
+            "the unit stays in its download mode: GPIO0 (GPIO9 on C2, C3, C6 and H2) is held low",
             "the reset does not reach the unit, and it never started anew",
             "the app hangs before its first line, or starts more slowly than boot_s allows",
         ],
         operator: "re-seat the unit and test it again; set it aside if it stays silent",
-        engineer: "listen by hand at 115200 and 74880 baud; compare CONFIG_ESP_CONSOLE of the build with the profile, and the strapping pins with the jig",
+        engineer: "listen by hand at 115200 baud, and at 74880 on a board with a crystal of 26 MHz; compare CONFIG_ESP_CONSOLE of the build with the profile, and the strapping pins with the jig",
     }
     /// The boot loader refused an image.
     BootImageRefused = "boot.image_refused" {

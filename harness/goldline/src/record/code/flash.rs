@@ -21,7 +21,7 @@ super::codes! {
             "eFuses were burnt wrongly by an earlier tool",
         ],
         operator: "set the unit aside as scrap or rework; another test changes nothing",
-        engineer: "read the eFuses and the CRC of the MAC block (BLK0 on the ESP32, BLK1 on later chips), and ask the supplier about the lot",
+        engineer: "read the eFuses and the CRC of the MAC block (BLK0 on the ESP32, BLK1 on most later chips), and ask the supplier about the lot",
     }
     /// A flash region reads back other than what was written.
     RegionDiffers = "flash.region_differs" {

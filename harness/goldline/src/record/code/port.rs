@@ -7,7 +7,7 @@ super::codes! {
         causes: [
             "the unit has no power, or does not lie on the nest's contacts",
             "it is another unit's port, or that of another USB bridge",
-            "the reset does not reach the unit: the board has no circuit for DTR and RTS, or EN or GPIO0 (GPIO9 on C3, C6 and H2) is not connected",
+            "the reset does not reach the unit: the board has no circuit for DTR and RTS, or EN or GPIO0 (GPIO9 on C2, C3, C6 and H2) is not connected",
             "a charge-only USB cable, or TX and RX that are swapped",
             "the chip's download mode is switched off by an eFuse",
         ],
@@ -20,7 +20,7 @@ super::codes! {
         causes: [
             "the USB plug or a contact of the nest moved",
             "the unit's supply broke down, and its USB bridge with it: a short circuit, or too weak a port",
-            "the unit's own USB (S2, S3, C3) leaves the bus when the firmware restarts or uses its pins",
+            "the chip's own USB (S2, S3, C3, C6, H2) leaves the bus when the firmware restarts or uses its pins",
             "a USB hub or its driver reset itself",
         ],
         operator: "re-seat unit and cable, then test again; set the unit aside if it happens twice",
@@ -40,11 +40,11 @@ super::codes! {
     }
     /// The port cannot be used: it is not there, not allowed, held by someone else, or cannot do what is asked.
     PortUnusable = "port.unusable" {
-        action: "close the program that holds the port and check its permissions (group dialout)",
+        action: "see in the message what is wrong with the port, or name another one with --device",
         causes: [
             "another program has the port open: a serial monitor, another goldline, a modem manager",
             "there is no port of that name: the unit is not plugged in, or another one came first and took the number",
-            "this user may not open it",
+            "this user may not open it: it is not in the port's group (dialout)",
             "it has no modem lines, or not the baud rate that was asked for",
         ],
         operator: "unplug the unit and plug it in again, close other programs on this station, then test again; call if it stays",

@@ -1,4 +1,4 @@
-//! What is the station's, whoever's unit it is.
+//! What is the station's own, whatever the unit.
 
 super::codes! {
     /// The unit would ship with an address or certificate of the bench.

@@ -88,7 +88,7 @@ super::codes! {
     }
     /// A service of the testbed could not be started.
     TestbedNotStarted = "testbed.not_started" {
-        action: "read the message; free the address or correct the station file, then test again",
+        action: "do what the message says for the service that it names, then test again",
         causes: [
             "another program, or another goldline, listens at that address",
             "a broker that is already there does not run, or does not let the bench in",

@@ -52,7 +52,7 @@ fn every_code_says_what_is_seen_why_and_what_to_do() {
 #[case("hold BOOT", &["port.no_answer"])]
 #[case("?baud=", &["port.timeout", "port.garbled"])]
 #[case("?reset=", &["port.no_answer"])]
-#[case("free the address", &["testbed.not_started"])]
+#[case("free the address", &[])]
 #[case("goldline ca test", &["ca.unreachable", "testbed.ca"])]
 #[case("--replaces", &["identity.taken"])]
 #[case("cargo xtask golden", &["nvs.golden_differs"])]
