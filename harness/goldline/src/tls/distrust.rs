@@ -23,9 +23,7 @@ pub enum Distrust {
     WeakSignature { subject: String, algorithm: String },
     #[error("the signature of {issuer} on {subject} is of a kind that the bench cannot verify")]
     Unverifiable { subject: String, issuer: String },
-    #[error(
-        "the key of {subject} is {found}: expected RSA of 2048 bits or more, or P-256 to P-521"
-    )]
+    #[error("the key of {subject} is {found}: expected RSA of 2048 bits or more, P-256 or P-384")]
     WeakKey { subject: String, found: String },
     #[error("{subject} is not for a server: its {extension} lacks {lacks}")]
     OtherPurpose { subject: String, extension: &'static str, lacks: &'static str },

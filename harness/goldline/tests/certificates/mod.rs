@@ -2,6 +2,7 @@
 //! TLS, and with what was written by hand.
 
 mod made;
+mod oracle;
 
 use std::sync::Arc;
 

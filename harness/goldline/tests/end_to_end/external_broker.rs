@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{
     mosquitto::{self, BENCH, Mosquitto, Wanted},
-    program::{Ended, Station, check},
+    program::{Ended, Station, check, measured},
 };
 
 /// The unit's account, as a run with the bench's own broker makes it: user name and password.
@@ -120,6 +120,19 @@ fn a_unit_with_a_certificate_passes_at_a_mosquitto_that_asks_for_one() {
     let ended = run(&station, profile, &broker, &["--broker-identity", own]);
     let record = ended.json();
     assert_eq!((ended.code(), &record["verdict"]), (0, &"PASS".into()), "{record:#}");
+    // The broker tells nobody what the unit showed; it is what the CA issued.
+    let issued = measured(&record, "ca_registration", "remaining_validity_days");
+    assert_eq!(measured(&record, "mqtt_connect", "client_certificate_days"), issued);
+
+    let pem = fs::read_to_string(own).expect("it was written");
+    let (chain, _) = pem.split_once("-----BEGIN PRIVATE").expect("it holds the key too");
+    let key = KeyPair::generate().expect("a key").serialize_pem();
+    let other = station.write("other.pem", format!("{chain}{key}"));
+    let misfit = run(&station, profile, &broker, &["--broker-identity", other.to_str().expect("")]);
+    assert_eq!(misfit.code(), 2, "{misfit:?}");
+    let said = misfit.said();
+    assert!(said.contains("of another certificate"), "{said}");
+    assert!(said.contains("give the key that the certificate was made for"), "{said}");
 }
 
 /// A certificate for the bench itself, of the same CA as the units'.
@@ -197,16 +210,19 @@ fn a_broker_that_the_bench_cannot_use_is_an_error_before_anything_is_written() {
         assert_eq!((ended.code(), &record["verdict"]), (3, &"ERROR".into()), "{record:#}");
         let written = record["stages"].as_array().expect("stages").iter();
         assert!(written.clone().all(|stage| stage["name"] != "erase"), "{record:#}");
-        record["diagnosis"]["message"].as_str().expect("a sentence").to_owned()
+        let text = |name: &str| record["diagnosis"][name].as_str().expect("a text").to_owned();
+        format!("{}; {}", text("message"), text("action"))
     };
     let refused = attempt(&ca, &login);
     assert!(refused.contains("does not let the bench in: "), "{refused}");
+    assert!(refused.contains("check --broker-login"), "{refused}");
     let other = Mosquitto::start(&wanted);
     let distrusted = attempt(&other.ca(), &login);
     assert!(distrusted.contains("is not trusted: "), "{distrusted}");
     broker.stop();
     let down = attempt(&ca, &login);
     assert!(down.contains("is not reachable: "), "{down}");
+    assert!(down.contains("check that the broker runs"), "{down}");
 }
 
 /// mosquitto takes a message that it gives to nobody: a good unit was blamed for its silence.

@@ -8,6 +8,7 @@ mod bad_profiles;
 mod batch;
 mod bench_faults;
 mod boot_facts;
+mod broker_certificates;
 mod ca;
 mod catalog;
 mod chatty;

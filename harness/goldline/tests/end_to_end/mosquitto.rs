@@ -51,6 +51,8 @@ pub struct Wanted<'a> {
     pub accounts: &'a [(&'a str, &'a str)],
     /// PEM of the CAs of client certificates, which are then asked for.
     pub client_ca: Option<&'a str>,
+    /// Files of the certificates that it shows, and of their key, instead of its own.
+    pub shows: Option<(&'a Path, &'a Path)>,
     /// Lines of its access control list; without, everyone may do everything.
     pub rights: Option<&'a str>,
 }
@@ -60,6 +62,10 @@ impl Mosquitto {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path();
         write_certificates(path, wanted.names);
+        if let Some((chain, key)) = wanted.shows {
+            fs::copy(chain, path.join("chain.pem")).expect("a file");
+            fs::copy(key, path.join("key.pem")).expect("a file");
+        }
         write_accounts(path, wanted.accounts);
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let port = free.local_addr().expect("it is bound").port();
@@ -99,6 +105,11 @@ impl Mosquitto {
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Its address by a name of this machine.
+    pub fn url_by_name(&self) -> String {
+        format!("mqtts://localhost:{}", self.port)
     }
 
     pub fn url(&self) -> String {

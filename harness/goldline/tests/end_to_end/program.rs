@@ -131,3 +131,11 @@ pub fn check<'a>(record: &'a Value, id: &str) -> &'a Value {
     let checks = record["checks"].as_array().expect("a record has checks");
     checks.iter().find(|check| check["id"] == id).unwrap_or_else(|| panic!("no check {id}"))
 }
+
+/// The value of a check's measurement.
+pub fn measured(record: &Value, id: &str, name: &str) -> i64 {
+    let measurements = check(record, id)["measurements"].as_array().expect("measurements");
+    let found = measurements.iter().find(|measurement| measurement["name"] == name);
+    let found = found.unwrap_or_else(|| panic!("no {name} of {id} in {record:#}"));
+    found["value"].as_i64().unwrap_or_else(|| panic!("{found}"))
+}

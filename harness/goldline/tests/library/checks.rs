@@ -8,8 +8,8 @@ use goldline::{
     check::{
         AlertObservation, Answered, BrokerObservation, CaObservation, DialogueObservation,
         Evidence, ExchangeObservation, JoinObservation, Observations, Observer, OtaObservation,
-        ProbeReport, Refusal, ServiceObservation, SpanDigest, Stop, TrustObservation, UnitLog,
-        UpdateObservation, Witness, judge,
+        ProbeReport, Refusal, Remaining, ServiceObservation, SpanDigest, Stop, TrustObservation,
+        UnitLog, UpdateObservation, Witness, judge,
     },
     device::{ChipFacts, ConsoleLine},
     identity::Mac,
@@ -18,8 +18,8 @@ use goldline::{
         Bindings, BoundPlan, Content, Expects, Given, Identity, Moment, Plan, Scope, Sources, Span,
         on_network,
     },
-    profile::{Chip, Profile, find},
-    record::{CheckRecord, Code, Diagnosis, Outcome, Verdict},
+    profile::{CheckId, Chip, Profile, find},
+    record::{CheckRecord, Code, Diagnosis, Limits, Measurement, Outcome, Verdict},
     testbed::network::NetworkKind,
 };
 use md5::{Digest, Md5};
@@ -77,6 +77,13 @@ impl Case {
         let judgement = judge(&self.profile, Scope::Run, Some(&self.plan), &self.seen);
         let verdict = judgement.verdict.expect("a run has a verdict");
         (verdict, judgement.diagnosis.map(|diagnosis| diagnosis.code), judgement.checks)
+    }
+
+    fn limit(&mut self, id: CheckId, name: &str, limits: Limits) {
+        let mut profile = (*self.profile).clone();
+        let spec = profile.checks.iter_mut().find(|spec| spec.id == id).expect("its check");
+        spec.limits.insert(name.to_owned(), limits);
+        self.profile = Arc::new(profile);
     }
 
     fn expect(&self, verdict: Verdict, code: Code) {
@@ -482,6 +489,36 @@ fn where_a_unit_goes_is_compared_as_hosts_are(
         true => assert_eq!(case.judge().0, Verdict::Pass, "{:#?}", case.judge().2),
         false => case.expect(Verdict::Fail, Code::MqttIdentityDiffers),
     }
+}
+
+/// The broker's certificate is the bench's affair; without a limit, one that ends soon is only named.
+#[test]
+fn the_days_of_the_brokers_certificate_are_measured_and_blame_no_unit() {
+    let with = |days: i64, lower: Option<f64>| {
+        let mut case = Case::good();
+        let subject = "\"Line CA\"".to_owned();
+        case.broker().broker_certificate = Some(Remaining { days, subject });
+        if let Some(lower) = lower {
+            let limits = Limits { lower: Some(lower), upper: None };
+            case.limit(CheckId::MqttConnect, "broker_certificate_days", limits);
+        }
+        let (verdict, why, checks) = case.judge();
+        let check = checks.into_iter().find(|check| check.id == "mqtt_connect").expect("it ran");
+        (verdict, why, check)
+    };
+    let says = |check: &CheckRecord| check.evidence.iter().any(|line| line.contains("Line CA"));
+    let measured = |check: &CheckRecord| {
+        let days = |measurement: &&Measurement| measurement.name == "broker_certificate_days";
+        check.measurements.iter().find(days).map(|measurement| measurement.value.clone())
+    };
+    for (days, named) in [(31, false), (30, true), (-3, true)] {
+        let (verdict, _, check) = with(days, None);
+        assert_eq!((verdict, says(&check)), (Verdict::Pass, named), "{days}: {check:#?}");
+        assert_eq!(measured(&check), Some(days.into()));
+    }
+    assert_eq!(with(90, Some(90.0)).0, Verdict::Pass);
+    let (verdict, why, _) = with(89, Some(90.0));
+    assert_eq!((verdict, why), (Verdict::Error, Some(Code::TestbedBroker)));
 }
 
 #[test]

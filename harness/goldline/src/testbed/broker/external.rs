@@ -58,9 +58,7 @@ pub enum ExternalError {
     #[error(transparent)]
     Identity(#[from] ClientTlsError),
     /// Nothing answers there.
-    #[error(
-        "the broker {endpoint} is not reachable: {reason}; check that it runs and listens there"
-    )]
+    #[error("the broker {endpoint} is not reachable: {reason}")]
     Unreachable {
         /// Where.
         endpoint: Endpoint,
@@ -76,9 +74,7 @@ pub enum ExternalError {
         reason: Distrust,
     },
     /// It does not let the bench in.
-    #[error(
-        "the broker {endpoint} does not let the bench in: {reason}; check --broker-login and --broker-identity"
-    )]
+    #[error("the broker {endpoint} does not let the bench in: {reason}")]
     Refused {
         /// Where.
         endpoint: Endpoint,
@@ -86,9 +82,7 @@ pub enum ExternalError {
         reason: String,
     },
     /// It does not let the bench listen.
-    #[error(
-        "the broker {endpoint} does not let the bench subscribe to {topic}; allow it in the broker's access list"
-    )]
+    #[error("the broker {endpoint} does not let the bench subscribe to {topic}")]
     NotSubscribed {
         /// Where.
         endpoint: Endpoint,
@@ -98,12 +92,12 @@ pub enum ExternalError {
 }
 
 impl ExternalError {
-    /// What to do about it, where the message does not say so.
-    pub fn action(&self) -> Option<&'static str> {
+    /// What to do about it.
+    pub fn action(&self) -> &'static str {
         match self {
-            Self::Trust(error) => Some(error.action()),
-            Self::Identity(error) => Some(error.action()),
-            Self::Distrusted { reason, .. } => Some(match reason {
+            Self::Trust(error) => error.action(),
+            Self::Identity(error) => error.action(),
+            Self::Distrusted { reason, .. } => match reason {
                 Distrust::UnknownIssuer { .. } | Distrust::BadSignature { .. } => {
                     "give the CA that issued it with --broker-trust, and let the broker send the \
                      certificates between"
@@ -112,8 +106,14 @@ impl ExternalError {
                     "give that certificate itself with --broker-trust, or let a CA issue one"
                 }
                 other => other.action(),
-            }),
-            Self::Unreachable { .. } | Self::Refused { .. } | Self::NotSubscribed { .. } => None,
+            },
+            Self::Unreachable { .. } => {
+                "check that the broker runs and listens there, and the way to it; or correct --broker"
+            }
+            Self::Refused { .. } => {
+                "check --broker-login and --broker-identity with the broker's log"
+            }
+            Self::NotSubscribed { .. } => "allow it to the bench in the broker's access list",
         }
     }
 }

@@ -85,7 +85,7 @@ impl BrokerError {
     /// What to do about it, where the message does not say so.
     pub fn action(&self) -> Option<&'static str> {
         match self {
-            Self::External(error) => error.action(),
+            Self::External(error) => Some(error.action()),
             Self::Listen { .. } | Self::Tls(_) | Self::Router(_) => None,
         }
     }
