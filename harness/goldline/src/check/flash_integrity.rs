@@ -3,7 +3,7 @@
 //! Digests are the unit's own. What is planned or erased is compared before the first boot and again
 //! after it; what a firmware may write is judged where the bench can read it, and named where it cannot.
 
-use super::{Evidence, Finding, Observations, SpanDigest, slot, stops};
+use super::{Evidence, Finding, Observations, SpanDigest, observations::places, slot, stops};
 use crate::{
     device::ChipFacts,
     hex::hex,
@@ -120,38 +120,49 @@ impl<'a> Look<'a> {
         let (moment, name) = (self.moment, &span.name);
         let md5 = hex(&digest.md5);
         if contents.iter().any(|content| content.digest(span.size) == digest.md5) {
+            let mended = digest.rewritten.as_ref().map_or_else(String::new, |differed| {
+                format!(", after it was written once more: it differed at {}", places(differed))
+            });
             finding.evidence.push(match span.expects {
-                Expects::Erased => format!("{name} {moment}: {} bytes erased", span.size),
-                _ => format!("{name} {moment}: MD5 {md5} as planned"),
+                Expects::Erased => format!("{name} {moment}: {} bytes erased{mended}", span.size),
+                _ => format!("{name} {moment}: MD5 {md5} as planned{mended}"),
             });
             return;
         }
         let end = contents.first().map_or(0, Layers::end_of_image);
-        let behind = digest.differs_at.filter(|at| (*at - span.offset) as usize >= end);
-        let (code, message) = match (span.expects, behind, digest.differs_at) {
+        let behind = digest.differs_at().filter(|at| (*at - span.offset) as usize >= end);
+        let again = match digest.rewritten {
+            Some(_) => ", again after it was written once more",
+            None => "",
+        };
+        let (code, message) = match (span.expects, behind, digest.differs_at()) {
             (Expects::UpdateSlot, ..) => (
                 Code::NotErased,
                 format!("{name} {moment} holds none of the profile's updates, and is not erased"),
             ),
             (Expects::Erased, None, _) => (
                 Code::NotErased,
-                format!("{name} {moment} is not erased, and differs from one look to the next"),
+                format!(
+                    "{name} {moment} is not erased, and differs from one look to the next{again}"
+                ),
             ),
             (_, Some(at), _) => {
                 let owner = self.coverage.owner(at);
                 let place = if end == 0 { "in" } else { "behind the planned bytes of" };
                 (
                     Code::NotErased,
-                    format!("byte {at:#x} {moment} is not erased: it lies {place} {owner}"),
+                    format!("byte {at:#x} {moment} is not erased: it lies {place} {owner}{again}"),
                 )
             }
-            (_, None, at) => {
+            (_, None, _) => {
                 let planned = contents.first().map(|content| hex(&content.digest(span.size)));
                 let planned = planned.unwrap_or_else(|| "nothing".to_owned());
-                let at = at.map_or_else(String::new, |at| format!(", first at byte {at:#x}"));
+                let at = places(&digest.differs);
                 (
                     Code::RegionDiffers,
-                    format!("{name} {moment} has MD5 {md5}, planned is {planned}{at}"),
+                    format!(
+                        "{name} differs {moment} at {at}{again}: its MD5 is {md5}, planned is {planned}"
+                    ),
                 )
             }
         };

@@ -44,9 +44,10 @@ pub use log::{LogFacts, UnitLog};
 pub use nvs_foreign::FRAMEWORKS;
 pub use observations::{
     AlertObservation, Answered, Blame, BrokerObservation, CaObservation, Conduct,
-    DeviceIdObservation, DialogueObservation, Evidence, ExchangeObservation, JoinObservation,
-    Leftovers, Observations, Observer, OtaObservation, Outgoing, Refusal, RegistryObservation,
-    Remaining, ServiceObservation, SpanDigest, Stop, TrustObservation, UpdateObservation,
+    DeviceIdObservation, DialogueObservation, Difference, Evidence, ExchangeObservation,
+    JoinObservation, Leftovers, Observations, Observer, OtaObservation, Outgoing, Refusal,
+    RegistryObservation, Remaining, ServiceObservation, SpanDigest, Stop, TrustObservation,
+    UpdateObservation,
 };
 pub use witness::{Credential, ProbeReport, Service, UnitSuccess, Witness};
 

@@ -10,7 +10,7 @@ use goldline_nvs::{
     diff::{Change, ChangeKind},
 };
 
-use super::{Evidence, Finding, Observations, nvs_foreign};
+use super::{Evidence, Finding, Observations, nvs_foreign, observations::places};
 use crate::{
     plan::{BoundPlan, Expects, Moment, NvsState, Scope},
     profile::Part,
@@ -23,6 +23,10 @@ const ISSUED: &str = "issued.";
 pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
     let Some(before) = &seen.before_boot else { return Finding::not_run() };
     let mut finding = Finding::ran();
+    if let Some(differed) = &before.nvs_rewritten {
+        let differed = places(differed);
+        finding.evidence.push(format!("it was written once more, since it differed at {differed}"));
+    }
     let mut keys = match plan.plan().nvs_before_boot() {
         NvsState::Blank => {
             judge_blank(&before.nvs, &mut finding);

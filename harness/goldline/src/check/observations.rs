@@ -101,6 +101,8 @@ pub struct Evidence {
     pub digests: Vec<SpanDigest>,
     /// The unit's own NVS partition, whole.
     pub nvs: Vec<u8>,
+    /// Where it differed at first from what was written, when it was written once more.
+    pub nvs_rewritten: Option<Vec<Difference>>,
     /// Other partitions whose content is judged, whole, by name.
     pub partitions: BTreeMap<String, Vec<u8>>,
 }
@@ -114,8 +116,40 @@ pub struct SpanDigest {
     pub size: u32,
     /// MD5 of all of them.
     pub md5: [u8; 16],
-    /// The first byte that is other than expected, from the start of the flash; `None` where none was found.
-    pub differs_at: Option<u32>,
+    /// Where it is other than expected; empty where nothing was found.
+    pub differs: Vec<Difference>,
+    /// Where it was that at first, when it was written once more.
+    pub rewritten: Option<Vec<Difference>>,
+}
+
+impl SpanDigest {
+    /// The first byte that is other than expected, from the start of the flash.
+    pub fn differs_at(&self) -> Option<u32> {
+        self.differs.first().map(|difference| difference.offset)
+    }
+}
+
+/// Bytes of the flash that are other than expected. What they are is not kept: they may be a secret's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Difference {
+    /// From the start of the flash.
+    pub offset: u32,
+    /// How many; of a sector that cannot be read steadily, all.
+    pub count: u32,
+}
+
+/// Differences as a sentence names them.
+pub fn places(differences: &[Difference]) -> String {
+    const SHOWN: usize = 4;
+    let place = |one: &Difference| match one.count {
+        1 => format!("{:#x} (1 byte)", one.offset),
+        count => format!("{:#x} ({count} bytes)", one.offset),
+    };
+    let mut places: Vec<String> = differences.iter().take(SHOWN).map(place).collect();
+    if let Some(more) = differences.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        places.push(format!("{more} more places"));
+    }
+    if places.is_empty() { "one look and not at the next".to_owned() } else { places.join(", ") }
 }
 
 /// The wait for the network.

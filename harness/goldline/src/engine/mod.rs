@@ -14,6 +14,7 @@ mod echo;
 mod event;
 mod evidence;
 mod failure;
+mod flash_reading;
 mod flashing;
 mod hearing;
 mod leftovers;
@@ -26,6 +27,7 @@ mod readiness;
 mod registration;
 mod registry_row;
 mod reprovisioning;
+mod rewrite;
 mod rivalry;
 mod signs;
 mod trial;
@@ -207,6 +209,8 @@ struct Run {
     /// What the bench itself typed since the last boot; its echo is no leak of the unit's.
     typed: Vec<Typed>,
     again: Again,
+    /// What was put into the NVS partition in the place of what it held.
+    nvs_rewritten: Option<Vec<u8>>,
     stages: Vec<Stage>,
 }
 
@@ -233,6 +237,7 @@ impl Run {
             began: job.began,
             typed: Vec::new(),
             again: Again::default(),
+            nvs_rewritten: None,
             stages: Vec::new(),
         }
     }

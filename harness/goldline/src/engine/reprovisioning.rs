@@ -21,6 +21,7 @@ impl Run {
 
     pub(super) async fn rewrite_nvs(&mut self, part: Part, region: &Region) -> Result<(), Failure> {
         let bytes = self.rewritten(part)?;
+        self.nvs_rewritten = Some(bytes.clone());
         let (offset, total, events) = (region.offset, bytes.len(), self.events.clone());
         self.with_device(move |device| {
             device.write(offset, &bytes, &mut |done| events.send(Event::Progress { done, total }))

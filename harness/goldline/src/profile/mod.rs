@@ -69,6 +69,8 @@ pub struct Profile {
     pub flash: FlashMap,
     /// What is flashed besides data.
     pub images: Images,
+    /// Whether flash that differs before the first boot is written once more.
+    pub rewrites: bool,
     /// The values of one unit by name, in the file's order; a template names only earlier ones.
     pub values: Vec<ValueSpec>,
     /// What is written into the NVS partition.

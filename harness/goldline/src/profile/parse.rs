@@ -110,6 +110,7 @@ impl Problems {
             chip: chip?,
             flash: flash?,
             images: images?,
+            rewrites: raw.flash.and_then(|flash| flash.rewrite).unwrap_or(true),
             values,
             nvs: nvs?,
             wifi: wifi?,

@@ -182,10 +182,17 @@ fn good_evidence(plan: &BoundPlan, moment: Moment) -> Evidence {
             }
             _ => Md5::digest(vec![0xFF; span.size as usize]),
         };
-        SpanDigest { offset: span.offset, size: span.size, md5: md5.into(), differs_at: None }
+        SpanDigest {
+            offset: span.offset,
+            size: span.size,
+            md5: md5.into(),
+            differs: Vec::new(),
+            rewritten: None,
+        }
     };
     let erased = |span: &Span| (span.name.clone(), vec![0xFF; span.size as usize]);
     Evidence {
+        nvs_rewritten: None,
         digests: coverage.digested().iter().map(digest).collect(),
         nvs: nvs_image(plan),
         partitions: coverage.read().map(erased).collect(),

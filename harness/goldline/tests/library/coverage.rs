@@ -5,7 +5,7 @@
 use std::{io, sync::Arc};
 
 use goldline::{
-    check::{Evidence, Observations, SpanDigest, UnitLog, judge},
+    check::{Difference, Evidence, Observations, SpanDigest, UnitLog, judge},
     device::{ChipFacts, ConsoleLine},
     identity::Mac,
     image::FlashImages,
@@ -135,6 +135,7 @@ impl Flash {
         Evidence {
             digests: self.coverage.digested().iter().map(|span| self.digest(span)).collect(),
             nvs: self.part(own.expect("there is one")).to_vec(),
+            nvs_rewritten: None,
             partitions: self.coverage.read().map(read).collect(),
         }
     }
@@ -159,7 +160,11 @@ impl Flash {
             offset: span.offset,
             size: span.size,
             md5: Md5::digest(found).into(),
-            differs_at: differs.map(|at| span.offset + at as u32),
+            differs: differs
+                .map(|at| Difference { offset: span.offset + at as u32, count: 1 })
+                .into_iter()
+                .collect(),
+            rewritten: None,
         }
     }
 

@@ -41,6 +41,8 @@ pub(super) struct RawProfile {
     pub partition: Vec<RawPartition>,
     /// What is flashed besides a unit's own data.
     pub images: RawImages,
+    /// How the bench treats the flash.
+    pub flash: Option<RawFlash>,
     /// The values of one unit by name; a template names only values that stand before it.
     pub values: BTreeMap<Text, RawValue>,
     /// What lies in the unit's NVS namespace.
@@ -85,6 +87,14 @@ pub(super) struct RawChip {
     pub model: Text,
     /// Such as "4MB".
     pub flash_size: Text,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawFlash {
+    /// Whether what differs before the first boot is written once more, since its bytes came over a wire too:
+    /// true, unless the first difference is to fail a unit.
+    pub rewrite: Option<bool>,
 }
 
 #[derive(Deserialize, JsonSchema)]
