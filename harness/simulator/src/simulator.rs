@@ -101,7 +101,7 @@ impl Config {
     }
 
     fn faults(&self) -> Faults {
-        self.faults.iter().copied().collect()
+        self.faults.iter().copied().collect::<Faults>().with_seed(self.seed)
     }
 
     /// Size of the flash that the unit really carries.

@@ -24,9 +24,9 @@ use crate::world::World;
 const WATCHDOG: Duration = Duration::from_millis(150);
 /// How long the reset line stays low when RTS is released into the state where both are asserted.
 const RESET_HOLD: Duration = Duration::from_millis(600);
-/// With `wire.vanish`, the port goes instead of answering this block of flash data. It is the first
-/// because a small image, deflated, has no second.
-const VANISHING_BLOCK: u32 = 1;
+/// With `wire.vanish`, the port goes instead of answering one of so many blocks of flash data. They are few
+/// because a small image, deflated, has only one.
+const VANISHING_BLOCKS: u64 = 3;
 /// How often a program in RAM says its text. A real one may do so without a pause, which would keep
 /// a processor of the host busy for nothing.
 const RAM_PROGRAM_PERIOD: Duration = Duration::from_millis(250);
@@ -173,7 +173,8 @@ impl Unit {
             }
             reply.clear();
             let exit = loader.receive(&mut self.chip, &buffer[..count], &mut reply);
-            if self.faults.has(Fault::WireVanish) && loader.data_blocks() >= VANISHING_BLOCK {
+            let before = self.faults.pick(Fault::WireVanish, VANISHING_BLOCKS);
+            if self.faults.has(Fault::WireVanish) && u64::from(loader.data_blocks()) > before {
                 port.hang_up();
             }
             sleep(self.chip.flash.take_busy_time()).await;

@@ -1,6 +1,6 @@
 //! Chance that repeats: the same seed gives the same run.
 
-use super::Fault;
+use super::{Fault, Faults};
 
 /// FNV-1a, which makes a number of a name.
 const FNV_OFFSET: u64 = 0xCBF2_9CE4_8422_2325;
@@ -37,5 +37,33 @@ impl Chance {
     /// A byte with one bit set.
     pub(crate) fn bit(&mut self) -> u8 {
         1 << self.below(8)
+    }
+}
+
+impl Faults {
+    /// Which of so many places or moments a fault has, from 0; without a seed it is the first, which is the
+    /// usual one.
+    pub(crate) fn pick(&self, fault: Fault, of: u64) -> u64 {
+        match self.seed {
+            0 => 0,
+            seed => Chance::of(seed, fault).below(of),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_the_seeds_and_the_first_without_one() {
+        let pick = |seed| {
+            let faults: Faults = [Fault::WireVanish].into_iter().collect();
+            faults.with_seed(seed).pick(Fault::WireVanish, 1000)
+        };
+        assert_eq!(pick(0), 0);
+        let places: std::collections::BTreeSet<u64> = (1..=50).map(pick).collect();
+        assert!(places.len() > 40 && places.iter().all(|place| *place < 1000), "{places:?}");
+        assert_eq!(pick(7), pick(7));
     }
 }

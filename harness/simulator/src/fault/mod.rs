@@ -438,17 +438,25 @@ impl FromStr for Fault {
 
 /// The faults of one unit.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Faults(BTreeSet<Fault>);
+pub(crate) struct Faults {
+    of_unit: BTreeSet<Fault>,
+    /// Decides where and when they show.
+    seed: u64,
+}
 
 impl Faults {
+    pub(crate) fn with_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
     pub(crate) fn has(&self, fault: Fault) -> bool {
-        self.0.contains(&fault)
+        self.of_unit.contains(&fault)
     }
 }
 
 impl FromIterator<Fault> for Faults {
     fn from_iter<I: IntoIterator<Item = Fault>>(faults: I) -> Self {
-        Self(faults.into_iter().collect())
+        Self { of_unit: faults.into_iter().collect(), seed: 0 }
     }
 }
 

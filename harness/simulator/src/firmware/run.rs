@@ -32,8 +32,10 @@ use crate::world::World;
 /// ESP-IDF's own NVS partition.
 const SYSTEM_NVS: &str = "nvs";
 const CALIBRATION_BYTES: usize = 1904;
-/// How long a firmware that panics lives; a real one lives longer, but nobody waits for that.
+/// How long a firmware that panics lives at least; a real one lives longer, but nobody waits for that.
 const LIFE_BEFORE_PANIC: Duration = Duration::from_millis(40);
+/// And at most, by the seed: the panic comes in the middle of whatever is asked of the unit.
+const LONGEST_LIFE: Duration = Duration::from_secs(3);
 
 /// How long a slow firmware does nothing.
 const SLOW_BOOT: Duration = Duration::from_secs(3);
@@ -50,10 +52,12 @@ pub(crate) async fn run(
     let mut console = console.with_log(program.description.log);
     greet(&program, chip, &mut console);
     if faults.has(Fault::FirmwareBootLoop) {
-        return panic(&console).await;
+        sleep(life(faults, Fault::FirmwareBootLoop)).await;
+        return panic(&console);
     }
     if faults.has(Fault::ChipWatchdog) {
-        return hang(&console).await;
+        sleep(life(faults, Fault::ChipWatchdog)).await;
+        return hang(&console);
     }
     if faults.has(Fault::FirmwareSlowBoot) {
         sleep(SLOW_BOOT).await;
@@ -86,10 +90,12 @@ pub(crate) async fn run(
             .for_each(|error| console.warn(tag, &error.to_string()));
     }
     if faults.has(Fault::ChipBrownOut) {
-        return brown_out(&console).await;
+        sleep(life(faults, Fault::ChipBrownOut)).await;
+        return brown_out(&console);
     }
     if description.app.fails_to_start {
-        return panic(&console).await;
+        sleep(LIFE_BEFORE_PANIC).await;
+        return panic(&console);
     }
     let chip = RefCell::new(chip);
     let table = &program.table;
@@ -253,21 +259,23 @@ fn calibration(mac: [u8; 6]) -> Vec<u8> {
         .collect()
 }
 
-async fn hang(console: &Console) -> ResetReason {
-    sleep(LIFE_BEFORE_PANIC).await;
+fn life(faults: &Faults, fault: Fault) -> Duration {
+    let longer = (LONGEST_LIFE - LIFE_BEFORE_PANIC).as_millis() as u64;
+    LIFE_BEFORE_PANIC + Duration::from_millis(faults.pick(fault, longer))
+}
+
+fn hang(console: &Console) -> ResetReason {
     console.error("task_wdt", "Task watchdog got triggered. The following tasks/users did not reset the watchdog in time:");
     console.error("task_wdt", " - IDLE0 (CPU 0)");
     ResetReason::TaskWatchdog
 }
 
-async fn brown_out(console: &Console) -> ResetReason {
-    sleep(LIFE_BEFORE_PANIC).await;
+fn brown_out(console: &Console) -> ResetReason {
     console.raw("\r\nBrownout detector was triggered\r\n\r\n");
     ResetReason::BrownOut
 }
 
-async fn panic(console: &Console) -> ResetReason {
-    sleep(LIFE_BEFORE_PANIC).await;
+fn panic(console: &Console) -> ResetReason {
     console.raw(
         "Guru Meditation Error: Core  0 panic'ed (LoadProhibited). Exception was unhandled.\r\n\r\n\
          Core  0 register dump:\r\n\

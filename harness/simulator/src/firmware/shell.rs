@@ -273,12 +273,13 @@ impl Shell<'_, '_> {
         if self.faults.has(Fault::FirmwareConsoleLate) {
             sleep(LATE).await;
         }
+        let first = (1 + self.faults.pick(Fault::FirmwareConsoleGarbled, 3) as usize) % 3;
         for line in lines {
             if self.faults.has(Fault::FirmwareConsoleGarbled) {
                 let garbled: String = line
                     .chars()
                     .enumerate()
-                    .map(|(at, c)| if at % 3 == 1 { '#' } else { c })
+                    .map(|(at, c)| if at % 3 == first { '#' } else { c })
                     .collect();
                 console.raw(&format!("{garbled}\r\n"));
             } else if self.faults.has(Fault::FirmwareConsoleInterleaved) {
