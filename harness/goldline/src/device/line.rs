@@ -31,7 +31,7 @@ use rustix::{
 };
 use serialport::{SerialPort, TTYPort};
 
-use super::{console::Console, patience::Patience, stillness::Stillness};
+use super::{console::Console, patience::Patience, port::LineError, stillness::Stillness};
 
 /// How long a blocked read may keep the line from ending; data wakes it at once.
 const READ_SLICE: Duration = Duration::from_millis(20);
@@ -39,32 +39,6 @@ const READ_SLICE: Duration = Duration::from_millis(20);
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
 /// Bytes that wait when others were taken in: a tenth of a second's at the usual rate.
 const BACKLOG: u32 = 1024;
-
-/// Opening or using the line failed.
-#[derive(Debug, thiserror::Error)]
-pub enum LineError {
-    /// The port cannot be opened.
-    #[error("cannot open {port}: {source}")]
-    Open {
-        /// Path of the port.
-        port: String,
-        /// The operating system's or serialport's reason.
-        source: serialport::Error,
-    },
-    /// A PTY of our own cannot be made.
-    #[error("cannot make a pseudo terminal: {0}")]
-    Pty(#[from] io::Error),
-    /// The port does not take the baud rate.
-    #[error("{port} does not take {baud} baud: {source}")]
-    Baud {
-        /// Path of the port.
-        port: String,
-        /// The rate that was asked for.
-        baud: u32,
-        /// serialport's reason.
-        source: serialport::Error,
-    },
-}
 
 /// A unit's line; its threads end when it is dropped.
 pub struct Line {

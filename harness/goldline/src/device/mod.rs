@@ -7,6 +7,7 @@ mod console;
 mod line;
 mod loader;
 mod patience;
+mod port;
 mod reset;
 mod serial;
 mod simulator;
@@ -16,7 +17,8 @@ mod url;
 use crate::{identity::Mac, profile::Chip, record::Code};
 
 pub use console::{CAUGHT_UP, Console, ConsoleLine, Listener, NumberedLine};
-pub use line::{LineError, LineHandle};
+pub use line::LineHandle;
+pub use port::{LineError, NotAPort, refuse_what_is_no_port};
 pub use reset::ResetError;
 pub use serial::open_serial;
 pub use simulator::{SimulatedUnit, open_simulator};
@@ -226,7 +228,11 @@ impl DeviceError {
     /// What to do about it, where it is more than the code's own advice.
     pub fn action(&self) -> Option<&'static str> {
         match self {
+            Self::Line(error) => Some(error.action()),
             Self::Reset { source, .. } => Some(source.action()),
+            Self::Simulator(_) => Some(
+                "correct what was asked of the simulated unit with --device and --fault, then test it again",
+            ),
             Self::NotInLoader { .. } => Some(
                 "put the unit into its download mode (hold BOOT while pressing reset) and begin again, or name a reset with ?reset=lines or ?reset=command:PROGRAM",
             ),

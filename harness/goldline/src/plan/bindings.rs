@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{Given, Origin, Text};
 use crate::{
+    client::http::{HttpError, HttpUrl},
     identity::{CustomUuid, Mac, MacError, Salt},
     profile::{
         Endpoint, EndpointError, Host, HostError, Profile, Template, UnboundSymbol, ValueSource,
@@ -101,6 +102,8 @@ pub enum BindingError {
     Endpoint(#[from] EndpointError),
     #[error("a service's address cannot be used: {0}")]
     Service(#[from] HostError),
+    #[error("a service's address cannot be used: {0}")]
+    Url(#[from] HttpError),
     #[error(
         "the network's secret \"{template}\" has {length} bytes: WPA2 has passphrases of 8 to 63 bytes, and an open network has none"
     )]
@@ -392,7 +395,7 @@ impl Bindings {
         let config = profile.config_server.as_ref().map(|server| &server.url);
         for url in [ca, api, config].into_iter().flatten() {
             if let Ok(url) = self.render(url) {
-                Host::of_url(url.expose())?;
+                url.expose().parse::<HttpUrl>()?;
             }
         }
         if let Some(Ok(host)) = profile.time.as_ref().map(|time| self.render(&time.server)) {

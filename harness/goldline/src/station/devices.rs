@@ -9,7 +9,8 @@ use goldline_simulator::{World, flash::FileError};
 use super::faults::Faults;
 use crate::{
     device::{
-        DeviceUrl, DeviceUrlError, SimulatedUnit, SimulatorOptions, open_serial, open_simulator,
+        DeviceUrl, DeviceUrlError, NotAPort, SimulatedUnit, SimulatorOptions, open_serial,
+        open_simulator, refuse_what_is_no_port,
     },
     engine::OpenDevice,
     identity::Mac,
@@ -32,6 +33,8 @@ pub enum DevicesError {
     SameUnit { one: String, other: String },
     #[error(transparent)]
     FlashFile(#[from] FileError),
+    #[error(transparent)]
+    NotAPort(#[from] NotAPort),
 }
 
 impl DevicesError {
@@ -41,6 +44,7 @@ impl DevicesError {
             Self::SameUnit { .. } => {
                 Some("name each unit once; simulated ones differ by mac and flash-file".to_owned())
             }
+            Self::NotAPort(error) => Some(error.action().to_owned()),
             Self::Url(_) | Self::FlashFile(_) => None,
         }
     }
@@ -88,6 +92,16 @@ fn simulated_mac(index: usize) -> Mac {
     let low = u16::from_be_bytes([mac[4], mac[5]]).wrapping_add(u16::try_from(index).unwrap_or(0));
     mac[4..].copy_from_slice(&low.to_be_bytes());
     Mac(mac)
+}
+
+/// What no unit can hang on is known before anything else is asked.
+pub(super) fn refuse_no_ports(devices: &[NamedDevice]) -> Result<(), DevicesError> {
+    for (_, url) in devices {
+        if let DeviceUrl::Serial { path, .. } = url {
+            refuse_what_is_no_port(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// A flash file that cannot be one is known before any unit of the batch is touched.

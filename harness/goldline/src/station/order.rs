@@ -119,6 +119,7 @@ impl Order {
     pub fn new(request: &Request, scope: Scope) -> Result<Self, OrderError> {
         let station = request.station_file.as_deref().map(StationFile::load).transpose()?;
         let devices = devices::parse(&request.devices)?;
+        devices::refuse_no_ports(&devices)?;
         let real = devices.iter().any(|(_, url)| url.is_real());
         let name = match &request.profile {
             Some(name) => name,

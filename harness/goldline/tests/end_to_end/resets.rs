@@ -14,6 +14,7 @@ use goldline::{
     clock::Clock, process::ChildGuard, profile::Chip, simulated::simulated,
     testbed::authority::Authority,
 };
+use rstest::rstest;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 
@@ -127,6 +128,30 @@ fn a_unit_that_nobody_put_into_its_loader_is_asked_for() {
     let name = ptsname(&master, Vec::new()).expect("its name").into_string().expect("UTF-8");
     let ended = provision(&station, &format!("serial:{name}?reset=none"));
     blames_the_station(&ended, "port.no_answer", "no loader answered SYNC", "download mode");
+}
+
+/// What to do about a port depends on what is wrong with it.
+#[rstest]
+#[case::absent("/dev/goldline-has-no-such-port", "No such file", "ls /dev/serial/by-id")]
+#[case::no_terminal("/dev/null", "cannot open /dev/null", "no serial port")]
+fn a_port_that_cannot_be_opened(#[case] device: &str, #[case] message: &str, #[case] action: &str) {
+    blames_the_station(&provision(&product(), device), "port.unusable", message, action);
+}
+
+#[test]
+fn a_port_that_another_program_holds() {
+    let station = product();
+    let _unit = serve(&station);
+    let path = station.path("unit").display().to_string();
+    let held = serialport::new(&path, 115_200).open_native().expect("it is free");
+    let ended = provision(&station, &path);
+    blames_the_station(
+        &ended,
+        "port.unusable",
+        &format!("cannot open {path}"),
+        "close the program",
+    );
+    drop(held);
 }
 
 #[test]

@@ -205,6 +205,23 @@ fn one_simulated_unit_is_not_two(#[case] one: &str, #[case] other: &str) {
     assert_refused(&station, &ended, "are the same unit");
 }
 
+#[rstest]
+#[case::folder("folder", "folder is a folder, not a port")]
+#[case::file("serial:file?reset=none", "file is a file, not a port")]
+fn what_is_no_port_is_found_before_anything_is_asked(
+    #[values("run", "provision")] command: &str,
+    #[case] device: &str,
+    #[case] message: &str,
+) {
+    let station = Station::new();
+    fs::create_dir(station.path("folder")).expect("a folder");
+    station.write("file", "no port");
+    let device = device.replace("folder", &station.path("folder").display().to_string());
+    let ended = station.unit([command, "espvault", "--device", &device]);
+    assert_refused(&station, &ended, message);
+    assert!(ended.said().contains("/dev/serial/by-id"), "{}", ended.said());
+}
+
 #[test]
 fn one_real_port_is_not_two_units() {
     let station = Station::new();
@@ -233,6 +250,26 @@ fn a_value_that_does_not_fit(
     station.write("two_lines", "first line\nsecond line");
     station.write("nul", "before\0after");
     let ended = station.unit([command, "--lot", "A", "--set", setting]);
+    assert_refused(&station, &ended, message);
+}
+
+/// It was found when the services started, as an ERROR of the station's state.
+#[rstest]
+#[case::scheme("ca_url=htps://ca.example.test:8443", "does not start with http:// or https://")]
+#[case::no_scheme("ca_url=ca.example.test", "does not start with http:// or https://")]
+#[case::no_port("ca_url=https://ca.example.test:x", "a service's address cannot be used")]
+#[case::broker(
+    "mqtt_broker=mqts://broker.example.test:8883",
+    "the broker's address cannot be used"
+)]
+fn an_address_with_a_slip(
+    #[values("run", "provision")] command: &str,
+    #[case] setting: &str,
+    #[case] message: &str,
+) {
+    let station = Station::new();
+    let profile = if setting.starts_with("ca_url") { "zeroconf" } else { "espvault" };
+    let ended = station.unit([command, profile, "--set", setting]);
     assert_refused(&station, &ended, message);
 }
 
