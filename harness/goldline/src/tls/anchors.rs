@@ -30,7 +30,7 @@ impl AnchorError {
     pub fn action(&self) -> &'static str {
         match self {
             Self::Pem { .. } | Self::Empty | Self::Unreadable { .. } => {
-                "give the CA's certificate as PEM, or the server's own where it signed itself"
+                "give CA certificates as PEM, or the server's own where it signed itself"
             }
             Self::Expired { .. } => {
                 "units that look at the time refuse all that it issued: give the renewed certificate, \

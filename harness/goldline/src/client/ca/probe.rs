@@ -136,11 +136,12 @@ fn hint(error: &HttpError) -> &'static str {
         HttpError::Closed { .. } | HttpError::NotHttp { .. } | HttpError::TooLarge { .. } => {
             "verify the CA's address and port; if the port wants https, use https"
         }
-        HttpError::NotTrusted {
-            reason: Distrust::UnknownIssuer { .. } | Distrust::SelfSigned { .. },
-            ..
-        } => "give the root of the CA's server certificate with --trust",
-        HttpError::NotTrusted { reason, .. } => reason.action(),
+        HttpError::NotTrusted { reason, .. } => match &**reason {
+            Distrust::UnknownIssuer { .. } | Distrust::SelfSigned { .. } => {
+                "give the root of the CA's server certificate with --trust"
+            }
+            other => other.action(),
+        },
         HttpError::Roots { reason } => reason.action(),
         HttpError::TlsFailed { .. } => "check the TLS settings of the CA server",
         HttpError::BadUrl { .. } | HttpError::Token => "verify the CA's address",

@@ -13,7 +13,7 @@ pub enum HttpError {
     BadUrl { text: String, reason: String },
     /// The roots to trust cannot be read.
     #[error("the trusted certificates cannot be used: {reason}; {}", .reason.action())]
-    Roots { reason: AnchorError },
+    Roots { reason: Box<AnchorError> },
     /// The token has a character that no header can carry.
     #[error("the token holds a character that a header cannot carry: give it without line breaks")]
     Token,
@@ -28,7 +28,7 @@ pub enum HttpError {
     WantsTls { url: String },
     /// The server's certificate is not trusted, or not for this name.
     #[error("the certificate of {url} is not trusted: {reason}; {}", .reason.action())]
-    NotTrusted { url: String, reason: Distrust },
+    NotTrusted { url: String, reason: Box<Distrust> },
     /// TLS is spoken, and the two sides do not agree.
     #[error("TLS with {url} failed: {reason}; check the server's TLS settings")]
     TlsFailed { url: String, reason: String },

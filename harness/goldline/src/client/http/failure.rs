@@ -9,7 +9,9 @@ impl HttpError {
     pub(super) fn of_handshake(url: &HttpUrl, error: &io::Error) -> Self {
         let url = url.to_string();
         match HandshakeFailure::of(error) {
-            Some(HandshakeFailure::Distrusted(reason)) => Self::NotTrusted { url, reason },
+            Some(HandshakeFailure::Distrusted(reason)) => {
+                Self::NotTrusted { url, reason: Box::new(reason) }
+            }
             Some(HandshakeFailure::NoTls) => {
                 Self::NoTls { url, reason: "it answers something else".to_owned() }
             }

@@ -205,7 +205,8 @@ impl HttpClient {
 
     fn going(way: Way, roots_pem: Option<&str>) -> Result<Self, HttpError> {
         let anchors = match roots_pem {
-            Some(pem) => Anchors::from_pem(pem).map_err(|reason| HttpError::Roots { reason })?,
+            Some(pem) => Anchors::from_pem(pem)
+                .map_err(|reason| HttpError::Roots { reason: Box::new(reason) })?,
             None => Anchors::default(),
         };
         Ok(Self { way, tls: ClientTls::new(anchors) })

@@ -71,7 +71,7 @@ pub enum ExternalError {
         /// Where.
         endpoint: Endpoint,
         /// What is wrong with it.
-        reason: Distrust,
+        reason: Box<Distrust>,
     },
     /// It does not let the bench in.
     #[error("the broker {endpoint} does not let the bench in: {reason}")]
@@ -97,7 +97,7 @@ impl ExternalError {
         match self {
             Self::Trust(error) => error.action(),
             Self::Identity(error) => error.action(),
-            Self::Distrusted { reason, .. } => match reason {
+            Self::Distrusted { reason, .. } => match &**reason {
                 Distrust::UnknownIssuer { .. } | Distrust::BadSignature { .. } => {
                     "give the CA that issued it with --broker-trust, and let the broker send the \
                      certificates between"
@@ -241,7 +241,7 @@ fn refusal(broker: &ExternalBroker, error: ConnectionError) -> ExternalError {
         }
         other => match HandshakeFailure::of(&other) {
             Some(HandshakeFailure::Distrusted(reason)) => {
-                ExternalError::Distrusted { endpoint, reason }
+                ExternalError::Distrusted { endpoint, reason: Box::new(reason) }
             }
             // How a broker refuses a client without the certificate that it asks for.
             Some(HandshakeFailure::Alert(alert)) => {
