@@ -5,20 +5,14 @@
 //! fails in these ways now and then is a bad one. A secret is none either, for no one bit makes one.
 //! Must not decide what is done about it.
 
-use super::{Finding, LogFacts, Observations, device_id, network_join, wifi_join};
+use super::{Finding, Hearsay, LogFacts, Observations, device_id, network_join, wifi_join};
 use crate::{
     profile::{CheckId, CheckSpec, Profile},
     record::{Code, Diagnosis, Outcome},
 };
 
-/// Something that a console said once, and that a unit would fail for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Hearsay {
-    /// The check that would fail; `None` when a step could not be done.
-    pub check: Option<CheckId>,
-    /// What would be said of the unit.
-    pub message: String,
-}
+/// Complaints about an answer to what was typed.
+const TYPED: [Code; 3] = [Code::ConsoleSilent, Code::ConsoleUnexpected, Code::ConsoleRefused];
 
 impl Hearsay {
     /// What is known so far, by the checks of a profile; `facts` are those of the present boot. `None` when
@@ -42,8 +36,6 @@ impl Hearsay {
         if facts.unexpected_resets() > 0 {
             return None;
         }
-        const TYPED: [Code; 3] =
-            [Code::ConsoleSilent, Code::ConsoleUnexpected, Code::ConsoleRefused];
         let restarted = || {
             let last = seen.dialogues.last().and_then(|dialogue| dialogue.exchanges.last());
             last.is_some_and(|exchange| exchange.restarted)

@@ -9,10 +9,11 @@ use std::{
 
 use time::OffsetDateTime;
 
-use super::{Hearsay, UnitLog, Witness};
+use super::{UnitLog, Witness};
 use crate::{
     device::{ChipFacts, ConsoleLine},
     plan::Moment,
+    profile::CheckId,
     record::{Code, Diagnosis, Outcome},
     tls::Expiry,
 };
@@ -81,6 +82,15 @@ impl Observations {
             Moment::AfterBoot => &mut self.after_boot,
         }
     }
+}
+
+/// Something that a console said once, and that a unit would fail for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hearsay {
+    /// The check that would fail; `None` when a step could not be done.
+    pub check: Option<CheckId>,
+    /// What would be said of the unit.
+    pub message: String,
 }
 
 /// What ended a run early.
