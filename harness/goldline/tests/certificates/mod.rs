@@ -12,6 +12,9 @@ use goldline::{
 };
 use goldline_simulator::firmware::tls_of_firmware;
 use made::{HOST, Made, Opinion, ROWS, Row};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue, IsCa, Issuer, KeyPair,
+};
 use rstest::rstest;
 use rustls::{
     CertificateError, ClientConfig, ClientConnection, ServerConfig, ServerConnection,
@@ -23,11 +26,15 @@ use rustls::{
 };
 use time::macros::datetime;
 
-/// A server that shows what it is told to, whatever rustls thinks of it.
 fn server(made: &Made, row: &Row, version: &'static SupportedProtocolVersion) -> ServerConfig {
-    let shown = made.texts(row.shown);
+    let key = std::fs::read_to_string(made.key(row.shown[0])).expect("it was made");
+    server_of(&made.texts(row.shown), &key, version)
+}
+
+/// A server that shows what it is told to, whatever rustls thinks of it.
+fn server_of(shown: &str, key: &str, version: &'static SupportedProtocolVersion) -> ServerConfig {
     let chain = CertificateDer::pem_slice_iter(shown.as_bytes()).map(|der| der.expect("PEM"));
-    let key = PrivateKeyDer::from_pem_file(made.key(row.shown[0])).expect("a key");
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
     let key = ring::sign::any_supported_type(&key).expect("a key for ring");
     let shown = SingleCertAndKey::from(CertifiedKey::new(chain.collect(), key));
     ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -97,6 +104,15 @@ fn opinion_of_unit(ended: Result<(), rustls::Error>) -> Opinion {
     }
 }
 
+/// The bench's, and the unit's.
+fn opinions(trusted: &str, server: &ServerConfig, host: &str) -> (Opinion, Opinion) {
+    let bench = ClientTls::new(Anchors::from_pem(trusted).expect("certificates"));
+    let bench = shake_hands(bench.config(), server.clone(), host);
+    let unit = tls_of_firmware(trusted).expect("a firmware's TLS");
+    let unit = shake_hands(unit, server.clone(), host);
+    (opinion_of_bench(bench), opinion_of_unit(unit))
+}
+
 #[rstest]
 #[case::tls_1_2(&TLS12)]
 #[case::tls_1_3(&TLS13)]
@@ -104,12 +120,7 @@ fn bench_and_unit_trust_the_same_servers(#[case] version: &'static SupportedProt
     let Some(made) = Made::for_all_rows() else { return };
     let mut wrong = Vec::new();
     for row in &ROWS {
-        let trusted = made.texts(row.trusted);
-        let bench = ClientTls::new(Anchors::from_pem(&trusted).expect("certificates"));
-        let bench = shake_hands(bench.config(), server(&made, row, version), row.host);
-        let unit = tls_of_firmware(&trusted).expect("a firmware's TLS");
-        let unit = shake_hands(unit, server(&made, row, version), row.host);
-        let found = (opinion_of_bench(bench), opinion_of_unit(unit));
+        let found = opinions(&made.texts(row.trusted), &server(&made, row, version), row.host);
         if found != (row.expected, row.expected) {
             wrong.push(format!("{}: {:?} expected, {found:?} found", row.name, row.expected));
         }
@@ -188,4 +199,27 @@ fn a_trusted_chain_says_when_it_ends() {
     assert_eq!((good.expiry.at, good.pinned), (datetime!(2090-01-01 0:00 UTC), false));
     let pinned = facts("self", &["self"], datetime!(2026-12-01 0:00 UTC));
     assert!(pinned.pinned && pinned.expiry.subject == format!("\"{HOST}\""), "{pinned:?}");
+}
+
+/// Some CAs write their name in another case or kind of text into what they issue; mbedTLS does not mind.
+#[rstest]
+#[case::another_case("LINE ca", Opinion::Trusted)]
+#[case::another_name("Line CB", Opinion::Untrusted)]
+fn a_cas_name_is_compared_as_mbedtls_compares_it(#[case] written: &str, #[case] expected: Opinion) {
+    let named = |name: DnValue| {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params
+    };
+    let key = KeyPair::generate().expect("a key");
+    let ca = named(DnValue::Utf8String("Line CA".to_owned())).self_signed(&key).expect("a CA");
+    let printable = written.try_into().expect("PrintableString has these characters");
+    let issuer = Issuer::new(named(DnValue::PrintableString(printable)), key);
+    let key = KeyPair::generate().expect("a key");
+    let own = CertificateParams::new([HOST.to_owned()]).expect("a name");
+    let own = own.signed_by(&key, &issuer).expect("a certificate");
+    let server = server_of(&own.pem(), &key.serialize_pem(), &TLS13);
+    assert_eq!(opinions(&ca.pem(), &server, HOST), (expected, expected));
 }

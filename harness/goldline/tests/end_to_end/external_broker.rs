@@ -98,6 +98,11 @@ fn a_unit_with_a_certificate_passes_at_a_mosquitto_that_asks_for_one() {
     let profile = "zeroconf-ca.toml";
     let (user, password) = account(&station, profile, "uuid", "psk");
 
+    let at_own_broker = station.unit(["run", profile, "--json"]).json();
+    let issued = measured(&at_own_broker, "ca_registration", "remaining_validity_days");
+    let shown = measured(&at_own_broker, "mqtt_connect", "client_certificate_days");
+    assert_eq!(shown, issued, "{at_own_broker:#}");
+
     let authority = station.state().join("ca");
     let clients = ["root.pem", "intermediate.pem"]
         .map(|name| fs::read_to_string(authority.join(name)).expect("the bench's CA"));
