@@ -167,6 +167,12 @@ impl<'a> Look<'a> {
             }
         };
         finding.fail(code, message);
+        if digest.rewritten.is_some() {
+            finding.advise(
+                code,
+                "it was written twice: the flash chip is bad, or its supply; scrap or rework the unit",
+            );
+        }
     }
 
     /// Every byte was compared, judged, or is the firmware's own.

@@ -186,6 +186,11 @@ impl LogFacts {
         self.restarts.crashes()
     }
 
+    /// Whether the unit has reset, or its application has started, since it said less.
+    pub fn has_restarted_since(&self, before: &Self) -> bool {
+        self.application_lines > before.application_lines || self.resets.len() > before.resets.len()
+    }
+
     /// The unit was told to restart, once.
     pub fn ask_for_restart(&mut self) {
         self.restarts.ask();

@@ -22,6 +22,8 @@ pub(super) enum Reply {
 #[derive(Debug)]
 pub(super) struct Answer {
     echo: Option<Echo>,
+    /// How much was printed, said and mended before it: that answers an earlier line.
+    before_echo: [usize; 3],
     /// Everything but the echo, for people.
     printed: Vec<String>,
     /// The unit's own words, line by line.
@@ -33,12 +35,18 @@ pub(super) struct Answer {
 impl Answer {
     /// Takes the echo of what was typed out of what was printed since.
     pub(super) fn of(lines: &[ConsoleLine], typed: &str) -> Self {
-        let mut answer =
-            Self { echo: None, printed: Vec::new(), said: Vec::new(), mended: Vec::new() };
+        let mut answer = Self {
+            echo: None,
+            before_echo: [0; 3],
+            printed: Vec::new(),
+            said: Vec::new(),
+            mended: Vec::new(),
+        };
         let mut broken = false;
         let mut lines = lines.iter().map(|line| plain(&line.text)).peekable();
         while let Some(text) = lines.next() {
             if answer.echo.is_none() {
+                answer.before_echo = [&answer.printed, &answer.said, &answer.mended].map(Vec::len);
                 answer.echo = echo::at_end_of(&text, typed);
                 if answer.echo.is_some() {
                     continue;
@@ -67,14 +75,26 @@ impl Answer {
         }
     }
 
+    /// Only what stands behind the echo: without one, nothing.
+    pub(super) fn behind_echo(mut self) -> Self {
+        let before = std::mem::take(&mut self.before_echo);
+        for (lines, before) in
+            [&mut self.printed, &mut self.said, &mut self.mended].into_iter().zip(before)
+        {
+            lines.drain(..if self.echo.is_some() { before } else { lines.len() });
+        }
+        self
+    }
+
     /// How the typed line came back, if it did.
     pub(super) fn echo(&self) -> Option<Echo> {
         self.echo
     }
 
-    /// Whether the unit has answered anything.
-    pub(super) fn says_something(&self) -> bool {
-        self.said.iter().any(|line| !line.trim().is_empty())
+    /// Whether the unit has surely said something to this line: behind its echo.
+    pub(super) fn answers_its_echo(&self) -> bool {
+        let mut behind = self.said.iter().skip(self.before_echo[1]);
+        self.echo.is_some() && behind.any(|line| !line.trim().is_empty())
     }
 
     /// Everything but the echo, for people.
@@ -185,6 +205,23 @@ mod tests {
         let told = Answer::of(&lines(&["> set_wifi Failed-Lab secret-word", "Failed"]), typed);
         assert_eq!(told.echo(), Some(Echo::Whole));
         assert!(matches!(told.reply(&[], &owned(&["Failed"])), Some(Reply::Refused(_))));
+    }
+
+    /// The end of the answer before was taken for this one's, and its prompt for this one's end.
+    #[test]
+    fn what_stands_before_an_echo_answers_another_line() {
+        let answers = |heard: &[&str]| Answer::of(&lines(heard), "status").answers_its_echo();
+        assert!(!answers(&["Test alert requested"]));
+        assert!(!answers(&["Test alert requested", "> status"]));
+        assert!(!answers(&["> status", "I (1) a: b"]));
+        assert!(answers(&["> status", "Provisioned: no"]));
+        let heard = lines(&["Provisioned: yes", "> status", "Provisioned: no"]);
+        let behind = Answer::of(&heard, "status").behind_echo();
+        assert_eq!(behind.printed(), ["Provisioned: no"]);
+        assert!(behind.reply(&owned(&["yes"]), &[]).is_none());
+        assert!(behind.reply(&owned(&["no"]), &[]).is_some());
+        let silent = Answer::of(&heard[..1], "status").behind_echo();
+        assert!(silent.printed().is_empty() && silent.reply(&owned(&["yes"]), &[]).is_none());
     }
 
     #[test]

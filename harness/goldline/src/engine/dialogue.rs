@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     check::{
-        Answered, Blame, DeviceIdObservation, DialogueObservation, ExchangeObservation, Witness,
-        plain, stops,
+        Answered, Blame, DeviceIdObservation, DialogueObservation, ExchangeObservation, LogFacts,
+        Witness, plain, stops,
     },
     clock::Deadline,
     plan::{BoundPlan, Dialogue, Text},
@@ -33,6 +33,17 @@ struct Line {
     shown: String,
 }
 
+/// Which time a line is typed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Attempt {
+    /// It may be typed once more.
+    First,
+    /// It must not.
+    Only,
+    /// It was answered wrong; whether the console gave it back then.
+    Second { echoes: bool },
+}
+
 /// What a line that was typed once came to; secrets are masked.
 struct Heard {
     answer: Vec<String>,
@@ -43,11 +54,15 @@ struct Heard {
 }
 
 impl Heard {
-    /// A line that came back damaged may have arrived so, and its value with it. One that restarts the unit
-    /// is obeyed already.
-    fn is_trusted(&self, exchange: &Exchange) -> bool {
-        let whole = self.echo != Some(Echo::Damaged);
-        self.answered == Answered::Well && (whole || exchange.restarts)
+    /// Whether one bit on the wire may be all that is wrong. A line that came back damaged may have arrived so,
+    /// and its value with it; one that restarts the unit is obeyed then. But no bit makes a unit silent that
+    /// got its line whole.
+    fn is_doubtful(&self, exchange: &Exchange) -> bool {
+        match &self.answered {
+            Answered::Well => self.echo == Some(Echo::Damaged) && !exchange.restarts,
+            Answered::Refused(_) => true,
+            Answered::Missing { said, .. } => !said.is_empty() || self.echo != Some(Echo::Whole),
+        }
     }
 
     /// Neither an echo nor a word of the unit's came.
@@ -106,37 +121,26 @@ impl Run {
         line: Line,
     ) -> Result<ExchangeObservation, Failure> {
         let began = Instant::now();
-        let console = self.console()?;
-        let applications_before = self.hearing.facts().application_lines;
-        let resets_before = self.hearing.facts().resets.len();
+        let before = self.hearing.facts();
         if exchange.restarts {
             self.hearing.expect_restart();
         }
-        let mut heard = self.typed(dialogue, exchange, &line, dialogue.retype).await?;
+        let has_restarted = |now: LogFacts| exchange.restarts && now.has_restarted_since(&before);
+        let first = if dialogue.retype { Attempt::First } else { Attempt::Only };
+        let mut heard = self.typed(dialogue, exchange, &line, first).await?;
         let mut earlier = None;
-        let restarts = |run: &Self| {
-            let facts = run.hearing.facts();
-            exchange.restarts
-                && (facts.application_lines > applications_before
-                    || facts.resets.len() > resets_before)
-        };
-        if dialogue.retype && !heard.is_trusted(exchange) {
+        if dialogue.retype && heard.is_doubtful(exchange) {
+            let console = self.console()?;
             self.await_silence(&console).await?;
-            if !restarts(self) {
-                self.attempts = self.attempts.max(2);
-                if heard.is_silent() {
-                    // The line's end may be what was lost: what lies there is no part of the next line.
-                    self.type_text(dialogue.line_end.text().to_owned()).await?;
-                    self.await_silence(&console).await?;
-                }
-                let first = heard.answer;
-                heard = self.typed(dialogue, exchange, &line, false).await?;
-                earlier = Some(shown(first));
+            if !has_restarted(self.hearing.facts()) {
+                let first = heard;
+                heard = self.typed_again(dialogue, exchange, &line, &first).await?;
+                earlier = Some(shown(first.answer));
             }
         }
         let well = heard.answered == Answered::Well;
         if well && exchange.restarts {
-            self.await_application(applications_before, "did not restart").await?;
+            self.await_application(before.application_lines, "did not restart").await?;
         }
         if heard.lost > 0 && matches!(heard.answered, Answered::Missing { .. }) {
             let missing = format!("no answer to \"{}\"", line.shown);
@@ -145,7 +149,7 @@ impl Run {
         let plan = self.bound()?;
         let complaint = plan.bindings().redact(&self.hearing.facts().complains()).0;
         let took_ms = millis(began.elapsed());
-        let restarted = !well && restarts(self);
+        let restarted = !well && has_restarted(self.hearing.facts());
         let witness = match exchange.needs {
             Some(need) if !well => Some(self.witness_for(need).await?),
             _ => None,
@@ -165,15 +169,37 @@ impl Run {
         })
     }
 
-    /// Types a line once. A wrong answer is waited out, as more may come; `brief` ends with the prompt.
+    async fn typed_again(
+        &mut self,
+        dialogue: &Dialogue,
+        exchange: &Exchange,
+        line: &Line,
+        first: &Heard,
+    ) -> Result<Heard, Failure> {
+        self.attempts = self.attempts.max(2);
+        if first.is_silent() {
+            // The line's end may be what was lost: what lies there is no part of the next line.
+            self.type_text(dialogue.line_end.text().to_owned()).await?;
+            let console = self.console()?;
+            self.await_silence(&console).await?;
+        }
+        let second = Attempt::Second { echoes: first.echo.is_some() };
+        self.typed(dialogue, exchange, line, second).await
+    }
+
+    /// Types a line once. A wrong answer is waited out, as more may come; that of a first attempt ends with
+    /// the prompt.
     async fn typed(
         &mut self,
         dialogue: &Dialogue,
         exchange: &Exchange,
         line: &Line,
-        brief: bool,
+        attempt: Attempt,
     ) -> Result<Heard, Failure> {
         let console = self.console()?;
+        if let Some(prompt) = &dialogue.prompt {
+            self.await_turn(&console, prompt).await?;
+        }
         let (before, lost_before) = (console.printed(), console.lost());
         let plan = self.bound()?;
         let expected = exchange
@@ -186,15 +212,27 @@ impl Run {
         self.typed.push(Typed { line: typed, shown: line.shown.clone(), after: before });
         let deadline = Deadline::after(exchange.within);
         self.type_text(format!("{}{}", line.typed.expose(), dialogue.line_end.text())).await?;
-        let prompt = dialogue.prompt.as_deref().filter(|_| brief);
+        let prompt = dialogue.prompt.as_deref().filter(|_| attempt == Attempt::First);
+        let answer = || {
+            let answer = Answer::of(&console.lines_after(before), line.typed.expose());
+            match attempt {
+                // A late answer to the first is none to the second, of which the echo comes behind it.
+                Attempt::Second { echoes } if echoes || answer.echo().is_some() => {
+                    answer.behind_echo()
+                }
+                _ => answer,
+            }
+        };
         let reply = loop {
             let (printed, bytes) = (console.printed(), console.bytes());
-            let answer = Answer::of(&console.lines_after(before), line.typed.expose());
+            let answer = answer();
             if let Some(reply) = answer.reply(&expected, &exchange.refuse) {
                 break reply;
             }
-            let prompt = prompt.filter(|_| answer.says_something());
-            if prompt.is_some_and(|prompt| is_at_prompt(&console.partial(), prompt)) {
+            let prompt = prompt.filter(|_| answer.answers_its_echo());
+            let is_over = prompt.is_some_and(|prompt| is_at_prompt(&console.partial(), prompt));
+            // What came meanwhile may be what was waited for.
+            if is_over && console.bytes() == bytes {
                 break Reply::Missing;
             }
             tokio::select! {
@@ -205,7 +243,7 @@ impl Run {
             }
         };
         let plan = self.bound()?;
-        let answer = Answer::of(&console.lines_after(before), line.typed.expose());
+        let answer = answer();
         let echo = answer.echo();
         let answer: Vec<String> =
             answer.printed().iter().map(|text| plan.bindings().redact(text).0).collect();

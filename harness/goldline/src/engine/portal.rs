@@ -1,7 +1,7 @@
 //! Filling the unit's own web page in the network that it opens, and the firmware that writes the values
 //! itself and is then replaced.
 
-use std::{collections::BTreeSet, io, sync::Arc};
+use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
 
 use tokio::{net::UnixStream, time::sleep_until};
 
@@ -19,6 +19,8 @@ use crate::{
     testbed::network::{NetworkEvent, UnitNetwork},
 };
 
+/// How long after the network of the boot before its own one opens.
+const ANOTHER_OPENS: Duration = Duration::from_secs(3);
 /// How a firmware that writes the values says that it could not.
 const FACTORY_FAILED: &str = "Provisioning failed";
 
@@ -27,33 +29,59 @@ impl Run {
     pub(super) async fn submit_portal(&mut self, portal: &Portal) -> Result<(), Failure> {
         let deadlines = self.plan.profile.deadlines;
         let deadline = Deadline::after(deadlines.boot + deadlines.service);
-        let network = self.join_portal(portal, deadline).await?;
+        let (network, first) = self.enter_portal(portal, deadline).await?;
         let fields = self.portal_fields(portal)?;
         let page = Page::at(portal.address);
         let call = Deadline::after(deadlines.service);
-        let path = match portal.fetch_form {
+        let (path, stream) = match portal.fetch_form {
             true => {
                 let form = tokio::select! {
-                    form = page.fetch_form(connect(&network, portal)?, call) => form,
+                    form = page.fetch_form(first, call) => form,
                     failure = self.interrupted() => return Err(failure),
                 };
                 let form = form.map_err(refused)?;
                 let names: BTreeSet<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
                 form.require(names.iter().copied()).map_err(refused)?;
-                form.path.clone()
+                (form.path.clone(), connect(&network, portal)?)
             }
-            false => portal.path.clone(),
+            false => (portal.path.clone(), first),
         };
         let before = self.hearing.facts().application_lines;
         self.hearing.expect_restart();
         let fields: Vec<(&str, Secret)> =
             fields.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
         let saved = tokio::select! {
-            saved = page.save(connect(&network, portal)?, &path, &fields, call) => saved,
+            saved = page.save(stream, &path, &fields, call) => saved,
             failure = self.interrupted() => return Err(failure),
         };
         saved.map_err(refused)?;
         self.await_application(before, "did not restart after its portal took the values").await
+    }
+
+    /// Joins the unit's network and calls at its door. One that closes at once is that of the boot before,
+    /// which goes while the unit is being reset: another one opens.
+    async fn enter_portal(
+        &mut self,
+        portal: &Portal,
+        deadline: Deadline,
+    ) -> Result<(UnitNetwork, UnixStream), Failure> {
+        let mut patience = None;
+        loop {
+            let mut events = self.testbed()?.network.follow();
+            let network = self.join_portal(portal, deadline).await?;
+            let nothing = match connect(&network, portal) {
+                Ok(stream) => return Ok((network, stream)),
+                Err(failure) => failure,
+            };
+            let patience = *patience.get_or_insert_with(|| Deadline::after(ANOTHER_OPENS));
+            if patience.left().is_zero() {
+                return Err(nothing);
+            }
+            tokio::select! {
+                _ = events.next(patience) => {}
+                failure = self.interrupted() => return Err(failure),
+            }
+        }
     }
 
     async fn join_portal(

@@ -33,8 +33,10 @@ struct Shown {
 impl Shown {
     /// A log line of another task may stand behind a prompt, or have taken its place.
     fn hear(&mut self, console: &Console, prompt: &str) -> bool {
+        // In this order a line that comes in between is heard twice, and not never.
+        let printed = console.printed();
         let lines = console.lines_after(self.lines);
-        self.lines = console.printed();
+        self.lines = printed;
         for line in &lines {
             match kind_of(&line.text) {
                 LineKind::Boot => self.prompt = false,
@@ -106,6 +108,29 @@ impl Run {
                 failure = self.interrupted() => return Err(failure),
             }
             if Instant::now() >= limit {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits until an earlier answer is over. A prompt that a log line took the place of is not shown again.
+    pub(super) async fn await_turn(
+        &mut self,
+        console: &Console,
+        prompt: &str,
+    ) -> Result<(), Failure> {
+        if is_at_prompt(&console.partial(), prompt) {
+            return Ok(());
+        }
+        let limit = Instant::now() + LONGEST_START;
+        loop {
+            let bytes = console.bytes();
+            tokio::select! {
+                () = console.fed(bytes) => {}
+                () = sleep(SILENCE) => return Ok(()),
+                failure = self.interrupted() => return Err(failure),
+            }
+            if is_at_prompt(&console.partial(), prompt) || Instant::now() >= limit {
                 return Ok(());
             }
         }

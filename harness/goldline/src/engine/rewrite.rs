@@ -100,3 +100,59 @@ fn write(
     let bytes = &planned[start..end.min(planned.len())];
     device.write(offset + size_of(&planned[..start]), bytes, &mut |_| {})
 }
+
+#[cfg(test)]
+mod tests {
+    use md5::{Digest, Md5};
+
+    use super::*;
+    use crate::engine::flash_reading::tests::Flash;
+
+    const SIZE: u32 = 0x8000;
+
+    fn planned() -> Vec<u8> {
+        (0..SIZE).map(|at| (at / 3) as u8).collect()
+    }
+
+    fn seen(bytes: &[u8], differs: Vec<Difference>) -> SpanDigest {
+        let md5 = Md5::digest(bytes).into();
+        SpanDigest { offset: 0x1_0000, size: SIZE, md5, differs, rewritten: None }
+    }
+
+    /// A flash in which one byte was written wrong.
+    fn flash(stuck: Option<usize>) -> Flash {
+        let mut bytes = vec![0xFF; 0x1_0000];
+        bytes.extend(planned());
+        let mut flash = Flash::of(bytes);
+        flash.stuck = stuck;
+        flash.bytes[0x1_2345] ^= 4;
+        flash
+    }
+
+    fn mend(flash: &mut Flash) -> SpanDigest {
+        let planned = planned();
+        let right = seen(&planned, Vec::new()).md5;
+        let first = differences(flash, 0x1_0000, &planned).expect("it answers");
+        let wrong = seen(&flash.bytes[0x1_0000..], first);
+        mended(flash, wrong, &[right], &planned).expect("it answers")
+    }
+
+    const PLACE: Difference = Difference { offset: 0x1_2345, count: 1 };
+
+    #[test]
+    fn what_was_written_wrong_is_right_the_second_time_and_only_there() {
+        let mut flash = flash(None);
+        let seen = mend(&mut flash);
+        assert_eq!((seen.differs, seen.rewritten), (vec![], Some(vec![PLACE])));
+        assert_eq!(flash.bytes[0x1_0000..], planned());
+        assert_eq!(flash.written, [(0x1_2000, SECTOR)]);
+    }
+
+    #[test]
+    fn a_cell_that_stays_wrong_is_named_again() {
+        let mut flash = flash(Some(0x1_2345));
+        let seen = mend(&mut flash);
+        assert_eq!((seen.differs, seen.rewritten), (vec![PLACE], Some(vec![PLACE])));
+        assert_eq!(flash.written.len(), 1, "never more than once");
+    }
+}

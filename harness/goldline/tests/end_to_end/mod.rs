@@ -29,6 +29,7 @@ mod names;
 mod near_misses;
 mod neighbours;
 mod networks;
+mod one_bit;
 mod open_networks;
 mod output_files;
 mod products;

@@ -299,7 +299,7 @@ fn a_silent_console_obeys_and_says_nothing() {
     desk.ask(SET_WIFI, SET_WIFI);
     let answer = desk.ask(SET_DEVICE, SET_DEVICE);
     assert!(!answer.contains("saved"), "{answer}");
-    let answer = desk.ask("provision_complete", "esp32> provision_complete");
+    let answer = desk.ask("provision_complete", "provision_complete\r\n");
     assert!(!answer.contains("saved"), "{answer}");
     desk.reset("[WIFI] Got IP address");
 }
