@@ -11,16 +11,17 @@ use crate::fault::{Fault, Faults};
 const FIRST_PLACE: u32 = 0x1_0000;
 /// What an earlier test left in a sector that cannot be erased.
 const LEFTOVER: u8 = 0xA5;
-/// A sector that cannot be erased is one of so many: an application is sure to need them.
-const UNERASABLE: u64 = 64;
+/// A sector that cannot be erased is one of the first so many that are erased: the data of any product takes
+/// as many.
+const UNERASABLE: u64 = 8;
 
 /// The defects of one flash chip.
 #[derive(Debug)]
 pub(super) struct Defects {
     stuck_bit: Settling<(u32, u8)>,
     unerasable: Settling<u32>,
-    /// The sector from which on it is looked for.
-    unerasable_from: u32,
+    /// How many sectors are erased before it.
+    erasable: u64,
     chance: Chance,
 }
 
@@ -49,8 +50,7 @@ impl Defects {
         Self {
             stuck_bit: Settling::when(faults.has(Fault::FlashStuckBit)),
             unerasable: Settling::when(faults.has(Fault::FlashEraseFailed)),
-            unerasable_from: FIRST_PLACE
-                + faults.pick(Fault::FlashEraseFailed, UNERASABLE) as u32 * SECTOR_SIZE,
+            erasable: faults.pick(Fault::FlashEraseFailed, UNERASABLE),
             chance: Chance::new(seed),
         }
     }
@@ -70,9 +70,12 @@ impl Defects {
     /// After the sector at `offset` was erased.
     pub(super) fn after_erase(&mut self, cells: &mut [u8], offset: u32) {
         if let Settling::Looking = self.unerasable
-            && offset >= self.unerasable_from
+            && offset >= FIRST_PLACE
         {
-            self.unerasable = Settling::At(offset);
+            match self.erasable.checked_sub(1) {
+                Some(left) => self.erasable = left,
+                None => self.unerasable = Settling::At(offset),
+            }
         }
         if let Settling::At(sector) = self.unerasable
             && sector == offset

@@ -154,6 +154,19 @@ fn a_defect_of_the_flash_fails_the_clients_verification(
     assert!(failed);
 }
 
+/// The port goes at one of the first blocks, whichever the seed says.
+#[rstest]
+fn the_seed_says_when_the_port_vanishes(#[values(1, 2, 3, 4)] seed: u64) {
+    let unit = unit(Fault::WireVanish, seed);
+    let mut flasher = connect(&unit, true).unwrap();
+    let failed = regions().iter().any(|region| {
+        flasher
+            .write_bin_to_flash(region.offset, &region.data, &mut DefaultProgressCallback)
+            .is_err()
+    });
+    assert!(failed);
+}
+
 #[test]
 fn a_flash_chip_of_the_wrong_size_says_so() {
     let unit = unit(Fault::FlashWrongSize, 0);
