@@ -268,7 +268,7 @@ fn broker(folder: &Path, login: &str) -> Request {
         fs::write(&login, "bench:MarkerOfASecret").expect("a login");
         broker(folder, &format!("@{}", login.display()))
     },
-    Scope::Run, "cannot read", ""
+    Scope::Run, "cannot read", "a file that is there"
 )]
 #[case::ca_that_is_no_url(
     |_: &Path| {
