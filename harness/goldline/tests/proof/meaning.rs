@@ -27,6 +27,8 @@ const FLASH: &[&str] = &[
     "nvs.key_missing",
     "nvs.leftover_secret",
     "nvs.unexpected_key",
+    // A firmware that only provisions is not digested before it runs.
+    "boot.image_refused",
 ];
 const STARTS: &[&str] =
     &["boot.loop", "boot.image_refused", "boot.unexpected_reset", "boot.silent"];

@@ -316,8 +316,8 @@ fn a_late_console_answers_seconds_later() {
 fn a_garbled_console_obeys_and_answers_with_other_bytes() {
     let mut desk = Desk::new(None, &[Fault::FirmwareConsoleGarbled]);
     desk.ask(SET_WIFI, SET_WIFI);
-    let answer = desk.ask("provision_get", "esp32> provision_get");
-    assert!(answer.contains('#') && !answer.contains("saved"), "{answer}");
+    let answer = desk.ask("provision_get", "#");
+    assert!(!answer.contains("Device not provisioned"), "{answer}");
 }
 
 #[test]
