@@ -93,12 +93,16 @@ fn damage_outside_of_the_firmwares_own_is_found() {
     let figures: Figures = each(&jobs, |(place, way, seed), figures| {
         let bench = benches[*place].lock().expect("one at a time");
         let mut draw = Draw(*seed as u64);
-        let mut flash = bench.flash.clone();
-        let at = draw.below(flash.len());
-        way.apply(&mut flash, at, &mut draw);
-        let changed = flash.iter().zip(&bench.flash).position(|(now, then)| now != then);
-        let Some(changed) = changed else {
-            return figures.lock().expect("it counts only").count("changed nothing");
+        // Much of a flash is erased, and what is erased there changes nothing.
+        let (flash, changed) = loop {
+            let mut flash = bench.flash.clone();
+            let at = draw.below(flash.len());
+            way.apply(&mut flash, at, &mut draw);
+            if flash != bench.flash {
+                let differs = |(now, then): (&u8, &u8)| now != then;
+                let changed = flash.iter().zip(&bench.flash).position(differs);
+                break (flash, changed.expect("they differ"));
+            }
         };
         bench.station.write("damaged.flash", &flash);
         let device = "simulator:?flash-file=damaged.flash";
