@@ -138,25 +138,32 @@ const ENTRY: u32 = 32;
 const ENTRIES: u32 = 126;
 const NAMESPACE_OF_NAMESPACES: u8 = 0;
 const BLOB_PARTS: [u8; 2] = [0x42, 0x48];
+/// Namespaces of ESP-IDF's own drivers: what is damaged there they write anew, and no product misses it.
+const DRIVERS: [&[u8]; 4] = [b"phy", b"nvs.net80211", b"misc", b"dhcp_state"];
 
 struct Item {
     offset: u32,
     span: u32,
 }
 
-/// The items of an NVS partition that are keys with a value of their own.
+/// The items of an NVS partition that are a product's keys with a value of their own.
 fn items(nvs: &Partition, flash: &Nor) -> Option<Vec<Item>> {
     let mut items = Vec::new();
+    let mut drivers = Vec::new();
     for page_at in (nvs.offset..nvs.end()).step_by(SECTOR_SIZE as usize) {
         let page = flash.read(page_at, SECTOR_SIZE).ok()?;
         let mut index = 0;
         while index < ENTRIES {
             let state = page[(BITMAP + index / 4) as usize] >> (index % 4 * 2) & 0b11;
             let at = FIRST_ENTRY + index * ENTRY;
-            let header = &page[at as usize..][..4];
-            let span = u32::from(header[2]);
+            let entry = &page[at as usize..][..ENTRY as usize];
+            let (namespace, kind, span) = (entry[0], entry[1], u32::from(entry[2]));
             let written = state == 0b10 && (1..=ENTRIES - index).contains(&span);
-            if written && header[0] != NAMESPACE_OF_NAMESPACES && !BLOB_PARTS.contains(&header[1]) {
+            if written && namespace == NAMESPACE_OF_NAMESPACES {
+                let name = entry[8..24].split(|byte| *byte == 0).next().unwrap_or_default();
+                // Its name comes before what it holds; an entry's value is its number.
+                drivers.extend(DRIVERS.contains(&name).then_some(entry[24]));
+            } else if written && !BLOB_PARTS.contains(&kind) && !drivers.contains(&namespace) {
                 items.push(Item { offset: page_at + at, span });
             }
             index += if written { span } else { 1 };

@@ -13,7 +13,7 @@ use crate::{
         Bench,
         probe::{
             BenchStation, BrokerProbe, CaProbe, ClientIdentity, ConfigProbe, Errand,
-            PlannedNetwork, TimeProbe, UpdateProbe, ask_the_time, download_update,
+            PlannedNetwork, Session, TimeProbe, UpdateProbe, ask_the_time, download_update,
             fetch_configuration, hold_session, join_network, register_at_ca, report, run_errand,
         },
     },
@@ -88,6 +88,7 @@ pub(super) async fn at_broker(
         ca_pem: &trusted,
         credentials: Some((&broker.username, &broker.password)),
         client_id: &id,
+        session: Session::Clean,
         client_certificate: identity.as_ref(),
         subscriptions: &broker.subscriptions,
     };
@@ -126,6 +127,7 @@ pub(super) async fn hold_as_unit(
         ca_pem: &trusted,
         credentials: Some((&broker.username, &broker.password)),
         client_id: &broker.client_id,
+        session: Session::Kept,
         client_certificate: identity.as_ref(),
         subscriptions: &[],
     };

@@ -77,17 +77,13 @@ impl Run {
             (Ok(testbed), Ok(plan), Ok(mac)) => at_each(testbed, plan, &self.bench, mac).await,
             (Err(failure), ..) | (_, Err(failure), _) | (.., Err(failure)) => Err(failure),
         };
-        let asked = match asked {
-            Ok(asked) => asked,
-            Err(failure) => return failure,
-        };
-        let (code, witness) = asked;
-        match witness.is_sound() {
-            true => {
+        match asked {
+            Ok((_, witness)) if witness.is_sound() => {
                 let message = format!("{}; witness: {}", cause.message, witness.detail());
                 Failure::Unit(Diagnosis { message, ..cause })
             }
-            false => Failure::Service(Diagnosis::new(code, witness.detail())),
+            Ok((code, witness)) => Failure::Service(Diagnosis::new(code, witness.detail())),
+            Err(failure) => failure,
         }
     }
 

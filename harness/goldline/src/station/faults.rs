@@ -129,9 +129,12 @@ fn shown_by(fault: Fault, profile: &Profile) -> Option<(&'static str, bool)> {
         Fault::FirmwareConsoleSilent
         | Fault::FirmwareConsoleLate
         | Fault::FirmwareConsoleGarbled
-        | Fault::FirmwareConsoleInterleaved
-        | Fault::FirmwareSaveFailed => {
+        | Fault::FirmwareConsoleInterleaved => {
             ("dialogue with a console", DialogueName::ALL.into_iter().any(dialogue))
+        }
+        // Elsewhere the values lie in the flash already when the console is told of them.
+        Fault::FirmwareSaveFailed => {
+            ("values that only its console stores", profile.method == Method::Console)
         }
         Fault::FirmwareResetLeavesCredentials => {
             ("factory reset", dialogue(DialogueName::FactoryReset))

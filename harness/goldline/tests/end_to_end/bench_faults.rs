@@ -4,29 +4,18 @@
 //! What each fault must be called instead stands in `faults.rs`. A fault that a command does not meet may
 //! end well.
 
-use std::{fs, path::Path};
-
 use rstest::rstest;
 use serde_json::Value;
 
-use super::program::{Ended, Station};
+use super::program::{Ended, Station, with_waits};
 
 /// The shipped profile, with deadlines that nobody waits long for.
 fn hasty(profile: &str) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/profiles");
-    let shipped = fs::read_to_string(folder.join(format!("{profile}.toml"))).expect("it ships");
-    let wait = |line: &str| -> Option<String> {
-        let (key, seconds) = line.split_once(" = ")?;
-        let seconds: u64 = seconds.parse().ok()?;
-        let short = match key {
-            "wifi_s" | "mqtt_s" | "service_s" => 5,
-            "within_s" => 10,
-            _ => return None,
-        };
-        Some(format!("{key} = {}", seconds.min(short)))
-    };
-    let lines = shipped.lines().map(|line| wait(line).unwrap_or_else(|| line.to_owned()));
-    lines.collect::<Vec<_>>().join("\n")
+    with_waits(profile, |key, seconds| match key {
+        "wifi_s" | "mqtt_s" | "service_s" => Some(seconds.min(5)),
+        "within_s" => Some(seconds.min(10)),
+        _ => None,
+    })
 }
 
 fn assert_not_blamed(ended: &Ended) {

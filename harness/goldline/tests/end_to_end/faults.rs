@@ -250,11 +250,21 @@ fn an_answer_that_log_lines_break_is_one() {
     assert_eq!((exit, &record["verdict"]), (0, &Value::from("PASS")), "{record:#}");
 }
 
+/// The bit lay in an entry of a driver's, which the driver wrote anew: a sound unit in the end, and a PASS.
+#[rstest]
+fn a_bit_in_nvs_is_one_of_the_products_own_values(#[values(0, 2, 3, 9)] seed: u64) {
+    let (station, seed) = (Station::new(), seed.to_string());
+    let faults = ["--fault", "flash.nvs_bit", "--seed", &seed];
+    let ended = station.unit(["run", "ble-gateway", "--json"].into_iter().chain(faults));
+    assert_eq!(ended.code(), 1, "{:#}", ended.json());
+}
+
 /// A part of a product is not the whole of it: a console that only prints, a portal that is not used.
 #[rstest]
 #[case("ble-gateway", "firmware.console_silent", "dialogue with a console")]
 #[case("ble-gateway-factory", "firmware.portal_forgets", "web portal")]
 #[case("zeroconf-ca", "firmware.ca_call_missing", "CA that the unit calls")]
+#[case("zeroconf-ca-console", "firmware.save_failed", "values that only its console stores")]
 #[case("zeroconf-ca", "firmware.reset_leaves_credentials", "factory reset")]
 fn what_a_product_lacks_is_said(#[case] profile: &str, #[case] fault: &str, #[case] lacks: &str) {
     let ended = Station::new().unit(["run", profile, "--fault", fault]);

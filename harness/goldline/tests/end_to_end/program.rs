@@ -20,6 +20,18 @@ pub const PROFILE: &str =
 pub const FIRMWARE: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/firmware/espvault.toml"));
 
+/// A shipped profile with the waits, by their key, that are given other seconds.
+pub fn with_waits(product: &str, seconds: impl Fn(&str, u64) -> Option<u64>) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/profiles");
+    let shipped = fs::read_to_string(folder.join(format!("{product}.toml"))).expect("it ships");
+    let wait = |line: &str| -> Option<String> {
+        let (key, found) = line.split_once(" = ")?;
+        Some(format!("{key} = {}", seconds(key, found.parse().ok()?)?))
+    };
+    let lines = shipped.lines().map(|line| wait(line).unwrap_or_else(|| line.to_owned()));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// A station without a past: its state directory does not exist yet.
 pub struct Station(TempDir);
 

@@ -27,8 +27,6 @@ const FLASH: &[&str] = &[
     "nvs.key_missing",
     "nvs.leftover_secret",
     "nvs.unexpected_key",
-    // A firmware that only provisions is not digested before it runs.
-    "boot.image_refused",
 ];
 const STARTS: &[&str] =
     &["boot.loop", "boot.image_refused", "boot.unexpected_reset", "boot.silent"];
@@ -85,8 +83,16 @@ pub fn of(fault: &str) -> Meaning {
         "flash.app_bit" => Unit(&["flash.region_differs", "boot.image_refused"]),
         "flash.nvs_bit" | "flash.nvs_key_missing" => Unit(FLASH),
         "flash.weak_sector" | "flash.erase_failed" => Unit(FLASH),
-        // Where a bit must be 0, one that always is does no harm.
-        "flash.stuck_bit" => PerhapsUnseen(FLASH),
+        // Where a bit must be 0, one that always is does no harm. A firmware that only provisions is not
+        // digested before it runs.
+        "flash.stuck_bit" => PerhapsUnseen(&[
+            "flash.region_differs",
+            "flash.not_erased",
+            "nvs.damaged",
+            "nvs.value_differs",
+            "nvs.key_missing",
+            "boot.image_refused",
+        ]),
         "flash.wrong_size" | "chip.wrong_chip" => Unit(&["chip.mismatch"]),
         "chip.wrong_mac" => Unit(&["chip.mac_invalid"]),
         "chip.encrypted" | "chip.brown_out" | "chip.watchdog" | "firmware.boot_loop" => {

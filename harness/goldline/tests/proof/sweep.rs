@@ -2,8 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    path::Path,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -13,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::end_to_end::program::{Ended, Station};
+use crate::end_to_end::program::{Ended, Station, with_waits};
 
 /// They wait for what never comes most of the time, so several share a processor.
 const WORKERS: usize = 6;
@@ -40,17 +38,9 @@ pub fn faults() -> Vec<String> {
 }
 
 /// The shipped profile, with deadlines that nobody waits long for.
-pub fn hasty(product: &str, longest: u64) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/profiles");
-    let shipped = fs::read_to_string(folder.join(format!("{product}.toml"))).expect("it ships");
-    let wait = |line: &str| -> Option<String> {
-        let (key, seconds) = line.split_once(" = ")?;
-        let waits = ["wifi_s", "mqtt_s", "service_s", "command_s", "boot_s", "within_s"];
-        let seconds: u64 = seconds.parse().ok().filter(|_| waits.contains(&key))?;
-        Some(format!("{key} = {}", seconds.min(longest)))
-    };
-    let lines = shipped.lines().map(|line| wait(line).unwrap_or_else(|| line.to_owned()));
-    lines.collect::<Vec<_>>().join("\n")
+fn hasty(product: &str, longest: u64) -> String {
+    const WAITS: [&str; 6] = ["wifi_s", "mqtt_s", "service_s", "command_s", "boot_s", "within_s"];
+    with_waits(product, |key, seconds| WAITS.contains(&key).then(|| seconds.min(longest)))
 }
 
 /// A run of a product with these arguments; none when the program refuses it.

@@ -7,7 +7,9 @@ use std::{
 };
 
 use goldline::{
-    bench::probe::{BenchStation, BrokerProbe, PlannedNetwork, ProbeError, connect_to_broker},
+    bench::probe::{
+        BenchStation, BrokerProbe, PlannedNetwork, ProbeError, Session, connect_to_broker,
+    },
     clock::Clock,
     secret::Secret,
     testbed::{
@@ -108,6 +110,7 @@ impl Shared {
             ca_pem: self.authority.root_pem(),
             credentials: Some((as_planned.username, &password)),
             client_id: "unit-1",
+            session: Session::Clean,
             client_certificate: None,
             subscriptions: &[],
         };

@@ -9,7 +9,9 @@ use std::{
 };
 
 use goldline::{
-    bench::probe::{BenchStation, BrokerProbe, PlannedNetwork, ProbeError, connect_to_broker},
+    bench::probe::{
+        BenchStation, BrokerProbe, PlannedNetwork, ProbeError, Session, connect_to_broker,
+    },
     clock::Clock,
     process::ChildGuard,
     secret::Secret,
@@ -159,6 +161,7 @@ async fn a_probe_tells_a_real_mosquitto_from_one_it_cannot_use() {
         ca_pem: authority.root_pem(),
         credentials: Some((USERNAME, &right)),
         client_id: "goldline-witness",
+        session: Session::Clean,
         client_certificate: None,
         subscriptions: &[],
     };

@@ -13,7 +13,7 @@ use std::{
 use goldline::{
     bench::probe::{
         BenchStation, BrokerProbe, CaProbe, ConfigProbe, Errand, PlannedNetwork, ProbeError,
-        TimeProbe, UpdateProbe, ask_the_time, connect_to_broker, download_update,
+        Session, TimeProbe, UpdateProbe, ask_the_time, connect_to_broker, download_update,
         fetch_configuration, join_network, register_at_ca, report, run_errand,
     },
     check::Witness,
@@ -281,6 +281,7 @@ fn broker_probe<'a>(bench: &'a Bench, password: &'a Secret) -> BrokerProbe<'a> {
         ca_pem: bench.authority.root_pem(),
         credentials: Some((USERNAME, password)),
         client_id: "goldline-witness",
+        session: Session::Clean,
         client_certificate: None,
         subscriptions: std::slice::from_ref(&*SUBSCRIPTION),
     }

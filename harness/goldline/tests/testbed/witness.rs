@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use goldline::{
     bench::probe::{
-        BenchStation, BrokerProbe, PlannedNetwork, ProbeError, connect_to_broker, join_network,
+        BenchStation, BrokerProbe, PlannedNetwork, ProbeError, Session, connect_to_broker,
+        join_network,
     },
     clock::Clock,
     secret::Secret,
@@ -59,6 +60,7 @@ async fn probe(testbed: &Testbed, password: &str) -> Result<(), ProbeError> {
         ca_pem: testbed.authority().root_pem(),
         credentials: Some((USERNAME, &password)),
         client_id: "goldline-witness",
+        session: Session::Clean,
         client_certificate: None,
         subscriptions: &[],
     };
@@ -133,6 +135,7 @@ async fn a_name_that_nobody_answers_for_is_told() {
         ca_pem: testbed.authority().root_pem(),
         credentials: None,
         client_id: "goldline-witness",
+        session: Session::Clean,
         client_certificate: None,
         subscriptions: &[],
     };
@@ -158,6 +161,7 @@ async fn a_probe_with_the_units_own_certificate_and_id_is_witnessed() {
         ca_pem: testbed.authority().root_pem(),
         credentials: Some((USERNAME, &password)),
         client_id: "unit-1",
+        session: Session::Clean,
         client_certificate: Some(&own),
         subscriptions: &[],
     };

@@ -35,10 +35,22 @@ pub struct BrokerProbe<'a> {
     /// What the bench calls itself. The unit's own takes its session over, and is for a unit that is held in
     /// reset.
     pub client_id: &'a str,
+    /// What becomes of what the broker keeps for that id.
+    pub session: Session,
     /// Where the broker requires one.
     pub client_certificate: Option<&'a ClientIdentity>,
     /// Topic filters that the unit must be granted.
     pub subscriptions: &'a [String],
+}
+
+/// What a broker keeps for a client id beyond a connection (MQTT 3.1.1, 3.1.2.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Session {
+    /// Nothing: the id is the probe's alone.
+    #[default]
+    Clean,
+    /// What was there before, messages for the unit among it.
+    Kept,
 }
 
 /// A client's certificate and its key.
@@ -139,7 +151,7 @@ pub async fn hold_session(
 async fn connect(joined: &Joined, probe: &BrokerProbe<'_>) -> Result<Talk, ProbeError> {
     let stream = joined.dial(probe.host, probe.port).await?;
     let stream = secure(stream, probe).await?;
-    let mut talk = Talk::connect(stream, probe.client_id, probe.credentials).await?;
+    let mut talk = Talk::connect(stream, probe.client_id, probe.credentials, probe.session).await?;
     for topic in probe.subscriptions {
         talk.subscribe(topic).await?;
     }

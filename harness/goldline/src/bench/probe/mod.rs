@@ -19,7 +19,7 @@ use std::{net::SocketAddr, time::Duration};
 use tokio::time::timeout_at;
 
 pub use broker::{
-    BrokerProbe, ClientIdentity, Errand, connect_to_broker, hold_session, run_errand,
+    BrokerProbe, ClientIdentity, Errand, Session, connect_to_broker, hold_session, run_errand,
 };
 pub use ca::{CaProbe, register_at_ca};
 pub use config_server::{ConfigProbe, fetch_configuration};

@@ -16,7 +16,7 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 use tokio_util::bytes::BytesMut;
 
-use super::ProbeError;
+use super::{ProbeError, Session};
 use crate::{secret::Secret, tls::HandshakeFailure};
 
 const MAX_PACKET_BYTES: usize = 64 * 1024;
@@ -34,10 +34,12 @@ impl Talk {
         stream: TlsStream<TcpStream>,
         client_id: &str,
         credentials: Option<(&str, &Secret)>,
+        session: Session,
     ) -> Result<Self, ProbeError> {
         let mut talk = Self { stream, unread: BytesMut::new() };
         let mut packet = Connect::new(client_id);
         packet.keep_alive = KEEP_ALIVE_S;
+        packet.clean_session = session == Session::Clean;
         if let Some((username, password)) = credentials {
             packet.set_login(username, password.expose());
         }
