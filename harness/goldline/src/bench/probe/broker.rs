@@ -10,7 +10,11 @@ use rustls::pki_types::ServerName;
 use tokio::{net::TcpStream, time::timeout_at};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{BenchStation, Joined, PlannedNetwork, ProbeError, talk::Talk, within};
+use super::{
+    BenchStation, Joined, PlannedNetwork, ProbeError,
+    talk::{Session, Talk},
+    within,
+};
 use crate::{
     clock::Deadline,
     secret::Secret,
@@ -41,16 +45,6 @@ pub struct BrokerProbe<'a> {
     pub client_certificate: Option<&'a ClientIdentity>,
     /// Topic filters that the unit must be granted.
     pub subscriptions: &'a [String],
-}
-
-/// What a broker keeps for a client id beyond a connection (MQTT 3.1.1, 3.1.2.4).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Session {
-    /// Nothing: the id is the probe's alone.
-    #[default]
-    Clean,
-    /// What was there before, messages for the unit among it.
-    Kept,
 }
 
 /// A client's certificate and its key.

@@ -19,12 +19,13 @@ use std::{net::SocketAddr, time::Duration};
 use tokio::time::timeout_at;
 
 pub use broker::{
-    BrokerProbe, ClientIdentity, Errand, Session, connect_to_broker, hold_session, run_errand,
+    BrokerProbe, ClientIdentity, Errand, connect_to_broker, hold_session, run_errand,
 };
 pub use ca::{CaProbe, register_at_ca};
 pub use config_server::{ConfigProbe, fetch_configuration};
 pub use join::join_network;
 pub use station::{BenchStation, Joined, PlannedNetwork};
+pub use talk::Session;
 pub use time_server::{TimeProbe, ask_the_time};
 pub use update_server::{UpdateProbe, download_update};
 

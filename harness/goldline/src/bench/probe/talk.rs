@@ -16,12 +16,22 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 use tokio_util::bytes::BytesMut;
 
-use super::{ProbeError, Session};
+use super::ProbeError;
 use crate::{secret::Secret, tls::HandshakeFailure};
 
 const MAX_PACKET_BYTES: usize = 64 * 1024;
 /// Longer than any probe: the broker ends no connection for want of a ping.
 const KEEP_ALIVE_S: u16 = 120;
+
+/// What a broker keeps for a client id beyond a connection (MQTT 3.1.1, 3.1.2.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Session {
+    /// Nothing: the id is the probe's alone.
+    #[default]
+    Clean,
+    /// What was there before, messages for the unit among it.
+    Kept,
+}
 
 /// An accepted connection.
 pub(super) struct Talk {
