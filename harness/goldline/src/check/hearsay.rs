@@ -170,6 +170,7 @@ mod tests {
             expected: vec!["OK".to_owned()],
             within_s: 5,
             complaint: String::new(),
+            misses: None,
             took_ms: 5000,
             depends_on: None,
             witness: None,

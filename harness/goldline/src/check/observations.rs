@@ -309,6 +309,8 @@ pub struct ExchangeObservation {
     pub within_s: u64,
     /// What the unit's log complains of, as the end of a sentence.
     pub complaint: String,
+    /// The line of its log that misses a value which no line of the dialogue gives it.
+    pub misses: Option<String>,
     /// How long the answer took.
     pub took_ms: u64,
     /// What of the bench the answer depends on, as the fault of the testbed that it would be.

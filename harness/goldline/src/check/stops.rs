@@ -145,6 +145,15 @@ impl ExchangeObservation {
                     "the unit refused \"{sent}\": it says \"{line}\", expected is \"{expected}\"{twice}"
                 ),
             ),
+            Answered::Missing { said, .. } if said.is_empty() && self.misses.is_some() => {
+                let misses = self.misses.as_deref().unwrap_or_default();
+                Diagnosis::new(
+                    Code::FirmwareConfiguration,
+                    format!(
+                        "the firmware says: {misses}; it gave no answer to \"{sent}\" in {within_s} s{twice}"
+                    ),
+                )
+            }
             Answered::Missing { said, logged } if said.is_empty() => {
                 let only = match logged.as_slice() {
                     [] => String::new(),
@@ -219,6 +228,7 @@ mod tests {
                 expected: vec!["OK".to_owned()],
                 within_s: 5,
                 complaint: String::new(),
+                misses: None,
                 took_ms: 5000,
                 depends_on: None,
                 witness: None,
@@ -249,6 +259,7 @@ mod tests {
                 expected: Vec::new(),
                 within_s: 5,
                 complaint: String::new(),
+                misses: None,
                 took_ms: 1,
                 depends_on,
                 witness,

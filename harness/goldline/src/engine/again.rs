@@ -76,7 +76,7 @@ impl Run {
     }
 
     /// What the log claims that is judged: an update restarts the unit, which is another log.
-    fn judged_facts(&self) -> LogFacts {
+    pub(super) fn judged_facts(&self) -> LogFacts {
         let before_update = self.phase.last_boot().and_then(|boot| boot.before_update.as_ref());
         before_update.map_or_else(|| self.hearing.facts(), |(_, facts)| facts.clone())
     }

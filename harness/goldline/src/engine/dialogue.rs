@@ -19,7 +19,7 @@ use crate::{
     },
     clock::Deadline,
     plan::{BoundPlan, Dialogue, Text},
-    profile::{DialogueName, Exchange, Need, Piece, Quoting, ScrapedId, Template},
+    profile::{DialogueName, Exchange, Need, NvsContent, Piece, Quoting, ScrapedId, Template},
 };
 
 /// What stands for a secret in a line that is shown.
@@ -147,7 +147,11 @@ impl Run {
             return Err(Failure::Service(stops::console_full(heard.lost, &missing)));
         }
         let plan = self.bound()?;
-        let complaint = plan.bindings().redact(&self.hearing.facts().complains()).0;
+        let facts = self.hearing.facts();
+        let complaint = plan.bindings().redact(&facts.complains()).0;
+        let misses =
+            facts.configuration.filter(|line| !is_given(dialogue, &plan.profile().nvs, line));
+        let misses = misses.map(|line| plan.bindings().redact(&line).0);
         let took_ms = millis(began.elapsed());
         let restarted = !well && has_restarted(self.hearing.facts());
         let witness = match exchange.needs {
@@ -163,6 +167,7 @@ impl Run {
             expected: exchange.expect.iter().map(ToString::to_string).collect(),
             within_s: exchange.within.as_secs(),
             complaint,
+            misses,
             took_ms,
             depends_on: exchange.needs.map(stops::testbed_of),
             witness,
@@ -312,6 +317,16 @@ impl Run {
         });
         Ok(if right { Next::GoOn } else { Next::Enough })
     }
+}
+
+/// Whether a line of a log names a key whose value is typed in this dialogue: until then it may be missing.
+fn is_given(dialogue: &Dialogue, nvs: &NvsContent, line: &str) -> bool {
+    let typed: Vec<&str> =
+        dialogue.exchanges.iter().flat_map(|exchange| exchange.send.symbols()).collect();
+    let is_typed = |symbol: &str| typed.contains(&symbol);
+    let mut given = nvs.entries.iter().filter(|entry| entry.value.symbols().any(is_typed));
+    let words: Vec<&str> = line.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    given.any(|entry| words.contains(&entry.key.as_str()))
 }
 
 /// A line with its values; each value as the console takes it.

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     check::{Evidence, SpanDigest, flash_is_sound, stops},
     device::{Device, DeviceError},
-    plan::{Coverage, Layers, Moment, Region, Span},
+    plan::{Coverage, Layers, Moment, Region, Span, Step},
     profile::SECTOR,
     record::{Code, Diagnosis},
 };
@@ -55,6 +55,17 @@ impl Run {
     /// Keeps a unit with bad flash from being booted: everything after would only repeat the reason.
     pub(super) fn gate(&self) -> Result<Next, Failure> {
         Ok(if flash_is_sound(self.bound()?, &self.seen) { Next::GoOn } else { Next::Enough })
+    }
+
+    /// The step that reads what the firmware stored of its values, for one that misses one of them: until
+    /// then nobody knows whether it is the flash or the firmware that lacks it.
+    pub(super) fn unread_values(&self, done: usize) -> Option<usize> {
+        if self.plan.flashes_values() || self.judged_facts().configuration.is_none() {
+            return None;
+        }
+        let reads =
+            |step: &Step| matches!(step, Step::CollectEvidence { moment: Moment::AfterBoot, .. });
+        Some(done + self.plan.steps.get(done..)?.iter().position(reads)?)
     }
 
     /// Why a unit whose values nobody knows cannot be judged: it may be that nothing was ever flashed.

@@ -267,7 +267,10 @@ impl Run {
             index += 1;
             match outcome {
                 Ok(Next::GoOn) => {}
-                Ok(Next::Enough) => break,
+                Ok(Next::Enough) => match self.unread_values(index) {
+                    Some(reading) => index = reading,
+                    None => break,
+                },
                 Err(failure) => {
                     let failure = self.outranked(failure).await;
                     let failure = self.excused_by_nest(failure);

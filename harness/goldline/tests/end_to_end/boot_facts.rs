@@ -103,6 +103,31 @@ fn a_firmware_that_says_that_it_stops_is_believed(#[case] profile: &str, #[case]
     assert!(waited < 15_000, "it waited {waited} ms: {record:#}");
 }
 
+/// A portal's firmware that misses a value said the same whether it looked for another key or the flash had
+/// lost it.
+#[rstest]
+#[case::lost("flash.nvs_key_missing", "nvs.key_missing", "is not there")]
+#[case::ignored("firmware.key_ignored", "firmware.configuration", "Failed to load mqtt_host")]
+fn a_value_that_is_missing_is_looked_for_in_the_flash(
+    #[case] fault: &str,
+    #[case] code: &str,
+    #[case] said: &str,
+) {
+    assert_fails(&record("ble-gateway-portal", &[fault]), code, said);
+}
+
+/// A console that is dead because the firmware misses a value was said to have a bad serial connection.
+#[rstest]
+#[case::misses("firmware.key_ignored", "firmware.configuration", "Failed to load uui")]
+#[case::is_silent("firmware.console_silent", "console.no_answer", "gave no answer")]
+fn a_console_that_says_nothing_is_not_always_the_cause(
+    #[case] fault: &str,
+    #[case] code: &str,
+    #[case] said: &str,
+) {
+    assert_fails(&record("zeroconf-ca-console", &[fault]), code, said);
+}
+
 /// The CA said it at once, and was waited for all the same.
 #[test]
 fn a_ca_that_refuses_the_unit_again_and_again_is_believed() {

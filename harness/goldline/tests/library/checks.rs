@@ -735,6 +735,7 @@ fn outcome(profile: &str, check: &str, seen: &Observations) -> Outcome {
         expected: Vec::new(),
         within_s: 5,
         complaint: String::new(),
+        misses: None,
         took_ms: 1,
         depends_on,
         witness,
