@@ -168,10 +168,7 @@ impl<'a> Look<'a> {
         };
         finding.fail(code, message);
         if digest.rewritten.is_some() {
-            finding.advise(
-                code,
-                "it was written twice: the flash chip is bad, or its supply; scrap or rework the unit",
-            );
+            finding.advise(code, stops::WRITTEN_TWICE);
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::fmt::Display;
 
-use super::{Answered, Blame, ExchangeObservation, is_logged};
+use super::{Answered, Blame, ExchangeObservation, SpanDigest, is_logged, observations::places};
 use crate::{
     profile::Need,
     record::{Code, Diagnosis},
@@ -17,6 +17,10 @@ const LINES_SHOWN: usize = 6;
 
 /// Why a unit cannot be checked on which nothing was ever flashed.
 pub const BLANK: &str = "boot loader and partition table are erased: this unit is blank";
+
+/// Advice for flash that differs twice.
+pub(super) const WRITTEN_TWICE: &str =
+    "it was written twice: the flash chip is bad, or its supply; scrap or rework the unit";
 
 /// No line of an application since the reset.
 pub fn never_started(within_s: u64) -> Diagnosis {
@@ -61,6 +65,19 @@ pub fn no_portal(address: impl Display, error: impl Display) -> Diagnosis {
         Code::PortalUnreachable,
         format!("nothing listens at {address} in the unit's network: {error}"),
     )
+}
+
+/// What was written is not what the flash holds.
+pub fn written_differs(name: &str, seen: &SpanDigest) -> Diagnosis {
+    let at = places(&seen.differs);
+    let again =
+        if seen.rewritten.is_some() { ", and again after it was written once more" } else { "" };
+    let message = format!("{name} differs from what was written at {at}{again}");
+    let diagnosis = Diagnosis::new(Code::RegionDiffers, message);
+    match seen.rewritten {
+        Some(_) => Diagnosis { action: WRITTEN_TWICE.to_owned(), ..diagnosis },
+        None => diagnosis,
+    }
 }
 
 /// The firmware that writes the values did not say that it has.

@@ -33,8 +33,9 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Takes the echo of what was typed out of what was printed since.
-    pub(super) fn of(lines: &[ConsoleLine], typed: &str) -> Self {
+    /// Takes the echo of what was typed out of what was printed since. A line that refuses may end with
+    /// what was typed, as in "Usage: reset --confirm": that is no echo.
+    pub(super) fn of(lines: &[ConsoleLine], typed: &str, refuse: &[String]) -> Self {
         let mut answer = Self {
             echo: None,
             before_echo: [0; 3],
@@ -47,7 +48,9 @@ impl Answer {
         while let Some(text) = lines.next() {
             if answer.echo.is_none() {
                 answer.before_echo = [&answer.printed, &answer.said, &answer.mended].map(Vec::len);
-                answer.echo = echo::at_end_of(&text, typed);
+                answer.echo = echo::at_end_of(&text, typed)
+                    .filter(|(before, _)| !refuse.iter().any(|it| before.contains(it.as_str())))
+                    .map(|(_, echo)| echo);
                 if answer.echo.is_some() {
                     continue;
                 }
@@ -168,7 +171,7 @@ mod tests {
     }
 
     fn reply(printed: &[&str], expected: &[&str], refuse: &[&str]) -> Option<Reply> {
-        Answer::of(&lines(printed), "typed").reply(&owned(expected), &owned(refuse))
+        Answer::of(&lines(printed), "typed", &owned(refuse)).reply(&owned(expected), &owned(refuse))
     }
 
     fn is_good(printed: &[&str], expected: &[&str]) -> bool {
@@ -178,7 +181,8 @@ mod tests {
     /// An SSID such as "BOOK" made its own echo pass for the answer.
     #[test]
     fn the_echo_of_a_line_is_not_its_answer() {
-        let answer = Answer::of(&lines(&["esp> AT+WIFI_SSID=BOOK", "ERROR"]), "AT+WIFI_SSID=BOOK");
+        let answer =
+            Answer::of(&lines(&["esp> AT+WIFI_SSID=BOOK", "ERROR"]), "AT+WIFI_SSID=BOOK", &[]);
         assert_eq!(answer.printed(), ["ERROR"]);
         assert!(answer.reply(&owned(&["BOOK"]), &[]).is_none());
     }
@@ -192,7 +196,7 @@ mod tests {
             &["> set_wifi FailedLab secret-word", "OK"],
             &["> set_wifi Failed", "Lab secret-word", "OK"],
         ] {
-            let answer = Answer::of(&lines(heard), typed);
+            let answer = Answer::of(&lines(heard), typed, &[]);
             assert_eq!(
                 (answer.printed(), answer.echo()),
                 (&owned(&["OK"])[..], Some(Echo::Damaged))
@@ -202,7 +206,7 @@ mod tests {
                 Some(Reply::Good)
             ));
         }
-        let told = Answer::of(&lines(&["> set_wifi Failed-Lab secret-word", "Failed"]), typed);
+        let told = Answer::of(&lines(&["> set_wifi Failed-Lab secret-word", "Failed"]), typed, &[]);
         assert_eq!(told.echo(), Some(Echo::Whole));
         assert!(matches!(told.reply(&[], &owned(&["Failed"])), Some(Reply::Refused(_))));
     }
@@ -210,18 +214,30 @@ mod tests {
     /// The end of the answer before was taken for this one's, and its prompt for this one's end.
     #[test]
     fn what_stands_before_an_echo_answers_another_line() {
-        let answers = |heard: &[&str]| Answer::of(&lines(heard), "status").answers_its_echo();
+        let answers = |heard: &[&str]| Answer::of(&lines(heard), "status", &[]).answers_its_echo();
         assert!(!answers(&["Test alert requested"]));
         assert!(!answers(&["Test alert requested", "> status"]));
         assert!(!answers(&["> status", "I (1) a: b"]));
         assert!(answers(&["> status", "Provisioned: no"]));
         let heard = lines(&["Provisioned: yes", "> status", "Provisioned: no"]);
-        let behind = Answer::of(&heard, "status").behind_echo();
+        let behind = Answer::of(&heard, "status", &[]).behind_echo();
         assert_eq!(behind.printed(), ["Provisioned: no"]);
         assert!(behind.reply(&owned(&["yes"]), &[]).is_none());
         assert!(behind.reply(&owned(&["no"]), &[]).is_some());
-        let silent = Answer::of(&heard[..1], "status").behind_echo();
+        let silent = Answer::of(&heard[..1], "status", &[]).behind_echo();
         assert!(silent.printed().is_empty() && silent.reply(&owned(&["yes"]), &[]).is_none());
+    }
+
+    /// A console without echo was taken for one that had given the line back and then said nothing.
+    #[test]
+    fn a_usage_that_ends_with_what_was_typed_is_no_echo() {
+        let usage = lines(&["> Usage: reset --confirm"]);
+        let (typed, refuse) = ("reset --confirm", owned(&["Usage"]));
+        let answer = Answer::of(&usage, typed, &refuse);
+        assert_eq!(answer.echo(), None);
+        assert!(matches!(answer.reply(&[], &refuse), Some(Reply::Refused(_))));
+        let both = lines(&["> reset --confirm", "Usage: reset --confirm"]);
+        assert_eq!(Answer::of(&both, typed, &refuse).printed(), ["Usage: reset --confirm"]);
     }
 
     #[test]

@@ -149,8 +149,9 @@ impl Run {
         let plan = self.bound()?;
         let facts = self.hearing.facts();
         let complaint = plan.bindings().redact(&facts.complains()).0;
-        let misses =
-            facts.configuration.filter(|line| !is_given(dialogue, &plan.profile().nvs, line));
+        let misses = facts.configuration.filter(|line| {
+            plan.plan().flashes_values() && !is_given(dialogue, &plan.profile().nvs, line)
+        });
         let misses = misses.map(|line| plan.bindings().redact(&line).0);
         let took_ms = millis(began.elapsed());
         let restarted = !well && has_restarted(self.hearing.facts());
@@ -189,7 +190,38 @@ impl Run {
             self.await_silence(&console).await?;
         }
         let second = Attempt::Second { echoes: first.echo.is_some() };
-        self.typed(dialogue, exchange, line, second).await
+        let mut heard = self.typed(dialogue, exchange, line, second).await?;
+        let well = heard.answered == Answered::Well;
+        if well
+            && first.is_silent()
+            && heard.echo.is_none()
+            && self.answers_twice(exchange, line).await?
+        {
+            heard.answered = Answered::missing(&[]);
+        }
+        Ok(heard)
+    }
+
+    /// Whether the unit answers once more. Without an echo a late answer to the first of two lines looks as
+    /// one to the second; the second's own is then still to come.
+    async fn answers_twice(&mut self, exchange: &Exchange, line: &Line) -> Result<bool, Failure> {
+        let console = self.console()?;
+        let before = console.printed();
+        let expected = expected(exchange, self.bound()?)?;
+        let deadline = Deadline::after(exchange.within);
+        loop {
+            let printed = console.printed();
+            let answer =
+                Answer::of(&console.lines_after(before), line.typed.expose(), &exchange.refuse);
+            if matches!(answer.reply(&expected, &exchange.refuse), Some(Reply::Good)) {
+                return Ok(true);
+            }
+            tokio::select! {
+                () = console.changed(printed) => {}
+                () = sleep_until(deadline.instant()) => return Ok(false),
+                failure = self.interrupted() => return Err(failure),
+            }
+        }
     }
 
     /// Types a line once. A wrong answer is waited out, as more may come; that of a first attempt ends with
@@ -207,11 +239,7 @@ impl Run {
         }
         let (before, lost_before) = (console.printed(), console.lost());
         let plan = self.bound()?;
-        let expected = exchange
-            .expect
-            .iter()
-            .map(|text| Ok(plan.render(text)?.expose().to_owned()))
-            .collect::<Result<Vec<String>, Failure>>()?;
+        let expected = expected(exchange, plan)?;
         self.hearing.expect([expected.clone(), exchange.refuse.clone()].concat());
         let typed = line.typed.as_secret().clone();
         self.typed.push(Typed { line: typed, shown: line.shown.clone(), after: before });
@@ -219,7 +247,8 @@ impl Run {
         self.type_text(format!("{}{}", line.typed.expose(), dialogue.line_end.text())).await?;
         let prompt = dialogue.prompt.as_deref().filter(|_| attempt == Attempt::First);
         let answer = || {
-            let answer = Answer::of(&console.lines_after(before), line.typed.expose());
+            let answer =
+                Answer::of(&console.lines_after(before), line.typed.expose(), &exchange.refuse);
             match attempt {
                 // A late answer to the first is none to the second, of which the echo comes behind it.
                 Attempt::Second { echoes } if echoes || answer.echo().is_some() => {
@@ -260,7 +289,7 @@ impl Run {
         Ok(Heard { answer, answered, echo, lost: console.lost() - lost_before })
     }
 
-    async fn type_text(&mut self, text: String) -> Result<(), Failure> {
+    pub(super) async fn type_text(&mut self, text: String) -> Result<(), Failure> {
         self.with_device(move |device| device.type_text(text.as_bytes())).await
     }
 
@@ -317,6 +346,12 @@ impl Run {
         });
         Ok(if right { Next::GoOn } else { Next::Enough })
     }
+}
+
+/// The texts of a good answer, with the unit's values.
+fn expected(exchange: &Exchange, plan: &BoundPlan) -> Result<Vec<String>, Failure> {
+    let text = |template: &Template| Ok(plan.render(template)?.expose().to_owned());
+    exchange.expect.iter().map(text).collect()
 }
 
 /// Whether a line of a log names a key whose value is typed in this dialogue: until then it may be missing.

@@ -29,9 +29,9 @@ pub(super) enum Echo {
     Damaged,
 }
 
-/// The typed line at the end of a line of the log; a prompt may stand before it.
-pub(super) fn at_end_of(text: &str, typed: &str) -> Option<Echo> {
-    start_of(text, typed).map(|(_, echo)| echo)
+/// The typed line at the end of a line of the log, and what stands before it: a prompt, perhaps.
+pub(super) fn at_end_of<'a>(text: &'a str, typed: &str) -> Option<(&'a str, Echo)> {
+    start_of(text, typed).map(|(start, echo)| (&text[..start], echo))
 }
 
 fn start_of(text: &str, typed: &str) -> Option<(usize, Echo)> {
@@ -187,7 +187,11 @@ mod tests {
             let shown = lines.iter().map(|line| line.line.text.as_str()).collect::<String>();
             assert!(!shown.contains("Edge"), "{at}.{bit}: {shown:?}");
             if texts.len() == 1 {
-                assert_eq!(at_end_of(&plain(texts[0]), TYPED), Some(Echo::Damaged), "{texts:?}");
+                assert_eq!(
+                    at_end_of(&plain(texts[0]), TYPED).map(|found| found.1),
+                    Some(Echo::Damaged),
+                    "{texts:?}"
+                );
             }
         }
     }
@@ -222,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_short_line_is_told_from_an_answer() {
-        assert_eq!(at_end_of("> AT", "AT"), Some(Echo::Whole));
+        assert_eq!(at_end_of("> AT", "AT"), Some(("> ", Echo::Whole)));
         assert_eq!(at_end_of("AU", "AT"), None);
         assert_eq!(at_end_of("OK", "AT"), None);
     }

@@ -305,6 +305,9 @@ impl Run {
                     self.make_factory_app()?;
                 }
                 self.write(region).await?;
+                if self.plan.runs_before_evidence() {
+                    self.verify(region).await?;
+                }
             }
             Step::CollectEvidence { moment, coverage, nvs } => {
                 self.note_conduct()?;

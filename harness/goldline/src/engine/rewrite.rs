@@ -4,18 +4,34 @@
 //! Only what this run wrote or erased is written, and only where the profile allows it; a second difference
 //! is the unit's. Must not judge.
 
+use md5::{Digest, Md5};
+
 use super::{
     Failure, Run,
     flash_reading::{Wanted, differences, erased, look_again, size_of, whole},
 };
 use crate::{
-    check::{Difference, SpanDigest},
+    check::{Difference, SpanDigest, stops},
     device::{Device, DeviceError},
     plan::{NvsState, Region, Span},
     profile::SECTOR,
 };
 
 impl Run {
+    /// Compares what was just written, for a firmware that runs before the evidence is taken.
+    pub(super) async fn verify(&mut self, region: &Region) -> Result<(), Failure> {
+        let planned = self.bound()?.written(region)?;
+        let (offset, may_rewrite) = (region.offset, self.plan.profile.rewrites);
+        let compare =
+            move |device: &mut dyn Device| compared(device, offset, &planned, may_rewrite);
+        let Some(seen) = self.with_device(compare).await? else { return Ok(()) };
+        self.attempts = self.attempts.max(2);
+        match seen.differs.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::Unit(stops::written_differs(&region.name, &seen))),
+        }
+    }
+
     /// Writes what a span must hold where its digest was wrong twice, and digests it again.
     pub(super) async fn mend(&mut self, span: &Span, seen: &mut SpanDigest) -> Result<(), Failure> {
         let contents = self.bound()?.contents(span.expects);
@@ -74,6 +90,25 @@ impl Run {
     }
 }
 
+/// What differed from what was written, at the second look and after it was written once more where that
+/// is allowed; `None` when nothing did at the first.
+fn compared(
+    device: &mut dyn Device,
+    offset: u32,
+    planned: &[u8],
+    may_rewrite: bool,
+) -> Result<Option<SpanDigest>, DeviceError> {
+    let (size, right) = (size_of(planned), [Md5::digest(planned).into()]);
+    let md5 = device.digest(offset, size)?;
+    if right.contains(&md5) {
+        return Ok(None);
+    }
+    let first = SpanDigest { offset, size, md5, differs: Vec::new(), rewritten: None };
+    let seen = look_again(device, first, &right, planned)?;
+    let stays = !seen.differs.is_empty() && may_rewrite;
+    Ok(Some(if stays { mended(device, seen, &right, planned)? } else { seen }))
+}
+
 fn mended(
     device: &mut dyn Device,
     seen: SpanDigest,
@@ -103,8 +138,6 @@ fn write(
 
 #[cfg(test)]
 mod tests {
-    use md5::{Digest, Md5};
-
     use super::*;
     use crate::engine::flash_reading::tests::Flash;
 
@@ -146,6 +179,23 @@ mod tests {
         assert_eq!((seen.differs, seen.rewritten), (vec![], Some(vec![PLACE])));
         assert_eq!(flash.bytes[0x1_0000..], planned());
         assert_eq!(flash.written, [(0x1_2000, SECTOR)]);
+    }
+
+    /// A firmware that ran before any evidence was taken could not run for one bit of the wire.
+    #[test]
+    fn what_runs_at_once_is_compared_at_once() {
+        let mut good = flash(None);
+        good.bytes[0x1_2345] ^= 4;
+        assert_eq!(compared(&mut good, 0x1_0000, &planned(), true).expect("it answers"), None);
+        let mut once = flash(None);
+        let seen = compared(&mut once, 0x1_0000, &planned(), true).expect("it answers");
+        assert_eq!(seen.expect("it differed").differs, []);
+        for (stuck, may_rewrite) in [(Some(0x1_2345), true), (None, false)] {
+            let mut bad = flash(stuck);
+            let seen = compared(&mut bad, 0x1_0000, &planned(), may_rewrite).expect("it answers");
+            let seen = seen.expect("it differed");
+            assert_eq!((seen.differs, seen.rewritten.is_some()), (vec![PLACE], may_rewrite));
+        }
     }
 
     #[test]

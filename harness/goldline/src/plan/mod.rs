@@ -205,6 +205,8 @@ pub struct InstallersAlert {
     pub alert: Alert,
     /// What ends a line.
     pub line_end: LineEnd,
+    /// Whether the line may be typed once more.
+    pub retype: bool,
 }
 
 /// What a boot is for.
@@ -293,6 +295,11 @@ impl Plan {
             Method::Console | Method::Portal => NvsState::Blank,
             Method::FactoryFirmware => NvsState::Keys,
         }
+    }
+
+    /// Whether a firmware that was written runs before the flash is compared.
+    pub fn runs_before_evidence(&self) -> bool {
+        self.profile.method == crate::profile::Method::FactoryFirmware
     }
 
     /// Whether the bench itself puts the unit's values into the flash, and not the unit's own firmware.

@@ -37,7 +37,8 @@ pub(super) fn trial(profile: &Profile, scope: Scope) -> Vec<Step> {
     steps.extend(profile.mqtt.command.clone().map(Step::Command));
     let console = profile.console.as_ref();
     let alert = profile.alert.clone().zip(console).map(|(alert, console)| {
-        Step::Alert(Box::new(InstallersAlert { alert, line_end: console.line_end }))
+        let (line_end, retype) = (console.line_end, console.retype);
+        Step::Alert(Box::new(InstallersAlert { alert, line_end, retype }))
     });
     let status = console.map(|console| Step::Dialogue(Dialogue::of(console, DialogueName::Status)));
     let update = profile.ota.clone().map(|ota| Step::Update(Box::new(ota)));

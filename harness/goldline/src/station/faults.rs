@@ -129,7 +129,8 @@ fn shown_by(fault: Fault, profile: &Profile) -> Option<(&'static str, bool)> {
         Fault::FirmwareConsoleSilent
         | Fault::FirmwareConsoleLate
         | Fault::FirmwareConsoleGarbled
-        | Fault::FirmwareConsoleInterleaved => {
+        | Fault::FirmwareConsoleInterleaved
+        | Fault::WireBitTyped => {
             ("dialogue with a console", DialogueName::ALL.into_iter().any(dialogue))
         }
         // Elsewhere the values lie in the flash already when the console is told of them.

@@ -7,6 +7,7 @@ mod made;
 
 use made::{HOST, Made};
 use rstest::rstest;
+use serde_json::Value;
 
 use super::{
     external_broker::account,
@@ -140,4 +141,25 @@ fn a_limit_on_the_brokers_certificate_is_held_against_the_bench() {
     let record = short.json();
     assert_eq!((short.code(), &record["verdict"]), (3, &"ERROR".into()), "{record:#}");
     assert_eq!(record["diagnosis"]["code"], "testbed.broker", "{record:#}");
+}
+
+/// So is one on the certificates of the CA, which signs for every unit.
+#[test]
+fn a_limit_on_the_cas_certificates_is_held_against_the_bench() {
+    let station = Station::new();
+    let profile = include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../fixtures/profiles/zeroconf-ca.toml"
+    ));
+    let limits = "id = \"ca_registration\"\nlimits = { ";
+    assert!(profile.contains(limits));
+    let with = |lower: u32| {
+        let limited = format!("{limits}ca_certificate_days = {{ lower = {lower} }}, ");
+        station.write("zeroconf-ca.toml", profile.replace(limits, &limited));
+        let ended = station.unit(["run", "zeroconf-ca.toml", "--json"]);
+        let record = ended.json();
+        (ended.code(), record["verdict"].clone(), record["diagnosis"]["code"].clone())
+    };
+    assert_eq!(with(1800), (0, "PASS".into(), Value::Null));
+    assert_eq!(with(1900), (3, "ERROR".into(), "testbed.ca".into()));
 }

@@ -62,6 +62,51 @@ fn a_bit_in_any_line_fails_no_unit(
     println!("{profile}: {repeated} took a second attempt");
 }
 
+/// The installer's alert was asked for once only: a bit in that line was the unit's.
+#[rstest]
+#[case("safesignal", true)]
+#[case("safesignal", false)]
+#[case("zeroconf-ca-console", true)]
+fn a_bit_in_what_is_typed_fails_no_unit(#[case] product: &str, #[case] echo: bool) {
+    let mut repeated = 0;
+    for seed in seeds(8, 60) {
+        let station = Station::new();
+        let file = with_echo(&station, product, echo);
+        let seed = seed.to_string();
+        let words = ["run", &file, "--json", "--fault", "wire.bit_typed", "--seed", &seed];
+        let record = station.unit(words).json();
+        assert_eq!(record["verdict"], "PASS", "seed {seed}: {record:#}");
+        repeated += usize::from(!twice(&record).is_empty());
+    }
+    assert!(repeated > 1, "the bit was hit: {repeated}");
+}
+
+/// Its answer to the first of two lines was taken for that to the second.
+#[rstest]
+fn a_late_answer_is_none_to_the_line_that_is_typed_again(#[values(true, false)] echo: bool) {
+    let station = Station::new();
+    let file = with_echo(&station, "safesignal", echo);
+    let late = station.unit(["run", &file, "--json", "--fault", "firmware.console_late"]);
+    fails(&late, "console.no_answer");
+}
+
+/// The shipped product, with a firmware that gives back what is typed or does not; the profile's file.
+fn with_echo(station: &Station, product: &str, echo: bool) -> String {
+    let fixture = |name: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/");
+        std::fs::read_to_string(format!("{folder}{name}")).expect("it ships")
+    };
+    let firmware = fixture(&format!("firmware/{product}.toml"));
+    assert!(firmware.contains("echo = true"), "this one gives back what is typed");
+    let firmware = firmware.replace("echo = true", &format!("echo = {echo}"));
+    let firmware = station.write("firmware.toml", firmware);
+    let model = format!("model = \"{product}\"");
+    let changed = format!("model = \"{}\"", firmware.display());
+    let file = format!("{product}.toml");
+    station.write(&file, fixture(&format!("profiles/{file}")).replace(&model, &changed));
+    file
+}
+
 #[rstest]
 #[case::address("safesignal", "sta ip: 12", "wifi_join", "its address is 137.")]
 #[case::signal("safesignal.toml", "rssi: -4", "wifi_join", "rssi is -55")]

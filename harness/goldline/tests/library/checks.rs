@@ -50,9 +50,20 @@ impl Case {
         Self::told(None)
     }
 
+    /// A good unit that shows its broker a certificate.
+    fn certified() -> Self {
+        let mut profile = find("espvault", None).expect("a shipped profile");
+        profile.mqtt.client_certificate = true;
+        Self::of(profile, None)
+    }
+
     /// A good unit that was told its broker in this spelling.
     fn told(broker: Option<&str>) -> Self {
-        let profile = Arc::new(find("espvault", None).expect("a shipped profile"));
+        Self::of(find("espvault", None).expect("a shipped profile"), broker)
+    }
+
+    fn of(profile: Profile, broker: Option<&str>) -> Self {
+        let profile = Arc::new(profile);
         let plan = Plan::new(Arc::clone(&profile), Scope::Run);
         let mut given = Given::default();
         if let Some(broker) = broker {
@@ -526,6 +537,25 @@ fn the_days_of_the_brokers_certificate_are_measured_and_blame_no_unit() {
     assert_eq!(with(90, Some(90.0)).0, Verdict::Pass);
     let (verdict, why, _) = with(89, Some(90.0));
     assert_eq!((verdict, why), (Verdict::Error, Some(Code::TestbedBroker)));
+}
+
+/// The unit's own certificate is the unit's affair.
+#[test]
+fn the_days_of_the_units_certificate_are_held_against_the_unit() {
+    let with = |days: Option<i64>| {
+        let mut case = Case::certified();
+        case.broker().client_certificate_days = days;
+        let limits = Limits { lower: Some(30.0), upper: None };
+        case.limit(CheckId::MqttConnect, "client_certificate_days", limits);
+        let (verdict, why, _) = case.judge();
+        (verdict, why)
+    };
+    let short = (Verdict::Fail, Some(Code::MqttOutOfLimits));
+    assert_eq!(with(Some(30)), (Verdict::Pass, None));
+    assert_eq!(with(Some(29)), short);
+    assert_eq!(with(Some(-1)), short);
+    let unseen = (Verdict::Error, Some(Code::TestbedBroker));
+    assert_eq!(with(None), unseen, "a broker of others tells nobody what the unit showed");
 }
 
 #[test]

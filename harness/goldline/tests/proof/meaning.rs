@@ -142,7 +142,7 @@ pub fn of(fault: &str) -> Meaning {
         "firmware.slow_boot" | "firmware.console_interleaved" => Harmless,
         "wire.delay" | "wire.late_once" | "wire.late" => Harmless,
         "wire.bit" | "wire.bit_digest" | "wire.bit_mac" | "wire.bit_console"
-        | "wire.bit_request" => Harmless,
+        | "wire.bit_request" | "wire.bit_typed" => Harmless,
         "wire.silent" | "wire.vanish" | "wire.drop" | "wire.duplicate" | "wire.corrupt" => {
             BreaksLine
         }

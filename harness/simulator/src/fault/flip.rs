@@ -14,6 +14,8 @@ const REACH: u64 = 40_000;
 const LINES: u64 = 200;
 const REQUESTS: u64 = 120;
 const REQUEST_BYTES: u64 = 24;
+/// Typed bytes among which a place is chosen: most dialogues are longer, some are shorter.
+const TYPED: u64 = 250;
 /// Where the body of an answer begins: after END, direction, operation and length comes a word.
 const WORD: usize = 5;
 const BODY: usize = 9;
@@ -60,6 +62,11 @@ enum Target {
         at: u64,
         inside: Option<u64>,
     },
+    /// What is typed: it stands in no request.
+    Typed {
+        before: u64,
+        in_request: bool,
+    },
 }
 
 impl Flip {
@@ -70,6 +77,7 @@ impl Flip {
             Fault::WireBitMac,
             Fault::WireBitConsole,
             Fault::WireBitRequest,
+            Fault::WireBitTyped,
         ];
         let fault = aimed.into_iter().find(|fault| faults.has(*fault))?;
         let mut chance = Chance::of(seed, fault);
@@ -87,6 +95,7 @@ impl Flip {
                 at: chance.below(REQUEST_BYTES),
                 inside: None,
             },
+            Fault::WireBitTyped => Target::Typed { before: chance.below(TYPED), in_request: false },
             _ => {
                 let before = early(&mut chance, REACH);
                 match chance.below(2) {
@@ -108,6 +117,7 @@ impl Flip {
         let place = match &mut self.target {
             Target::Incoming { before } => count_down(before, bytes.len()),
             Target::Request { before, at, inside } => in_request(bytes, before, *at, inside),
+            Target::Typed { before, in_request } => in_typed(bytes, before, in_request),
             _ => None,
         };
         self.hit(bytes, place);
@@ -212,6 +222,21 @@ fn escaped(bytes: &[u8]) -> Vec<u8> {
     bytes.iter().flat_map(escape).collect()
 }
 
+/// A typed byte, when so many more have come before it.
+fn in_typed(bytes: &[u8], before: &mut u64, in_request: &mut bool) -> Option<usize> {
+    for (place, byte) in bytes.iter().enumerate() {
+        if *byte == END {
+            *in_request ^= true;
+        } else if !*in_request {
+            if *before == 0 {
+                return Some(place);
+            }
+            *before -= 1;
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -305,6 +330,24 @@ mod tests {
             let mut flip = flip(Fault::WireBitRequest, seed);
             cut.chunks_mut(7).for_each(|chunk| flip.incoming(chunk));
             assert_eq!(cut, whole);
+        }
+    }
+
+    #[test]
+    fn a_typed_line_is_hit_outside_of_every_request() {
+        let mut sent = vec![END];
+        sent.extend([7; 300]);
+        sent.push(END);
+        sent.extend(b"a typed line of text\n".repeat(TYPED as usize / 20));
+        for seed in 0..20 {
+            let mut arrived = sent.clone();
+            flip(Fault::WireBitTyped, seed).incoming(&mut arrived);
+            let places = differing(&sent, &arrived);
+            assert!(matches!(places[..], [place] if place > 301), "{places:?}");
+            let mut cut = sent.clone();
+            let mut flip = flip(Fault::WireBitTyped, seed);
+            cut.chunks_mut(7).for_each(|chunk| flip.incoming(chunk));
+            assert_eq!(cut, arrived);
         }
     }
 

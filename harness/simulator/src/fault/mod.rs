@@ -41,6 +41,8 @@ pub enum Fault {
     WireBitConsole,
     /// `wire.bit_request`
     WireBitRequest,
+    /// `wire.bit_typed`
+    WireBitTyped,
     /// `flash.app_bit`
     FlashAppBit,
     /// `flash.nvs_bit`
@@ -149,6 +151,7 @@ impl Fault {
         Self::WireBitMac,
         Self::WireBitConsole,
         Self::WireBitRequest,
+        Self::WireBitTyped,
         Self::FlashAppBit,
         Self::FlashNvsBit,
         Self::FlashNvsKeyMissing,
@@ -253,6 +256,10 @@ impl Fault {
             Self::WireBitRequest => {
                 ("wire.bit_request", "One bit is inverted on the wire, in a request to the loader.")
             }
+            Self::WireBitTyped => (
+                "wire.bit_typed",
+                "One bit is inverted on the wire, in what is typed to the firmware's console.",
+            ),
             Self::FlashAppBit => (
                 "flash.app_bit",
                 "One bit of the application's partition flips after it was written.",
