@@ -129,6 +129,10 @@ impl<'a> Look<'a> {
             });
             return;
         }
+        if self.is_updating && matches!(span.expects, Expects::UpdateSlot | Expects::UpdatedApp) {
+            let left = "holds what an update left there that did not come to its end";
+            return finding.evidence.push(format!("{name} {moment} {left}"));
+        }
         let end = contents.first().map_or(0, Layers::end_of_image);
         let behind = digest.differs_at().filter(|at| (*at - span.offset) as usize >= end);
         let again = match digest.rewritten {

@@ -544,6 +544,7 @@ fn the_days_of_the_brokers_certificate_are_measured_and_blame_no_unit() {
 fn the_days_of_the_units_certificate_are_held_against_the_unit() {
     let with = |days: Option<i64>| {
         let mut case = Case::certified();
+        case.broker().client_certificate = Some("a certificate of the bench's CA".to_owned());
         case.broker().client_certificate_days = days;
         let limits = Limits { lower: Some(30.0), upper: None };
         case.limit(CheckId::MqttConnect, "client_certificate_days", limits);
