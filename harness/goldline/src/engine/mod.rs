@@ -51,8 +51,8 @@ use crate::{
     plan::{Bindings, BoundPlan, Claim, Content, Plan, Purpose, Step},
     profile::{CheckId, ValueSource, ValueSpec},
     record::{
-        CheckRecord, Diagnosis, EndpointRecord, NetworkRecord, Outcome, RadioProof, Record,
-        Replacement, SCHEMA, Simulation, Stage, Unit,
+        CheckRecord, Diagnosis, EndpointRecord, NetworkRecord, Outcome, Provenance, RadioProof,
+        Record, Replacement, SCHEMA, Simulation, Stage, Unit,
     },
     testbed::{ca::ExpectedRegistration, network::NetworkKind},
 };
@@ -108,6 +108,8 @@ pub struct Job {
     pub confirm_alert: Option<AskOperator>,
     /// The unit.
     pub open_device: OpenDevice,
+    /// What the run is made of, for the record.
+    pub provenance: Provenance,
     /// What was made wrong on purpose, for the record.
     pub simulation: Option<Simulation>,
     /// URL of the device, for the record.
@@ -149,6 +151,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
     });
     let (lot, operator, device) = (job.lot.clone(), job.operator.clone(), job.device_url.clone());
     let simulation = job.simulation.clone();
+    let provenance = job.provenance.clone();
     let profile = Arc::clone(&job.plan.profile);
     let scope = job.plan.scope;
     let product = job.plan.product_digest(&job.images);
@@ -174,6 +177,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
         diagnosis,
         unit: Unit { replaces, ..describe_unit(&observations, plan.as_ref()) },
         simulation,
+        provenance,
         network: Some(network_record(network, &checks)),
         endpoints,
         stages,

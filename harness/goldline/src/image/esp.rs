@@ -17,6 +17,8 @@ const LINE: usize = 16;
 const DIGEST: usize = 32;
 /// `esp_app_desc_t` begins so, and stands at the start of an application's first segment.
 const APP_DESCRIPTION: [u8; 4] = 0xABCD_5432_u32.to_le_bytes();
+/// Of its version, its name, the version of ESP-IDF, and date and time together.
+const NAME: usize = 32;
 /// First bytes of a partition table.
 const TABLE_MAGIC: [u8; 2] = [0xAA, 0x50];
 const TABLE_OFFSET: usize = 0x8000;
@@ -47,6 +49,15 @@ pub(super) struct Segment<'a> {
     /// Where the chip sees it.
     pub(super) address: u32,
     data: &'a [u8],
+}
+
+/// What an application says of itself; texts end at their first zero.
+#[derive(Debug)]
+pub(super) struct AppDescription<'a> {
+    pub(super) version: &'a [u8],
+    pub(super) project: &'a [u8],
+    pub(super) idf_version: &'a [u8],
+    pub(super) elf_digest: &'a [u8],
 }
 
 /// What keeps bytes from being an image.
@@ -125,6 +136,19 @@ impl<'a> EspImage<'a> {
     /// Whether it is what ESP-IDF's bootloader starts.
     pub(super) fn is_application(&self) -> bool {
         self.segments.first().is_some_and(|first| first.data.starts_with(&APP_DESCRIPTION))
+    }
+
+    /// What an application says of itself, field by field: `esp_app_desc_t` of ESP-IDF.
+    pub(super) fn description(&self) -> Option<AppDescription<'a>> {
+        let data = self.segments.first()?.data.strip_prefix(&APP_DESCRIPTION)?;
+        // Versions for secure boot and reserved words come first, time and date in between.
+        let (_, data) = data.split_at_checked(12)?;
+        let (version, data) = data.split_at_checked(NAME)?;
+        let (project, data) = data.split_at_checked(NAME)?;
+        let (_, data) = data.split_at_checked(NAME)?;
+        let (idf_version, data) = data.split_at_checked(NAME)?;
+        let (elf_digest, _) = data.split_at_checked(DIGEST)?;
+        Some(AppDescription { version, project, idf_version, elf_digest })
     }
 
     /// Whether it starts to run in a segment of its own.

@@ -20,8 +20,12 @@ use espflash::{
     target::{Chip as EspChip, XtalFrequency},
 };
 
+use esp::EspImage;
+
 use crate::{
+    hex::hex,
     profile::{AppSource, BootloaderSource, Chip, FactoryFirmware, FlashMap, Profile},
+    record::FirmwareRecord,
     simulated::simulated,
 };
 
@@ -164,6 +168,23 @@ pub enum ImageError {
 }
 
 impl FlashImages {
+    /// What the application says of itself; `None` for one that ESP-IDF did not build.
+    pub fn description(&self) -> Option<FirmwareRecord> {
+        let image = EspImage::parse(&self.app).ok()?;
+        let esp::AppDescription { version, project, idf_version, elf_digest } =
+            image.description()?;
+        let text = |field: &[u8]| {
+            let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
+            String::from_utf8_lossy(&field[..end]).into_owned()
+        };
+        Some(FirmwareRecord {
+            project: text(project),
+            version: text(version),
+            idf_version: text(idf_version),
+            elf_sha256: hex(elf_digest),
+        })
+    }
+
     /// Makes the images of a profile. A firmware model trusts `trust_anchor_pem`; an application of
     /// the product's own carries what it carries.
     ///

@@ -59,6 +59,8 @@ pub use template::{Piece, Template, TemplateError, UnboundSymbol};
 pub struct Profile {
     /// What `goldline run NAME` calls it.
     pub name: String,
+    /// SHA-256 of its text, as lowercase hex.
+    pub digest: String,
     /// The product's name for people.
     pub title: String,
     /// How the unit gets its values.

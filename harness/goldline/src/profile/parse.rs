@@ -14,12 +14,15 @@ mod values;
 
 use std::{ops::Range, path::Path};
 
+use sha2::{Digest, Sha256};
+
 use super::{
     Chip, Method, Profile,
     problem::{Located, Problem, ProfileError},
     raw::{At, RawProfile},
     template::Template,
 };
+use crate::hex::hex;
 pub(super) use learnt::samples;
 use values::Names;
 
@@ -34,7 +37,9 @@ impl Profile {
             .map_err(|error| ProfileError::new(file, text, vec![form_problem(&error, text)]))?;
         let mut problems = Problems(Vec::new());
         match problems.profile(raw, folder) {
-            Some(profile) if problems.0.is_empty() => Ok(profile),
+            Some(profile) if problems.0.is_empty() => {
+                Ok(Self { digest: hex(&Sha256::digest(text)), ..profile })
+            }
             _ => Err(ProfileError::new(file, text, problems.0)),
         }
     }
@@ -105,6 +110,7 @@ impl Problems {
         let checks = self.checks(raw.check);
         let profile = Profile {
             name: name?,
+            digest: String::new(),
             title: raw.title,
             method: method?,
             chip: chip?,

@@ -49,6 +49,8 @@ use crate::secret::Secret;
 /// The services of a station and the values of its site.
 #[derive(Clone, Debug, Default)]
 pub struct StationFile {
+    /// What records call the station.
+    pub name: Option<String>,
     /// The broker that the station itself uses.
     pub mqtt: Option<MqttService>,
     /// The certificate authority.
@@ -217,7 +219,15 @@ impl Reader<'_> {
                         }
                     }
                 }
-                _ => return Err(unknown(key, &["services", "values", "require"])),
+                "station" => {
+                    for (name, value) in table("station", value)? {
+                        match name.get_ref().as_ref() {
+                            "name" => station.name = Some(plain("name", value)?),
+                            _ => return Err(unknown(name, &["name"])),
+                        }
+                    }
+                }
+                _ => return Err(unknown(key, &["services", "values", "require", "station"])),
             }
         }
         Ok(station)

@@ -6,6 +6,7 @@
 mod code;
 mod diagnosis;
 mod measurement;
+mod provenance;
 mod verdict;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use crate::identity::Mac;
 pub use code::{Area, Code, UnknownCode};
 pub use diagnosis::Diagnosis;
 pub use measurement::{Limits, Measurement};
+pub use provenance::{FirmwareRecord, ImageRecord, Provenance};
 pub use verdict::{Outcome, UnknownWord, Verdict};
 
 /// The version of the record's form; raised when a reader of older records would misread a new one.
@@ -51,6 +53,9 @@ pub struct Record {
     /// What was made wrong on purpose; `None` where nothing was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulation: Option<Simulation>,
+    /// What the run was made of.
+    #[serde(flatten)]
+    pub provenance: Provenance,
     /// What lay between the unit and its services, and what it proved; `None` in records of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkRecord>,

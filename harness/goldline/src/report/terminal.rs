@@ -160,7 +160,7 @@ fn measured(measurement: &Measurement) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Code, Diagnosis, Limits, SCHEMA, Stage, Unit, Verdict};
+    use crate::record::{Code, Diagnosis, Limits, Provenance, SCHEMA, Stage, Unit, Verdict};
 
     fn record() -> Record {
         Record {
@@ -179,6 +179,7 @@ mod tests {
             )),
             unit: Unit::default(),
             simulation: None,
+            provenance: Provenance::default(),
             network: None,
             endpoints: Vec::new(),
             stages: Vec::new(),

@@ -13,6 +13,7 @@ use super::{
     identities::{claimer, with_replaced},
     leases::{LeasedNumber, Leasing, settle},
     order::Order,
+    provenance::provenance,
     remembered::{Recall, RememberedError},
     values::{self, ValuesError},
 };
@@ -89,6 +90,7 @@ fn jobs_with_numbers(
     numbers: &mut Vec<Vec<LeasedNumber>>,
 ) -> Result<Vec<(Job, Uuid)>, JobsError> {
     let authority = Arc::new(state.authority(clock)?);
+    let bench_ca = authority.root_pem().to_owned();
     let bench = Arc::new(bench(order, authority, clock));
     let images = FlashImages::build(&order.profile, &bench.trusted())?;
     if order.devices.iter().any(|(_, url)| matches!(url, DeviceUrl::Simulator(_))) {
@@ -109,6 +111,7 @@ fn jobs_with_numbers(
         numbers.push(sources.taken);
         let values = values?;
         let place = bench.place();
+        let simulation = order.faults.simulation(index);
         let job = Job {
             plan: order.plan.clone(),
             values,
@@ -118,7 +121,8 @@ fn jobs_with_numbers(
             enrol: enroller(state, order, clock),
             confirm_alert: order.confirm_alert.clone(),
             open_device: opener(url, index, &order.profile, &order.faults, place.world()),
-            simulation: order.faults.simulation(index),
+            provenance: provenance(order, &images, &bench_ca, simulation.as_ref()),
+            simulation,
             place,
             device_url: name.clone(),
             stand: if url.is_real() { Stand::Nest } else { Stand::Simulated },

@@ -27,6 +27,7 @@ mod journal;
 mod leases;
 mod order;
 mod outputs;
+mod provenance;
 mod refusals;
 mod registry_url;
 mod remembered;

@@ -39,6 +39,8 @@ const DEFAULT_PROFILE: &str = "espvault";
 /// A request that can be carried out.
 pub struct Order {
     pub(super) profile: Arc<Profile>,
+    /// Its name, when its file has one.
+    pub(super) station: Option<String>,
     pub(super) plan: Plan,
     pub(super) network: NetworkKind,
     pub(super) devices: Vec<NamedDevice>,
@@ -160,6 +162,7 @@ impl Order {
         }
         values::refuse_unsayable(&profile, &given)?;
         Ok(Self {
+            station: station.as_ref().and_then(|station| station.name.clone()),
             plan,
             given,
             profile,

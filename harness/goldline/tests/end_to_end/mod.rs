@@ -34,6 +34,7 @@ mod open_networks;
 mod output_files;
 mod products;
 pub mod program;
+mod provenance;
 mod provision_and_check;
 mod record;
 mod records;

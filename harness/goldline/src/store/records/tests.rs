@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     identity::Mac,
-    record::{CheckRecord, Limits, Measurement, Outcome, SCHEMA, Unit, Verdict},
+    record::{CheckRecord, Limits, Measurement, Outcome, Provenance, SCHEMA, Unit, Verdict},
 };
 
 const MAC: Mac = Mac([0x24, 0x0A, 0xC4, 0, 1, 0x10]);
@@ -43,6 +43,7 @@ fn record(minute: i64) -> Record {
             ..Unit::default()
         },
         simulation: None,
+        provenance: Provenance::default(),
         network: None,
         endpoints: Vec::new(),
         stages: Vec::new(),
