@@ -42,6 +42,7 @@ impl Run {
             && chip.mac.is_a_chips();
         // Known before its values are: a unit that this station never saw is in the record all the same.
         self.seen.chip = Some(chip.clone());
+        self.ask_standing(chip.mac).await?;
         let plan = match self.bind(&chip) {
             Err(Failure::Values(unknown)) => return Err(self.blank_or(unknown).await?),
             bound => bound?,

@@ -8,6 +8,7 @@ mod again;
 mod alert;
 mod answer;
 mod calls;
+mod change;
 mod conduct;
 mod dialogue;
 mod echo;
@@ -58,6 +59,7 @@ use crate::{
 };
 
 use again::Again;
+pub use change::{AskStanding, Change, NoteChange};
 use echo::Typed;
 pub use event::{Event, Events};
 use failure::Failure;
@@ -90,6 +92,8 @@ pub type AskOperator = Arc<dyn Fn(&str) -> Option<bool> + Send + Sync>;
 
 /// All that a run needs.
 pub struct Job {
+    /// Unique for this run.
+    pub run_id: Uuid,
     /// What to do.
     pub plan: Plan,
     /// The unit's values; `unit.mac` is bound by the run.
@@ -102,6 +106,10 @@ pub struct Job {
     pub place: Place,
     /// Makes the unit's identity its own.
     pub claim: ClaimIdentity,
+    /// Whether the unit is as its last run left it on purpose.
+    pub standing: AskStanding,
+    /// Notes that the unit is about to be changed.
+    pub note_change: NoteChange,
     /// Puts the unit into the device registry, for products that have one.
     pub enrol: EnrolUnit,
     /// Who confirms that an alert was seen, where that is asked for.
@@ -134,6 +142,8 @@ pub struct Finished {
     pub observations: Observations,
     /// Which version of the product was flashed: [`Plan::product_digest`].
     pub product: String,
+    /// What the run did to the unit.
+    pub change: Change,
     /// What was planned for this very unit; `None` when it was never identified.
     pub plan: Option<BoundPlan>,
 }
@@ -142,7 +152,7 @@ pub struct Finished {
 pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finished {
     let started_at = job.bench.clock().now();
     let started = Instant::now();
-    let run_id = Uuid::new_v4();
+    let run_id = job.run_id;
     events.send(Event::Started {
         run_id,
         profile: job.plan.profile.name.clone(),
@@ -160,6 +170,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
 
     let mut run = Run::new(job, events.clone(), cancel);
     run.perform().await;
+    let change = run.change;
     let (observations, plan, stages, endpoints) = run.into_parts();
 
     let Judgement { verdict, diagnosis, checks } =
@@ -184,7 +195,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
         checks,
     };
     events.send(Event::Ended(Box::new(record.clone())));
-    Finished { record, observations, product, plan }
+    Finished { record, observations, product, change, plan }
 }
 
 /// A run under way.
@@ -196,6 +207,9 @@ struct Run {
     events: Events,
     cancel: CancellationToken,
     claim: ClaimIdentity,
+    standing: AskStanding,
+    note_change: NoteChange,
+    change: Change,
     enrol: EnrolUnit,
     confirm_alert: Option<AskOperator>,
     device_url: String,
@@ -228,6 +242,9 @@ impl Run {
             events,
             cancel,
             claim: job.claim,
+            standing: job.standing,
+            note_change: job.note_change,
+            change: Change::None,
             enrol: job.enrol,
             confirm_alert: job.confirm_alert,
             device_url: job.device_url,
@@ -262,6 +279,9 @@ impl Run {
             let outcome = self.step(step).await;
             let duration_ms = millis(began.elapsed());
             let attempts = std::mem::replace(&mut self.attempts, 1);
+            if outcome.is_ok() {
+                self.note_changed(index);
+            }
             self.note_stage(Stage { name: step.stage(), duration_ms, attempts });
             self.events.send(Event::StepEnded { index, duration_ms });
             if let Some(start) = self.hear_again(&outcome) {
@@ -301,6 +321,7 @@ impl Run {
         if self.cancel.is_cancelled() {
             return Err(Failure::Aborted);
         }
+        self.note_change(step)?;
         match step {
             Step::Identify => self.identify().await?,
             Step::Erase => self.erase().await?,

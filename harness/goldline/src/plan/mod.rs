@@ -353,6 +353,39 @@ impl Step {
         }
     }
 
+    /// Whether the unit's flash is other afterwards, and unfit while it goes on.
+    pub fn changes_unit(&self) -> bool {
+        match self {
+            Self::Erase
+            | Self::Write(_)
+            | Self::RewriteNvs(..)
+            | Self::Boot(Purpose::Provisioning)
+            | Self::SubmitPortal(_)
+            | Self::AwaitFactoryFirmware(_)
+            | Self::Update(_) => true,
+            Self::Dialogue(dialogue) => dialogue.name != DialogueName::Status,
+            Self::Identify
+            | Self::EnterLoader
+            | Self::Register(_)
+            | Self::RequestCredentials(_)
+            | Self::ReadNvs(_)
+            | Self::CollectEvidence { .. }
+            | Self::Gate
+            | Self::Boot(Purpose::Trial)
+            | Self::ReadDeviceId(_)
+            | Self::SearchLeftovers(_)
+            | Self::RecordInRegistry(_)
+            | Self::AwaitJoin
+            | Self::AwaitTime
+            | Self::AwaitConfiguration(_)
+            | Self::AwaitCaCall(_)
+            | Self::AwaitBroker
+            | Self::Command(_)
+            | Self::Alert(_)
+            | Self::OfferStranger => false,
+        }
+    }
+
     /// The step's short name.
     pub fn name(&self) -> &'static str {
         match self {

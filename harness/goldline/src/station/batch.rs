@@ -8,9 +8,9 @@ use std::{collections::BTreeMap, time::Instant};
 
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::{
+    changes::settle_change,
     credentials,
     jobs::{self, JobsError, Planned},
     journal::{Journal, Watcher},
@@ -26,7 +26,7 @@ use crate::{
     output_file::OutputError,
     plan::Scope,
     record::Record,
-    store::{LeaseError, LeaseOutcome, RecordStore, StateDirectory, StoreError},
+    store::{LeaseError, LeaseOutcome, RecordStore, StateDirectory, StoreError, UnderWay},
 };
 
 /// The runs of one order, ready to begin.
@@ -86,7 +86,7 @@ impl Batch {
         let state = open_state(order.state.as_deref())?;
         // Before any number is leased or unit touched: a run that cannot be kept is not begun.
         let records = state.records().await?;
-        let jobs = jobs::jobs(order, &state, &clock, began)?;
+        let jobs = jobs::jobs(order, (&state, &records), &clock, began)?;
         Ok(Self { jobs, keeper: Keeper { state, records, clock, outputs } })
     }
 
@@ -94,7 +94,7 @@ impl Batch {
     pub async fn run(self, mut watch: impl FnMut() -> Watcher, cancel: CancellationToken) -> Ended {
         let Self { jobs, keeper } = self;
         let mut runs = JoinSet::new();
-        for (index, Planned { job, numbers, claimed_by }) in jobs.into_iter().enumerate() {
+        for (index, Planned { job, numbers }) in jobs.into_iter().enumerate() {
             let (events, seen) = Events::channel();
             let scope = job.plan.scope;
             let journal = Journal {
@@ -109,8 +109,8 @@ impl Batch {
             runs.spawn(async move {
                 let finished = run.await;
                 // A panic in the display was printed already; the run itself is done.
-                let _shown = follower.await;
-                EndedRun { index, scope, numbers, claimed_by, finished }
+                let under_way = follower.await.ok().flatten();
+                EndedRun { index, scope, numbers, finished, _under_way: under_way }
             });
         }
         keeper.keep_all(runs).await
@@ -123,8 +123,9 @@ struct EndedRun {
     index: usize,
     scope: Scope,
     numbers: Vec<LeasedNumber>,
-    claimed_by: Uuid,
     finished: Finished,
+    /// Nobody takes the run for interrupted while what it came to is being kept.
+    _under_way: Option<UnderWay>,
 }
 
 /// What all runs of a batch are kept in.
@@ -174,6 +175,7 @@ impl Keeper {
     fn remember(&self, run: &EndedRun) -> Result<(), BatchError> {
         let EndedRun { index, scope, finished, .. } = run;
         remember(&self.state, *scope, finished)?;
+        settle_change(&self.state, *scope, finished)?;
         if let Some(files) = self.outputs.of_unit(*index) {
             files.write(&finished.record, &finished.observations)?;
         }
@@ -182,10 +184,10 @@ impl Keeper {
 
     /// An identity that the unit never got is free for another.
     fn give_back(&self, run: &EndedRun) -> Result<(), StoreError> {
-        let EndedRun { scope, claimed_by, finished, .. } = run;
+        let EndedRun { scope, finished, .. } = run;
         match (provisioned_unit(*scope, finished), finished.record.unit.mac) {
             (None, Some(mac)) if scope.provisions() => {
-                self.state.release(mac, *claimed_by, self.clock.now())
+                self.state.release(mac, finished.record.run_id, self.clock.now())
             }
             _ => Ok(()),
         }

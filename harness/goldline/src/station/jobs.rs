@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Instant};
 use uuid::Uuid;
 
 use super::{
+    changes::{asker, noter},
     devices::opener,
     enrolment::enroller,
     identities::{claimer, with_replaced},
@@ -24,7 +25,7 @@ use crate::{
     engine::{Job, Stand, ValuesOfUnit},
     image::{FlashImages, ImageError},
     plan::Given,
-    store::{Holder, LeaseError, LeaseOutcome, StateDirectory, StoreError},
+    store::{Holder, LeaseError, LeaseOutcome, RecordStore, StateDirectory, StoreError},
     testbed::authority::Authority,
 };
 
@@ -32,8 +33,6 @@ use crate::{
 pub(super) struct Planned {
     pub(super) job: Job,
     pub(super) numbers: Vec<LeasedNumber>,
-    /// Under which its identity is claimed.
-    pub(super) claimed_by: Uuid,
 }
 
 /// An order cannot be begun.
@@ -66,29 +65,29 @@ impl JobsError {
 /// when it does not. Needs a tokio runtime, where the bench will run.
 pub(super) fn jobs(
     order: &Order,
-    state: &StateDirectory,
+    (state, records): (&StateDirectory, &RecordStore),
     clock: &Clock,
     began: Instant,
 ) -> Result<Vec<Planned>, JobsError> {
     let mut numbers = Vec::with_capacity(order.devices.len());
-    let jobs = jobs_with_numbers(order, state, clock, began, &mut numbers);
+    let jobs = jobs_with_numbers(order, (state, records), clock, began, &mut numbers);
     if jobs.is_err() {
         for number in numbers.iter().flatten() {
             settle(state, number, LeaseOutcome::Aborted { mac: None }, None, clock)?;
         }
     }
     let planned = jobs?.into_iter().zip(numbers);
-    Ok(planned.map(|((job, claimed_by), numbers)| Planned { job, numbers, claimed_by }).collect())
+    Ok(planned.map(|(job, numbers)| Planned { job, numbers }).collect())
 }
 
 /// What was leased is in `numbers`, a list for each device, even when no jobs come of it.
 fn jobs_with_numbers(
     order: &Order,
-    state: &StateDirectory,
+    (state, records): (&StateDirectory, &RecordStore),
     clock: &Clock,
     began: Instant,
     numbers: &mut Vec<Vec<LeasedNumber>>,
-) -> Result<Vec<(Job, Uuid)>, JobsError> {
+) -> Result<Vec<Job>, JobsError> {
     let authority = Arc::new(state.authority(clock)?);
     let bench_ca = authority.root_pem().to_owned();
     let bench = Arc::new(bench(order, authority, clock));
@@ -101,7 +100,7 @@ fn jobs_with_numbers(
         let holder = Holder { run_id: None, lot: order.lot.clone(), at: clock.now() };
         let mut sources = Leasing::new(state, &order.profile.name, holder.clone());
         let given = &with_replaced(order, state, given)?;
-        let claimed_by = Uuid::new_v4();
+        let run_id = Uuid::new_v4();
         let values = match order.plan.scope {
             scope if scope.remembers() => {
                 Ok(remembered(order, state, given.clone(), &images, holder))
@@ -113,11 +112,14 @@ fn jobs_with_numbers(
         let place = bench.place();
         let simulation = order.faults.simulation(index);
         let job = Job {
+            run_id,
             plan: order.plan.clone(),
             values,
             images: images.clone(),
             bench: Arc::clone(&bench),
-            claim: claimer(state, order, claimed_by, clock),
+            claim: claimer(state, order, run_id, clock),
+            standing: asker(records),
+            note_change: noter(state, order, run_id, clock),
             enrol: enroller(state, order, clock),
             confirm_alert: order.confirm_alert.clone(),
             open_device: opener(url, index, &order.profile, &order.faults, place.world()),
@@ -131,7 +133,7 @@ fn jobs_with_numbers(
             replaces: order.replaces.clone(),
             began,
         };
-        jobs.push((job, claimed_by));
+        jobs.push(job);
     }
     Ok(jobs)
 }

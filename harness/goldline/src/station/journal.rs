@@ -22,8 +22,12 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Reads the events of the run to its end.
-    pub(super) async fn follow(mut self, mut seen: UnboundedReceiver<Event>, mut watch: Watcher) {
+    /// Reads the events of the run to its end. The run counts as under way as long as the answer is held.
+    pub(super) async fn follow(
+        mut self,
+        mut seen: UnboundedReceiver<Event>,
+        mut watch: Watcher,
+    ) -> Option<UnderWay> {
         while let Some(event) = seen.recv().await {
             watch(&event);
             if let Err(error) = self.note(&event) {
@@ -33,6 +37,7 @@ impl Journal {
                 break;
             }
         }
+        self.under_way
     }
 
     fn note(&mut self, event: &Event) -> Result<(), StoreError> {

@@ -10,11 +10,12 @@
 //! | `request` → `order` → `jobs` → `batch` | the way from what is asked to what came of it |
 //! | `refusals`, `devices`, `faults`, `endpoints`, `registry_url` | what an order names, and what is refused of it |
 //! | `values`, `leases`, `twins`, `identities`, `remembered` | a unit's values: given, made, its alone, or known from before |
-//! | `journal`, `outputs`, `credentials`, `enrolment` | what is kept of a run, and where |
+//! | `journal`, `changes`, `outputs`, `credentials`, `enrolment` | what is kept of a run, and where |
 //! | `certificates`, `state_directory` | what a station has without a run |
 
 mod batch;
 mod certificates;
+mod changes;
 mod credentials;
 mod devices;
 mod endpoints;

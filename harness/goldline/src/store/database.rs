@@ -24,7 +24,7 @@ const FILE: &str = "records.sqlite";
 
 /// The tables, one script for each version of the schema. A script that was released is never changed:
 /// a change is a further script.
-const SCRIPTS: &[&str] = &[include_str!("schema_1.sql")];
+const SCRIPTS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
 
 /// The open database.
 #[derive(Clone, Debug)]

@@ -1,4 +1,6 @@
-//! One line for each run that began and each that ended: what is left when a station loses power.
+//! One line for each run that began and each that ended, and between them one before its unit is changed, one
+//! for each step after that, and one when the unit is as the run was to leave it: what is left when a station
+//! loses power.
 //!
 //! Append only. A run that is under way holds a lock on a file of its own, so that a reader can tell it
 //! from one that was interrupted.
@@ -16,7 +18,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{StateDirectory, StoreError, at, make_private_folder};
-use crate::record::Record;
+use crate::{identity::Mac, record::Record};
 
 /// The beginning of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,11 +40,40 @@ pub struct Started<'a> {
     pub operator: Option<Cow<'a, str>>,
 }
 
+/// A step of a run that changes its unit, or that comes after one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Changing {
+    /// The run.
+    pub run_id: Uuid,
+    /// Base MAC of the unit.
+    pub mac: Mac,
+    /// Name of the profile.
+    pub profile: String,
+    /// The step's stage.
+    pub stage: String,
+    /// When it began.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+}
+
+/// Whether a line must bear a loss of power as soon as it is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durable {
+    /// It is on the disk when the call returns.
+    Now,
+    /// It bears the end of the process, and reaches the disk with the next line that must.
+    Later,
+}
+
 /// A line of the journal.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Line<'a> {
     Started(&'a Started<'a>),
+    Changing(&'a Changing),
+    Settled {
+        run_id: Uuid,
+    },
     Ended {
         run_id: Uuid,
         #[serde(with = "time::serde::rfc3339")]
@@ -54,6 +85,8 @@ enum Line<'a> {
 /// A line that was read back.
 pub(super) enum Entry {
     Started(Started<'static>),
+    Changing(Changing),
+    Settled(Uuid),
     Ended(Box<Record>),
 }
 
@@ -81,7 +114,7 @@ impl StateDirectory {
         make_private_folder(&folder)?;
         let path = self.running(started.run_id);
         let lock = super::lock(&path)?;
-        self.append(&Line::Started(started))?;
+        self.append(&Line::Started(started), Durable::Now)?;
         Ok(UnderWay { path, _lock: lock })
     }
 
@@ -90,7 +123,27 @@ impl StateDirectory {
     /// # Errors
     /// [`StoreError::Io`] when the journal cannot be written.
     pub fn journal_ended(&self, record: &Record, at: OffsetDateTime) -> Result<(), StoreError> {
-        self.append(&Line::Ended { run_id: record.run_id, at, record })
+        self.append(&Line::Ended { run_id: record.run_id, at, record }, Durable::Now)
+    }
+
+    /// Notes that a run comes to a step that changes its unit, or that comes after one.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the journal cannot be written.
+    pub fn journal_changing(
+        &self,
+        changing: &Changing,
+        durable: Durable,
+    ) -> Result<(), StoreError> {
+        self.append(&Line::Changing(changing), durable)
+    }
+
+    /// Notes that a unit is as its run was to leave it, and that the station knows how.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the journal cannot be written.
+    pub fn journal_settled(&self, run_id: Uuid) -> Result<(), StoreError> {
+        self.append(&Line::Settled { run_id }, Durable::Now)
     }
 
     /// Whether the process of a run still holds its lock.
@@ -106,7 +159,7 @@ impl StateDirectory {
         self.root.join("journal.jsonl")
     }
 
-    fn append(&self, line: &Line<'_>) -> Result<(), StoreError> {
+    fn append(&self, line: &Line<'_>, durable: Durable) -> Result<(), StoreError> {
         let path = self.journal();
         let mut text = serde_json::to_vec(line).expect("a line becomes JSON");
         text.push(b'\n');
@@ -123,7 +176,10 @@ impl StateDirectory {
             text.insert(0, b'\n');
         }
         file.write_all(&text).map_err(at(&path))?;
-        file.sync_data().map_err(at(&path))
+        match durable {
+            Durable::Now => file.sync_data().map_err(at(&path)),
+            Durable::Later => Ok(()),
+        }
     }
 
     /// How long the journal is; nothing is as long as an absent one.
@@ -167,10 +223,14 @@ fn read(line: &[u8]) -> serde_json::Result<Entry> {
     #[serde(tag = "event", rename_all = "snake_case")]
     enum Stored {
         Started(Started<'static>),
+        Changing(Changing),
+        Settled { run_id: Uuid },
         Ended { record: Box<Record> },
     }
     Ok(match serde_json::from_slice(line)? {
         Stored::Started(started) => Entry::Started(started),
+        Stored::Changing(changing) => Entry::Changing(changing),
+        Stored::Settled { run_id } => Entry::Settled(run_id),
         Stored::Ended { record } => Entry::Ended(record),
     })
 }

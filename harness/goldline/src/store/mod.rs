@@ -11,7 +11,7 @@
 //! units/a4cf12345678.json       one unit's last provisioning, values sealed
 //! identities.jsonl              which unit has which identity, as fingerprints; append only
 //! leases/espvault.number.jsonl  every number that was given, and what became of it; append only
-//! journal.jsonl                 a line where a run begins and one where it ends; append only
+//! journal.jsonl                 where a run begins, changes its unit, has settled it, and ends; append only
 //! running/RUN                   locked while that run goes on
 //! records.sqlite                every run's record, and the outbox; its rows are sealed
 //! ```
@@ -42,11 +42,13 @@ use crate::{
 
 pub use enrol::Enrolled;
 pub use identities::{Claimant, HeldIdentity, IdentityError};
-pub use journal::{Started, UnderWay};
+pub use journal::{Changing, Durable, Started, UnderWay};
 pub use leases::{Holder, Lease, LeaseError, LeaseOutcome, LeaseState, Series, Settlement};
 pub use ledger::UnitEntry;
 pub use outbox::{Delivered, NotDelivered, Outbox, OutboxKey, Waiting};
-pub use records::{Found, RecordStore, RunFilter, RunOutcome, RunOutcomeError, RunSummary};
+pub use records::{
+    Found, RecordStore, RunFilter, RunOutcome, RunOutcomeError, RunSummary, Unsettled,
+};
 use seal::StationKey;
 
 /// The state directory cannot be used.

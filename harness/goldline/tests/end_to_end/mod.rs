@@ -23,6 +23,7 @@ mod flash_dumps;
 mod guide;
 mod identities;
 mod images;
+mod interrupted;
 mod lots;
 mod mosquitto;
 mod names;

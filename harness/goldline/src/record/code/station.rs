@@ -22,6 +22,17 @@ super::codes! {
         operator: "set the unit aside and call; it was not written to",
         engineer: "goldline ids list PROFILE and goldline records show tell which unit has it; decide whether this one takes its place",
     }
+    /// The last run of this unit ended while the unit was being changed.
+    RunInterrupted = "station.run_interrupted" {
+        action: "provision the unit again, from the start",
+        causes: [
+            "the station lost power, or its process was killed",
+            "someone stopped the run, or pulled the cable",
+            "the run ended as ERROR or FAIL before the unit had all its values",
+        ],
+        operator: "provision the unit again; it is not known to be bad",
+        engineer: "goldline records list --mac MAC shows the run and what it came to; nothing of the unit was judged, for it may be half written",
+    }
     /// The station cannot write its state or read what it needs.
     StationState = "station.state" {
         action: "check the state directory's permissions and free space",

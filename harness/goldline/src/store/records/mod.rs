@@ -4,6 +4,7 @@
 //! journal has and the store has not. So nothing is lost, and nothing is there twice, since a run's id
 //! is its key. Must not know how a record is made.
 
+mod changes;
 mod export;
 mod insert;
 mod query;
@@ -18,6 +19,7 @@ use super::{
 };
 use crate::record::Record;
 
+pub use changes::Unsettled;
 pub use query::{Found, RunFilter, RunOutcome, RunOutcomeError, RunSummary};
 
 /// The open store; several processes may have it open at once.
@@ -71,6 +73,8 @@ impl RecordStore {
         for entry in entries {
             let taken = match entry {
                 Entry::Started(started) => insert::started(&mut transaction, &started).await,
+                Entry::Changing(changing) => changes::changing(&mut transaction, &changing).await,
+                Entry::Settled(run_id) => changes::settled(&mut transaction, run_id).await,
                 Entry::Ended(record) => insert::record(&mut transaction, &record).await.map(drop),
             };
             taken.map_err(failed)?;
