@@ -44,7 +44,9 @@ impl Run {
         self.seen.chip = Some(chip.clone());
         self.ask_standing(chip.mac).await?;
         let plan = match self.bind(&chip) {
-            Err(Failure::Values(unknown)) => return Err(self.blank_or(unknown).await?),
+            Err(Failure::Values(unknown)) if self.plan.scope.remembers() => {
+                return Err(self.blank_or(unknown).await?);
+            }
             bound => bound?,
         };
         if let Err(failure) = self.claim_identity(chip.mac, &plan) {

@@ -14,7 +14,7 @@ use super::{
     credentials,
     jobs::{self, JobsError, Planned},
     journal::{Journal, Watcher},
-    leases::{LeasedNumber, settle},
+    leases::{Taken, settle},
     order::Order,
     outputs::Outputs,
     remembered::{provisioned_unit, remember},
@@ -71,7 +71,7 @@ impl BatchError {
 }
 
 impl Batch {
-    /// Opens what the runs are kept in, leases their numbers and tries their values for fit. `began` is
+    /// Opens what the runs are kept in and tries their values for fit. `began` is
     /// when the command did. Touches no unit.
     ///
     /// # Errors
@@ -84,7 +84,7 @@ impl Batch {
     ) -> Result<Self, BatchError> {
         outputs.make_folders()?;
         let state = open_state(order.state.as_deref())?;
-        // Before any number is leased or unit touched: a run that cannot be kept is not begun.
+        // Before any unit is touched: a run that cannot be kept is not begun.
         let records = state.records().await?;
         let jobs = jobs::jobs(order, (&state, &records), &clock, began)?;
         Ok(Self { jobs, keeper: Keeper { state, records, clock, outputs } })
@@ -122,7 +122,7 @@ struct EndedRun {
     /// Its place in the order.
     index: usize,
     scope: Scope,
-    numbers: Vec<LeasedNumber>,
+    numbers: Taken,
     finished: Finished,
     /// Nobody takes the run for interrupted while what it came to is being kept.
     _under_way: Option<UnderWay>,
@@ -197,7 +197,7 @@ impl Keeper {
     fn account_for(&self, run: &EndedRun) -> Result<(), LeaseError> {
         let EndedRun { scope, numbers, finished, .. } = run;
         let record = &finished.record;
-        for number in numbers {
+        for number in &numbers.take() {
             let outcome = match provisioned_unit(*scope, finished) {
                 Some(mac) => LeaseOutcome::Used { mac },
                 None => LeaseOutcome::Aborted { mac: record.unit.mac },

@@ -1,7 +1,7 @@
 //! From an order to the engine's jobs: the bench, and one job for each device.
 //!
-//! The only file of the station that knows what the engine asks for. Numbers are leased here; those of
-//! an order that no jobs come of are accounted for at once.
+//! The only file of the station that knows what the engine asks for. No number is leased here: a unit gets its
+//! own when it is known which unit it is.
 
 use std::{sync::Arc, time::Instant};
 
@@ -12,7 +12,7 @@ use super::{
     devices::opener,
     enrolment::enroller,
     identities::{claimer, with_replaced},
-    leases::{LeasedNumber, Leasing, settle},
+    leases::{Leasing, Rehearsal, Taken},
     order::Order,
     provenance::provenance,
     remembered::{Recall, RememberedError},
@@ -23,16 +23,18 @@ use crate::{
     clock::Clock,
     device::{ChipFacts, DeviceUrl},
     engine::{Job, Stand, ValuesOfUnit},
+    identity::Mac,
     image::{FlashImages, ImageError},
-    plan::Given,
-    store::{Holder, LeaseError, LeaseOutcome, RecordStore, StateDirectory, StoreError},
+    plan::{Bindings, Given},
+    record::{Code, Diagnosis},
+    store::{Holder, RecordStore, StateDirectory, StoreError},
     testbed::authority::Authority,
 };
 
-/// A job, and the numbers that were leased for its unit.
+/// A job, and the numbers that it takes for its unit.
 pub(super) struct Planned {
     pub(super) job: Job,
-    pub(super) numbers: Vec<LeasedNumber>,
+    pub(super) numbers: Taken,
 }
 
 /// An order cannot be begun.
@@ -46,8 +48,6 @@ pub enum JobsError {
     #[error(transparent)]
     Values(#[from] ValuesError),
     #[error(transparent)]
-    Lease(#[from] LeaseError),
-    #[error(transparent)]
     Replaced(#[from] RememberedError),
 }
 
@@ -56,7 +56,7 @@ impl JobsError {
     pub fn action(&self) -> Option<String> {
         match self {
             Self::Values(error) => error.action(),
-            Self::Store(_) | Self::Images(_) | Self::Lease(_) | Self::Replaced(_) => None,
+            Self::Store(_) | Self::Images(_) | Self::Replaced(_) => None,
         }
     }
 }
@@ -69,25 +69,6 @@ pub(super) fn jobs(
     clock: &Clock,
     began: Instant,
 ) -> Result<Vec<Planned>, JobsError> {
-    let mut numbers = Vec::with_capacity(order.devices.len());
-    let jobs = jobs_with_numbers(order, (state, records), clock, began, &mut numbers);
-    if jobs.is_err() {
-        for number in numbers.iter().flatten() {
-            settle(state, number, LeaseOutcome::Aborted { mac: None }, None, clock)?;
-        }
-    }
-    let planned = jobs?.into_iter().zip(numbers);
-    Ok(planned.map(|(job, numbers)| Planned { job, numbers }).collect())
-}
-
-/// What was leased is in `numbers`, a list for each device, even when no jobs come of it.
-fn jobs_with_numbers(
-    order: &Order,
-    (state, records): (&StateDirectory, &RecordStore),
-    clock: &Clock,
-    began: Instant,
-    numbers: &mut Vec<Vec<LeasedNumber>>,
-) -> Result<Vec<Job>, JobsError> {
     let authority = Arc::new(state.authority(clock)?);
     let bench_ca = authority.root_pem().to_owned();
     let bench = Arc::new(bench(order, authority, clock));
@@ -97,18 +78,19 @@ fn jobs_with_numbers(
     }
     let mut jobs = Vec::with_capacity(order.devices.len());
     for (index, ((name, url), given)) in order.devices.iter().zip(&order.given).enumerate() {
-        let holder = Holder { run_id: None, lot: order.lot.clone(), at: clock.now() };
-        let mut sources = Leasing::new(state, &order.profile.name, holder.clone());
-        let given = &with_replaced(order, state, given)?;
+        let given = with_replaced(order, state, given)?;
         let run_id = Uuid::new_v4();
-        let values = match order.plan.scope {
-            scope if scope.remembers() => {
-                Ok(remembered(order, state, given.clone(), &images, holder))
-            }
-            _ => fresh(order, &mut sources, given, &images, clock),
+        let numbers = Taken::default();
+        let taker =
+            Taker { run_id, lot: order.lot.clone(), clock: clock.clone(), taken: numbers.clone() };
+        let values = if order.plan.scope.remembers() {
+            remembered(order, state, given, &images, taker)
+        } else {
+            let mut rehearsal = Rehearsal::of(state, &order.profile.name, index)?;
+            let (plan, now) = (&order.plan, clock.now());
+            values::try_for_fit(plan, &given, order.identity, &mut rehearsal, &images, now)?;
+            fresh(order, state, given, taker)
         };
-        numbers.push(sources.taken);
-        let values = values?;
         let place = bench.place();
         let simulation = order.faults.simulation(index);
         let job = Job {
@@ -133,7 +115,7 @@ fn jobs_with_numbers(
             replaces: order.replaces.clone(),
             began,
         };
-        jobs.push(job);
+        jobs.push(Planned { job, numbers });
     }
     Ok(jobs)
 }
@@ -151,16 +133,30 @@ fn bench(order: &Order, authority: Arc<Authority>, clock: &Clock) -> Bench {
     })
 }
 
-/// The values of a unit that is provisioned now.
-fn fresh(
-    order: &Order,
-    sources: &mut Leasing<'_>,
-    given: &Given,
-    images: &FlashImages,
-    clock: &Clock,
-) -> Result<ValuesOfUnit, ValuesError> {
-    let bindings = values::fresh(&order.plan, given, order.identity, sources, images, clock.now())?;
-    Ok(Box::new(move |_: &ChipFacts| Ok(bindings)))
+/// Who takes the numbers of a unit that is not known yet.
+struct Taker {
+    run_id: Uuid,
+    lot: Option<String>,
+    clock: Clock,
+    taken: Taken,
+}
+
+impl Taker {
+    fn holder(&self, mac: Mac) -> Holder {
+        Holder { run_id: self.run_id, mac, lot: self.lot.clone(), at: self.clock.now() }
+    }
+}
+
+/// The values of a unit that is provisioned now, made when it is identified.
+fn fresh(order: &Order, state: &StateDirectory, given: Given, taker: Taker) -> ValuesOfUnit {
+    let (state, profile, identity) = (state.clone(), Arc::clone(&order.profile), order.identity);
+    Box::new(move |chip: &ChipFacts| {
+        let holder = taker.holder(chip.mac);
+        let (profile_name, taken) = (&profile.name, taker.taken);
+        let mut sources = Leasing { state: &state, profile: profile_name, holder, taken };
+        let values = Bindings::resolve(&profile, &given, identity, &mut sources);
+        values.map_err(|error| Diagnosis::new(Code::StationState, error.to_string()))
+    })
 }
 
 /// The values of a unit that this station provisioned before.
@@ -169,7 +165,7 @@ fn remembered(
     state: &StateDirectory,
     given: Given,
     images: &FlashImages,
-    holder: Holder,
+    taker: Taker,
 ) -> ValuesOfUnit {
     let recall = Recall {
         state: state.clone(),
@@ -177,7 +173,9 @@ fn remembered(
         product: order.plan.product_digest(images),
         identity: order.identity,
         given,
-        holder,
+        taken: taker.taken.clone(),
     };
-    Box::new(move |chip: &ChipFacts| recall.values_of(chip.mac).map_err(|error| error.diagnosis()))
+    Box::new(move |chip: &ChipFacts| {
+        recall.values_of(taker.holder(chip.mac)).map_err(|error| error.diagnosis())
+    })
 }

@@ -1,13 +1,20 @@
 //! The numbers and secrets that a station makes for units, and the accounts of what was taken.
 
-use std::io;
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use uuid::Uuid;
 
 use crate::{
     clock::Clock,
     plan::Sources,
-    store::{Holder, LeaseError, LeaseOutcome, Series, Settlement, StateDirectory, StoreError},
+    store::{
+        HeldIdentity, Holder, LeaseError, LeaseOutcome, Series, Settlement, StateDirectory,
+        StoreError,
+    },
 };
 
 /// A number that a run must account for.
@@ -31,11 +38,33 @@ pub(super) fn settle(
 }
 
 /// Stands for the state directory while values are tried for fit: takes no number and makes no secret.
-pub(super) struct Rehearsal;
+#[derive(Default)]
+pub(super) struct Rehearsal {
+    /// What the series give next, by value; the first number unless it is here.
+    next: BTreeMap<String, u32>,
+}
+
+impl Rehearsal {
+    /// With the numbers that so many units before this one leave.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the accounts cannot be read.
+    pub(super) fn of(
+        state: &StateDirectory,
+        profile: &str,
+        units_before: usize,
+    ) -> Result<Self, StoreError> {
+        let before = u32::try_from(units_before).unwrap_or(u32::MAX);
+        let next = |series: Series| {
+            (series.value, series.next.map_or(u32::MAX, |it| it.saturating_add(before)))
+        };
+        Ok(Self { next: state.leases(profile)?.into_iter().map(next).collect() })
+    }
+}
 
 impl Sources for Rehearsal {
-    fn lease(&mut self, _value: &str) -> io::Result<u32> {
-        Ok(1)
+    fn lease(&mut self, value: &str) -> io::Result<u32> {
+        Ok(self.next.get(value).copied().unwrap_or(1))
     }
 
     fn fill_random(&mut self, buffer: &mut [u8]) -> io::Result<()> {
@@ -44,38 +73,70 @@ impl Sources for Rehearsal {
     }
 }
 
-/// Leases numbers from the state directory and makes secrets from the system's generator.
-pub(super) struct Leasing<'a> {
-    state: &'a StateDirectory,
-    profile: &'a str,
-    holder: Holder,
-    pub(super) taken: Vec<LeasedNumber>,
+/// The numbers that a run took for its unit, for whoever accounts for them when it ended.
+#[derive(Clone, Default)]
+pub(super) struct Taken(Arc<Mutex<Vec<LeasedNumber>>>);
+
+impl Taken {
+    fn note(&self, leased: LeasedNumber) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(leased);
+    }
+
+    /// All of them; none is left.
+    pub(super) fn take(&self) -> Vec<LeasedNumber> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
-impl<'a> Leasing<'a> {
-    pub(super) fn new(state: &'a StateDirectory, profile: &'a str, holder: Holder) -> Self {
-        Self { state, profile, holder, taken: Vec::new() }
+/// Leases numbers from the state directory and makes secrets from the system's generator, for a unit that was
+/// identified.
+pub(super) struct Leasing<'a> {
+    pub(super) state: &'a StateDirectory,
+    pub(super) profile: &'a str,
+    pub(super) holder: Holder,
+    pub(super) taken: Taken,
+}
+
+impl Leasing<'_> {
+    /// What the unit was given before: by a lease, else by hand. Another one may have taken its place since.
+    fn own(&self, value: &str, held: &[HeldIdentity]) -> Result<Option<u32>, StoreError> {
+        let mac = self.holder.mac;
+        let number = |held: &HeldIdentity| held.text.parse::<u32>().ok();
+        let others =
+            |leased: &u32| held.iter().any(|it| it.mac != mac && number(it) == Some(*leased));
+        let leased = self.state.number_of(self.profile, value, mac)?;
+        if let Some(leased) = leased.filter(|leased| !others(leased)) {
+            self.note(value, leased);
+            return Ok(Some(leased));
+        }
+        let by_hand = held.iter().filter(|it| it.mac == mac && number(it).is_some());
+        Ok(by_hand.max_by_key(|it| it.since).and_then(number))
+    }
+
+    fn note(&self, value: &str, number: u32) {
+        let (profile, value) = (self.profile.to_owned(), value.to_owned());
+        self.taken.note(LeasedNumber { profile, value, number });
+    }
+
+    fn next(&self, value: &str, held: &[HeldIdentity]) -> Result<u32, StoreError> {
+        let held = held.iter().filter_map(|it| Some((it.text.parse().ok()?, it.mac))).collect();
+        let number = self.state.lease(self.profile, value, &self.holder, &held)?;
+        self.note(value, number);
+        Ok(number)
     }
 }
 
 impl Sources for Leasing<'_> {
+    /// A unit that is provisioned again keeps its number.
     fn lease(&mut self, value: &str) -> io::Result<u32> {
-        let by_hand = self.state.identities(self.profile, value).map_err(io::Error::other)?;
-        loop {
-            let leased = self.state.lease(self.profile, value, &self.holder);
-            let number = leased.map_err(io::Error::other)?;
-            let given = by_hand.iter().find(|held| held.text.parse() == Ok(number));
-            let Some(held) = given else {
-                let (profile, value) = (self.profile.to_owned(), value.to_owned());
-                self.taken.push(LeasedNumber { profile, value, number });
-                return Ok(number);
-            };
-            // A unit has it already, whoever gave it: the accounts say so, and the next one is tried.
-            let outcome = LeaseOutcome::Used { mac: held.mac };
-            let settlement = Settlement { outcome, run_id: None, at: self.holder.at };
-            let settled = self.state.settle(self.profile, value, number, &settlement);
-            settled.map_err(io::Error::other)?;
-        }
+        let number = || {
+            let held = self.state.identities(self.profile, value)?;
+            match self.own(value, &held)? {
+                Some(own) => Ok(own),
+                None => self.next(value, &held),
+            }
+        };
+        number().map_err(|error: StoreError| io::Error::other(error))
     }
 
     fn fill_random(&mut self, buffer: &mut [u8]) -> io::Result<()> {

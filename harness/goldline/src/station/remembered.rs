@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::leases::Leasing;
+use super::leases::{Leasing, Taken};
 use crate::{
     engine::Finished,
     identity::Mac,
@@ -52,13 +52,14 @@ pub(super) struct Recall {
     pub(super) identity: Identity,
     /// What is given now outranks what is remembered.
     pub(super) given: Given,
-    pub(super) holder: Holder,
+    pub(super) taken: Taken,
 }
 
 impl Recall {
-    /// The values of the unit with that base MAC.
-    pub(super) fn values_of(self, mac: Mac) -> Result<Bindings, RememberedError> {
-        let Self { state, profile, product, identity, mut given, holder } = self;
+    /// The values of the unit that the holder names.
+    pub(super) fn values_of(self, holder: Holder) -> Result<Bindings, RememberedError> {
+        let Self { state, profile, product, identity, mut given, taken } = self;
+        let mac = holder.mac;
         let unit = state.recall(mac)?.ok_or(RememberedError::NeverProvisioned { mac })?;
         if unit.profile != profile.name {
             let (found, wanted) = (unit.profile, profile.name.clone());
@@ -73,7 +74,7 @@ impl Recall {
             spec.is_some_and(|spec| spec.source.names(&changing))
         };
         given.take_remembered(unit.values.into_iter().filter(|(name, _)| !made_of_it(name)));
-        let mut sources = Leasing::new(&state, &profile.name, holder);
+        let mut sources = Leasing { state: &state, profile: &profile.name, holder, taken };
         Ok(Bindings::resolve(&profile, &given, identity, &mut sources)?)
     }
 }

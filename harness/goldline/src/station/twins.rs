@@ -36,7 +36,7 @@ pub(super) fn refuse_twins(
 ) -> Result<(), IdentitiesError> {
     let mut known: Vec<(usize, Claim)> = Vec::new();
     for (index, given) in given.iter().enumerate() {
-        let bindings = Bindings::resolve(profile, given, identity, &mut Rehearsal);
+        let bindings = Bindings::resolve(profile, given, identity, &mut Rehearsal::default());
         let bindings = bindings.map_err(ValuesError::from)?;
         for claim in bindings.claims(profile, Made::InRehearsal) {
             let twin = known.iter().find(|(_, other)| other.is_of_the_same(&claim));

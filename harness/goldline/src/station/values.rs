@@ -138,18 +138,17 @@ pub(super) fn refuse_unsayable(profile: &Profile, given: &[Given]) -> Result<(),
     Ok(())
 }
 
-/// The values of a unit that is provisioned now; they fit its plan, whatever its MAC.
-pub(super) fn fresh(
+/// Tries whether the values of a unit that is provisioned now will fit its plan, whatever its MAC.
+pub(super) fn try_for_fit(
     plan: &Plan,
     given: &Given,
     identity: Identity,
     sources: &mut impl Sources,
     images: &FlashImages,
     now: OffsetDateTime,
-) -> Result<Bindings, ValuesError> {
+) -> Result<(), ValuesError> {
     let profile = &plan.profile;
-    let bindings = Bindings::resolve(profile, given, identity, sources)?;
-    let mut rehearsal = bindings.clone();
+    let mut rehearsal = Bindings::resolve(profile, given, identity, sources)?;
     rehearsal.bind_mac(REHEARSAL_MAC)?;
     rehearse_learning(profile, &mut rehearsal)?;
     let bound = BoundPlan::bind(plan.clone(), rehearsal, images)?;
@@ -157,7 +156,7 @@ pub(super) fn fresh(
     if let Some(spec) = &profile.registry {
         registry_row(&bound, spec, now)?;
     }
-    Ok(bindings)
+    Ok(())
 }
 
 /// Puts samples in the place of what the run will learn, so that what is made of it is tried for fit.

@@ -109,22 +109,3 @@ fn a_killed_run_is_listed_as_interrupted() {
     let found = station.unit(["records", "list", "--verdict", "interrupted", "--json"]).json();
     assert_eq!(found[0]["profile"], "espvault");
 }
-
-#[test]
-fn the_number_of_a_killed_run_stays_open_until_someone_closes_it() {
-    let station = Station::new();
-    let mut child = start_silent(&station, "provision", 2);
-    child.kill().expect("it runs");
-    child.wait().expect("it is gone");
-    let states = || {
-        let answer = station.unit(["ids", "list", "espvault", "--json"]).json();
-        let leases = answer["series"][0]["leases"].as_array().expect("numbers").clone();
-        leases.iter().map(|lease| lease["state"].clone()).collect::<Vec<_>>()
-    };
-    assert_eq!(states(), ["leased", "leased"]);
-    let scrapped = station.unit(["ids", "scrap", "espvault", "2", "--reason", "power was lost"]);
-    assert_eq!(scrapped.code(), 0, "{scrapped:?}");
-    assert_eq!(states(), ["leased", "scrapped"]);
-    let next = station.unit(["provision", "--json", "--lot", "A"]).json();
-    assert_eq!(next["unit"]["ids"]["device_id"], "VAULT-00003");
-}

@@ -159,3 +159,26 @@ fn a_bad_unit_stays_bad() {
     let record = checked.json();
     assert_eq!((checked.code(), &record["verdict"]), (1, &"FAIL".into()), "{record:#}");
 }
+
+/// Its run died before anyone could say what became of the number: the lease itself says whose it is.
+#[test]
+fn the_number_of_a_killed_run_is_its_units() {
+    let station = Station::new();
+    let lot = ["provision", "espvault", "--lot", "A"];
+    kill(start(&station, &lot, at_stage("write_ota_0")));
+    let lease = |number: usize| {
+        let answer = station.unit(["ids", "list", "espvault", "--json"]).json();
+        let lease = &answer["series"][0]["leases"][number - 1];
+        (lease["state"].clone(), lease["mac"].clone())
+    };
+    let (unit, other) = ("24:0a:c4:00:01:10", "24:0a:c4:00:01:11");
+    assert_eq!(lease(1), ("leased".into(), unit.into()));
+    let device = format!("simulator:?mac={other}");
+    let next = station.unit([&lot[..], &["--json", "--device", &device]].concat()).json();
+    assert_eq!(next["unit"]["ids"]["device_id"], "VAULT-00002", "{next:#}");
+    let again = of_unit(&station, &["provision", "--lot", "A"], "espvault").json();
+    assert_eq!(again["unit"]["ids"]["device_id"], "VAULT-00001", "{again:#}");
+    assert_eq!(lease(1), ("used".into(), unit.into()));
+    assert_eq!(lease(2), ("used".into(), other.into()));
+    assert_eq!(lease(3), (Value::Null, Value::Null));
+}

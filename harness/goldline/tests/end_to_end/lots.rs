@@ -4,44 +4,65 @@ use rstest::rstest;
 
 use super::program::Station;
 
+const ONE: &str = "simulator:?mac=24:0a:c4:00:01:11";
+const OTHER: &str = "simulator:?mac=24:0a:c4:00:01:12";
+
 /// Device id of a unit of a lot; whatever becomes of the unit.
-fn device_id(station: &Station, arguments: &[&str]) -> String {
-    let ended = station.unit([&["provision", "--json", "--lot", "A"], arguments].concat());
+fn device_id(station: &Station, device: &str, arguments: &[&str]) -> String {
+    let words = ["provision", "--json", "--lot", "A", "--device", device];
+    let ended = station.unit([&words, arguments].concat());
     let record = ended.json();
     assert_eq!(record["lot"], "A");
     record["unit"]["ids"]["device_id"].as_str().expect("an identified unit").to_owned()
 }
 
 #[test]
-fn each_run_gets_the_next_number() {
+fn each_unit_gets_the_next_number_and_keeps_it() {
     let station = Station::new();
-    assert_eq!(device_id(&station, &[]), "VAULT-00001");
-    assert_eq!(device_id(&station, &[]), "VAULT-00002");
+    assert_eq!(device_id(&station, ONE, &[]), "VAULT-00001");
+    assert_eq!(device_id(&station, OTHER, &[]), "VAULT-00002");
+    assert_eq!(device_id(&station, ONE, &[]), "VAULT-00001", "a re-test is no new unit");
+    let list = station.unit(["ids", "list", "espvault", "--json"]).json();
+    assert_eq!(list["gaps"], serde_json::json!([]), "{list:#}");
 }
 
 #[rstest]
 #[case::a_bad_unit("flash.nvs_bit")]
 #[case::a_unit_that_went_away("wire.vanish")]
-fn a_number_is_never_given_twice(#[case] fault: &str) {
+fn a_number_is_never_given_to_another_unit(#[case] fault: &str) {
     let station = Station::new();
-    assert_eq!(device_id(&station, &["--fault", fault]), "VAULT-00001");
-    assert_eq!(device_id(&station, &[]), "VAULT-00002");
+    assert_eq!(device_id(&station, ONE, &["--fault", fault]), "VAULT-00001");
+    assert_eq!(device_id(&station, OTHER, &[]), "VAULT-00002");
+    assert_eq!(device_id(&station, ONE, &[]), "VAULT-00001");
+}
+
+/// Nobody knows which unit it was: there is none to give a number to.
+#[test]
+fn a_port_that_does_not_answer_takes_no_number() {
+    let station = Station::new();
+    let silent = ["run", "--json", "--lot", "A", "--fault", "wire.silent", "--device", ONE];
+    assert_ne!(station.unit(silent).code(), 0);
+    let list = station.unit(["ids", "list", "espvault", "--json"]).json();
+    assert_eq!(list["series"], serde_json::json!([]), "{list:#}");
+    assert_eq!(device_id(&station, OTHER, &[]), "VAULT-00001");
 }
 
 #[test]
-fn the_units_of_one_run_get_numbers_in_their_order() {
+fn the_units_of_one_run_get_a_number_each() {
     let station = Station::new();
     let devices = ["--device", "simulator:", "--device", "simulator:"];
     let records = station.unit([&["provision", "--json"], devices.as_slice()].concat()).json();
-    assert_eq!(records[0]["unit"]["ids"]["device_id"], "VAULT-00001");
-    assert_eq!(records[1]["unit"]["ids"]["device_id"], "VAULT-00002");
+    let mut ids = [0, 1].map(|unit| records[unit]["unit"]["ids"]["device_id"].clone());
+    ids.sort_by_key(ToString::to_string);
+    assert_eq!(ids, ["VAULT-00001", "VAULT-00002"]);
 }
 
 #[test]
-fn a_given_number_takes_none_from_the_lot() {
+fn a_given_number_takes_none_from_the_lot_and_stays_its_units() {
     let station = Station::new();
-    assert_eq!(device_id(&station, &["--set", "number=4711"]), "VAULT-04711");
-    assert_eq!(device_id(&station, &[]), "VAULT-00001");
+    assert_eq!(device_id(&station, ONE, &["--set", "number=4711"]), "VAULT-04711");
+    assert_eq!(device_id(&station, OTHER, &[]), "VAULT-00001");
+    assert_eq!(device_id(&station, ONE, &[]), "VAULT-04711");
 }
 
 #[test]
@@ -66,7 +87,7 @@ fn secrets_are_made_for_each_unit() {
     let mut passwords = Vec::new();
     for name in ["one.flash", "two.flash"] {
         let device = format!("simulator:?flash-file={name}");
-        device_id(&station, &["--device", &device]);
+        device_id(&station, &device, &[]);
         passwords.push(mqtt_password(&std::fs::read(station.path(name)).expect("the flash")));
     }
     for password in &passwords {

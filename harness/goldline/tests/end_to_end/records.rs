@@ -60,8 +60,10 @@ fn an_export_holds_every_run() {
 #[test]
 fn stations_that_run_at_once_keep_every_record() {
     let station = Station::new();
-    let start = |_| {
-        let mut command = station.unit_command(["provision", "--json", "--lot", "A"]);
+    let start = |unit| {
+        let device = format!("simulator:?mac=24:0a:c4:00:01:1{unit}");
+        let words = ["provision", "--json", "--lot", "A", "--device", &device];
+        let mut command = station.unit_command(words);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
     };
     let children: Vec<_> = (0..4).map(start).collect();
@@ -110,7 +112,8 @@ fn ids(station: &Station, words: &[&str]) -> Value {
 fn every_number_of_a_lot_is_accounted_for() {
     let station = Station::new();
     let good = station.unit(["provision", "--json", "--lot", "A"]).json();
-    station.unit(["provision", "--json", "--lot", "A", "--fault", "wire.silent"]);
+    let gone = ["--device", "simulator:?mac=24:0a:c4:00:01:12", "--fault", "wire.vanish"];
+    station.unit([&["provision", "--json", "--lot", "A"], &gone[..]].concat());
     let other = "simulator:?mac=24:0a:c4:00:01:11";
     station.unit(["provision", "--json", "--lot", "B", "--device", other]);
     let answer = ids(&station, &["--lot", "A"]);
@@ -118,13 +121,14 @@ fn every_number_of_a_lot_is_accounted_for() {
     assert_eq!(leases.as_array().map(Vec::len), Some(2));
     assert_eq!((&leases[0]["state"], &leases[1]["state"]), (&"used".into(), &"aborted".into()));
     assert_eq!(leases[0]["mac"], good["unit"]["mac"]);
+    assert_eq!(leases[1]["mac"], "24:0a:c4:00:01:12");
     assert_eq!(leases[0]["run_id"], good["run_id"]);
     assert_eq!(answer["gaps"], serde_json::json!([2]));
 
     let scrapped = station.unit(["ids", "scrap", "espvault", "1", "--reason", "bent pin"]);
     assert_eq!(scrapped.code(), 0, "{scrapped:?}");
     let text = station.unit(["ids", "list", "espvault"]).stdout;
-    assert!(text.contains("gaps: 1 scrapped (bent pin), 2 aborted"), "{text}");
+    assert!(text.contains("gaps: 1 scrapped (bent pin), 2 aborted by 24:0a:c4:00:01:12"), "{text}");
     let again = station.unit(["ids", "scrap", "espvault", "1", "--reason", "other"]);
     assert_eq!(again.code(), 2, "{again:?}");
     let never_given = station.unit(["ids", "scrap", "espvault", "9", "--reason", "x"]);

@@ -48,7 +48,10 @@ pub struct Lease {
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum LeaseState {
     /// Its run goes on, or died without a word.
-    Leased,
+    Leased {
+        /// Base MAC of the unit; a lease of older versions names none.
+        mac: Option<Mac>,
+    },
     /// A unit holds it.
     Used {
         /// Base MAC of that unit.
@@ -92,6 +95,16 @@ impl Series {
         }
     }
 
+    /// The last number of a unit, unless a later one replaced it or it was written off.
+    pub(super) fn number_of(&self, mac: Mac) -> Option<u32> {
+        let lost = |state: &LeaseState| {
+            matches!(state, LeaseState::Replaced { .. } | LeaseState::Scrapped { .. })
+        };
+        let mut latest_first = self.leases.values().rev();
+        let own = latest_first.find(|it| it.state.mac() == Some(mac) && !lost(&it.state));
+        own.map(|lease| lease.number)
+    }
+
     /// The numbers that no unit holds, in order: what a count of a lot must explain.
     pub fn gaps(&self) -> impl Iterator<Item = &Lease> {
         self.leases.values().filter(|lease| !matches!(lease.state, LeaseState::Used { .. }))
@@ -102,16 +115,15 @@ impl LeaseState {
     /// The unit, when one is known.
     pub fn mac(&self) -> Option<Mac> {
         match self {
-            Self::Leased => None,
             Self::Used { mac } | Self::Replaced { mac, .. } => Some(*mac),
-            Self::Aborted { mac } | Self::Scrapped { mac, .. } => *mac,
+            Self::Leased { mac } | Self::Aborted { mac } | Self::Scrapped { mac, .. } => *mac,
         }
     }
 
     /// Its name, without further facts.
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Leased => "leased",
+            Self::Leased { .. } => "leased",
             Self::Used { .. } => "used",
             Self::Replaced { .. } => "replaced",
             Self::Aborted { .. } => "aborted",
@@ -126,6 +138,14 @@ impl LeaseState {
             (Self::Scrapped { reason, .. }, LeaseOutcome::Scrapped { reason: other }) => {
                 reason == other
             }
+            _ => false,
+        }
+    }
+
+    /// Whether that a run came to nothing leaves the number where it is: in the unit that had it before.
+    pub(super) fn outlasts(&self, outcome: &LeaseOutcome) -> bool {
+        match (self, outcome) {
+            (Self::Used { mac }, LeaseOutcome::Aborted { mac: of }) => *of == Some(*mac),
             _ => false,
         }
     }
@@ -152,7 +172,7 @@ impl LeaseState {
 
 impl From<&LeaseOutcome> for LeaseState {
     fn from(outcome: &LeaseOutcome) -> Self {
-        Self::Leased.after(outcome.clone())
+        Self::Leased { mac: None }.after(outcome.clone())
     }
 }
 

@@ -53,8 +53,9 @@ enum Happened {
 
 impl Entry {
     pub(super) fn leased(number: u32, holder: &Holder) -> Self {
-        let Holder { run_id, lot, at } = holder.clone();
-        Self { number, event: Happened::Leased, at, run_id, lot, mac: None, reason: None }
+        let Holder { run_id, mac, lot, at } = holder.clone();
+        let (event, run_id, mac) = (Happened::Leased, Some(run_id), Some(mac));
+        Self { number, event, at, run_id, lot, mac, reason: None }
     }
 
     pub(super) fn settled(number: u32, settlement: &Settlement) -> Self {
@@ -122,8 +123,8 @@ pub(super) fn open(folder: &Path, profile: &str, value: &str) -> Result<SeriesFi
 fn take(line: &[u8], leases: &mut BTreeMap<u32, Lease>) -> Option<()> {
     let entry: Entry = serde_json::from_slice(line).ok()?;
     let Some(outcome) = entry.outcome() else {
-        let Entry { number, run_id, lot, at: leased_at, .. } = entry;
-        let (state, settled_at) = (LeaseState::Leased, None);
+        let Entry { number, run_id, lot, mac, at: leased_at, .. } = entry;
+        let (state, settled_at) = (LeaseState::Leased { mac }, None);
         let lease = Lease { number, state, lot, run_id, leased_at, settled_at };
         let new = matches!(entry.event, Happened::Leased) && leases.insert(number, lease).is_none();
         return new.then_some(());

@@ -1,14 +1,14 @@
 //! Numbers that are given once and never again, and what became of each.
 //!
 //! A series is one numbered value of one profile; its accounts are a file of lines, each an event of
-//! one number, appended under a lock and forced to the disk. A process that dies after its lease leaves
-//! the number `leased`: later readers see it open, and someone closes it by hand. Synchronous, since
-//! numbers are leased where no runtime is. Must not know how a unit gets its number.
+//! one number, appended under a lock and forced to the disk. A lease names its unit, which has that number
+//! first call on it ever after: a process that dies leaves it `leased`, and the unit's next run takes it up
+//! again. Synchronous, since a file is written. Must not know how a unit gets its number.
 
 mod accounts;
 mod file;
 
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -22,8 +22,10 @@ use file::Entry;
 /// Who takes a number.
 #[derive(Clone, Debug)]
 pub struct Holder {
-    /// The run, where it is known already.
-    pub run_id: Option<Uuid>,
+    /// The run.
+    pub run_id: Uuid,
+    /// Base MAC of the unit.
+    pub mac: Mac,
     /// The batch of units.
     pub lot: Option<String>,
     /// When.
@@ -74,23 +76,56 @@ pub enum LeaseError {
 }
 
 impl StateDirectory {
-    /// The next number of a profile's value. It is gone from now on, even if the run fails.
+    /// The next number of a profile's value. It is gone from now on, even if the run fails. `held` are numbers
+    /// that units have from elsewhere: the accounts take them up, and none of them is given.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] when the series' file cannot be understood or the series is used up.
-    pub fn lease(&self, profile: &str, value: &str, holder: &Holder) -> Result<u32, StoreError> {
+    pub fn lease(
+        &self,
+        profile: &str,
+        value: &str,
+        holder: &Holder,
+        held: &BTreeMap<u32, Mac>,
+    ) -> Result<u32, StoreError> {
         let folder = self.leases_folder()?;
         let _lock = lock(&folder.join("lock"))?;
         let mut file = file::open(&folder, profile, value)?;
-        let number = file.series.next.ok_or_else(|| StoreError::Damaged {
-            path: file.path.clone(),
-            reason: "the series is used up".to_owned(),
-        })?;
-        file.append(&Entry::leased(number, holder))?;
-        Ok(number)
+        let mut next = file.series.next;
+        loop {
+            let number = next.ok_or_else(|| StoreError::Damaged {
+                path: file.path.clone(),
+                reason: "the series is used up".to_owned(),
+            })?;
+            let Some(&mac) = held.get(&number) else {
+                file.append(&Entry::leased(number, holder))?;
+                return Ok(number);
+            };
+            let outcome = LeaseOutcome::Used { mac };
+            file.append(&Entry::leased(number, &Holder { mac, ..holder.clone() }))?;
+            let settlement = Settlement { outcome, run_id: None, at: holder.at };
+            file.append(&Entry::settled(number, &settlement))?;
+            next = number.checked_add(1);
+        }
     }
 
-    /// Notes what became of a number. Said twice it is noted once.
+    /// The number that was leased for a unit, and that no later one replaced and nobody wrote off.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when the series' file cannot be understood.
+    pub fn number_of(
+        &self,
+        profile: &str,
+        value: &str,
+        mac: Mac,
+    ) -> Result<Option<u32>, StoreError> {
+        let folder = self.leases_folder()?;
+        let _lock = lock(&folder.join("lock"))?;
+        Ok(file::open(&folder, profile, value)?.series.number_of(mac))
+    }
+
+    /// Notes what became of a number. Said twice it is noted once; and a unit that was to be given its own
+    /// number once more, and was not, keeps it.
     ///
     /// # Errors
     /// [`LeaseError::NeverGiven`] for a number that no lease gave, [`LeaseError::Settled`] when it was
@@ -109,7 +144,7 @@ impl StateDirectory {
             let (profile, next) = (profile.to_owned(), file.series.next.unwrap_or(u32::MAX));
             return Err(LeaseError::NeverGiven { profile, number, next });
         };
-        if lease.state.is(&settlement.outcome) {
+        if lease.state.is(&settlement.outcome) || lease.state.outlasts(&settlement.outcome) {
             return Ok(());
         }
         if !lease.state.may_become(&settlement.outcome) {

@@ -1,6 +1,10 @@
 //! Tests of the leases.
 
-use std::{collections::BTreeSet, fs, io::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::Write,
+};
 
 use rstest::rstest;
 
@@ -17,11 +21,11 @@ fn state() -> (tempfile::TempDir, StateDirectory) {
 
 fn holder() -> Holder {
     let at = OffsetDateTime::UNIX_EPOCH;
-    Holder { run_id: Some(Uuid::nil()), lot: Some("A".to_owned()), at }
+    Holder { run_id: Uuid::nil(), mac: MAC, lot: Some("A".to_owned()), at }
 }
 
 fn lease(state: &StateDirectory) -> u32 {
-    state.lease("espvault", "number", &holder()).expect("leased")
+    state.lease("espvault", "number", &holder(), &BTreeMap::new()).expect("leased")
 }
 
 fn settle(state: &StateDirectory, number: u32, outcome: LeaseOutcome) -> Result<(), LeaseError> {
@@ -61,10 +65,11 @@ fn every_number_is_accounted_for() {
     settle(&state, 1, LeaseOutcome::Used { mac: MAC }).expect("noted");
     settle(&state, 2, LeaseOutcome::Aborted { mac: None }).expect("noted");
     settle(&state, 1, LeaseOutcome::Scrapped { reason: "bent pin".to_owned() }).expect("noted");
-    settle(&state, 3, LeaseOutcome::Used { mac: OTHER }).expect("noted");
+    settle(&state, 3, LeaseOutcome::Used { mac: MAC }).expect("noted");
     let series = series(&state);
     let words: Vec<String> = series.leases.values().map(|lease| lease.state.to_string()).collect();
-    assert_eq!(words, ["scrapped (bent pin)", "aborted", "used by 24:0a:c4:00:01:11", "leased"]);
+    let used = format!("used by {OTHER}");
+    assert_eq!(words, ["scrapped (bent pin)", "aborted", &used, &format!("leased by {MAC}")]);
     assert_eq!(series.leases[&1].state.mac(), Some(MAC), "the scrapped unit is still known");
     assert_eq!(series.gaps().map(|lease| lease.number).collect::<Vec<_>>(), [1, 2, 4]);
     assert_eq!(series.next, Some(5));
@@ -73,7 +78,7 @@ fn every_number_is_accounted_for() {
 
 #[rstest]
 #[case::another_unit(LeaseOutcome::Used { mac: MAC }, LeaseOutcome::Used { mac: OTHER })]
-#[case::a_used_one_aborts(LeaseOutcome::Used { mac: MAC }, LeaseOutcome::Aborted { mac: Some(MAC) })]
+#[case::a_used_one_aborts(LeaseOutcome::Used { mac: MAC }, LeaseOutcome::Aborted { mac: Some(OTHER) })]
 #[case::scrap_is_final(LeaseOutcome::Scrapped { reason: "x".to_owned() }, LeaseOutcome::Used { mac: MAC })]
 #[case::an_aborted_units_number(LeaseOutcome::Aborted { mac: Some(MAC) }, LeaseOutcome::Used { mac: OTHER })]
 fn a_number_never_changes_its_unit(#[case] first: LeaseOutcome, #[case] second: LeaseOutcome) {
@@ -139,7 +144,7 @@ fn a_damaged_account_gives_no_number() {
     let (_folder, state) = state();
     lease(&state);
     fs::write(file(&state), "{\"number\":1}\n").expect("damaged");
-    let refused = state.lease("espvault", "number", &holder());
+    let refused = state.lease("espvault", "number", &holder(), &BTreeMap::new());
     assert!(matches!(refused, Err(StoreError::Damaged { .. })), "{refused:?}");
 }
 
@@ -151,4 +156,32 @@ fn a_counter_without_accounts_is_carried_on() {
     assert_eq!(series(&state).next, Some(41));
     assert_eq!((lease(&state), lease(&state)), (41, 42));
     assert_eq!(series(&state).accounted_from, 41);
+}
+
+/// A re-test is no new unit; what was written off or replaced is not taken up again.
+#[test]
+fn a_unit_has_first_call_on_its_number() {
+    let (_folder, state) = state();
+    let own = |mac| state.number_of("espvault", "number", mac).expect("readable");
+    assert_eq!(own(MAC), None);
+    assert_eq!(lease(&state), 1);
+    assert_eq!((own(MAC), own(OTHER)), (Some(1), None), "its run died without a word");
+    settle(&state, 1, LeaseOutcome::Aborted { mac: Some(MAC) }).expect("noted");
+    assert_eq!(own(MAC), Some(1));
+    settle(&state, 1, LeaseOutcome::Used { mac: MAC }).expect("noted");
+    assert_eq!(own(MAC), Some(1));
+    settle(&state, 1, LeaseOutcome::Aborted { mac: Some(MAC) }).expect("it keeps it");
+    assert_eq!(series(&state).leases[&1].state, LeaseState::Used { mac: MAC });
+    settle(&state, 1, LeaseOutcome::Scrapped { reason: "x".to_owned() }).expect("noted");
+    assert_eq!(own(MAC), None);
+}
+
+#[test]
+fn a_number_that_a_unit_has_from_elsewhere_is_taken_up_and_not_given() {
+    let (_folder, state) = state();
+    let held = BTreeMap::from([(1, OTHER), (2, OTHER), (4, OTHER)]);
+    assert_eq!(state.lease("espvault", "number", &holder(), &held).expect("leased"), 3);
+    assert_eq!(state.lease("espvault", "number", &holder(), &held).expect("leased"), 5);
+    assert_eq!(series(&state).leases[&4].state, LeaseState::Used { mac: OTHER });
+    assert_eq!(series(&state).next, Some(6));
 }
