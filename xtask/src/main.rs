@@ -1,4 +1,4 @@
-//! The project's own chores: `cargo xtask check | test | golden | codes | bench | fuzz`.
+//! The project's own chores: `cargo xtask check | test | golden | codes | documents | bench | fuzz`.
 //!
 //! Must not know how Goldline works: it starts the same commands that a person would type, and reads
 //! sources, manifests and printed records only.
@@ -9,9 +9,12 @@ mod bench;
 mod check;
 mod codes;
 mod command;
+mod documents;
 mod fuzz;
 mod golden;
 mod install;
+#[cfg(test)]
+mod seeds;
 mod test;
 mod workspace;
 
@@ -28,12 +31,13 @@ struct Chore {
     run: fn(&[&str]) -> Outcome,
 }
 
-const CHORES: [Chore; 6] = [
+const CHORES: [Chore; 7] = [
     Chore {
         name: "check",
         help: "  check [PART…]            every check that is no test, or only some of: imports (down, in no circle),
                            crates (which may use which), features (nothing is built twice), format,
-                           licences (and sources), clippy, docs, codes (CODES.md is what the source says)
+                           licences (and sources), clippy, docs, codes (CODES.md is what the source says),
+                           documents (so is harness/docs/documents.md, and all that it names is there)
 ",
         run: check::check,
     },
@@ -59,6 +63,13 @@ const CHORES: [Chore; 6] = [
                            codes and of fixtures/troubleshooting.tsv; --accept takes it over
 ",
         run: codes::run_review,
+    },
+    Chore {
+        name: "documents",
+        help: "  documents [--accept]     show what would change in harness/docs/documents.md, which is made of
+                           fixtures/documents.tsv; --accept takes it over
+",
+        run: documents::run_review,
     },
     Chore {
         name: "bench",

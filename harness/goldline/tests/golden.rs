@@ -79,6 +79,11 @@ fn the_explanation_of_each_profile_is_as_reviewed() {
 }
 
 #[test]
+fn the_checklist_of_each_profile_is_as_reviewed() {
+    compare(checklists());
+}
+
+#[test]
 fn the_help_of_each_command_is_as_reviewed() {
     compare(helps());
 }
@@ -92,7 +97,8 @@ fn the_image_of_each_vector_is_the_reference_generators() {
 
 #[test]
 fn no_golden_is_left_of_what_is_no_longer_made() {
-    let goldens = [nvs_images(), plans(), explanations(), helps()].into_iter().flatten();
+    let goldens =
+        [nvs_images(), plans(), explanations(), checklists(), helps()].into_iter().flatten();
     // Also where the generator is not installed.
     let vectors = reference::names().flat_map(|name| Golden::files_of(VECTORS, &name, IMAGE_ENDS));
     let made: Vec<PathBuf> = goldens.flat_map(|golden| golden.files()).chain(vectors).collect();
@@ -134,6 +140,17 @@ fn explanations() -> Vec<Golden> {
         ),
     };
     shipped_profiles().into_iter().map(explanation).collect()
+}
+
+fn checklists() -> Vec<Golden> {
+    let checklist = |profile: Arc<Profile>| Golden {
+        folder: "checklists",
+        name: profile.name.clone(),
+        content: Content::Text(
+            cli::profile::checklist(&profile.name, None).expect("a shipped profile"),
+        ),
+    };
+    shipped_profiles().into_iter().map(checklist).collect()
 }
 
 fn helps() -> Vec<Golden> {

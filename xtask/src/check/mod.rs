@@ -13,7 +13,7 @@ mod tokens;
 use crate::{
     Outcome, codes,
     command::{cargo, run, section},
-    install,
+    documents, install,
 };
 
 /// A part of the check: its name and what it does.
@@ -29,6 +29,7 @@ const PARTS: &[Part] = &[
     ("clippy", clippy),
     ("docs", docs),
     ("codes", codes::check),
+    ("documents", documents::check),
 ];
 
 /// Runs the parts of these names, or every part, and says which failed.

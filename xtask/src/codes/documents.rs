@@ -70,10 +70,10 @@ fn row(line: &str) -> Result<Row, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::PathBuf};
+    use std::fs;
 
     use super::*;
-    use crate::workspace;
+    use crate::{seeds, workspace};
 
     fn rows() -> Vec<Row> {
         let table = workspace::root().join(TABLE);
@@ -104,17 +104,6 @@ mod tests {
         for (index, row) in rows.iter().enumerate() {
             assert!(!rows[..index].contains(row), "{row:?}");
         }
-    }
-
-    /// The text of a document, where somebody has them beside the repository.
-    fn document(number: &str) -> Option<String> {
-        let folder = workspace::root().join("../shared/seeds");
-        let files = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
-        let is_it = |path: &PathBuf| {
-            let name = path.file_name().and_then(|name| name.to_str());
-            name.is_some_and(|name| name.starts_with(&format!("{number}_")))
-        };
-        Some(String::from_utf8_lossy(&fs::read(files.into_iter().find(is_it)?).ok()?).into_owned())
     }
 
     /// The lines below a heading, up to the next one of the same rank.
@@ -184,12 +173,7 @@ mod tests {
     fn every_row_of_the_documents_is_served_or_refused_with_a_reason() {
         let rows = rows();
         for (number, _) in DOCUMENTS {
-            let Some(text) = document(number) else {
-                println!(
-                    "skipped: there are no documents at ../shared/seeds beside the repository"
-                );
-                return;
-            };
+            let Some(text) = seeds::document(number) else { return };
             let served = rows.iter().filter(|row| row.document == number).count();
             assert_eq!(served, rows_in(number, &text), "document {number}");
         }

@@ -3,7 +3,7 @@
 //!
 //! Must not know a code, nor what any of them means.
 
-mod documents;
+pub mod documents;
 mod page;
 
 use std::{fs, path::PathBuf};

@@ -20,7 +20,7 @@ const GOOD_REASONS: [(&str, &str); 3] = [
     ),
     (
         "there are no documents at ../shared/seeds beside the repository",
-        "they are others' and not the project's to give away: what is served of them stands in fixtures/troubleshooting.tsv",
+        "they are others' and not the project's to give away: what is served of them stands in fixtures/troubleshooting.tsv and fixtures/documents.tsv",
     ),
     (
         "root writes into every folder",

@@ -118,7 +118,9 @@ fn config_server(plan: &BoundPlan) -> Result<Option<ConfigServerOffer>, BenchErr
         password: password.map_or_else(|| Secret::new(""), |text| text.as_secret().clone()),
     };
     Ok(Some(ConfigServerOffer {
-        site: site(plan, &api.url)?,
+        // The unit's fetch goes there, perhaps in the clear where the bench's call does not.
+        site: site(plan, &server.url)?,
+        bench_calls: site(plan, &api.url)?.host,
         token: plan.render(&api.token)?.as_secret().clone(),
         credentials: Arc::new(move |_: &str| account.clone()),
         creates_user: server.creates_user,

@@ -39,6 +39,13 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
             Measurement::number("registration_ms", took, "ms", limits(spec, "registration_ms")),
         ],
     );
+    let registration = if ca.kept { "kept" } else { "new" };
+    let serial = ca.serial.as_deref().map(|serial| {
+        // Public: it stands in every handshake.
+        Measurement::fact("certificate_serial", Some(serial))
+    });
+    let told = [Measurement::fact("registration", Some(registration))].into_iter().chain(serial);
+    finding.measure(Code::CaNotRegistered, told);
     if let Some(said) = &ca.device_type {
         let planned = plan.profile().ca.as_ref().and_then(|ca| plan.render(&ca.device_type).ok());
         let planned = planned.map(|kind| kind.expose().to_owned()).unwrap_or_default();

@@ -20,6 +20,7 @@ mod nvs_foreign;
 mod nvs_readback;
 mod observations;
 mod ota_update;
+mod reasons;
 mod registry_record;
 mod restarts;
 mod secret_hygiene;
@@ -48,6 +49,7 @@ pub use observations::{
     RegistryObservation, Remaining, ServiceObservation, SpanDigest, Stop, TrustObservation,
     UpdateObservation,
 };
+pub use reasons::{reasons, reasons_to_stop};
 pub use witness::{Credential, ProbeReport, Service, UnitSuccess, Witness};
 
 /// What a run came to.

@@ -355,6 +355,10 @@ pub struct CaObservation {
     pub refusal: Option<String>,
     /// The UUID that was registered.
     pub uuid: Option<String>,
+    /// Whether a certificate was there already that is still valid for long enough.
+    pub kept: bool,
+    /// The new certificate's serial number.
+    pub serial: Option<String>,
     /// How long the certificate is still valid.
     pub remaining_validity_days: Option<i64>,
     /// How long the CA's own certificates are, as far as they came with the answer.

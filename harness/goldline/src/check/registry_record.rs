@@ -18,6 +18,8 @@ pub(super) fn judge(spec: &CheckSpec, seen: &Observations) -> Finding {
                 Code::RegistryRejected,
                 [
                     Measurement::fact("state", Some("recorded")),
+                    // What the registry returned for the row: its own id of the unit.
+                    Measurement::fact("row", Some(&row.to_string())),
                     Measurement::number(
                         "registry_ms",
                         Some(took),

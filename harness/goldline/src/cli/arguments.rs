@@ -91,6 +91,14 @@ pub(super) enum ProfileCommand {
         #[arg(long, value_name = "DIR", env = "GOLDLINE_PROFILES")]
         profiles: Option<PathBuf>,
     },
+    /// Print a production checklist for paper: what must be there, steps, limits, what a FAIL means
+    Checklist {
+        /// A name, or a path
+        name: String,
+        /// Profiles of one's own
+        #[arg(long, value_name = "DIR", env = "GOLDLINE_PROFILES")]
+        profiles: Option<PathBuf>,
+    },
 }
 
 /// Arguments of a re-provisioning.

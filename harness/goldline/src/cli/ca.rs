@@ -1,5 +1,7 @@
 //! `goldline ca …`: a product's CA, without a unit.
 
+mod log;
+
 use std::{fs, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
@@ -27,6 +29,8 @@ pub(super) enum CaCommand {
     /// Say whether units can be registered with a CA; nothing is registered
     #[command(after_help = EXIT_CODES)]
     Test(TestArguments),
+    /// Every registration of this station's units with a CA, the newest first
+    Log(log::LogArguments),
 }
 
 #[derive(Args)]
@@ -44,6 +48,7 @@ pub(super) struct TestArguments {
 pub(super) fn run(command: &CaCommand) -> miette::Result<u8> {
     match command {
         CaCommand::Test(arguments) => test(arguments),
+        CaCommand::Log(arguments) => log::run(arguments).map(|()| exit::PASS),
     }
 }
 

@@ -82,6 +82,9 @@ fn profile_command(command: ProfileCommand) -> miette::Result<u8> {
         }
         ProfileCommand::Schema => Ok(crate::profile::json_schema()),
         ProfileCommand::Explain { name, profiles } => profile::explain(&name, folder(&profiles)),
+        ProfileCommand::Checklist { name, profiles } => {
+            profile::checklist(&name, folder(&profiles))
+        }
     };
     output::print(&text.map_err(problem::of_catalog)?)?;
     Ok(exit::PASS)

@@ -2,6 +2,7 @@
 //!
 //! Returns text; whoever calls prints it. Of a secret it shows the length only.
 
+mod checklist;
 mod coverage;
 
 use std::{
@@ -19,6 +20,8 @@ use crate::{
     },
     record::Limits,
 };
+
+pub use checklist::checklist;
 
 /// `profile list`: one line a profile.
 ///

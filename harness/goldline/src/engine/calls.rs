@@ -166,6 +166,7 @@ impl Run {
         let (accepted, registered) = accepted.unzip();
         let other_mac =
             registered.as_ref().map(|called| called.mac).filter(|called| *called != mac);
+        let serial = registered.as_ref().map(|called| called.serial.clone());
         // A unit that mixes its fields up says a secret here.
         let said = registered.map(|called| bindings.redact(&called.device_type));
         let (device_type, mixed_up) = said.unzip();
@@ -175,6 +176,7 @@ impl Run {
             accepted: accepted.is_some(),
             refusal: refusal.filter(|_| accepted.is_none()),
             uuid: accepted.map(|_| uuid),
+            serial,
             device_type,
             other_mac: other_mac.map(|mac| (mac.to_string(), self.mac_text())),
             took_ms: accepted.map(|at| millis(at.duration_since(since))),

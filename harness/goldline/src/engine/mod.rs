@@ -50,7 +50,7 @@ use crate::{
     identity::Mac,
     image::FlashImages,
     plan::{Bindings, BoundPlan, Claim, Content, Plan, Purpose, Step},
-    profile::{CheckId, ValueSource, ValueSpec},
+    profile::{CheckId, Interface, ValueSource, ValueSpec},
     record::{
         CheckRecord, Diagnosis, EndpointRecord, NetworkRecord, Outcome, Provenance, RadioProof,
         Record, Replacement, SCHEMA, Simulation, Stage, Unit,
@@ -478,6 +478,7 @@ fn describe_unit(seen: &Observations, plan: Option<&BoundPlan>) -> Unit {
     let chip = seen.chip.as_ref();
     Unit {
         mac: chip.map(|chip| chip.mac),
+        interfaces: chip.map(interfaces).unwrap_or_default(),
         chip: chip.map(|chip| match chip.revision {
             Some((major, minor)) => format!("{} v{major}.{minor}", chip.chip),
             None => chip.chip.to_string(),
@@ -487,6 +488,12 @@ fn describe_unit(seen: &Observations, plan: Option<&BoundPlan>) -> Unit {
         shared_secrets: plan.map(shared_secrets).unwrap_or_default(),
         replaces: None,
     }
+}
+
+fn interfaces(chip: &ChipFacts) -> BTreeMap<String, Mac> {
+    let named = |(interface, mac): (Interface, Mac)| (interface.name().to_owned(), mac);
+    // What no chip can have is nobody's address.
+    chip.chip.macs(chip.mac).filter(|_| chip.mac.is_a_chips()).map(named).collect()
 }
 
 /// The secrets in the unit that the profile gives to more units than one.

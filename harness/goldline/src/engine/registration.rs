@@ -77,6 +77,7 @@ impl Run {
             caller: "the bench",
             accepted: true,
             uuid: Some(uuid.to_owned()),
+            serial: Some(issued.serial),
             remaining_validity_days: Some((issued.not_after - now).whole_days()),
             ca_certificate: Expiry::first_in(&issued.ca_certificate)
                 .map(|expiry| Remaining::until(&expiry, now)),
@@ -116,6 +117,7 @@ impl Run {
         self.seen.ca = Some(CaObservation {
             caller: "the bench",
             accepted: true,
+            kept: true,
             uuid: Some(uuid),
             remaining_validity_days: Some(left),
             ca_certificate: ca.map(|expiry| Remaining::until(&expiry, now)),

@@ -72,6 +72,20 @@ impl Mac {
         }
     }
 
+    /// The address that many behind it in the last octet; what is beyond that is not carried on.
+    pub fn behind(self, distance: u8) -> Self {
+        let [a, b, c, d, e, f] = self.0;
+        Self([a, b, c, d, e, f.wrapping_add(distance)])
+    }
+
+    /// The address for local use that ESP-IDF makes of it; another one of one that is local already.
+    pub fn local(self) -> Self {
+        const LOCAL: u8 = 0x02;
+        let [a, b, c, d, e, f] = self.0;
+        let first = if a & LOCAL == 0 { a | LOCAL } else { a ^ 0x04 };
+        Self([first, b, c, d, e, f])
+    }
+
     /// Twelve uppercase hexadecimal digits without separators.
     pub fn upper(self) -> String {
         self.compact().to_ascii_uppercase()

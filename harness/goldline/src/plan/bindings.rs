@@ -14,8 +14,8 @@ use crate::{
     client::http::{HttpError, HttpUrl},
     identity::{CustomUuid, Mac, MacError, Salt},
     profile::{
-        Endpoint, EndpointError, Host, HostError, Profile, Template, UnboundSymbol, ValueSource,
-        ValueSpec, is_lease_number, is_secret_when_issued,
+        Chip, Endpoint, EndpointError, Host, HostError, Profile, Template, UnboundSymbol,
+        ValueSource, ValueSpec, is_lease_number, is_secret_when_issued,
     },
     secret::Secret,
 };
@@ -33,6 +33,8 @@ const WIFI_KEY_DIGITS: usize = 64;
 /// Names bound to texts, for one unit and one run.
 #[derive(Clone, Debug)]
 pub struct Bindings {
+    /// What the addresses of the unit's interfaces are made by.
+    chip: Chip,
     bound: BTreeMap<String, Bound>,
     /// Templates that wait for a value which the engine binds.
     waiting: Vec<ValueSpec>,
@@ -130,7 +132,7 @@ impl Bindings {
         identity: Identity,
         sources: &mut impl Sources,
     ) -> Result<Self, BindingError> {
-        let mut bindings = Self { bound: BTreeMap::new(), waiting: Vec::new() };
+        let mut bindings = Self { chip: profile.chip, bound: BTreeMap::new(), waiting: Vec::new() };
         for (name, text) in given.issued() {
             bindings.insert(
                 name,
@@ -166,13 +168,16 @@ impl Bindings {
         self.bind_templates()
     }
 
-    /// Binds the unit's MAC in its three spellings, and every value that waited for it.
+    /// Binds the unit's MAC in its three spellings, those of its interfaces, and every value that waited for it.
     ///
     /// # Errors
     /// As [`Bindings::bind`].
     pub fn bind_mac(&mut self, mac: Mac) -> Result<(), BindingError> {
         self.bind("unit.mac_lower", Text::public(mac.compact()))?;
         self.bind("unit.mac_upper", Text::public(mac.compact().to_ascii_uppercase()))?;
+        for (interface, own) in self.chip.macs(mac).filter(|(of, _)| of.symbol() != UNIT_MAC) {
+            self.bind(interface.symbol(), Text::public(own.to_string()))?;
+        }
         self.bind(UNIT_MAC, Text::public(mac.to_string()))
     }
 

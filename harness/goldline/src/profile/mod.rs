@@ -10,6 +10,7 @@ mod dialogue;
 mod endpoint;
 mod flash_map;
 mod host;
+mod interface;
 mod nearest;
 mod nvs_content;
 mod parse;
@@ -38,6 +39,7 @@ pub use dialogue::{
 pub use endpoint::{Endpoint, EndpointError};
 pub use flash_map::{FlashMap, FlashMapError, Partition, PartitionKind, SECTOR};
 pub use host::{Host, HostError};
+pub use interface::Interface;
 pub use nearest::did_you_mean;
 pub use nvs_content::{NvsContent, NvsEncoding, NvsEncryption, NvsEntry, NvsKeyScheme};
 pub use position::LineColumn;

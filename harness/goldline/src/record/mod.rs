@@ -72,6 +72,10 @@ pub struct Record {
 pub struct Unit {
     /// Base MAC, read from the chip.
     pub mac: Option<Mac>,
+    /// The addresses that the chip's interfaces have by ESP-IDF's rules, by `station`, `access_point`,
+    /// `bluetooth` and `ethernet`, as far as it has them; none in records of earlier versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub interfaces: BTreeMap<String, Mac>,
     /// Chip name and revision, such as `ESP32 v3.0`.
     pub chip: Option<String>,
     /// Flash size in bytes.

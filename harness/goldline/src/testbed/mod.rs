@@ -121,8 +121,10 @@ pub struct Site {
 
 /// A provisioning and configuration server to start.
 pub struct ConfigServerOffer {
-    /// Where it is found.
+    /// Where units find it.
     pub site: Site,
+    /// What the bench calls it: its certificate names that too.
+    pub bench_calls: Host,
     /// What authorises a provisioner.
     pub token: Secret,
     /// Makes the account of a device id, for the answer and for the broker.

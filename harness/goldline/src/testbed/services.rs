@@ -162,10 +162,9 @@ impl Services {
         network: &dyn Network,
     ) -> Result<ConfigServer, TestbedError> {
         let base = &self.base;
-        let host = offer.site.host.clone();
+        let names = both_names(&offer.site.host, &offer.bench_calls);
         let servers = &mut self.config_servers;
-        let server =
-            running(servers, host.certificate_names(), || base.config_server(&host)).await?;
+        let server = running(servers, names.clone(), || base.config_server(&names)).await?;
         let site = offer.site.clone();
         let server = server.lend(run, config_for(offer, broker));
         let address = if site.tls { server.secure_address() } else { server.address() };
@@ -259,8 +258,8 @@ impl Base {
         Ok(CaEntrance::open(&names, authority, faults, callers, clock).await?)
     }
 
-    async fn config_server(&self, host: &Host) -> Result<ConfigEntrance, TestbedError> {
-        let certificate = self.certificate(host)?;
+    async fn config_server(&self, names: &[String]) -> Result<ConfigEntrance, TestbedError> {
+        let certificate = self.authority.issue_server(names, VALIDITY)?;
         let (faults, callers, clock) = (&self.faults, self.air.callers(), self.clock.clone());
         Ok(ConfigEntrance::open(&certificate, faults, callers, clock).await?)
     }
@@ -280,6 +279,15 @@ impl Base {
     fn certificate(&self, host: &Host) -> Result<Issued, TestbedError> {
         Ok(self.authority.issue_server(&host.certificate_names(), VALIDITY)?)
     }
+}
+
+/// Of one server that two may call by different names.
+fn both_names(one: &Host, other: &Host) -> Vec<String> {
+    let mut names = one.certificate_names();
+    names.extend(other.certificate_names());
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// What the configuration server is for one run: its first call may let the unit's account in.

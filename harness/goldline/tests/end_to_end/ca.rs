@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
-use super::program::{Station, check};
+use super::program::{Ended, Station, check};
 
 /// A CA on loopback that gives one answer to everything.
 struct Ca {
@@ -242,4 +242,81 @@ fn openssl_accepts_the_certificate_that_lies_in_the_unit() {
     let subject = String::from_utf8_lossy(&subject.stdout).into_owned();
     let uuid = record["unit"]["ids"]["uuid"].as_str().expect("an id");
     assert!(subject.contains(uuid), "{subject}");
+}
+
+/// The registrations of a station, which `goldline ca log` tells, the newest first.
+fn log(station: &Station, more: &[&str]) -> Vec<Value> {
+    let words = [&["ca", "log", "--json", "--state"], more].concat();
+    let mut command = station.command();
+    command.args(&words[..4]).arg(station.state()).args(&words[4..]);
+    let ended = Ended::of(&mut command);
+    assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""), "{ended:?}");
+    ended.json().as_array().expect("a list").clone()
+}
+
+/// Who registered, who was refused, and who has nothing to do with a CA.
+#[test]
+fn every_registration_is_told_by_the_log_of_the_ca() {
+    let station = Station::new();
+    assert_eq!(log(&station, &[]), [Value::Null; 0]);
+    let device = ["--device", "simulator:?flash-file=unit.flash"];
+    let run = |words: &[&str]| station.unit([words, device.as_slice()].concat()).json();
+    let saved = ["run", "zeroconf-ca", "--json", "--save-credentials", "saved.json"];
+    let record = run(&saved);
+    assert_eq!(record["verdict"], "PASS", "{record:#}");
+    run(&["reprovision", "zeroconf-ca", "--only", "certificate", "--json"]);
+    let by_unit = station.unit(["run", "zeroconf", "--json"]).json();
+    assert_eq!(by_unit["verdict"], "PASS", "{by_unit:#}");
+    station.unit(["run", "espvault", "--json"]);
+    let gone = station.unit(["run", "zeroconf-ca", "--json", "--ca", "http://127.0.0.1:1"]).json();
+    assert_eq!(gone["diagnosis"]["code"], "ca.unreachable", "{gone:#}");
+
+    let all = log(&station, &[]);
+    let told = |name: &str| -> Vec<&Value> { all.iter().map(|one| &one[name]).collect() };
+    assert_eq!(told("registration"), ["none", "new", "kept", "new"], "{all:#?}");
+    assert_eq!(told("called_by"), ["bench", "unit", "bench", "bench"]);
+    assert_eq!(told("profile"), ["zeroconf-ca", "zeroconf", "zeroconf-ca", "zeroconf-ca"]);
+    assert_eq!(all[0]["diagnosis"], "ca.unreachable");
+    assert_eq!(all[1]["run_id"], by_unit["run_id"]);
+    let [serial, of_unit] = [&all[3], &all[1]].map(|one| one["serial"].as_str().expect("a serial"));
+    assert_ne!(serial, of_unit);
+    assert_eq!((&all[0]["serial"], &all[2]["serial"]), (&Value::Null, &Value::Null));
+    assert_eq!(all[3]["mac"], record["unit"]["mac"]);
+    assert_eq!(all[3]["ids"], json!([record["unit"]["ids"]["uuid"]]));
+    assert_eq!(log(&station, &["--profile", "zeroconf"]).len(), 1);
+
+    let saved: Value =
+        serde_json::from_slice(&fs::read(station.path("saved.json")).expect("saved")).expect("");
+    let psk = saved[0]["values"]["psk"].as_str().expect("a secret");
+    assert!(!format!("{all:?}").contains(psk), "a log shows a secret");
+    // For people the same, a line each below the header.
+    let mut command = station.command();
+    let text = Ended::of(command.args(["ca", "log", "--state"]).arg(station.state())).stdout;
+    assert_eq!(text.lines().count(), 5, "{text}");
+    assert!(text.lines().nth(4).is_some_and(|line| line.contains(serial)), "{text}");
+}
+
+/// The serial in the log is that of the certificate in the unit, as openssl prints it.
+#[test]
+fn the_logs_serial_is_the_certificates() {
+    if Command::new("openssl").arg("version").output().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "openssl is missing, and CI must have it");
+        println!("skipped: openssl is not installed");
+        return;
+    }
+    let station = Station::new();
+    let words = ["run", "zeroconf-ca", "--json", "--save-credentials", "saved.json"];
+    assert_eq!(station.unit(words).code(), 0);
+    let saved: Value =
+        serde_json::from_slice(&fs::read(station.path("saved.json")).expect("saved")).expect("");
+    let certificate = saved[0]["values"]["issued.certificate"].as_str().expect("PEM");
+    let path = station.write("unit.pem", certificate);
+    let openssl = Command::new("openssl")
+        .args(["x509", "-noout", "-serial", "-in"])
+        .arg(path)
+        .output()
+        .expect("openssl starts");
+    let printed = String::from_utf8(openssl.stdout).expect("text").trim().to_lowercase();
+    let serial = log(&station, &[])[0]["serial"].as_str().expect("a serial").to_owned();
+    assert_eq!(printed, format!("serial={serial}"));
 }

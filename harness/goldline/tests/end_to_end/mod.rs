@@ -12,6 +12,7 @@ mod broker_certificates;
 mod ca;
 mod catalog;
 mod chatty;
+mod checklist;
 mod codes;
 mod conduct;
 mod covered_flash;

@@ -144,3 +144,48 @@ fn a_unit_whose_values_share_a_partition_with_the_system_passes_again() {
         assert_eq!(ended.code(), 0, "{command}: {}", ended.stdout);
     }
 }
+
+/// The shipped gateway with an edit, and a short wait for a fetch that never comes.
+fn gateway(edit: (&str, &str)) -> serde_json::Value {
+    let station = Station::new();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/profiles/ble-gateway.toml");
+    let shipped = std::fs::read_to_string(path).expect("it ships");
+    assert!(shipped.contains(edit.0), "the profile has no {}", edit.0);
+    let profile = shipped.replacen(edit.0, edit.1, 1).replace("service_s = 20", "service_s = 3");
+    station.write("ble-gateway.toml", profile);
+    station.unit(["run", "ble-gateway.toml", "--json"]).json()
+}
+
+/// The guide's curl calls the API over HTTPS, and its log shows a fetch over HTTP. One address for both was
+/// `config.not_fetched`: the bench answered at the port of the API only.
+#[rstest]
+#[case::api_over_https(
+    "sample = \"https://config.example.test\"",
+    "sample = \"https://config.example.test\""
+)]
+#[case::both_in_the_clear(
+    "sample = \"https://config.example.test\"",
+    "sample = \"http://config.example.test\""
+)]
+#[case::api_of_another_name(
+    "sample = \"https://config.example.test\"",
+    "sample = \"https://api.example.test\""
+)]
+#[case::api_at_another_port(
+    "sample = \"https://config.example.test\"",
+    "sample = \"https://config.example.test:8443\""
+)]
+fn the_api_and_the_units_fetch_may_differ(#[case] shipped: &str, #[case] other: &str) {
+    let record = gateway((shipped, other));
+    assert_eq!(record["verdict"], "PASS", "{record:#}");
+    assert_eq!(check(&record, "remote_config")["outcome"], "pass", "{record:#}");
+}
+
+/// This firmware fetches in the clear, so it gets nothing from a server that is to be asked over HTTPS.
+#[test]
+fn a_unit_that_fetches_in_the_clear_where_the_plan_says_https_fails() {
+    let record =
+        gateway(("url = \"{config_server}/{device_id}\"", "url = \"{api_server}/{device_id}\""));
+    assert_eq!(record["verdict"], "FAIL", "{record:#}");
+    assert_eq!(record["diagnosis"]["code"], "config.not_fetched", "{record:#}");
+}

@@ -71,7 +71,10 @@ fn assert_form(record: &Value) {
     assert!(started.ends_with('Z') && started.contains('T'), "UTC in RFC 3339: {started}");
     assert_diagnosis(&record["diagnosis"], record["verdict"] == "PASS");
     let shared = record["unit"].get("shared_secrets").map(|_| "shared_secrets");
-    assert_fields(&record["unit"], ["mac", "chip", "flash_size", "ids"].into_iter().chain(shared));
+    assert_fields(
+        &record["unit"],
+        ["mac", "interfaces", "chip", "flash_size", "ids"].into_iter().chain(shared),
+    );
     assert_fields(&record["network"], ["name", "radio"]);
     for stage in list(record, "stages") {
         assert_fields(stage, ["name", "duration_ms", "attempts"]);

@@ -142,3 +142,59 @@ fn a_network_key_of_64_digits_is_taken_and_64_other_bytes_are_not() {
     assert_eq!(refused.code(), 2, "{refused:?}");
     assert!(refused.stderr.contains("64 hexadecimal digits"), "{refused:?}");
 }
+
+/// The shipped profile of an ESP32, with a value that is made of an interface's address and lies in its NVS.
+fn with_address(symbol: &str) -> String {
+    let value = format!("[values.label]\ntemplate = \"{{{symbol}}}\"\nid = true\n\n[nvs]");
+    let entry = "entries = [\n  { key = \"label\", encoding = \"string\", value = \"{label}\" },";
+    super::program::PROFILE.replacen("[nvs]", &value, 1).replacen("entries = [", entry, 1)
+}
+
+/// The sample unit's MAC ends in 10: ESP-IDF counts on from there.
+#[rstest::rstest]
+#[case::access_point("unit.mac_ap", "24:0a:c4:00:01:11")]
+#[case::bluetooth("unit.mac_bt", "24:0a:c4:00:01:12")]
+#[case::ethernet("unit.mac_eth", "24:0a:c4:00:01:13")]
+fn the_address_of_an_interface_reaches_the_unit(#[case] symbol: &str, #[case] address: &str) {
+    let station = Station::new();
+    station.write("espvault.toml", with_address(symbol));
+    let device = ["--device", "simulator:?flash-file=unit.flash"];
+    let words = ["run", "espvault.toml", "--json"];
+    let record = station.unit([words.as_slice(), device.as_slice()].concat()).json();
+    assert_eq!(record["verdict"], "PASS", "{record:#}");
+    assert_eq!(record["unit"]["ids"]["label"], address, "{record:#}");
+    let interfaces = record["unit"]["interfaces"].as_object().expect("addresses by name");
+    assert!(interfaces.values().any(|mac| mac == address), "{interfaces:?}");
+    assert_eq!(interfaces["station"], record["unit"]["mac"]);
+    let flash = std::fs::read(station.path("unit.flash")).expect("the flash");
+    assert!(flash.windows(address.len()).any(|part| part == address.as_bytes()), "not in its NVS");
+}
+
+/// A unit that was given another interface's address fails a later check.
+#[test]
+fn the_address_of_another_interface_is_found_out() {
+    let station = Station::new();
+    station.write("espvault.toml", with_address("unit.mac_bt"));
+    let device = ["--device", "simulator:?flash-file=unit.flash"];
+    let run = |words: &[&str]| station.unit([words, device.as_slice()].concat()).json();
+    assert_eq!(run(&["run", "espvault.toml", "--json"])["verdict"], "PASS");
+    let mut flash = std::fs::read(station.path("unit.flash")).expect("the flash");
+    let (own, other) = (b"24:0a:c4:00:01:12", b"24:0a:c4:00:01:11");
+    let at = flash.windows(own.len()).position(|part| part == own).expect("it is in there");
+    flash[at..at + other.len()].copy_from_slice(other);
+    station.write("unit.flash", &flash);
+    let record = run(&["check", "espvault.toml", "--json"]);
+    assert_eq!(record["verdict"], "FAIL", "{record:#}");
+    let code = record["diagnosis"]["code"].as_str().expect("a code");
+    assert!(code.starts_with("nvs."), "{record:#}");
+}
+
+#[test]
+fn a_chip_without_the_interface_has_no_such_address() {
+    let station = Station::new();
+    let profile = with_address("unit.mac_bt").replace("model = \"esp32\"", "model = \"esp32s2\"");
+    station.write("espvault.toml", profile);
+    let ended = station.unit(["run", "espvault.toml", "--json"]);
+    assert_eq!(ended.code(), 2, "{ended:?}");
+    assert!(ended.said().contains("unit.mac_bt"), "{}", ended.said());
+}

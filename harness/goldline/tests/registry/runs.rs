@@ -56,6 +56,9 @@ async fn a_unit_has_one_row_however_often_it_is_provisioned() {
         let recorded = run(&station, &cluster.url_text());
         assert_eq!(recorded["outcome"], "pass");
         assert!(recorded["evidence"].to_string().contains("recorded as row 1"), "{recorded:#}");
+        let measured = recorded["measurements"].as_array().expect("measurements");
+        let row = measured.iter().find(|one| one["name"] == "row").expect("the registry's own id");
+        assert_eq!(row["value"], "1", "{recorded:#}");
     }
     let rows = rows(&cluster).await;
     assert_eq!(rows.len(), 1, "{rows:?}");

@@ -70,7 +70,7 @@ pub(super) enum Format {
 }
 
 #[derive(Args)]
-pub(super) struct FilterArguments {
+pub(in crate::cli) struct FilterArguments {
     /// Runs of this profile only
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
@@ -92,7 +92,7 @@ pub(super) struct FilterArguments {
 }
 
 impl FilterArguments {
-    pub(super) fn parse(&self) -> miette::Result<RunFilter> {
+    pub(in crate::cli) fn parse(&self) -> miette::Result<RunFilter> {
         Ok(RunFilter {
             profile: self.profile.clone(),
             lot: self.lot.clone(),

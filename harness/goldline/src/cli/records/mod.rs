@@ -18,8 +18,8 @@ use crate::{
     store::{Found, RecordStore, RunFilter, RunOutcome, RunSummary},
 };
 
-pub(super) use arguments::RecordsCommand;
 use arguments::{ExportArguments, Format, ListArguments, ShowArguments};
+pub(super) use arguments::{FilterArguments, RecordsCommand};
 
 pub(super) fn run(command: &RecordsCommand) -> miette::Result<u8> {
     let runtime = runtime()?;

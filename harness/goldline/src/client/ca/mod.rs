@@ -16,6 +16,8 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use verify::Leaf;
+
 pub use error::CaError;
 pub use probe::{CaTest, test_ca};
 
@@ -66,6 +68,8 @@ pub struct Issued {
     pub ca_certificate: String,
     /// PKCS#8 PEM; there with a signing request only.
     pub private_key: Option<Secret>,
+    /// The certificate's serial number in lowercase hex.
+    pub serial: String,
     /// Last moment of validity.
     pub not_after: OffsetDateTime,
     /// What is odd and still good.
@@ -119,11 +123,12 @@ pub async fn register(
 
     let answer = answer::parse(&response, registrant.psk)?;
     let expected = verify::Expected { uuid: registrant.uuid, key: key.as_ref(), terms };
-    let not_after = verify::verify(&answer, &expected, &mut notes)?;
+    let Leaf { serial, not_after } = verify::verify(&answer, &expected, &mut notes)?;
     Ok(Issued {
         certificate: answer.certificate,
         ca_certificate: answer.ca_cert,
         private_key: key.map(|key| Secret::new(key.serialize_pem())),
+        serial,
         not_after,
         notes,
     })

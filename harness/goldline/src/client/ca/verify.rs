@@ -13,6 +13,7 @@ use x509_parser::{
 };
 
 use super::{CaError, Terms, answer::Answer};
+use crate::hex::hex;
 
 /// How far two clocks may be apart.
 const CLOCK_SKEW: Duration = Duration::minutes(5);
@@ -28,12 +29,20 @@ pub(super) struct Expected<'a> {
     pub(super) terms: &'a Terms<'a>,
 }
 
-/// Gives the last moment of validity.
+/// A certificate that fits.
+pub(super) struct Leaf {
+    /// Lowercase hex.
+    pub(super) serial: String,
+    /// Last moment of validity.
+    pub(super) not_after: OffsetDateTime,
+}
+
+/// Gives what the unit's own certificate says.
 pub(super) fn verify(
     answer: &Answer,
     expected: &Expected<'_>,
     notes: &mut Vec<String>,
-) -> Result<OffsetDateTime, CaError> {
+) -> Result<Leaf, CaError> {
     let own = certificates(CERTIFICATE, &answer.certificate)?;
     let issuers = certificates(CA_CERT, &answer.ca_cert)?;
     let (leaf_der, between) = own.split_first().expect("certificates are at least one");
@@ -61,7 +70,7 @@ pub(super) fn verify(
         );
     }
     notes.extend(expiry_note(&answer.expiry, until));
-    Ok(until)
+    Ok(Leaf { serial: hex(leaf.raw_serial()), not_after: until })
 }
 
 /// Every certificate of a PEM text; at least one, and nothing else.

@@ -1,0 +1,106 @@
+//! With which codes a check can fail a unit, and a step can end its run: for who prepares for it.
+//!
+//! What a run says of a unit does not come from here; the tests compare the two.
+
+use crate::{plan::Step, profile::CheckId, record::Code};
+
+/// What ends a run when the unit does not start.
+const STARTS: &[Code] =
+    &[Code::BootSilent, Code::BootImageRefused, Code::BootLoop, Code::BootUnexpectedReset];
+
+/// What ends a run at a line of the console.
+const TYPED: &[Code] = &[
+    Code::ConsoleSilent,
+    Code::ConsoleUnexpected,
+    Code::ConsoleRefused,
+    Code::FirmwareConfiguration,
+];
+
+/// The codes of a FAIL by that check; none of one that judges the station only.
+pub fn reasons(check: CheckId) -> Vec<Code> {
+    match check {
+        CheckId::FlashIntegrity => vec![
+            Code::ChipMismatch,
+            Code::ChipMacInvalid,
+            Code::FlashBlank,
+            Code::RegionDiffers,
+            Code::NotErased,
+            Code::WriteFailed,
+            Code::WrongSlot,
+        ],
+        CheckId::NvsReadback => vec![
+            Code::NvsDamaged,
+            Code::NvsKeyMissing,
+            Code::NvsValueDiffers,
+            Code::NvsUnexpected,
+            Code::NvsForeignCredentials,
+            Code::NvsLeftoverSecret,
+            Code::NvsGoldenDiffers,
+        ],
+        CheckId::DeviceId => vec![Code::DeviceIdMissing, Code::DeviceIdDiffers],
+        CheckId::FactoryReset => vec![Code::FactoryResetLeftover],
+        CheckId::RegistryRecord => Vec::new(),
+        CheckId::WifiJoin => joining(&[
+            Code::WifiWrongPassword,
+            Code::WifiNotFound,
+            Code::WifiNotJoined,
+            Code::WifiOutOfLimits,
+        ]),
+        CheckId::NetworkJoin => joining(&[Code::NetworkNotJoined, Code::NetworkOutOfLimits]),
+        CheckId::TimeSync => vec![Code::TimeNotSynchronized],
+        CheckId::RemoteConfig => vec![Code::ConfigNotFetched],
+        CheckId::CaRegistration => vec![Code::CaNotRegistered, Code::CaCertificateExpired],
+        CheckId::MqttConnect => vec![
+            Code::MqttBadCredentials,
+            Code::MqttServerUntrusted,
+            Code::MqttNotConnected,
+            Code::MqttIdentityDiffers,
+            Code::MqttSubscriptionMissing,
+            Code::MqttSubscriptionUnexpected,
+            Code::MqttCommandUnanswered,
+            Code::MqttOutOfLimits,
+            Code::FirmwareConfiguration,
+        ],
+        CheckId::TestAlert => vec![Code::AlertMissing, Code::AlertNotConfirmed],
+        CheckId::ConsoleStatus => [&[Code::ConsoleNotProvisioned], TYPED].concat(),
+        CheckId::ServerTrust => vec![Code::TrustsAnyone, Code::TrustNotTried],
+        CheckId::OtaUpdate => vec![Code::OtaFailed, Code::OtaNotRolledBack],
+        CheckId::SecretHygiene => vec![Code::SecretInLog],
+    }
+}
+
+/// Where a unit that does not start is noticed, if nothing before asked it for anything.
+fn joining(own: &[Code]) -> Vec<Code> {
+    [own, STARTS, &[Code::FirmwareConfiguration]].concat()
+}
+
+/// The codes of a FAIL that ends the run at that step, before any check.
+pub fn reasons_to_stop(step: &Step) -> Vec<Code> {
+    match step {
+        Step::Identify | Step::EnterLoader => vec![Code::ChipMismatch],
+        Step::Erase | Step::Write(_) | Step::RewriteNvs(..) => vec![Code::WriteFailed],
+        Step::Boot(_) => STARTS.to_vec(),
+        Step::Dialogue(_) => [TYPED, STARTS].concat(),
+        Step::SubmitPortal(_) => vec![Code::PortalUnreachable, Code::PortalRefused],
+        Step::AwaitFactoryFirmware(_) => {
+            vec![Code::FactoryFirmwareSilent, Code::FirmwareConfiguration]
+        }
+        Step::Register(_)
+        | Step::RequestCredentials(_)
+        | Step::ReadNvs(_)
+        | Step::CollectEvidence { .. }
+        | Step::Gate
+        | Step::ReadDeviceId(_)
+        | Step::SearchLeftovers(_)
+        | Step::RecordInRegistry(_)
+        | Step::AwaitJoin
+        | Step::AwaitTime
+        | Step::AwaitConfiguration(_)
+        | Step::AwaitCaCall(_)
+        | Step::AwaitBroker
+        | Step::Command(_)
+        | Step::Alert(_)
+        | Step::OfferStranger
+        | Step::Update(_) => Vec::new(),
+    }
+}
