@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use super::{
     ca::CaCommand, codes::CodesArguments, ids::IdsCommand, nvs::NvsArguments, operator,
     overwrite::OverwriteArgument, records::RecordsCommand, registry::RegistryCommand,
-    simulator::SimulatorCommand, testbed::TestbedCommand,
+    simulator::SimulatorCommand, station::StationCommand, testbed::TestbedCommand,
 };
 use crate::{
     profile::Part,
@@ -60,9 +60,34 @@ pub(super) enum Command {
     /// What units reach on the bench
     #[command(subcommand)]
     Testbed(TestbedCommand),
+    /// This station's own state
+    #[command(subcommand)]
+    Station(StationCommand),
     /// The simulated unit
     #[command(subcommand)]
     Simulator(SimulatorCommand),
+}
+
+impl Command {
+    /// Whether standard output is for a program, whatever comes of the command.
+    pub(super) fn wants_json(&self) -> bool {
+        match self {
+            Self::Run(run) | Self::Provision(run) | Self::Check(run) | Self::FactoryReset(run) => {
+                run.json
+            }
+            Self::Reprovision(arguments) => arguments.run.json,
+            Self::Ids(command) => command.wants_json(),
+            Self::Records(command) => command.wants_json(),
+            Self::Registry(command) => command.wants_json(),
+            Self::Profile(_)
+            | Self::Nvs(_)
+            | Self::Ca(_)
+            | Self::Codes(_)
+            | Self::Testbed(_)
+            | Self::Station(_)
+            | Self::Simulator(_) => false,
+        }
+    }
 }
 
 #[derive(Subcommand)]

@@ -6,7 +6,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     exit, output,
-    problem::{of_station, usage},
+    problem::{of_station, of_store},
     station_state::StateArgument,
     table::aligned,
 };
@@ -54,6 +54,12 @@ pub(super) struct ScrapArguments {
     state: StateArgument,
 }
 
+impl IdsCommand {
+    pub(super) fn wants_json(&self) -> bool {
+        matches!(self, Self::List(ListArguments { json: true, .. }))
+    }
+}
+
 pub(super) fn run(command: &IdsCommand) -> miette::Result<u8> {
     match command {
         IdsCommand::List(arguments) => list(arguments)?,
@@ -65,7 +71,7 @@ pub(super) fn run(command: &IdsCommand) -> miette::Result<u8> {
 fn list(arguments: &ListArguments) -> miette::Result<()> {
     let state = arguments.state.open()?;
     let all = station::numbers_given(&state, &arguments.profile, arguments.lot.as_deref());
-    let all = all.map_err(usage)?;
+    let all = all.map_err(of_store)?;
     if arguments.json {
         let gaps: Vec<u32> = all.iter().flat_map(Series::gaps).map(|lease| lease.number).collect();
         let (profile, lot) = (&arguments.profile, &arguments.lot);

@@ -18,6 +18,7 @@ mod records;
 mod registry;
 mod run;
 mod simulator;
+mod station;
 mod station_state;
 mod table;
 mod testbed;
@@ -28,6 +29,7 @@ use clap::Parser;
 
 use crate::plan::Scope;
 use arguments::{Arguments, Command, ProfileCommand};
+use problem::StateFault;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
@@ -43,6 +45,7 @@ pub fn main() -> ExitCode {
         }
     };
     log::start();
+    let wants_json = arguments.command.wants_json();
     let outcome = match arguments.command {
         Command::Run(arguments) => run::run(&arguments, Scope::Run),
         Command::Provision(arguments) => run::run(&arguments, Scope::Provision),
@@ -59,13 +62,22 @@ pub fn main() -> ExitCode {
         Command::Records(command) => records::run(&command),
         Command::Registry(command) => registry::run(&command),
         Command::Testbed(command) => testbed::run(&command),
+        Command::Station(command) => station::run(&command),
         Command::Simulator(command) => simulator::run(command),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(report) => {
+            let Some(fault) = report.downcast_ref::<StateFault>() else {
+                output::complain(&format!("{report:?}"));
+                return ExitCode::from(exit::USAGE);
+            };
+            if wants_json {
+                // When standard output takes nothing, standard error and the exit code still say it.
+                let _printed = output::print_json(&fault.json());
+            }
             output::complain(&format!("{report:?}"));
-            ExitCode::from(exit::USAGE)
+            ExitCode::from(exit::ERROR)
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Errors of the layers below as miette shows them: message, place in the file, help.
 
-use std::fmt;
+use std::{error::Error, fmt};
 
 use miette::{Diagnostic, LabeledSpan, MietteHandlerOpts, NamedSource, Report, SourceCode};
 
 use crate::{
     profile::{CatalogError, ProfileError},
+    record::Code,
     station::{OrderError, StationError},
+    store::StoreError,
 };
 
 /// Leaves line breaks to the terminal: a path or a `file:line:column` that is broken in the middle can
@@ -36,14 +38,49 @@ pub(super) fn of_catalog(error: CatalogError) -> Report {
     }
 }
 
+/// The state directory cannot be used, which is no fault of the arguments.
+pub(super) fn of_store(error: StoreError) -> Report {
+    match error {
+        StoreError::NoHome => usage(error),
+        error => Report::new(StateFault(error.to_string())),
+    }
+}
+
 /// What a station refuses or fails at, with what to do about it.
 pub(super) fn of_station(error: impl Into<StationError>) -> Report {
     match error.into() {
         StationError::Order(OrderError::Profile(error)) => of_catalog(error),
+        error if error.is_of_state() => Report::new(StateFault(error.to_string())),
         error => match error.action() {
             Some(action) => usage_with_help(error, action),
             None => usage(error),
         },
+    }
+}
+
+/// What is wrong with the state directory; its message says what to do.
+#[derive(Debug)]
+pub(super) struct StateFault(String);
+
+impl StateFault {
+    /// For programs.
+    pub(super) fn json(&self) -> serde_json::Value {
+        let code = Code::StationState;
+        serde_json::json!({ "error": { "code": code, "message": self.0, "action": code.action() } })
+    }
+}
+
+impl fmt::Display for StateFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for StateFault {}
+
+impl Diagnostic for StateFault {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(Code::StationState.as_str()))
     }
 }
 
@@ -67,7 +104,7 @@ impl fmt::Display for FaultyProfile {
     }
 }
 
-impl std::error::Error for FaultyProfile {}
+impl Error for FaultyProfile {}
 
 impl Diagnostic for FaultyProfile {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {

@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::{
     exit, output,
-    problem::{of_station, usage},
+    problem::{of_station, of_store},
     station_state::{StateArgument, runtime},
     table::aligned,
 };
@@ -52,6 +52,15 @@ pub(super) struct PendingArguments {
     state: StateArgument,
 }
 
+impl RegistryCommand {
+    pub(super) fn wants_json(&self) -> bool {
+        match self {
+            Self::Deliver(arguments) => arguments.json,
+            Self::Pending(arguments) => arguments.json,
+        }
+    }
+}
+
 pub(super) fn run(command: &RegistryCommand) -> miette::Result<u8> {
     let runtime = runtime()?;
     match command {
@@ -61,8 +70,8 @@ pub(super) fn run(command: &RegistryCommand) -> miette::Result<u8> {
 }
 
 async fn pending(arguments: &PendingArguments) -> miette::Result<u8> {
-    let outbox = arguments.state.open()?.outbox().await.map_err(usage)?;
-    let waiting = outbox.pending(None).await.map_err(usage)?;
+    let outbox = arguments.state.open()?.outbox().await.map_err(of_store)?;
+    let waiting = outbox.pending(None).await.map_err(of_store)?;
     if arguments.json {
         output::print_json(&waiting)?;
     } else {
@@ -94,8 +103,8 @@ fn table(waiting: &[Waiting]) -> String {
 async fn deliver(arguments: &DeliverArguments) -> miette::Result<u8> {
     let url = station::registry_url(arguments.registry.as_deref(), arguments.station.as_deref());
     let url = url.map_err(of_station)?;
-    let outbox = arguments.state.open()?.outbox().await.map_err(usage)?;
-    let delivery = station::deliver(&outbox, &url, arguments.all).await.map_err(usage)?;
+    let outbox = arguments.state.open()?.outbox().await.map_err(of_store)?;
+    let delivery = station::deliver(&outbox, &url, arguments.all).await.map_err(of_store)?;
     if arguments.json {
         let Delivered { delivered, refused, waiting } = delivery.done;
         output::print_json(&json!({

@@ -36,10 +36,11 @@ pub(super) fn run(arguments: &RunArguments, scope: Scope) -> miette::Result<u8> 
         return Ok(exit::PASS);
     }
     let runtime = Runtime::new().map_err(usage)?;
-    let prepared = Batch::prepare(&order, outputs, Clock::system(), began);
-    let batch = runtime.block_on(prepared).map_err(of_station)?;
+    // Before the journal says that the runs begin: whoever reads that may stop them.
     let cancel = CancellationToken::new();
     let signals = runtime.block_on(async { stop_on_signal(cancel.clone()) }).map_err(usage)?;
+    let prepared = Batch::prepare(&order, outputs, Clock::system(), began);
+    let batch = runtime.block_on(prepared).map_err(of_station)?;
     let progress = bars(arguments);
     let ended = runtime.block_on(batch.run(|| watcher(progress.as_ref()), cancel));
     signals.abort();

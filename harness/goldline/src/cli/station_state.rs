@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use tokio::runtime::Runtime;
 
-use super::problem::usage;
+use super::problem::{of_store, usage};
 use crate::{station::open_state, store::StateDirectory};
 
 #[derive(Args)]
@@ -18,7 +18,15 @@ pub(super) struct StateArgument {
 impl StateArgument {
     /// Opens the state directory.
     pub(super) fn open(&self) -> miette::Result<StateDirectory> {
-        open_state(self.state.as_deref()).map_err(usage)
+        open_state(self.state.as_deref()).map_err(of_store)
+    }
+
+    /// The folder that was named, else the usual one.
+    pub(super) fn folder(&self) -> miette::Result<PathBuf> {
+        match &self.state {
+            Some(path) => Ok(path.clone()),
+            None => StateDirectory::default_path().map_err(of_store),
+        }
     }
 
     /// The folder that was named.

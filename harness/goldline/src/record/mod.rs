@@ -67,6 +67,16 @@ pub struct Record {
     pub checks: Vec<CheckRecord>,
 }
 
+impl Record {
+    /// Takes a verdict back that could not be kept: nobody could look it up later.
+    pub fn withdraw(&mut self, why: &str) {
+        let came_to = self.verdict.map_or("its end", Verdict::as_str);
+        let message = format!("the run came to {came_to}, which could not be kept: {why}");
+        self.verdict = self.verdict.map(|_| Verdict::Error);
+        self.diagnosis = Some(Diagnosis::new(Code::StationState, message));
+    }
+}
+
 /// The unit under test.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Unit {

@@ -13,7 +13,7 @@ use super::{
     changes::settle_change,
     credentials,
     jobs::{self, JobsError, Planned},
-    journal::{Journal, Watcher},
+    journal::{Journal, Journalled, Watcher},
     leases::{Taken, settle},
     order::Order,
     outputs::Outputs,
@@ -26,12 +26,12 @@ use crate::{
     output_file::OutputError,
     plan::Scope,
     record::Record,
-    store::{LeaseError, LeaseOutcome, RecordStore, StateDirectory, StoreError, UnderWay},
+    store::{LeaseError, LeaseOutcome, RecordStore, StateDirectory, StoreError},
 };
 
 /// The runs of one order, ready to begin.
 pub struct Batch {
-    jobs: Vec<Planned>,
+    jobs: Vec<(Planned, Journal)>,
     keeper: Keeper,
 }
 
@@ -86,7 +86,13 @@ impl Batch {
         let state = open_state(order.state.as_deref())?;
         // Before any unit is touched: a run that cannot be kept is not begun.
         let records = state.records().await?;
-        let jobs = jobs::jobs(order, (&state, &records), &clock, began)?;
+        state.require_room()?;
+        let jobs = jobs::jobs(order, (&state, &records), &clock, began)?.into_iter();
+        let noted = |planned: Planned| {
+            let journal = Journal::begin(&state, &clock, &planned.job)?;
+            Ok::<_, StoreError>((planned, journal))
+        };
+        let jobs = jobs.map(noted).collect::<Result<_, _>>()?;
         Ok(Self { jobs, keeper: Keeper { state, records, clock, outputs } })
     }
 
@@ -94,23 +100,16 @@ impl Batch {
     pub async fn run(self, mut watch: impl FnMut() -> Watcher, cancel: CancellationToken) -> Ended {
         let Self { jobs, keeper } = self;
         let mut runs = JoinSet::new();
-        for (index, Planned { job, numbers }) in jobs.into_iter().enumerate() {
+        for (index, (Planned { job, numbers }, journal)) in jobs.into_iter().enumerate() {
             let (events, seen) = Events::channel();
             let scope = job.plan.scope;
-            let journal = Journal {
-                state: keeper.state.clone(),
-                clock: keeper.clock.clone(),
-                lot: job.lot.clone(),
-                operator: job.operator.clone(),
-                under_way: None,
-            };
             let follower = tokio::spawn(journal.follow(seen, watch()));
             let run = engine::run(job, events, cancel.clone());
             runs.spawn(async move {
                 let finished = run.await;
                 // A panic in the display was printed already; the run itself is done.
-                let under_way = follower.await.ok().flatten();
-                EndedRun { index, scope, numbers, finished, _under_way: under_way }
+                let journalled = follower.await.ok();
+                EndedRun { index, scope, numbers, finished, journalled }
             });
         }
         keeper.keep_all(runs).await
@@ -124,8 +123,8 @@ struct EndedRun {
     scope: Scope,
     numbers: Taken,
     finished: Finished,
-    /// Nobody takes the run for interrupted while what it came to is being kept.
-    _under_way: Option<UnderWay>,
+    /// `None` when whoever watched it panicked.
+    journalled: Option<Journalled>,
 }
 
 /// What all runs of a batch are kept in.
@@ -144,14 +143,14 @@ impl Keeper {
         let mut troubles = Vec::new();
         let mut credentials: BTreeMap<usize, serde_json::Value> = BTreeMap::new();
         while let Some(ended) = runs.join_next().await {
-            let run = match ended {
+            let mut run = match ended {
                 Ok(run) => run,
                 Err(panic) => {
                     troubles.push(panic.into());
                     continue;
                 }
             };
-            self.keep(&run, &mut troubles).await;
+            self.keep(&mut run, &mut troubles).await;
             let EndedRun { index, finished, .. } = run;
             credentials.extend(credentials::entry(&finished).map(|entry| (index, entry)));
             records[index] = Some(finished.record);
@@ -164,12 +163,17 @@ impl Keeper {
     }
 
     /// Remembers what later commands need of a run, each part whatever became of the others.
-    async fn keep(&self, run: &EndedRun, troubles: &mut Vec<BatchError>) {
+    async fn keep(&self, run: &mut EndedRun, troubles: &mut Vec<BatchError>) {
+        let kept = self.records.keep(&run.finished.record).await.map(drop);
+        let journalled = run.journalled.as_mut().map_or(Ok(()), Journalled::take_kept);
+        if let (Err(error), Err(_)) = (&kept, &journalled) {
+            run.finished.record.withdraw(&error.to_string());
+        }
+        troubles.extend(kept.err().map(Into::into));
+        troubles.extend(journalled.err().map(Into::into));
         troubles.extend(self.remember(run).err());
         troubles.extend(self.account_for(run).err().map(Into::into));
         troubles.extend(self.give_back(run).err().map(Into::into));
-        let kept = self.records.keep(&run.finished.record).await;
-        troubles.extend(kept.err().map(Into::into));
     }
 
     fn remember(&self, run: &EndedRun) -> Result<(), BatchError> {

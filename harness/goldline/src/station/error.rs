@@ -1,9 +1,11 @@
 //! Everything that a station refuses or fails at, for whoever tells people of it.
 
 use super::{
-    batch::BatchError, certificates::IssueError, leases::ScrapError, order::OrderError,
-    outputs::OutputsError, registry_url::RegistryUrlError,
+    batch::BatchError, certificates::IssueError, jobs::JobsError, leases::ScrapError,
+    order::OrderError, outputs::OutputsError, registry_url::RegistryUrlError,
+    remembered::RememberedError,
 };
+use crate::store::{LeaseError, StoreError};
 
 /// A station did not do what was asked. The message says what was found; [`Self::action`] what to do.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +26,18 @@ pub enum StationError {
 }
 
 impl StationError {
+    /// Whether the state directory is at fault, and not what was asked.
+    pub fn is_of_state(&self) -> bool {
+        match self {
+            Self::Batch(BatchError::Store(error) | BatchError::Jobs(JobsError::Store(error)))
+            | Self::Batch(BatchError::Jobs(JobsError::Replaced(RememberedError::Store(error))))
+            | Self::Batch(BatchError::Lease(LeaseError::Store(error)))
+            | Self::Scrap(ScrapError::Store(error) | ScrapError::Lease(LeaseError::Store(error)))
+            | Self::Issue(IssueError::Store(error)) => !matches!(error, StoreError::NoHome),
+            _ => false,
+        }
+    }
+
     /// What to do about it, where the message does not say so.
     pub fn action(&self) -> Option<String> {
         match self {

@@ -4,7 +4,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::{
     clock::Clock,
-    engine::Event,
+    engine::{Event, Job},
     store::{Started, StateDirectory, StoreError, UnderWay},
 };
 
@@ -13,49 +13,62 @@ pub type Watcher = Box<dyn FnMut(&Event) + Send>;
 
 /// Notes one run in the journal.
 pub(super) struct Journal {
-    pub(super) state: StateDirectory,
-    pub(super) clock: Clock,
-    pub(super) lot: Option<String>,
-    pub(super) operator: Option<String>,
-    /// From the run's beginning on.
-    pub(super) under_way: Option<UnderWay>,
+    state: StateDirectory,
+    clock: Clock,
+    under_way: UnderWay,
+}
+
+/// What the journal has of a run that ended.
+pub(super) struct Journalled {
+    /// Whether its record is on the disk there.
+    kept: Result<(), StoreError>,
+    /// Nobody takes the run for interrupted while what it came to is being kept.
+    _under_way: UnderWay,
+}
+
+impl Journalled {
+    /// The answer, once.
+    pub(super) fn take_kept(&mut self) -> Result<(), StoreError> {
+        std::mem::replace(&mut self.kept, Ok(()))
+    }
 }
 
 impl Journal {
-    /// Reads the events of the run to its end. The run counts as under way as long as the answer is held.
+    /// Notes that a run begins, on the disk: one that cannot be noted is not begun.
+    pub(super) fn begin(
+        state: &StateDirectory,
+        clock: &Clock,
+        job: &Job,
+    ) -> Result<Self, StoreError> {
+        let started = Started {
+            run_id: job.run_id,
+            at: clock.now(),
+            profile: (&job.plan.profile.name).into(),
+            device: (&job.device_url).into(),
+            lot: job.lot.as_deref().map(Into::into),
+            operator: job.operator.as_deref().map(Into::into),
+        };
+        let under_way = state.journal_started(&started)?;
+        Ok(Self { state: state.clone(), clock: clock.clone(), under_way })
+    }
+
+    /// Reads the events of the run to its end.
     pub(super) async fn follow(
-        mut self,
+        self,
         mut seen: UnboundedReceiver<Event>,
         mut watch: Watcher,
-    ) -> Option<UnderWay> {
+    ) -> Journalled {
+        let mut kept = Ok(());
         while let Some(event) = seen.recv().await {
-            watch(&event);
-            if let Err(error) = self.note(&event) {
-                tracing::warn!(%error, "the journal is incomplete");
+            if let Event::Ended(record) = &event {
+                kept = self.state.journal_ended(record, self.clock.now());
             }
+            // What is shown was kept before.
+            watch(&event);
             if matches!(event, Event::Ended(_)) {
                 break;
             }
         }
-        self.under_way
-    }
-
-    fn note(&mut self, event: &Event) -> Result<(), StoreError> {
-        match event {
-            Event::Started { run_id, profile, device, .. } => {
-                let started = Started {
-                    run_id: *run_id,
-                    at: self.clock.now(),
-                    profile: profile.into(),
-                    device: device.into(),
-                    lot: self.lot.as_deref().map(Into::into),
-                    operator: self.operator.as_deref().map(Into::into),
-                };
-                self.under_way = Some(self.state.journal_started(&started)?);
-            }
-            Event::Ended(record) => self.state.journal_ended(record, self.clock.now())?,
-            _ => {}
-        }
-        Ok(())
+        Journalled { kept, _under_way: self.under_way }
     }
 }

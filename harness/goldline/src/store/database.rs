@@ -4,7 +4,7 @@
 //! what a row means.
 
 use std::{
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -16,7 +16,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{StateDirectory, StoreError, at, lock};
+use super::{StateDirectory, StoreError, at, inventory::set_aside, lock};
 
 /// A writer of another process holds the file for milliseconds; this long means that one hangs.
 const BUSY: Duration = Duration::from_secs(60);
@@ -39,20 +39,63 @@ impl StateDirectory {
         let path = self.root.join(FILE);
         // Two first starts at once must not both make tables, nor both switch to WAL.
         let _lock = lock_apart(self.root.join("records.lock")).await?;
+        if fs::metadata(&path).map_or(0, |found| found.len()) == 0 {
+            // What SQLite left beside a file that is lost belongs to none.
+            self.set_database_aside()?;
+        }
         create_private(&path)?;
-        let options = SqliteConnectOptions::new()
-            .filename(&path)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY)
-            .disable_statement_logging();
-        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
-        let pool = pool.map_err(|source| StoreError::Database { path: path.clone(), source })?;
-        let database = Database { pool, path };
-        database.bring_up_to_date().await?;
-        Ok(database)
+        let opened = open_sound(&path).await;
+        match opened {
+            Err(StoreError::Database { source, .. }) if is_damage(&source) => {}
+            opened => return opened,
+        }
+        // Every row of it is in the journal.
+        if !self.root.join("journal.jsonl").is_file() {
+            let reason =
+                "it is no sound database, and there is no journal to make it again".to_owned();
+            return Err(StoreError::Damaged { path, reason });
+        }
+        tracing::warn!("{} was damaged: it is made again from the journal", path.display());
+        self.set_database_aside()?;
+        create_private(&path)?;
+        open_sound(&path).await
     }
+
+    fn set_database_aside(&self) -> Result<(), StoreError> {
+        ["", "-wal", "-shm"]
+            .iter()
+            .try_for_each(|ending| set_aside(&self.root.join(format!("{FILE}{ending}"))))
+    }
+}
+
+/// Opens the file, and makes or extends its tables.
+async fn open_sound(path: &Path) -> Result<Database, StoreError> {
+    let path = path.to_owned();
+    let options = SqliteConnectOptions::new()
+        .filename(&path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY)
+        .disable_statement_logging();
+    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
+    let pool = pool.map_err(|source| StoreError::Database { path: path.clone(), source })?;
+    let database = Database { pool, path };
+    match database.bring_up_to_date().await {
+        Ok(()) => Ok(database),
+        Err(error) => {
+            database.pool.close().await;
+            Err(error)
+        }
+    }
+}
+
+/// Whether SQLite says that the file is none of its own, or not whole.
+fn is_damage(error: &sqlx::Error) -> bool {
+    const CORRUPT: i32 = 11;
+    const NOT_A_DATABASE: i32 = 26;
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
+    code.is_some_and(|code| [CORRUPT, NOT_A_DATABASE].contains(&(code & 0xFF)))
 }
 
 /// Waits for a lock without holding up other tasks, one of which may be its holder.

@@ -49,30 +49,30 @@ impl Outbox {
             profile: profile.to_owned(),
             unit: row.device().uuid.to_string(),
         };
-        let id = self.enqueue(&key, &row.to_text(), at).await?;
+        let ticket = self.enqueue(&key, &row.to_text(), at).await?;
         let Some(url) = registry else {
             return Ok(Enrolled::Queued { reason: "this station knows no registry".to_owned() });
         };
         match send(url, row, deadline).await {
             Ok(Registered::Written { id: row }) => {
-                self.remove(id).await?;
+                self.remove(ticket).await?;
                 Ok(Enrolled::Recorded { id: row })
             }
             Ok(Registered::NewerKept { provisioned_at, .. }) => {
                 let reason = format!(
                     "the registry has a row of this unit that is newer ({provisioned_at}): compare the stations' clocks"
                 );
-                self.note(id, &reason).await?;
+                self.note(ticket, &reason).await?;
                 Ok(Enrolled::Rejected { reason })
             }
             Ok(Registered::HeldByOther { mac, .. }) => {
                 let reason = format!("the registry's row of this UUID is of the unit {mac}");
-                self.note(id, &reason).await?;
+                self.note(ticket, &reason).await?;
                 Ok(Enrolled::Rejected { reason })
             }
             Err(error) => {
                 let reason = error.to_string();
-                self.note(id, &reason).await?;
+                self.note(ticket, &reason).await?;
                 Ok(if error.may_pass_later() {
                     Enrolled::Queued { reason }
                 } else {

@@ -1,22 +1,16 @@
 //! Which unit has which identity: one unit, one identity, for as long as the state directory lives.
 //!
-//! A file of lines, each an event of one identity, appended under a lock and forced to the disk. Secrets and
+//! A file of lines, each an event of one identity, kept twice, appended under a lock and forced to the disk. Secrets and
 //! identifiers alike are kept as fingerprints under the station's key; of public ones the text stands
 //! beside it, for people. Must not know what an identity is made of.
 
-use std::{
-    collections::HashMap,
-    fs::{self, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::PathBuf,
-};
+use std::{collections::HashMap, fs, path::Path};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{StateDirectory, StoreError, at, lock};
+use super::{StateDirectory, StoreError, lock, twofold::Twofold};
 use crate::{
     identity::Mac,
     plan::Claim,
@@ -168,30 +162,19 @@ impl StateDirectory {
 
 /// The open file; the caller holds the lock.
 struct IdentitiesFile {
-    path: PathBuf,
+    file: Twofold,
     key: FingerprintKey,
     /// Who has what, by fingerprint.
     held: HashMap<String, Entry>,
-    /// Length of what is whole.
-    sound: u64,
 }
 
 impl IdentitiesFile {
     fn open(state: &StateDirectory) -> Result<Self, StoreError> {
-        let path = state.root.join("identities.jsonl");
-        let text = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            read => read.map_err(at(&path))?,
-        };
-        // A last line without its end was being written when the machine stopped: nobody has it.
-        let sound = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let file = Twofold::open(&state.root, Path::new("identities.jsonl"))?;
         let mut held = HashMap::new();
-        for (index, line) in text[..sound].split(|byte| *byte == b'\n').enumerate() {
-            if line.is_empty() {
-                continue;
-            }
-            let entry: Entry = serde_json::from_slice(line).map_err(|_| StoreError::Damaged {
-                path: path.clone(),
+        for (index, line) in file.lines().iter().enumerate() {
+            let entry: Entry = serde_json::from_str(line).map_err(|_| StoreError::Damaged {
+                path: file.path().to_owned(),
                 reason: format!("line {} is no event of an identity", index + 1),
             })?;
             match entry.event {
@@ -199,7 +182,7 @@ impl IdentitiesFile {
                 Happened::Released => held.remove(&entry.identity),
             };
         }
-        Ok(Self { path, key: state.fingerprint_key(), held, sound: sound as u64 })
+        Ok(Self { file, key: state.fingerprint_key(), held })
     }
 
     fn entry(&self, claimant: &Claimant, claim: &Claim) -> Entry {
@@ -217,22 +200,12 @@ impl IdentitiesFile {
         }
     }
 
+    /// A unit is written only when no loss of power can give its identity to another.
     fn append(&mut self, entries: Vec<Entry>) -> Result<(), StoreError> {
         if entries.is_empty() {
             return Ok(());
         }
-        let mut lines = Vec::new();
-        for entry in entries {
-            serde_json::to_writer(&mut lines, &entry).expect("an event becomes JSON");
-            lines.push(b'\n');
-        }
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.path);
-        let mut file = file.map_err(at(&self.path))?;
-        file.set_len(self.sound).map_err(at(&self.path))?;
-        file.write_all(&lines).map_err(at(&self.path))?;
-        // A unit is written only when no loss of power can give its identity to another.
-        file.sync_all().map_err(at(&self.path))?;
-        self.sound += lines.len() as u64;
-        Ok(())
+        let line = |entry| serde_json::to_string(entry).expect("an event becomes JSON");
+        self.file.append(entries.iter().map(line).collect())
     }
 }

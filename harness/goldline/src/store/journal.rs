@@ -1,6 +1,6 @@
 //! One line for each run that began and each that ended, and between them one before its unit is changed, one
 //! for each step after that, and one when the unit is as the run was to leave it: what is left when a station
-//! loses power.
+//! loses power. Rows for a registry are noted where they are queued and where they arrived.
 //!
 //! Append only. A run that is under way holds a lock on a file of its own, so that a reader can tell it
 //! from one that was interrupted.
@@ -56,6 +56,20 @@ pub struct Changing {
     pub at: OffsetDateTime,
 }
 
+/// A row for a registry that was queued.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Queued {
+    /// Names this queueing: a newer row of the unit has another one.
+    pub(super) ticket: Uuid,
+    pub(super) registry: Option<String>,
+    pub(super) profile: String,
+    pub(super) unit: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub(super) at: OffsetDateTime,
+    /// Nonce and ciphertext, in hex.
+    pub(super) sealed: String,
+}
+
 /// Whether a line must bear a loss of power as soon as it is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Durable {
@@ -74,6 +88,10 @@ enum Line<'a> {
     Settled {
         run_id: Uuid,
     },
+    Queued(&'a Queued),
+    Arrived {
+        ticket: Uuid,
+    },
     Ended {
         run_id: Uuid,
         #[serde(with = "time::serde::rfc3339")]
@@ -87,6 +105,8 @@ pub(super) enum Entry {
     Started(Started<'static>),
     Changing(Changing),
     Settled(Uuid),
+    Queued(Queued),
+    Arrived(Uuid),
     Ended(Box<Record>),
 }
 
@@ -144,6 +164,16 @@ impl StateDirectory {
     /// [`StoreError::Io`] when the journal cannot be written.
     pub fn journal_settled(&self, run_id: Uuid) -> Result<(), StoreError> {
         self.append(&Line::Settled { run_id }, Durable::Now)
+    }
+
+    /// Notes that a row waits for a registry.
+    pub(super) fn journal_queued(&self, queued: &Queued) -> Result<(), StoreError> {
+        self.append(&Line::Queued(queued), Durable::Now)
+    }
+
+    /// Notes that a row arrived, or is not to be sent any more.
+    pub(super) fn journal_arrived(&self, ticket: Uuid) -> Result<(), StoreError> {
+        self.append(&Line::Arrived { ticket }, Durable::Now)
     }
 
     /// Whether the process of a run still holds its lock.
@@ -225,12 +255,16 @@ fn read(line: &[u8]) -> serde_json::Result<Entry> {
         Started(Started<'static>),
         Changing(Changing),
         Settled { run_id: Uuid },
+        Queued(Queued),
+        Arrived { ticket: Uuid },
         Ended { record: Box<Record> },
     }
     Ok(match serde_json::from_slice(line)? {
         Stored::Started(started) => Entry::Started(started),
         Stored::Changing(changing) => Entry::Changing(changing),
         Stored::Settled { run_id } => Entry::Settled(run_id),
+        Stored::Queued(queued) => Entry::Queued(queued),
+        Stored::Arrived { ticket } => Entry::Arrived(ticket),
         Stored::Ended { record } => Entry::Ended(record),
     })
 }

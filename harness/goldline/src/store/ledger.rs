@@ -8,7 +8,11 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{StateDirectory, StoreError, at, make_private_folder, write_private};
-use crate::{hex::hex, identity::Mac, secret::Secret};
+use crate::{
+    hex::{from_hex, hex},
+    identity::Mac,
+    secret::Secret,
+};
 
 /// One unit's last provisioning.
 #[derive(Clone, Debug)]
@@ -92,11 +96,6 @@ impl StateDirectory {
             values: values.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
         }))
     }
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    text.len().is_multiple_of(2).then(|| text.as_bytes().chunks_exact(2).map(pair).collect())?
 }
 
 #[cfg(test)]

@@ -8,17 +8,21 @@
 //! ```text
 //! ca/root.pem root.key intermediate.pem intermediate.key
 //! station.key                   32 bytes
+//! inventory.jsonl               digests of the key and the CA, which are never replaced in silence
 //! units/a4cf12345678.json       one unit's last provisioning, values sealed
 //! identities.jsonl              which unit has which identity, as fingerprints; append only
 //! leases/espvault.number.jsonl  every number that was given, and what became of it; append only
 //! journal.jsonl                 where a run begins, changes its unit, has settled it, and ends; append only
 //! running/RUN                   locked while that run goes on
 //! records.sqlite                every run's record, and the outbox; its rows are sealed
+//! copies/                       inventory, identities and leases once more
 //! ```
 
+mod authority;
 mod database;
 mod enrol;
 mod identities;
+mod inventory;
 mod journal;
 mod leases;
 mod ledger;
@@ -26,6 +30,7 @@ mod outbox;
 mod private;
 mod records;
 mod seal;
+mod twofold;
 
 use std::{
     fs::{self, DirBuilder, OpenOptions},
@@ -34,11 +39,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
-    clock::Clock,
-    secret::{FingerprintKey, Secret},
-    testbed::authority::{Authority, AuthorityError, AuthorityPem},
-};
+use crate::{secret::FingerprintKey, testbed::authority::AuthorityError};
 
 pub use enrol::Enrolled;
 pub use identities::{Claimant, HeldIdentity, IdentityError};
@@ -56,7 +57,7 @@ use seal::StationKey;
 pub enum StoreError {
     /// A file or folder cannot be read or written.
     #[error(
-        "cannot use {path}: {source}; check its permissions, or name another folder with --state"
+        "cannot use {path}: {source}; check its permissions and the free space, or name another folder with --state"
     )]
     Io {
         /// Which.
@@ -95,12 +96,28 @@ pub enum StoreError {
     #[error(transparent)]
     Authority(#[from] AuthorityError),
     /// A stored file is not what this program wrote.
-    #[error("{path} is damaged: {reason}; restore it from a backup, or remove it to start anew")]
+    #[error(
+        "{path} is damaged: {reason}; restore it from a backup, or name another folder with --state to start anew"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+    },
+    /// What cannot be made again is lost or changed.
+    #[error(
+        "{path} {found}, and {means}: restore it from a backup, or make a new one on purpose with {command}"
+    )]
+    Irreplaceable {
+        /// The file.
+        path: PathBuf,
+        /// What is the matter with it.
+        found: &'static str,
+        /// What is lost with it.
+        means: &'static str,
+        /// The command that makes a new one.
+        command: &'static str,
     },
     /// The database cannot be read or written.
     #[error(
@@ -141,11 +158,11 @@ impl StateDirectory {
     ///
     /// # Errors
     /// [`StoreError::Open`] and [`StoreError::Foreign`] when others could read or change it or its key,
-    /// [`StoreError::Io`] when it cannot be made.
+    /// [`StoreError::Irreplaceable`] when its key is lost or changed, [`StoreError::Io`] when it cannot be made.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
         make_private_folder(root)?;
         private::require(root, &fs::metadata(root).map_err(at(root))?)?;
-        let key = StationKey::load_or_create(&root.join("station.key"))?;
+        let key = StationKey::load_or_create(root)?;
         Ok(Self { root: root.to_owned(), key })
     }
 
@@ -164,28 +181,24 @@ impl StateDirectory {
         Ok(home.ok_or(StoreError::NoHome)?.join("goldline"))
     }
 
-    /// The bench CA, made on first use. Units that trust it stay testable on this station.
+    /// Makes a new station's key on purpose; the earlier one is set aside.
     ///
     /// # Errors
-    /// [`StoreError::Authority`] when the stored one is damaged or no longer valid, and as
-    /// [`StateDirectory::open`].
-    pub fn authority(&self, clock: &Clock) -> Result<Authority, StoreError> {
-        let folder = self.root.join("ca");
-        make_private_folder(&folder)?;
-        private::require(&folder, &fs::metadata(&folder).map_err(at(&folder))?)?;
-        // Two first runs at once must not make two CAs.
-        let _lock = lock(&folder.join("lock"))?;
-        if folder.join("root.pem").exists() {
-            return Ok(Authority::load(read_authority(&folder)?, clock.clone())?);
-        }
-        let authority = Authority::create(clock.clone())?;
-        let pem = authority.to_pem();
-        write_private(&folder.join("root.key"), pem.root_key.expose().as_bytes())?;
-        write_private(&folder.join("intermediate.key"), pem.intermediate_key.expose().as_bytes())?;
-        write_private(&folder.join("intermediate.pem"), pem.intermediate_certificate.as_bytes())?;
-        // Last: it is what says that the CA is complete.
-        write_private(&folder.join("root.pem"), pem.root_certificate.as_bytes())?;
-        Ok(authority)
+    /// As [`StateDirectory::open`].
+    pub fn renew_key(root: &Path) -> Result<(), StoreError> {
+        make_private_folder(root)?;
+        private::require(root, &fs::metadata(root).map_err(at(root))?)?;
+        StationKey::renew(root)
+    }
+
+    /// Refuses a disk that has no room for what a run leaves, before the run is begun.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] says what the system does not let be written.
+    pub fn require_room(&self) -> Result<(), StoreError> {
+        let mut probe = tempfile::tempfile_in(&self.root).map_err(at(&self.root))?;
+        let written = probe.write_all(&vec![0xA5; ROOM]).and_then(|()| probe.sync_all());
+        written.map_err(at(&self.root))
     }
 
     /// The key of the fingerprints in this station's records.
@@ -194,22 +207,8 @@ impl StateDirectory {
     }
 }
 
-fn read_authority(folder: &Path) -> Result<AuthorityPem, StoreError> {
-    let read = |name: &str| {
-        let path = folder.join(name);
-        let bytes = private::read(&path)?;
-        let text = std::str::from_utf8(&bytes).map(str::to_owned);
-        let reason = "it is not text; expected PEM".to_owned();
-        text.map_err(|_| StoreError::Damaged { path, reason })
-    };
-    Ok(AuthorityPem {
-        root_certificate: read("root.pem")?,
-        root_key: Secret::new(read("root.key")?),
-        intermediate_certificate: read("intermediate.pem")?,
-        intermediate_key: Secret::new(read("intermediate.key")?),
-    })
-}
-
+/// More than a run's lines of the journal, its record and the files that SQLite needs for it.
+const ROOM: usize = 2 << 20;
 fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     let path = path.to_owned();
     |source| StoreError::Io { path, source }
@@ -250,6 +249,8 @@ mod tests {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
     use rustix::process::geteuid;
+
+    use crate::{clock::Clock, testbed::authority::Authority};
 
     fn private() -> (tempfile::TempDir, StateDirectory) {
         let folder = tempfile::tempdir().expect("a temporary folder");

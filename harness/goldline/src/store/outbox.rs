@@ -1,25 +1,26 @@
 //! Rows that wait for a registry, sealed with the station's key, since they hold a unit's PSK.
 //!
-//! They lie in the record store's database: its commits are on the disk when they return, several
-//! processes may write at once, and there is no second kind of file to keep sound. A newer row of a unit
+//! The journal says which row was queued and which arrived, so that a lost database loses none; the record
+//! store's database has those that wait, how often they were tried, and what came of it. A newer row of a unit
 //! takes the place of an older one that was not delivered. A row leaves only after its receiver said that
 //! it has it; a crash in between sends it again, so receivers must bear the same row twice. Must not know
 //! what a row says.
 
-use sqlx::Row;
+use sqlx::{Row, sqlite::SqliteRow};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use uuid::Uuid;
 
 use super::{
-    StateDirectory, StoreError,
+    RecordStore, StateDirectory, StoreError,
     database::{Database, lock_apart},
+    journal::Queued,
 };
-use crate::secret::Secret;
+use crate::{hex::hex, secret::Secret};
 
 /// The open outbox; several processes may have it open at once.
 #[derive(Clone, Debug)]
 pub struct Outbox {
-    database: Database,
-    state: StateDirectory,
+    records: RecordStore,
 }
 
 /// Which row of which receiver.
@@ -39,6 +40,9 @@ pub struct OutboxKey {
 pub struct Waiting {
     /// Rises with each row that is queued.
     pub id: i64,
+    /// Names this queueing.
+    #[serde(skip)]
+    pub(super) ticket: Uuid,
     /// Which row.
     #[serde(flatten)]
     pub key: OutboxKey,
@@ -75,39 +79,61 @@ impl StateDirectory {
     /// Opens the outbox.
     ///
     /// # Errors
-    /// [`StoreError::Database`] when it cannot be used.
+    /// As [`StateDirectory::records`].
     pub async fn outbox(&self) -> Result<Outbox, StoreError> {
-        Ok(Outbox { database: self.database().await?, state: self.clone() })
+        let outbox = Outbox { records: self.records().await? };
+        outbox.journal_older_rows().await?;
+        Ok(outbox)
     }
 }
 
 impl Outbox {
     /// Queues a row; it is on the disk when this returns. An older one with the same key is dropped.
-    /// Returns the row's number.
+    /// Returns what names it.
     ///
     /// # Errors
-    /// [`StoreError::Database`] when it cannot be written.
+    /// [`StoreError`] when journal or database cannot be written.
     pub async fn enqueue(
         &self,
         key: &OutboxKey,
         row: &Secret,
         at: OffsetDateTime,
-    ) -> Result<i64, StoreError> {
-        let sealed = self.state.key.seal(&sealing_name(key), row.expose().as_bytes())?;
-        let queued_at = at.format(&Rfc3339).map_err(|error| self.database.damaged(error))?;
-        let queued = sqlx::query(
-            "INSERT OR REPLACE INTO outbox (registry, profile, unit, queued_at, sealed) \
-             VALUES (?, ?, ?, ?, ?)",
+    ) -> Result<Uuid, StoreError> {
+        let sealed = self.state().key.seal(&sealing_name(key), row.expose().as_bytes())?;
+        let ticket = Uuid::new_v4();
+        self.state().journal_queued(&queued(ticket, key, at, &sealed))?;
+        self.records.take_in_journal().await?;
+        Ok(ticket)
+    }
+
+    /// Rows of a version that kept them in the database alone.
+    async fn journal_older_rows(&self) -> Result<(), StoreError> {
+        let rows = sqlx::query(
+            "SELECT registry, profile, unit, queued_at, sealed FROM outbox WHERE ticket IS NULL ORDER BY id",
         )
-        .bind(key.registry.as_deref().unwrap_or_default())
-        .bind(&key.profile)
-        .bind(&key.unit)
-        .bind(queued_at)
-        .bind(sealed)
-        .execute(&self.database.pool)
+        .fetch_all(&self.database().pool)
         .await
-        .map_err(|source| self.database.failed(source))?;
-        Ok(queued.last_insert_rowid())
+        .map_err(|source| self.database().failed(source))?;
+        for row in &rows {
+            let at = self.time_of(row)?;
+            let sealed: Vec<u8> = row.get("sealed");
+            let older = queued(Uuid::new_v4(), &key_of(row), at, &sealed);
+            self.state().journal_queued(&older)?;
+        }
+        self.records.take_in_journal().await
+    }
+
+    fn database(&self) -> &Database {
+        &self.records.database
+    }
+
+    fn state(&self) -> &StateDirectory {
+        &self.records.state
+    }
+
+    fn time_of(&self, row: &SqliteRow) -> Result<OffsetDateTime, StoreError> {
+        let text = row.get("queued_at");
+        OffsetDateTime::parse(text, &Rfc3339).map_err(|error| self.database().damaged(error))
     }
 
     /// The rows that wait for a receiver or for whichever comes, or all of them, in the order in which they were queued.
@@ -116,24 +142,20 @@ impl Outbox {
     /// [`StoreError::Database`] when they cannot be read.
     pub async fn pending(&self, registry: Option<&str>) -> Result<Vec<Waiting>, StoreError> {
         let rows = sqlx::query(
-            "SELECT id, registry, profile, unit, queued_at, attempts, last_error FROM outbox \
+            "SELECT id, ticket, registry, profile, unit, queued_at, attempts, last_error FROM outbox \
              WHERE (?1 IS NULL OR registry IN (?1, '')) ORDER BY id",
         )
         .bind(registry)
-        .fetch_all(&self.database.pool)
+        .fetch_all(&self.database().pool)
         .await
-        .map_err(|source| self.database.failed(source))?;
-        let waiting = |row: &sqlx::sqlite::SqliteRow| {
-            let queued_at = OffsetDateTime::parse(row.get("queued_at"), &Rfc3339)
-                .map_err(|error| self.database.damaged(error))?;
+        .map_err(|source| self.database().failed(source))?;
+        let waiting = |row: &SqliteRow| {
+            let ticket = row.get::<String, _>("ticket").parse();
             Ok(Waiting {
                 id: row.get("id"),
-                key: OutboxKey {
-                    registry: Some(row.get("registry")).filter(|name: &String| !name.is_empty()),
-                    profile: row.get("profile"),
-                    unit: row.get("unit"),
-                },
-                queued_at,
+                ticket: ticket.map_err(|error| self.database().damaged(error))?,
+                key: key_of(row),
+                queued_at: self.time_of(row)?,
                 attempts: row.get("attempts"),
                 last_error: row.get("last_error"),
             })
@@ -151,7 +173,7 @@ impl Outbox {
         registry: Option<&str>,
         mut send: impl AsyncFnMut(&OutboxKey, Secret) -> Result<(), NotDelivered>,
     ) -> Result<Delivered, StoreError> {
-        let _one_at_a_time = lock_apart(self.state.root.join("outbox.lock")).await?;
+        let _one_at_a_time = lock_apart(self.state().root.join("outbox.lock")).await?;
         let pending = self.pending(registry).await?;
         let mut done = Delivered::default();
         for (sent, waiting) in (0_u32..).zip(&pending) {
@@ -159,15 +181,15 @@ impl Outbox {
             let Some(row) = self.open(waiting).await? else { continue };
             match send(&waiting.key, row).await {
                 Ok(()) => {
-                    self.remove(waiting.id).await?;
+                    self.remove(waiting.ticket).await?;
                     done.delivered += 1;
                 }
                 Err(NotDelivered::Refused(why)) => {
-                    self.note(waiting.id, &why).await?;
+                    self.note(waiting.ticket, &why).await?;
                     done.refused += 1;
                 }
                 Err(NotDelivered::Unavailable(why)) => {
-                    self.note(waiting.id, &why).await?;
+                    self.note(waiting.ticket, &why).await?;
                     done.waiting = u32::try_from(pending.len()).unwrap_or(u32::MAX) - sent;
                     break;
                 }
@@ -179,33 +201,45 @@ impl Outbox {
     async fn open(&self, waiting: &Waiting) -> Result<Option<Secret>, StoreError> {
         let row = sqlx::query("SELECT sealed FROM outbox WHERE id = ?")
             .bind(waiting.id)
-            .fetch_optional(&self.database.pool)
+            .fetch_optional(&self.database().pool)
             .await
-            .map_err(|source| self.database.failed(source))?;
+            .map_err(|source| self.database().failed(source))?;
         let Some(row) = row else { return Ok(None) };
-        let plain = self.state.key.open(&sealing_name(&waiting.key), row.get("sealed"));
+        let plain = self.state().key.open(&sealing_name(&waiting.key), row.get("sealed"));
         let text = plain.and_then(|plain| std::str::from_utf8(&plain).ok().map(Secret::new));
         let foreign =
-            || self.database.damaged("a row of its outbox was not sealed by this station");
+            || self.database().damaged("a row of its outbox was not sealed by this station");
         text.map(Some).ok_or_else(foreign)
     }
 
     /// Drops a row that arrived; one that was queued in its place meanwhile stays.
-    pub(super) async fn remove(&self, id: i64) -> Result<(), StoreError> {
-        let done = sqlx::query("DELETE FROM outbox WHERE id = ?").bind(id);
-        let done = done.execute(&self.database.pool).await;
-        done.map(drop).map_err(|source| self.database.failed(source))
+    pub(super) async fn remove(&self, ticket: Uuid) -> Result<(), StoreError> {
+        self.state().journal_arrived(ticket)?;
+        self.records.take_in_journal().await
     }
 
     /// Counts an attempt in vain.
-    pub(super) async fn note(&self, id: i64, why: &str) -> Result<(), StoreError> {
-        sqlx::query("UPDATE outbox SET attempts = attempts + 1, last_error = ? WHERE id = ?")
+    pub(super) async fn note(&self, ticket: Uuid, why: &str) -> Result<(), StoreError> {
+        sqlx::query("UPDATE outbox SET attempts = attempts + 1, last_error = ? WHERE ticket = ?")
             .bind(why)
-            .bind(id)
-            .execute(&self.database.pool)
+            .bind(ticket.to_string())
+            .execute(&self.database().pool)
             .await
             .map(drop)
-            .map_err(|source| self.database.failed(source))
+            .map_err(|source| self.database().failed(source))
+    }
+}
+
+fn queued(ticket: Uuid, key: &OutboxKey, at: OffsetDateTime, sealed: &[u8]) -> Queued {
+    let OutboxKey { registry, profile, unit } = key.clone();
+    Queued { ticket, registry, profile, unit, at, sealed: hex(sealed) }
+}
+
+fn key_of(row: &SqliteRow) -> OutboxKey {
+    OutboxKey {
+        registry: Some(row.get("registry")).filter(|name: &String| !name.is_empty()),
+        profile: row.get("profile"),
+        unit: row.get("unit"),
     }
 }
 

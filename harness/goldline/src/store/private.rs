@@ -19,7 +19,12 @@ const OTHERS: u32 = 0o077;
 /// Reads a file that nobody else can read or change; judged is what is read, not what lies there later.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     let mut file = File::open(path).map_err(at(path))?;
-    require(path, &file.metadata().map_err(at(path))?)?;
+    let found = file.metadata().map_err(at(path))?;
+    if !found.is_file() {
+        let reason = "it is no regular file".to_owned();
+        return Err(StoreError::Damaged { path: path.to_owned(), reason });
+    }
+    require(path, &found)?;
     let mut bytes = Zeroizing::new(Vec::new());
     file.read_to_end(&mut bytes).map_err(at(path))?;
     Ok(bytes)

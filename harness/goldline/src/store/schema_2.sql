@@ -8,4 +8,7 @@ CREATE TABLE changes (
     settled INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
+-- Which line of the journal queued the row.
+ALTER TABLE outbox ADD COLUMN ticket TEXT;
+
 PRAGMA user_version = 2;

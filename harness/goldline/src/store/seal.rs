@@ -11,10 +11,15 @@ use ring::{
 };
 use zeroize::Zeroizing;
 
-use super::{StoreError, private, write_private};
+use super::{
+    StoreError,
+    inventory::{self, Inventory},
+    private, write_private,
+};
 use crate::secret::FingerprintKey;
 
 const KEY_BYTES: usize = 32;
+const FILE: &str = "station.key";
 
 /// 32 bytes that never leave the state directory.
 #[derive(Clone)]
@@ -27,21 +32,45 @@ impl fmt::Debug for StationKey {
 }
 
 impl StationKey {
-    pub(super) fn load_or_create(path: &Path) -> Result<Self, StoreError> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let _lock = super::lock(&folder.join("station.lock"))?;
+    /// The key of the state directory, made where no station was at work yet.
+    pub(super) fn load_or_create(root: &Path) -> Result<Self, StoreError> {
+        let _lock = super::lock(&root.join("station.lock"))?;
+        let mut inventory = Inventory::open(root)?;
+        let path = root.join(FILE);
         if !path.exists() {
-            let mut key = Zeroizing::new([0; KEY_BYTES]);
-            getrandom::fill(key.as_mut()).map_err(StoreError::Random)?;
-            write_private(path, key.as_ref())?;
+            if inventory.has_traces() {
+                return Err(inventory.refuse(FILE, "is gone"));
+            }
+            return Self::create(root, &mut inventory);
         }
-        let bytes = private::read(path)?;
-        let key =
-            <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).map_err(|_| StoreError::Damaged {
-                path: path.to_owned(),
-                reason: format!("it holds {} bytes, a key has {KEY_BYTES}", bytes.len()),
-            })?;
-        Ok(Self(Zeroizing::new(key)))
+        let bytes = private::read(&path)?;
+        let key = <[u8; KEY_BYTES]>::try_from(bytes.as_slice())
+            .map_err(|_| inventory.refuse(FILE, "does not hold 32 bytes"))?;
+        let key = Self(Zeroizing::new(key));
+        inventory.require(&[(FILE, key.check().as_ref())])?;
+        Ok(key)
+    }
+
+    /// Makes a new key in the place of one that is lost, or is to be.
+    pub(super) fn renew(root: &Path) -> Result<(), StoreError> {
+        let _lock = super::lock(&root.join("station.lock"))?;
+        let mut inventory = Inventory::open(root)?;
+        inventory::set_aside(&root.join(FILE))?;
+        Self::create(root, &mut inventory).map(drop)
+    }
+
+    fn create(root: &Path, inventory: &mut Inventory) -> Result<Self, StoreError> {
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        getrandom::fill(key.as_mut()).map_err(StoreError::Random)?;
+        write_private(&root.join(FILE), key.as_ref())?;
+        let key = Self(key);
+        inventory.renew(&[(FILE, key.check().as_ref())])?;
+        Ok(key)
+    }
+
+    /// What tells this key from another one, and nothing of it.
+    fn check(&self) -> Zeroizing<[u8; KEY_BYTES]> {
+        self.derive(b"check")
     }
 
     /// The key of fingerprints, which tells nothing of the sealing key.

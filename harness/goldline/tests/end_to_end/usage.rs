@@ -138,7 +138,7 @@ fn a_state_directory_that_others_can_read() {
     fs::create_dir(station.state()).expect("a folder");
     fs::set_permissions(station.state(), fs::Permissions::from_mode(0o755)).expect("chmod");
     let ended = station.unit(["run"]);
-    assert_eq!((ended.code(), ended.stdout.as_str()), (2, ""), "{ended:?}");
+    assert_eq!((ended.code(), ended.stdout.as_str()), (3, ""), "{ended:?}");
     assert!(ended.said().contains("chmod 700"), "{}", ended.said());
     assert_eq!(station.files(&station.state()), Vec::<std::path::PathBuf>::new());
 }

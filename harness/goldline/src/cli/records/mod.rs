@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     exit, output,
-    problem::{usage, usage_with_help},
+    problem::{of_store, usage, usage_with_help},
     station_state::runtime,
 };
 use crate::{
@@ -20,6 +20,18 @@ use crate::{
 
 use arguments::{ExportArguments, Format, ListArguments, ShowArguments};
 pub(super) use arguments::{FilterArguments, RecordsCommand};
+
+impl RecordsCommand {
+    pub(super) fn wants_json(&self) -> bool {
+        match self {
+            Self::List(arguments) => arguments.json,
+            Self::Show(arguments) => arguments.json,
+            Self::Export(arguments) => {
+                matches!(arguments.format, Format::Json) && arguments.out.is_none()
+            }
+        }
+    }
+}
 
 pub(super) fn run(command: &RecordsCommand) -> miette::Result<u8> {
     let runtime = runtime()?;
@@ -32,15 +44,15 @@ pub(super) fn run(command: &RecordsCommand) -> miette::Result<u8> {
 }
 
 async fn list(arguments: &ListArguments) -> miette::Result<()> {
-    let store = arguments.state.open()?.records().await.map_err(usage)?;
-    let runs = store.list(&arguments.filter.parse()?).await.map_err(usage)?;
+    let store = arguments.state.open()?.records().await.map_err(of_store)?;
+    let runs = store.list(&arguments.filter.parse()?).await.map_err(of_store)?;
     if arguments.json { output::print_json(&runs) } else { output::print(&text::list(&runs)) }
 }
 
 async fn show(arguments: &ShowArguments) -> miette::Result<()> {
-    let store = arguments.state.open()?.records().await.map_err(usage)?;
+    let store = arguments.state.open()?.records().await.map_err(of_store)?;
     let run_id = run_of(&store, &arguments.run).await?;
-    let found = store.find(run_id).await.map_err(usage)?;
+    let found = store.find(run_id).await.map_err(of_store)?;
     match found.ok_or_else(|| no_record(&arguments.run))? {
         Found::Record(record) if arguments.json => output::print_json(&record),
         Found::Record(record) => output::print(&text::record(&record)),
@@ -53,7 +65,7 @@ async fn show(arguments: &ShowArguments) -> miette::Result<()> {
 async fn run_of(store: &RecordStore, wanted: &str) -> miette::Result<Uuid> {
     if let Ok(mac) = wanted.parse::<Mac>() {
         let filter = RunFilter { mac: Some(mac), limit: Some(1), ..RunFilter::default() };
-        let runs = store.list(&filter).await.map_err(usage)?;
+        let runs = store.list(&filter).await.map_err(of_store)?;
         return runs.first().map(|run| run.run_id).ok_or_else(|| no_record(wanted));
     }
     wanted.parse().map_err(|_| {
@@ -76,10 +88,10 @@ async fn export(arguments: &ExportArguments) -> miette::Result<()> {
     let place =
         arguments.out.as_deref().map(|path| OutputFile::at(path, existing, Readers::AsBefore));
     let place = place.transpose().map_err(usage)?;
-    let store = arguments.state.open()?.records().await.map_err(usage)?;
+    let store = arguments.state.open()?.records().await.map_err(of_store)?;
     let filter = arguments.filter.parse()?;
     let text = match arguments.format {
-        Format::Csv => store.csv(&filter).await.map_err(usage)?,
+        Format::Csv => store.csv(&filter).await.map_err(of_store)?,
         Format::Json => json_document(&store, &filter).await?,
     };
     match place {
@@ -92,10 +104,10 @@ async fn export(arguments: &ExportArguments) -> miette::Result<()> {
 async fn json_document(store: &RecordStore, filter: &RunFilter) -> miette::Result<String> {
     let unended =
         |run: &RunSummary| matches!(run.outcome, RunOutcome::Running | RunOutcome::Interrupted);
-    let runs = store.list(filter).await.map_err(usage)?;
+    let runs = store.list(filter).await.map_err(of_store)?;
     let (mut records, mut without) = (Vec::new(), Vec::new());
     for run in runs {
-        match store.find(run.run_id).await.map_err(usage)? {
+        match store.find(run.run_id).await.map_err(of_store)? {
             Some(Found::Record(record)) => records.push(record),
             _ if unended(&run) => without.push(run),
             _ => {}

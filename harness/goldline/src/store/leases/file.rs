@@ -1,13 +1,8 @@
-//! A series' file: one JSON line for each event of a number, append only.
-//!
-//! A last line without its end was being written when the machine stopped. Its lease was never given,
-//! so the next writer cuts it off; a reader leaves it alone.
+//! A series' file: one JSON line for each event of a number, append only, kept twice.
 
 use std::{
     collections::BTreeMap,
-    fs::{self, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -18,12 +13,14 @@ use uuid::Uuid;
 use super::{Holder, Lease, LeaseOutcome, LeaseState, Series, Settlement};
 use crate::{
     identity::Mac,
-    store::{StoreError, at},
+    store::{StoreError, at, twofold::Twofold},
 };
 
 /// The first number of every series.
 const FIRST: u32 = 1;
 const END: &str = ".jsonl";
+/// The folder of the first copies.
+pub(super) const FOLDER: &str = "leases";
 
 /// One event.
 #[derive(Serialize, Deserialize)]
@@ -84,10 +81,8 @@ impl Entry {
 
 /// An open series; the caller holds the lock.
 pub(super) struct SeriesFile {
-    pub(super) path: PathBuf,
+    file: Twofold,
     pub(super) series: Series,
-    /// Length of what is whole.
-    sound: u64,
 }
 
 /// Profile and value of a file in the folder of leases.
@@ -96,19 +91,15 @@ pub(super) fn series_of(file_name: &str) -> Option<(&str, &str)> {
     file_name.strip_suffix(END).unwrap_or(file_name).split_once('.')
 }
 
-pub(super) fn open(folder: &Path, profile: &str, value: &str) -> Result<SeriesFile, StoreError> {
-    let path = folder.join(format!("{profile}.{value}{END}"));
-    let start = older_counter(&folder.join(format!("{profile}.{value}")))?;
-    let text = match fs::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        read => read.map_err(at(&path))?,
-    };
-    let sound = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+pub(super) fn open(root: &Path, profile: &str, value: &str) -> Result<SeriesFile, StoreError> {
+    let name = PathBuf::from(FOLDER).join(format!("{profile}.{value}{END}"));
+    let start = older_counter(&root.join(FOLDER).join(format!("{profile}.{value}")))?;
+    let file = Twofold::open(root, &name)?;
     let mut leases = BTreeMap::new();
-    for (index, line) in text[..sound].split(|byte| *byte == b'\n').enumerate() {
-        if !line.is_empty() && take(line, &mut leases).is_none() {
+    for (index, line) in file.lines().iter().enumerate() {
+        if take(line.as_bytes(), &mut leases).is_none() {
             let reason = format!("line {} is no event of a number", index + 1);
-            return Err(StoreError::Damaged { path, reason });
+            return Err(StoreError::Damaged { path: file.path().to_owned(), reason });
         }
     }
     let next = match leases.last_key_value() {
@@ -116,7 +107,7 @@ pub(super) fn open(folder: &Path, profile: &str, value: &str) -> Result<SeriesFi
         None => Some(start),
     };
     let series = Series { value: value.to_owned(), next, accounted_from: start, leases };
-    Ok(SeriesFile { path, series, sound: sound as u64 })
+    Ok(SeriesFile { file, series })
 }
 
 /// Adds one event to the accounts; `None` when it makes no sense.
@@ -155,25 +146,13 @@ fn older_counter(path: &Path) -> Result<u32, StoreError> {
 }
 
 impl SeriesFile {
-    /// Writes one event to the disk.
+    /// Writes one event to the disk: a number is given only when no loss of power can give it again.
     pub(super) fn append(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        let mut line = serde_json::to_vec(entry).expect("an event becomes JSON");
-        line.push(b'\n');
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&self.path)
-            .map_err(at(&self.path))?;
-        file.set_len(self.sound).map_err(at(&self.path))?;
-        file.write_all(&line).map_err(at(&self.path))?;
-        // The number is given only when no loss of power can give it again.
-        file.sync_all().map_err(at(&self.path))?;
-        if self.sound == 0 {
-            let folder = self.path.parent().unwrap_or(Path::new("."));
-            fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))?;
-        }
-        self.sound += line.len() as u64;
-        Ok(())
+        self.file.append(vec![serde_json::to_string(entry).expect("an event becomes JSON")])
+    }
+
+    /// For messages.
+    pub(super) fn path(&self) -> &Path {
+        self.file.path()
     }
 }

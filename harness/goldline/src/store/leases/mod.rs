@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{StateDirectory, StoreError, at, lock, make_private_folder};
+use super::{StateDirectory, StoreError, at, lock, make_private_folder, twofold::COPIES};
 use crate::identity::Mac;
 
 pub use accounts::{Lease, LeaseState, Series};
@@ -90,11 +90,11 @@ impl StateDirectory {
     ) -> Result<u32, StoreError> {
         let folder = self.leases_folder()?;
         let _lock = lock(&folder.join("lock"))?;
-        let mut file = file::open(&folder, profile, value)?;
+        let mut file = file::open(&self.root, profile, value)?;
         let mut next = file.series.next;
         loop {
             let number = next.ok_or_else(|| StoreError::Damaged {
-                path: file.path.clone(),
+                path: file.path().to_owned(),
                 reason: "the series is used up".to_owned(),
             })?;
             let Some(&mac) = held.get(&number) else {
@@ -121,7 +121,7 @@ impl StateDirectory {
     ) -> Result<Option<u32>, StoreError> {
         let folder = self.leases_folder()?;
         let _lock = lock(&folder.join("lock"))?;
-        Ok(file::open(&folder, profile, value)?.series.number_of(mac))
+        Ok(file::open(&self.root, profile, value)?.series.number_of(mac))
     }
 
     /// Notes what became of a number. Said twice it is noted once; and a unit that was to be given its own
@@ -139,7 +139,7 @@ impl StateDirectory {
     ) -> Result<(), LeaseError> {
         let folder = self.leases_folder()?;
         let _lock = lock(&folder.join("lock"))?;
-        let mut file = file::open(&folder, profile, value)?;
+        let mut file = file::open(&self.root, profile, value)?;
         let Some(lease) = file.series.leases.get(&number) else {
             let (profile, next) = (profile.to_owned(), file.series.next.unwrap_or(u32::MAX));
             return Err(LeaseError::NeverGiven { profile, number, next });
@@ -163,8 +163,15 @@ impl StateDirectory {
         let folder = self.leases_folder()?;
         let _lock = lock(&folder.join("lock"))?;
         let mut values = Vec::new();
-        for entry in fs::read_dir(&folder).map_err(at(&folder))? {
-            let name = entry.map_err(at(&folder))?.file_name();
+        let copies = self.root.join(COPIES).join(file::FOLDER);
+        make_private_folder(&copies)?;
+        let mut names = Vec::new();
+        for folder in [&folder, &copies] {
+            for entry in fs::read_dir(folder).map_err(at(folder))? {
+                names.push(entry.map_err(at(folder))?.file_name());
+            }
+        }
+        for name in names {
             // A series that was carried on has two files.
             if let Some((of, value)) = name.to_str().and_then(file::series_of)
                 && of == profile
@@ -174,11 +181,11 @@ impl StateDirectory {
             }
         }
         values.sort();
-        values.iter().map(|value| Ok(file::open(&folder, profile, value)?.series)).collect()
+        values.iter().map(|value| Ok(file::open(&self.root, profile, value)?.series)).collect()
     }
 
     fn leases_folder(&self) -> Result<PathBuf, StoreError> {
-        let folder = self.root.join("leases");
+        let folder = self.root.join(file::FOLDER);
         make_private_folder(&folder)?;
         Ok(folder)
     }

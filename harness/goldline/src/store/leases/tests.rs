@@ -68,7 +68,7 @@ fn every_number_is_accounted_for() {
     settle(&state, 3, LeaseOutcome::Used { mac: MAC }).expect("noted");
     let series = series(&state);
     let words: Vec<String> = series.leases.values().map(|lease| lease.state.to_string()).collect();
-    let used = format!("used by {OTHER}");
+    let used = format!("used by {MAC}");
     assert_eq!(words, ["scrapped (bent pin)", "aborted", &used, &format!("leased by {MAC}")]);
     assert_eq!(series.leases[&1].state.mac(), Some(MAC), "the scrapped unit is still known");
     assert_eq!(series.gaps().map(|lease| lease.number).collect::<Vec<_>>(), [1, 2, 4]);
@@ -143,7 +143,9 @@ fn a_lease_that_was_torn_by_a_loss_of_power_was_never_given() {
 fn a_damaged_account_gives_no_number() {
     let (_folder, state) = state();
     lease(&state);
-    fs::write(file(&state), "{\"number\":1}\n").expect("damaged");
+    for copy in [file(&state), state.root.join("copies/leases/espvault.number.jsonl")] {
+        fs::write(copy, "{\"number\":1}\n").expect("damaged");
+    }
     let refused = state.lease("espvault", "number", &holder(), &BTreeMap::new());
     assert!(matches!(refused, Err(StoreError::Damaged { .. })), "{refused:?}");
 }

@@ -8,6 +8,7 @@ mod changes;
 mod export;
 mod insert;
 mod query;
+mod queued;
 
 use sqlx::Row;
 use time::{OffsetDateTime, UtcOffset, macros::format_description};
@@ -25,8 +26,8 @@ pub use query::{Found, RunFilter, RunOutcome, RunOutcomeError, RunSummary};
 /// The open store; several processes may have it open at once.
 #[derive(Clone, Debug)]
 pub struct RecordStore {
-    database: Database,
-    state: StateDirectory,
+    pub(super) database: Database,
+    pub(super) state: StateDirectory,
 }
 
 impl StateDirectory {
@@ -55,7 +56,8 @@ impl RecordStore {
         Ok(new)
     }
 
-    async fn take_in_journal(&self) -> Result<(), StoreError> {
+    /// Takes in what the journal has and the database has not.
+    pub(super) async fn take_in_journal(&self) -> Result<(), StoreError> {
         let failed = |source| self.database.failed(source);
         let length = self.state.journal_length();
         if length == self.bytes_taken_in(&self.database.pool).await? {
@@ -65,7 +67,14 @@ impl RecordStore {
         let mut transaction = self.database.write().await?;
         let taken_in = self.bytes_taken_in(&mut *transaction).await?;
         // A journal that became shorter is another one; records that are known stay as they are.
-        let start = if taken_in > length { 0 } else { taken_in };
+        let shrunk = taken_in > length;
+        let start = if shrunk { 0 } else { taken_in };
+        if shrunk {
+            let lost = taken_in - length;
+            tracing::warn!(
+                "journal.jsonl lost {lost} bytes since it was read last; what they said of runs is in records.sqlite"
+            );
+        }
         let (entries, end) = match length {
             0 => (Vec::new(), 0),
             _ => self.state.journal_from(start)?,
@@ -73,7 +82,15 @@ impl RecordStore {
         for entry in entries {
             let taken = match entry {
                 Entry::Started(started) => insert::started(&mut transaction, &started).await,
+                // Read before, with what followed; what is left of the journal may not say how it went on.
+                Entry::Changing(_) | Entry::Settled(_) | Entry::Queued(_) | Entry::Arrived(_)
+                    if shrunk =>
+                {
+                    Ok(())
+                }
                 Entry::Changing(changing) => changes::changing(&mut transaction, &changing).await,
+                Entry::Queued(row) => queued::insert(&mut transaction, &row).await,
+                Entry::Arrived(ticket) => queued::remove(&mut transaction, ticket).await,
                 Entry::Settled(run_id) => changes::settled(&mut transaction, run_id).await,
                 Entry::Ended(record) => insert::record(&mut transaction, &record).await.map(drop),
             };
