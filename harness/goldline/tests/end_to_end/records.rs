@@ -34,6 +34,14 @@ fn every_run_is_listed_with_what_it_came_to() {
     assert_eq!(station.unit(["records", "show", "--json", run_id]).json(), bad);
     let newest_of_unit = station.unit(["records", "show", "--json", "24:0a:c4:00:01:10"]);
     assert_eq!(newest_of_unit.json(), provisioned);
+    for id in ["VAULT-00001", "no-such-unit"] {
+        let shown = station.unit(["records", "show", "--json", id]);
+        let runs = list(&station, &["--id", id]);
+        match id {
+            "VAULT-00001" => assert_eq!((shown.json(), runs.len()), (provisioned.clone(), 3)),
+            _ => assert!(shown.code() == 2 && runs.is_empty(), "{shown:?}"),
+        }
+    }
     let text = station.unit(["records", "show", good["run_id"].as_str().expect("an id")]).stdout;
     assert!(text.starts_with("PASS  espvault"), "{text}");
     assert!(text.contains("Ana"), "{text}");
@@ -93,7 +101,7 @@ fn a_lost_database_is_made_again_from_the_journal() {
 
 #[rstest]
 #[case::nothing_known(&["records", "show", "24:0a:c4:00:01:10"], "no run of 24:0a:c4:00:01:10")]
-#[case::neither(&["records", "show", "VAULT-00001"], "neither a run's id nor a MAC")]
+#[case::neither(&["records", "show", "VAULT-00001"], "this station has no run of VAULT-00001")]
 #[case::verdict(&["records", "list", "--verdict", "good"], "\"good\" is no outcome")]
 #[case::since(&["records", "list", "--since", "yesterday"], "\"yesterday\" is no time")]
 #[case::mac(&["records", "list", "--mac", "24:0a"], "is not a MAC address")]

@@ -37,8 +37,8 @@ pub(in crate::cli) struct ListArguments {
 
 #[derive(Args)]
 pub(in crate::cli) struct ShowArguments {
-    /// A run's id, or a unit's MAC address
-    #[arg(value_name = "RUN_ID|MAC")]
+    /// A run's id, or a unit's MAC address or identifier
+    #[arg(value_name = "RUN_ID|MAC|ID")]
     pub(super) run: String,
     /// As JSON
     #[arg(long)]
@@ -83,6 +83,9 @@ pub(in crate::cli) struct FilterArguments {
     /// Runs of this unit only
     #[arg(long)]
     mac: Option<String>,
+    /// Runs of the unit with this identifier only, such as VAULT-00001
+    #[arg(long)]
+    id: Option<String>,
     /// Runs since a day or a moment, such as 2026-11-26 or 2026-11-26T06:00:00Z
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
@@ -97,6 +100,7 @@ impl FilterArguments {
             profile: self.profile.clone(),
             lot: self.lot.clone(),
             mac: self.mac.as_deref().map(str::parse).transpose().map_err(usage)?,
+            id: self.id.clone(),
             outcome: self.verdict.as_deref().map(str::parse).transpose().map_err(usage)?,
             since: self.since.as_deref().map(moment).transpose()?,
             limit: self.limit,

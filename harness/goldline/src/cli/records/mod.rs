@@ -63,17 +63,22 @@ async fn show(arguments: &ShowArguments) -> miette::Result<()> {
 
 /// The run of that id, or the newest of that unit.
 async fn run_of(store: &RecordStore, wanted: &str) -> miette::Result<Uuid> {
-    if let Ok(mac) = wanted.parse::<Mac>() {
-        let filter = RunFilter { mac: Some(mac), limit: Some(1), ..RunFilter::default() };
-        let runs = store.list(&filter).await.map_err(of_store)?;
-        return runs.first().map(|run| run.run_id).ok_or_else(|| no_record(wanted));
+    let newest = RunFilter { limit: Some(1), ..RunFilter::default() };
+    let id = || Some(wanted.to_owned());
+    // A product may call its units by what looks like a run's id.
+    let filters = match (wanted.parse::<Mac>(), wanted.parse::<Uuid>()) {
+        (Ok(mac), _) => vec![RunFilter { mac: Some(mac), ..newest.clone() }],
+        (_, Ok(run_id)) if store.find(run_id).await.map_err(of_store)?.is_some() => {
+            return Ok(run_id);
+        }
+        _ => Vec::new(),
+    };
+    for filter in filters.into_iter().chain([RunFilter { id: id(), ..newest }]) {
+        if let Some(run) = store.list(&filter).await.map_err(of_store)?.first() {
+            return Ok(run.run_id);
+        }
     }
-    wanted.parse().map_err(|_| {
-        usage_with_help(
-            format!("\"{wanted}\" is neither a run's id nor a MAC address"),
-            "goldline records list shows both",
-        )
-    })
+    Err(no_record(wanted))
 }
 
 fn no_record(wanted: &str) -> Report {

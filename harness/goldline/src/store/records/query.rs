@@ -77,6 +77,8 @@ pub struct RunFilter {
     pub lot: Option<String>,
     /// Of this unit.
     pub mac: Option<Mac>,
+    /// Of the unit that has this public identifier, whatever it is called.
+    pub id: Option<String>,
     /// That came to this.
     pub outcome: Option<RunOutcome>,
     /// That began then or later.
@@ -186,6 +188,8 @@ impl RecordStore {
              FROM runs WHERE (?1 IS NULL OR profile = ?1) AND (?2 IS NULL OR lot = ?2) \
              AND (?3 IS NULL OR mac = ?3) AND (?4 IS NULL OR started_at >= ?4) \
              AND (?5 IS NULL OR coalesce(verdict, ?6) = ?5) \
+             AND (?8 IS NULL OR EXISTS (SELECT 1 FROM unit_ids \
+                                        WHERE unit_ids.run_id = runs.run_id AND value = ?8)) \
              ORDER BY started_at DESC, run_id DESC LIMIT ?7",
         )
         .bind(&filter.profile)
@@ -195,6 +199,7 @@ impl RecordStore {
         .bind(filter.outcome.map(RunOutcome::as_str))
         .bind(RunOutcome::Unjudged.as_str())
         .bind(filter.limit.map_or(-1, i64::from))
+        .bind(&filter.id)
         .fetch_all(&self.database.pool)
         .await
         .map_err(|source| self.database.failed(source))?;
@@ -214,7 +219,7 @@ impl RecordStore {
 
     /// Runs that began and have no record. No unit is known of them.
     pub(super) async fn unended(&self, filter: &RunFilter) -> Result<Vec<RunSummary>, StoreError> {
-        if filter.mac.is_some() {
+        if filter.mac.is_some() || filter.id.is_some() {
             return Ok(Vec::new());
         }
         let rows = sqlx::query(
