@@ -45,9 +45,14 @@ impl RunFiles {
     /// [`OutputError`] names the file.
     pub fn write(&self, record: &Record, seen: &Observations) -> Result<(), OutputError> {
         let json = serde_json::to_vec_pretty(record).expect("a record becomes JSON");
-        let lines =
-            seen.earlier_console.iter().chain(seen.console.lines()).chain(&seen.update_console);
-        let log: String = lines.map(|line| format!("{:8} {}\n", line.at_ms, line.text)).collect();
+        let log = serial_log(seen);
         OutputFile::write_all([(&self.record, json.as_slice()), (&self.log, log.as_bytes())])
     }
+}
+
+/// All that a run's unit printed, line by line, each with its milliseconds since the port was opened; without
+/// secrets.
+pub fn serial_log(seen: &Observations) -> String {
+    let lines = seen.earlier_console.iter().chain(seen.console.lines()).chain(&seen.update_console);
+    lines.map(|line| format!("{:8} {}\n", line.at_ms, line.text)).collect()
 }

@@ -5,5 +5,5 @@
 mod files;
 mod terminal;
 
-pub use files::RunFiles;
+pub use files::{RunFiles, serial_log};
 pub use terminal::{Progress, RunProgress, verdict_text};

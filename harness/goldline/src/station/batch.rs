@@ -26,6 +26,7 @@ use crate::{
     output_file::OutputError,
     plan::Scope,
     record::Record,
+    report::serial_log,
     store::{LeaseError, LeaseOutcome, RecordStore, StateDirectory, StoreError},
 };
 
@@ -180,6 +181,7 @@ impl Keeper {
         let EndedRun { index, scope, finished, .. } = run;
         remember(&self.state, *scope, finished)?;
         settle_change(&self.state, *scope, finished)?;
+        self.state.keep_log(finished.record.run_id, &serial_log(&finished.observations))?;
         if let Some(files) = self.outputs.of_unit(*index) {
             files.write(&finished.record, &finished.observations)?;
         }

@@ -10,7 +10,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{Read, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
@@ -68,6 +68,17 @@ pub(super) struct Queued {
     pub(super) at: OffsetDateTime,
     /// Nonce and ciphertext, in hex.
     pub(super) sealed: String,
+}
+
+/// Removes what killed processes left behind. A shared lock is no obstacle to those who ask whether a run
+/// goes on; a file that cannot be removed says nothing wrong.
+fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let left = File::open(entry.path()).is_ok_and(|file| file.try_lock_shared().is_ok());
+        if left {
+            let _gone = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Whether a line must bear a loss of power as soon as it is written.
@@ -132,6 +143,9 @@ impl StateDirectory {
     pub fn journal_started(&self, started: &Started<'_>) -> Result<UnderWay, StoreError> {
         let folder = self.root.join("running");
         make_private_folder(&folder)?;
+        // Whoever sweeps must not take a file that is not locked yet for one that was left behind.
+        let _alone = super::lock(&self.root.join("running.lock"))?;
+        sweep(&folder);
         let path = self.running(started.run_id);
         let lock = super::lock(&path)?;
         self.append(&Line::Started(started), Durable::Now)?;

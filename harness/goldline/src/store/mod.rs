@@ -14,6 +14,7 @@
 //! leases/espvault.number.jsonl  every number that was given, and what became of it; append only
 //! journal.jsonl                 where a run begins, changes its unit, has settled it, and ends; append only
 //! running/RUN                   locked while that run goes on
+//! logs/RUN.log                  what that run's unit printed, bounded
 //! records.sqlite                every run's record, and the outbox; its rows are sealed
 //! copies/                       inventory, identities and leases once more
 //! ```
@@ -26,6 +27,7 @@ mod inventory;
 mod journal;
 mod leases;
 mod ledger;
+mod logs;
 mod outbox;
 mod private;
 mod records;

@@ -101,6 +101,8 @@ fn a_unit_whose_run_was_killed_is_not_judged_until_it_is_provisioned_again(
     }
     let again = of_unit(&station, &["run"], product);
     assert_eq!(again.code(), 0, "{}", again.stdout);
+    // What the killed process left there is swept.
+    assert_eq!(fs::read_dir(station.state().join("running")).expect("it is there").count(), 0);
     let checked = of_unit(&station, &["check"], product);
     assert_eq!(checked.code(), 0, "{}", checked.stdout);
 }

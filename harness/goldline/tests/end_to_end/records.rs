@@ -13,6 +13,23 @@ fn list(station: &Station, words: &[&str]) -> Vec<Value> {
     ended.json().as_array().expect("a list").clone()
 }
 
+/// Whoever asks years later has no `--out` of that day.
+#[test]
+fn what_a_unit_printed_is_kept_with_its_record() {
+    let station = Station::new();
+    let ended = station.unit(["run", "--json", "--out", "out"]);
+    let run_id = ended.json()["run_id"].as_str().expect("an id").to_owned();
+    let printed = fs::read_to_string(station.path("out/console.log")).expect("the serial log");
+    assert!(printed.contains("sta ip: "), "{printed}");
+    for named in [run_id.as_str(), "VAULT-00001"] {
+        let shown = station.unit(["records", "show", named, "--log"]);
+        assert_eq!((shown.code(), shown.stdout), (0, printed.clone()));
+    }
+    fs::remove_file(station.state().join(format!("logs/{run_id}.log"))).expect("it lies there");
+    let lost = station.unit(["records", "show", &run_id, "--log"]);
+    assert!(lost.code() == 2 && lost.stderr.contains("left no serial log"), "{lost:?}");
+}
+
 #[test]
 fn every_run_is_listed_with_what_it_came_to() {
     let station = Station::new();

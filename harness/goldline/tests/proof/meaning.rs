@@ -26,7 +26,7 @@ const FLASH: &[&str] = &[
     "nvs.value_differs",
     "nvs.key_missing",
     "nvs.leftover_secret",
-    "nvs.unexpected_key",
+    "nvs.unexpected_entry",
 ];
 const STARTS: &[&str] =
     &["boot.loop", "boot.image_refused", "boot.unexpected_reset", "boot.silent"];

@@ -43,6 +43,9 @@ pub(in crate::cli) struct ShowArguments {
     /// As JSON
     #[arg(long)]
     pub(super) json: bool,
+    /// What the unit printed, instead of the record
+    #[arg(long, conflicts_with = "json")]
+    pub(super) log: bool,
     #[command(flatten)]
     pub(super) state: StateArgument,
 }

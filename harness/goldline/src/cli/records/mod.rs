@@ -50,8 +50,13 @@ async fn list(arguments: &ListArguments) -> miette::Result<()> {
 }
 
 async fn show(arguments: &ShowArguments) -> miette::Result<()> {
-    let store = arguments.state.open()?.records().await.map_err(of_store)?;
+    let state = arguments.state.open()?;
+    let store = state.records().await.map_err(of_store)?;
     let run_id = run_of(&store, &arguments.run).await?;
+    if arguments.log {
+        let log = state.log(run_id).map_err(of_store)?;
+        return output::print(&log.ok_or_else(|| no_log(run_id))?);
+    }
     let found = store.find(run_id).await.map_err(of_store)?;
     match found.ok_or_else(|| no_record(&arguments.run))? {
         Found::Record(record) if arguments.json => output::print_json(&record),
@@ -79,6 +84,13 @@ async fn run_of(store: &RecordStore, wanted: &str) -> miette::Result<Uuid> {
         }
     }
     Err(no_record(wanted))
+}
+
+fn no_log(run_id: Uuid) -> Report {
+    usage_with_help(
+        format!("run {run_id} left no serial log"),
+        "one that was interrupted leaves none, nor does one of an earlier version",
+    )
 }
 
 fn no_record(wanted: &str) -> Report {
