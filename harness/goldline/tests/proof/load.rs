@@ -10,7 +10,7 @@ use goldline::process::ChildGuard;
 use super::sweep::{PRODUCTS, each, said};
 use crate::end_to_end::program::Station;
 
-const RUNS: usize = 320;
+const RUNS: usize = 360;
 /// Of one command, when it serves several.
 const NEST: usize = 8;
 /// A compiler needs minutes for so many functions.
