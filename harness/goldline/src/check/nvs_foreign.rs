@@ -63,7 +63,7 @@ impl Partition<'_> {
         let keys = view.entries().len();
         finding.evidence.push(format!("{name} {moment}: {keys} keys of the firmware's own"));
         self.judge_credentials(&image, finding);
-        self.judge_leftovers(&image, finding);
+        self.judge_leftovers(&image, &[], finding);
     }
 
     /// The networks that the WiFi driver keeps are the plan's.
@@ -97,14 +97,24 @@ impl Partition<'_> {
         })
     }
 
-    /// Looks for secrets that no device reads any more: in erased entries, behind values, on lost pages.
-    pub(super) fn judge_leftovers(&self, image: &Image<'_>, finding: &mut Finding) {
-        let mut found: Vec<String> = leftover_secrets(image, &SecretRule::careful())
-            .into_iter()
-            .chain(leftover_secrets(image, &self.planned_secrets()))
-            .filter(|leftover| !self.is_the_drivers(image, leftover))
-            .map(|leftover| describe(&leftover))
-            .collect();
+    /// Looks for secrets that no device reads any more: in erased entries, behind values, on lost pages. Those of
+    /// keys that the bench had to give twice are the bench's.
+    pub(super) fn judge_leftovers(
+        &self,
+        image: &Image<'_>,
+        given_twice: &[String],
+        finding: &mut Finding,
+    ) {
+        let is_the_benchs = |leftover: &Leftover| {
+            leftover.item.is_some_and(|item| given_twice.contains(&item.key.to_string()))
+        };
+        let (benchs, units): (Vec<Leftover>, Vec<Leftover>) =
+            leftover_secrets(image, &SecretRule::careful())
+                .into_iter()
+                .chain(leftover_secrets(image, &self.planned_secrets()))
+                .filter(|leftover| !self.is_the_drivers(image, leftover))
+                .partition(is_the_benchs);
+        let mut found: Vec<String> = units.iter().map(describe).collect();
         // The driver's copies of the network's password were told apart above.
         let wifi = self.plan.wifi.password.expose();
         for secret in self.plan.bindings().secret_parts() {
@@ -114,8 +124,17 @@ impl Partition<'_> {
                 found.extend(at.first().map(|at| format!("at byte {at:#x}")));
             }
         }
-        let Some(first) = found.first() else { return };
         let (moment, name) = (self.moment, self.name);
+        let Some(first) = found.first() else {
+            if let Some(first) = benchs.first().map(describe) {
+                let left = format!(
+                    "a line came damaged over the wire and was typed twice, so that a secret {moment} is left in {name}: {first}"
+                );
+                finding.error(Code::PortGarbled, left);
+                finding.advise(Code::PortGarbled, "provision the unit again, and check its cable");
+            }
+            return;
+        };
         finding.fail(
             Code::NvsLeftoverSecret,
             format!("a secret that no device reads any more {moment} is left in {name}: {first}"),

@@ -13,7 +13,7 @@ use goldline_nvs::{
 use super::{Evidence, Finding, Observations, nvs_foreign, observations::places};
 use crate::{
     plan::{BoundPlan, Expects, Moment, NvsState, Scope},
-    profile::Part,
+    profile::{DialogueName, NvsEntry, Part},
     record::{Code, Limits, Measurement},
 };
 
@@ -32,9 +32,9 @@ pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
             judge_blank(&before.nvs, &mut finding);
             None
         }
-        NvsState::Keys => read("before the first boot", plan, &before.nvs, &mut finding),
+        NvsState::Keys => read("before the first boot", plan, seen, &before.nvs, &mut finding),
         NvsState::Image => {
-            let keys = read("before the first boot", plan, &before.nvs, &mut finding);
+            let keys = read("before the first boot", plan, seen, &before.nvs, &mut finding);
             judge_bytes(plan, &before.nvs, &mut finding);
             keys
         }
@@ -47,7 +47,7 @@ pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
         compare_kept(plan, part, earlier, seen, &mut finding);
     }
     if let Some(after) = &seen.after_boot {
-        let left = read("after the firmware ran", plan, &after.nvs, &mut finding);
+        let left = read("after the firmware ran", plan, seen, &after.nvs, &mut finding);
         keys = keys.or(left);
         judge_others("after the firmware ran", Moment::AfterBoot, plan, after, &mut finding);
     }
@@ -128,7 +128,13 @@ fn compare_kept(
 
 /// Decodes an image and compares its keys; returns how many of the planned ones are right, `None` when
 /// what is planned was never learnt.
-fn read(moment: &str, plan: &BoundPlan, bytes: &[u8], finding: &mut Finding) -> Option<usize> {
+fn read(
+    moment: &str,
+    plan: &BoundPlan,
+    seen: &Observations,
+    bytes: &[u8],
+    finding: &mut Finding,
+) -> Option<usize> {
     let planned = plan.document().ok()?;
     let bytes = match plan.plain_nvs(bytes) {
         Ok(plain) => plain,
@@ -162,9 +168,27 @@ fn read(moment: &str, plan: &BoundPlan, bytes: &[u8], finding: &mut Finding) -> 
     // A firmware that is given its values while it runs may be given them twice, and marks the first
     // ones erased as NVS does.
     if plan.profile().method.flashes_nvs() {
-        partition.judge_leftovers(&image, finding);
+        partition.judge_leftovers(&image, &retyped(plan, seen), finding);
     }
     Some(right)
+}
+
+/// Keys of which the bench may have had another value stored: they were typed in a dialogue of which a line came
+/// back damaged, and was typed once more.
+fn retyped(plan: &BoundPlan, seen: &Observations) -> Vec<String> {
+    let profile = plan.profile();
+    let mut exchanges = seen.dialogues.iter().flat_map(|dialogue| &dialogue.exchanges);
+    let (Some(console), true) = (&profile.console, exchanges.any(|one| one.earlier.is_some()))
+    else {
+        return Vec::new();
+    };
+    let typed: Vec<&str> = DialogueName::ALL
+        .into_iter()
+        .flat_map(|name| console.dialogue(name))
+        .flat_map(|exchange| exchange.send.symbols())
+        .collect();
+    let was_typed = |entry: &&NvsEntry| entry.value.symbols().any(|symbol| typed.contains(&symbol));
+    profile.nvs.entries.iter().filter(was_typed).map(|entry| entry.key.clone()).collect()
 }
 
 fn compare_planned(

@@ -12,8 +12,9 @@ use super::{
     phase::{Activity, Phase},
 };
 use crate::{
-    check::{Hearsay, LogFacts, Observations},
-    record::Stage,
+    check::{Hearsay, LogFacts, Observations, judge},
+    plan::Purpose,
+    record::{Stage, Verdict},
 };
 
 /// Whether a unit can be heard once more, and from where on.
@@ -28,7 +29,16 @@ pub(super) enum Again {
     Done(Range<usize>),
 }
 
+/// Where the unit was given its values by a console that gives nothing back: a bit that was inverted on their way
+/// shows only in what the unit does with them.
+#[derive(Default)]
+pub(super) struct Given {
+    start: Option<Box<Start>>,
+    pub(super) blindly: bool,
+}
+
 /// What was so before a boot.
+#[derive(Clone)]
 pub(super) struct Start {
     step: usize,
     stage: usize,
@@ -37,13 +47,33 @@ pub(super) struct Start {
 
 impl Run {
     /// A boot is about to be done.
-    pub(super) fn remember_start(&mut self, step: usize) {
+    pub(super) fn remember_start(&mut self, step: usize, purpose: Purpose) {
         if matches!(self.again, Again::Done(_)) {
             return;
         }
         self.keep_console();
         let start = Start { step, stage: self.stages.len(), seen: self.seen.clone() };
+        if purpose == Purpose::Provisioning {
+            self.given = Given { start: Some(Box::new(start.clone())), blindly: false };
+        }
         self.again = Again::From(Box::new(start));
+    }
+
+    /// The step from which the unit is given its values once more, where it would fail with those that nobody saw
+    /// arrive. A reset of its own is no matter of values.
+    pub(super) fn give_again(&mut self) -> Option<usize> {
+        if !self.given.blindly || self.cancel.is_cancelled() {
+            return None;
+        }
+        self.keep_console();
+        let judgement = judge(&self.plan.profile, self.plan.scope, self.phase.plan(), &self.seen);
+        let fails = judgement.verdict == Some(Verdict::Fail);
+        if !fails || self.judged_facts().unexpected_resets() > 0 {
+            return None;
+        }
+        let start = std::mem::take(&mut self.given).start?;
+        let message = judgement.diagnosis.map(|why| why.message).unwrap_or_default();
+        Some(self.go_back(*start, Hearsay { check: None, message }))
     }
 
     /// The step from which the unit is heard once more, after one that came to this.
@@ -54,7 +84,12 @@ impl Run {
         let hearsay = self.hearsay(outcome)?;
         self.keep_console();
         let Again::From(start) = std::mem::take(&mut self.again) else { return None };
-        let Start { step, stage, seen } = *start;
+        Some(self.go_back(*start, hearsay))
+    }
+
+    /// All as it was then, but for what it leaked.
+    fn go_back(&mut self, start: Start, hearsay: Hearsay) -> usize {
+        let Start { step, stage, seen } = start;
         let leaked = std::mem::replace(&mut self.seen, seen).leaked;
         self.seen.leaked.extend(leaked);
         self.seen.misheard = Some(hearsay);
@@ -63,7 +98,7 @@ impl Run {
             placed.activity = Activity::Rests(None);
         }
         self.again = Again::Done(stage..self.stages.len());
-        Some(step)
+        step
     }
 
     fn hearsay(&self, outcome: &Result<Next, Failure>) -> Option<Hearsay> {

@@ -146,6 +146,9 @@ impl Run {
             let missing = format!("no answer to \"{}\"", line.shown);
             return Err(Failure::Service(stops::console_full(heard.lost, &missing)));
         }
+        if well && heard.echo.is_none() && dialogue.retype {
+            self.given.blindly |= exchange.send.symbols().next().is_some();
+        }
         let plan = self.bound()?;
         let facts = self.hearing.facts();
         let complaint = plan.bindings().redact(&facts.complains()).0;

@@ -58,7 +58,7 @@ use crate::{
     testbed::{ca::ExpectedRegistration, network::NetworkKind},
 };
 
-use again::Again;
+use again::{Again, Given};
 pub use change::{AskStanding, Change, NoteChange};
 use echo::Typed;
 pub use event::{Event, Events};
@@ -227,6 +227,7 @@ struct Run {
     /// What the bench itself typed since the last boot; its echo is no leak of the unit's.
     typed: Vec<Typed>,
     again: Again,
+    given: Given,
     /// What was put into the NVS partition in the place of what it held.
     nvs_rewritten: Option<Vec<u8>>,
     stages: Vec<Stage>,
@@ -258,6 +259,7 @@ impl Run {
             began: job.began,
             typed: Vec::new(),
             again: Again::default(),
+            given: Given::default(),
             nvs_rewritten: None,
             stages: Vec::new(),
         }
@@ -271,8 +273,8 @@ impl Run {
         let steps = self.plan.steps.clone();
         let mut index = 0;
         while let Some(step) = steps.get(index) {
-            if matches!(step, Step::Boot(_)) {
-                self.remember_start(index);
+            if let Step::Boot(purpose) = step {
+                self.remember_start(index, *purpose);
             }
             self.events.send(Event::StepStarted { index });
             let began = Instant::now();
@@ -290,11 +292,17 @@ impl Run {
             }
             index += 1;
             match outcome {
-                Ok(Next::GoOn) => {}
-                Ok(Next::Enough) => match self.unread_values(index) {
-                    Some(reading) => index = reading,
-                    None => break,
-                },
+                Ok(Next::GoOn) if index < steps.len() => {}
+                Ok(next) => {
+                    let reading = match next {
+                        Next::Enough => self.unread_values(index),
+                        Next::GoOn => None,
+                    };
+                    match reading.or_else(|| self.give_again()) {
+                        Some(step) => index = step,
+                        None => break,
+                    }
+                }
                 Err(failure) => {
                     let failure = self.outranked(failure).await;
                     let failure = self.excused_by_nest(failure);

@@ -142,7 +142,9 @@ pub fn of(fault: &str) -> Meaning {
         "firmware.slow_boot" | "firmware.console_interleaved" => Harmless,
         "wire.delay" | "wire.late_once" | "wire.late" => Harmless,
         "wire.bit" | "wire.bit_digest" | "wire.bit_mac" | "wire.bit_console"
-        | "wire.bit_request" | "wire.bit_typed" => Harmless,
+        | "wire.bit_request" => Harmless,
+        // A value that arrived wrong may be stored over a secret, which stays in the flash then.
+        "wire.bit_typed" => BreaksLine,
         "wire.silent" | "wire.vanish" | "wire.drop" | "wire.duplicate" | "wire.corrupt" => {
             BreaksLine
         }

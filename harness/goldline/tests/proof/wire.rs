@@ -42,7 +42,10 @@ fn no_fault_of_a_wire_is_the_units() {
             figures.count("needed a second attempt");
         }
         let what = format!("{product} {fault} {seed}: {verdict} {code} {:#}", record["diagnosis"]);
-        if verdict != "PASS" {
+        let left_a_secret = *fault == "wire.bit_typed" && code == "port.garbled";
+        if left_a_secret && verdict == "ERROR" {
+            figures.count("left a secret");
+        } else if verdict != "PASS" {
             figures.blame(if verdict == "FAIL" { "blame" } else { "overkill" }, what);
         } else if record["unit"]["mac"] != "24:0a:c4:00:01:10" {
             figures.blame("wrong identity", what);
