@@ -42,6 +42,7 @@ fn assert_measurement(measurement: &Value) {
 }
 
 fn assert_form(record: &Value) {
+    let is_there = |name: &&str| record.get(name).is_some();
     assert_fields(
         record,
         [
@@ -56,14 +57,23 @@ fn assert_form(record: &Value) {
             "verdict",
             "diagnosis",
             "unit",
+            "goldline",
+            "profile_digest",
+            "images",
+            "firmware",
+            "bench_ca",
             "network",
             "endpoints",
             "stages",
             "checks",
         ]
         .into_iter()
-        .chain(record.get("simulation").map(|_| "simulation")),
+        .chain(["simulation", "seed", "golden", "station"].into_iter().filter(is_there)),
     );
+    for image in list(record, "images") {
+        assert_fields(image, ["name", "bytes", "sha256"]);
+    }
+    assert_fields(&record["firmware"], ["project", "version", "idf_version", "elf_sha256"]);
     assert_eq!(record["schema"], 1);
     assert_eq!(record["run_id"].as_str().map(str::len), Some(36), "a UUID");
     assert!(record["duration_ms"].is_u64());
