@@ -13,6 +13,7 @@ mod documents;
 mod fuzz;
 mod golden;
 mod install;
+mod made_page;
 #[cfg(test)]
 mod seeds;
 mod test;
@@ -62,14 +63,14 @@ const CHORES: [Chore; 7] = [
         help: "  codes [--accept]         show what would change in CODES.md, which is made of the source of the diagnosis
                            codes and of fixtures/troubleshooting.tsv; --accept takes it over
 ",
-        run: codes::run_review,
+        run: |words| codes::PAGE.review(words),
     },
     Chore {
         name: "documents",
         help: "  documents [--accept]     show what would change in harness/docs/documents.md, which is made of
                            fixtures/documents.tsv; --accept takes it over
 ",
-        run: documents::run_review,
+        run: |words| documents::PAGE.review(words),
     },
     Chore {
         name: "bench",

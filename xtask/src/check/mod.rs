@@ -28,8 +28,8 @@ const PARTS: &[Part] = &[
     ("licences", deny),
     ("clippy", clippy),
     ("docs", docs),
-    ("codes", codes::check),
-    ("documents", documents::check),
+    ("codes", || codes::PAGE.check()),
+    ("documents", || documents::PAGE.check()),
 ];
 
 /// Runs the parts of these names, or every part, and says which failed.

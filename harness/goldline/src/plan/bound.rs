@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use super::{BindingError, Bindings, Content, Plan, Region, Text};
 use crate::{
+    hex::from_hex,
     image::FlashImages,
     profile::{Endpoint, EndpointError, NvsEntry, NvsKeyScheme, Profile, Template, UnboundSymbol},
     secret::Secret,
@@ -359,7 +360,7 @@ fn nvs_keys(profile: &Profile, bindings: &Bindings) -> Result<Option<Keys>, Mate
     let Some(encryption) = &profile.nvs.encryption else { return Ok(None) };
     let text = bindings.render(&encryption.key)?;
     let expected = encryption.scheme.key_bytes();
-    let bytes = Zeroizing::new(hex_bytes(text.expose()).unwrap_or_default());
+    let bytes = Zeroizing::new(from_hex(text.expose()).unwrap_or_default());
     if bytes.len() != expected {
         return Err(MaterialError::NvsKey { expected });
     }
@@ -372,11 +373,6 @@ fn nvs_keys(profile: &Profile, bindings: &Bindings) -> Result<Option<Keys>, Mate
             Keys::new(bytes)
         }
     }))
-}
-
-fn hex_bytes(text: &str) -> Option<Vec<u8>> {
-    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    text.len().is_multiple_of(2).then(|| text.as_bytes().chunks_exact(2).map(pair).collect())?
 }
 
 fn nvs_document(profile: &Profile, bindings: &Bindings) -> Result<Document, MaterialError> {

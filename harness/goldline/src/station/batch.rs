@@ -167,11 +167,17 @@ impl Keeper {
     async fn keep(&self, run: &mut EndedRun, troubles: &mut Vec<BatchError>) {
         let kept = self.records.keep(&run.finished.record).await.map(drop);
         let journalled = run.journalled.as_mut().map_or(Ok(()), Journalled::take_kept);
-        if let (Err(error), Err(_)) = (&kept, &journalled) {
+        // Where whoever journals it panicked, nobody knows what the journal has.
+        let in_journal = journalled.is_ok() && run.journalled.is_some();
+        if let Err(error) = &kept
+            && !in_journal
+        {
             run.finished.record.withdraw(&error.to_string());
         }
         troubles.extend(kept.err().map(Into::into));
         troubles.extend(journalled.err().map(Into::into));
+        let (run_id, log) = (run.finished.record.run_id, serial_log(&run.finished.observations));
+        troubles.extend(self.state.keep_log(run_id, &log).err().map(Into::into));
         troubles.extend(self.remember(run).err());
         troubles.extend(self.account_for(run).err().map(Into::into));
         troubles.extend(self.give_back(run).err().map(Into::into));
@@ -181,7 +187,6 @@ impl Keeper {
         let EndedRun { index, scope, finished, .. } = run;
         remember(&self.state, *scope, finished)?;
         settle_change(&self.state, *scope, finished)?;
-        self.state.keep_log(finished.record.run_id, &serial_log(&finished.observations))?;
         if let Some(files) = self.outputs.of_unit(*index) {
             files.write(&finished.record, &finished.observations)?;
         }

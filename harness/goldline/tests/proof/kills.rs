@@ -80,7 +80,9 @@ fn aftermath(
     completed: bool,
 ) -> Option<String> {
     let checked = of_unit(station, &["check"], product);
-    let record = record_of(&checked)?;
+    let Some(record) = record_of(&checked) else {
+        return Some(format!("the check is refused: {}", checked.said()));
+    };
     let (verdict, code) = said(&record);
     let interrupted = verdict == "ERROR" && code == "station.run_interrupted";
     // A reset that was completed has left nothing to connect with.
