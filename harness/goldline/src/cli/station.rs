@@ -1,14 +1,60 @@
 //! `goldline station …`: what a station does with its own state, on purpose.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{exit, output, problem::of_store, station_state::StateArgument};
+use super::{
+    exit, output,
+    problem::of_store,
+    station_state::{StateArgument, runtime},
+};
 use crate::{clock::Clock, store::StateDirectory};
 
 #[derive(Subcommand)]
 pub(super) enum StationCommand {
     /// Make a new CA or key in the place of one that is lost or must not be used any more
     Renew(RenewArguments),
+    /// Copy the state into a new folder; it holds keys, and is as secret as the state itself
+    Backup(BackupArguments),
+    /// Make the state of a backup, and take it into use
+    Restore(RestoreArguments),
+    /// Take a state into use that was restored or copied by other means
+    Adopt(AdoptArguments),
+}
+
+#[derive(Args)]
+pub(super) struct BackupArguments {
+    /// A folder that does not exist yet
+    folder: PathBuf,
+    #[command(flatten)]
+    state: StateArgument,
+}
+
+#[derive(Args)]
+pub(super) struct RestoreArguments {
+    /// What `goldline station backup` made
+    folder: PathBuf,
+    #[command(flatten)]
+    first: FirstArgument,
+    #[command(flatten)]
+    state: StateArgument,
+}
+
+#[derive(Args)]
+pub(super) struct AdoptArguments {
+    #[command(flatten)]
+    first: FirstArgument,
+    #[command(flatten)]
+    state: StateArgument,
+}
+
+#[derive(Args)]
+struct FirstArgument {
+    /// The first number that this station gives from now on: above every number that was given since the copy
+    /// was made, by this station or another
+    #[arg(long, value_name = "NUMBER")]
+    first: u32,
 }
 
 #[derive(Args)]
@@ -30,8 +76,36 @@ enum Renewed {
 pub(super) fn run(command: &StationCommand) -> miette::Result<u8> {
     match command {
         StationCommand::Renew(arguments) => renew(arguments)?,
+        StationCommand::Backup(arguments) => backup(arguments)?,
+        StationCommand::Restore(arguments) => {
+            let (from, root) = (&arguments.folder, arguments.state.folder()?);
+            let first = arguments.first.first;
+            let copied = StateDirectory::restore(from, &root, first).map_err(of_store)?;
+            output::print(&format!(
+                "{} files of {} were restored to {}; numbers go on from {first}\n",
+                copied.files,
+                from.display(),
+                root.display()
+            ))?;
+        }
+        StationCommand::Adopt(arguments) => {
+            let first = arguments.first.first;
+            arguments.state.open()?.adopt(first).map_err(of_store)?;
+            output::print(&format!("this state is in use; numbers go on from {first}\n"))?;
+        }
     }
     Ok(exit::PASS)
+}
+
+fn backup(arguments: &BackupArguments) -> miette::Result<()> {
+    let (state, folder) = (arguments.state.open()?, &arguments.folder);
+    let copied = runtime()?.block_on(state.backup(folder)).map_err(of_store)?;
+    output::print(&format!(
+        "{} files with {} bytes are in {}; keep them as secret as the state itself\n",
+        copied.files,
+        copied.bytes,
+        folder.display()
+    ))
 }
 
 fn renew(arguments: &RenewArguments) -> miette::Result<()> {

@@ -88,6 +88,7 @@ impl Batch {
         // Before any unit is touched: a run that cannot be kept is not begun.
         let records = state.records().await?;
         state.require_room()?;
+        state.raise_generation()?;
         let jobs = jobs::jobs(order, (&state, &records), &clock, began)?.into_iter();
         let noted = |planned: Planned| {
             let journal = Journal::begin(&state, &clock, &planned.job)?;

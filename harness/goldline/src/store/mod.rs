@@ -8,6 +8,7 @@
 //! ```text
 //! ca/root.pem root.key intermediate.pem intermediate.key
 //! station.key                   32 bytes
+//! generation.json               which use of the directory this is; once more beside it
 //! inventory.jsonl               digests of the key and the CA, which are never replaced in silence
 //! units/a4cf12345678.json       one unit's last provisioning, values sealed
 //! identities.jsonl              which unit has which identity, as fingerprints; append only
@@ -20,8 +21,10 @@
 //! ```
 
 mod authority;
+mod backup;
 mod database;
 mod enrol;
+mod generation;
 mod identities;
 mod inventory;
 mod journal;
@@ -43,6 +46,7 @@ use std::{
 
 use crate::{secret::FingerprintKey, testbed::authority::AuthorityError};
 
+pub use backup::Copied;
 pub use enrol::Enrolled;
 pub use identities::{Claimant, HeldIdentity, IdentityError};
 pub use journal::{Changing, Durable, Started, UnderWay};
@@ -120,6 +124,24 @@ pub enum StoreError {
         means: &'static str,
         /// The command that makes a new one.
         command: &'static str,
+    },
+    /// The directory is not the one that was last used in this place.
+    #[error(
+        "{path} may be an older copy of the station's state, or another station's: {found} ({beside} tells). Numbers that it does not know may be given already; take it into use with goldline station adopt --first NUMBER, where NUMBER is above every number that was ever given"
+    )]
+    Displaced {
+        /// The directory.
+        path: PathBuf,
+        /// What is the matter with it.
+        found: String,
+        /// What tells so.
+        beside: PathBuf,
+    },
+    /// A run goes on.
+    #[error("a run goes on in {path}: wait until it has ended")]
+    UnderWay {
+        /// The directory.
+        path: PathBuf,
     },
     /// The database cannot be read or written.
     #[error(

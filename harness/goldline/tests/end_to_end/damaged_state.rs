@@ -26,6 +26,16 @@ fn simulator(station: &Station, name: &str, mac: &str) -> String {
     format!("simulator:?mac={mac}&flash-file={}", file.display())
 }
 
+/// What lies beside a state directory comes with it: its use is not what is tried here.
+fn copy_state(from: &Path, to: &Path) {
+    copy(from, to);
+    copy(&beside(from), &beside(to));
+}
+
+fn beside(state: &Path) -> PathBuf {
+    state.with_extension("generation")
+}
+
 fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("-a").args([from, to]).status().expect("cp is there");
     assert!(copied.success());
@@ -58,7 +68,7 @@ static WORN: LazyLock<Worn> = LazyLock::new(|| {
 fn damaged(file: &str, damage: &str) -> Option<Station> {
     let worn = &WORN.station;
     let station = Station::new();
-    copy(&worn.state(), &station.state());
+    copy_state(&worn.state(), &station.state());
     copy(&worn.path("one.flash"), &station.path("one.flash"));
     let path = station.state().join(file);
     let earlier = worn.path("earlier").join(file);
@@ -161,6 +171,7 @@ fn same_ca(station: &Station, file: &str, what: &str) {
 #[case::ca(&["ca/root.pem", "ca/root.key", "ca/intermediate.pem", "ca/intermediate.key"])]
 #[case::identities(&["units/240ac4000111.json", "identities.jsonl", "copies/identities.jsonl"])]
 #[case::numbers(&["leases/espvault.number.jsonl", "copies/leases/espvault.number.jsonl"])]
+#[case::generation(&["generation.json", "../state.generation"])]
 #[case::runs(&["journal.jsonl", "records.sqlite", "records.sqlite-wal"])]
 fn what_a_station_knows_survives_damage(#[case] files: &[&str]) {
     for (file, damage) in files.iter().flat_map(|file| DAMAGES.map(|damage| (*file, damage))) {
@@ -215,7 +226,7 @@ enum Lost {
 #[case::records(Lost::Records)]
 fn a_careless_hand_costs_nothing(#[case] lost: Lost) {
     let station = Station::new();
-    copy(&WORN.station.state(), &station.state());
+    copy_state(&WORN.station.state(), &station.state());
     let files = match lost {
         Lost::Leases => station.files(&station.state().join("leases")),
         Lost::Records => ["records.sqlite", "records.sqlite-wal", "records.sqlite-shm"]

@@ -46,6 +46,7 @@ mod regression;
 mod reprovisioning;
 mod resets;
 mod restarting;
+mod restored_state;
 mod rival;
 mod schema;
 mod secret_table;

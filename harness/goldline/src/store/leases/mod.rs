@@ -91,7 +91,8 @@ impl StateDirectory {
         let folder = self.leases_folder()?;
         let _lock = lock(&folder.join("lock"))?;
         let mut file = file::open(&self.root, profile, value)?;
-        let mut next = file.series.next;
+        let first = self.first_number()?;
+        let mut next = file.series.next.map(|next| next.max(first));
         loop {
             let number = next.ok_or_else(|| StoreError::Damaged {
                 path: file.path().to_owned(),
@@ -181,7 +182,13 @@ impl StateDirectory {
             }
         }
         values.sort();
-        values.iter().map(|value| Ok(file::open(&self.root, profile, value)?.series)).collect()
+        let first = self.first_number()?;
+        let series = |value: &String| {
+            let mut series = file::open(&self.root, profile, value)?.series;
+            series.next = series.next.map(|next| next.max(first));
+            Ok(series)
+        };
+        values.iter().map(series).collect()
     }
 
     fn leases_folder(&self) -> Result<PathBuf, StoreError> {

@@ -10,6 +10,8 @@ mod insert;
 mod query;
 mod queued;
 
+use std::path::Path;
+
 use sqlx::Row;
 use time::{OffsetDateTime, UtcOffset, macros::format_description};
 
@@ -44,6 +46,16 @@ impl StateDirectory {
 }
 
 impl RecordStore {
+    /// Puts a sound copy of the database into a new file.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when it cannot be written.
+    pub(super) async fn copy_into(&self, path: &Path) -> Result<(), StoreError> {
+        let name = path.to_string_lossy().into_owned();
+        let copied = sqlx::query("VACUUM INTO ?").bind(name).execute(&self.database.pool).await;
+        copied.map(drop).map_err(|source| self.database.failed(source))
+    }
+
     /// Keeps a record; one that is there already is left as it is. Says whether it was new.
     ///
     /// # Errors
