@@ -2,13 +2,13 @@
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     exit, output,
     problem::{of_station, of_store},
     station_state::StateArgument,
     table::aligned,
+    zone::shown,
 };
 use crate::{
     clock::Clock,
@@ -110,14 +110,8 @@ fn row(lease: &Lease) -> Vec<String> {
         unit,
         lease.lot.clone().unwrap_or_else(|| "-".to_owned()),
         lease.run_id.map_or_else(|| "-".to_owned(), |run| run.to_string()),
-        when(lease.settled_at.unwrap_or(lease.leased_at)),
+        shown(lease.settled_at.unwrap_or(lease.leased_at)),
     ]
-}
-
-/// To the second.
-fn when(at: OffsetDateTime) -> String {
-    let whole = at.replace_nanosecond(0).unwrap_or(at);
-    whole.format(&Rfc3339).unwrap_or_default()
 }
 
 /// A number that no good unit has, and why.

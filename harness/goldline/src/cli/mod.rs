@@ -22,6 +22,7 @@ mod station;
 mod station_state;
 mod table;
 mod testbed;
+mod zone;
 
 use std::{path::Path, process::ExitCode};
 

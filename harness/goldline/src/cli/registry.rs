@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use time::format_description::well_known::Rfc3339;
 
 use super::{
     exit, output,
     problem::{of_station, of_store},
     station_state::{StateArgument, runtime},
     table::aligned,
+    zone::shown,
 };
 use crate::{
     station::{self, Delivery},
@@ -86,9 +86,8 @@ fn table(waiting: &[Waiting]) -> String {
     }
     let header = ["queued", "registry", "profile", "unit", "attempts", "last error"];
     let row = |row: &Waiting| {
-        let whole = row.queued_at.replace_nanosecond(0).unwrap_or(row.queued_at);
         vec![
-            whole.format(&Rfc3339).unwrap_or_default(),
+            shown(row.queued_at),
             row.key.registry.clone().unwrap_or_else(|| "any".to_owned()),
             row.key.profile.clone(),
             row.key.unit.clone(),

@@ -9,7 +9,10 @@ use super::{
     problem::of_store,
     station_state::{StateArgument, runtime},
 };
-use crate::{clock::Clock, store::StateDirectory};
+use crate::{
+    clock::Clock,
+    store::{Migrated, StateDirectory},
+};
 
 #[derive(Subcommand)]
 pub(super) enum StationCommand {
@@ -21,6 +24,8 @@ pub(super) enum StationCommand {
     Restore(RestoreArguments),
     /// Take a state into use that was restored or copied by other means
     Adopt(AdoptArguments),
+    /// Bring the state of an earlier version into the form of this one, after a backup
+    Migrate(MigrateArguments),
 }
 
 #[derive(Args)]
@@ -45,6 +50,15 @@ pub(super) struct RestoreArguments {
 pub(super) struct AdoptArguments {
     #[command(flatten)]
     first: FirstArgument,
+    #[command(flatten)]
+    state: StateArgument,
+}
+
+#[derive(Args)]
+pub(super) struct MigrateArguments {
+    /// Where the state is kept as it was: a folder that does not exist yet; one beside the state unless named
+    #[arg(long, value_name = "FOLDER")]
+    backup: Option<PathBuf>,
     #[command(flatten)]
     state: StateArgument,
 }
@@ -93,8 +107,21 @@ pub(super) fn run(command: &StationCommand) -> miette::Result<u8> {
             arguments.state.open()?.adopt(first).map_err(of_store)?;
             output::print(&format!("this state is in use; numbers go on from {first}\n"))?;
         }
+        StationCommand::Migrate(arguments) => migrate(arguments)?,
     }
     Ok(exit::PASS)
+}
+
+fn migrate(arguments: &MigrateArguments) -> miette::Result<()> {
+    let state = arguments.state.open()?;
+    let done = runtime()?.block_on(state.migrate(arguments.backup.as_deref())).map_err(of_store)?;
+    output::print(&match done {
+        None => "this state is of this version already\n".to_owned(),
+        Some(Migrated { from, to, backup }) => format!(
+            "this state was of version {from} and is of version {to}; as it was it lies in {}\n",
+            backup.display()
+        ),
+    })
 }
 
 fn backup(arguments: &BackupArguments) -> miette::Result<()> {

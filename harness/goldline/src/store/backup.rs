@@ -1,4 +1,4 @@
-//! A copy of the whole directory, and a directory made of one.
+//! A copy of the whole directory, a directory made of one, and the step to this version's form, with a copy first.
 //!
 //! Keys and all: a backup is as secret as the station's state, and is made readable by its owner only.
 
@@ -6,10 +6,10 @@ use std::{
     fs::{self, File, Permissions},
     io,
     os::unix::fs::PermissionsExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-use super::{StateDirectory, StoreError, at, make_private_folder, private};
+use super::{StateDirectory, StoreError, at, database::Database, make_private_folder, private};
 
 /// SQLite copies its database by itself, with what lies beside it.
 const DATABASE: [&str; 3] = ["records.sqlite", "records.sqlite-wal", "records.sqlite-shm"];
@@ -25,23 +25,57 @@ pub struct Copied {
     pub bytes: u64,
 }
 
+/// What a step to this version came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Migrated {
+    /// The version before.
+    pub from: usize,
+    /// This version.
+    pub to: usize,
+    /// Where the state lies as it was.
+    pub backup: PathBuf,
+}
+
 impl StateDirectory {
-    /// Copies the directory into a new folder.
+    /// Copies the directory, of this version or an earlier one, into a new folder.
     ///
     /// # Errors
     /// [`StoreError::UnderWay`] while a run goes on, [`StoreError::Io`] when the folder is there already or cannot
     /// be written.
     pub async fn backup(&self, to: &Path) -> Result<Copied, StoreError> {
+        let database = match self.earlier_database().await? {
+            Some((earlier, _)) => earlier,
+            None => self.database().await?,
+        };
+        self.copy_with(&database, to).await
+    }
+
+    /// Brings a state of an earlier version into this version's form, after a backup: into `to`, else into a folder
+    /// beside it. `None` when it is of this version already.
+    ///
+    /// # Errors
+    /// As [`StateDirectory::backup`], before anything is changed.
+    pub async fn migrate(&self, to: Option<&Path>) -> Result<Option<Migrated>, StoreError> {
+        let Some((database, from)) = self.earlier_database().await? else {
+            return Ok(None);
+        };
+        let beside = || self.beside(&format!("backup-of-version-{from}"));
+        let backup = to.map_or_else(beside, Path::to_owned);
+        self.copy_with(&database, &backup).await?;
+        let to = database.bring_up_to_date(from).await?;
+        Ok(Some(Migrated { from, to, backup }))
+    }
+
+    async fn copy_with(&self, database: &Database, to: &Path) -> Result<Copied, StoreError> {
         if self.any_run_under_way()? {
             return Err(StoreError::UnderWay { path: self.root.clone() });
         }
-        let records = self.records().await?;
         make_new_folder(to)?;
         let mut copied = copy(&self.root, to)?;
-        let database = to.join(DATABASE[0]);
-        records.copy_into(&database).await?;
-        fs::set_permissions(&database, Permissions::from_mode(0o600)).map_err(at(&database))?;
-        copied.count(&database)?;
+        let place = to.join(DATABASE[0]);
+        database.copy_into(&place).await?;
+        fs::set_permissions(&place, Permissions::from_mode(0o600)).map_err(at(&place))?;
+        copied.count(&place)?;
         Ok(copied)
     }
 

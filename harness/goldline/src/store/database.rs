@@ -23,7 +23,7 @@ const BUSY: Duration = Duration::from_secs(60);
 const FILE: &str = "records.sqlite";
 
 /// The tables, one script for each version of the schema. A script that was released is never changed:
-/// a change is a further script.
+/// a change is a further script. Their number is the version of the state.
 const SCRIPTS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
 
 /// The open database.
@@ -34,7 +34,10 @@ pub(super) struct Database {
 }
 
 impl StateDirectory {
-    /// Opens the database, and makes or extends its tables.
+    /// Opens the database, and makes its tables.
+    ///
+    /// # Errors
+    /// [`StoreError::OlderSchema`] and [`StoreError::NewerSchema`] when it is another version's.
     pub(super) async fn database(&self) -> Result<Database, StoreError> {
         let path = self.root.join(FILE);
         // Two first starts at once must not both make tables, nor both switch to WAL.
@@ -61,6 +64,21 @@ impl StateDirectory {
         open_sound(&path).await
     }
 
+    /// The database of a state of an earlier version, with that version; `None` when there is nothing to do.
+    pub(super) async fn earlier_database(&self) -> Result<Option<(Database, usize)>, StoreError> {
+        let path = self.root.join(FILE);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let database = connect(&path).await?;
+        let version = database.version().await?;
+        if (1..SCRIPTS.len()).contains(&version) {
+            return Ok(Some((database, version)));
+        }
+        database.pool.close().await;
+        Ok(None)
+    }
+
     fn set_database_aside(&self) -> Result<(), StoreError> {
         ["", "-wal", "-shm"]
             .iter()
@@ -68,8 +86,20 @@ impl StateDirectory {
     }
 }
 
-/// Opens the file, and makes or extends its tables.
+/// Opens the file, and makes its tables where there are none.
 async fn open_sound(path: &Path) -> Result<Database, StoreError> {
+    let database = connect(path).await?;
+    match database.require_this_version().await {
+        Ok(()) => Ok(database),
+        Err(error) => {
+            database.pool.close().await;
+            Err(error)
+        }
+    }
+}
+
+/// Opens the file as it is.
+async fn connect(path: &Path) -> Result<Database, StoreError> {
     let path = path.to_owned();
     let options = SqliteConnectOptions::new()
         .filename(&path)
@@ -80,14 +110,7 @@ async fn open_sound(path: &Path) -> Result<Database, StoreError> {
         .disable_statement_logging();
     let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
     let pool = pool.map_err(|source| StoreError::Database { path: path.clone(), source })?;
-    let database = Database { pool, path };
-    match database.bring_up_to_date().await {
-        Ok(()) => Ok(database),
-        Err(error) => {
-            database.pool.close().await;
-            Err(error)
-        }
-    }
+    Ok(Database { pool, path })
 }
 
 /// Whether SQLite says that the file is none of its own, or not whole.
@@ -130,18 +153,41 @@ impl Database {
         self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|source| self.failed(source))
     }
 
-    async fn bring_up_to_date(&self) -> Result<(), StoreError> {
+    /// Writes the database, as it is, into a file that does not exist yet.
+    pub(super) async fn copy_into(&self, path: &Path) -> Result<(), StoreError> {
+        let name = path.to_string_lossy().into_owned();
+        let copied = sqlx::query("VACUUM INTO ?").bind(name).execute(&self.pool).await;
+        copied.map(drop).map_err(|source| self.failed(source))
+    }
+
+    /// Makes the tables of a new one.
+    async fn require_this_version(&self) -> Result<(), StoreError> {
+        let (version, known) = (self.version().await?, SCRIPTS.len());
+        let path = || self.path.clone();
+        match version {
+            0 => self.extend(SCRIPTS).await,
+            _ if version < known => Err(StoreError::OlderSchema { path: path(), version, known }),
+            _ if version > known => Err(StoreError::NewerSchema { path: path(), version, known }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds what this version has and `version` did not have; says which version it is now.
+    pub(super) async fn bring_up_to_date(&self, version: usize) -> Result<usize, StoreError> {
+        self.extend(&SCRIPTS[version..]).await?;
+        Ok(SCRIPTS.len())
+    }
+
+    /// 0 of an empty one.
+    async fn version(&self) -> Result<usize, StoreError> {
+        let version = sqlx::query_scalar("PRAGMA user_version").fetch_one(&self.pool).await;
+        let version: i64 = version.map_err(|source| self.failed(source))?;
+        Ok(usize::try_from(version).unwrap_or(usize::MAX))
+    }
+
+    async fn extend(&self, scripts: &[&'static str]) -> Result<(), StoreError> {
         let failed = |source| self.failed(source);
-        let version: i64 = sqlx::query_scalar("PRAGMA user_version")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(failed)?;
-        let done = usize::try_from(version).unwrap_or(usize::MAX);
-        let Some(missing) = SCRIPTS.get(done..) else {
-            let known = SCRIPTS.len();
-            return Err(StoreError::NewerSchema { path: self.path.clone(), version, known });
-        };
-        for script in missing {
+        for script in scripts {
             let mut transaction = self.write().await?;
             // A script ends with the statement that raises the version.
             sqlx::raw_sql(*script).execute(&mut *transaction).await.map_err(failed)?;

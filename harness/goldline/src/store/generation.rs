@@ -5,13 +5,12 @@
 //! taken into use on purpose, with numbers from a fresh block on.
 //!
 //! Inside first, then beside: a machine that stops in between leaves the directory one ahead, which is right. What
-//! cannot be seen is a copy of both.
+//! cannot be seen is a copy of both. Nor is a directory seen that begins a file system of its own (a volume is moved
+//! from machine to machine as it is meant to), or that lies where its owner may not write.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 
+use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -20,6 +19,8 @@ use super::{StateDirectory, StoreError, at, lock, write_private};
 use crate::hex::hex;
 
 const INSIDE: &str = "generation.json";
+/// `state` has `state.generation` beside it.
+const BESIDE: &str = "generation";
 
 /// A generation and its digest, as it stands in both files.
 #[derive(Serialize, Deserialize)]
@@ -62,7 +63,7 @@ impl StateDirectory {
     /// [`StoreError::Displaced`] when it is not the directory that was last used here.
     pub fn raise_generation(&self) -> Result<(), StoreError> {
         let _lock = lock(&self.root.join("generation.lock"))?;
-        let beside = beside(&self.root);
+        let beside = self.beside(BESIDE);
         let generation = match (read(&self.root.join(INSIDE))?, read(&beside)?) {
             (Some(inside), Some(outside)) if inside.station != outside.station => {
                 return Err(self.displaced(&beside, "another directory was last used in its place"));
@@ -74,7 +75,7 @@ impl StateDirectory {
                 );
                 return Err(self.displaced(&beside, &found));
             }
-            (Some(_), None) => {
+            (Some(_), None) if self.may_lie_beside(&beside) => {
                 return Err(
                     self.displaced(&beside, "nothing tells that it was ever used in this place")
                 );
@@ -82,7 +83,7 @@ impl StateDirectory {
             (None, Some(_)) => {
                 return Err(self.displaced(&beside, "its own generation is lost, or it is new"));
             }
-            (Some(inside), Some(_)) => inside.next(),
+            (Some(inside), _) => inside.next(),
             (None, None) => Generation::new(0),
         };
         self.write_generation(generation)
@@ -107,7 +108,15 @@ impl StateDirectory {
         let stored = Stored { generation, sum: generation.sum() };
         let json = serde_json::to_vec(&stored).expect("a few fields become JSON");
         write_private(&self.root.join(INSIDE), &json)?;
-        write_private(&beside(&self.root), &json)
+        let beside = self.beside(BESIDE);
+        if self.may_lie_beside(&beside) { write_private(&beside, &json) } else { Ok(()) }
+    }
+
+    /// Whether the file beside the directory can be kept, and goes where the directory goes.
+    fn may_lie_beside(&self, beside: &Path) -> bool {
+        let folder = beside.parent().unwrap_or(Path::new("/"));
+        let device = |path: &Path| fs::metadata(path).map(|found| found.dev()).ok();
+        device(folder) == device(&self.root) && access(folder, Access::WRITE_OK).is_ok()
     }
 
     fn displaced(&self, beside: &Path, found: &str) -> StoreError {
@@ -117,14 +126,6 @@ impl StateDirectory {
             beside: beside.to_owned(),
         }
     }
-}
-
-/// `state` has `state.generation` beside it.
-fn beside(root: &Path) -> PathBuf {
-    let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
-    let mut name = root.into_os_string();
-    name.push(".generation");
-    name.into()
 }
 
 fn read(path: &Path) -> Result<Option<Generation>, StoreError> {

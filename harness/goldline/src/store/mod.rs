@@ -46,7 +46,7 @@ use std::{
 
 use crate::{secret::FingerprintKey, testbed::authority::AuthorityError};
 
-pub use backup::Copied;
+pub use backup::{Copied, Migrated};
 pub use enrol::Enrolled;
 pub use identities::{Claimant, HeldIdentity, IdentityError};
 pub use journal::{Changing, Durable, Started, UnderWay};
@@ -161,8 +161,20 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
         /// What was found.
-        version: i64,
+        version: usize,
         /// The newest version that is known.
+        known: usize,
+    },
+    /// The database was made by an earlier version of this program.
+    #[error(
+        "{path} has version {version} of its tables, this program has {known}: run goldline station migrate, which makes a backup first"
+    )]
+    OlderSchema {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        version: usize,
+        /// The version of this program.
         known: usize,
     },
     /// The operating system's generator failed.
@@ -223,6 +235,14 @@ impl StateDirectory {
         let mut probe = tempfile::tempfile_in(&self.root).map_err(at(&self.root))?;
         let written = probe.write_all(&vec![0xA5; ROOM]).and_then(|()| probe.sync_all());
         written.map_err(at(&self.root))
+    }
+
+    /// `state` has `state.ENDING` beside it.
+    fn beside(&self, ending: &str) -> PathBuf {
+        let root = std::path::absolute(&self.root).unwrap_or_else(|_| self.root.clone());
+        let mut name = root.into_os_string();
+        name.push(format!(".{ending}"));
+        name.into()
     }
 
     /// The key of the fingerprints in this station's records.

@@ -116,6 +116,39 @@ fn a_lost_database_is_made_again_from_the_journal() {
     assert_eq!(runs[0]["run_id"], record["run_id"]);
 }
 
+/// Programs read UTC; people the clock on their wall, and ask by it.
+#[test]
+fn times_are_shown_and_asked_for_in_the_zone_of_the_station() {
+    let station = Station::new();
+    let run = station.unit(["run", "--json"]).json();
+    let began = run["started_at"].as_str().expect("a time");
+    assert!(began.ends_with('Z'), "{began}");
+    let began: jiff::Timestamp = began.parse().expect("a time");
+    for zone in ["JST-9", "EST5", "<+1245>-12:45"] {
+        let here = began.to_zoned_datetime(jiff::tz::TimeZone::posix(zone).expect("a zone"));
+        let list = |words: &[&str]| {
+            let mut command = station.unit_command([&["records", "list"], words].concat());
+            Ended::of(command.env("TZ", zone))
+        };
+        let shown = here.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
+        assert!(list(&[]).stdout.contains(&shown), "{shown}: {:?}", list(&[]));
+        assert_eq!(list(&["--json"]).json()[0]["started_at"], run["started_at"]);
+        let (today, tomorrow) = (here.date(), here.date().tomorrow().expect("a day"));
+        let moment = here.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+        for (bound, day, found) in [
+            ("--since", today.to_string(), 1),
+            ("--since", moment.clone(), 1),
+            ("--since", tomorrow.to_string(), 0),
+            ("--until", today.to_string(), 0),
+            ("--until", moment, 0),
+            ("--until", tomorrow.to_string(), 1),
+        ] {
+            let runs = list(&["--json", bound, &day]).json();
+            assert_eq!(runs.as_array().map(Vec::len), Some(found), "{zone}: {bound} {day}");
+        }
+    }
+}
+
 #[rstest]
 #[case::nothing_known(&["records", "show", "24:0a:c4:00:01:10"], "no run of 24:0a:c4:00:01:10")]
 #[case::neither(&["records", "show", "VAULT-00001"], "this station has no run of VAULT-00001")]

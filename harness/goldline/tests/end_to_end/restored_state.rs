@@ -1,9 +1,10 @@
 //! A state directory that was restored from an older copy, or copied to another station: it is noticed before a
-//! number is given twice, and taken into use on purpose only.
+//! number is given twice, and taken into use on purpose only. One of an earlier version is brought up by a command.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use serde_json::Value;
+use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 
 use super::program::{Ended, Station};
 
@@ -107,4 +108,61 @@ fn a_backup_holds_what_the_station_knew() {
     let run_id = good.json()["run_id"].as_str().expect("an id").to_owned();
     assert_eq!(station.unit(["records", "show", "--json", &run_id]).json(), good.json());
     assert_eq!(id(&lot(&station, 3)), "VAULT-00003");
+}
+
+/// Its tables are those of version 1.
+fn make_earlier(state: &Path) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let file = SqliteConnectOptions::new().filename(state.join("records.sqlite"));
+        let mut database = file.connect().await.expect("a database");
+        let script =
+            "DROP TABLE changes; ALTER TABLE outbox DROP COLUMN ticket; PRAGMA user_version = 1";
+        sqlx::raw_sql(script).execute(&mut database).await.expect("earlier");
+        database.close().await.expect("closed");
+    });
+}
+
+fn version(database: &Path) -> i64 {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let file = SqliteConnectOptions::new().filename(database).read_only(true);
+        let mut database = file.connect().await.expect("a database");
+        sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut database).await.expect("a number")
+    })
+}
+
+#[test]
+fn a_state_of_an_earlier_version_is_brought_up_on_purpose_and_kept_as_it_was() {
+    let station = Station::new();
+    let good = station.unit(["run", "espvault", "--json"]);
+    assert_eq!(good.code(), 0, "{good:?}");
+    make_earlier(&station.state());
+    let refused =
+        station.unit(["run", "espvault", "--json", "--device", "simulator:?flash-file=unit.flash"]);
+    assert_eq!(refused.code(), 3, "{refused:?}");
+    let message = refused.json()["error"]["message"].to_string();
+    assert!(
+        message.contains("version 1") && message.contains("goldline station migrate"),
+        "{message}"
+    );
+    assert!(!station.path("unit.flash").exists(), "no unit was touched");
+
+    fs::create_dir(station.path("occupied")).expect("a folder");
+    let occupied = station.unit(["station", "migrate", "--backup", "occupied"]);
+    assert!(occupied.code() == 3 && occupied.stderr.contains("there already"), "{occupied:?}");
+    let database = station.state().join("records.sqlite");
+    assert_eq!(version(&database), 1, "without a backup nothing is changed");
+
+    let migrated = station.unit(["station", "migrate"]);
+    assert_eq!(migrated.code(), 0, "{migrated:?}");
+    let backup = station.path("state.backup-of-version-1");
+    assert!(migrated.stdout.contains("state.backup-of-version-1"), "{migrated:?}");
+    assert_eq!(version(&backup.join("records.sqlite")), 1);
+    assert!(version(&database) > 1);
+    let run_id = good.json()["run_id"].as_str().expect("an id").to_owned();
+    assert_eq!(station.unit(["records", "show", "--json", &run_id]).json(), good.json());
+    assert_eq!(station.unit(["run", "espvault", "--json"]).code(), 0);
+    let again = station.unit(["station", "migrate"]);
+    assert!(again.code() == 0 && again.stdout.contains("already"), "{again:?}");
 }

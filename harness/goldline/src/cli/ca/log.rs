@@ -1,17 +1,17 @@
 //! `goldline ca log`: every registration of this station's units, as their records have it.
 //!
-//! Must not know a secret: records hold none. Times are UTC.
+//! Must not know a secret: records hold none. Times are UTC for programs.
 
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
     cli::{
         output, problem::usage, records::FilterArguments, station_state::StateArgument,
-        station_state::runtime, table::aligned,
+        station_state::runtime, table::aligned, zone::shown,
     },
     identity::Mac,
     record::{CheckRecord, Outcome, Record},
@@ -119,9 +119,8 @@ impl Registration {
 
     fn row(&self) -> Vec<String> {
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-        let whole = self.at.replace_nanosecond(0).unwrap_or(self.at);
         vec![
-            whole.format(&Rfc3339).unwrap_or_default(),
+            shown(self.at),
             self.registration.clone(),
             self.called_by.clone(),
             self.profile.clone(),

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use time::{Date, OffsetDateTime, format_description::well_known::Rfc3339, macros};
+use time::OffsetDateTime;
 
 use crate::{
     cli::{
         overwrite::OverwriteArgument,
         problem::{usage, usage_with_help},
         station_state::StateArgument,
+        zone,
     },
     store::RunFilter,
 };
@@ -89,9 +90,12 @@ pub(in crate::cli) struct FilterArguments {
     /// Runs of the unit with this identifier only, such as VAULT-00001
     #[arg(long)]
     id: Option<String>,
-    /// Runs since a day or a moment, such as 2026-11-26 or 2026-11-26T06:00:00Z
+    /// Runs since a day or a moment of the station's zone, such as 2026-11-26 or 2026-11-26T06:00
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
+    /// Runs before a day or a moment of the station's zone
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
     /// So many at most
     #[arg(long, value_name = "COUNT")]
     limit: Option<u32>,
@@ -106,20 +110,18 @@ impl FilterArguments {
             id: self.id.clone(),
             outcome: self.verdict.as_deref().map(str::parse).transpose().map_err(usage)?,
             since: self.since.as_deref().map(moment).transpose()?,
+            until: self.until.as_deref().map(moment).transpose()?,
             limit: self.limit,
         })
     }
 }
 
-/// A moment, or the beginning of a day in UTC.
 fn moment(text: &str) -> miette::Result<OffsetDateTime> {
-    let day = || Date::parse(text, macros::format_description!("[year]-[month]-[day]"));
-    OffsetDateTime::parse(text, &Rfc3339)
-        .or_else(|_| day().map(|day| day.midnight().assume_utc()))
-        .map_err(|_| {
-            usage_with_help(
-                format!("\"{text}\" is no time"),
-                "write a day (2026-11-26, UTC) or a moment (2026-11-26T06:00:00Z)",
-            )
-        })
+    zone::asked(text).ok_or_else(|| {
+        usage_with_help(
+            format!("\"{text}\" is no time"),
+            "write a day (2026-11-26), a moment of the station's zone (2026-11-26T06:00), or one of another \
+             (2026-11-26T06:00:00Z)",
+        )
+    })
 }

@@ -1,9 +1,13 @@
 //! Runs as text for people.
 
 use serde_json::Value;
-use time::format_description::well_known::Rfc3339;
 
-use crate::{cli::table::aligned, record::Record, report::verdict_text, store::RunSummary};
+use crate::{
+    cli::{table::aligned, zone::shown},
+    record::Record,
+    report::verdict_text,
+    store::RunSummary,
+};
 
 /// A table of runs.
 pub(super) fn list(runs: &[RunSummary]) -> String {
@@ -14,10 +18,9 @@ pub(super) fn list(runs: &[RunSummary]) -> String {
 
 fn row(run: &RunSummary) -> Vec<String> {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    let whole = run.started_at.replace_nanosecond(0).unwrap_or(run.started_at);
     let ids: Vec<&str> = run.ids.values().map(String::as_str).collect();
     vec![
-        whole.format(&Rfc3339).unwrap_or_default(),
+        shown(run.started_at),
         run.outcome.to_string(),
         run.profile.clone(),
         or_dash(run.mac.map(|mac| mac.to_string())),
@@ -34,7 +37,7 @@ pub(super) fn record(json: &Value) -> String {
     let Ok(record) = serde_json::from_value::<Record>(json.clone()) else {
         return format!("{json:#}\n");
     };
-    let when = record.started_at.format(&Rfc3339).unwrap_or_default();
+    let when = shown(record.started_at);
     let mut text = verdict_text(&record);
     text += &format!("\n  run   {} at {when} on {}\n", record.run_id, record.device);
     for (name, value) in [("lot", &record.lot), ("by", &record.operator)] {

@@ -10,8 +10,6 @@ mod insert;
 mod query;
 mod queued;
 
-use std::path::Path;
-
 use sqlx::Row;
 use time::{OffsetDateTime, UtcOffset, macros::format_description};
 
@@ -36,8 +34,8 @@ impl StateDirectory {
     /// Opens the record store and takes in what only the journal knows.
     ///
     /// # Errors
-    /// [`StoreError::Database`] when it cannot be used, [`StoreError::NewerSchema`] when a newer Goldline
-    /// made it, [`StoreError::Io`] when the journal cannot be read.
+    /// [`StoreError::Database`] when it cannot be used, [`StoreError::OlderSchema`] and
+    /// [`StoreError::NewerSchema`] when another version of Goldline made it, [`StoreError::Io`] when the journal cannot be read.
     pub async fn records(&self) -> Result<RecordStore, StoreError> {
         let store = RecordStore { database: self.database().await?, state: self.clone() };
         store.take_in_journal().await?;
@@ -46,16 +44,6 @@ impl StateDirectory {
 }
 
 impl RecordStore {
-    /// Puts a sound copy of the database into a new file.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`] when it cannot be written.
-    pub(super) async fn copy_into(&self, path: &Path) -> Result<(), StoreError> {
-        let name = path.to_string_lossy().into_owned();
-        let copied = sqlx::query("VACUUM INTO ?").bind(name).execute(&self.database.pool).await;
-        copied.map(drop).map_err(|source| self.database.failed(source))
-    }
-
     /// Keeps a record; one that is there already is left as it is. Says whether it was new.
     ///
     /// # Errors

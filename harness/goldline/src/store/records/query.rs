@@ -83,6 +83,8 @@ pub struct RunFilter {
     pub outcome: Option<RunOutcome>,
     /// That began then or later.
     pub since: Option<OffsetDateTime>,
+    /// That began before then.
+    pub until: Option<OffsetDateTime>,
     /// At most so many, the newest.
     pub limit: Option<u32>,
 }
@@ -190,6 +192,7 @@ impl RecordStore {
              AND (?5 IS NULL OR coalesce(verdict, ?6) = ?5) \
              AND (?8 IS NULL OR EXISTS (SELECT 1 FROM unit_ids \
                                         WHERE unit_ids.run_id = runs.run_id AND value = ?8)) \
+             AND (?9 IS NULL OR started_at < ?9) \
              ORDER BY started_at DESC, run_id DESC LIMIT ?7",
         )
         .bind(&filter.profile)
@@ -200,6 +203,7 @@ impl RecordStore {
         .bind(RunOutcome::Unjudged.as_str())
         .bind(filter.limit.map_or(-1, i64::from))
         .bind(&filter.id)
+        .bind(filter.until.map(time_text))
         .fetch_all(&self.database.pool)
         .await
         .map_err(|source| self.database.failed(source))?;
@@ -226,11 +230,12 @@ impl RecordStore {
             "SELECT run_id, profile, device, lot, operator, started_at FROM started \
              WHERE NOT EXISTS (SELECT 1 FROM runs WHERE runs.run_id = started.run_id) \
              AND (?1 IS NULL OR profile = ?1) AND (?2 IS NULL OR lot = ?2) \
-             AND (?3 IS NULL OR started_at >= ?3)",
+             AND (?3 IS NULL OR started_at >= ?3) AND (?4 IS NULL OR started_at < ?4)",
         )
         .bind(&filter.profile)
         .bind(&filter.lot)
         .bind(filter.since.map(time_text))
+        .bind(filter.until.map(time_text))
         .fetch_all(&self.database.pool)
         .await
         .map_err(|source| self.database.failed(source))?;

@@ -117,6 +117,7 @@ async fn a_filter_narrows_and_the_newest_come_first() {
     assert_eq!(found(RunFilter { outcome: Some(RunOutcome::Unjudged), ..none() }).await, [2]);
     let since = Some(START + time::Duration::seconds(60));
     assert_eq!(found(RunFilter { since, ..none() }).await, [2, 1]);
+    assert_eq!(found(RunFilter { until: since, ..none() }).await, [0]);
 }
 
 #[tokio::test]

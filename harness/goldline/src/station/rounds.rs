@@ -1,0 +1,178 @@
+//! Units that are made one jig after the other: which rows come next, and what came of each.
+//!
+//! Must not know who is asked for the next unit, nor how a run is made.
+
+use std::collections::BTreeSet;
+
+use super::{
+    order::{DEFAULT_PROFILE, Order, OrderError},
+    request::Request,
+    state_directory::open_state,
+    values::ValuesError,
+};
+use crate::{
+    plan::{UnitRow, Units},
+    profile::find,
+    record::{Record, Verdict},
+    store::{RunFilter, RunOutcome, StoreError},
+};
+
+/// The rows of a file of units, in its order, and which of them are still to be made.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    labels: Vec<String>,
+    settled: BTreeSet<String>,
+}
+
+/// What came of a run for its row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RowOutcome {
+    /// Its unit is good.
+    Good,
+    /// Its unit is bad, and has what stands in the row: the next unit gets the next row.
+    Bad,
+    /// Nothing is known of a unit: the row is made again.
+    Open,
+}
+
+impl RowOutcome {
+    /// Of a run that ended; one that only provisions has no verdict.
+    pub fn of(record: &Record) -> Self {
+        match record.verdict {
+            Some(Verdict::Pass) => Self::Good,
+            None if record.diagnosis.is_none() => Self::Good,
+            Some(Verdict::Fail) => Self::Bad,
+            Some(Verdict::Error | Verdict::Aborted) | None => Self::Open,
+        }
+    }
+}
+
+impl Rows {
+    /// The rows of a request's file; none without a file.
+    ///
+    /// # Errors
+    /// [`OrderError`] when file or profile cannot be read.
+    pub fn of(request: &Request) -> Result<Self, OrderError> {
+        let Some(path) = &request.units else { return Ok(Self::default()) };
+        let name = request.profile.as_deref().unwrap_or(DEFAULT_PROFILE);
+        let profile = find(name, request.profiles.as_deref())?;
+        let units = Units::load(path, &profile).map_err(ValuesError::from)?;
+        Ok(Self::new(units.rows().iter().map(UnitRow::label)))
+    }
+
+    /// By the label of each row.
+    pub fn new(labels: impl IntoIterator<Item = String>) -> Self {
+        Self { labels: labels.into_iter().collect(), settled: BTreeSet::new() }
+    }
+
+    /// Settles what this station made before, in another command. Says how many rows that are.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the records cannot be read.
+    pub async fn settle_known(&mut self, request: &Request) -> Result<usize, StoreError> {
+        if self.labels.is_empty() {
+            return Ok(0);
+        }
+        let store = open_state(request.state.as_deref())?.records().await?;
+        for label in self.labels.clone() {
+            let newest =
+                RunFilter { id: Some(label.clone()), limit: Some(1), ..RunFilter::default() };
+            let runs = store.list(&newest).await?;
+            let judged = |outcome| {
+                matches!(outcome, RunOutcome::Judged(Verdict::Pass | Verdict::Fail))
+            };
+            let settled = |run: &crate::store::RunSummary| {
+                judged(run.outcome)
+                    || run.outcome == RunOutcome::Unjudged && run.diagnosis.is_none()
+            };
+            if runs.first().is_some_and(settled) {
+                self.settled.insert(label);
+            }
+        }
+        Ok(self.settled.len())
+    }
+
+    /// Whether there is a file of units at all.
+    pub fn are_given(&self) -> bool {
+        !self.labels.is_empty()
+    }
+
+    /// Whether a row has this label.
+    pub fn has(&self, label: &str) -> bool {
+        self.labels.iter().any(|known| known == label)
+    }
+
+    /// The next ones, at most as many as there are places for units.
+    pub fn next(&self, places: usize) -> Vec<String> {
+        self.left().take(places).map(str::to_owned).collect()
+    }
+
+    /// Those that are still to be made, in the file's order.
+    pub fn left(&self) -> impl Iterator<Item = &str> {
+        self.labels.iter().filter(|label| !self.settled.contains(*label)).map(String::as_str)
+    }
+
+    /// Takes what came of a row.
+    pub fn take(&mut self, label: &str, outcome: RowOutcome) {
+        match outcome {
+            RowOutcome::Good | RowOutcome::Bad => self.settled.insert(label.to_owned()),
+            RowOutcome::Open => self.settled.remove(label),
+        };
+    }
+}
+
+impl Order {
+    /// The rows of a file of units that this order is for, where some were named.
+    pub(super) fn named_rows<'a>(
+        request: &Request,
+        units: &'a Units,
+    ) -> Result<Vec<&'a UnitRow>, ValuesError> {
+        let unknown = |label: &String| ValuesError::NoSuchRow {
+            label: label.clone(),
+            known: units.rows().iter().map(UnitRow::label).collect(),
+        };
+        let row = |label: &String| {
+            let found = units.rows().iter().find(|row| row.label() == *label);
+            found.ok_or_else(|| unknown(label))
+        };
+        request.rows.iter().map(row).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> Rows {
+        Rows::new(["A", "B", "C", "D"].map(str::to_owned))
+    }
+
+    #[test]
+    fn rows_come_in_the_order_of_the_file() {
+        let mut rows = rows();
+        assert_eq!(rows.next(2), ["A", "B"]);
+        rows.take("A", RowOutcome::Good);
+        rows.take("B", RowOutcome::Bad);
+        assert_eq!(rows.next(3), ["C", "D"]);
+        assert_eq!(rows.left().collect::<Vec<_>>(), ["C", "D"]);
+    }
+
+    #[test]
+    fn a_row_that_no_unit_got_comes_again() {
+        let mut rows = rows();
+        rows.take("A", RowOutcome::Open);
+        assert_eq!(rows.next(1), ["A"]);
+        // Made once more by name, and the jig was unplugged.
+        rows.take("A", RowOutcome::Good);
+        rows.take("A", RowOutcome::Open);
+        assert_eq!(rows.next(1), ["A"]);
+    }
+
+    #[test]
+    fn a_row_that_is_picked_by_name_is_not_offered_again() {
+        let mut rows = rows();
+        rows.take("C", RowOutcome::Good);
+        assert!(rows.has("C") && !rows.has("E"));
+        assert_eq!(rows.next(4), ["A", "B", "D"]);
+    }
+}
