@@ -182,6 +182,12 @@ pub(super) struct RunArguments {
     /// Values of units, a CSV row each, in the order of the devices
     #[arg(long, value_name = "CSV")]
     pub(super) units: Option<PathBuf>,
+    /// The row of --units with this identifier; in the order of the devices
+    #[arg(long = "row", value_name = "ID", requires = "units")]
+    pub(super) rows: Vec<String>,
+    /// Unit after unit, each when Enter is pressed, and a summary at the end; with --units the rows in turn
+    #[arg(long = "loop", conflicts_with_all = ["rows", "dry_run", "replaces", "save_credentials"])]
+    pub(super) repeat: bool,
     /// The module that this one takes the place of: it gets what that one was given
     #[arg(long, value_name = "MAC", requires = "because")]
     pub(super) replaces: Option<String>,
@@ -257,6 +263,7 @@ impl RunArguments {
             seed: self.seed,
             settings: self.settings.clone(),
             units: self.units.clone(),
+            rows: self.rows.clone(),
             replaces: (self.replaces.clone().zip(self.because.clone()))
                 .map(|(mac, because)| ReplacedRequest { mac, because }),
             station_file: self.station.clone(),
@@ -273,6 +280,12 @@ impl RunArguments {
             confirm_alert: self.confirm_alert.then(operator::ask_on_terminal),
             state: self.state.clone(),
         }
+    }
+
+    /// The files of a round, of which there are several.
+    pub(super) fn of_round(&self, number: usize) -> OutputsRequest {
+        let outputs = self.outputs();
+        OutputsRequest { out: outputs.out.map(|out| out.join(format!("{number:03}"))), ..outputs }
     }
 
     /// The files that are asked for.

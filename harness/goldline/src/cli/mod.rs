@@ -16,7 +16,9 @@ mod problem;
 pub mod profile;
 mod records;
 mod registry;
+mod rounds;
 mod run;
+mod session;
 mod simulator;
 mod station;
 mod station_state;
@@ -69,18 +71,19 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(report) => {
-            let Some(fault) = report.downcast_ref::<StateFault>() else {
-                output::complain(&format!("{report:?}"));
-                return ExitCode::from(exit::USAGE);
-            };
-            if wants_json {
+            if let (true, Some(fault)) = (wants_json, report.downcast_ref::<StateFault>()) {
                 // When standard output takes nothing, standard error and the exit code still say it.
                 let _printed = output::print_json(&fault.json());
             }
             output::complain(&format!("{report:?}"));
-            ExitCode::from(exit::ERROR)
+            ExitCode::from(code_of(&report))
         }
     }
+}
+
+/// A state that cannot be used is the station's fault; all else is the user's.
+fn code_of(report: &miette::Report) -> u8 {
+    if report.is::<StateFault>() { exit::ERROR } else { exit::USAGE }
 }
 
 fn profile_command(command: ProfileCommand) -> miette::Result<u8> {

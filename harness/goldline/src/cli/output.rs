@@ -36,6 +36,12 @@ pub(super) fn complain(text: &str) {
     let _written = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
 }
 
+/// Asks a person for something: on standard error, with the cursor behind it.
+pub(super) fn ask(text: &str) {
+    let mut output = io::stderr().lock();
+    let _written = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+}
+
 /// Prints a value as a JSON document.
 ///
 /// # Errors

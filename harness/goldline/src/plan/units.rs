@@ -21,6 +21,7 @@ pub struct Units {
 #[derive(Clone, Debug)]
 pub struct UnitRow {
     line: usize,
+    id: Option<String>,
     values: BTreeMap<String, Secret>,
 }
 
@@ -66,6 +67,11 @@ impl UnitRow {
     /// The line where the row begins, from 1.
     pub fn line(&self) -> usize {
         self.line
+    }
+
+    /// What people call the unit: its first identifier in the file, else its line.
+    pub fn label(&self) -> String {
+        self.id.clone().unwrap_or_else(|| format!("line {}", self.line))
     }
 
     /// The cells that are not empty, by value name.
@@ -173,13 +179,10 @@ impl Identities {
 }
 
 fn row(line: usize, record: &csv::StringRecord, columns: &[Column]) -> UnitRow {
-    let values = columns
-        .iter()
-        .zip(record)
-        .filter(|(_, cell)| !cell.is_empty())
-        .map(|(column, cell)| (column.name.clone(), Secret::new(cell)))
-        .collect();
-    UnitRow { line, values }
+    let cells = || columns.iter().zip(record).filter(|(_, cell)| !cell.is_empty());
+    let id = cells().find(|(column, _)| column.identity).map(|(_, cell)| cell.to_owned());
+    let values = cells().map(|(column, cell)| (column.name.clone(), Secret::new(cell))).collect();
+    UnitRow { line, id, values }
 }
 
 /// The offsets of all line feeds. The reader's own count lags behind for CRLF files and blank lines,

@@ -8,6 +8,7 @@
 //! | files | what they hold |
 //! | --- | --- |
 //! | `request` → `order` → `jobs` → `batch` | the way from what is asked to what came of it |
+//! | `rounds` | which rows of a file of units are still to be made, where one jig makes them in turn |
 //! | `refusals`, `devices`, `faults`, `endpoints`, `registry_url` | what an order names, and what is refused of it |
 //! | `values`, `leases`, `twins`, `identities`, `remembered` | a unit's values: given, made, its alone, or known from before |
 //! | `journal`, `changes`, `outputs`, `credentials`, `enrolment` | what is kept of a run, and where |
@@ -33,6 +34,7 @@ mod refusals;
 mod registry_url;
 mod remembered;
 mod request;
+mod rounds;
 mod state_directory;
 mod twins;
 mod values;
@@ -53,6 +55,7 @@ pub use refusals::Refusal;
 pub use registry_url::{RegistryUrlError, registry_url};
 pub use remembered::RememberedError;
 pub use request::{BrokerRequest, ReplacedRequest, Request, ServiceRequest};
+pub use rounds::{RowOutcome, Rows};
 pub use state_directory::open_state;
 pub use twins::{IdentitiesError, Twins};
 pub use values::ValuesError;

@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// What is run when no profile is named, on the simulator only.
-const DEFAULT_PROFILE: &str = "espvault";
+pub(super) const DEFAULT_PROFILE: &str = "espvault";
 
 /// A request that can be carried out.
 pub struct Order {

@@ -32,6 +32,8 @@ pub struct Request {
     pub settings: Vec<String>,
     /// CSV with a row of values for each unit, in the order of the devices.
     pub units: Option<PathBuf>,
+    /// Which of its rows, in the order of the devices, each by an identifier in it; all of them without any.
+    pub rows: Vec<String>,
     /// The module that the unit takes the place of.
     pub replaces: Option<ReplacedRequest>,
     /// Services and values of the station.

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    order::{DEFAULT_PROFILE, Order, OrderError},
+    order::{DEFAULT_PROFILE, OrderError},
     request::Request,
     state_directory::open_state,
     values::ValuesError,
@@ -14,12 +14,13 @@ use crate::{
     plan::{UnitRow, Units},
     profile::find,
     record::{Record, Verdict},
-    store::{RunFilter, RunOutcome, StoreError},
+    store::{RunFilter, RunOutcome, RunSummary, StoreError},
 };
 
 /// The rows of a file of units, in its order, and which of them are still to be made.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
+    profile: String,
     labels: Vec<String>,
     settled: BTreeSet<String>,
 }
@@ -57,12 +58,13 @@ impl Rows {
         let name = request.profile.as_deref().unwrap_or(DEFAULT_PROFILE);
         let profile = find(name, request.profiles.as_deref())?;
         let units = Units::load(path, &profile).map_err(ValuesError::from)?;
-        Ok(Self::new(units.rows().iter().map(UnitRow::label)))
+        Ok(Self::new(&profile.name, units.rows().iter().map(UnitRow::label)))
     }
 
-    /// By the label of each row.
-    pub fn new(labels: impl IntoIterator<Item = String>) -> Self {
-        Self { labels: labels.into_iter().collect(), settled: BTreeSet::new() }
+    /// Of units of a profile, by the label of each row.
+    pub fn new(profile: &str, labels: impl IntoIterator<Item = String>) -> Self {
+        let labels = labels.into_iter().collect();
+        Self { profile: profile.to_owned(), labels, settled: BTreeSet::new() }
     }
 
     /// Settles what this station made before, in another command. Says how many rows that are.
@@ -74,19 +76,15 @@ impl Rows {
             return Ok(0);
         }
         let store = open_state(request.state.as_deref())?.records().await?;
-        for label in self.labels.clone() {
-            let newest =
-                RunFilter { id: Some(label.clone()), limit: Some(1), ..RunFilter::default() };
-            let runs = store.list(&newest).await?;
-            let judged = |outcome| {
-                matches!(outcome, RunOutcome::Judged(Verdict::Pass | Verdict::Fail))
+        for label in &self.labels {
+            let newest = RunFilter {
+                profile: Some(self.profile.clone()),
+                id: Some(label.clone()),
+                limit: Some(1),
+                ..RunFilter::default()
             };
-            let settled = |run: &crate::store::RunSummary| {
-                judged(run.outcome)
-                    || run.outcome == RunOutcome::Unjudged && run.diagnosis.is_none()
-            };
-            if runs.first().is_some_and(settled) {
-                self.settled.insert(label);
+            if store.list(&newest).await?.first().is_some_and(is_settled) {
+                self.settled.insert(label.clone());
             }
         }
         Ok(self.settled.len())
@@ -121,21 +119,11 @@ impl Rows {
     }
 }
 
-impl Order {
-    /// The rows of a file of units that this order is for, where some were named.
-    pub(super) fn named_rows<'a>(
-        request: &Request,
-        units: &'a Units,
-    ) -> Result<Vec<&'a UnitRow>, ValuesError> {
-        let unknown = |label: &String| ValuesError::NoSuchRow {
-            label: label.clone(),
-            known: units.rows().iter().map(UnitRow::label).collect(),
-        };
-        let row = |label: &String| {
-            let found = units.rows().iter().find(|row| row.label() == *label);
-            found.ok_or_else(|| unknown(label))
-        };
-        request.rows.iter().map(row).collect()
+fn is_settled(run: &RunSummary) -> bool {
+    match run.outcome {
+        RunOutcome::Judged(verdict) => matches!(verdict, Verdict::Pass | Verdict::Fail),
+        RunOutcome::Unjudged => run.diagnosis.is_none(),
+        RunOutcome::Running | RunOutcome::Interrupted => false,
     }
 }
 
@@ -144,7 +132,7 @@ mod tests {
     use super::*;
 
     fn rows() -> Rows {
-        Rows::new(["A", "B", "C", "D"].map(str::to_owned))
+        Rows::new("espvault", ["A", "B", "C", "D"].map(str::to_owned))
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{
     image::FlashImages,
     plan::{
         BindingError, Bindings, BoundPlan, Given, GivenError, Identity, MaterialError, Plan,
-        Sources, Text, Units, UnitsError,
+        Sources, Text, UnitRow, Units, UnitsError,
     },
     profile::{
         CatalogError, Profile, StationFile, Unsayable, ValueSource, did_you_mean, learnt_samples,
@@ -36,6 +36,8 @@ pub enum ValuesError {
     Units(#[from] UnitsError),
     #[error("{} has {units} units for {devices} devices", .path.display())]
     UnitCount { path: PathBuf, units: usize, devices: usize },
+    #[error("{} has no unit \"{label}\": it has {}", .path.display(), named(.known))]
+    NoSuchRow { path: PathBuf, label: String, known: Vec<String> },
     #[error(transparent)]
     Binding(#[from] BindingError),
     #[error(transparent)]
@@ -55,7 +57,7 @@ impl ValuesError {
     pub fn action(&self) -> Option<String> {
         match self {
             Self::UnitCount { .. } => {
-                Some("give as many rows as --device arguments, in the same order".to_owned())
+                Some("give as many rows as --device arguments, in the same order; or pick them with --row ID, or make them in turn with --loop".to_owned())
             }
             _ => None,
         }
@@ -85,9 +87,9 @@ pub(super) fn given(
     let Some(path) = &request.units else {
         return Ok(vec![with_station(common)?; devices]);
     };
-    rows(path, profile, devices)?
-        .rows()
-        .iter()
+    let units = Units::load(path, profile)?;
+    rows(request, path, &units, devices)?
+        .into_iter()
         .map(|row| {
             let mut given = common.clone();
             given.take_row(row);
@@ -121,13 +123,40 @@ fn refuse_unknown(
     Ok(())
 }
 
-fn rows(path: &Path, profile: &Profile, devices: usize) -> Result<Units, ValuesError> {
-    let rows = Units::load(path, profile)?;
-    let units = rows.rows().len();
-    if units != devices {
-        return Err(ValuesError::UnitCount { path: path.to_owned(), units, devices });
+/// A row for each device: those that were named, else all.
+fn rows<'a>(
+    request: &Request,
+    path: &Path,
+    units: &'a Units,
+    devices: usize,
+) -> Result<Vec<&'a UnitRow>, ValuesError> {
+    let all = units.rows();
+    let named = |label: &String| {
+        all.iter().find(|row| row.label() == *label).ok_or_else(|| ValuesError::NoSuchRow {
+            path: path.to_owned(),
+            label: label.clone(),
+            known: all.iter().map(UnitRow::label).collect(),
+        })
+    };
+    let rows: Vec<_> = match request.rows.as_slice() {
+        [] => all.iter().collect(),
+        labels => labels.iter().map(named).collect::<Result<_, _>>()?,
+    };
+    if rows.len() != devices {
+        let (path, units) = (path.to_owned(), rows.len());
+        return Err(ValuesError::UnitCount { path, units, devices });
     }
     Ok(rows)
+}
+
+/// The first ones of a file that may have thousands.
+fn named(labels: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let shown = labels.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    match labels.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 /// Refuses what was given and cannot be typed into the unit's console.

@@ -48,6 +48,7 @@ mod resets;
 mod restarting;
 mod restored_state;
 mod rival;
+mod rounds;
 mod schema;
 mod secret_table;
 mod secrets;

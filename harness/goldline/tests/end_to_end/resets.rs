@@ -24,7 +24,7 @@ use super::program::{Ended, FIRMWARE, PROFILE, Station};
 const NVS: std::ops::Range<usize> = 0x10000..0x16000;
 
 /// The product's own firmware in place of the model, and the values of the site.
-fn product() -> Station {
+pub fn product() -> Station {
     let station = Station::new();
     let own = PROFILE.replacen("{ model = \"espvault\" }", "{ file = \"app.elf\" }", 1);
     station.write("espvault.toml", own);
@@ -38,8 +38,13 @@ fn product() -> Station {
 
 /// A unit in another process, in its download mode.
 fn serve(station: &Station) -> ChildGuard {
+    serve_unit(station, &["--flash-file", "unit.flash"])
+}
+
+/// One of its own, on the same port.
+pub fn serve_unit(station: &Station, options: &[&str]) -> ChildGuard {
     let mut command = station.command();
-    command.args(["simulator", "serve", "--pty", "unit", "--flash-file", "unit.flash"]);
+    command.args(["simulator", "serve", "--pty", "unit"]).args(options);
     let mut unit = ChildGuard::spawn(command.stdout(Stdio::piped())).expect("the unit starts");
     let output = unit.child().stdout.take().expect("stdout is a pipe");
     let mut port = String::new();
