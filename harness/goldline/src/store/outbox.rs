@@ -64,6 +64,18 @@ pub enum NotDelivered {
     Refused(String),
 }
 
+/// A row that has its turn.
+enum Opened {
+    Row(Secret),
+    /// There is a newer one in its place.
+    Replaced,
+    /// It is not what this station sealed with the key that it has.
+    Unreadable,
+}
+
+/// Why a row that cannot be opened waits on.
+const UNREADABLE: &str = "it was changed, or sealed with another station.key than there is now: provision the unit again, which sends its row anew, or restore the key from a backup";
+
 /// What came of a delivery.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
 pub struct Delivered {
@@ -177,9 +189,14 @@ impl Outbox {
         let pending = self.pending(registry).await?;
         let mut done = Delivered::default();
         for (sent, waiting) in (0_u32..).zip(&pending) {
-            // Another process may have replaced it meanwhile; the newer one has its turn next time.
-            let Some(row) = self.open(waiting).await? else { continue };
-            match send(&waiting.key, row).await {
+            let answer = match self.open(waiting).await? {
+                // Another process did it meanwhile; the newer one has its turn next time.
+                Opened::Replaced => continue,
+                // The others are not held up by it.
+                Opened::Unreadable => Err(NotDelivered::Refused(UNREADABLE.to_owned())),
+                Opened::Row(row) => send(&waiting.key, row).await,
+            };
+            match answer {
                 Ok(()) => {
                     self.remove(waiting.ticket).await?;
                     done.delivered += 1;
@@ -198,18 +215,16 @@ impl Outbox {
         Ok(done)
     }
 
-    async fn open(&self, waiting: &Waiting) -> Result<Option<Secret>, StoreError> {
+    async fn open(&self, waiting: &Waiting) -> Result<Opened, StoreError> {
         let row = sqlx::query("SELECT sealed FROM outbox WHERE id = ?")
             .bind(waiting.id)
             .fetch_optional(&self.database().pool)
             .await
             .map_err(|source| self.database().failed(source))?;
-        let Some(row) = row else { return Ok(None) };
+        let Some(row) = row else { return Ok(Opened::Replaced) };
         let plain = self.state().key.open(&sealing_name(&waiting.key), row.get("sealed"));
         let text = plain.and_then(|plain| std::str::from_utf8(&plain).ok().map(Secret::new));
-        let foreign =
-            || self.database().damaged("a row of its outbox was not sealed by this station");
-        text.map(Some).ok_or_else(foreign)
+        Ok(text.map_or(Opened::Unreadable, Opened::Row))
     }
 
     /// Drops a row that arrived; one that was queued in its place meanwhile stays.
@@ -311,6 +326,31 @@ mod tests {
         let pending = outbox.pending(None).await.expect("readable");
         assert_eq!((pending.len(), pending[0].attempts), (1, 1));
         assert_eq!(pending[0].last_error.as_deref(), Some("too long"));
+    }
+
+    /// It held up all that came after it.
+    #[tokio::test]
+    async fn a_row_of_an_earlier_key_says_what_to_do_and_lets_others_pass() {
+        let (_folder, state) = state();
+        queue(&state.outbox().await.expect("open"), "a", "a").await;
+        StateDirectory::renew_key(&state.root).expect("renewed");
+        let state = StateDirectory::open(&state.root).expect("it opens");
+        let outbox = state.outbox().await.expect("open");
+        queue(&outbox, "b", "b").await;
+        let send = async |key: &OutboxKey, _| {
+            assert_eq!(key.unit, "b");
+            Ok(())
+        };
+        let done = outbox.deliver_with(None, send).await.expect("delivered");
+        assert_eq!(done, Delivered { delivered: 1, refused: 1, waiting: 0 });
+        let pending = outbox.pending(None).await.expect("readable");
+        assert_eq!(pending.len(), 1);
+        assert_eq!(pending[0].last_error.as_deref(), Some(UNREADABLE));
+        // The unit is provisioned again.
+        queue(&outbox, "a", "a, newer").await;
+        let done = outbox.deliver_with(None, async |_: &OutboxKey, _| Ok(())).await;
+        assert_eq!(done.expect("delivered").delivered, 1);
+        assert!(units(&outbox).await.is_empty());
     }
 
     #[tokio::test]
