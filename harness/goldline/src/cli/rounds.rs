@@ -26,7 +26,7 @@ pub(super) fn run(arguments: &RunArguments, scope: Scope) -> miette::Result<u8> 
     let mut rounds = Rounds { rows: Rows::of(&request).map_err(of_station)?, done: Vec::new() };
     let known = session.wait(rounds.rows.settle_known(&request)).map_err(of_store)?;
     if known > 0 {
-        output::complain(&format!("{known} rows were made before and are passed over"));
+        output::complain(&format!("made before, and passed over: {}", counted(known, "row")));
     }
     let places = request.devices.len().max(1);
     let mut code = exit::PASS;
@@ -174,11 +174,11 @@ impl Rounds {
             *counts.entry(outcome).or_default() += 1;
         }
         let counts: Vec<_> = counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
-        text +=
-            &format!("{} runs of {} units: {}\n", self.done.len(), last.len(), counts.join(", "));
+        let (runs, units) = (counted(self.done.len(), "run"), counted(last.len(), "unit"));
+        text += &format!("{runs} of {units}: {}\n", counts.join(", "));
         let left: Vec<_> = self.rows.left().collect();
         if !left.is_empty() {
-            text += &format!("{} rows are left: {}\n", left.len(), left.join(", "));
+            text += &format!("{} left: {}\n", counted(left.len(), "row"), left.join(", "));
         }
         text
     }
@@ -203,4 +203,8 @@ fn outcome(record: &Record) -> &'static str {
         (None, None) => "provisioned",
         (None, Some(_)) => "not provisioned",
     }
+}
+
+fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

@@ -9,7 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{StateDirectory, StoreError, at, database::Database, make_private_folder, private};
+use super::{
+    StateDirectory, StoreError, at, database::Database, make_private_folder, private,
+    records::sum_older_rows,
+};
 
 /// SQLite copies its database by itself, with what lies beside it.
 const DATABASE: [&str; 3] = ["records.sqlite", "records.sqlite-wal", "records.sqlite-shm"];
@@ -63,6 +66,7 @@ impl StateDirectory {
         let backup = to.map_or_else(beside, Path::to_owned);
         self.copy_with(&database, &backup).await?;
         let to = database.bring_up_to_date(from).await?;
+        sum_older_rows(&database).await?;
         Ok(Some(Migrated { from, to, backup }))
     }
 

@@ -24,7 +24,8 @@ const FILE: &str = "records.sqlite";
 
 /// The tables, one script for each version of the schema. A script that was released is never changed:
 /// a change is a further script. Their number is the version of the state.
-const SCRIPTS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+const SCRIPTS: &[&str] =
+    &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 
 /// The open database.
 #[derive(Clone, Debug)]
@@ -141,6 +142,11 @@ impl Database {
     /// Words an error of SQLite.
     pub(super) fn failed(&self, source: sqlx::Error) -> StoreError {
         StoreError::Database { path: self.path.clone(), source }
+    }
+
+    /// A row of a run is not as it was written.
+    pub(super) fn altered(&self, run: impl ToString) -> StoreError {
+        StoreError::Altered { path: self.path.clone(), run: run.to_string() }
     }
 
     pub(super) fn damaged(&self, reason: impl ToString) -> StoreError {

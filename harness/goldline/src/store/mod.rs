@@ -111,6 +111,16 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
+    /// What the database has of a run is not what was written.
+    #[error(
+        "what {path} has of the run {run} was changed since it was written; move that file away: the next command makes it again from journal.jsonl"
+    )]
+    Altered {
+        /// The database.
+        path: PathBuf,
+        /// The run's id.
+        run: String,
+    },
     /// What cannot be made again is lost or changed.
     #[error(
         "{path} {found}, and {means}: restore it from a backup, or make a new one on purpose with {command}"

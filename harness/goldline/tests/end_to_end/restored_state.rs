@@ -116,8 +116,9 @@ fn make_earlier(state: &Path) {
     runtime.block_on(async {
         let file = SqliteConnectOptions::new().filename(state.join("records.sqlite"));
         let mut database = file.connect().await.expect("a database");
-        let script =
-            "DROP TABLE changes; ALTER TABLE outbox DROP COLUMN ticket; PRAGMA user_version = 1";
+        let script = "DROP TABLE changes; ALTER TABLE outbox DROP COLUMN ticket; \
+                      ALTER TABLE runs DROP COLUMN record_sum; \
+                      ALTER TABLE runs DROP COLUMN row_sum; PRAGMA user_version = 1";
         sqlx::raw_sql(script).execute(&mut database).await.expect("earlier");
         database.close().await.expect("closed");
     });

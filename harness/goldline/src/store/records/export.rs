@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sqlx::Row;
+use serde_json::Value;
+use uuid::Uuid;
 
-use super::{RecordStore, RunFilter, StoreError, time_text};
+use super::{RecordStore, RunFilter, RunSummary, StoreError, time_text};
 
 const COLUMNS: [&str; 11] = [
     "run_id",
@@ -21,7 +22,7 @@ const COLUMNS: [&str; 11] = [
 ];
 
 /// Run and measurement, such as `wifi_join.rssi`.
-type Measured = BTreeMap<(String, String), String>;
+type Measured = BTreeMap<(Uuid, String), String>;
 
 impl RecordStore {
     /// The runs of a filter as CSV, newest first. A measurement's column is named by check and
@@ -31,8 +32,7 @@ impl RecordStore {
     /// [`StoreError::Database`] when they cannot be read.
     pub async fn csv(&self, filter: &RunFilter) -> Result<String, StoreError> {
         let runs = self.list(filter).await?;
-        let shown: BTreeSet<String> = runs.iter().map(|run| run.run_id.to_string()).collect();
-        let measured = self.measured(&shown).await?;
+        let measured = self.measured(&runs).await?;
         let columns: BTreeSet<&str> = measured.keys().map(|(_, column)| column.as_str()).collect();
         let mut writer = csv::Writer::from_writer(Vec::new());
         let written = "a table in memory takes every row";
@@ -56,7 +56,7 @@ impl RecordStore {
                 text(run.duration_ms.map(|duration| duration.to_string())),
             ];
             let cells = columns.iter().map(|column| {
-                measured.get(&(run_id.clone(), (*column).to_owned())).cloned().unwrap_or_default()
+                measured.get(&(run.run_id, (*column).to_owned())).cloned().unwrap_or_default()
             });
             writer.write_record(fixed.into_iter().chain(cells)).expect(written);
         }
@@ -64,24 +64,33 @@ impl RecordStore {
         Ok(String::from_utf8(bytes).expect("all cells are text"))
     }
 
-    async fn measured(&self, runs: &BTreeSet<String>) -> Result<Measured, StoreError> {
-        let rows = sqlx::query(
-            "SELECT run_id, check_name || '.' || name AS column_name, \
-             coalesce(word, CASE WHEN number = CAST(number AS INTEGER) \
-                                 THEN CAST(CAST(number AS INTEGER) AS TEXT) \
-                                 ELSE CAST(number AS TEXT) END, '') AS value \
-             FROM measurements",
-        )
-        .fetch_all(&self.database.pool)
-        .await
-        .map_err(|source| self.database.failed(source))?;
-        let cell = |row: &sqlx::sqlite::SqliteRow| {
-            ((row.get("run_id"), row.get("column_name")), row.get("value"))
-        };
-        Ok(rows
-            .iter()
-            .map(cell)
-            .filter(|((run, _), _): &((String, _), _)| runs.contains(run))
-            .collect())
+    /// Out of the records themselves, which are as they were written.
+    async fn measured(&self, runs: &[RunSummary]) -> Result<Measured, StoreError> {
+        let mut measured = Measured::new();
+        for run in runs {
+            let record = self.record(run.run_id).await?.unwrap_or_default();
+            let checks = record["checks"].as_array().into_iter().flatten();
+            for check in checks {
+                for item in check["measurements"].as_array().into_iter().flatten() {
+                    let name = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                    let column = format!("{}.{}", name(&check["id"]), name(&item["name"]));
+                    measured.insert((run.run_id, column), cell(&item["value"]));
+                }
+            }
+        }
+        Ok(measured)
+    }
+}
+
+/// Whole numbers without a point; what was never measured is empty.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(word) => word.clone(),
+        Value::Number(number) => match number.as_f64() {
+            Some(whole) if number.is_f64() && whole.fract() == 0.0 => format!("{whole:.0}"),
+            _ => number.to_string(),
+        },
+        other => other.to_string(),
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sqlx::SqliteConnection;
 
-use super::{Started, time_text};
+use super::{RunSummary, Started, sums, time_text};
 use crate::record::{CheckRecord, Measurement, Record, Verdict};
 
 /// Inserts a record unless it is there; says whether it was new.
@@ -13,9 +13,12 @@ pub(super) async fn record(
 ) -> sqlx::Result<bool> {
     let json = serde_json::to_string(record).expect("a record becomes JSON");
     let run_id = record.run_id.to_string();
+    let record_sum = sums::of_record(&json);
+    let run = RunSummary::of(record);
     let inserted = sqlx::query(
         "INSERT INTO runs (run_id, profile, device, lot, operator, mac, chip, verdict, diagnosis, \
-         started_at, duration_ms, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+         started_at, duration_ms, record, record_sum, row_sum) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
          ON CONFLICT (run_id) DO NOTHING",
     )
     .bind(&run_id)
@@ -26,10 +29,12 @@ pub(super) async fn record(
     .bind(record.unit.mac.map(|mac| mac.to_string()))
     .bind(&record.unit.chip)
     .bind(record.verdict.map(Verdict::as_str))
-    .bind(record.diagnosis.as_ref().map(|diagnosis| diagnosis.code.as_str()))
+    .bind(&run.diagnosis)
     .bind(time_text(record.started_at))
-    .bind(i64::try_from(record.duration_ms).unwrap_or(i64::MAX))
+    .bind(run.duration_ms)
     .bind(json)
+    .bind(&record_sum)
+    .bind(sums::of_row(&run, &record_sum))
     .execute(&mut *connection)
     .await?;
     if inserted.rows_affected() == 0 {

@@ -9,6 +9,7 @@ mod export;
 mod insert;
 mod query;
 mod queued;
+mod sums;
 
 use sqlx::Row;
 use time::{OffsetDateTime, UtcOffset, macros::format_description};
@@ -22,6 +23,7 @@ use crate::record::Record;
 
 pub use changes::Unsettled;
 pub use query::{Found, RunFilter, RunOutcome, RunOutcomeError, RunSummary};
+pub(super) use sums::of_older_rows as sum_older_rows;
 
 /// The open store; several processes may have it open at once.
 #[derive(Clone, Debug)]

@@ -8,8 +8,12 @@ use sqlx::{Row, sqlite::SqliteRow};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 
-use super::{RecordStore, StoreError, time_text};
-use crate::{identity::Mac, record::Verdict};
+use super::{RecordStore, StoreError, sums, time_text};
+use crate::{
+    identity::Mac,
+    record::{Record, Verdict},
+    store::database::Database,
+};
 
 /// What a run came to, as far as the station knows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -145,7 +149,7 @@ impl RecordStore {
     async fn list_now(&self, filter: &RunFilter) -> Result<Vec<RunSummary>, StoreError> {
         let mut runs = match filter.outcome {
             Some(RunOutcome::Running | RunOutcome::Interrupted) => Vec::new(),
-            _ => self.ended(filter).await?,
+            _ => ended(&self.database, filter).await?,
         };
         if !matches!(filter.outcome, Some(RunOutcome::Judged(_) | RunOutcome::Unjudged)) {
             let unended = self.unended(filter).await?;
@@ -165,60 +169,29 @@ impl RecordStore {
     /// # Errors
     /// [`StoreError::Database`] when it cannot be read.
     pub async fn find(&self, run_id: Uuid) -> Result<Option<Found>, StoreError> {
-        let row = sqlx::query("SELECT record FROM runs WHERE run_id = ?")
-            .bind(run_id.to_string())
-            .fetch_optional(&self.database.pool)
-            .await
-            .map_err(|source| self.database.failed(source))?;
-        if let Some(row) = row {
-            return self.json(&row).map(|record| Some(Found::Record(record)));
+        if let Some(record) = self.record(run_id).await? {
+            return Ok(Some(Found::Record(record)));
         }
         let unended = self.unended(&RunFilter::default()).await?;
         let run = unended.into_iter().find(|run| run.run_id == run_id);
         Ok(run.map(|run| Found::Unended(Box::new(run))))
     }
 
-    fn json(&self, row: &SqliteRow) -> Result<Value, StoreError> {
-        serde_json::from_str(row.get("record")).map_err(|error| self.database.damaged(error))
-    }
-
-    pub(super) async fn ended(&self, filter: &RunFilter) -> Result<Vec<RunSummary>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT run_id, profile, device, lot, operator, mac, verdict, diagnosis, started_at, \
-             duration_ms, (SELECT json_group_object(name, value) FROM unit_ids \
-                           WHERE unit_ids.run_id = runs.run_id) AS ids \
-             FROM runs WHERE (?1 IS NULL OR profile = ?1) AND (?2 IS NULL OR lot = ?2) \
-             AND (?3 IS NULL OR mac = ?3) AND (?4 IS NULL OR started_at >= ?4) \
-             AND (?5 IS NULL OR coalesce(verdict, ?6) = ?5) \
-             AND (?8 IS NULL OR EXISTS (SELECT 1 FROM unit_ids \
-                                        WHERE unit_ids.run_id = runs.run_id AND value = ?8)) \
-             AND (?9 IS NULL OR started_at < ?9) \
-             ORDER BY started_at DESC, run_id DESC LIMIT ?7",
-        )
-        .bind(&filter.profile)
-        .bind(&filter.lot)
-        .bind(filter.mac.map(|mac| mac.to_string()))
-        .bind(filter.since.map(time_text))
-        .bind(filter.outcome.map(RunOutcome::as_str))
-        .bind(RunOutcome::Unjudged.as_str())
-        .bind(filter.limit.map_or(-1, i64::from))
-        .bind(&filter.id)
-        .bind(filter.until.map(time_text))
-        .fetch_all(&self.database.pool)
-        .await
-        .map_err(|source| self.database.failed(source))?;
-        let summary = |row: &SqliteRow| {
-            let verdict: Option<String> = row.get("verdict");
-            let outcome = verdict.map_or(Some(RunOutcome::Unjudged), |text| text.parse().ok())?;
-            Some(RunSummary {
-                diagnosis: row.get("diagnosis"),
-                mac: optional(row.get("mac"))?,
-                ids: serde_json::from_str(row.get("ids")).ok()?,
-                duration_ms: row.get("duration_ms"),
-                ..common(row, outcome)?
-            })
-        };
-        self.understood(&rows, summary)
+    /// The record of a run that ended, as it was written.
+    pub(super) async fn record(&self, run_id: Uuid) -> Result<Option<Value>, StoreError> {
+        let row = sqlx::query("SELECT record, record_sum FROM runs WHERE run_id = ?")
+            .bind(run_id.to_string())
+            .fetch_optional(&self.database.pool)
+            .await
+            .map_err(|source| self.database.failed(source))?;
+        let Some(row) = row else { return Ok(None) };
+        let altered = || self.database.altered(run_id);
+        let json: &str = row.try_get("record").map_err(|_| altered())?;
+        let sum: Option<String> = row.try_get("record_sum").map_err(|_| altered())?;
+        if sum.is_some_and(|sum| sum != sums::of_record(json)) {
+            return Err(altered());
+        }
+        serde_json::from_str(json).map(Some).map_err(|_| altered())
     }
 
     /// Runs that began and have no record. No unit is known of them.
@@ -245,32 +218,101 @@ impl RecordStore {
             let outcome = if going_on { RunOutcome::Running } else { RunOutcome::Interrupted };
             Some(RunSummary { outcome, ..run })
         };
-        self.understood(&rows, summary)
+        let unreadable = || self.database.damaged("a run that began cannot be read");
+        rows.iter().map(|row| summary(row).ok_or_else(unreadable)).collect()
     }
+}
 
-    fn understood(
-        &self,
-        rows: &[SqliteRow],
-        read: impl Fn(&SqliteRow) -> Option<RunSummary>,
-    ) -> Result<Vec<RunSummary>, StoreError> {
-        let read = |row| read(row).ok_or_else(|| self.database.damaged("a run cannot be read"));
-        rows.iter().map(read).collect()
+/// Runs that ended, as they were written.
+pub(super) async fn ended(
+    database: &Database,
+    filter: &RunFilter,
+) -> Result<Vec<RunSummary>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT run_id, profile, device, lot, operator, mac, verdict, diagnosis, started_at, \
+         duration_ms, record_sum, row_sum, (SELECT json_group_object(name, value) FROM unit_ids \
+                       WHERE unit_ids.run_id = runs.run_id) AS ids \
+         FROM runs WHERE (?1 IS NULL OR profile = ?1) AND (?2 IS NULL OR lot = ?2) \
+         AND (?3 IS NULL OR mac = ?3) AND (?4 IS NULL OR started_at >= ?4) \
+         AND (?5 IS NULL OR coalesce(verdict, ?6) = ?5) \
+         AND (?8 IS NULL OR EXISTS (SELECT 1 FROM unit_ids \
+                                    WHERE unit_ids.run_id = runs.run_id AND value = ?8)) \
+         AND (?9 IS NULL OR started_at < ?9) \
+         ORDER BY started_at DESC, run_id DESC LIMIT ?7",
+    )
+    .bind(&filter.profile)
+    .bind(&filter.lot)
+    .bind(filter.mac.map(|mac| mac.to_string()))
+    .bind(filter.since.map(time_text))
+    .bind(filter.outcome.map(RunOutcome::as_str))
+    .bind(RunOutcome::Unjudged.as_str())
+    .bind(filter.limit.map_or(-1, i64::from))
+    .bind(&filter.id)
+    .bind(filter.until.map(time_text))
+    .fetch_all(&database.pool)
+    .await
+    .map_err(|source| database.failed(source))?;
+    let whole = |row: &SqliteRow| -> Result<RunSummary, StoreError> {
+        let id: Option<String> = row.try_get("run_id").ok();
+        let altered = || database.altered(id.as_deref().unwrap_or("that cannot be read"));
+        let run = summary(row).ok_or_else(altered)?;
+        let sums: (Option<String>, Option<String>) =
+            (row.try_get("record_sum").ok().flatten(), row.try_get("row_sum").ok().flatten());
+        match sums {
+            // Of an earlier version.
+            (None, None) => Ok(run),
+            (Some(record), Some(sum)) if sums::of_row(&run, &record) == sum => Ok(run),
+            _ => Err(altered()),
+        }
+    };
+    rows.iter().map(whole).collect()
+}
+
+fn summary(row: &SqliteRow) -> Option<RunSummary> {
+    let verdict: Option<String> = row.try_get("verdict").ok()?;
+    let outcome = verdict.map_or(Some(RunOutcome::Unjudged), |text| text.parse().ok())?;
+    let ids: String = row.try_get("ids").ok()?;
+    Some(RunSummary {
+        diagnosis: row.try_get("diagnosis").ok()?,
+        mac: optional(row.try_get("mac").ok()?)?,
+        ids: serde_json::from_str(&ids).ok()?,
+        duration_ms: row.try_get("duration_ms").ok()?,
+        ..common(row, outcome)?
+    })
+}
+
+impl RunSummary {
+    /// Of a run that ended.
+    pub(super) fn of(record: &Record) -> Self {
+        Self {
+            run_id: record.run_id,
+            outcome: record.verdict.map_or(RunOutcome::Unjudged, RunOutcome::Judged),
+            diagnosis: record.diagnosis.as_ref().map(|it| it.code.as_str().to_owned()),
+            profile: record.profile.clone(),
+            device: record.device.clone(),
+            lot: record.lot.clone(),
+            operator: record.operator.clone(),
+            mac: record.unit.mac,
+            ids: record.unit.ids.clone(),
+            started_at: record.started_at,
+            duration_ms: Some(i64::try_from(record.duration_ms).unwrap_or(i64::MAX)),
+        }
     }
 }
 
 /// What every run has.
 fn common(row: &SqliteRow, outcome: RunOutcome) -> Option<RunSummary> {
     Some(RunSummary {
-        run_id: row.get::<String, _>("run_id").parse().ok()?,
+        run_id: row.try_get::<String, _>("run_id").ok()?.parse().ok()?,
         outcome,
         diagnosis: None,
-        profile: row.get("profile"),
-        device: row.get("device"),
-        lot: row.get("lot"),
-        operator: row.get("operator"),
+        profile: row.try_get("profile").ok()?,
+        device: row.try_get("device").ok()?,
+        lot: row.try_get("lot").ok()?,
+        operator: row.try_get("operator").ok()?,
         mac: None,
         ids: BTreeMap::new(),
-        started_at: OffsetDateTime::parse(row.get("started_at"), &Rfc3339).ok()?,
+        started_at: OffsetDateTime::parse(row.try_get("started_at").ok()?, &Rfc3339).ok()?,
         duration_ms: None,
     })
 }

@@ -6,6 +6,7 @@ use std::{
     io::Write,
 };
 
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::*;
@@ -228,4 +229,87 @@ async fn a_table_has_a_column_for_each_measurement() {
     assert_eq!(cell(1, "ids"), "device_id=VAULT-00001");
     assert_eq!((cell(1, "wifi_join.rssi"), cell(0, "wifi_join.rssi")), ("-45.5".into(), "".into()));
     assert_eq!(cell(1, "wifi_join.ip"), "127.0.0.9");
+}
+
+/// What is written into the file for good.
+async fn closed(store: RecordStore) {
+    store.database.pool.close().await;
+}
+
+/// Each kept run and its record, or that the database says that it is damaged.
+async fn what_is_known(state: &StateDirectory) -> Result<Vec<(RunSummary, Value)>, StoreError> {
+    let store = state.records().await?;
+    let known = async {
+        let mut known = Vec::new();
+        for run in store.list(&RunFilter::default()).await? {
+            let Some(Found::Record(record)) = store.find(run.run_id).await? else {
+                return Err(store.database.damaged("a run has no record"));
+            };
+            known.push((run, record));
+        }
+        Ok(known)
+    }
+    .await;
+    closed(store).await;
+    known
+}
+
+/// One bit, anywhere in the file: what is told is what was written, or the command is refused.
+#[tokio::test]
+async fn a_bit_that_changed_in_the_database_is_no_other_verdict() {
+    let (_folder, state) = state();
+    let store = state.records().await.expect("open");
+    for minute in 0..12 {
+        let mut run = record(minute);
+        run.operator = None;
+        run.verdict = (minute % 3 != 0).then_some(Verdict::Fail);
+        store.keep(&run).await.expect("kept");
+    }
+    closed(store).await;
+    let path = state.root.join("records.sqlite");
+    let sound = fs::read(&path).expect("the file");
+    let written = what_is_known(&state).await.expect("sound");
+    assert_eq!(written.len(), 12);
+    let (mut refused, mut seed) = (0, 0x2545_F491_4F6C_DD1D_u64);
+    for _ in 0..300 {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        let bit = usize::try_from(seed % (sound.len() as u64 * 8)).expect("small");
+        let mut damaged = sound.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&path, &damaged).expect("written");
+        match what_is_known(&state).await {
+            Err(_) => refused += 1,
+            Ok(told) => {
+                let same = told.len() == written.len()
+                    && told.iter().zip(&written).all(|((_, told), (_, written))| told == written);
+                assert!(same, "byte {:#x} bit {}: {} runs", bit / 8, bit % 8, told.len());
+            }
+        }
+    }
+    assert!(refused > 20, "{refused} of 300 were refused");
+}
+
+#[tokio::test]
+async fn a_changed_record_is_refused_by_name_and_made_again_from_the_journal() {
+    let (_folder, state) = state();
+    let run = record(0);
+    drop(state.journal_started(&started(run.run_id)).expect("noted"));
+    state.journal_ended(&run, START).expect("noted");
+    let store = state.records().await.expect("open");
+    let failed = "UPDATE runs SET record = replace(record, 'PASS', 'FAIL')";
+    sqlx::raw_sql(failed).execute(&store.database.pool).await.expect("changed");
+    let refused = store.find(run.run_id).await.expect_err("it is not what was written").to_string();
+    assert!(refused.contains(&run.run_id.to_string()) && refused.contains("move that file away"));
+    assert!(store.csv(&RunFilter::default()).await.is_err(), "nor is a table made of it");
+    sqlx::raw_sql("UPDATE runs SET verdict = 'FAIL'")
+        .execute(&store.database.pool)
+        .await
+        .expect("");
+    assert!(store.list(&RunFilter::default()).await.is_err());
+    closed(store).await;
+    fs::rename(state.root.join("records.sqlite"), state.root.join("aside")).expect("moved away");
+    let known = what_is_known(&state).await.expect("made again");
+    assert_eq!(known[0].1, serde_json::to_value(&run).expect("JSON"));
 }

@@ -1,0 +1,6 @@
+-- SHA-256, by which a bit that changed is seen: of the record, and of the columns that lists show with it. NULL in rows
+-- of earlier versions, until they are brought up.
+ALTER TABLE runs ADD COLUMN record_sum TEXT;
+ALTER TABLE runs ADD COLUMN row_sum TEXT;
+
+PRAGMA user_version = 3;
