@@ -67,7 +67,7 @@ use hearing::Hearing;
 pub use nest::Stand;
 use phase::Phase;
 pub use registration::EnrolUnit;
-pub use registry_row::{NoRow, registry_row};
+pub use registry_row::{News, NoRow, registry_row};
 
 /// Opens the device of a run.
 pub type OpenDevice = Box<dyn FnOnce() -> Result<Box<dyn Device>, DeviceError> + Send>;

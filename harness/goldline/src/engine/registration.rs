@@ -7,7 +7,10 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use tokio::time::Instant;
 
-use super::{Failure, Run, millis, registry_row::registry_row};
+use super::{
+    Failure, Run, millis,
+    registry_row::{News, registry_row},
+};
 use crate::{
     check::{CaObservation, RegistryObservation, Remaining, stops},
     client::{
@@ -211,14 +214,15 @@ impl Run {
 
     /// Puts the unit into the registry. One that is away does not stop the line: the row is queued.
     pub(super) async fn record_in_registry(&mut self, spec: &RegistrySpec) -> Result<(), Failure> {
-        let row = match registry_row(self.bound()?, spec, self.bench.clock().now()) {
-            Ok(row) => row,
-            Err(error) => {
-                self.seen.registry =
-                    Some(RegistryObservation::Rejected { reason: error.to_string() });
-                return Ok(());
-            }
-        };
+        let row =
+            match registry_row(self.bound()?, spec, News::Provisioned, self.bench.clock().now()) {
+                Ok(row) => row,
+                Err(error) => {
+                    self.seen.registry =
+                        Some(RegistryObservation::Rejected { reason: error.to_string() });
+                    return Ok(());
+                }
+            };
         let enrol = Arc::clone(&self.enrol);
         let deadline = Deadline::after(self.plan.profile.deadlines.service);
         // Not cancelled: a row that is on its way arrives or is queued.

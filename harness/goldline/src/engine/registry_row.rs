@@ -9,7 +9,7 @@ use crate::{
     identity::MacError,
     plan::BoundPlan,
     profile::{RegistrySpec, Template, UnboundSymbol},
-    registry::{Device, DeviceRow, RowError},
+    registry::{Device, DeviceRow, RowError, Status},
 };
 
 /// No row can be made of the unit's values. No value of a secret is shown.
@@ -31,14 +31,26 @@ pub enum NoRow {
     Row(#[from] RowError),
 }
 
-/// The row that says that the unit was provisioned at that time.
+/// What a row says of its unit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum News {
+    /// It was given these values.
+    Provisioned,
+    /// It failed, with these values.
+    FailedWithValues,
+    /// It failed; whether it has these values is not known.
+    Failed,
+}
+
+/// The row that says so, as of that time.
 ///
 /// # Errors
 /// [`NoRow`].
 pub fn registry_row(
     plan: &BoundPlan,
     spec: &RegistrySpec,
-    provisioned_at: OffsetDateTime,
+    news: News,
+    at: OffsetDateTime,
 ) -> Result<DeviceRow, NoRow> {
     let column = |template: &Option<Template>| -> Result<Option<String>, UnboundSymbol> {
         template.as_ref().map(|template| text(plan, template)).transpose()
@@ -52,8 +64,9 @@ pub fn registry_row(
         firmware_version: column(&spec.firmware_version)?,
         hardware_revision: column(&spec.hardware_revision)?,
         location: column(&spec.location)?,
-        status: "provisioned".to_owned(),
-        provisioned_at,
+        status: if news == News::Provisioned { Status::Provisioned } else { Status::Failed },
+        status_only: news == News::Failed,
+        provisioned_at: at,
         replaces: None,
     })?)
 }

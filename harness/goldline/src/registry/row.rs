@@ -7,6 +7,29 @@ use uuid::Uuid;
 use super::columns::{COLUMNS, Column};
 use crate::{identity::Mac, secret::Secret};
 
+/// What the register says became of a unit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It has its values.
+    Provisioned,
+    /// Its last verdict is FAIL.
+    Failed,
+    /// Someone wrote it off, for ever.
+    Scrapped,
+}
+
+impl Status {
+    /// As it stands in the register.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Provisioned => "provisioned",
+            Self::Failed => "failed",
+            Self::Scrapped => "scrapped",
+        }
+    }
+}
+
 /// What the register holds of a unit.
 #[derive(Clone, Debug)]
 pub struct Device {
@@ -26,9 +49,11 @@ pub struct Device {
     pub hardware_revision: Option<String>,
     /// Where the unit is; unknown leaves the register's own.
     pub location: Option<String>,
-    /// Such as `provisioned`.
-    pub status: String,
-    /// When the unit was provisioned.
+    /// What became of the unit.
+    pub status: Status,
+    /// Whether only that is news: a row that is there keeps its values, which the unit may have from elsewhere.
+    pub status_only: bool,
+    /// When the unit was provisioned, or got its status.
     pub provisioned_at: OffsetDateTime,
     /// Base MAC of the module that this one took the place of: a row of it may be written over.
     pub replaces: Option<Mac>,
@@ -95,7 +120,8 @@ impl DeviceRow {
             firmware_version: device.firmware_version.clone(),
             hardware_revision: device.hardware_revision.clone(),
             location: device.location.clone(),
-            status: device.status.clone(),
+            status: device.status,
+            status_only: device.status_only,
             provisioned_at: device.provisioned_at,
             replaces: device.replaces,
         };
@@ -118,6 +144,7 @@ impl DeviceRow {
             hardware_revision: stored.hardware_revision,
             location: stored.location,
             status: stored.status,
+            status_only: stored.status_only,
             provisioned_at: stored.provisioned_at,
             replaces: stored.replaces,
         })
@@ -135,7 +162,7 @@ impl DeviceRow {
             "firmware_version" => device.firmware_version.clone(),
             "hardware_revision" => device.hardware_revision.clone(),
             "location" => device.location.clone(),
-            "status" => Some(device.status.clone()),
+            "status" => Some(device.status.as_str().to_owned()),
             _ => None,
         }
     }
@@ -152,7 +179,9 @@ struct Stored {
     firmware_version: Option<String>,
     hardware_revision: Option<String>,
     location: Option<String>,
-    status: String,
+    status: Status,
+    #[serde(default)]
+    status_only: bool,
     #[serde(with = "time::serde::rfc3339")]
     provisioned_at: OffsetDateTime,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -182,7 +211,8 @@ mod tests {
             firmware_version: None,
             hardware_revision: None,
             location: None,
-            status: "provisioned".to_owned(),
+            status: Status::Provisioned,
+            status_only: false,
             provisioned_at: OffsetDateTime::UNIX_EPOCH,
             replaces: None,
         }

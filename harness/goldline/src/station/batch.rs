@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     changes::settle_change,
     credentials,
+    enrolment::Failures,
     jobs::{self, JobsError, Planned},
     journal::{Journal, Journalled, Watcher},
     leases::{Taken, settle},
@@ -33,6 +34,7 @@ use crate::{
 /// The runs of one order, ready to begin.
 pub struct Batch {
     jobs: Vec<(Planned, Journal)>,
+    failures: Failures,
     keeper: Keeper,
 }
 
@@ -95,23 +97,27 @@ impl Batch {
             Ok::<_, StoreError>((planned, journal))
         };
         let jobs = jobs.map(noted).collect::<Result<_, _>>()?;
-        Ok(Self { jobs, keeper: Keeper { state, records, clock, outputs } })
+        let failures = Failures::of(&state, order, &clock);
+        Ok(Self { jobs, failures, keeper: Keeper { state, records, clock, outputs } })
     }
 
     /// Runs all jobs to their ends. `watch` is asked once for each run, in the order of the devices.
     pub async fn run(self, mut watch: impl FnMut() -> Watcher, cancel: CancellationToken) -> Ended {
-        let Self { jobs, keeper } = self;
+        let Self { jobs, failures, keeper } = self;
         let mut runs = JoinSet::new();
         for (index, (Planned { job, numbers }, journal)) in jobs.into_iter().enumerate() {
             let (events, seen) = Events::channel();
             let scope = job.plan.scope;
             let follower = tokio::spawn(journal.follow(seen, watch()));
             let run = engine::run(job, events, cancel.clone());
+            let failures = failures.clone();
             runs.spawn(async move {
                 let finished = run.await;
                 // A panic in the display was printed already; the run itself is done.
                 let journalled = follower.await.ok();
-                EndedRun { index, scope, numbers, finished, journalled }
+                // Here, and not where runs are kept one after the other: a database may be slow.
+                let told = failures.tell(scope, &finished).await;
+                EndedRun { index, scope, numbers, finished, journalled, told }
             });
         }
         keeper.keep_all(runs).await
@@ -127,6 +133,8 @@ struct EndedRun {
     finished: Finished,
     /// `None` when whoever watched it panicked.
     journalled: Option<Journalled>,
+    /// Whether the registry knows of a failure, or will.
+    told: Result<(), StoreError>,
 }
 
 /// What all runs of a batch are kept in.
@@ -180,6 +188,7 @@ impl Keeper {
         let (run_id, log) = (run.finished.record.run_id, serial_log(&run.finished.observations));
         troubles.extend(self.state.keep_log(run_id, &log).err().map(Into::into));
         troubles.extend(self.remember(run).err());
+        troubles.extend(std::mem::replace(&mut run.told, Ok(())).err().map(Into::into));
         troubles.extend(self.account_for(run).err().map(Into::into));
         troubles.extend(self.give_back(run).err().map(Into::into));
     }

@@ -43,7 +43,7 @@ pub use batch::{Batch, BatchError, Ended};
 pub use certificates::{IssueError, IssueRequest, Subject, issue_certificate};
 pub use devices::DevicesError;
 pub use endpoints::EndpointsError;
-pub use enrolment::{Delivery, deliver};
+pub use enrolment::{DeliveredRow, Delivery, Fate, deliver, scrap_unit};
 pub use error::StationError;
 pub use faults::FaultsError;
 pub use jobs::JobsError;

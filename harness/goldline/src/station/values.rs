@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::request::Request;
 use crate::{
-    engine::{NoRow, registry_row},
+    engine::{News, NoRow, registry_row},
     identity::Mac,
     image::FlashImages,
     plan::{
@@ -183,7 +183,7 @@ pub(super) fn try_for_fit(
     let bound = BoundPlan::bind(plan.clone(), rehearsal, images)?;
     profile.refuse_unsayable(|name| Some(bound.bindings().get(name)?.expose()))?;
     if let Some(spec) = &profile.registry {
-        registry_row(&bound, spec, now)?;
+        registry_row(&bound, spec, News::Provisioned, now)?;
     }
     Ok(())
 }

@@ -44,10 +44,12 @@ impl Outbox {
         at: OffsetDateTime,
         deadline: Deadline,
     ) -> Result<Enrolled, StoreError> {
+        let device = row.device();
         let key = OutboxKey {
             registry: registry.map(|url| url.label().to_owned()),
             profile: profile.to_owned(),
-            unit: row.device().uuid.to_string(),
+            unit: device.uuid.to_string(),
+            status: device.status_only.then(|| device.status.as_str().to_owned()),
         };
         let ticket = self.enqueue(&key, &row.to_text(), at).await?;
         let Some(url) = registry else {
@@ -66,7 +68,12 @@ impl Outbox {
                 Ok(Enrolled::Rejected { reason })
             }
             Ok(Registered::HeldByOther { mac, .. }) => {
-                let reason = format!("the registry's row of this UUID is of the unit {mac}");
+                let reason = held_by_other(&mac);
+                self.note(ticket, &reason).await?;
+                Ok(Enrolled::Rejected { reason })
+            }
+            Ok(Registered::Scrapped { id }) => {
+                let reason = scrapped(id);
                 self.note(ticket, &reason).await?;
                 Ok(Enrolled::Rejected { reason })
             }
@@ -81,6 +88,18 @@ impl Outbox {
             }
         }
     }
+}
+
+/// Why a row of a unit that was written off is not taken.
+fn scrapped(id: i64) -> String {
+    format!(
+        "the registry has this unit as scrapped (row {id}), and keeps it so: take it off the line, or have its status changed in the database if that was a mistake"
+    )
+}
+
+/// Why a row is not taken whose UUID is another unit's.
+pub fn held_by_other(mac: &str) -> String {
+    format!("the registry's row of this UUID is of the unit {mac}")
 }
 
 async fn send(

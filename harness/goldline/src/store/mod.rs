@@ -47,7 +47,7 @@ use std::{
 use crate::{secret::FingerprintKey, testbed::authority::AuthorityError};
 
 pub use backup::{Copied, Migrated};
-pub use enrol::Enrolled;
+pub use enrol::{Enrolled, held_by_other};
 pub use identities::{Claimant, HeldIdentity, IdentityError};
 pub use journal::{Changing, Durable, Started, UnderWay};
 pub use leases::{Holder, Lease, LeaseError, LeaseOutcome, LeaseState, Series, Settlement};

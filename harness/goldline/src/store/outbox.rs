@@ -31,8 +31,12 @@ pub struct OutboxKey {
     pub registry: Option<String>,
     /// Name of the profile.
     pub profile: String,
-    /// The unit's UUID.
+    /// The unit's UUID, or its MAC where only that is known.
     pub unit: String,
+    /// The status that alone is to be told of the unit: such a row waits beside the unit's whole one, which it
+    /// cannot take the place of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
 }
 
 /// A row that waits, without what it says.
@@ -246,21 +250,35 @@ impl Outbox {
 }
 
 fn queued(ticket: Uuid, key: &OutboxKey, at: OffsetDateTime, sealed: &[u8]) -> Queued {
-    let OutboxKey { registry, profile, unit } = key.clone();
-    Queued { ticket, registry, profile, unit, at, sealed: hex(sealed) }
+    let OutboxKey { registry, profile, .. } = key.clone();
+    Queued { ticket, registry, profile, unit: kept_unit(key), at, sealed: hex(sealed) }
+}
+
+/// The unit as journal and database have it: neither a UUID nor a MAC has a space.
+fn kept_unit(key: &OutboxKey) -> String {
+    match &key.status {
+        Some(status) => format!("{} {status}", key.unit),
+        None => key.unit.clone(),
+    }
 }
 
 fn key_of(row: &SqliteRow) -> OutboxKey {
+    let kept: String = row.get("unit");
+    let (unit, status) = match kept.split_once(' ') {
+        Some((unit, status)) => (unit.to_owned(), Some(status.to_owned())),
+        None => (kept, None),
+    };
     OutboxKey {
         registry: Some(row.get("registry")).filter(|name: &String| !name.is_empty()),
         profile: row.get("profile"),
-        unit: row.get("unit"),
+        unit,
+        status,
     }
 }
 
 /// Authenticated with the row, so that one unit's row cannot be passed off as another's.
 fn sealing_name(key: &OutboxKey) -> String {
-    serde_json::to_string(&("outbox", &key.registry, &key.profile, &key.unit))
+    serde_json::to_string(&("outbox", &key.registry, &key.profile, kept_unit(key)))
         .expect("texts become JSON")
 }
 
@@ -277,7 +295,7 @@ mod tests {
 
     fn key(unit: &str) -> OutboxKey {
         let registry = Some("db.example.test:5432/fleet".to_owned());
-        OutboxKey { registry, profile: "zeroconf".to_owned(), unit: unit.to_owned() }
+        OutboxKey { registry, profile: "zeroconf".to_owned(), unit: unit.to_owned(), status: None }
     }
 
     async fn queue(outbox: &Outbox, unit: &str, row: &str) {
@@ -351,6 +369,27 @@ mod tests {
         let done = outbox.deliver_with(None, async |_: &OutboxKey, _| Ok(())).await;
         assert_eq!(done.expect("delivered").delivered, 1);
         assert!(units(&outbox).await.is_empty());
+    }
+
+    /// The unit's new secret went with the row that it took the place of.
+    #[tokio::test]
+    async fn a_status_alone_waits_behind_the_whole_row() {
+        let (_folder, state) = state();
+        let outbox = state.outbox().await.expect("open");
+        queue(&outbox, "a", "a, whole").await;
+        let failed = OutboxKey { status: Some("failed".to_owned()), ..key("a") };
+        let at = OffsetDateTime::UNIX_EPOCH;
+        for row in ["a failed", "a failed again"] {
+            outbox.enqueue(&failed, &Secret::new(row), at).await.expect("queued");
+        }
+        let sent = RefCell::new(Vec::new());
+        let send = async |key: &OutboxKey, row: Secret| {
+            sent.borrow_mut().push((key.clone(), row.expose().to_owned()));
+            Ok(())
+        };
+        outbox.deliver_with(None, send).await.expect("delivered");
+        let whole = (key("a"), "a, whole".to_owned());
+        assert_eq!(*sent.borrow(), [whole, (failed, "a failed again".to_owned())]);
     }
 
     #[tokio::test]

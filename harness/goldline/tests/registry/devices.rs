@@ -5,7 +5,7 @@ use std::time::Duration;
 use goldline::{
     clock::Deadline,
     identity::Mac,
-    registry::{Device, DeviceRow},
+    registry::{Device, DeviceRow, Status},
     secret::Secret,
 };
 use time::{OffsetDateTime, macros::datetime};
@@ -30,7 +30,8 @@ pub fn device() -> Device {
         firmware_version: Some("1.4.2".to_owned()),
         hardware_revision: Some("C".to_owned()),
         location: None,
-        status: "provisioned".to_owned(),
+        status: Status::Provisioned,
+        status_only: false,
         provisioned_at: NOON,
         replaces: None,
     }

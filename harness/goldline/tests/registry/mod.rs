@@ -7,4 +7,5 @@ mod enrol;
 mod program;
 mod runs;
 mod schema;
+mod status;
 mod upsert;

@@ -71,6 +71,7 @@ impl Station {
             registry: Some(url.label().to_owned()),
             profile: "zeroconf".to_owned(),
             unit: device.uuid.to_string(),
+            status: None,
         };
         let text: Secret = row(device).to_text();
         self.outbox().await.enqueue(&key, &text, NOON).await.expect("queued");

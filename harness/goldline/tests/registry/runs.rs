@@ -16,10 +16,10 @@ use super::{
     program::{Station, ended},
 };
 
-const RUN: &[&str] = &["zeroconf.toml", "--json", "--registry", "$REGISTRY_URL"];
+pub const RUN: &[&str] = &["zeroconf.toml", "--json", "--registry", "$REGISTRY_URL"];
 
 /// A station with the shipped profile, which waits less for a database that does not answer.
-fn station() -> Station {
+pub fn station() -> Station {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/profiles/zeroconf.toml");
     let profile = fs::read_to_string(path).expect("it ships");
     let station = Station::new();

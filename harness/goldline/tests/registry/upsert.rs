@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use goldline::{
     clock::Deadline,
-    registry::{Device, Registered, Registry, RegistryError, RegistryUrl},
+    registry::{Device, Registered, Registry, RegistryError, RegistryUrl, Status},
     secret::Secret,
 };
 use rstest::rstest;
@@ -64,7 +64,7 @@ async fn a_unit_that_is_provisioned_anew_keeps_its_row_and_nothing_stale_in_it()
         wifi_ssid: Some("Café 'n' \"co\"".to_owned()),
         firmware_version: None,
         hardware_revision: None,
-        status: "reprovisioned".to_owned(),
+        status: Status::Failed,
         provisioned_at: NOON + Span::hours(1),
         ..device()
     };
@@ -80,7 +80,7 @@ async fn a_unit_that_is_provisioned_anew_keeps_its_row_and_nothing_stale_in_it()
         "",
         "C",
         "hall 2",
-        "reprovisioned",
+        "failed",
         "2026-11-26 13:00:00",
     ];
     assert_eq!(stored(&cluster).await, [some(expected)]);
