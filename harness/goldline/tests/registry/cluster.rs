@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use super::devices::patience;
 
 const USER: &str = "line-7";
-/// How often another port is tried, when someone takes the free one before the server does.
+/// How often it is tried, when someone takes the free port before the server does.
 const PORTS: usize = 5;
 
 /// A cluster that was made, and runs or not.
@@ -90,10 +90,12 @@ impl PrivateCluster {
                     return;
                 }
                 Err(log) if log.contains("Address already in use") => self.port = free_port(),
+                // What was killed a moment ago is not gone yet.
+                Err(log) if log.contains("pre-existing shared memory block") => {}
                 Err(log) => panic!("PostgreSQL ended instead of running:\n{log}"),
             }
         }
-        panic!("{PORTS} free ports were taken before PostgreSQL could use them");
+        panic!("PostgreSQL did not start {PORTS} times, for a port or an earlier server");
     }
 
     fn try_start(&self) -> Result<Child, String> {
@@ -133,6 +135,36 @@ impl PrivateCluster {
             kill_process(Pid::from_child(&server), Signal::INT).expect("the server runs");
             server.wait().expect("the server ends");
         }
+    }
+
+    /// Ends the server and all of its children at once, in the midst of whatever they do.
+    pub fn kill(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            let pid = Pid::from_child(&server);
+            let children = children_of(pid);
+            kill_process(pid, Signal::KILL).expect("the server runs");
+            server.wait().expect("the server ends");
+            for child in children {
+                // It may have seen that its parent is gone.
+                let _gone = kill_process(child, Signal::KILL);
+            }
+        }
+    }
+
+    /// The folder that its owner may use, and who that is where it is another user.
+    pub fn place(&self) -> (&Path, Option<(u32, u32)>) {
+        (self.folder.path(), self.owner)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The URL of its database by another port of this machine.
+    pub fn url_by(&self, port: u16) -> RegistryUrl {
+        let own = format!(":{}/", self.port);
+        let text = self.url_text().replace(&own, &format!(":{port}/"));
+        RegistryUrl::parse(&Secret::new(text)).expect("an address")
     }
 
     /// A program of the cluster's owner, in the cluster's folder.
@@ -206,6 +238,17 @@ fn unprivileged_user() -> (u32, u32) {
         Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
     };
     ids("postgres").or_else(|| ids("nobody")).expect("a user that is not root")
+}
+
+/// Each of the server's processes leads a group of its own.
+fn children_of(parent: Pid) -> Vec<Pid> {
+    let parent = format!("PPid:\t{}", parent.as_raw_nonzero());
+    let is_child = |status: &Path| {
+        fs::read_to_string(status).is_ok_and(|text| text.lines().any(|line| line == parent))
+    };
+    let processes = fs::read_dir("/proc").expect("Linux has it").flatten();
+    let children = processes.filter(|entry| is_child(&entry.path().join("status")));
+    children.filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)).collect()
 }
 
 fn free_port() -> u16 {

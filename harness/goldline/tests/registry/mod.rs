@@ -1,5 +1,6 @@
 //! The fleet's register against a real PostgreSQL, which each test starts for itself.
 
+mod adversity;
 mod cluster;
 mod delivery;
 mod devices;
