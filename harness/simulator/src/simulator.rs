@@ -194,7 +194,8 @@ fn chip(config: &Config, faults: &Faults) -> Result<Chip, StartError> {
     let flash = flash.with_defects(faults, config.seed);
     let mut chip = Chip::new(model, mac, flash).with_damage(damage);
     if let Some(key) = &config.hmac_key {
-        chip.registers.burn_hmac_key(key);
+        let other = faults.has(Fault::ChipOtherHmacKey);
+        chip.registers.burn_hmac_key(&key.map(|byte| if other { !byte } else { byte }));
     }
     if faults.has(Fault::ChipEncrypted) {
         chip.registers.burn_flash_encryption();

@@ -6,14 +6,16 @@
 //! No value is ever shown: a difference is told by key, type and length.
 
 use goldline_nvs::{
-    DeviceView, Document, Image, Severity, Value, diff,
+    DeviceView, Document, Image, Severity, Value,
+    crypt::DecryptError,
+    diff,
     diff::{Change, ChangeKind},
 };
 
 use super::{Evidence, Finding, Observations, nvs_foreign, observations::places};
 use crate::{
     plan::{BoundPlan, Expects, Moment, NvsState, Scope},
-    profile::{DialogueName, NvsEntry, Part},
+    profile::{DialogueName, Exchange, NvsEntry, Part},
     record::{Code, Limits, Measurement},
 };
 
@@ -100,8 +102,11 @@ fn compare_kept(
     finding: &mut Finding,
 ) {
     let Some(later) = &seen.before_boot else { return };
-    let (Ok(earlier), Ok(later)) = (plan.plain_nvs(earlier), plan.plain_nvs(&later.nvs)) else {
-        return finding.fail(Code::NvsDamaged, "the NVS partition cannot be decrypted");
+    let (earlier, later) = match (plan.plain_nvs(earlier), plan.plain_nvs(&later.nvs)) {
+        (Ok(earlier), Ok(later)) => (earlier, later),
+        (Err(error), _) | (_, Err(error)) => {
+            return finding.fail(not_decrypted(&error), format!("before or after: {error}"));
+        }
     };
     let (Ok(earlier), Ok(later)) = (Image::decode(&earlier), Image::decode(&later)) else {
         return finding.fail(Code::NvsDamaged, "the NVS partition cannot be read before or after");
@@ -126,6 +131,14 @@ fn compare_kept(
     }
 }
 
+/// One that other keys encrypted is sound in itself, and another unit's.
+fn not_decrypted(error: &DecryptError) -> Code {
+    match error {
+        DecryptError::WrongKey => Code::NvsOfAnotherUnit,
+        DecryptError::NotEncrypted | DecryptError::NotNvs(_) => Code::NvsDamaged,
+    }
+}
+
 /// Decodes an image and compares its keys; returns how many of the planned ones are right, `None` when
 /// what is planned was never learnt.
 fn read(
@@ -139,7 +152,7 @@ fn read(
     let bytes = match plan.plain_nvs(bytes) {
         Ok(plain) => plain,
         Err(error) => {
-            finding.fail(Code::NvsDamaged, format!("{moment}: {error}"));
+            finding.fail(not_decrypted(&error), format!("{moment}: {error}"));
             return Some(0);
         }
     };
@@ -185,7 +198,7 @@ fn retyped(plan: &BoundPlan, seen: &Observations) -> Vec<String> {
     let typed: Vec<&str> = DialogueName::ALL
         .into_iter()
         .flat_map(|name| console.dialogue(name))
-        .flat_map(|exchange| exchange.send.symbols())
+        .flat_map(Exchange::symbols)
         .collect();
     let was_typed = |entry: &&NvsEntry| entry.value.symbols().any(|symbol| typed.contains(&symbol));
     profile.nvs.entries.iter().filter(was_typed).map(|entry| entry.key.clone()).collect()

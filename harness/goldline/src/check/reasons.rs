@@ -30,6 +30,7 @@ pub fn reasons(check: CheckId) -> Vec<Code> {
         ],
         CheckId::NvsReadback => vec![
             Code::NvsDamaged,
+            Code::NvsOfAnotherUnit,
             Code::NvsKeyMissing,
             Code::NvsValueDiffers,
             Code::NvsUnexpected,

@@ -9,6 +9,7 @@ use super::{
     answer::{Answer, Reply},
     echo::{Echo, Typed},
     millis,
+    paste::Pasted,
     probing::{Talk, at_broker, at_ca, at_network},
     readiness::is_at_prompt,
 };
@@ -23,7 +24,7 @@ use crate::{
 };
 
 /// What stands for a secret in a line that is shown.
-const MASK: &str = "********";
+pub(super) const MASK: &str = "********";
 /// Of a MAC address without colons.
 const MAC_DIGITS: usize = 12;
 
@@ -31,6 +32,8 @@ const MAC_DIGITS: usize = 12;
 struct Line {
     typed: Text,
     shown: String,
+    /// What is typed behind it.
+    paste: Option<Pasted>,
 }
 
 /// Which time a line is typed.
@@ -49,6 +52,8 @@ struct Heard {
     answer: Vec<String>,
     answered: Answered,
     echo: Option<Echo>,
+    /// Whether the console asked for what is pasted, and was given it.
+    pasted: bool,
     /// Lines that tell something and found no room meanwhile.
     lost: usize,
 }
@@ -56,12 +61,14 @@ struct Heard {
 impl Heard {
     /// Whether one bit on the wire may be all that is wrong. A line that came back damaged may have arrived so,
     /// and its value with it; one that restarts the unit is obeyed then. But no bit makes a unit silent that
-    /// got its line whole.
+    /// got its line whole, unless it waits for the end of what is pasted.
     fn is_doubtful(&self, exchange: &Exchange) -> bool {
         match &self.answered {
             Answered::Well => self.echo == Some(Echo::Damaged) && !exchange.restarts,
             Answered::Refused(_) => true,
-            Answered::Missing { said, .. } => !said.is_empty() || self.echo != Some(Echo::Whole),
+            Answered::Missing { said, .. } => {
+                !said.is_empty() || self.echo != Some(Echo::Whole) || self.pasted
+            }
         }
     }
 
@@ -109,7 +116,7 @@ impl Run {
 
     fn lines(&self, exchanges: &[Exchange], quoting: Quoting) -> Result<Vec<Line>, Failure> {
         let plan = self.bound()?;
-        exchanges.iter().map(|exchange| line(&exchange.send, quoting, plan)).collect()
+        exchanges.iter().map(|exchange| line(exchange, quoting, plan)).collect()
     }
 
     /// Types one line and waits for its answer. What is wrong once is asked for once more: only the second
@@ -146,8 +153,8 @@ impl Run {
             let missing = format!("no answer to \"{}\"", line.shown);
             return Err(Failure::Service(stops::console_full(heard.lost, &missing)));
         }
-        if well && heard.echo.is_none() && dialogue.retype {
-            self.given.blindly |= exchange.send.symbols().next().is_some();
+        if well && dialogue.retype && (heard.echo.is_none() || heard.pasted) {
+            self.given.blindly |= exchange.symbols().next().is_some();
         }
         let plan = self.bound()?;
         let facts = self.hearing.facts();
@@ -186,6 +193,10 @@ impl Run {
         first: &Heard,
     ) -> Result<Heard, Failure> {
         self.attempts = self.attempts.max(2);
+        if let Some(paste) = line.paste.as_ref().filter(|_| first.pasted) {
+            // Its end may be what was lost: the unit takes what is typed next for more of it.
+            self.type_end_of(paste, dialogue.line_end).await?;
+        }
         if first.is_silent() {
             // The line's end may be what was lost: what lies there is no part of the next line.
             self.type_text(dialogue.line_end.text().to_owned()).await?;
@@ -243,7 +254,8 @@ impl Run {
         let (before, lost_before) = (console.printed(), console.lost());
         let plan = self.bound()?;
         let expected = expected(exchange, plan)?;
-        self.hearing.expect([expected.clone(), exchange.refuse.clone()].concat());
+        let asks = exchange.paste.iter().map(|paste| paste.when.clone());
+        self.hearing.expect(expected.iter().chain(&exchange.refuse).cloned().chain(asks).collect());
         let typed = line.typed.as_secret().clone();
         self.typed.push(Typed { line: typed, shown: line.shown.clone(), after: before });
         let deadline = Deadline::after(exchange.within);
@@ -259,6 +271,13 @@ impl Run {
                 }
                 _ => answer,
             }
+        };
+        let pasted = match &line.paste {
+            Some(paste) => {
+                let asked = || answer().reply(std::slice::from_ref(&paste.when), &exchange.refuse);
+                self.paste(paste, dialogue.line_end, &console, asked, deadline).await?
+            }
+            None => false,
         };
         let reply = loop {
             let (printed, bytes) = (console.printed(), console.bytes());
@@ -289,7 +308,7 @@ impl Run {
             Reply::Refused(line) => Answered::Refused(plan.bindings().redact(&line).0),
             Reply::Missing => Answered::missing(&answer),
         };
-        Ok(Heard { answer, answered, echo, lost: console.lost() - lost_before })
+        Ok(Heard { answer, answered, echo, pasted, lost: console.lost() - lost_before })
     }
 
     pub(super) async fn type_text(&mut self, text: String) -> Result<(), Failure> {
@@ -359,8 +378,7 @@ fn expected(exchange: &Exchange, plan: &BoundPlan) -> Result<Vec<String>, Failur
 
 /// Whether a line of a log names a key whose value is typed in this dialogue: until then it may be missing.
 fn is_given(dialogue: &Dialogue, nvs: &NvsContent, line: &str) -> bool {
-    let typed: Vec<&str> =
-        dialogue.exchanges.iter().flat_map(|exchange| exchange.send.symbols()).collect();
+    let typed: Vec<&str> = dialogue.exchanges.iter().flat_map(Exchange::symbols).collect();
     let is_typed = |symbol: &str| typed.contains(&symbol);
     let mut given = nvs.entries.iter().filter(|entry| entry.value.symbols().any(is_typed));
     let words: Vec<&str> = line.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
@@ -368,9 +386,9 @@ fn is_given(dialogue: &Dialogue, nvs: &NvsContent, line: &str) -> bool {
 }
 
 /// A line with its values; each value as the console takes it.
-fn line(template: &Template, quoting: Quoting, plan: &BoundPlan) -> Result<Line, Failure> {
+fn line(exchange: &Exchange, quoting: Quoting, plan: &BoundPlan) -> Result<Line, Failure> {
     let (mut typed, mut shown, mut secret) = (String::new(), String::new(), false);
-    for piece in template.parts() {
+    for piece in exchange.send.parts() {
         match piece {
             Piece::Text(text) => {
                 typed.push_str(text);
@@ -390,5 +408,6 @@ fn line(template: &Template, quoting: Quoting, plan: &BoundPlan) -> Result<Line,
     }
     let typed =
         if secret { Text::secret(crate::secret::Secret::new(typed)) } else { Text::public(typed) };
-    Ok(Line { typed, shown })
+    let paste = exchange.paste.as_ref().map(|paste| Pasted::of(paste, plan)).transpose()?;
+    Ok(Line { typed, shown, paste })
 }

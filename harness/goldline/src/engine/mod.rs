@@ -20,6 +20,7 @@ mod flashing;
 mod hearing;
 mod leftovers;
 mod nest;
+mod paste;
 mod phase;
 mod ping;
 mod portal;

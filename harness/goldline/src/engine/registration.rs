@@ -92,6 +92,8 @@ impl Run {
         let der = der_of(&issued.certificate);
         plan.learn_issued("issued.certificate_der", Text::public(der))?;
         plan.learn_issued("issued.certificate", Text::public(issued.certificate))?;
+        let root = last_of(&issued.ca_certificate).to_owned();
+        plan.learn_issued("issued.root_certificate", Text::public(root))?;
         plan.learn_issued("issued.ca_certificate", Text::public(issued.ca_certificate))?;
         if let Some(key) = issued.private_key {
             let der = Secret::new(der_of(key.expose()));
@@ -246,6 +248,11 @@ fn secret(plan: &BoundPlan, template: &Template) -> Result<Secret, Failure> {
 
 fn is_tls(url: &str) -> bool {
     url.starts_with("https://")
+}
+
+/// The last certificate of a chain as PEM text: the one that signed itself.
+fn last_of(chain: &str) -> &str {
+    chain.rfind("-----BEGIN CERTIFICATE").map_or(chain, |at| &chain[at..])
 }
 
 /// What stands between the lines of a PEM text, as one line of Base64.

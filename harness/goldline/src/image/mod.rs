@@ -39,6 +39,10 @@ const FIRMWARE_MODELS: &[(&str, &str)] = &[
         include_str!("../../../../fixtures/firmware/espvault-certificates.toml"),
     ),
     ("safesignal", include_str!("../../../../fixtures/firmware/safesignal.toml")),
+    (
+        "safesignal-certificates",
+        include_str!("../../../../fixtures/firmware/safesignal-certificates.toml"),
+    ),
     ("zeroconf-ca", include_str!("../../../../fixtures/firmware/zeroconf-ca.toml")),
     ("zeroconf-ca-console", include_str!("../../../../fixtures/firmware/zeroconf-ca-console.toml")),
     ("ble-gateway", include_str!("../../../../fixtures/firmware/ble-gateway.toml")),

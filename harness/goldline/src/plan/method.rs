@@ -52,7 +52,7 @@ fn provisioning(profile: &Profile, scope: Scope) -> Vec<Step> {
     let (mut steps, afterwards) = match profile.method {
         Method::FactoryImage => (factory_image(profile), Vec::new()),
         Method::CaRegistration => (ca_registration(profile), over_console(profile)),
-        Method::Console => (without_values(profile), over_console(profile)),
+        Method::Console => (console(profile), over_console(profile)),
         Method::Portal => (without_values(profile), over_portal(profile)),
         Method::FactoryFirmware => (factory_firmware(profile), Vec::new()),
     };
@@ -73,6 +73,14 @@ fn factory_image(profile: &Profile) -> Vec<Step> {
 fn ca_registration(profile: &Profile) -> Vec<Step> {
     let mut steps = Vec::from_iter(register(profile));
     steps.extend(factory_image(profile));
+    steps
+}
+
+/// The same where the console takes the certificate.
+fn console(profile: &Profile) -> Vec<Step> {
+    let called_by_bench = profile.ca.as_ref().is_some_and(|ca| ca.called_by == Caller::Bench);
+    let mut steps = Vec::from_iter(register(profile).filter(|_| called_by_bench));
+    steps.extend(without_values(profile));
     steps
 }
 

@@ -24,6 +24,10 @@ const SHIPPED: &[(&str, &str)] = &[
     ("zeroconf-ca", include_str!("../../../../fixtures/profiles/zeroconf-ca.toml")),
     ("zeroconf-ca-console", include_str!("../../../../fixtures/profiles/zeroconf-ca-console.toml")),
     ("safesignal", include_str!("../../../../fixtures/profiles/safesignal.toml")),
+    (
+        "safesignal-certificates",
+        include_str!("../../../../fixtures/profiles/safesignal-certificates.toml"),
+    ),
     ("ble-gateway", include_str!("../../../../fixtures/profiles/ble-gateway.toml")),
     ("ble-gateway-portal", include_str!("../../../../fixtures/profiles/ble-gateway-portal.toml")),
     ("ble-gateway-factory", include_str!("../../../../fixtures/profiles/ble-gateway-factory.toml")),

@@ -49,6 +49,8 @@ pub enum DialogueName {
 pub struct Exchange {
     /// Without its end.
     pub send: Template,
+    /// A text of several lines that follows, when the console asks for it.
+    pub paste: Option<Paste>,
     /// Texts that the answer must contain, in this order; never none.
     pub expect: Vec<Template>,
     /// Texts that mean a refusal.
@@ -59,6 +61,15 @@ pub struct Exchange {
     pub restarts: bool,
     /// What the unit must reach to answer well; nothing for a line that it answers by itself.
     pub needs: Option<Need>,
+}
+
+/// A text of several lines that a console takes as it is, such as a certificate.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Paste {
+    /// What the console says when it is ready for it.
+    pub when: String,
+    /// The text; its lines end as all others do.
+    pub text: Template,
 }
 
 /// What a unit must reach before it can answer a line of its console well.
@@ -114,6 +125,14 @@ impl ConsoleSpec {
             DialogueName::Status => &self.status,
             DialogueName::FactoryReset => &self.factory_reset,
         }
+    }
+}
+
+impl Exchange {
+    /// The values that are given to the unit by it.
+    pub fn symbols(&self) -> impl Iterator<Item = &str> {
+        let pasted = self.paste.iter().flat_map(|paste| paste.text.symbols());
+        self.send.symbols().chain(pasted)
     }
 }
 

@@ -34,7 +34,8 @@ pub use catalog::{CatalogError, Listed, find, list};
 pub use check_id::CheckId;
 pub use chip::{Chip, Feature, UnknownChip};
 pub use dialogue::{
-    ConsoleSpec, DialogueName, Exchange, LineEnd, Need, NotSayable, Quoting, ScrapedId, Unsayable,
+    ConsoleSpec, DialogueName, Exchange, LineEnd, Need, NotSayable, Paste, Quoting, ScrapedId,
+    Unsayable,
 };
 pub use endpoint::{Endpoint, EndpointError};
 pub use flash_map::{FlashMap, FlashMapError, Partition, PartitionKind, SECTOR};

@@ -4,7 +4,7 @@ use goldline_simulator::Fault;
 
 use super::request::Request;
 use crate::{
-    profile::{Ca, Caller, CheckId, DialogueName, Method, Profile},
+    profile::{Ca, Caller, CheckId, DialogueName, Method, NvsKeyScheme, Profile},
     record::Simulation,
     testbed::{fault::TestbedFault, network::NetworkKind},
 };
@@ -149,6 +149,11 @@ fn shown_by(fault: Fault, profile: &Profile) -> Option<(&'static str, bool)> {
         Fault::FirmwareCaCallMissing | Fault::FirmwareCaCallWrongPsk => {
             let calls = |ca: &Ca| ca.called_by == Caller::Unit;
             ("CA that the unit calls", profile.ca.as_ref().is_some_and(calls))
+        }
+        Fault::ChipOtherHmacKey => {
+            let encryption = profile.nvs.encryption.as_ref();
+            let is_hmac = encryption.is_some_and(|nvs| nvs.scheme == NvsKeyScheme::Hmac);
+            ("NVS of the scheme hmac", is_hmac)
         }
         Fault::FirmwareIdDropsZeros => {
             ("device id in its log", console.is_some_and(|console| console.device_id.is_some()))

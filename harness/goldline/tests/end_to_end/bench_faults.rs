@@ -37,6 +37,7 @@ fn no_fault_of_the_bench_is_ever_the_units(
         "espvault-encrypted",
         "espvault-hmac",
         "safesignal",
+        "safesignal-certificates",
         "zeroconf",
         "zeroconf-ca",
         "zeroconf-ca-console"

@@ -141,6 +141,7 @@ fn nothing_of_a_longer_provisioning_firmware_stays() {
 #[case("zeroconf-ca")]
 #[case("zeroconf-ca-console")]
 #[case("safesignal")]
+#[case("safesignal-certificates")]
 #[case("ble-gateway")]
 #[case("ble-gateway-portal")]
 #[case("ble-gateway-factory")]

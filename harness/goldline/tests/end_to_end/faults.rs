@@ -289,6 +289,8 @@ fn what_a_product_lacks_is_said(#[case] profile: &str, #[case] fault: &str, #[ca
 #[case::garbled("safesignal", "firmware.console_garbled", "console.unexpected_answer")]
 #[case::careless_reset("safesignal", "firmware.reset_leaves_credentials", "factory_reset.leftover")]
 #[case::saves_nothing("safesignal", "firmware.save_failed", "nvs.key_missing")]
+#[case::another_key("espvault-hmac", "chip.other_hmac_key", "firmware.configuration")]
+#[case::with_another_key("safesignal-certificates", "chip.other_hmac_key", "nvs.of_another_unit")]
 #[case::silent_at("zeroconf-ca", "firmware.console_silent", "console.no_answer")]
 #[case::no_ca_call("zeroconf", "firmware.ca_call_missing", "ca.not_registered")]
 #[case::ca_call_with_another_key("zeroconf", "firmware.ca_call_wrong_psk", "ca.not_registered")]

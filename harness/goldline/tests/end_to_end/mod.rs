@@ -15,6 +15,7 @@ mod chatty;
 mod checklist;
 mod codes;
 mod conduct;
+mod console_certificates;
 mod covered_flash;
 mod credentials;
 mod damaged_state;

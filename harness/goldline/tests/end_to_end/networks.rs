@@ -67,6 +67,7 @@ fn on_a_cable_a_wrong_network_password_is_not_found_out_and_not_claimed() {
 #[case("zeroconf-ca")]
 #[case("zeroconf-ca-console")]
 #[case("safesignal")]
+#[case("safesignal-certificates")]
 #[case("ble-gateway-factory")]
 fn shipped_profiles_name_what_stands_in_for_the_radio(#[case] profile: &str) {
     let (code, record) = run(profile, "cable", &[]);

@@ -68,6 +68,7 @@ fn a_bit_in_any_line_fails_no_unit(
 #[rstest]
 #[case("safesignal", true, false)]
 #[case("safesignal", false, false)]
+#[case("safesignal-certificates", true, false)]
 #[case("zeroconf-ca-console", true, true)]
 fn a_bit_in_what_is_typed_fails_no_unit(
     #[case] product: &str,

@@ -155,3 +155,46 @@ fn a_value_that_only_the_unit_knew_is_found_as_well() {
     assert!(message.contains("an earlier value of wifi_ssid"), "{message}");
     assert!(!record.to_string().contains("Elsewhere-only"), "{record:#}");
 }
+
+/// "Wrong WiFi Password" of the product's guide. The network's own password is another than the site's: no unit is
+/// to blame for that, and none passes with it.
+#[test]
+fn a_password_that_was_wrong_for_the_network_is_mended_by_the_console() {
+    let station = Station::new();
+    station.write("wrong", "a-password-with-a-typo");
+    let words = ["run", "safesignal", "--set", "wifi_password=@wrong", "--fault", "ap.password"];
+    let ended = run(&station, &words);
+    let record = ended.json();
+    assert_eq!((ended.code(), &record["verdict"]), (3, &"ERROR".into()), "{record:#}");
+    assert_eq!(record["diagnosis"]["code"], "testbed.access_point");
+    let place = 0x9000..0xF000;
+    nvs(&station, place.clone(), "before.bin");
+    assert_mended(&station);
+    nvs(&station, place, "after.bin");
+    assert_eq!(changed(&station), ["safesignal/wifi_pass"]);
+}
+
+/// Here the network is known to be sound, and the unit is at fault.
+#[test]
+fn a_unit_with_a_wrong_password_fails_and_passes_when_the_console_gave_it_the_right_one() {
+    let station = Station::new();
+    let ended = run(&station, &["run", "safesignal", "--fault", "firmware.wifi_password"]);
+    let record = ended.json();
+    assert_eq!((ended.code(), &record["verdict"]), (1, &"FAIL".into()), "{record:#}");
+    assert_eq!(record["diagnosis"]["code"], "wifi.wrong_password", "{record:#}");
+    let evidence = check(&record, "wifi_join")["evidence"].to_string();
+    assert!(evidence.contains("witness: the bench joined"), "{evidence}");
+    assert_mended(&station);
+}
+
+/// The console is given the network's password, and the access point of the bench sees the unit join with it.
+fn assert_mended(station: &Station) {
+    station.write("right", "the-password-of-the-network");
+    let words = ["reprovision", "safesignal", "--only", "wifi", "--set", "wifi_password=@right"];
+    let record = assert_passes(station, &words);
+    assert_eq!(record["network"]["radio"], "proven", "{record:#}");
+    assert_eq!(check(&record, "wifi_join")["outcome"], "pass");
+    let stages = record["stages"].as_array().expect("stages");
+    assert!(stages.iter().any(|stage| stage["name"] == "console_wifi"), "{record:#}");
+    assert_passes(station, &["check", "safesignal"]);
+}

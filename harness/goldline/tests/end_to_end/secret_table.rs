@@ -175,6 +175,7 @@ fn no_secret_of_a_shipped_product_is_seen(
         "espvault-encrypted",
         "espvault-hmac",
         "safesignal",
+        "safesignal-certificates",
         "zeroconf",
         "zeroconf-ca",
         "zeroconf-ca-console",

@@ -51,6 +51,7 @@ two_sided! {
     zeroconf_ca = "zeroconf-ca";
     zeroconf_ca_console = "zeroconf-ca-console";
     safesignal = "safesignal";
+    safesignal_certificates = "safesignal-certificates";
     ble_gateway = "ble-gateway";
     ble_gateway_portal = "ble-gateway-portal";
     ble_gateway_factory = "ble-gateway-factory";

@@ -38,6 +38,7 @@ fn paced_bytes_change_no_verdict(
     #[values(
         "espvault",
         "safesignal",
+        "safesignal-certificates",
         "zeroconf",
         "ble-gateway",
         "ble-gateway-factory",

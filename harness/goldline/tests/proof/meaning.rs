@@ -98,6 +98,7 @@ pub fn of(fault: &str) -> Meaning {
         "chip.encrypted" | "chip.brown_out" | "chip.watchdog" | "firmware.boot_loop" => {
             Unit(STARTS)
         }
+        "chip.other_hmac_key" => Unit(&["nvs.of_another_unit", "firmware.configuration"]),
         "firmware.key_ignored" => Unit(SETTINGS),
         "firmware.setting_ignored" | "firmware.wrong_client_id" | "firmware.mqtt_password" => {
             Unit(BROKER)

@@ -17,7 +17,7 @@ use crate::end_to_end::program::{Ended, Station, with_waits};
 const WORKERS: usize = 6;
 
 /// Every shipped product.
-pub const PRODUCTS: [&str; 11] = [
+pub const PRODUCTS: [&str; 12] = [
     "ble-gateway",
     "ble-gateway-factory",
     "ble-gateway-portal",
@@ -26,6 +26,7 @@ pub const PRODUCTS: [&str; 11] = [
     "espvault-encrypted",
     "espvault-hmac",
     "safesignal",
+    "safesignal-certificates",
     "zeroconf",
     "zeroconf-ca",
     "zeroconf-ca-console",

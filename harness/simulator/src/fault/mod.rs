@@ -71,6 +71,8 @@ pub enum Fault {
     ChipUsbVanishes,
     /// `chip.stub_refused`
     ChipStubRefused,
+    /// `chip.other_hmac_key`
+    ChipOtherHmacKey,
     /// `firmware.boot_loop`
     FirmwareBootLoop,
     /// `firmware.key_ignored`
@@ -166,6 +168,7 @@ impl Fault {
         Self::ChipWatchdog,
         Self::ChipUsbVanishes,
         Self::ChipStubRefused,
+        Self::ChipOtherHmacKey,
         Self::FirmwareBootLoop,
         Self::FirmwareKeyIgnored,
         Self::FirmwareSettingIgnored,
@@ -307,6 +310,10 @@ impl Fault {
             Self::ChipStubRefused => {
                 ("chip.stub_refused", "The flasher stub is loaded but does not start.")
             }
+            Self::ChipOtherHmacKey => (
+                "chip.other_hmac_key",
+                "The HMAC key in the eFuses is another unit's: each bit of it is inverted.",
+            ),
             Self::FirmwareBootLoop => (
                 "firmware.boot_loop",
                 "The firmware panics soon after it starts, and again after each reset.",

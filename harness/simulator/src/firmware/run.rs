@@ -25,8 +25,6 @@ use super::storage::Storage;
 use crate::boot::{ResetReason, confirm_ota_slot};
 use crate::chip::Chip;
 use crate::fault::{Fault, Faults};
-use crate::flash::Nor;
-use crate::layout::partitions::PartitionTable;
 use crate::world::World;
 
 /// ESP-IDF's own NVS partition.
@@ -209,8 +207,7 @@ fn device_id(program: &Program, chip: &Chip, faults: &Faults, console: &Console)
 /// What every ESP-IDF application with WiFi leaves in flash when it first runs.
 fn first_boot(program: &Program, chip: &mut Chip, console: &mut Console) {
     let tag = "system_api";
-    let mac = chip.mac;
-    match system_nvs(&program.table, mac, &mut chip.flash) {
+    match system_nvs(program, chip) {
         Ok(true) => {
             console.start("phy_init", "saving new calibration data because of checksum failure")
         }
@@ -226,13 +223,18 @@ fn first_boot(program: &Program, chip: &mut Chip, console: &mut Console) {
     console.pass(120);
 }
 
-/// Fills the system's namespaces; true when they were not there.
-fn system_nvs(table: &PartitionTable, mac: [u8; 6], flash: &mut Nor) -> Result<bool, NvsError> {
+/// Fills the system's namespaces; true when they were not there. Where the product's own settings lie in that
+/// partition, it is encrypted as they are: `nvs_flash_init` knows one way only.
+fn system_nvs(program: &Program, chip: &mut Chip) -> Result<bool, NvsError> {
+    let (table, settings) = (&program.table, &program.description.settings);
     let partition = table
         .labelled(SYSTEM_NVS)
         .filter(|partition| partition.is_nvs())
         .ok_or(NvsError::PartitionNotFound)?;
-    let mut storage = Storage::open(partition, flash, None)?;
+    let encryption = settings.encryption.as_ref().filter(|_| settings.partition == SYSTEM_NVS);
+    let keys = encryption.map(|encryption| NvsKeys::find(encryption, table, chip)).transpose()?;
+    let (mac, flash) = (chip.mac, &mut chip.flash);
+    let mut storage = Storage::open(partition, flash, keys.as_ref())?;
     if storage.has_namespace("phy") {
         return Ok(false);
     }

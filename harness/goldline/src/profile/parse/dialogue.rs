@@ -6,9 +6,9 @@ use regex::Regex;
 
 use super::{Problems, values::Names};
 use crate::profile::{
-    ConsoleSpec, Exchange, LineEnd, Need, Quoting, ScrapedId,
+    ConsoleSpec, Exchange, LineEnd, Need, Paste, Quoting, ScrapedId,
     problem::Problem,
-    raw::{At, RawConsole, RawDeviceId, RawExchange},
+    raw::{At, RawConsole, RawDeviceId, RawExchange, RawPaste},
 };
 
 impl Problems {
@@ -84,6 +84,8 @@ impl Problems {
 
     fn exchange(&mut self, raw: &RawExchange, scope: &Names<'_>) -> Option<Exchange> {
         let send = self.template(&raw.send, scope);
+        let paste = raw.paste.as_ref().map(|raw| self.paste(raw, scope));
+        let paste = paste.map_or(Some(None), |paste| paste.map(Some));
         let texts = raw.expect.get_ref();
         if texts.is_empty() || texts.iter().any(|text| text.get_ref().is_empty()) {
             self.push(raw.expect.span(), Problem::NothingExpected);
@@ -96,11 +98,20 @@ impl Problems {
         let needs = needs.map_or(Some(None), |known| known.map(Some));
         Some(Exchange {
             send: send?,
+            paste: paste?,
             expect,
             refuse,
             within,
             restarts: raw.restarts,
             needs: needs?,
         })
+    }
+
+    fn paste(&mut self, raw: &RawPaste, scope: &Names<'_>) -> Option<Paste> {
+        if raw.when.get_ref().trim().is_empty() {
+            self.push(raw.when.span(), Problem::NothingExpected);
+        }
+        let text = self.template(&raw.text, scope)?;
+        Some(Paste { when: raw.when.get_ref().clone(), text })
     }
 }

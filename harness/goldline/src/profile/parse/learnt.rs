@@ -38,9 +38,11 @@ const OF_ITS_INTERFACES: [(Interface, EngineSymbol); 3] = [
     (Interface::Ethernet, public("unit.mac_eth", "24:0a:c4:00:01:13")),
 ];
 const OF_THE_CONSOLE: EngineSymbol = public("observed.device_id", "240AC4000110");
-const OF_THE_CA: [EngineSymbol; 5] = [
+const OF_THE_CA: [EngineSymbol; 6] = [
     public("issued.certificate", SAMPLE_CERTIFICATE),
     public("issued.ca_certificate", SAMPLE_CERTIFICATE),
+    // Only the last of them, for what takes one certificate.
+    public("issued.root_certificate", SAMPLE_CERTIFICATE),
     secret("issued.private_key", "the sample's private key"),
     // The same in DER, as Base64: for keys of the encoding base64, which NVS stores as a blob.
     public("issued.certificate_der", "MAA="),

@@ -51,7 +51,9 @@ pub(in crate::profile) struct RawDeviceId {
 pub(in crate::profile) struct RawExchange {
     /// The line, without its end. A secret in it is shown as asterisks.
     pub send: Text,
-    /// Texts that the answer must contain, in this order.
+    /// A text of several lines, such as a certificate, that is typed when the console asks for it.
+    pub paste: Option<RawPaste>,
+    /// Texts that the answer must contain, in this order; where something is pasted, the answer to that.
     pub expect: At<Vec<Text>>,
     /// Texts that mean a refusal.
     #[serde(default)]
@@ -64,4 +66,13 @@ pub(in crate::profile) struct RawExchange {
     /// What the unit must reach to answer well: wifi, broker or ca. Without it the answer is the unit's alone,
     /// and a wrong one its fault.
     pub needs: Option<Text>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::profile) struct RawPaste {
+    /// What the console says when it is ready for the text.
+    pub when: Text,
+    /// The text, such as "{issued.certificate}": typed as it is, whatever the quoting.
+    pub text: Text,
 }

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(super) use at::At;
-pub(super) use dialogue::{RawConsole, RawDeviceId, RawExchange};
+pub(super) use dialogue::{RawConsole, RawDeviceId, RawExchange, RawPaste};
 pub(super) use services::{
     RawAlert, RawCa, RawConfigServer, RawFactory, RawOta, RawPortal, RawProvisioningApi,
     RawRegistry, RawTime, RawUpdate,

@@ -7,11 +7,21 @@ super::codes! {
         causes: [
             "bits of the flash do not hold: the CRC of a page or of an entry is wrong",
             "the unit lost its power while the firmware wrote to NVS",
-            "the partition is encrypted with another key than the station holds for the unit",
             "something that is not NVS wrote into the partition",
         ],
         operator: "provision the unit once more; set it aside if it is damaged again",
         engineer: "read the partition out: goldline nvs check IMAGE names each damaged page and entry; the same place twice is the flash chip",
+    }
+    /// The NVS partition is encrypted, and not with this unit's key.
+    NvsOfAnotherUnit = "nvs.of_another_unit" {
+        action: "find out whose key is in the eFuses: one cannot be changed, so give the run the key that was burnt",
+        causes: [
+            "the partition is a copy of another unit's: a dump of it, or a module with its flash that was moved",
+            "another key was burnt into the eFuses than the run was given for this unit",
+            "two rows of the list of units, or of the list of keys, were exchanged",
+        ],
+        operator: "set the unit aside and call: it holds what another unit's key encrypted",
+        engineer: "try the keys of the other units: goldline nvs show IMAGE --hmac-key FILE opens with one of them only",
     }
     /// A key that the plan wrote is not there.
     NvsKeyMissing = "nvs.key_missing" {

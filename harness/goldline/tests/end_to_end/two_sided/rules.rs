@@ -25,11 +25,11 @@ pub fn of(path: &[&str], value: &Value, table: &Table, profile: &Table) -> Rule 
         ["says", ..] | [_, "opened" | "saved" | "synchronized" | "fetching" | "fetched", _] => {
             Rule::NoRunCanTell("lines for people; the harness reads none of them")
         }
-        ["settings", ..] => of_settings(&path[1..], text, table),
+        ["settings", ..] => of_settings(&path[1..], text, table, profile),
         ["wifi", ..] => of_wifi(&path[1..], text, table),
-        ["mqtt", ..] => of_mqtt(&path[1..], text, table),
+        ["mqtt", ..] => of_mqtt(&path[1..], text, table, profile),
         ["constants", ..] => of_constants(&path[1..], text, table),
-        ["console", ..] => of_console(&path[1..], value, table),
+        ["console", ..] => of_console(&path[1..], value, table, profile),
         ["provisioning", ..] => of_provisioning(&path[1..]),
         ["device_id", ..] => of_device_id(&path[1..], text),
         ["portal", ..] if profile["method"].as_str() == Some("factory_firmware") => {
@@ -50,14 +50,14 @@ pub fn of(path: &[&str], value: &Value, table: &Table, profile: &Table) -> Rule 
     }
 }
 
-fn of_settings(path: &[&str], text: &str, table: &Table) -> Rule {
+fn of_settings(path: &[&str], text: &str, table: &Table, profile: &Table) -> Rule {
     match path {
         ["order", _] => Rule::NoRunCanTell("the order of reading changes nothing"),
         ["partition"] => change("otherpart", &["otherpart", "NVS_PART_NOT_FOUND"]),
         ["namespace"] => change(other_name(text), &[&other_name(text), NOT_THERE]),
         ["encryption", "partition"] => change("otherpart", &["ESP_ERR_NVS"]),
         ["encryption", "scheme"] => Rule::NoRunCanTell("the other scheme has other keys beside it"),
-        ["values", name, _] if !is_used(table, name) => {
+        ["values", name, _] if !is_used(table, profile, name) => {
             Rule::NoRunCanTell("the profile gives no value for it")
         }
         ["values", _, "key"] => change(other_name(text), &[&other_name(text), NOT_THERE]),
@@ -92,7 +92,7 @@ fn of_wifi(path: &[&str], text: &str, table: &Table) -> Rule {
     }
 }
 
-fn of_mqtt(path: &[&str], text: &str, table: &Table) -> Rule {
+fn of_mqtt(path: &[&str], text: &str, table: &Table, profile: &Table) -> Rule {
     match path {
         ["uri" | "host"] => change(another_setting(table, text), &["mqtts://"]),
         ["username"] => change(another_setting(table, text), &["user name"]),
@@ -103,8 +103,11 @@ fn of_mqtt(path: &[&str], text: &str, table: &Table) -> Rule {
         ["command", "fields", _] => change("x", &["the command"]),
         ["alert", "topic"] => change(format!("{text}/x"), &["no alert arrived"]),
         ["alert", "fields", _] => change("x", &["the alert"]),
-        ["certificate" | "private_key"] if is_used(table, text) => {
+        ["certificate" | "private_key"] if is_used(table, profile, text) => {
             change(another_setting(table, text), &["TLS handshake", "client certificate"])
+        }
+        ["ca"] if is_used(table, profile, text) => {
+            change(another_setting(table, text), &["certificate"])
         }
         ["ca" | "certificate" | "private_key"] => {
             Rule::NoRunCanTell("the profile gives no value for it")
@@ -125,16 +128,14 @@ fn of_constants(path: &[&str], text: &str, table: &Table) -> Rule {
     }
 }
 
-fn of_console(path: &[&str], value: &Value, table: &Table) -> Rule {
+fn of_console(path: &[&str], value: &Value, table: &Table, profile: &Table) -> Rule {
     let text = value.as_str().unwrap_or_default();
     let command = |index: &str| -> String {
         let commands = table["console"]["command"].as_array().expect("commands are a list");
         let index: usize = index.parse().expect("an index");
         commands[index]["name"].as_str().expect("a name").to_owned()
     };
-    // What the profile never types.
-    let untyped =
-        ["provision_get", "provision_set_cert", "provision_cert_status", "provision clear"];
+    let typed = typed_commands(table, profile);
     match path {
         ["prompt" | "echo" | "unknown" | "failure"] => {
             Rule::NoRunCanTell("it shows only when something else is wrong, or to people")
@@ -143,9 +144,7 @@ fn of_console(path: &[&str], value: &Value, table: &Table) -> Rule {
             Some(true) => change(false, &["wifi_config", "wifi_enable"]),
             _ => Rule::NoRunCanTell("no value of the samples needs a quote"),
         },
-        ["command", index, ..]
-            if untyped.iter().any(|untyped| command(index).starts_with(untyped)) =>
-        {
+        ["command", index, ..] if !typed.contains(&command(index)) => {
             Rule::NoRunCanTell("the profile never types this command")
         }
         ["command", _, "usage" | "reply_failed" | "reply_missing", ..] => {
@@ -189,8 +188,11 @@ fn of_console(path: &[&str], value: &Value, table: &Table) -> Rule {
                 ],
             )
         }
+        ["command", index, "pem"] => {
+            change(another_setting(table, text), &[command(index).as_str()])
+        }
         ["command", _, "marks", _] => change("0", &["provisioned", NOT_THERE, NOTHING_STORED]),
-        ["command", index, "reply", _] if is_expected(text) => {
+        ["command", index, "reply" | "reply_stored", _] if is_expected(text) => {
             change("???", &[command(index).as_str()])
         }
         ["command", _, "reply", _] => {
@@ -209,6 +211,10 @@ fn is_expected(line: &str) -> bool {
         "WIFI GOT IP",
         "connected",
         "reset",
+        "Paste",
+        "{ca?}",
+        "{certificate?}",
+        "{key?}",
         "{device}",
         "{tenant}",
         "{building}",
@@ -301,15 +307,26 @@ const NOT_THERE: &str = "is not there";
 /// A constant that no key of the factory firmware is meant to hold.
 const OTHER_CONSTANT: &str = "PROVISION_MQTT_HOST";
 
-/// Whether the profile gives a value for a setting: those of SafeSignal's certificates it does not.
-fn is_used(table: &Table, setting: &str) -> bool {
-    let optional = |name: &str| {
-        table["settings"]["values"].get(name).is_some_and(|setting| {
-            setting.get("optional").and_then(Value::as_bool).unwrap_or(false)
-        })
-    };
+/// Whether the profile gives a value for a setting: those of certificates it may not.
+fn is_used(table: &Table, profile: &Table, setting: &str) -> bool {
+    let entries = profile["nvs"]["entries"].as_array().expect("keys are a list");
     let certificate = ["ca", "certificate", "key"].contains(&setting);
-    !(certificate && optional(setting))
+    let key = table["settings"]["values"].get(setting).and_then(|setting| setting.get("key"));
+    !certificate || key.is_some_and(|key| entries.iter().any(|entry| &entry["key"] == key))
+}
+
+/// The commands that the profile types: of those that a line begins with, the longest.
+fn typed_commands(table: &Table, profile: &Table) -> Vec<String> {
+    let commands = table["console"]["command"].as_array().expect("commands are a list");
+    let names: Vec<&str> = commands.iter().filter_map(|command| command["name"].as_str()).collect();
+    let dialogues = profile["console"].as_table().expect("a table").values();
+    let exchanges = dialogues.filter_map(Value::as_array).flatten().chain(profile.get("alert"));
+    let lines = exchanges.filter_map(|exchange| exchange["send"].as_str());
+    let command_of = |line: &str| {
+        let begun = names.iter().filter(|name| line.starts_with(**name));
+        begun.max_by_key(|name| name.len()).map(|name| (*name).to_owned())
+    };
+    lines.filter_map(command_of).collect()
 }
 
 fn is_number(table: &Table, setting: &str) -> bool {
