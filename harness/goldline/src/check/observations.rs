@@ -474,6 +474,8 @@ pub struct UpdateObservation {
     pub outgoing: Outgoing,
     /// Whether that was reported in time.
     pub reported: bool,
+    /// Whether the unit took, and tried to run, what it must refuse.
+    pub accepted: bool,
     /// Whether the unit downloaded it.
     pub fetched: bool,
     /// Bytes of the unit's last report, when there was any.
@@ -496,6 +498,8 @@ pub enum Outgoing {
     Runs,
     /// Go back to what it ran before.
     RolledBack,
+    /// Not take it at all.
+    Refused,
 }
 
 /// Why a connection ended at the broker's door.

@@ -1,5 +1,5 @@
-//! An update arrives and runs, and a bad one is rolled back. That NVS is kept through both is told by the
-//! read-back after the run.
+//! What must not be taken is refused, an update arrives and runs, and a bad one is rolled back. That NVS is kept through
+//! all of it is told by the read-back after the run.
 
 use super::{Finding, Observations, Outgoing, UpdateObservation, Witness, limits};
 use crate::{
@@ -16,6 +16,9 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
             None => {
                 finding.evidence.push(format!("{}: as it must, {} ms", update.what, update.took_ms))
             }
+            Some(problem) if update.accepted => {
+                finding.fail(problem.code, format!("{}: {}", update.what, problem.message));
+            }
             Some(problem) => {
                 let (code, witness) = witness_of(update);
                 finding.fail_with_witness(
@@ -28,15 +31,26 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
         }
     }
     // The good one, the bad one where there is one, and the way back.
-    let planned =
-        plan.profile().ota.as_ref().map_or(0, |ota| 2 + usize::from(ota.bad_update.is_some()));
-    let done = ota.updates.iter().filter(|update| update.reported).count();
-    let all = Limits { lower: Some(planned as f64), upper: None };
-    let took = ota.updates.first().map(|update| update.took_ms as f64);
+    let wanted = plan.profile().ota.as_ref();
+    let planned = wanted.map_or(0, |ota| 2 + usize::from(ota.bad_update.is_some()));
+    let bad = wanted.map_or(0, |ota| ota.refuses.len());
+    let is_refusal = |update: &&UpdateObservation| update.outgoing == Outgoing::Refused;
+    let (refused, done): (Vec<_>, Vec<_>) =
+        ota.updates.iter().filter(|update| update.reported).partition(is_refusal);
+    let all = |planned: usize| Limits { lower: Some(planned as f64), upper: None };
+    let took = ota.updates.iter().find(|update| update.outgoing == Outgoing::Runs);
+    let took = took.map(|update| update.took_ms as f64);
+    if bad > 0 {
+        let refused = Some(refused.len() as f64);
+        finding.measure(
+            Code::OtaFailed,
+            [Measurement::number("images_refused", refused, "", all(bad))],
+        );
+    }
     finding.measure(
         Code::OtaFailed,
         [
-            Measurement::number("updates", Some(done as f64), "", all),
+            Measurement::number("updates", Some(done.len() as f64), "", all(planned)),
             Measurement::number("update_ms", took, "ms", limits(spec, "update_ms")),
         ],
     );
@@ -49,7 +63,11 @@ fn problem(update: &UpdateObservation) -> Option<Diagnosis> {
         return None;
     }
     let code = match update.outgoing {
-        Outgoing::Runs => Code::OtaFailed,
+        Outgoing::Refused if update.accepted => {
+            let took = "the unit took it, and restarted with it".to_owned();
+            return Some(Diagnosis::new(Code::OtaAcceptedBadImage, took));
+        }
+        Outgoing::Runs | Outgoing::Refused => Code::OtaFailed,
         Outgoing::RolledBack => Code::OtaNotRolledBack,
     };
     let how_far = match (update.fetched, update.last_report) {

@@ -65,7 +65,9 @@ pub fn reasons(check: CheckId) -> Vec<Code> {
         CheckId::TestAlert => vec![Code::AlertMissing, Code::AlertNotConfirmed],
         CheckId::ConsoleStatus => [&[Code::ConsoleNotProvisioned], TYPED].concat(),
         CheckId::ServerTrust => vec![Code::TrustsAnyone, Code::TrustNotTried],
-        CheckId::OtaUpdate => vec![Code::OtaFailed, Code::OtaNotRolledBack],
+        CheckId::OtaUpdate => {
+            vec![Code::OtaAcceptedBadImage, Code::OtaFailed, Code::OtaNotRolledBack]
+        }
         CheckId::SecretHygiene => vec![Code::SecretInLog],
     }
 }

@@ -1,5 +1,5 @@
-//! Updates over the air: a good one must arrive and run, a bad one must be rolled back, and at the end the
-//! planned application runs again from its own place.
+//! Updates over the air: what must not be taken is refused, a good one must arrive and run, one that does not start must
+//! be rolled back, and at the end the planned application runs again from its own place.
 
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep_until};
@@ -12,6 +12,7 @@ use crate::{
     check::{OtaObservation, Outgoing, UpdateObservation},
     clock::Deadline,
     hex::hex,
+    image::spoilt,
     plan::Text,
     profile::{Ota, Template},
     testbed::update_server::UpdateServer,
@@ -43,19 +44,32 @@ impl Run {
         Ok(())
     }
 
-    /// A good update, a bad one, and the way back to what was flashed.
+    /// What must be refused, a good update, a bad one, and the way back to what was flashed.
     fn update_trials(&self, ota: &Ota) -> Result<Vec<Trial>, Failure> {
         // In the profile's order; the map of the flash knows the same bytes.
         let mut images = self.images.updates.iter().cloned();
         let mut next_image = || images.next().ok_or(Failure::NotOffered("update"));
         let planned = self.bound()?.app()?.to_vec();
         let version = app_version(&planned).unwrap_or_default();
-        let mut trials = vec![Trial {
-            what: format!("update to {}", ota.update.version),
-            version: ota.update.version.clone(),
-            image: next_image()?,
+        let (good, offered) = (next_image()?, ota.update.version.clone());
+        let mut trials = Vec::new();
+        for bad in &ota.refuses {
+            // Tried when the images were made.
+            let image = spoilt(&good, *bad).map_err(|_| Failure::NotOffered("bad image"))?;
+            let what = format!("refusal of {}", bad.words());
+            trials.push(Trial {
+                what,
+                version: offered.clone(),
+                image,
+                outgoing: Outgoing::Refused,
+            });
+        }
+        trials.push(Trial {
+            what: format!("update to {offered}"),
+            version: offered,
+            image: good,
             outgoing: Outgoing::Runs,
-        }];
+        });
         if let Some(bad) = &ota.bad_update {
             trials.push(Trial {
                 what: format!("roll-back of {}, which does not start", bad.version),
@@ -74,7 +88,7 @@ impl Run {
     }
 
     async fn try_update(&mut self, ota: &Ota, trial: Trial) -> Result<UpdateObservation, Failure> {
-        let began = Instant::now();
+        let (began, before) = (Instant::now(), self.hearing.facts());
         let deadline = Deadline::after(ota.within);
         let testbed = self.testbed()?;
         let server = testbed.update_server.as_ref();
@@ -104,12 +118,15 @@ impl Run {
             texts.iter().map(text).collect()
         };
         let failure = texts(&ota.failure_contains)?;
-        let expected = match trial.outgoing {
-            Outgoing::Runs => texts(&ota.report_contains)?,
-            Outgoing::RolledBack => texts(&ota.rollback_contains)?,
+        let (runs, rolled_back) = (texts(&ota.report_contains)?, texts(&ota.rollback_contains)?);
+        // What ends the wait beside what must come.
+        let (expected, otherwise) = match trial.outgoing {
+            Outgoing::Runs => (runs, vec![failure]),
+            Outgoing::RolledBack => (rolled_back, Vec::new()),
+            Outgoing::Refused => (failure, vec![runs, rolled_back]),
         };
         self.hearing.expect_restart();
-        if trial.outgoing == Outgoing::RolledBack {
+        if trial.outgoing != Outgoing::Runs {
             self.hearing.excuse_reset();
         }
         testbed
@@ -132,8 +149,9 @@ impl Run {
             if reports().iter().any(|text| holds(&expected, text)) {
                 break true;
             }
-            if trial.outgoing == Outgoing::Runs
-                && reports().iter().any(|text| holds(&failure, text))
+            if otherwise.iter().any(|parts| reports().iter().any(|text| holds(parts, text)))
+                || trial.outgoing == Outgoing::Refused
+                    && self.hearing.facts().has_restarted_since(&before)
             {
                 break false;
             }
@@ -143,6 +161,10 @@ impl Run {
                 failure = self.interrupted() => return Err(failure),
             }
         };
+        // Whatever it reports: what restarts the unit was taken.
+        let accepted = trial.outgoing == Outgoing::Refused
+            && !arrived
+            && self.hearing.facts().has_restarted_since(&before);
         let fetched = was_fetched(server, &place);
         let last_report = reports().pop().map(|text| text.len());
         let took_ms = millis(began.elapsed());
@@ -160,6 +182,7 @@ impl Run {
             what: trial.what,
             outgoing: trial.outgoing,
             reported: arrived,
+            accepted,
             fetched,
             last_report,
             within_s: ota.within.as_secs(),

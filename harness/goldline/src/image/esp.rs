@@ -39,6 +39,12 @@ pub(super) struct EspImage<'a> {
     pub(super) flash_size: Option<u64>,
     /// Where it starts to run.
     pub(super) entry: u32,
+    /// Where its checksum is; a SHA-256 follows, where the header says so.
+    pub(super) checksum_at: usize,
+    /// Whether it does.
+    pub(super) hashed: bool,
+    /// Where it ends; padding and signature lie behind.
+    pub(super) end: usize,
     /// In the order of the image.
     pub(super) segments: Vec<Segment<'a>>,
 }
@@ -129,6 +135,9 @@ impl<'a> EspImage<'a> {
             chip_id: u16::from_le_bytes([header[12], header[13]]),
             flash_size: flash_size(header[3] >> 4),
             entry: u32::from_le_bytes([header[4], header[5], header[6], header[7]]),
+            checksum_at,
+            hashed,
+            end,
             segments,
         })
     }

@@ -6,6 +6,7 @@
 
 mod esp;
 mod fit;
+mod spoilt;
 
 use std::{
     collections::BTreeMap,
@@ -54,6 +55,7 @@ const FIRMWARE_MODELS: &[(&str, &str)] = &[
 
 pub use esp::Damage;
 pub use fit::{Role, Unfit};
+pub use spoilt::{NotSpoilt, spoilt};
 
 /// First bytes of an ELF file, and where it names its processor.
 const ELF_MAGIC: [u8; 4] = *b"\x7FELF";
@@ -130,6 +132,16 @@ pub enum ImageError {
         chip: Chip,
         /// Its processor.
         expected: &'static str,
+    },
+    /// No bad image can be made of the update.
+    #[error("{what} cannot be made of the update {version}: {reason}")]
+    NotSpoilt {
+        /// Which one.
+        what: &'static str,
+        /// Version of the update.
+        version: String,
+        /// Why not.
+        reason: NotSpoilt,
     },
     /// The simulator was to run machine code.
     #[error(
@@ -212,6 +224,7 @@ impl FlashImages {
             Application::Elf(path, elf) => {
                 let bootloader = own_bootloader.as_ref().map(|(path, _)| *path);
                 let (bootloader, app) = lay_out(profile, &elf, &partition_table, bootloader)?;
+                let app = signed_as_described(&profile.images.app, app)?;
                 if let Some(path) = path {
                     prove(path, &app, Role::App, profile)?;
                 }
@@ -345,7 +358,28 @@ fn refuse_later_images(profile: &Profile) -> Result<(), ImageError> {
 fn updates(profile: &Profile, trust_anchor_pem: &str) -> Result<Vec<Vec<u8>>, ImageError> {
     let Some(ota) = &profile.ota else { return Ok(Vec::new()) };
     let tried = iter::once(&ota.update).chain(&ota.bad_update);
-    tried.map(|update| compile_update(profile, &update.app, trust_anchor_pem)).collect()
+    let updates: Vec<Vec<u8>> = tried
+        .map(|update| compile_update(profile, &update.app, trust_anchor_pem))
+        .collect::<Result<_, _>>()?;
+    for bad in &ota.refuses {
+        let (what, version) = (bad.words(), ota.update.version.clone());
+        spoilt(&updates[0], *bad).map_err(|reason| ImageError::NotSpoilt {
+            what,
+            version,
+            reason,
+        })?;
+    }
+    Ok(updates)
+}
+
+/// A firmware model's image with the signature that its description asks for.
+fn signed_as_described(source: &AppSource, image: Vec<u8>) -> Result<Vec<u8>, ImageError> {
+    match source {
+        AppSource::File(_) => Ok(image),
+        AppSource::Model { name } => {
+            Ok(goldline_simulator::firmware::sign_as_described(&firmware_description(name)?, image))
+        }
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ImageError> {
@@ -406,11 +440,11 @@ fn compile_update(
     match application(profile, app, trust_anchor_pem)? {
         Application::Ready(_, app) => Ok(app),
         Application::Elf(path, elf) => {
-            let (_, app) = lay_out(profile, &elf, &encode_table(&profile.flash)?, None)?;
+            let (_, laid_out) = lay_out(profile, &elf, &encode_table(&profile.flash)?, None)?;
             if let Some(path) = path {
-                prove(path, &app, Role::App, profile)?;
+                prove(path, &laid_out, Role::App, profile)?;
             }
-            Ok(app)
+            signed_as_described(app, laid_out)
         }
     }
 }

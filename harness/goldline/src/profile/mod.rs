@@ -48,8 +48,8 @@ pub use problem::{Located, Problem, ProfileError};
 pub use schema::json_schema;
 pub use secret_source::{SecretError, SecretSource};
 pub use service::{
-    Alert, Ca, Caller, ConfigServer, FactoryFirmware, Ota, Portal, ProvisioningApi, RegistrySpec,
-    TimeServer, Update,
+    Alert, BadImage, Ca, Caller, ConfigServer, FactoryFirmware, Ota, Portal, ProvisioningApi,
+    RegistrySpec, TimeServer, Update,
 };
 pub use station_file::{
     CaService, ConfigServerService, MqttService, RegistryService, Setting, StationFile,

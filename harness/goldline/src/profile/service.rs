@@ -137,6 +137,46 @@ pub struct Ota {
     pub update: Update,
     /// An update that does not start.
     pub bad_update: Option<Update>,
+    /// What the unit must refuse, each made of the good update.
+    pub refuses: Vec<BadImage>,
+}
+
+/// What is wrong with an image that a unit must refuse.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BadImage {
+    /// A bit of it is not the author's.
+    Tampered,
+    /// Its signature was left out.
+    Unsigned,
+    /// Its header names another chip.
+    WrongChip,
+    /// Its secure version is smaller, which ESP-IDF's anti-rollback compares.
+    Older,
+}
+
+impl BadImage {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Tampered, Self::Unsigned, Self::WrongChip, Self::Older];
+
+    /// The name in profiles.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tampered => "tampered",
+            Self::Unsigned => "unsigned",
+            Self::WrongChip => "wrong_chip",
+            Self::Older => "older",
+        }
+    }
+
+    /// What people call it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Tampered => "a tampered image",
+            Self::Unsigned => "an unsigned image",
+            Self::WrongChip => "an image for another chip",
+            Self::Older => "an older image",
+        }
+    }
 }
 
 /// One update.

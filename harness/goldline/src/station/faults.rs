@@ -4,7 +4,7 @@ use goldline_simulator::Fault;
 
 use super::request::Request;
 use crate::{
-    profile::{Ca, Caller, CheckId, DialogueName, Method, NvsKeyScheme, Profile},
+    profile::{BadImage, Ca, Caller, CheckId, DialogueName, Method, NvsKeyScheme, Profile},
     record::Simulation,
     testbed::{fault::TestbedFault, network::NetworkKind},
 };
@@ -125,6 +125,10 @@ fn shown_by(fault: Fault, profile: &Profile) -> Option<(&'static str, bool)> {
     let console = profile.console.as_ref();
     let dialogue = |name| console.is_some_and(|console| !console.dialogue(name).is_empty());
     let check = |id| profile.checks.iter().any(|check| check.id == id);
+    let refuses = |bad| {
+        let ota = profile.ota.as_ref().filter(|_| check(CheckId::OtaUpdate));
+        ("such an image among [ota] refuses", ota.is_some_and(|ota| ota.refuses.contains(&bad)))
+    };
     Some(match fault {
         Fault::FirmwareConsoleSilent
         | Fault::FirmwareConsoleLate
@@ -146,6 +150,10 @@ fn shown_by(fault: Fault, profile: &Profile) -> Option<(&'static str, bool)> {
         Fault::FirmwareOtaIgnored | Fault::FirmwareOtaNoSwitch | Fault::FirmwareOtaErasesNvs => {
             ("check ota_update", check(CheckId::OtaUpdate))
         }
+        Fault::FirmwareOtaTakesTampered => refuses(BadImage::Tampered),
+        Fault::FirmwareOtaTakesUnsigned => refuses(BadImage::Unsigned),
+        Fault::FirmwareOtaTakesWrongChip => refuses(BadImage::WrongChip),
+        Fault::FirmwareOtaTakesOlder => refuses(BadImage::Older),
         Fault::FirmwareCaCallMissing | Fault::FirmwareCaCallWrongPsk => {
             let calls = |ca: &Ca| ca.called_by == Caller::Unit;
             ("CA that the unit calls", profile.ca.as_ref().is_some_and(calls))

@@ -282,6 +282,14 @@ fn what_a_product_lacks_is_said(#[case] profile: &str, #[case] fault: &str, #[ca
 #[case::portal_silent("ble-gateway", "firmware.portal_silent", "portal.unreachable")]
 #[case::ignores_updates("ble-gateway", "firmware.ota_ignored", "ota.failed")]
 #[case::stays_in_its_slot("ble-gateway", "firmware.ota_no_switch", "ota.failed")]
+#[case::takes_tampered("ble-gateway", "firmware.ota_takes_tampered", "ota.accepted_bad_image")]
+#[case::takes_unsigned("ble-gateway", "firmware.ota_takes_unsigned", "ota.accepted_bad_image")]
+#[case::takes_another_chips(
+    "ble-gateway",
+    "firmware.ota_takes_wrong_chip",
+    "ota.accepted_bad_image"
+)]
+#[case::takes_older("ble-gateway", "firmware.ota_takes_older", "ota.accepted_bad_image")]
 #[case::updates_over_its_data("ble-gateway", "firmware.ota_erases_nvs", "nvs.key_missing")]
 #[case::talkative("ble-gateway", "firmware.secret_in_log", "secret.in_log")]
 #[case::silent_console("safesignal", "firmware.console_silent", "console.no_answer")]

@@ -137,6 +137,10 @@ pub fn of(fault: &str) -> Meaning {
         }
         "firmware.portal_forgets" => Unit(SETTINGS),
         "firmware.ota_ignored" | "firmware.ota_no_switch" => Unit(&["ota.failed"]),
+        "firmware.ota_takes_tampered"
+        | "firmware.ota_takes_unsigned"
+        | "firmware.ota_takes_wrong_chip"
+        | "firmware.ota_takes_older" => Unit(&["ota.accepted_bad_image"]),
         "firmware.ota_erases_nvs" => {
             Unit(&["nvs.key_missing", "ota.failed", "ota.not_rolled_back"])
         }

@@ -125,6 +125,14 @@ pub enum Fault {
     FirmwareOtaNoSwitch,
     /// `firmware.ota_erases_nvs`
     FirmwareOtaErasesNvs,
+    /// `firmware.ota_takes_tampered`
+    FirmwareOtaTakesTampered,
+    /// `firmware.ota_takes_unsigned`
+    FirmwareOtaTakesUnsigned,
+    /// `firmware.ota_takes_wrong_chip`
+    FirmwareOtaTakesWrongChip,
+    /// `firmware.ota_takes_older`
+    FirmwareOtaTakesOlder,
     /// `radio.deaf`
     RadioDeaf,
     /// `radio.weak`
@@ -195,6 +203,10 @@ impl Fault {
         Self::FirmwareOtaIgnored,
         Self::FirmwareOtaNoSwitch,
         Self::FirmwareOtaErasesNvs,
+        Self::FirmwareOtaTakesTampered,
+        Self::FirmwareOtaTakesUnsigned,
+        Self::FirmwareOtaTakesWrongChip,
+        Self::FirmwareOtaTakesOlder,
         Self::RadioDeaf,
         Self::RadioWeak,
         Self::RadioDrops,
@@ -407,6 +419,20 @@ impl Fault {
             Self::FirmwareOtaErasesNvs => {
                 ("firmware.ota_erases_nvs", "An update erases the product's NVS.")
             }
+            Self::FirmwareOtaTakesTampered => (
+                "firmware.ota_takes_tampered",
+                "The firmware takes an update whose bytes are not its author's.",
+            ),
+            Self::FirmwareOtaTakesUnsigned => {
+                ("firmware.ota_takes_unsigned", "The firmware takes an update without a signature.")
+            }
+            Self::FirmwareOtaTakesWrongChip => {
+                ("firmware.ota_takes_wrong_chip", "The firmware takes an update for another chip.")
+            }
+            Self::FirmwareOtaTakesOlder => (
+                "firmware.ota_takes_older",
+                "The firmware takes an update with a smaller secure version than its own.",
+            ),
             Self::RadioDeaf => ("radio.deaf", "The radio hears no access point."),
             Self::RadioWeak => {
                 ("radio.weak", "The radio receives a signal that is barely strong enough.")

@@ -67,6 +67,9 @@ pub struct App {
     /// Whether it crashes before it is sure of itself.
     #[serde(default)]
     pub fails_to_start: bool,
+    /// What anti-rollback compares; a smaller one is refused as an update.
+    #[serde(default)]
+    pub secure_version: u32,
 }
 
 /// How a firmware prints its log.
@@ -158,6 +161,9 @@ pub struct Ota {
     pub topic: String,
     /// Where the outcome is reported.
     pub report: String,
+    /// Whether an image must be signed; this one is then, too.
+    #[serde(default)]
+    pub signed: bool,
 }
 
 /// How the firmware makes its own id: the base MAC address in uppercase hexadecimal digits.

@@ -180,7 +180,7 @@ impl Session<'_, '_> {
                 };
                 let (program, chip) = (updates.program, updates.chip);
                 console.info(self.tag, &format!("OTA: updating to {}", notice.version));
-                ota::take(&notice, &web, &program.partition, &program.table, chip, self.faults)
+                ota::take(&notice, &web, program, chip, self.faults)
                     .await
                     .map_err(|error| error.to_string())
             }

@@ -9,11 +9,18 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::http::Client;
+use super::package::Program;
+use super::signature::{self, Unsigned};
 use crate::boot::{is_bootable, switch_ota_slot};
 use crate::chip::Chip;
 use crate::fault::{Fault, Faults};
 use crate::hex::hex;
 use crate::layout::partitions::{Partition, PartitionTable};
+
+/// Of an image's header.
+const CHIP_ID: usize = 12;
+/// Of the descriptor behind two headers and its magic word.
+const SECURE_VERSION: usize = 36;
 
 /// What a notice says.
 #[derive(Debug, Deserialize)]
@@ -35,6 +42,12 @@ pub(super) enum NotTaken {
     Size { found: usize, announced: usize },
     #[error("image hash differs from the announced one")]
     Hash,
+    #[error("mismatch chip ID, expected {expected}, found {found}")]
+    ChipId { expected: u16, found: u16 },
+    #[error("ESP_ERR_OTA_SMALL_SEC_VER: {found} is smaller than {own}")]
+    Older { own: u32, found: u32 },
+    #[error(transparent)]
+    Unsigned(#[from] Unsigned),
     #[error("no slot for an update")]
     NoSlot,
     #[error("image does not fit its slot")]
@@ -47,11 +60,11 @@ pub(super) enum NotTaken {
 pub(super) async fn take(
     notice: &Notice,
     client: &Client<'_>,
-    running: &Partition,
-    table: &PartitionTable,
+    program: &Program,
     chip: &RefCell<&mut Chip>,
     faults: &Faults,
 ) -> Result<(), NotTaken> {
+    let (running, table) = (&program.partition, &program.table);
     let answer = client.get(&notice.url).await?;
     if answer.status != 200 {
         return Err(NotTaken::Status(answer.status));
@@ -66,8 +79,11 @@ pub(super) async fn take(
     }
     let slot = next_slot(running, table).ok_or(NotTaken::NoSlot)?;
     let mut chip = chip.borrow_mut();
+    let careless = is_taken_all_the_same(judge(&image, program, chip.model.id), faults)?;
     write(&mut chip, slot, &image).ok_or(NotTaken::TooLarge)?;
-    is_bootable(&chip, slot)?;
+    if !careless {
+        is_bootable(&chip, slot)?;
+    }
     if faults.has(Fault::FirmwareOtaErasesNvs)
         && let Some(nvs) = table.nvs_of_product()
     {
@@ -78,6 +94,37 @@ pub(super) async fn take(
         switch_ota_slot(table, &mut chip, number).map_err(|_| NotTaken::NoSlot)?;
     }
     Ok(())
+}
+
+/// What ESP-IDF compares before an image is chosen: chip, secure version, signature.
+fn judge(image: &[u8], program: &Program, chip: u16) -> Result<(), NotTaken> {
+    let word = |at: usize| image.get(at..at + 4).and_then(|word| word.try_into().ok());
+    let found =
+        u16::from_le_bytes(image.get(CHIP_ID..CHIP_ID + 2).map_or([0xFF; 2], |id| [id[0], id[1]]));
+    if found != chip {
+        return Err(NotTaken::ChipId { expected: chip, found });
+    }
+    let (own, found) = (program.description.app.secure_version, word(SECURE_VERSION));
+    let found = found.map_or(0, u32::from_le_bytes);
+    if found < own {
+        return Err(NotTaken::Older { own, found });
+    }
+    if program.description.ota.as_ref().is_some_and(|ota| ota.signed) {
+        signature::verify(image)?;
+    }
+    Ok(())
+}
+
+/// Whether a firmware that lacks one of the comparisons takes what it should refuse.
+fn is_taken_all_the_same(judged: Result<(), NotTaken>, faults: &Faults) -> Result<bool, NotTaken> {
+    let lacks = match &judged {
+        Ok(()) => return Ok(false),
+        Err(NotTaken::ChipId { .. }) => Fault::FirmwareOtaTakesWrongChip,
+        Err(NotTaken::Older { .. }) => Fault::FirmwareOtaTakesOlder,
+        Err(NotTaken::Unsigned(Unsigned::Missing)) => Fault::FirmwareOtaTakesUnsigned,
+        Err(_) => Fault::FirmwareOtaTakesTampered,
+    };
+    if faults.has(lacks) { Ok(true) } else { judged.map(|()| false) }
 }
 
 /// The slot behind the running one, in the order of their numbers.

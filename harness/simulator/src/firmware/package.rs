@@ -45,6 +45,13 @@ pub fn compile(
     compile_with(description_toml, trust_anchor_pem, &BTreeMap::new(), chip)
 }
 
+/// The image of a firmware with a signature behind it, where its description's `[ota]` asks for one.
+pub fn sign_as_described(description_toml: &str, image: Vec<u8>) -> Vec<u8> {
+    let description = Description::parse(description_toml).ok();
+    let signed = description.and_then(|described| described.ota).is_some_and(|ota| ota.signed);
+    if signed { super::signature::sign(image) } else { image }
+}
+
 /// Whether a description can be compiled, whatever it will trust.
 pub fn check(description_toml: &str) -> Result<(), CompileError> {
     Description::parse(description_toml)?;
@@ -87,6 +94,7 @@ fn append(bytes: &mut Vec<u8>, text: &str) {
 /// ESP-IDF's `esp_app_desc_t`.
 fn descriptor(app: &App) -> Vec<u8> {
     let mut bytes = DESCRIPTOR_MAGIC.to_le_bytes().to_vec();
+    bytes.extend(app.secure_version.to_le_bytes());
     bytes.resize(16, 0);
     for (text, length) in [
         (app.version.as_str(), 32),

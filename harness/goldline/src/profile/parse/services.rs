@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{Problems, values::Names};
 use crate::profile::{
-    Alert, Ca, Caller, ConfigServer, FactoryFirmware, FlashMap, Host, Ota, Part, Portal,
+    Alert, BadImage, Ca, Caller, ConfigServer, FactoryFirmware, FlashMap, Host, Ota, Part, Portal,
     ProvisioningApi, RegistrySpec, Template, TimeServer, Update, ValueSpec,
     problem::Problem,
     raw::{
@@ -156,6 +156,9 @@ impl Problems {
             Some(update) => Some(self.update(update, folder)?),
             None => None,
         };
+        let known = BadImage::ALL.map(|bad| (bad.name(), bad));
+        let refuses = raw.refuses.iter().filter_map(|bad| self.one_of("bad image", bad, &known));
+        let refuses = refuses.collect();
         let partition = self.partition_of(&raw.partition, flash?, "an app", |p| p.is_app());
         Some(Ota {
             topic: topic?,
@@ -169,6 +172,7 @@ impl Problems {
             partition: partition?,
             update: update?,
             bad_update,
+            refuses,
         })
     }
 

@@ -138,6 +138,10 @@ pub(in crate::profile) struct RawOta {
     pub update: RawUpdate,
     /// An update that does not start, and must be rolled back.
     pub bad_update: Option<RawUpdate>,
+    /// What the unit must refuse, each made of `update`: tampered (a bit inverted), unsigned (its signature left out),
+    /// wrong_chip, older (a smaller secure version, as anti-rollback compares it).
+    #[serde(default)]
+    pub refuses: Vec<Text>,
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -103,6 +103,18 @@ super::codes! {
         operator: "provision the unit again and test it; set it aside if its update fails again",
         engineer: "the message says how far it came: never downloaded, downloaded, or reported; read console.log from there",
     }
+    /// The unit took an image that it must refuse.
+    OtaAcceptedBadImage = "ota.accepted_bad_image" {
+        action: "do not ship the unit: whoever reaches its update topic can put another firmware into it",
+        causes: [
+            "the firmware does not verify a signature, or was built without the public key",
+            "it compares neither the chip nor the secure version of the image with its own",
+            "it writes the image, chooses its slot and leaves the check to the bootloader",
+            "the profile says refuses for what this product never refuses",
+        ],
+        operator: "set the unit aside and call: its firmware takes what it must refuse",
+        engineer: "the message says which image; CONFIG_SECURE_SIGNED_ON_UPDATE, CONFIG_BOOTLOADER_APP_ANTI_ROLLBACK and the return value of esp_ota_end decide",
+    }
     /// A bad update was not rolled back.
     OtaNotRolledBack = "ota.not_rolled_back" {
         action: "switch the boot loader's rollback on, and let the firmware confirm an update only when it works",

@@ -45,6 +45,9 @@ pub fn of(path: &[&str], value: &Value, table: &Table, profile: &Table) -> Rule 
         ["ca_call", ..] => of_ca_call(&path[1..], text, table),
         ["ota", "topic"] => change(format!("{text}/x"), &["never downloaded"]),
         ["ota", "report"] => change(format!("{text}/x"), &["reported nothing"]),
+        ["ota", "signed"] => Rule::NoRunCanTell(
+            "what is not signed has no signature to leave out, and is refused before",
+        ),
         ["factory", ..] => of_factory(&path[1..], text),
         _ => Rule::Unknown,
     }
