@@ -1,6 +1,6 @@
 //! Whether a state directory is the one that was last used here.
 //!
-//! Each run raises a number in the directory and in a file beside it. A directory that was restored from an older
+//! Once a lease has given a number, each run raises one in the directory and in a file beside it. A directory that was restored from an older
 //! copy, or copied to another station, is behind or alone, and is refused before it gives a number twice: it is
 //! taken into use on purpose, with numbers from a fresh block on.
 //!
@@ -38,17 +38,19 @@ struct Generation {
     number: u64,
     /// No lease gives a number below this one.
     first: u32,
+    /// Whether a lease ever gave one: without, a copy can give none twice.
+    leased: bool,
 }
 
 impl Generation {
-    fn new(first: u32) -> Self {
-        Self { station: Uuid::new_v4(), number: 1, first }
+    fn new() -> Self {
+        Self { station: Uuid::new_v4(), number: 1, first: 0, leased: false }
     }
 
     /// A changed bit is seen.
     fn sum(self) -> String {
-        let Self { station, number, first } = self;
-        hex(&Sha256::digest(format!("{station} {number} {first}")))
+        let Self { station, number, first, leased } = self;
+        hex(&Sha256::digest(format!("{station} {number} {first} {leased}")))
     }
 
     fn next(self) -> Self {
@@ -75,7 +77,7 @@ impl StateDirectory {
                 );
                 return Err(self.displaced(&beside, &found));
             }
-            (Some(_), None) if self.may_lie_beside(&beside) => {
+            (Some(inside), None) if inside.leased && self.may_lie_beside(&beside) => {
                 return Err(
                     self.displaced(&beside, "nothing tells that it was ever used in this place")
                 );
@@ -84,7 +86,7 @@ impl StateDirectory {
                 return Err(self.displaced(&beside, "its own generation is lost, or it is new"));
             }
             (Some(inside), _) => inside.next(),
-            (None, None) => Generation::new(0),
+            (None, None) => Generation::new(),
         };
         self.write_generation(generation)
     }
@@ -96,7 +98,18 @@ impl StateDirectory {
     pub fn adopt(&self, first: u32) -> Result<(), StoreError> {
         let _lock = lock(&self.root.join("generation.lock"))?;
         let known = read(&self.root.join(INSIDE)).ok().flatten().map_or(0, |inside| inside.first);
-        self.write_generation(Generation::new(first.max(known)))
+        let first = first.max(known);
+        self.write_generation(Generation { first, leased: true, ..Generation::new() })
+    }
+
+    /// Notes, before a lease gives a number, that it does.
+    pub(super) fn note_lease(&self) -> Result<(), StoreError> {
+        let _lock = lock(&self.root.join("generation.lock"))?;
+        let known = read(&self.root.join(INSIDE))?.unwrap_or_else(Generation::new);
+        if known.leased {
+            return Ok(());
+        }
+        self.write_generation(Generation { leased: true, ..known })
     }
 
     /// The number below which no lease gives one.
@@ -109,7 +122,8 @@ impl StateDirectory {
         let json = serde_json::to_vec(&stored).expect("a few fields become JSON");
         write_private(&self.root.join(INSIDE), &json)?;
         let beside = self.beside(BESIDE);
-        if self.may_lie_beside(&beside) { write_private(&beside, &json) } else { Ok(()) }
+        let guarded = generation.leased && self.may_lie_beside(&beside);
+        if guarded { write_private(&beside, &json) } else { Ok(()) }
     }
 
     /// Whether the file beside the directory can be kept, and goes where the directory goes.

@@ -189,3 +189,53 @@ fn a_unit_that_fetches_in_the_clear_where_the_plan_says_https_fails() {
     assert_eq!(record["verdict"], "FAIL", "{record:#}");
     assert_eq!(record["diagnosis"]["code"], "config.not_fetched", "{record:#}");
 }
+
+/// The gateway as its guide wants it in production, without updates: `encrypts` is what its firmware does.
+fn gateway_with_encrypted_nvs(encrypts: bool, faults: &[&str]) -> serde_json::Value {
+    let station = Station::new();
+    let read = |name: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/");
+        std::fs::read_to_string(format!("{folder}{name}")).expect("it ships")
+    };
+    let mut firmware = read("firmware/ble-gateway.toml");
+    if encrypts {
+        let settings = "[settings]\npartition = \"nvs\"\n";
+        assert!(firmware.contains(settings), "the firmware has settings");
+        firmware = firmware.replacen(
+            settings,
+            &format!("{settings}encryption = {{ scheme = \"hmac\" }}\n"),
+            1,
+        );
+    }
+    let firmware = station.write("firmware.toml", firmware);
+    let key = "[values.hmac_key]\nsource = \"site\"\nsecret = true\nmin_bytes = 64\nmax_bytes = 64\nsample = \"202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f\"\n\n[nvs]\npartition = \"nvs\"\nencryption = { scheme = \"hmac\", key = \"{hmac_key}\" }\n";
+    let shipped = read("profiles/ble-gateway.toml");
+    let (before, after) = shipped.split_once("[ota]\n").expect("it has updates");
+    let (_, after) = after.split_once("[deadlines]").expect("deadlines follow");
+    let profile = format!("{before}[deadlines]{after}")
+        .replacen("[nvs]\npartition = \"nvs\"\n", key, 1)
+        .replacen("model = \"ble-gateway\"", &format!("model = \"{}\"", firmware.display()), 1)
+        .replacen("[[check]]\nid = \"ota_update\"\n", "", 1);
+    station.write("ble-gateway.toml", profile);
+    let faults = faults.iter().flat_map(|fault| ["--fault", fault]);
+    let words = ["run", "ble-gateway.toml", "--json"].into_iter().chain(faults);
+    station.unit(words).json()
+}
+
+#[test]
+fn a_gateway_that_encrypts_what_its_portal_took_passes() {
+    let record = gateway_with_encrypted_nvs(true, &[]);
+    assert_eq!(record["verdict"], "PASS", "{record:#}");
+    let bad = gateway_with_encrypted_nvs(true, &["chip.other_hmac_key"]);
+    assert_eq!(bad["verdict"], "FAIL", "{bad:#}");
+    assert_eq!(bad["diagnosis"]["code"], "nvs.of_another_unit", "{bad:#}");
+}
+
+/// Its credentials can be read by whoever holds it.
+#[test]
+fn a_gateway_that_stores_in_the_clear_fails_where_the_profile_says_encrypted() {
+    let record = gateway_with_encrypted_nvs(false, &[]);
+    assert_eq!(record["verdict"], "FAIL", "{record:#}");
+    let code = record["diagnosis"]["code"].as_str().expect("a code");
+    assert!(code.starts_with("nvs."), "{record:#}");
+}

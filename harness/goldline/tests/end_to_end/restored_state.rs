@@ -81,6 +81,22 @@ fn an_emptied_state_gives_no_number_twice() {
     assert_eq!(id(&lot(&station, 2)), "VAULT-00002");
 }
 
+/// Where no number was given, none can be given twice: a state for a test goes and comes as it likes.
+#[test]
+fn a_state_that_gave_no_number_may_be_moved_and_removed() {
+    let station = Station::new();
+    let run = || station.unit(["run", "espvault", "--json"]).code();
+    assert_eq!(run(), 0);
+    assert!(!station.path("state.generation").exists(), "nothing lies beside it");
+    fs::rename(station.state(), station.path("elsewhere")).expect("moved");
+    assert_eq!(run(), 0);
+    fs::remove_dir_all(station.state()).expect("removed");
+    fs::rename(station.path("elsewhere"), station.state()).expect("moved back");
+    assert_eq!(run(), 0);
+    assert_eq!(id(&lot(&station, 1)), "VAULT-00001");
+    assert!(station.path("state.generation").exists(), "a number was given");
+}
+
 #[test]
 fn a_backup_holds_what_the_station_knew() {
     let station = Station::new();

@@ -90,6 +90,7 @@ impl StateDirectory {
     ) -> Result<u32, StoreError> {
         let folder = self.leases_folder()?;
         let _lock = lock(&folder.join("lock"))?;
+        self.note_lease()?;
         let mut file = file::open(&self.root, profile, value)?;
         let first = self.first_number()?;
         let mut next = file.series.next.map(|next| next.max(first));
