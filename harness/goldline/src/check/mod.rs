@@ -43,7 +43,7 @@ pub use line::{LineKind, is_logged, kind_of, plain};
 pub use log::{LogFacts, UnitLog};
 pub use nvs_foreign::FRAMEWORKS;
 pub use observations::{
-    AlertObservation, Answered, Blame, BrokerObservation, CaObservation, Conduct,
+    AlertObservation, Answered, ApiObservation, Blame, BrokerObservation, CaObservation, Conduct,
     DeviceIdObservation, DialogueObservation, Difference, Evidence, ExchangeObservation, Hearsay,
     JoinObservation, Leftovers, Observations, Observer, OtaObservation, Outgoing, Refusal,
     RegistryObservation, Remaining, ServiceObservation, SpanDigest, Stop, TrustObservation,

@@ -11,7 +11,7 @@ use super::{
     conduct, limits,
 };
 use crate::{
-    plan::{BoundBroker, BoundPlan},
+    plan::{BoundBroker, BoundPlan, SaltAge},
     profile::{CheckSpec, Endpoint, Host},
     record::{Code, Measurement},
 };
@@ -32,6 +32,7 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
         return Finding::not_run();
     };
     let mut finding = Finding::ran();
+    judge_salt(plan, &mut finding);
     if let Some(ms) = broker.rival_after_ms {
         blame_rival(plan, planned, ms, seen.console.facts(), &mut finding);
     } else if broker.accepted {
@@ -48,6 +49,25 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
         explain(plan, broker, seen.console.facts(), &mut finding);
     }
     finding
+}
+
+/// A broker that knows the unit's password still may not know it tomorrow.
+fn judge_salt(plan: &BoundPlan, finding: &mut Finding) {
+    let api = plan.profile().provisioning_api.as_ref();
+    let planned = api.and_then(|api| api.password.as_ref());
+    let held = plan.bindings().get("issued.mqtt_password");
+    let Some((planned, held)) = planned.zip(held) else { return };
+    match plan.bindings().salt_of(planned, held.as_secret()) {
+        Some(SaltAge::Current) => {}
+        Some(SaltAge::Previous) => finding.evidence.push(
+            "the unit's MQTT password is of the previous salt: provision it again before that one is retired"
+                .to_owned(),
+        ),
+        None => finding.fail(
+            Code::MqttSaltRetired,
+            "the unit's MQTT password is of a salt that is not valid any more: neither the one in force makes it, nor one that the station file names under [previous]",
+        ),
+    }
 }
 
 /// Two clients of one id put each other out, and only one of them is this unit.

@@ -50,6 +50,8 @@ pub struct Observations {
     pub time: Option<ServiceObservation>,
     /// The unit's question for its configuration.
     pub configuration: Option<ServiceObservation>,
+    /// The call of the server that gave the unit its MQTT credentials, when it was called.
+    pub api: Option<ApiObservation>,
     /// What became of the unit's row in the registry.
     pub registry: Option<RegistryObservation>,
     /// What a factory reset left in the flash.
@@ -373,6 +375,13 @@ pub struct CaObservation {
     pub other_mac: Option<(String, String)>,
     /// What the unit called itself, when it called the CA by itself.
     pub device_type: Option<String>,
+}
+
+/// What the bench saw of the server that gives MQTT credentials.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ApiObservation {
+    /// How long its certificates are still valid; `None` where it was called in the clear.
+    pub certificate: Option<Remaining>,
 }
 
 /// The unit's call to a service.

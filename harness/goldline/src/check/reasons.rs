@@ -2,7 +2,11 @@
 //!
 //! What a run says of a unit does not come from here; the tests compare the two.
 
-use crate::{plan::Step, profile::CheckId, record::Code};
+use crate::{
+    plan::Step,
+    profile::{CheckId, Profile},
+    record::Code,
+};
 
 /// What ends a run when the unit does not start.
 const STARTS: &[Code] =
@@ -16,8 +20,15 @@ const TYPED: &[Code] = &[
     Code::FirmwareConfiguration,
 ];
 
-/// The codes of a FAIL by that check; none of one that judges the station only.
-pub fn reasons(check: CheckId) -> Vec<Code> {
+/// The codes of a FAIL by that check of a product; none of one that judges the station only.
+pub fn reasons(check: CheckId, profile: &Profile) -> Vec<Code> {
+    let salted = profile.provisioning_api.as_ref().is_some_and(|api| api.password.is_some());
+    let mut codes = of_check(check);
+    codes.retain(|code| *code != Code::MqttSaltRetired || salted);
+    codes
+}
+
+fn of_check(check: CheckId) -> Vec<Code> {
     match check {
         CheckId::FlashIntegrity => vec![
             Code::ChipMismatch,
@@ -53,6 +64,7 @@ pub fn reasons(check: CheckId) -> Vec<Code> {
         CheckId::CaRegistration => vec![Code::CaNotRegistered, Code::CaCertificateExpired],
         CheckId::MqttConnect => vec![
             Code::MqttBadCredentials,
+            Code::MqttSaltRetired,
             Code::MqttServerUntrusted,
             Code::MqttNotConnected,
             Code::MqttIdentityDiffers,

@@ -1,10 +1,17 @@
 //! The unit's calls to the time server and to its configuration server.
 
-use super::{Finding, Observations, ServiceObservation, limits};
+use super::{Certificates, Finding, Observations, ServiceObservation, limits};
 use crate::{
     plan::BoundPlan,
     profile::CheckSpec,
     record::{Code, Measurement},
+};
+
+const OF_API: Certificates = Certificates {
+    measurement: "api_certificate_days",
+    whose: "the provisioning server's certificate",
+    fault: Code::TestbedConfigServer,
+    action: "renew the certificate that ends first on the provisioning server, or its CA, and test the unit again",
 };
 
 pub(super) fn judge_time(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> Finding {
@@ -27,7 +34,12 @@ pub(super) fn judge_configuration(
         url.map(|url| url.expose().to_owned()).unwrap_or_default()
     );
     let codes = (Code::ConfigNotFetched, Code::TestbedConfigServer);
-    judge(spec, "config_ms", &what, codes, seen.configuration.as_ref())
+    let mut finding = judge(spec, "config_ms", &what, codes, seen.configuration.as_ref());
+    // Only a run that provisions calls it.
+    if let Some(api) = seen.api.as_ref().filter(|_| finding.ran) {
+        finding.measure_remaining(spec, &OF_API, api.certificate.as_ref());
+    }
+    finding
 }
 
 fn judge(

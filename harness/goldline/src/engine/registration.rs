@@ -12,7 +12,7 @@ use super::{
     registry_row::{News, registry_row},
 };
 use crate::{
-    check::{CaObservation, RegistryObservation, Remaining, stops},
+    check::{ApiObservation, CaObservation, RegistryObservation, Remaining, stops},
     client::{
         ca::{self, Issued, Registrant, Terms},
         http::{HttpClient, HttpError, Route},
@@ -154,7 +154,7 @@ impl Run {
     }
 
     /// Asks the provisioning server for the unit's MQTT credentials, and compares them with what the
-    /// profile's scheme makes of the salt.
+    /// profile's scheme makes of the salt, or of the one before it while they change.
     pub(super) async fn request_credentials(
         &mut self,
         api: &ProvisioningApi,
@@ -170,7 +170,14 @@ impl Run {
         };
         let given = asked
             .map_err(|error| Failure::Service(stops::service_call(error.code(), &url, error)))?;
+        let now = self.bench.clock().now();
+        let certificate = client.server_certificate();
+        let certificate = certificate.map(|expiry| Remaining::until(&expiry, now));
+        self.seen.api = Some(ApiObservation { certificate });
         self.compare_credentials(api, &given)?;
+        if let Some(server) = &self.testbed()?.config_server {
+            server.note_given_elsewhere(&given.mqtt_password);
+        }
         let plan = self.bound_mut()?;
         plan.learn_issued("issued.mqtt_user", Text::public(given.mqtt_user))?;
         plan.learn_issued("issued.mqtt_host", Text::public(given.mqtt_host))?;
@@ -195,7 +202,7 @@ impl Run {
             return Err(Failure::Service(stop));
         }
         if let Some(password) = &api.password
-            && secret(plan, password)? != given.mqtt_password
+            && plan.bindings().salt_of(password, &given.mqtt_password).is_none()
         {
             let schemes = SaltedScheme::ALL.map(SaltedScheme::name).join(" or ");
             return Err(Failure::Service(stops::other_password(&schemes)));

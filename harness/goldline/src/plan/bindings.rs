@@ -38,6 +38,22 @@ pub struct Bindings {
     bound: BTreeMap<String, Bound>,
     /// Templates that wait for a value which the engine binds.
     waiting: Vec<ValueSpec>,
+    /// Salted values that the unit was given in an earlier run.
+    remembered: BTreeMap<String, Secret>,
+}
+
+/// The salt before the one in force, or what it makes of a salted value; no value has such a name.
+fn previous(name: &str) -> String {
+    format!("previous.{name}")
+}
+
+/// Which salt a password was made with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SaltAge {
+    /// The one in force.
+    Current,
+    /// The one before it, which is valid still.
+    Previous,
 }
 
 #[derive(Clone, Debug)]
@@ -132,7 +148,12 @@ impl Bindings {
         identity: Identity,
         sources: &mut impl Sources,
     ) -> Result<Self, BindingError> {
-        let mut bindings = Self { chip: profile.chip, bound: BTreeMap::new(), waiting: Vec::new() };
+        let mut bindings = Self {
+            chip: profile.chip,
+            bound: BTreeMap::new(),
+            waiting: Vec::new(),
+            remembered: BTreeMap::new(),
+        };
         for (name, text) in given.issued() {
             bindings.insert(
                 name,
@@ -142,6 +163,13 @@ impl Bindings {
         }
         for spec in &profile.values {
             bindings.bind_ready(spec, given, identity)?;
+        }
+        for salt in profile.values.iter().filter_map(|spec| spec.source.salt()) {
+            let in_force = bindings.get(salt).map(Text::as_secret);
+            if let Some(before) = given.previous(salt).filter(|before| in_force != Some(*before)) {
+                // As what a run learns: never remembered.
+                bindings.insert(&previous(salt), Text::secret(before.clone()), Origin::Engine);
+            }
         }
         bindings.bind_templates()?;
         bindings.check_addresses(profile)?;
@@ -266,7 +294,16 @@ impl Bindings {
         given: &Given,
         identity: Identity,
     ) -> Result<(), BindingError> {
-        if let Some((text, origin)) = given.get(&spec.name) {
+        let given_for = given.get(&spec.name);
+        if let (Some((text, Origin::Remembered)), ValueSource::Salted { .. }) =
+            (given_for, &spec.source)
+        {
+            // It may be of a salt that is not valid any more.
+            self.remembered.insert(spec.name.clone(), text.clone());
+            self.waiting.push(spec.clone());
+            return Ok(());
+        }
+        if let Some((text, origin)) = given_for {
             refuse_public_secret(spec, text, identity)?;
             return self.bind_spec(spec, text.expose(), origin);
         }
@@ -316,7 +353,18 @@ impl Bindings {
     /// value names only such that stand before it.
     fn bind_templates(&mut self) -> Result<(), BindingError> {
         for spec in std::mem::take(&mut self.waiting) {
-            match self.derive(&spec)? {
+            let in_force = self.derive(&spec)?;
+            let before = match in_force {
+                Some(_) => self.derive_previous(&spec)?,
+                None => None,
+            };
+            if let Some(before) = &before {
+                self.insert(&previous(&spec.name), before.clone(), Origin::Engine);
+            }
+            // What the unit has stays, as long as it is valid.
+            let held = self.remembered.get(&spec.name);
+            let held = before.filter(|before| held == Some(before.as_secret()));
+            match held.or(in_force) {
                 Some(text) => self.bind_spec(&spec, text.expose(), Origin::Template)?,
                 None => self.waiting.push(spec),
             }
@@ -335,16 +383,41 @@ impl Bindings {
                     mac.expose().parse().map_err(|error: MacError| refuse(error.to_string()))?;
                 Some(Text::public(scheme.derive(mac)))
             }
-            ValueSource::Salted { scheme, of, salt } => {
-                let (Ok(of), Ok(salt)) = (self.render(of), self.render(salt)) else {
-                    return Ok(None);
-                };
-                let salt = Salt::new(salt.as_secret().clone())
-                    .map_err(|error| refuse(error.to_string()))?;
-                Some(Text::secret(scheme.derive(of.expose(), &salt)))
-            }
+            ValueSource::Salted { salt, .. } => match self.render(salt) {
+                Ok(salt) => self.salted(spec, &salt)?,
+                Err(_) => None,
+            },
             _ => None,
         })
+    }
+
+    /// What the salt before the one in force makes of a salted value, where it is valid still.
+    fn derive_previous(&self, spec: &ValueSpec) -> Result<Option<Text>, BindingError> {
+        match spec.source.salt().and_then(|salt| self.get(&previous(salt))) {
+            Some(salt) => self.salted(spec, salt),
+            None => Ok(None),
+        }
+    }
+
+    fn salted(&self, spec: &ValueSpec, salt: &Text) -> Result<Option<Text>, BindingError> {
+        let ValueSource::Salted { scheme, of, .. } = &spec.source else { return Ok(None) };
+        let Ok(of) = self.render(of) else { return Ok(None) };
+        let salt = Salt::new(salt.as_secret().clone()).map_err(|error| BindingError::Identity {
+            name: spec.name.clone(),
+            reason: error.to_string(),
+        })?;
+        Ok(Some(Text::secret(scheme.derive(of.expose(), &salt))))
+    }
+
+    /// Which salt a password was made with that is planned as that template; `None` for one that is of none, or
+    /// of one that is not valid any more.
+    pub fn salt_of(&self, planned: &Template, password: &Secret) -> Option<SaltAge> {
+        let before = planned.lone_symbol().and_then(|name| self.get(&previous(name)));
+        if before.is_some_and(|before| before.as_secret() == password) {
+            return Some(SaltAge::Previous);
+        }
+        let in_force = self.render(planned).ok()?;
+        (in_force.as_secret() == password).then_some(SaltAge::Current)
     }
 
     fn bind_spec(

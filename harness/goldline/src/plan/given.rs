@@ -13,7 +13,11 @@ use crate::{
 
 /// Values by name, each from the giver that outranks the others.
 #[derive(Clone, Debug, Default)]
-pub struct Given(BTreeMap<String, (Secret, Origin)>);
+pub struct Given {
+    values: BTreeMap<String, (Secret, Origin)>,
+    /// Salts before those in force, which are valid still.
+    previous: BTreeMap<String, Secret>,
+}
 
 /// What was given cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +37,11 @@ pub enum GivenError {
         "the secret \"{name}\" stands in the clear in the station file: expected {{ env = \"X\" }}, {{ file = \"PATH\" }} or {{ command = [\"PROGRAM\"] }}"
     )]
     SecretInStationFile { name: String },
+    #[error(
+        "[previous] of the station file names \"{name}\", which is no salt of the profile's: its salts are {}",
+        .salts.join(", ")
+    )]
+    NoSalt { name: String, salts: Vec<String> },
     #[error("cannot read the value \"{name}\": {error}")]
     Source { name: String, error: SecretError },
 }
@@ -49,7 +58,7 @@ impl Given {
         let spec = profile.values.iter().find(|spec| spec.name == name);
         let Some(spec) = spec else { return Err(unknown(profile, name)) };
         let name = name.to_owned();
-        if self.0.get(&name).is_some_and(|(_, origin)| *origin == Origin::Set) {
+        if self.values.get(&name).is_some_and(|(_, origin)| *origin == Origin::Set) {
             return Err(GivenError::SetTwice { name });
         }
         let source = if let Some(path) = value.strip_prefix('@') {
@@ -93,7 +102,7 @@ impl Given {
     ) -> Result<(), GivenError> {
         for spec in &profile.values {
             let Some(setting) = station_setting(profile, station, &spec.name) else { continue };
-            if self.0.contains_key(&spec.name) {
+            if self.values.contains_key(&spec.name) {
                 continue;
             }
             let name = || spec.name.clone();
@@ -106,36 +115,63 @@ impl Given {
             };
             self.give(&spec.name, text, Origin::StationFile);
         }
+        self.take_previous(profile, station)
+    }
+
+    /// Takes the salts that are valid still. Those of other products of the station are not read.
+    fn take_previous(
+        &mut self,
+        profile: &Profile,
+        station: &StationFile,
+    ) -> Result<(), GivenError> {
+        let salts: Vec<&str> =
+            profile.values.iter().filter_map(|spec| spec.source.salt()).collect();
+        for (name, source) in &station.previous {
+            let Some(spec) = profile.values.iter().find(|spec| spec.name == *name) else {
+                continue;
+            };
+            let name = || name.clone();
+            if !salts.contains(&spec.name.as_str()) {
+                let salts = salts.iter().map(|&salt| salt.to_owned()).collect();
+                return Err(GivenError::NoSalt { name: name(), salts });
+            }
+            self.previous.insert(name(), read(spec, source)?);
+        }
         Ok(())
+    }
+
+    /// The salt before the one in force, where it is valid still.
+    pub(super) fn previous(&self, salt: &str) -> Option<&Secret> {
+        self.previous.get(salt)
     }
 
     /// What a service gave to the unit in an earlier run.
     pub(super) fn issued(&self) -> impl Iterator<Item = (&str, &Secret)> {
-        let issued = self.0.iter().filter(|(name, _)| name.starts_with("issued."));
+        let issued = self.values.iter().filter(|(name, _)| name.starts_with("issued."));
         issued.map(|(name, (text, _))| (name.as_str(), text))
     }
 
     /// The names of the values that were given by hand or by a row of `--units`.
     pub fn set_names(&self) -> impl Iterator<Item = String> + '_ {
         let by_hand = |origin: Origin| matches!(origin, Origin::Set | Origin::UnitsRow);
-        let set = self.0.iter().filter(move |(_, (_, origin))| by_hand(*origin));
+        let set = self.values.iter().filter(move |(_, (_, origin))| by_hand(*origin));
         set.map(|(name, _)| name.clone())
     }
 
     /// The text that was given for a value.
     pub fn text(&self, name: &str) -> Option<&Secret> {
-        self.0.get(name).map(|(text, _)| text)
+        self.values.get(name).map(|(text, _)| text)
     }
 
     pub(super) fn get(&self, name: &str) -> Option<(&Secret, Origin)> {
-        self.0.get(name).map(|(text, origin)| (text, *origin))
+        self.values.get(name).map(|(text, origin)| (text, *origin))
     }
 
     /// Keeps the text unless a giver of higher rank has one.
     fn give(&mut self, name: &str, text: Secret, origin: Origin) {
-        let outranked = self.0.get(name).is_some_and(|(_, earlier)| *earlier < origin);
+        let outranked = self.values.get(name).is_some_and(|(_, earlier)| *earlier < origin);
         if !outranked {
-            self.0.insert(name.to_owned(), (text, origin));
+            self.values.insert(name.to_owned(), (text, origin));
         }
     }
 }

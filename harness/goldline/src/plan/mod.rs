@@ -31,7 +31,7 @@ use crate::{
     },
 };
 
-pub use bindings::{BindingError, Bindings, Identity, Sources};
+pub use bindings::{BindingError, Bindings, Identity, SaltAge, Sources};
 pub use bound::{
     BoundBroker, BoundPlan, BoundWifi, LearnError, MaterialError, NotLearnt, RegionImage,
 };

@@ -124,7 +124,7 @@ impl CheckId {
             Self::WifiJoin => &["join_ms", "rssi", "unexpected_resets"],
             Self::NetworkJoin => &["join_ms", "unexpected_resets"],
             Self::TimeSync => &["time_ms"],
-            Self::RemoteConfig => &["config_ms"],
+            Self::RemoteConfig => &["config_ms", "api_certificate_days"],
             Self::CaRegistration => {
                 &["registration_ms", "remaining_validity_days", "ca_certificate_days"]
             }

@@ -279,6 +279,14 @@ impl ValueSource {
         matches!(self, Self::Template(_) | Self::MacScheme(_) | Self::Salted { .. })
     }
 
+    /// The name of the value that is its salt.
+    pub fn salt(&self) -> Option<&str> {
+        match self {
+            Self::Salted { salt, .. } => salt.lone_symbol(),
+            _ => None,
+        }
+    }
+
     /// Whether one of these values is a part of it.
     pub fn names(&self, values: &[String]) -> bool {
         let in_template = |template: &Template| {

@@ -24,6 +24,9 @@
 //! [values]
 //! mqtt_broker = "mqtts://broker.example.test:8883"
 //!
+//! [previous]          # salts that are valid still, while they change
+//! salt = { file = "/run/secrets/salt-2026" }
+//!
 //! [require]
 //! radio = true        # no run whose network cannot prove the unit's WiFi
 //! ```
@@ -63,6 +66,8 @@ pub struct StationFile {
     pub wifi: Option<WifiService>,
     /// `[values]`: those of the profile, by name.
     pub values: BTreeMap<String, Setting>,
+    /// `[previous]`: the salts before those in `values`, by name, as long as they are valid beside them.
+    pub previous: BTreeMap<String, SecretSource>,
     /// Whether only a network will do that proves a unit's radio.
     pub requires_radio: bool,
 }
@@ -211,6 +216,12 @@ impl Reader<'_> {
                         station.values.insert(name.get_ref().to_string(), setting);
                     }
                 }
+                "previous" => {
+                    for (name, value) in table("previous", value)? {
+                        let source = self.source(name.get_ref(), value)?;
+                        station.previous.insert(name.get_ref().to_string(), source);
+                    }
+                }
                 "require" => {
                     for (name, value) in table("require", value)? {
                         match name.get_ref().as_ref() {
@@ -227,7 +238,10 @@ impl Reader<'_> {
                         }
                     }
                 }
-                _ => return Err(unknown(key, &["services", "values", "require", "station"])),
+                _ => {
+                    let known = ["services", "values", "previous", "require", "station"];
+                    return Err(unknown(key, &known));
+                }
             }
         }
         Ok(station)

@@ -73,7 +73,11 @@ impl Recall {
             let spec = profile.values.iter().find(|spec| spec.name == *name);
             spec.is_some_and(|spec| spec.source.names(&changing))
         };
-        given.take_remembered(unit.values.into_iter().filter(|(name, _)| !made_of_it(name)));
+        // A salt is not the unit's: where the station has one, that is in force.
+        let salts = profile.values.iter().filter_map(|spec| spec.source.salt());
+        let in_force: Vec<&str> = salts.filter(|salt| given.text(salt).is_some()).collect();
+        let kept = |name: &String| !made_of_it(name) && !in_force.contains(&name.as_str());
+        given.take_remembered(unit.values.into_iter().filter(|(name, _)| kept(name)));
         let mut sources = Leasing { state: &state, profile: &profile.name, holder, taken };
         Ok(Bindings::resolve(&profile, &given, identity, &mut sources)?)
     }

@@ -8,7 +8,7 @@
 use std::{
     collections::BTreeSet,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use hyper::{Method, StatusCode, body::Bytes, header::AUTHORIZATION};
@@ -93,7 +93,11 @@ pub struct ConfigEntrance {
 pub struct ConfigServer {
     entrance: Arc<Entrance<Room>>,
     room: Lent<Room>,
+    elsewhere: Elsewhere,
 }
+
+/// The password that another server gave the unit: this one's user must have that.
+pub type Elsewhere = Arc<OnceLock<Secret>>;
 
 impl std::fmt::Debug for ConfigServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -131,7 +135,7 @@ impl ConfigEntrance {
     pub fn lend(&self, run: Borrower, config: ConfigServerConfig) -> ConfigServer {
         let room = Room::new(config, &self.faults, self.clock.clone());
         let room = self.entrance.lend(run, room);
-        ConfigServer { entrance: Arc::clone(&self.entrance), room }
+        ConfigServer { entrance: Arc::clone(&self.entrance), room, elsewhere: Elsewhere::default() }
     }
 }
 
@@ -150,7 +154,17 @@ impl ConfigServer {
         let rooms = Rooms::with_anyone(Arc::clone(&room));
         let (down, callers) = (room.has(TestbedFault::ConfigDown), Callers::default());
         let entrance = Entrance::open(certificate, Sides::Both, down, &callers, rooms).await?;
-        Ok(Self { entrance, room: Lent::own(room) })
+        Ok(Self { entrance, room: Lent::own(room), elsewhere: Elsewhere::default() })
+    }
+
+    /// Whose `credentials` heed what is noted there.
+    pub(super) fn heeding(self, elsewhere: Elsewhere) -> Self {
+        Self { elsewhere, ..self }
+    }
+
+    /// Notes the password that another server gave the unit, once.
+    pub fn note_given_elsewhere(&self, password: &Secret) {
+        let _noted = self.elsewhere.set(password.clone());
     }
 
     /// Where it listens without TLS; with the fault `config.down`, where nothing does.

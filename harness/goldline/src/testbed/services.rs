@@ -15,7 +15,9 @@ use super::{
     broker::{Account, Broker, BrokerConfig},
     ca::{CaEntrance, CertificateAuthorityApi},
     caller::Borrower,
-    config_server::{self, ConfigEntrance, ConfigServer, ConfigServerConfig, CreateUser},
+    config_server::{
+        self, ConfigEntrance, ConfigServer, ConfigServerConfig, CreateUser, MakeCredentials,
+    },
     fault::{Faults, TestbedFault},
     network::{Network, NetworkKind},
     time_server::{TimeEntrance, TimeServer},
@@ -166,7 +168,8 @@ impl Services {
         let servers = &mut self.config_servers;
         let server = running(servers, names.clone(), || base.config_server(&names)).await?;
         let site = offer.site.clone();
-        let server = server.lend(run, config_for(offer, broker));
+        let (config, elsewhere) = config_for(offer, broker);
+        let server = server.lend(run, config).heeding(elsewhere);
         let address = if site.tls { server.secure_address() } else { server.address() };
         network.redirect(&site.host, site.port, address)?;
         Ok(server)
@@ -291,8 +294,18 @@ fn both_names(one: &Host, other: &Host) -> Vec<String> {
 }
 
 /// What the configuration server is for one run: its first call may let the unit's account in.
-fn config_for(offer: ConfigServerOffer, broker: &Arc<Broker>) -> ConfigServerConfig {
-    let ConfigServerOffer { token, credentials, creates_user, .. } = offer;
+fn config_for(
+    offer: ConfigServerOffer,
+    broker: &Arc<Broker>,
+) -> (ConfigServerConfig, config_server::Elsewhere) {
+    let ConfigServerOffer { token, credentials: planned, creates_user, .. } = offer;
+    let elsewhere = config_server::Elsewhere::default();
+    let given = Arc::clone(&elsewhere);
+    let credentials: MakeCredentials = Arc::new(move |device_id: &str| {
+        let planned = planned(device_id);
+        let password = given.get().unwrap_or(&planned.password).clone();
+        config_server::Credentials { password, ..planned }
+    });
     let create_user: CreateUser = {
         // The broker must not be kept by a server that it may outlive.
         let (broker, credentials) = (Arc::downgrade(broker), Arc::clone(&credentials));
@@ -303,13 +316,14 @@ fn config_for(offer: ConfigServerOffer, broker: &Arc<Broker>) -> ConfigServerCon
             }
         })
     };
-    ConfigServerConfig {
+    let config = ConfigServerConfig {
         token,
         credentials,
         create_user,
         provisioned_host: offer.provisioned_host,
         configured_host: offer.configured_host,
-    }
+    };
+    (config, elsewhere)
 }
 
 /// What a broker's certificate names: the hosts of its endpoints, and this machine.

@@ -144,7 +144,8 @@ fn program(name: &str) -> Command {
     command
 }
 
-fn write_certificates(folder: &Path, names: &[&str]) {
+/// `ca.pem`, and of it `chain.pem` and `key.pem` for those names and 127.0.0.1.
+pub fn write_certificates(folder: &Path, names: &[&str]) {
     let mut ca = CertificateParams::default();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     ca.distinguished_name.push(DnType::CommonName, "Production CA");

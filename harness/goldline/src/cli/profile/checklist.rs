@@ -126,9 +126,9 @@ fn places(plan: &Plan) -> Vec<(String, Vec<Code>)> {
     }
     let mut places = vec![("While it is provisioned".to_owned(), stops)];
     for check in plan.checks() {
-        places.push((format!("`{}`", check.id.name()), reasons(check.id)));
+        places.push((format!("`{}`", check.id.name()), reasons(check.id, &plan.profile)));
         if let Some(other) = check.without_radio {
-            places.push((format!("`{}`", other.name()), reasons(other)));
+            places.push((format!("`{}`", other.name()), reasons(other, &plan.profile)));
         }
     }
     places

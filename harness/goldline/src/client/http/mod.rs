@@ -28,7 +28,7 @@ pub use url::{HttpUrl, Scheme};
 use crate::{
     clock::Deadline,
     secret::Secret,
-    tls::{Anchors, ClientTls},
+    tls::{Anchors, ClientTls, Expiry},
 };
 use stream::FirstBytes;
 
@@ -210,6 +210,11 @@ impl HttpClient {
             None => Anchors::default(),
         };
         Ok(Self { way, tls: ClientTls::new(anchors) })
+    }
+
+    /// The first end among the certificates of the server that answered last over https.
+    pub fn server_certificate(&self) -> Option<Expiry> {
+        self.tls.seen().map(|facts| facts.expiry)
     }
 
     /// Connects, calls and reads the whole answer.

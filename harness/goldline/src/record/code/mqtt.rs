@@ -12,6 +12,16 @@ super::codes! {
         operator: "provision the unit once more; if it is refused again, set it aside and call",
         engineer: "compare user name and the password's length in the firmware with the plan (goldline run --dry-run); a derived password depends on the id's capitals",
     }
+    /// The unit holds an MQTT password of a salt that is not valid any more.
+    MqttSaltRetired = "mqtt.salt_retired" {
+        action: "provision the unit again; while units of the old salt are good, name it under [previous] in the station file",
+        causes: [
+            "the salt was changed since the unit was provisioned, and the old one is retired",
+            "the station has another salt than the server: a wrong variable, file or command",
+        ],
+        operator: "provision the unit again; if all units fail like this, call: the station's salt is wrong",
+        engineer: "compare where the station file takes the salt from with the server's; docs/station.md says how salts are changed",
+    }
     /// The unit refused the broker's certificate, and the bench trusted it with the planned CA.
     MqttServerUntrusted = "mqtt.server_untrusted" {
         action: "check which CA certificate the firmware carries",

@@ -64,6 +64,7 @@ super::codes! {
             "a column is too short for its value: VARCHAR(32) for a key of 64 digits",
             "a value breaks a rule of the table: not unique, or missing",
             "the row belongs to another unit already",
+            "the unit is scrapped",
             "this user may not write into the table",
         ],
         operator: "set the unit aside and call: it is good as far as it was tested, and is not registered",
