@@ -59,5 +59,6 @@ mod secrets;
 mod two_sided;
 mod usage;
 mod values;
+mod variants;
 mod wire;
 mod zeroconf;

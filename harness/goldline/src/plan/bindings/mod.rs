@@ -5,30 +5,33 @@
 //! are rendered as soon as all their values are bound; what only the engine learns, such as
 //! `unit.mac`, it binds later. Must not know how a value reaches the unit. Lengths are bytes.
 
+mod derived;
+mod error;
+mod redaction;
+
 use std::{collections::BTreeMap, fmt, io};
 
 use zeroize::Zeroizing;
 
 use super::{Given, Origin, Text};
 use crate::{
-    client::http::{HttpError, HttpUrl},
-    identity::{CustomUuid, Mac, MacError, Salt},
+    client::http::HttpUrl,
+    identity::{CustomUuid, Mac},
     profile::{
-        Chip, Endpoint, EndpointError, Host, HostError, Profile, Template, UnboundSymbol,
-        ValueSource, ValueSpec, is_lease_number, is_secret_when_issued,
+        Chip, Endpoint, Host, Profile, Template, UnboundSymbol, ValueSource, ValueSpec,
+        is_lease_number, is_secret_when_issued,
     },
     secret::Secret,
 };
-
-/// Shorter secrets would be found everywhere.
-const SHORTEST_SECRET: usize = 4;
-/// Shorter lines of a PEM text tell nothing.
-const SHORTEST_LINE: usize = 16;
 
 /// The value that identities are made of.
 const UNIT_MAC: &str = "unit.mac";
 /// A WPA2 key of 32 bytes.
 const WIFI_KEY_DIGITS: usize = 64;
+
+pub use derived::SaltAge;
+use derived::previous;
+pub use error::BindingError;
 
 /// Names bound to texts, for one unit and one run.
 #[derive(Clone, Debug)]
@@ -40,20 +43,6 @@ pub struct Bindings {
     waiting: Vec<ValueSpec>,
     /// Salted values that the unit was given in an earlier run.
     remembered: BTreeMap<String, Secret>,
-}
-
-/// The salt before the one in force, or what it makes of a salted value; no value has such a name.
-fn previous(name: &str) -> String {
-    format!("previous.{name}")
-}
-
-/// Which salt a password was made with.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SaltAge {
-    /// The one in force.
-    Current,
-    /// The one before it, which is valid still.
-    Previous,
 }
 
 #[derive(Clone, Debug)]
@@ -86,54 +75,6 @@ pub trait Sources {
     /// # Errors
     /// When the generator has none.
     fn fill_random(&mut self, buffer: &mut [u8]) -> io::Result<()>;
-}
-
-/// A unit's values cannot be bound.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the fields are what the messages show")]
-pub enum BindingError {
-    #[error(
-        "the value \"{name}\" is not given: pass --set {name}=VALUE, a column of --units, or [values] in the station file"
-    )]
-    NotGiven { name: String },
-    #[error(
-        "the value \"{name}\" is secret and not given: pass --set {name}=@FILE, --set {name}=$VARIABLE, a column of --units, or [values] in the station file"
-    )]
-    SecretNotGiven { name: String },
-    #[error("the value \"{name}\" is {length} bytes long: expected {min} to {max}")]
-    Length { name: String, length: usize, min: usize, max: usize },
-    #[error("the value \"{name}\" holds {what}, which no value may hold")]
-    Character { name: String, what: &'static str },
-    #[error("the value \"{name}\" is not a number from 0 to 4294967295 without leading zeros")]
-    NotANumber { name: String },
-    #[error(
-        "the secret \"{name}\" is the sample of the profile, which everyone can read: give one of its own"
-    )]
-    PublicSecret { name: String },
-    #[error("the value \"{name}\" cannot be the unit's identity: {reason}")]
-    Identity { name: String, reason: String },
-    #[error("the value \"{name}\" is bound already")]
-    BoundTwice { name: String },
-    #[error(transparent)]
-    Unbound(#[from] UnboundSymbol),
-    #[error("the broker's address cannot be used: {0}")]
-    Endpoint(#[from] EndpointError),
-    #[error("a service's address cannot be used: {0}")]
-    Service(#[from] HostError),
-    #[error("a service's address cannot be used: {0}")]
-    Url(#[from] HttpError),
-    #[error(
-        "the network's secret \"{template}\" has {length} bytes: WPA2 has passphrases of 8 to 63 bytes, and an open network has none"
-    )]
-    WifiShort { template: String, length: usize },
-    #[error(
-        "the network's secret \"{template}\" has 64 bytes and is not hexadecimal: WPA2 has passphrases of 8 to 63 bytes, and keys of 64 hexadecimal digits"
-    )]
-    WifiKey { template: String },
-    #[error("no number could be leased for \"{name}\": {error}")]
-    Lease { name: String, error: io::Error },
-    #[error("no secret could be made for \"{name}\": {error}")]
-    Random { name: String, error: io::Error },
 }
 
 impl Bindings {
@@ -253,31 +194,6 @@ impl Bindings {
         own.map(|(name, bound)| (name.clone(), bound.text.as_secret().clone())).collect()
     }
 
-    /// Puts `‹name›` in place of every secret value in a text that came from the unit; says whose were
-    /// there. Values of fewer than four bytes would be found everywhere and are left alone.
-    pub fn redact(&self, text: &str) -> (String, Vec<String>) {
-        let secret = self.bound.iter().filter(|(_, bound)| bound.text.is_secret());
-        let mut secrets: Vec<(&String, &str)> = secret
-            .flat_map(|(name, bound)| parts(bound.text.expose()).map(move |part| (name, part)))
-            .filter(|(_, part)| text.contains(part))
-            .collect();
-        // The longest first: a secret that begins with another one must not keep its tail.
-        secrets.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
-        let mut redacted = text.to_owned();
-        for (name, value) in &secrets {
-            redacted = redacted.replace(value, &format!("‹{name}›"));
-        }
-        let mut names: Vec<String> = secrets.into_iter().map(|(name, _)| name.clone()).collect();
-        names.dedup();
-        (redacted, names)
-    }
-
-    /// What [`Bindings::redact`] looks for.
-    pub fn secret_parts(&self) -> Vec<Secret> {
-        let secret = self.bound.values().filter(|bound| bound.text.is_secret());
-        secret.flat_map(|bound| parts(bound.text.expose())).map(Secret::new).collect()
-    }
-
     /// The values that the record may show as the unit's identifiers, as far as they are known.
     pub fn public_ids(&self, profile: &Profile) -> BTreeMap<String, String> {
         let ids = profile.values.iter().filter(|spec| spec.id);
@@ -347,77 +263,6 @@ impl Bindings {
             | ValueSource::MacScheme(_)
             | ValueSource::Salted { .. } => Ok(()),
         }
-    }
-
-    /// Binds the values that are made of others, as far as those are bound. One pass does, because a
-    /// value names only such that stand before it.
-    fn bind_templates(&mut self) -> Result<(), BindingError> {
-        for spec in std::mem::take(&mut self.waiting) {
-            let in_force = self.derive(&spec)?;
-            let before = match in_force {
-                Some(_) => self.derive_previous(&spec)?,
-                None => None,
-            };
-            if let Some(before) = &before {
-                self.insert(&previous(&spec.name), before.clone(), Origin::Engine);
-            }
-            // What the unit has stays, as long as it is valid.
-            let held = self.remembered.get(&spec.name);
-            let held = before.filter(|before| held == Some(before.as_secret()));
-            match held.or(in_force) {
-                Some(text) => self.bind_spec(&spec, text.expose(), Origin::Template)?,
-                None => self.waiting.push(spec),
-            }
-        }
-        Ok(())
-    }
-
-    /// The text of a value that is made of others; `None` while one of them is not bound.
-    fn derive(&self, spec: &ValueSpec) -> Result<Option<Text>, BindingError> {
-        let refuse = |reason: String| BindingError::Identity { name: spec.name.clone(), reason };
-        Ok(match &spec.source {
-            ValueSource::Template(template) => self.render(template).ok(),
-            ValueSource::MacScheme(scheme) => {
-                let Some(mac) = self.get(UNIT_MAC) else { return Ok(None) };
-                let mac: Mac =
-                    mac.expose().parse().map_err(|error: MacError| refuse(error.to_string()))?;
-                Some(Text::public(scheme.derive(mac)))
-            }
-            ValueSource::Salted { salt, .. } => match self.render(salt) {
-                Ok(salt) => self.salted(spec, &salt)?,
-                Err(_) => None,
-            },
-            _ => None,
-        })
-    }
-
-    /// What the salt before the one in force makes of a salted value, where it is valid still.
-    fn derive_previous(&self, spec: &ValueSpec) -> Result<Option<Text>, BindingError> {
-        match spec.source.salt().and_then(|salt| self.get(&previous(salt))) {
-            Some(salt) => self.salted(spec, salt),
-            None => Ok(None),
-        }
-    }
-
-    fn salted(&self, spec: &ValueSpec, salt: &Text) -> Result<Option<Text>, BindingError> {
-        let ValueSource::Salted { scheme, of, .. } = &spec.source else { return Ok(None) };
-        let Ok(of) = self.render(of) else { return Ok(None) };
-        let salt = Salt::new(salt.as_secret().clone()).map_err(|error| BindingError::Identity {
-            name: spec.name.clone(),
-            reason: error.to_string(),
-        })?;
-        Ok(Some(Text::secret(scheme.derive(of.expose(), &salt))))
-    }
-
-    /// Which salt a password was made with that is planned as that template; `None` for one that is of none, or
-    /// of one that is not valid any more.
-    pub fn salt_of(&self, planned: &Template, password: &Secret) -> Option<SaltAge> {
-        let before = planned.lone_symbol().and_then(|name| self.get(&previous(name)));
-        if before.is_some_and(|before| before.as_secret() == password) {
-            return Some(SaltAge::Previous);
-        }
-        let in_force = self.render(planned).ok()?;
-        (in_force.as_secret() == password).then_some(SaltAge::Current)
     }
 
     fn bind_spec(
@@ -540,11 +385,4 @@ impl fmt::Display for Origin {
             Self::Issued => "a service",
         })
     }
-}
-/// What of a secret is looked for in a line: the whole, and each line of a PEM text by itself.
-fn parts(value: &str) -> impl Iterator<Item = &str> {
-    let lines = value.lines().map(str::trim);
-    let lines = lines.filter(|line| line.len() >= SHORTEST_LINE && !line.starts_with("-----"));
-    let lines = lines.filter(move |_| value.contains('\n'));
-    std::iter::once(value).filter(|whole| whole.len() >= SHORTEST_SECRET).chain(lines)
 }
