@@ -12,6 +12,7 @@ mod device_id;
 mod factory_reset;
 mod flash_integrity;
 mod hearsay;
+mod interface_off;
 mod line;
 mod log;
 mod mqtt_connect;
@@ -39,15 +40,16 @@ use crate::{
 };
 
 pub use boot_fact::BootFact;
+pub use interface_off::NOT_PROVEN;
 pub use line::{LineKind, is_logged, kind_of, plain};
 pub use log::{LogFacts, UnitLog};
 pub use nvs_foreign::FRAMEWORKS;
 pub use observations::{
     AlertObservation, Answered, ApiObservation, Blame, BrokerObservation, CaObservation, Conduct,
     DeviceIdObservation, DialogueObservation, Difference, Evidence, ExchangeObservation, Hearsay,
-    JoinObservation, Leftovers, Observations, Observer, OtaObservation, Outgoing, Refusal,
-    RegistryObservation, Remaining, ServiceObservation, SpanDigest, Stop, TrustObservation,
-    UpdateObservation,
+    JoinObservation, Leftovers, Observations, Observer, OtaObservation, Outgoing, PortalSeen,
+    Refusal, RegistryObservation, Remaining, ServiceObservation, SpanDigest, Stop,
+    TrustObservation, UpdateObservation,
 };
 pub use reasons::{reasons, reasons_to_stop};
 pub use witness::{Credential, ProbeReport, Service, UnitSuccess, Witness};
@@ -148,6 +150,7 @@ fn judge_one(spec: &CheckSpec, plan: Option<&BoundPlan>, seen: &Observations) ->
         CheckId::CaRegistration => ca_registration::judge(spec, plan, seen),
         CheckId::TestAlert => test_alert::judge(spec, plan, seen),
         CheckId::ConsoleStatus => console_status::judge(seen),
+        CheckId::InterfaceOff => interface_off::judge(plan, seen),
         CheckId::ServerTrust => server_trust::judge(plan, seen),
         CheckId::OtaUpdate => ota_update::judge(spec, plan, seen),
     };

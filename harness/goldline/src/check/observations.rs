@@ -58,6 +58,8 @@ pub struct Observations {
     pub leftovers: Option<Leftovers>,
     /// The installer's alert.
     pub alert: Option<AlertObservation>,
+    /// The network that the unit must not open any more.
+    pub portal: Option<PortalSeen>,
     /// The broker that the unit must not trust.
     pub trust: Option<TrustObservation>,
     /// The updates that were tried.
@@ -448,6 +450,17 @@ pub struct AlertObservation {
     pub confirmed: Option<bool>,
     /// The bench's own attempt, made after a failure.
     pub witness: Option<Witness>,
+}
+
+/// Whether the network is gone that the unit must not open any more.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PortalSeen {
+    /// The unit has none open.
+    Gone,
+    /// It is open, under this name.
+    Open(String),
+    /// Nobody can see it on this network.
+    NotSeen,
 }
 
 /// What the unit did with a broker that it must not trust.

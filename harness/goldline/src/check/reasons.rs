@@ -76,6 +76,7 @@ fn of_check(check: CheckId) -> Vec<Code> {
         ],
         CheckId::TestAlert => vec![Code::AlertMissing, Code::AlertNotConfirmed],
         CheckId::ConsoleStatus => [&[Code::ConsoleNotProvisioned], TYPED].concat(),
+        CheckId::InterfaceOff => vec![Code::InterfaceStillOn],
         CheckId::ServerTrust => vec![Code::TrustsAnyone, Code::TrustNotTried],
         CheckId::OtaUpdate => {
             vec![Code::OtaAcceptedBadImage, Code::OtaFailed, Code::OtaNotRolledBack]
@@ -115,6 +116,7 @@ pub fn reasons_to_stop(step: &Step) -> Vec<Code> {
         | Step::AwaitBroker
         | Step::Command(_)
         | Step::Alert(_)
+        | Step::SeekPortal(_)
         | Step::OfferStranger
         | Step::Update(_) => Vec::new(),
     }

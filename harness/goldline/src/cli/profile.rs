@@ -15,8 +15,8 @@ use crate::{
     image::{ImageError, inspect},
     plan::{Plan, Scope},
     profile::{
-        AppSource, BootloaderSource, Caller, CatalogError, DialogueName, EndpointPolicy, Method,
-        Partition, Profile, ValueSource, ValueSpec, find, list as list_profiles,
+        AppSource, BootloaderSource, Caller, CatalogError, DialogueName, EndpointPolicy, Exchange,
+        Method, Partition, Profile, ValueSource, ValueSpec, find, list as list_profiles,
     },
     record::Limits,
 };
@@ -282,13 +282,18 @@ fn explain_other_services(text: &mut String, profile: &Profile) {
                     format_args!(
                         "  console ({}): {}  →  {}",
                         name.name(),
-                        exchange.send,
+                        exchange.send.to_string() + &pasted(exchange),
                         expect.join(", ")
                     ),
                 );
             }
         }
     }
+}
+
+/// What is pasted behind a line.
+fn pasted(exchange: &Exchange) -> String {
+    exchange.paste.as_ref().map_or_else(String::new, |paste| format!(", then {}", paste.text))
 }
 
 fn explain_steps(text: &mut String, profile: Profile) {

@@ -20,7 +20,7 @@ use crate::{
     },
     clock::Deadline,
     plan::{BoundPlan, Dialogue, Text},
-    profile::{DialogueName, Exchange, Need, NvsContent, Piece, Quoting, ScrapedId, Template},
+    profile::{Exchange, Need, NvsContent, Piece, Quoting, ScrapedId, Template},
 };
 
 /// What stands for a secret in a line that is shown.
@@ -85,8 +85,8 @@ fn shown(answer: Vec<String>) -> Vec<String> {
 }
 
 impl Run {
-    /// Types the lines of a dialogue, in order. The status is only looked at; every other dialogue must
-    /// go well to its end.
+    /// Types the lines of a dialogue, in order. One that only asks is looked at; every other must go well to
+    /// its end.
     pub(super) async fn dialogue(&mut self, dialogue: &Dialogue) -> Result<(), Failure> {
         self.await_console(dialogue.prompt.as_deref()).await?;
         let Dialogue { name, exchanges, quoting, .. } = dialogue;
@@ -104,12 +104,8 @@ impl Run {
         }
         self.seen.dialogues.push(seen);
         match failure {
-            Some(Blame::Unit(problem)) if *name != DialogueName::Status => {
-                Err(Failure::Unit(problem))
-            }
-            Some(Blame::Testbed(problem)) if *name != DialogueName::Status => {
-                Err(Failure::Service(problem))
-            }
+            Some(Blame::Unit(problem)) if !name.only_asks() => Err(Failure::Unit(problem)),
+            Some(Blame::Testbed(problem)) if !name.only_asks() => Err(Failure::Service(problem)),
             _ => Ok(()),
         }
     }

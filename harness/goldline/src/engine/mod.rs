@@ -364,6 +364,7 @@ impl Run {
             Step::AwaitTime => return self.await_time().await,
             Step::AwaitConfiguration(api) => return self.await_configuration(api).await,
             Step::AwaitCaCall(ca) => return self.await_ca_call(ca).await,
+            Step::SeekPortal(portal) => self.seek_portal(portal)?,
             Step::OfferStranger => self.offer_stranger().await?,
             Step::Update(ota) => self.update(ota).await?,
             Step::AwaitJoin => return self.await_join().await,

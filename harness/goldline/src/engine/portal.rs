@@ -7,7 +7,7 @@ use tokio::{net::UnixStream, time::sleep_until};
 
 use super::{Failure, Run};
 use crate::{
-    check::{plain, stops},
+    check::{PortalSeen, plain, stops},
     client::portal::{Portal as Page, PortalError},
     clock::Deadline,
     device::ConsoleLine,
@@ -120,6 +120,24 @@ impl Run {
                 failure = self.interrupted() => return Err(failure),
             }
         }
+    }
+
+    /// Looks whether the unit, which has its values, still opens the network that took them.
+    pub(super) fn seek_portal(&mut self, portal: &Portal) -> Result<(), Failure> {
+        let (mac, _) = self.unit_and_boot()?;
+        let plan = self.bound()?;
+        let ssid = plan.render(&portal.ssid)?.expose().to_owned();
+        let password = plan.render(&portal.password)?.as_secret().clone();
+        let network = &self.testbed()?.network;
+        let joined = network.join_network(mac, &ssid, password.expose()).is_ok();
+        let open = own_network(network.events(), mac).or(joined.then_some(ssid));
+        let seen = match open {
+            _ if !network.proves().own_networks => PortalSeen::NotSeen,
+            Some(found) => PortalSeen::Open(plan.bindings().redact(&found).0),
+            None => PortalSeen::Gone,
+        };
+        self.seen.portal = Some(seen);
+        Ok(())
     }
 
     fn portal_fields(&self, portal: &Portal) -> Result<Vec<(String, Secret)>, Failure> {

@@ -50,6 +50,7 @@ const FIRMWARE_MODELS: &[(&str, &str)] = &[
     ("ble-gateway-next", include_str!("../../../../fixtures/firmware/ble-gateway-next.toml")),
     ("ble-gateway-bad", include_str!("../../../../fixtures/firmware/ble-gateway-bad.toml")),
     ("ble-gateway-factory", include_str!("../../../../fixtures/firmware/ble-gateway-factory.toml")),
+    ("zeroconf-portal", include_str!("../../../../fixtures/firmware/zeroconf-portal.toml")),
     ("zeroconf", include_str!("../../../../fixtures/firmware/zeroconf.toml")),
 ];
 

@@ -119,6 +119,9 @@ impl fmt::Display for Step {
             Self::AwaitConfiguration(_) => f.write_str("wait until the unit fetched its configuration"),
             Self::AwaitCaCall(_) => f.write_str("wait until the unit called its CA"),
             Self::Alert(_) => f.write_str("let the installer's alert be sent; wait for it"),
+            Self::SeekPortal(portal) => {
+                write!(f, "look whether the unit still opens its network {}", portal.ssid)
+            }
             Self::OfferStranger => f.write_str(
                 "answer for the broker with the certificate of an unknown CA; the unit must refuse it",
             ),

@@ -162,6 +162,8 @@ pub enum Step {
     Command(CommandRoundTrip),
     /// Let the installer's alert be sent, and wait for it.
     Alert(Box<InstallersAlert>),
+    /// Look for the network that the unit must not open any more.
+    SeekPortal(Box<Portal>),
     /// Ask the unit to trust a broker that it must not trust.
     OfferStranger,
     /// Update the unit over the air, let it refuse a bad update, and put the first application back.
@@ -363,7 +365,7 @@ impl Step {
             | Self::SubmitPortal(_)
             | Self::AwaitFactoryFirmware(_)
             | Self::Update(_) => true,
-            Self::Dialogue(dialogue) => dialogue.name != DialogueName::Status,
+            Self::Dialogue(dialogue) => !dialogue.name.only_asks(),
             Self::Identify
             | Self::EnterLoader
             | Self::Register(_)
@@ -382,6 +384,7 @@ impl Step {
             | Self::AwaitBroker
             | Self::Command(_)
             | Self::Alert(_)
+            | Self::SeekPortal(_)
             | Self::OfferStranger => false,
         }
     }
@@ -408,6 +411,7 @@ impl Step {
                 DialogueName::Wifi => "console_wifi",
                 DialogueName::Status => "console_status",
                 DialogueName::FactoryReset => "console_factory_reset",
+                DialogueName::Off => "console_off",
             },
             Self::SubmitPortal(_) => "portal",
             Self::AwaitFactoryFirmware(_) => "factory_firmware",
@@ -420,6 +424,7 @@ impl Step {
             Self::AwaitBroker => "mqtt_connect",
             Self::Command(_) => "mqtt_command",
             Self::Alert(_) => "test_alert",
+            Self::SeekPortal(_) => "portal_off",
             Self::OfferStranger => "server_trust",
             Self::Update(_) => "ota_update",
         }

@@ -115,7 +115,7 @@ fn needs(step: &Step) -> &'static [Need] {
         Step::Gate => &[Need::Evidence],
         Step::ReadDeviceId(_) | Step::SearchLeftovers(_) => &[Need::Runs],
         Step::Dialogue(dialogue) => match dialogue.name {
-            DialogueName::Status => &[Need::RunsOnTrial],
+            DialogueName::Status | DialogueName::Off => &[Need::RunsOnTrial],
             DialogueName::Provision | DialogueName::Wifi | DialogueName::FactoryReset => {
                 &[Need::RunsToProvision]
             }
@@ -126,9 +126,11 @@ fn needs(step: &Step) -> &'static [Need] {
         | Step::AwaitConfiguration(_)
         | Step::AwaitCaCall(_)
         | Step::AwaitBroker => &[Need::Joined],
-        Step::Command(_) | Step::Alert(_) | Step::OfferStranger | Step::Update(_) => {
-            &[Need::Connected]
-        }
+        Step::Command(_)
+        | Step::Alert(_)
+        | Step::SeekPortal(_)
+        | Step::OfferStranger
+        | Step::Update(_) => &[Need::Connected],
     }
 }
 

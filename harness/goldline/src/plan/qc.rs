@@ -42,9 +42,16 @@ pub(super) fn trial(profile: &Profile, scope: Scope) -> Vec<Step> {
     });
     let status = console.map(|console| Step::Dialogue(Dialogue::of(console, DialogueName::Status)));
     let update = profile.ota.clone().map(|ota| Step::Update(Box::new(ota)));
+    let asks_off = console.filter(|console| !console.off.is_empty());
+    let off = asks_off.map(|console| Step::Dialogue(Dialogue::of(console, DialogueName::Off)));
+    let gone = profile.interface_off.as_ref().is_some_and(|off| off.portal);
+    let seek = profile.portal.clone().filter(|_| gone);
+    let seek = seek.map(|portal| Step::SeekPortal(Box::new(portal)));
     for (id, step) in [
         (CheckId::TestAlert, alert),
         (CheckId::ConsoleStatus, status),
+        (CheckId::InterfaceOff, off),
+        (CheckId::InterfaceOff, seek),
         (CheckId::ServerTrust, Some(Step::OfferStranger)),
         (CheckId::OtaUpdate, update),
     ] {

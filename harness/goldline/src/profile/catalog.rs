@@ -21,6 +21,7 @@ const SHIPPED: &[(&str, &str)] = &[
         include_str!("../../../../fixtures/profiles/espvault-certificates.toml"),
     ),
     ("zeroconf", include_str!("../../../../fixtures/profiles/zeroconf.toml")),
+    ("zeroconf-portal", include_str!("../../../../fixtures/profiles/zeroconf-portal.toml")),
     ("zeroconf-ca", include_str!("../../../../fixtures/profiles/zeroconf-ca.toml")),
     ("zeroconf-ca-console", include_str!("../../../../fixtures/profiles/zeroconf-ca-console.toml")),
     ("safesignal", include_str!("../../../../fixtures/profiles/safesignal.toml")),

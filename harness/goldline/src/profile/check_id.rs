@@ -31,6 +31,8 @@ pub enum CheckId {
     TestAlert,
     /// The unit's console says that it is provisioned.
     ConsoleStatus,
+    /// What must be off after provisioning is off, as far as it can be seen.
+    InterfaceOff,
     /// The unit refuses a broker that it should not trust.
     ServerTrust,
     /// An update arrives, a bad one is rolled back, NVS is kept.
@@ -41,7 +43,7 @@ pub enum CheckId {
 
 impl CheckId {
     /// Every check.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::FlashIntegrity,
         Self::NvsReadback,
         Self::DeviceId,
@@ -55,6 +57,7 @@ impl CheckId {
         Self::MqttConnect,
         Self::TestAlert,
         Self::ConsoleStatus,
+        Self::InterfaceOff,
         Self::ServerTrust,
         Self::OtaUpdate,
         Self::SecretHygiene,
@@ -76,6 +79,7 @@ impl CheckId {
             Self::MqttConnect => "mqtt_connect",
             Self::TestAlert => "test_alert",
             Self::ConsoleStatus => "console_status",
+            Self::InterfaceOff => "interface_off",
             Self::ServerTrust => "server_trust",
             Self::OtaUpdate => "ota_update",
             Self::SecretHygiene => "secret_hygiene",
@@ -104,6 +108,9 @@ impl CheckId {
             }
             Self::TestAlert => "an installer's alert arrives with the unit's tenant and place",
             Self::ConsoleStatus => "the unit's console says that it is provisioned",
+            Self::InterfaceOff => {
+                "what gave the unit its values is off, as far as it can be seen without a radio"
+            }
             Self::ServerTrust => "the unit refuses a broker whose certificate it should not trust",
             Self::OtaUpdate => "an update arrives and runs, a bad one is rolled back, NVS is kept",
             Self::SecretHygiene => "the unit prints no secret of its own in the serial log",
@@ -142,6 +149,7 @@ impl CheckId {
             | Self::DeviceId
             | Self::FactoryReset
             | Self::ConsoleStatus
+            | Self::InterfaceOff
             | Self::ServerTrust
             | Self::SecretHygiene => &[],
         }

@@ -29,6 +29,8 @@ pub struct ConsoleSpec {
     pub status: Vec<Exchange>,
     /// Takes every credential from the unit.
     pub factory_reset: Vec<Exchange>,
+    /// Shows by its answers that what must be off is off.
+    pub off: Vec<Exchange>,
 }
 
 /// One of the dialogues.
@@ -42,6 +44,8 @@ pub enum DialogueName {
     Status,
     /// [`ConsoleSpec::factory_reset`].
     FactoryReset,
+    /// [`ConsoleSpec::off`].
+    Off,
 }
 
 /// A line and its answer.
@@ -124,6 +128,7 @@ impl ConsoleSpec {
             DialogueName::Wifi => &self.wifi,
             DialogueName::Status => &self.status,
             DialogueName::FactoryReset => &self.factory_reset,
+            DialogueName::Off => &self.off,
         }
     }
 }
@@ -138,7 +143,13 @@ impl Exchange {
 
 impl DialogueName {
     /// Every dialogue.
-    pub const ALL: [Self; 4] = [Self::Provision, Self::Wifi, Self::Status, Self::FactoryReset];
+    pub const ALL: [Self; 5] =
+        [Self::Provision, Self::Wifi, Self::Status, Self::FactoryReset, Self::Off];
+
+    /// Whether it only asks a provisioned unit, and a wrong answer is a check's to judge.
+    pub fn only_asks(self) -> bool {
+        matches!(self, Self::Status | Self::Off)
+    }
 
     /// What people call it.
     pub fn name(self) -> &'static str {
@@ -147,6 +158,7 @@ impl DialogueName {
             Self::Wifi => "wifi",
             Self::Status => "status",
             Self::FactoryReset => "factory_reset",
+            Self::Off => "off",
         }
     }
 }

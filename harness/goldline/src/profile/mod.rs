@@ -48,8 +48,8 @@ pub use problem::{Located, Problem, ProfileError};
 pub use schema::json_schema;
 pub use secret_source::{SecretError, SecretSource};
 pub use service::{
-    Alert, BadImage, Ca, Caller, ConfigServer, FactoryFirmware, Ota, Portal, ProvisioningApi,
-    RegistrySpec, TimeServer, Update,
+    Alert, BadImage, Ca, Caller, ConfigServer, FactoryFirmware, InterfaceOff, Ota, Portal,
+    ProvisioningApi, RegistrySpec, TimeServer, Update,
 };
 pub use station_file::{
     CaService, ConfigServerService, MqttService, RegistryService, Setting, StationFile,
@@ -94,6 +94,8 @@ pub struct Profile {
     pub provisioning_api: Option<ProvisioningApi>,
     /// The web page that an unconfigured unit serves.
     pub portal: Option<Portal>,
+    /// What must be off once the unit is provisioned.
+    pub interface_off: Option<InterfaceOff>,
     /// The server that the unit asks for its configuration.
     pub config_server: Option<ConfigServer>,
     /// The time server that the unit asks.

@@ -17,9 +17,9 @@ use std::{ops::Range, path::Path};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Chip, Method, Profile,
+    Chip, InterfaceOff, Method, Profile,
     problem::{Located, Problem, ProfileError},
-    raw::{At, RawProfile},
+    raw::{At, RawInterfaceOff, RawProfile},
     template::Template,
 };
 use crate::hex::hex;
@@ -43,6 +43,11 @@ impl Profile {
             _ => Err(ProfileError::new(file, text, problems.0)),
         }
     }
+}
+
+fn interface_off(raw: RawInterfaceOff) -> InterfaceOff {
+    let not_seen = raw.not_seen.into_iter().map(At::into_inner).collect();
+    InterfaceOff { portal: raw.portal, not_seen }
 }
 
 /// Words a fault of form as the rest of the profile errors: TOML has keys, not fields.
@@ -100,6 +105,7 @@ impl Problems {
         let console = raw.console.map(|raw| self.console(raw, &scope, has_ca));
         let provisioning_api = raw.provisioning_api.map(|raw| self.provisioning_api(raw, &scope));
         let portal = raw.portal.map(|raw| self.portal(raw, &scope));
+        let interface_off = raw.interface_off.map(interface_off);
         let config_server = raw.config_server.map(|raw| self.config_server(raw, &scope));
         let time = raw.time.map(|raw| self.time(raw, &scope));
         let ota = raw.ota.map(|raw| self.ota(raw, flash.as_ref(), folder, &scope));
@@ -126,6 +132,7 @@ impl Problems {
             console: complete(console)?,
             provisioning_api: complete(provisioning_api)?,
             portal: complete(portal)?,
+            interface_off,
             config_server: complete(config_server)?,
             time: complete(time)?,
             ota: complete(ota)?,

@@ -92,6 +92,15 @@ pub struct Portal {
     pub fields: BTreeMap<String, Template>,
 }
 
+/// What must be off once a unit is provisioned.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InterfaceOff {
+    /// Whether the unit's own network, with its web page, must be gone.
+    pub portal: bool,
+    /// What else must be off, and the bench cannot see.
+    pub not_seen: Vec<String>,
+}
+
 /// The server that a unit asks for its configuration.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConfigServer {

@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use crate::{
+    check::NOT_PROVEN,
     engine::Event,
     record::{CheckRecord, Measurement, Outcome, RadioProof, Record, Verdict},
 };
@@ -102,6 +103,10 @@ pub fn verdict_text(record: &Record) -> String {
     if let Some(network) = not_by_radio(record) {
         line(&mut text, &format!("             radio not proven: the network was {network}"));
     }
+    let unseen: Vec<&str> = not_seen(record).collect();
+    if !unseen.is_empty() {
+        line(&mut text, &format!("             not proven without a radio: {}", unseen.join(", ")));
+    }
     for stage in record.stages.iter().filter(|stage| stage.attempts > 1) {
         line(&mut text, &format!("             {} {}", stage.name, at_attempt(stage.attempts)));
     }
@@ -121,6 +126,12 @@ fn at_attempt(attempts: u32) -> String {
         3 => "at the 3rd attempt".to_owned(),
         more => format!("at the {more}th attempt"),
     }
+}
+
+/// Interfaces that should be off, and that nobody could see.
+fn not_seen(record: &Record) -> impl Iterator<Item = &str> {
+    let measured = record.checks.iter().flat_map(|check| &check.measurements);
+    measured.filter(|one| one.value == NOT_PROVEN).map(|one| one.name.as_str())
 }
 
 /// The network of a PASS that says nothing of the unit's radio.

@@ -147,6 +147,10 @@ fn shown_by(fault: Fault, profile: &Profile) -> Option<(&'static str, bool)> {
         Fault::FirmwarePortalSaveFailed
         | Fault::FirmwarePortalForgets
         | Fault::FirmwarePortalSilent => ("web portal", profile.method == Method::Portal),
+        Fault::FirmwarePortalStaysOpen => {
+            let off = profile.interface_off.as_ref().is_some_and(|off| off.portal);
+            ("check interface_off of a portal", off && check(CheckId::InterfaceOff))
+        }
         Fault::FirmwareOtaIgnored | Fault::FirmwareOtaNoSwitch | Fault::FirmwareOtaErasesNvs => {
             ("check ota_update", check(CheckId::OtaUpdate))
         }

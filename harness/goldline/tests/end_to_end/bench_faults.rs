@@ -40,7 +40,8 @@ fn no_fault_of_the_bench_is_ever_the_units(
         "safesignal-certificates",
         "zeroconf",
         "zeroconf-ca",
-        "zeroconf-ca-console"
+        "zeroconf-ca-console",
+        "zeroconf-portal"
     )]
     profile: &str,
     #[values(

@@ -51,6 +51,8 @@ fn a_boot_fact_ends_every_wait(
         ("zeroconf", 30),
         ("espvault-hmac", 30),
         ("safesignal", 5),
+        ("safesignal-certificates", 5),
+        ("zeroconf-portal", 30),
         ("zeroconf-ca", 5),
         ("zeroconf-ca-console", 5),
         ("ble-gateway", 30),

@@ -140,6 +140,7 @@ fn nothing_of_a_longer_provisioning_firmware_stays() {
 #[case("zeroconf")]
 #[case("zeroconf-ca")]
 #[case("zeroconf-ca-console")]
+#[case("zeroconf-portal")]
 #[case("safesignal")]
 #[case("safesignal-certificates")]
 #[case("ble-gateway")]

@@ -278,6 +278,7 @@ fn what_a_product_lacks_is_said(#[case] profile: &str, #[case] fault: &str, #[ca
 #[case::short_id("ble-gateway", "firmware.id_drops_zeros", "device_id.differs")]
 #[case::credulous("ble-gateway", "firmware.any_certificate", "mqtt.trusts_anyone")]
 #[case::portal_saves_nothing("ble-gateway", "firmware.portal_save_failed", "portal.refused")]
+#[case::portal_stays_open("ble-gateway", "firmware.portal_stays_open", "interface.still_on")]
 #[case::portal_forgets("ble-gateway", "firmware.portal_forgets", "nvs.key_missing")]
 #[case::portal_silent("ble-gateway", "firmware.portal_silent", "portal.unreachable")]
 #[case::ignores_updates("ble-gateway", "firmware.ota_ignored", "ota.failed")]

@@ -25,6 +25,7 @@ read_back! {
     zeroconf = "zeroconf";
     zeroconf_ca = "zeroconf-ca";
     zeroconf_ca_console = "zeroconf-ca-console";
+    zeroconf_portal = "zeroconf-portal";
     safesignal = "safesignal";
     safesignal_certificates = "safesignal-certificates";
     ble_gateway = "ble-gateway";

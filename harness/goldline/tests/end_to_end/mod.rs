@@ -27,6 +27,7 @@ mod full_disk;
 mod guide;
 mod identities;
 mod images;
+mod interface_off;
 mod interrupted;
 mod lots;
 mod mosquitto;

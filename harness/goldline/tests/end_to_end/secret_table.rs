@@ -179,6 +179,7 @@ fn no_secret_of_a_shipped_product_is_seen(
         "zeroconf",
         "zeroconf-ca",
         "zeroconf-ca-console",
+        "zeroconf-portal",
         "ble-gateway",
         "ble-gateway-factory",
         "ble-gateway-portal"

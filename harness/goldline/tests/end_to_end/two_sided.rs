@@ -50,6 +50,7 @@ two_sided! {
     zeroconf = "zeroconf";
     zeroconf_ca = "zeroconf-ca";
     zeroconf_ca_console = "zeroconf-ca-console";
+    zeroconf_portal = "zeroconf-portal";
     safesignal = "safesignal";
     safesignal_certificates = "safesignal-certificates";
     ble_gateway = "ble-gateway";

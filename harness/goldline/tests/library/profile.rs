@@ -379,7 +379,7 @@ fn an_unknown_name_says_which_exist_and_the_nearest() {
     let error = find("espvalt", None).expect_err("unknown").to_string();
     assert_eq!(
         error,
-        "unknown profile \"espvalt\": there are ble-gateway, ble-gateway-factory, ble-gateway-portal, espvault, espvault-certificates, espvault-encrypted, espvault-hmac, safesignal, safesignal-certificates, zeroconf, zeroconf-ca, zeroconf-ca-console; did you mean \"espvault\"?"
+        "unknown profile \"espvalt\": there are ble-gateway, ble-gateway-factory, ble-gateway-portal, espvault, espvault-certificates, espvault-encrypted, espvault-hmac, safesignal, safesignal-certificates, zeroconf, zeroconf-ca, zeroconf-ca-console, zeroconf-portal; did you mean \"espvault\"?"
     );
     let error = find("missing/profile.toml", None).expect_err("unreadable").to_string();
     assert!(error.starts_with("cannot read missing/profile.toml: "), "{error}");

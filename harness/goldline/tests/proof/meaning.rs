@@ -135,6 +135,7 @@ pub fn of(fault: &str) -> Meaning {
         "firmware.portal_save_failed" | "firmware.portal_silent" => {
             Unit(&["portal.refused", "portal.unreachable"])
         }
+        "firmware.portal_stays_open" => Unit(&["interface.still_on"]),
         "firmware.portal_forgets" => Unit(SETTINGS),
         "firmware.ota_ignored" | "firmware.ota_no_switch" => Unit(&["ota.failed"]),
         "firmware.ota_takes_tampered"

@@ -17,7 +17,7 @@ use crate::end_to_end::program::{Ended, Station, with_waits};
 const WORKERS: usize = 6;
 
 /// Every shipped product.
-pub const PRODUCTS: [&str; 12] = [
+pub const PRODUCTS: [&str; 13] = [
     "ble-gateway",
     "ble-gateway-factory",
     "ble-gateway-portal",
@@ -30,6 +30,7 @@ pub const PRODUCTS: [&str; 12] = [
     "zeroconf",
     "zeroconf-ca",
     "zeroconf-ca-console",
+    "zeroconf-portal",
 ];
 
 /// Every fault that there is, by name.

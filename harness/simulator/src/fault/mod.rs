@@ -119,6 +119,8 @@ pub enum Fault {
     FirmwarePortalForgets,
     /// `firmware.portal_silent`
     FirmwarePortalSilent,
+    /// `firmware.portal_stays_open`
+    FirmwarePortalStaysOpen,
     /// `firmware.ota_ignored`
     FirmwareOtaIgnored,
     /// `firmware.ota_no_switch`
@@ -200,6 +202,7 @@ impl Fault {
         Self::FirmwarePortalSaveFailed,
         Self::FirmwarePortalForgets,
         Self::FirmwarePortalSilent,
+        Self::FirmwarePortalStaysOpen,
         Self::FirmwareOtaIgnored,
         Self::FirmwareOtaNoSwitch,
         Self::FirmwareOtaErasesNvs,
@@ -409,6 +412,10 @@ impl Fault {
             Self::FirmwarePortalSilent => {
                 ("firmware.portal_silent", "The portal accepts connections and never answers.")
             }
+            Self::FirmwarePortalStaysOpen => (
+                "firmware.portal_stays_open",
+                "The firmware opens its portal at each start, whether it has its values or not.",
+            ),
             Self::FirmwareOtaIgnored => {
                 ("firmware.ota_ignored", "The firmware takes no notice of updates.")
             }

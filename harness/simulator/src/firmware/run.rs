@@ -104,15 +104,36 @@ pub(crate) async fn run(
             Service { description, portal, table, chip: &chip, keys, faults, world, settings };
         return service.run(&console).await;
     }
+    let careless = faults.has(Fault::FirmwarePortalStaysOpen);
+    let (own, own_keys) = (settings.clone(), keys.clone());
+    let still_open = description.portal.as_ref().filter(|_| careless).map(|portal| Service {
+        description,
+        portal,
+        table,
+        chip: &chip,
+        keys: own_keys.as_ref(),
+        faults,
+        world: world.clone(),
+        settings: &own,
+    });
     let (orders, inbox) = mpsc::unbounded_channel();
     let typed_console = console.clone();
     let joined = Cell::new(false);
     let operation = Operation { program: &program, chip: &chip, faults, world, joined: &joined };
     let operate = operation.run(provisioned.then(|| settings.clone()), inbox, &mut console);
+    let serve = async {
+        match &still_open {
+            Some(service) => service.run(&typed_console).await,
+            None => pending().await,
+        }
+    };
     let Some(section) = &description.console else {
         // The orders' sender lives as long as the firmware: it only never sends one.
         let _silent = orders;
-        return operate.await;
+        return tokio::select! {
+            reason = serve => reason,
+            reason = operate => reason,
+        };
     };
     let shell = Shell {
         description,

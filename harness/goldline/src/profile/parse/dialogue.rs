@@ -18,7 +18,7 @@ impl Problems {
         scope: &Names<'_>,
         has_ca: bool,
     ) -> Option<ConsoleSpec> {
-        let dialogues = [&raw.provision, &raw.wifi, &raw.status, &raw.factory_reset];
+        let dialogues = [&raw.provision, &raw.wifi, &raw.status, &raw.factory_reset, &raw.off];
         for needs in dialogues.into_iter().flatten().filter_map(|line| line.needs.as_ref()) {
             if needs.get_ref() == "ca" && !has_ca {
                 self.push(needs.span(), Problem::LineNeeds { section: "[ca]" });
@@ -46,6 +46,7 @@ impl Problems {
         let wifi = self.exchanges(&raw.wifi, scope);
         let status = self.exchanges(&raw.status, scope);
         let factory_reset = self.exchanges(&raw.factory_reset, scope);
+        let off = self.exchanges(&raw.off, scope);
         Some(ConsoleSpec {
             line_end: line_end?,
             quoting: quoting?,
@@ -56,6 +57,7 @@ impl Problems {
             wifi,
             status,
             factory_reset,
+            off,
         })
     }
 

@@ -79,10 +79,7 @@ fn missing_for_method(profile: &Profile) -> Vec<&'static str> {
         Method::FactoryImage => &[],
         Method::CaRegistration => &[("[ca] with called_by = \"bench\"", ca)],
         Method::Console => &[("[[console.provision]]", provision)],
-        Method::Portal => &[
-            ("[portal]", profile.portal.is_some()),
-            ("[provisioning_api]", profile.provisioning_api.is_some()),
-        ],
+        Method::Portal => &[("[portal]", profile.portal.is_some())],
         Method::FactoryFirmware => &[("[factory]", profile.factory.is_some())],
     };
     needs.iter().filter(|(_, there)| !there).map(|(section, _)| *section).collect()
@@ -99,6 +96,15 @@ fn missing_for_check(profile: &Profile, check: CheckId) -> Option<&'static str> 
         }
         CheckId::ConsoleStatus => {
             ("[[console.status]]", has_dialogue(profile, DialogueName::Status))
+        }
+        CheckId::InterfaceOff => {
+            let wanted = profile.interface_off.as_ref();
+            let portal = wanted.is_some_and(|off| off.portal) && profile.portal.is_some();
+            let asks = wanted.is_some() && has_dialogue(profile, DialogueName::Off);
+            (
+                "[interface_off] with portal = true and [portal], or with [[console.off]]",
+                portal || asks,
+            )
         }
         CheckId::RegistryRecord => ("[registry]", profile.registry.is_some()),
         CheckId::TimeSync => ("[time]", profile.time.is_some()),

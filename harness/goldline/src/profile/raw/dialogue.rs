@@ -33,6 +33,9 @@ pub(in crate::profile) struct RawConsole {
     /// The lines that take every credential from the unit.
     #[serde(default)]
     pub factory_reset: Vec<RawExchange>,
+    /// The lines whose answers show that what must be off is off: the unit's word, for the check interface_off.
+    #[serde(default)]
+    pub off: Vec<RawExchange>,
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -15,8 +15,8 @@ use serde::Deserialize;
 pub(super) use at::At;
 pub(super) use dialogue::{RawConsole, RawDeviceId, RawExchange, RawPaste};
 pub(super) use services::{
-    RawAlert, RawCa, RawConfigServer, RawFactory, RawOta, RawPortal, RawProvisioningApi,
-    RawRegistry, RawTime, RawUpdate,
+    RawAlert, RawCa, RawConfigServer, RawFactory, RawInterfaceOff, RawOta, RawPortal,
+    RawProvisioningApi, RawRegistry, RawTime, RawUpdate,
 };
 
 /// A text and where it stands.
@@ -63,6 +63,8 @@ pub(super) struct RawProfile {
     pub portal: Option<RawPortal>,
     /// The server that the unit asks for its configuration.
     pub config_server: Option<RawConfigServer>,
+    /// What must be off once the unit is provisioned.
+    pub interface_off: Option<RawInterfaceOff>,
     /// The time server that the unit asks.
     pub time: Option<RawTime>,
     /// Over-the-air updates that are tried on the unit.

@@ -94,6 +94,17 @@ pub(in crate::profile) struct RawPortal {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+pub(in crate::profile) struct RawInterfaceOff {
+    /// Whether the network of `[portal]` must be gone.
+    #[serde(default)]
+    pub portal: bool,
+    /// What else must be off and cannot be seen from here, such as "ble": it is named, and never counted as proven.
+    #[serde(default)]
+    pub not_seen: Vec<Text>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(in crate::profile) struct RawConfigServer {
     /// What the unit fetches, such as "http://config.example.test/{device_id}".
     pub url: Text,

@@ -127,4 +127,15 @@ super::codes! {
         operator: "provision the unit once more; set it aside if it says nothing again",
         engineer: "compare the last line in the message with what the provisioning firmware prints when it is done",
     }
+    /// Something is on that must be off once the unit is provisioned.
+    InterfaceStillOn = "interface.still_on" {
+        action: "do not ship the unit: whoever is near can give it other values",
+        causes: [
+            "the firmware starts its portal or its console's commands whether it has its values or not",
+            "it closes them only after its next restart, or after some time",
+            "it says that an interface is on: its status is of a build for development",
+        ],
+        operator: "set the unit aside and call: it can still be configured by anyone",
+        engineer: "the message names the interface: look what stops it after the values were stored, and whether that is done at each start",
+    }
 }

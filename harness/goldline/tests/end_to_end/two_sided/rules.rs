@@ -215,6 +215,7 @@ fn is_expected(line: &str) -> bool {
         "connected",
         "reset",
         "Paste",
+        "BLE",
         "{ca?}",
         "{certificate?}",
         "{key?}",
