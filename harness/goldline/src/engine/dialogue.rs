@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     Failure, Next, Run,
     answer::{Answer, Reply},
-    echo::{Echo, Typed},
+    echo::{Echo, MASK, Typed},
     millis,
     paste::Pasted,
     probing::{Talk, at_broker, at_ca, at_network},
@@ -23,8 +23,6 @@ use crate::{
     profile::{Exchange, Need, NvsContent, Piece, Quoting, ScrapedId, Template},
 };
 
-/// What stands for a secret in a line that is shown.
-pub(super) const MASK: &str = "********";
 /// Of a MAC address without colons.
 const MAC_DIGITS: usize = 12;
 

@@ -5,6 +5,8 @@
 
 use crate::{check::plain, device::NumberedLine, secret::Secret};
 
+/// What stands for a secret in a line that is shown.
+pub(super) const MASK: &str = "********";
 /// Shorter lines are told from answers only when they are whole.
 const SHORTEST: usize = 4;
 /// Bytes of a character, and so of marks that a broken one leaves.

@@ -6,7 +6,11 @@
 
 use tokio::time::sleep_until;
 
-use super::{Failure, Run, answer::Reply, dialogue::MASK, echo::Typed};
+use super::{
+    Failure, Run,
+    answer::Reply,
+    echo::{MASK, Typed},
+};
 use crate::{
     clock::Deadline,
     device::Console,
