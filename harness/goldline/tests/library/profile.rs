@@ -369,7 +369,7 @@ fn a_profile_is_found_by_name_in_a_folder_or_by_path() {
 
     assert_eq!(find("mine", Some(folder.path())).expect("by name").name, "mine");
     assert_eq!(find(path.to_str().expect("UTF-8"), None).expect("by path").name, "mine");
-    assert_eq!(list(Some(folder.path())).expect("a list").len(), 13, "both and the built-in ones");
+    assert_eq!(list(Some(folder.path())).expect("a list").len(), 15, "both and the built-in ones");
     let renamed = find("other", Some(folder.path()));
     assert!(matches!(renamed, Err(CatalogError::NameDiffers { .. })), "{renamed:?}");
 }
