@@ -36,7 +36,7 @@ pub fn list(dir: Option<&Path>) -> Result<String, CatalogError> {
             Ok(profile) => format!("{} on {}", profile.title, profile.chip),
             Err(_) => format!("not valid: see goldline profile check {place}"),
         };
-        line(&mut text, format_args!("{:23} {what} ({place})", listed.name));
+        line(&mut text, format_args!("{:21} {what} ({place})", listed.name));
     }
     Ok(text)
 }
