@@ -137,7 +137,7 @@ pub enum StoreError {
     },
     /// The directory is not the one that was last used in this place.
     #[error(
-        "{path} may be an older copy of the station's state, or another station's: {found} ({beside} tells). Numbers that it does not know may be given already; take it into use with goldline station adopt --first NUMBER, where NUMBER is above every number that was ever given"
+        "{path} may be an older copy of the station's state, or another station's: {found} ({beside}). Numbers that it does not know may be given already; take it into use with goldline station adopt --first NUMBER, where NUMBER is above every number that was ever given"
     )]
     Displaced {
         /// The directory.

@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::pending;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,16 +49,29 @@ pub(super) struct Service<'a, 'c> {
     pub(super) settings: &'a Settings,
 }
 
+/// A network of the unit's own, which goes when its firmware does: at a reset too.
+struct OpenNetwork {
+    visitors: Visitors,
+    mac: [u8; 6],
+    world: Arc<dyn World>,
+}
+
+impl Drop for OpenNetwork {
+    fn drop(&mut self) {
+        self.world.leave(self.mac);
+    }
+}
+
 impl Service<'_, '_> {
     /// Serves until values were stored.
     pub(super) async fn run(&self, console: &Console) -> ResetReason {
-        let Some(mut visitors) = self.open().await else {
+        let Some(mut open) = self.open().await else {
             console.error(&self.description.app.tag, "Failed to start the access point");
             return pending().await;
         };
         say(&self.portal.opened, self.settings, console);
         let saved = Cell::new(false);
-        while let Some(visitor) = visitors.recv().await {
+        while let Some(visitor) = open.visitors.recv().await {
             let Ok(stream) = from_std(visitor) else { continue };
             self.serve(stream, &saved).await;
             if saved.get() {
@@ -69,13 +83,15 @@ impl Service<'_, '_> {
         pending().await
     }
 
-    async fn open(&self) -> Option<Visitors> {
+    async fn open(&self) -> Option<OpenNetwork> {
         let mac = self.chip.borrow().mac;
         let (ssid, password) = (self.portal.ssid.clone(), self.portal.password.clone());
         let (service, world) = (self.portal.address, self.world.clone());
         let opened = spawn_blocking(move || {
             let passphrase = Passphrase::new(&password);
-            world.open_network(&OwnNetwork { mac, ssid: ssid.as_bytes(), passphrase, service })
+            let network = OwnNetwork { mac, ssid: ssid.as_bytes(), passphrase, service };
+            let visitors = world.open_network(&network)?;
+            io::Result::Ok(OpenNetwork { visitors, mac, world })
         });
         opened.await.ok()?.ok()
     }

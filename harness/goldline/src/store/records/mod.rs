@@ -7,6 +7,7 @@
 mod changes;
 mod export;
 mod insert;
+mod older;
 mod query;
 mod queued;
 mod sums;
@@ -22,8 +23,8 @@ use super::{
 use crate::record::Record;
 
 pub use changes::Unsettled;
+pub(super) use older::sum_older_rows;
 pub use query::{Found, RunFilter, RunOutcome, RunOutcomeError, RunSummary};
-pub(super) use sums::of_older_rows as sum_older_rows;
 
 /// The open store; several processes may have it open at once.
 #[derive(Clone, Debug)]

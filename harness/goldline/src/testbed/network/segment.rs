@@ -152,8 +152,16 @@ impl Network for Segment {
 
     fn leave(&self, mac: [u8; 6]) {
         let mac = Mac(mac);
-        self.state().joined.retain(|_, station| *station != mac);
-        self.record(NetworkEvent::Left { mac });
+        let (before, after) = {
+            let joined = &mut self.state().joined;
+            let before = joined.len();
+            joined.retain(|_, station| *station != mac);
+            (before, joined.len())
+        };
+        // One that only had a network of its own was never here.
+        if after < before {
+            self.record(NetworkEvent::Left { mac });
+        }
     }
 
     fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<IpAddr> {
