@@ -13,7 +13,7 @@ pub(super) async fn record(
 ) -> sqlx::Result<bool> {
     let json = serde_json::to_string(record).expect("a record becomes JSON");
     let run_id = record.run_id.to_string();
-    let record_sum = sums::of_record(&json);
+    let record_sum = sums::of(&json);
     let run = RunSummary::of(record);
     let inserted = sqlx::query(
         "INSERT INTO runs (run_id, profile, device, lot, operator, mac, chip, verdict, diagnosis, \
@@ -34,7 +34,7 @@ pub(super) async fn record(
     .bind(run.duration_ms)
     .bind(json)
     .bind(&record_sum)
-    .bind(sums::of_row(&run, &record_sum))
+    .bind(run.sum(&record_sum))
     .execute(&mut *connection)
     .await?;
     if inserted.rows_affected() == 0 {

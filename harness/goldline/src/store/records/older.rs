@@ -13,12 +13,12 @@ pub(in crate::store) async fn sum_older_rows(database: &Database) -> Result<(), 
         let row = sqlx::query("SELECT record FROM runs WHERE run_id = ?").bind(&run_id);
         let row = row.fetch_one(&database.pool).await.map_err(failed)?;
         let record: String = row.try_get("record").map_err(failed)?;
-        let record_sum = sums::of_record(&record);
+        let record_sum = sums::of(&record);
         sqlx::query(
             "UPDATE runs SET record_sum = ?, row_sum = ? WHERE run_id = ? AND row_sum IS NULL",
         )
         .bind(&record_sum)
-        .bind(sums::of_row(&run, &record_sum))
+        .bind(run.sum(&record_sum))
         .bind(&run_id)
         .execute(&database.pool)
         .await
