@@ -162,6 +162,10 @@ fn shown_by(fault: Fault, profile: &Profile) -> Option<(&'static str, bool)> {
             let calls = |ca: &Ca| ca.called_by == Caller::Unit;
             ("CA that the unit calls", profile.ca.as_ref().is_some_and(calls))
         }
+        // Who has not its keys finds no entry in it to damage: the unit would be sound.
+        Fault::FlashNvsBit | Fault::FlashNvsKeyMissing => {
+            ("NVS in the clear", profile.nvs.encryption.is_none())
+        }
         Fault::ChipOtherHmacKey => {
             let encryption = profile.nvs.encryption.as_ref();
             let is_hmac = encryption.is_some_and(|nvs| nvs.scheme == NvsKeyScheme::Hmac);

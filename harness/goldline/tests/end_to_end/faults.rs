@@ -244,6 +244,17 @@ fn a_fault_that_the_product_cannot_show_is_refused(#[case] fault: &str) {
     assert!(ended.stderr.contains(&lacks), "{ended:?}");
 }
 
+/// In an encrypted NVS it hit an entry by chance, or none: then a sound unit passed under its name.
+#[rstest]
+fn no_entry_is_damaged_where_none_can_be_found(
+    #[values("espvault-hmac", "espvault-encrypted", "safesignal-certificates")] profile: &str,
+    #[values("flash.nvs_bit", "flash.nvs_key_missing")] fault: &str,
+) {
+    let ended = Station::new().unit(["run", profile, "--fault", fault]);
+    assert_eq!(ended.code(), 2, "{ended:?}");
+    assert!(ended.said().contains("it has no NVS in the clear"), "{ended:?}");
+}
+
 /// Another task's log line in the middle of each answer is no defect of a unit.
 #[test]
 fn an_answer_that_log_lines_break_is_one() {
