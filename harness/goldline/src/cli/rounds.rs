@@ -13,7 +13,7 @@ use crate::{
     plan::Scope,
     record::Record,
     report::verdict_text,
-    station::{Request, RowOutcome, Rows},
+    station::{Request, Rows},
 };
 
 const HELP: &str = "press Enter, or q to end";
@@ -143,7 +143,7 @@ impl Rounds {
         for record in records {
             let row = rows.next();
             if let Some(row) = &row {
-                self.rows.take(row, RowOutcome::of(&record));
+                self.rows.take(row, &record);
             }
             self.done.push((number, row, record));
         }

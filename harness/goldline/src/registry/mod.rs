@@ -1,8 +1,8 @@
 //! The fleet's register of devices: PostgreSQL with the table of document 001.
 //!
 //! A row is written by an upsert on the unit's UUID, so the same row may arrive twice, and an older one
-//! never overwrites a newer. A unit that is scrapped stays so, whatever arrives before or after. No error, log or `Debug` text holds a PSK or the database's password. Must
-//! not know how a unit was provisioned, nor where a row waits when the database is away.
+//! never overwrites a newer. A unit that is scrapped stays so, whatever arrives before or after. No error, log or
+//! `Debug` text holds a PSK or the database's password. Must not know how a unit was provisioned, nor where a row waits when the database is away.
 
 mod columns;
 mod error;

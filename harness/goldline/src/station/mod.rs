@@ -55,7 +55,7 @@ pub use refusals::Refusal;
 pub use registry_url::{RegistryUrlError, registry_url};
 pub use remembered::RememberedError;
 pub use request::{BrokerRequest, ReplacedRequest, Request, ServiceRequest};
-pub use rounds::{RowOutcome, Rows};
+pub use rounds::Rows;
 pub use state_directory::open_state;
 pub use twins::{IdentitiesError, Twins};
 pub use values::ValuesError;

@@ -25,29 +25,6 @@ pub struct Rows {
     settled: BTreeSet<String>,
 }
 
-/// What came of a run for its row.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum RowOutcome {
-    /// Its unit is good.
-    Good,
-    /// Its unit is bad, and has what stands in the row: the next unit gets the next row.
-    Bad,
-    /// Nothing is known of a unit: the row is made again.
-    Open,
-}
-
-impl RowOutcome {
-    /// Of a run that ended; one that only provisions has no verdict.
-    pub fn of(record: &Record) -> Self {
-        match record.verdict {
-            Some(Verdict::Pass) => Self::Good,
-            None if record.diagnosis.is_none() => Self::Good,
-            Some(Verdict::Fail) => Self::Bad,
-            Some(Verdict::Error | Verdict::Aborted) | None => Self::Open,
-        }
-    }
-}
-
 impl Rows {
     /// The rows of a request's file; none without a file.
     ///
@@ -110,19 +87,34 @@ impl Rows {
         self.labels.iter().filter(|label| !self.settled.contains(*label)).map(String::as_str)
     }
 
-    /// Takes what came of a row.
-    pub fn take(&mut self, label: &str, outcome: RowOutcome) {
-        match outcome {
-            RowOutcome::Good | RowOutcome::Bad => self.settled.insert(label.to_owned()),
-            RowOutcome::Open => self.settled.remove(label),
-        };
+    /// Takes what came of a row in a run.
+    pub fn take(&mut self, label: &str, record: &Record) {
+        self.note(label, settles(record.verdict, record.diagnosis.is_some()));
+    }
+
+    fn note(&mut self, label: &str, settled: bool) {
+        if settled {
+            self.settled.insert(label.to_owned());
+        } else {
+            self.settled.remove(label);
+        }
+    }
+}
+
+/// Whether a unit has what stands in the row, good or bad: the next unit gets the next row. A run that only
+/// provisions has no verdict; of an error nothing is known, and its row is made again.
+fn settles(verdict: Option<Verdict>, is_diagnosed: bool) -> bool {
+    match verdict {
+        Some(Verdict::Pass | Verdict::Fail) => true,
+        Some(Verdict::Error | Verdict::Aborted) => false,
+        None => !is_diagnosed,
     }
 }
 
 fn is_settled(run: &RunSummary) -> bool {
     match run.outcome {
-        RunOutcome::Judged(verdict) => matches!(verdict, Verdict::Pass | Verdict::Fail),
-        RunOutcome::Unjudged => run.diagnosis.is_none(),
+        RunOutcome::Judged(verdict) => settles(Some(verdict), run.diagnosis.is_some()),
+        RunOutcome::Unjudged => settles(None, run.diagnosis.is_some()),
         RunOutcome::Running | RunOutcome::Interrupted => false,
     }
 }
@@ -139,27 +131,39 @@ mod tests {
     fn rows_come_in_the_order_of_the_file() {
         let mut rows = rows();
         assert_eq!(rows.next(2), ["A", "B"]);
-        rows.take("A", RowOutcome::Good);
-        rows.take("B", RowOutcome::Bad);
+        rows.note("A", true);
+        rows.note("B", true);
         assert_eq!(rows.next(3), ["C", "D"]);
         assert_eq!(rows.left().collect::<Vec<_>>(), ["C", "D"]);
     }
 
     #[test]
+    fn good_and_bad_units_have_their_rows_and_an_error_tells_of_none() {
+        for verdict in [Verdict::Pass, Verdict::Fail] {
+            assert!(settles(Some(verdict), verdict == Verdict::Fail), "{verdict:?}");
+        }
+        for verdict in [Verdict::Error, Verdict::Aborted] {
+            assert!(!settles(Some(verdict), true), "{verdict:?}");
+        }
+        assert!(settles(None, false), "it was provisioned");
+        assert!(!settles(None, true), "it was not provisioned");
+    }
+
+    #[test]
     fn a_row_that_no_unit_got_comes_again() {
         let mut rows = rows();
-        rows.take("A", RowOutcome::Open);
+        rows.note("A", false);
         assert_eq!(rows.next(1), ["A"]);
         // Made once more by name, and the jig was unplugged.
-        rows.take("A", RowOutcome::Good);
-        rows.take("A", RowOutcome::Open);
+        rows.note("A", true);
+        rows.note("A", false);
         assert_eq!(rows.next(1), ["A"]);
     }
 
     #[test]
     fn a_row_that_is_picked_by_name_is_not_offered_again() {
         let mut rows = rows();
-        rows.take("C", RowOutcome::Good);
+        rows.note("C", true);
         assert!(rows.has("C") && !rows.has("E"));
         assert_eq!(rows.next(4), ["A", "B", "D"]);
     }

@@ -134,7 +134,9 @@ fn make_earlier(state: &Path) {
         let mut database = file.connect().await.expect("a database");
         let script = "DROP TABLE changes; ALTER TABLE outbox DROP COLUMN ticket; \
                       ALTER TABLE runs DROP COLUMN record_sum; \
-                      ALTER TABLE runs DROP COLUMN row_sum; PRAGMA user_version = 1";
+                      ALTER TABLE runs DROP COLUMN row_sum; \
+                      CREATE TABLE measurements (run_id TEXT NOT NULL REFERENCES runs); \
+                      INSERT INTO measurements SELECT run_id FROM runs; PRAGMA user_version = 1";
         sqlx::raw_sql(script).execute(&mut database).await.expect("earlier");
         database.close().await.expect("closed");
     });

@@ -1,10 +1,9 @@
 //! From a record to its rows.
 
-use serde_json::Value;
 use sqlx::SqliteConnection;
 
 use super::{RunSummary, Started, sums, time_text};
-use crate::record::{CheckRecord, Measurement, Record, Verdict};
+use crate::record::{Record, Verdict};
 
 /// Inserts a record unless it is there; says whether it was new.
 pub(super) async fn record(
@@ -48,63 +47,7 @@ pub(super) async fn record(
             .execute(&mut *connection)
             .await?;
     }
-    for (position, item) in (0_i64..).zip(&record.checks) {
-        check(connection, &run_id, position, item).await?;
-    }
     Ok(true)
-}
-
-async fn check(
-    connection: &mut SqliteConnection,
-    run_id: &str,
-    position: i64,
-    check: &CheckRecord,
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "INSERT INTO checks (run_id, position, name, outcome, diagnosis) VALUES (?, ?, ?, ?, ?)",
-    )
-    .bind(run_id)
-    .bind(position)
-    .bind(&check.id)
-    .bind(check.outcome.as_str())
-    .bind(check.diagnosis.as_ref().map(|diagnosis| diagnosis.code.as_str()))
-    .execute(&mut *connection)
-    .await?;
-    for (place, item) in (0_i64..).zip(&check.measurements) {
-        measurement(connection, (run_id, position, place), &check.id, item).await?;
-    }
-    Ok(())
-}
-
-async fn measurement(
-    connection: &mut SqliteConnection,
-    (run_id, check_position, position): (&str, i64, i64),
-    check: &str,
-    measurement: &Measurement,
-) -> sqlx::Result<()> {
-    let word_value = match &measurement.value {
-        Value::Null | Value::Number(_) => None,
-        Value::String(word) => Some(word.clone()),
-        other => Some(other.to_string()),
-    };
-    sqlx::query(
-        "INSERT INTO measurements (run_id, check_position, position, check_name, name, number, word, \
-         unit, lower, upper, outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(run_id)
-    .bind(check_position)
-    .bind(position)
-    .bind(check)
-    .bind(&measurement.name)
-    .bind(measurement.value.as_f64())
-    .bind(word_value)
-    .bind(&measurement.unit)
-    .bind(measurement.lower)
-    .bind(measurement.upper)
-    .bind(measurement.outcome.as_str())
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 /// Inserts the beginning of a run unless it is there.

@@ -38,7 +38,8 @@ impl StateDirectory {
     ///
     /// # Errors
     /// [`StoreError::Database`] when it cannot be used, [`StoreError::OlderSchema`] and
-    /// [`StoreError::NewerSchema`] when another version of Goldline made it, [`StoreError::Io`] when the journal cannot be read.
+    /// [`StoreError::NewerSchema`] when another version of Goldline made it, [`StoreError::Io`] when the journal
+    /// cannot be read.
     pub async fn records(&self) -> Result<RecordStore, StoreError> {
         let store = RecordStore { database: self.database().await?, state: self.clone() };
         store.take_in_journal().await?;
