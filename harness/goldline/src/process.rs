@@ -4,10 +4,15 @@
 
 use std::{
     collections::BTreeSet,
-    io,
-    os::unix::process::CommandExt,
-    process::{Child, Command, ExitStatus},
-    sync::{Mutex, PoisonError},
+    ffi::OsString,
+    io::{self, Read, Write},
+    os::{
+        fd::OwnedFd,
+        unix::{net::UnixStream, process::CommandExt},
+    },
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -16,6 +21,14 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 /// How often a child that is waited for is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// Bytes of what a tied program says that are kept: the last ones tell why it ended.
+const WORDS_KEPT: usize = 16 * 1024;
+
+/// Becomes the program, and leaves a watcher behind that ends it when the line to its owner breaks: a killed
+/// owner can end nobody. A line of text is the owner's farewell.
+const TIE: &str =
+    r#"( exec 3<&1 </dev/null >/dev/null 2>&1; read -r _ <&3 || kill -9 $$ ) & exec "$@""#;
 
 /// Variables that hold secrets; of the process, as the environment is.
 static HELD_BACK: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
@@ -95,6 +108,81 @@ impl Drop for ChildGuard {
     }
 }
 
+/// A program that serves until it is told to end, and ends with this process however that ends: after a
+/// `kill -9` too.
+#[derive(Debug)]
+pub struct Tied {
+    guard: ChildGuard,
+    /// The program's standard output and error; while it is open, the owner lives.
+    life_line: UnixStream,
+    words: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Tied {
+    /// Starts the program, with `input` as its standard input.
+    ///
+    /// # Errors
+    /// The operating system's. A program that is missing ends at once, and its last words say so.
+    pub fn spawn(
+        program: &Path,
+        arguments: &[OsString],
+        input: Option<OwnedFd>,
+    ) -> io::Result<Self> {
+        let (life_line, theirs) = UnixStream::pair()?;
+        let words = Arc::new(Mutex::new(Vec::new()));
+        let mut heard = life_line.try_clone()?;
+        std::thread::Builder::new().name("last-words".to_owned()).spawn({
+            let words = Arc::clone(&words);
+            move || keep_words(&mut heard, &words)
+        })?;
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", TIE, "goldline"]).arg(program).args(arguments);
+        command.stdin(input.map_or_else(Stdio::null, Stdio::from));
+        command.stderr(OwnedFd::from(theirs.try_clone()?)).stdout(OwnedFd::from(theirs));
+        let guard = ChildGuard::spawn_group(&mut command)?;
+        Ok(Self { guard, life_line, words })
+    }
+
+    /// How it ended; `None` while it runs.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.guard.child().try_wait()
+    }
+
+    /// Waits for its end, as [`ChildGuard::wait_within`].
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn wait_within(&mut self, limit: Duration) -> io::Result<Option<ExitStatus>> {
+        self.guard.wait_within(limit, || false)
+    }
+
+    /// The last that it said.
+    pub fn last_words(&self) -> String {
+        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&words).trim().to_owned()
+    }
+}
+
+impl Drop for Tied {
+    fn drop(&mut self) {
+        // The watcher must not end another process that has this one's number by then. It ends with the group.
+        let _heard = self.life_line.write_all(b"farewell\n");
+    }
+}
+
+fn keep_words(heard: &mut UnixStream, words: &Mutex<Vec<u8>>) {
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = heard.read(&mut buffer) {
+        let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
+        words.extend_from_slice(&buffer[..count]);
+        let excess = words.len().saturating_sub(WORDS_KEPT);
+        words.drain(..excess);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,5 +195,75 @@ mod tests {
         assert!(test_kill_process(pid).is_ok(), "the child runs");
         drop(guard);
         assert!(test_kill_process(pid).is_err(), "the child is gone and reaped");
+    }
+
+    /// Only a process that lives on for ever meets it.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn tied(script: &str, input: Option<OwnedFd>) -> Tied {
+        let arguments = ["-c", script].map(OsString::from);
+        Tied::spawn(Path::new("/bin/sh"), &arguments, input).expect("a shell starts")
+    }
+
+    #[test]
+    fn what_a_tied_program_said_last_is_kept() {
+        let mut program = tied("echo out; echo err >&2; exit 3", None);
+        let status = program.wait_within(PATIENCE).expect("waited").expect("it ends");
+        assert_eq!(status.code(), Some(3));
+        let began = Instant::now();
+        while program.last_words() != "out\nerr" && began.elapsed() < PATIENCE {
+            std::thread::yield_now();
+        }
+        assert_eq!(program.last_words(), "out\nerr");
+    }
+
+    #[test]
+    fn a_tied_program_reads_what_it_is_given() {
+        let (ours, theirs) = UnixStream::pair().expect("a pair");
+        let mut program = tied("read -r word; test \"$word\" = hello", Some(theirs.into()));
+        (&ours).write_all(b"hello\n").expect("it is told");
+        let status = program.wait_within(PATIENCE).expect("waited").expect("it ends");
+        assert!(status.success(), "{status}");
+    }
+
+    #[test]
+    fn a_tied_program_ends_with_its_guard() {
+        let mut program = tied("exec sleep 600", None);
+        let pid = Pid::from_child(program.guard.child());
+        drop(program);
+        assert!(test_kill_process(pid).is_err(), "it is gone and reaped");
+    }
+
+    /// Runs only as the victim of the next test, in a process of its own.
+    #[test]
+    #[ignore = "started by a_tied_program_ends_with_an_owner_that_is_killed"]
+    fn owner_that_waits_to_be_killed() {
+        let mut program = tied("exec sleep 600", None);
+        println!("\ntied: {}", program.guard.child().id());
+        std::thread::sleep(PATIENCE);
+    }
+
+    #[test]
+    fn a_tied_program_ends_with_an_owner_that_is_killed() {
+        use std::io::{BufRead, BufReader};
+        let victim = std::env::current_exe().expect("this program");
+        let mut command = Command::new(victim);
+        command.args(["--ignored", "--nocapture", "--exact"]);
+        command.arg("process::tests::owner_that_waits_to_be_killed").stdout(Stdio::piped());
+        let mut owner = ChildGuard::spawn(&mut command).expect("it starts");
+        let said = BufReader::new(owner.child().stdout.take().expect("its words"));
+        let pid = said
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| Some(line.strip_prefix("tied: ")?.to_owned()));
+        let pid = pid.expect("it says what it started").parse().expect("a number");
+        let pid = Pid::from_raw(pid).expect("a process");
+        assert!(test_kill_process(pid).is_ok(), "the program runs");
+        owner.child().kill().expect("the owner dies");
+        let began = Instant::now();
+        while test_kill_process(pid).is_ok() {
+            assert!(began.elapsed() < PATIENCE, "{pid:?} outlives its owner");
+            std::thread::yield_now();
+        }
     }
 }

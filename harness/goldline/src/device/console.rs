@@ -227,10 +227,26 @@ impl Console {
         fits: impl Fn(&str) -> bool,
         given_up: impl Fn() -> bool,
     ) -> bool {
+        let is_there = |state: &State| state.kept.lines().any(|heard| fits(&heard.line.text));
+        self.block_until(limit, is_there, given_up)
+    }
+
+    /// Blocks until something was printed after the first `seen` lines; `false` as in
+    /// [`Console::wait_for_line`].
+    pub fn wait_for_more(&self, seen: usize, limit: Duration, given_up: impl Fn() -> bool) -> bool {
+        self.block_until(limit, |state| state.kept.printed > seen, given_up)
+    }
+
+    fn block_until(
+        &self,
+        limit: Duration,
+        is_so: impl Fn(&State) -> bool,
+        given_up: impl Fn() -> bool,
+    ) -> bool {
         let began = Instant::now();
         let mut state = self.state();
         loop {
-            if state.kept.lines().any(|heard| fits(&heard.line.text)) {
+            if is_so(&state) {
                 return true;
             }
             let left = limit.saturating_sub(began.elapsed());

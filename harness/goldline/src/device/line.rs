@@ -261,27 +261,36 @@ impl Session {
 }
 
 fn open_session() -> io::Result<(Session, PathBuf)> {
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
-    grantpt(&master)?;
-    unlockpt(&master)?;
+    let (master, path) = terminal()?;
     fcntl_setfl(&master, OFlags::NONBLOCK)?;
-    let name = ptsname(&master, Vec::new())?;
-    let path = PathBuf::from(name.to_string_lossy().into_owned());
-    let slave = rustix::fs::open(
-        &path,
-        OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC,
-        rustix::fs::Mode::empty(),
-    )?;
-    let mut attributes = tcgetattr(&slave)?;
-    attributes.make_raw();
-    tcsetattr(&slave, OptionalActions::Now, &attributes)?;
+    let slave = open_raw(&path)?;
     let session = Session {
-        master: File::from(master),
+        master,
         _slave: slave,
         hung_up: AtomicBool::new(false),
         patience: Mutex::default(),
     };
     Ok((session, path))
+}
+
+/// A pseudo terminal that passes every byte as it is: the end that is ours, and the path of the other.
+pub(super) fn terminal() -> io::Result<(File, PathBuf)> {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+    grantpt(&master)?;
+    unlockpt(&master)?;
+    let name = ptsname(&master, Vec::new())?;
+    let path = PathBuf::from(name.to_string_lossy().into_owned());
+    open_raw(&path)?;
+    Ok((File::from(master), path))
+}
+
+fn open_raw(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let slave = rustix::fs::open(path, flags, rustix::fs::Mode::empty())?;
+    let mut attributes = tcgetattr(&slave)?;
+    attributes.make_raw();
+    tcsetattr(&slave, OptionalActions::Now, &attributes)?;
+    Ok(slave)
 }
 
 /// Unit → console and espflash, until the line ends or the port vanishes.

@@ -8,6 +8,7 @@ mod line;
 mod loader;
 mod patience;
 mod port;
+mod qemu;
 mod reset;
 mod serial;
 mod simulator;
@@ -19,10 +20,13 @@ use crate::{identity::Mac, profile::Chip, record::Code};
 pub use console::{CAUGHT_UP, Console, ConsoleLine, Listener, NumberedLine};
 pub use line::LineHandle;
 pub use port::{LineError, NotAPort, refuse_what_is_no_port};
+pub use qemu::{
+    EmulatedUnit, Emulator, FlashFileError, GuestError, NoEmulator, Plug, PowerError, open_qemu,
+};
 pub use reset::ResetError;
 pub use serial::open_serial;
 pub use simulator::{SimulatedUnit, open_simulator};
-pub use url::{DeviceUrl, DeviceUrlError, ResetMethod, SimulatorOptions};
+pub use url::{DeviceUrl, DeviceUrlError, Provision, QemuOptions, ResetMethod, SimulatorOptions};
 
 /// One unit under test.
 pub trait Device: Send {
@@ -203,6 +207,9 @@ pub enum DeviceError {
         /// What was asked.
         action: &'static str,
     },
+    /// An emulated unit cannot be run.
+    #[error("cannot run the emulated unit: {0}")]
+    Emulator(#[from] PowerError),
     /// The simulator could not start.
     #[error("cannot start the simulated unit: {0}")]
     Simulator(String),
@@ -213,6 +220,7 @@ impl DeviceError {
     pub fn code(&self) -> Code {
         match self {
             Self::Line(_) | Self::Reset { .. } | Self::Simulator(_) => Code::PortUnusable,
+            Self::Emulator(_) => Code::EmulatorFailed,
             Self::NoAnswer { .. } | Self::NotInLoader { .. } => Code::PortNoAnswer,
             Self::Vanished { .. } => Code::PortVanished,
             Self::UnknownChip { .. } => Code::ChipMismatch,

@@ -29,6 +29,9 @@ pub struct Provenance {
     /// Which station, by the name in its file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub station: Option<String>,
+    /// What the emulator that ran the unit says of its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emulator: Option<String>,
     /// What repeats the moments and places of simulated faults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,

@@ -9,8 +9,9 @@ use goldline_simulator::{World, flash::FileError};
 use super::faults::Faults;
 use crate::{
     device::{
-        DeviceUrl, DeviceUrlError, NotAPort, SimulatedUnit, SimulatorOptions, open_serial,
-        open_simulator, refuse_what_is_no_port,
+        DeviceUrl, DeviceUrlError, EmulatedUnit, Emulator, NoEmulator, NotAPort, Plug, QemuOptions,
+        SimulatedUnit, SimulatorOptions, open_qemu, open_serial, open_simulator,
+        refuse_what_is_no_port,
     },
     engine::OpenDevice,
     identity::Mac,
@@ -35,6 +36,8 @@ pub enum DevicesError {
     FlashFile(#[from] FileError),
     #[error(transparent)]
     NotAPort(#[from] NotAPort),
+    #[error(transparent)]
+    NoEmulator(#[from] NoEmulator),
 }
 
 impl DevicesError {
@@ -45,6 +48,7 @@ impl DevicesError {
                 Some("name each unit once; simulated ones differ by mac and flash-file".to_owned())
             }
             Self::NotAPort(error) => Some(error.action().to_owned()),
+            Self::NoEmulator(error) => Some(error.action().to_owned()),
             Self::Url(_) | Self::FlashFile(_) => None,
         }
     }
@@ -80,6 +84,11 @@ fn is_same_unit(one: (usize, &DeviceUrl), other: (usize, &DeviceUrl)) -> bool {
             let mac =
                 |index, options: &SimulatorOptions| options.mac.unwrap_or(simulated_mac(index));
             mac(index, one) == mac(other_index, other)
+                || one.flash_file.is_some() && one.flash_file == other.flash_file
+        }
+        ((_, DeviceUrl::Qemu(one)), (_, DeviceUrl::Qemu(other))) => {
+            // Without eFuses of its own each has the address that the emulator gives to all.
+            one.efuse == other.efuse
                 || one.flash_file.is_some() && one.flash_file == other.flash_file
         }
         _ => false,
@@ -119,15 +128,42 @@ pub(super) fn refuse_unusable_flash_files(
     Ok(())
 }
 
-/// What opens the device in this place of the order; a simulated one is surrounded by the world.
+/// The emulators of those devices that need one, in the order's places. Asks the programs what they are.
+pub(super) fn find_emulators(
+    devices: &[NamedDevice],
+    profile: &Profile,
+) -> Result<Vec<Option<Emulator>>, DevicesError> {
+    let emulator = |(_, url): &NamedDevice| match url {
+        DeviceUrl::Qemu(options) => {
+            Ok(Some(emulated_unit(options.clone(), profile).find_emulator()?))
+        }
+        DeviceUrl::Simulator(_) | DeviceUrl::Serial { .. } => Ok(None),
+    };
+    devices.iter().map(emulator).collect()
+}
+
+/// What surrounds the unit in its place on the bench.
+pub(super) struct Surroundings {
+    /// A simulated unit's world.
+    pub(super) world: Arc<dyn World>,
+    /// An emulated unit's link to its network.
+    pub(super) plug: Option<Plug>,
+}
+
+/// What opens the device in this place of the order.
 pub(super) fn opener(
-    url: &DeviceUrl,
+    (url, emulator): (&DeviceUrl, Option<&Emulator>),
     index: usize,
     profile: &Profile,
     faults: &Faults,
-    world: Arc<dyn World>,
+    Surroundings { world, plug }: Surroundings,
 ) -> OpenDevice {
     match url.clone() {
+        DeviceUrl::Qemu(options) => {
+            let unit = emulated_unit(options, profile);
+            let emulator = emulator.expect("it was found when the order was taken").clone();
+            Box::new(move || open_qemu(&unit, emulator, plug))
+        }
         DeviceUrl::Serial { path, baud, reset } => {
             Box::new(move || open_serial(&path, baud, reset))
         }
@@ -136,6 +172,10 @@ pub(super) fn opener(
             Box::new(move || open_simulator(unit, world))
         }
     }
+}
+
+fn emulated_unit(options: QemuOptions, profile: &Profile) -> EmulatedUnit {
+    EmulatedUnit { chip: profile.chip, flash_size: profile.flash.size(), options }
 }
 
 /// The simulated unit in this place of the order.

@@ -29,6 +29,8 @@ pub enum FaultsError {
     NoRadio { fault: String, network: NetworkKind },
     #[error("--fault {fault}: the profile {profile} cannot show it: it has no {lacks}")]
     NotShown { fault: &'static str, profile: String, lacks: &'static str },
+    #[error("--fault {fault}: it is the simulator's, and an emulated unit runs its own firmware")]
+    OfSimulator { fault: &'static str },
     #[error("--fault {fault}: {option} names a {service} that is not the testbed's")]
     OthersService { fault: TestbedFault, option: &'static str, service: &'static str },
 }
@@ -42,6 +44,10 @@ impl FaultsError {
                 "choose a profile whose units use it: goldline profile explain NAME".to_owned()
             }
             Self::NoRadio { .. } => format!("choose --network {}", NetworkKind::Air),
+            Self::OfSimulator { .. } => {
+                "choose a fault of the testbed (ap, broker, ca, …), or --device simulator:"
+                    .to_owned()
+            }
             Self::OthersService { option, .. } => format!("leave out {option}, or --fault"),
         }
     }
@@ -109,6 +115,14 @@ impl Faults {
 }
 
 impl Faults {
+    /// Nothing can be made wrong with an emulated unit but what surrounds it.
+    pub(super) fn refuse_faults_of_simulated_units(&self) -> Result<(), FaultsError> {
+        match self.unit.first() {
+            Some(fault) => Err(FaultsError::OfSimulator { fault: fault.name() }),
+            None => Ok(()),
+        }
+    }
+
     /// What is wrong with a radio does not show where there is none.
     fn refuse_faults_of_a_radio(&self, network: NetworkKind) -> Result<(), FaultsError> {
         let units = self.unit.iter().map(|fault| fault.name().to_owned());

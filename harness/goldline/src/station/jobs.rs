@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     changes::{asker, noter},
-    devices::opener,
+    devices::{Surroundings, opener},
     enrolment::enroller,
     identities::{claimer, with_replaced},
     leases::{Leasing, Rehearsal, Taken},
@@ -93,6 +93,9 @@ pub(super) fn jobs(
         };
         let place = bench.place();
         let simulation = order.faults.simulation(index);
+        let emulator = order.emulators[index].as_ref();
+        let surroundings = Surroundings { world: place.world(), plug: None };
+        let device = (url, emulator);
         let job = Job {
             run_id,
             plan: order.plan.clone(),
@@ -104,8 +107,8 @@ pub(super) fn jobs(
             note_change: noter(state, order, run_id, clock),
             enrol: enroller(state, order, clock),
             confirm_alert: order.confirm_alert.clone(),
-            open_device: opener(url, index, &order.profile, &order.faults, place.world()),
-            provenance: provenance(order, &images, &bench_ca, simulation.as_ref()),
+            open_device: opener(device, index, &order.profile, &order.faults, surroundings),
+            provenance: provenance(order, &images, &bench_ca, emulator, simulation.as_ref()),
             simulation,
             place,
             device_url: name.clone(),

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     bench::External,
-    device::DeviceUrl,
+    device::{DeviceUrl, Emulator},
     engine::AskOperator,
     identity::MacError,
     plan::{Given, Identity, Plan, Scope, Unprovable, on_network},
@@ -44,6 +44,8 @@ pub struct Order {
     pub(super) plan: Plan,
     pub(super) network: NetworkKind,
     pub(super) devices: Vec<NamedDevice>,
+    /// What runs those that are emulated.
+    pub(super) emulators: Vec<Option<Emulator>>,
     /// For each device.
     pub(super) given: Vec<Given>,
     pub(super) identity: Identity,
@@ -137,8 +139,15 @@ impl Order {
         refusals::refuse_unbuilt(&profile)?;
         if real {
             refusals::refuse_simulation_on_real_port(request.faults.first(), request.seed)?;
+        }
+        if devices.iter().any(|(_, url)| url.runs_machine_code()) {
+            refusals::refuse_models(&profile)?;
+            faults.refuse_faults_of_simulated_units()?;
+        }
+        if real {
             refusals::refuse_bench_on_real_port(&profile, scope)?;
         }
+        let emulators = devices::find_emulators(&devices, &profile)?;
         let identity = match () {
             () if real => Identity::Issued,
             () if request.lot.is_some() || devices.len() > 1 => Identity::DeclaredSite,
@@ -168,6 +177,7 @@ impl Order {
             profile,
             network,
             devices,
+            emulators,
             identity,
             replaces,
             faults,
@@ -193,10 +203,11 @@ impl Order {
         self.devices.len()
     }
 
-    /// The files that simulated units keep their flash in.
+    /// The files that simulated and emulated units keep their flash in.
     pub fn flash_files(&self) -> impl Iterator<Item = &Path> {
         self.devices.iter().filter_map(|(_, url)| match url {
             DeviceUrl::Simulator(options) => options.flash_file.as_deref(),
+            DeviceUrl::Qemu(options) => options.flash_file.as_deref(),
             DeviceUrl::Serial { .. } => None,
         })
     }

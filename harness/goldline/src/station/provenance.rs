@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::order::Order;
 use crate::{
+    device::Emulator,
     hex::hex,
     image::FlashImages,
     record::{ImageRecord, Provenance, Simulation},
@@ -15,6 +16,7 @@ pub(super) fn provenance(
     order: &Order,
     images: &FlashImages,
     bench_ca: &str,
+    emulator: Option<&Emulator>,
     simulation: Option<&Simulation>,
 ) -> Provenance {
     let der = CertificateDer::from_pem_slice(bench_ca.as_bytes());
@@ -26,6 +28,7 @@ pub(super) fn provenance(
         golden: order.plan.golden.as_deref().map(sha256),
         bench_ca: der.ok().map(|der| sha256(&der)),
         station: order.station.clone(),
+        emulator: emulator.map(|emulator| emulator.version.clone()),
         seed: simulation.map(|simulation| simulation.seed),
     }
 }

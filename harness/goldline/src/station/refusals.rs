@@ -30,7 +30,7 @@ pub enum Refusal {
     #[error("--seed is for simulated units: nothing of a real one is decided by a number")]
     SeedOnRealPort,
     #[error("the firmware model \"{model}\" runs in the simulator only")]
-    ModelOnRealPort { model: String },
+    Model { model: String },
     #[error(
         "the endpoint policy {} is for simulated units: a real one would ship pointing at the bench",
         EndpointPolicy::Bench.name()
@@ -71,7 +71,7 @@ impl Refusal {
             Self::UnbuiltPolicy => "choose the policy redirected, with the unit's final address",
             Self::FaultOnRealPort { .. } => "leave --fault out, or choose --device simulator:",
             Self::SeedOnRealPort => "leave --seed out, or choose --device simulator:",
-            Self::ModelOnRealPort { .. } => {
+            Self::Model { .. } => {
                 "name the product's own firmware in the profile: app = { file = \"build/app.elf\" }"
             }
             Self::BenchOnRealPort => "choose the policy redirected or test_then_final",
@@ -117,11 +117,16 @@ pub(super) fn refuse_simulation_on_real_port(
     }
 }
 
-/// What a real unit must never get: a firmware model, an address of the bench.
-pub(super) fn refuse_bench_on_real_port(profile: &Profile, scope: Scope) -> Result<(), Refusal> {
-    if let AppSource::Model { name } = &profile.images.app {
-        return Err(Refusal::ModelOnRealPort { model: name.clone() });
+/// What runs nowhere but in the simulator.
+pub(super) fn refuse_models(profile: &Profile) -> Result<(), Refusal> {
+    match &profile.images.app {
+        AppSource::Model { name } => Err(Refusal::Model { model: name.clone() }),
+        AppSource::File(_) => Ok(()),
     }
+}
+
+/// What a real unit must never get: an address of the bench.
+pub(super) fn refuse_bench_on_real_port(profile: &Profile, scope: Scope) -> Result<(), Refusal> {
     if profile.mqtt.policy == EndpointPolicy::Bench {
         return Err(Refusal::BenchOnRealPort);
     }

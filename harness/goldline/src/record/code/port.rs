@@ -85,4 +85,16 @@ super::codes! {
         operator: "re-seat the unit and test again; call if the next unit does the same",
         engineer: "look at the edges on TX with an oscilloscope at the rate that fails; compare with 115200 baud and a short cable",
     }
+    /// The emulator that runs the unit does not start, or broke off.
+    EmulatorFailed = "emulator.failed" {
+        action: "see in the message what the emulator said, and whether it runs by hand",
+        causes: [
+            "its version does not know an argument, or not this machine",
+            "the flash file is in use, has another size, or its disk is full",
+            "the emulator itself crashed: a part of the chip that it does not emulate",
+            "the machine is out of memory or of processes",
+        ],
+        operator: "call whoever looks after this station: no unit is at fault",
+        engineer: "run the program with --version and -M help; try another version of it, named with ?binary=PATH or GOLDLINE_QEMU",
+    }
 }

@@ -1,8 +1,15 @@
-//! Where a unit is: `simulator:`, `/dev/ttyUSB0`, `serial:…`.
+//! Where a unit is: `simulator:`, `qemu:`, `/dev/ttyUSB0`, `serial:…`.
 //!
 //! Must not open anything.
 
+mod error;
+mod qemu;
+
 use std::{path::PathBuf, str::FromStr};
+
+pub use error::DeviceUrlError;
+use error::{number, switch, unknown, wrong};
+pub use qemu::{Provision, QemuOptions};
 
 use crate::{
     identity::Mac,
@@ -14,6 +21,8 @@ use crate::{
 pub enum DeviceUrl {
     /// Our own simulated unit.
     Simulator(SimulatorOptions),
+    /// A unit in QEMU.
+    Qemu(QemuOptions),
     /// A serial port.
     Serial {
         /// Such as `/dev/ttyUSB0`.
@@ -56,43 +65,15 @@ pub struct SimulatorOptions {
     pub bit_in: Option<String>,
 }
 
-/// A text is no device URL.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum DeviceUrlError {
-    /// No such kind of device.
-    #[error("unknown device \"{url}\": expected simulator:, /dev/…, or serial:…")]
-    Scheme {
-        /// As given.
-        url: String,
-    },
-    /// No such option.
-    #[error("unknown option \"{option}\" in device \"{url}\": expected one of {expected}")]
-    Option {
-        /// As given.
-        url: String,
-        /// The option's name.
-        option: String,
-        /// The names there are.
-        expected: &'static str,
-    },
-    /// An option's value is wrong.
-    #[error("option \"{option}\" in device \"{url}\" is \"{value}\": expected {expected}")]
-    Value {
-        /// As given.
-        url: String,
-        /// The option's name.
-        option: String,
-        /// Its value.
-        value: String,
-        /// What it should be.
-        expected: String,
-    },
-}
-
 impl DeviceUrl {
     /// Whether a real unit hangs there, for which samples and bench endpoints are refused.
     pub fn is_real(&self) -> bool {
         matches!(self, Self::Serial { .. })
+    }
+
+    /// Whether what it boots is machine code, so that a description of firmware is none.
+    pub fn runs_machine_code(&self) -> bool {
+        !matches!(self, Self::Simulator(_))
     }
 
     /// Whether somebody puts the unit into its loader, and nothing starts its application.
@@ -119,6 +100,9 @@ impl FromStr for DeviceUrl {
             .collect();
         if place == "simulator:" || place == "simulator" {
             return simulator(url, &options).map(Self::Simulator);
+        }
+        if place == "qemu:" || place == "qemu" {
+            return QemuOptions::parse(url, &options).map(Self::Qemu);
         }
         let path = match place.strip_prefix("serial:") {
             Some(path) => path,
@@ -174,18 +158,6 @@ fn simulator(url: &str, options: &[(&str, &str)]) -> Result<SimulatorOptions, De
     Ok(parsed)
 }
 
-fn switch(url: &str, option: &str, value: &str) -> Result<bool, DeviceUrlError> {
-    value.parse().map_err(|_| wrong(url, option, value, "true or false"))
-}
-
-fn number(url: &str, option: &str, value: &str) -> Result<u32, DeviceUrlError> {
-    value
-        .parse()
-        .ok()
-        .filter(|baud| (300..=6_000_000).contains(baud))
-        .ok_or_else(|| wrong(url, option, value, "a baud rate from 300 to 6000000"))
-}
-
 fn reset_method(url: &str, option: &str, value: &str) -> Result<ResetMethod, DeviceUrlError> {
     match (value, value.strip_prefix("command:")) {
         ("lines", _) => Ok(ResetMethod::Lines),
@@ -197,22 +169,10 @@ fn reset_method(url: &str, option: &str, value: &str) -> Result<ResetMethod, Dev
     }
 }
 
-fn unknown(url: &str, option: &str, expected: &'static str) -> DeviceUrlError {
-    DeviceUrlError::Option { url: url.to_owned(), option: option.to_owned(), expected }
-}
-
-fn wrong(url: &str, option: &str, value: &str, expected: &str) -> DeviceUrlError {
-    DeviceUrlError::Value {
-        url: url.to_owned(),
-        option: option.to_owned(),
-        value: value.to_owned(),
-        expected: expected.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::Provision;
 
     #[test]
     fn the_simulator_takes_its_options() {
@@ -224,6 +184,16 @@ mod tests {
         assert_eq!(options.chip, Some(Chip::Esp32C3));
         assert_eq!(options.flash_file, Some(PathBuf::from("unit.bin")));
         assert!(options.pace && options.stale);
+    }
+
+    #[test]
+    fn an_emulator_takes_its_options() {
+        let url = "qemu:?chip=esp32c3&binary=/opt/qemu&flash-file=unit.bin&nic=none&machine=esp32c3-x&efuse=e.bin&provision=loader";
+        let Ok(DeviceUrl::Qemu(options)) = url.parse() else { panic!("an emulator") };
+        assert_eq!(options.chip, Some(Chip::Esp32C3));
+        assert_eq!(options.machine.as_deref(), Some("esp32c3-x"));
+        assert_eq!(options.provision, Provision::Loader);
+        assert!(!"qemu:".parse::<DeviceUrl>().expect("a good URL").is_real());
     }
 
     #[test]
@@ -265,6 +235,10 @@ mod tests {
             ("/dev/ttyUSB0?reset=command:", "expected lines, none or command:PROGRAM"),
             ("/dev/ttyUSB0?rset=none", "expected one of baud, reset"),
             ("simulator:?reset=none", "unknown option"),
+            ("qemu:?nic=user,hostfwd=tcp::1-:1", "a name of letters"),
+            ("qemu:?provision=magic", "file or loader"),
+            ("qemu:?flash-file=", "the path of a file"),
+            ("qemu:?pace=true", "expected one of chip, binary"),
         ] {
             let error = url.parse::<DeviceUrl>().expect_err(url).to_string();
             assert!(error.contains(part), "{error}");

@@ -1,0 +1,206 @@
+//! The file that stands for an emulated unit's flash chip.
+//!
+//! While the emulator is off it is the whole truth. One owner at a time: a second run on the same file would
+//! write into the first one's unit. Addresses and sizes are bytes.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+
+/// What erased flash reads.
+const ERASED: u8 = 0xFF;
+
+/// The file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FlashFileError {
+    /// The operating system's reason.
+    #[error("cannot use the flash file {}: {source}", .path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is no plain file.
+    #[error("the flash file {} is no plain file", .path.display())]
+    NoFile {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// Its size is not the unit's.
+    #[error("the flash file {} has {found} bytes: the profile's flash has {expected}", .path.display())]
+    Size {
+        /// Which file.
+        path: PathBuf,
+        /// Its size.
+        found: u64,
+        /// The profile's.
+        expected: u32,
+    },
+    /// QEMU's flash chips have other sizes.
+    #[error(
+        "QEMU has no flash chip of {size} bytes: expected 2, 4, 8 or 16 MB in [chip] flash_size"
+    )]
+    NoSuchChip {
+        /// The profile's.
+        size: u32,
+    },
+    /// Another run has it.
+    #[error("the flash file {} is another run's unit", .path.display())]
+    Held {
+        /// Which file.
+        path: PathBuf,
+    },
+}
+
+/// An open flash.
+pub(super) struct FlashFile {
+    path: PathBuf,
+    file: File,
+    size: u32,
+}
+
+impl FlashFile {
+    /// Opens the named file, or one in the private folder; what is not there yet is erased flash.
+    pub(super) fn open(
+        named: Option<&Path>,
+        private: &TempDir,
+        size: u32,
+    ) -> Result<Self, FlashFileError> {
+        if !matches!(size >> 20, 2 | 4 | 8 | 16) || !size.is_power_of_two() {
+            return Err(FlashFileError::NoSuchChip { size });
+        }
+        let path = named.map_or_else(|| private.path().join("flash.bin"), Path::to_owned);
+        let refuse = |source| FlashFileError::File { path: path.clone(), source };
+        // Asked first: opening a pipe waits for whoever writes into it.
+        if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(FlashFileError::NoFile { path });
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(&path).map_err(refuse)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(FlashFileError::Held { path }),
+            Err(TryLockError::Error(source)) => return Err(refuse(source)),
+        }
+        let found = file.metadata().map_err(refuse)?.len();
+        let flash = match found {
+            0 => {
+                let flash = Self { path, file, size };
+                flash.fill(0, size)?;
+                flash
+            }
+            found if found == u64::from(size) => Self { path, file, size },
+            found => return Err(FlashFileError::Size { path, found, expected: size }),
+        };
+        Ok(flash)
+    }
+
+    /// Where the emulator finds it.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its size.
+    pub(super) fn size(&self) -> u32 {
+        self.size
+    }
+
+    /// Erases all of it.
+    pub(super) fn erase(&self) -> Result<(), FlashFileError> {
+        self.fill(0, self.size)
+    }
+
+    /// Writes as a loader does: the sectors that the bytes touch are erased first. `None` past the end.
+    pub(super) fn write(&self, offset: u32, bytes: &[u8]) -> Result<Option<()>, FlashFileError> {
+        const SECTOR: u32 = 0x1000;
+        let Some(size) = self.within(offset, bytes.len()) else { return Ok(None) };
+        let first = offset - offset % SECTOR;
+        let end = (offset + size).next_multiple_of(SECTOR).min(self.size);
+        self.fill(first, end - first)?;
+        self.file.write_all_at(bytes, offset.into()).map_err(|source| self.failed(source))?;
+        Ok(Some(()))
+    }
+
+    /// Reads; `None` past the end.
+    pub(super) fn read(&self, offset: u32, size: u32) -> Result<Option<Vec<u8>>, FlashFileError> {
+        let mut bytes = vec![0; size as usize];
+        if self.within(offset, bytes.len()).is_none() {
+            return Ok(None);
+        }
+        self.file.read_exact_at(&mut bytes, offset.into()).map_err(|source| self.failed(source))?;
+        Ok(Some(bytes))
+    }
+
+    /// All of it, to put back later.
+    pub(super) fn copy(&self) -> Result<Vec<u8>, FlashFileError> {
+        Ok(self.read(0, self.size)?.unwrap_or_default())
+    }
+
+    /// Puts back what was copied.
+    pub(super) fn restore(&self, copy: &[u8]) -> Result<(), FlashFileError> {
+        self.file.write_all_at(copy, 0).map_err(|source| self.failed(source))
+    }
+
+    fn fill(&self, offset: u32, size: u32) -> Result<(), FlashFileError> {
+        let erased = vec![ERASED; size as usize];
+        self.file.write_all_at(&erased, offset.into()).map_err(|source| self.failed(source))
+    }
+
+    fn within(&self, offset: u32, length: usize) -> Option<u32> {
+        let size = u32::try_from(length).ok()?;
+        offset.checked_add(size).filter(|end| *end <= self.size).map(|_| size)
+    }
+
+    fn failed(&self, source: io::Error) -> FlashFileError {
+        FlashFileError::File { path: self.path.clone(), source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: u32 = 2 << 20;
+
+    #[test]
+    fn a_write_erases_what_it_touches_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let flash = FlashFile::open(None, &folder, SIZE).expect("a flash");
+        flash.write(0, &[0; 0x3000]).expect("it is a file").expect("it fits");
+        flash.write(0x1010, b"new").expect("it is a file").expect("it fits");
+        let all = flash.read(0, 0x3000).expect("it is a file").expect("it fits");
+        assert_eq!(all[0xFFF], 0, "the sector before stays");
+        assert_eq!(&all[0x100F..0x1014], b"\xFFnew\xFF");
+        assert_eq!((all[0x1FFF], all[0x2000]), (ERASED, 0), "the sector after stays");
+        assert_eq!(flash.write(SIZE - 1, b"ab").expect("it is a file"), None, "past the end");
+    }
+
+    #[test]
+    fn one_file_is_one_run_s_unit() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("unit.bin");
+        let first = FlashFile::open(Some(&path), &folder, SIZE).expect("a flash");
+        let second = FlashFile::open(Some(&path), &folder, SIZE);
+        assert!(matches!(second, Err(FlashFileError::Held { .. })));
+        drop(first);
+        let other = FlashFile::open(Some(&path), &folder, 2 * SIZE);
+        assert!(matches!(other, Err(FlashFileError::Size { .. })), "nothing of it was lost");
+        assert!(FlashFile::open(Some(&path), &folder, SIZE).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_flash_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |path| FlashFile::open(Some(path), &folder, SIZE);
+        assert!(matches!(at(folder.path()), Err(FlashFileError::NoFile { .. })));
+        let odd = FlashFile::open(None, &folder, 1 << 20);
+        assert!(matches!(odd, Err(FlashFileError::NoSuchChip { .. })));
+    }
+}

@@ -1,0 +1,225 @@
+//! An emulated unit: QEMU on a flash file, written from outside while the unit stands still.
+//!
+//! It has no loader to talk to, so nothing of the serial protocol is proven here: that is what
+//! `provision=loader` and the simulator are for. What it boots is machine code. Must not know what lies on its
+//! network: it is given a link each time that it is switched on.
+
+mod find;
+mod flash;
+mod guest;
+mod machine;
+mod power;
+mod qmp;
+
+use std::{io, time::Duration};
+
+use md5::{Digest, Md5};
+
+pub use find::{Emulator, NoEmulator};
+pub use flash::FlashFileError;
+pub use guest::GuestError;
+pub use power::{Plug, PowerError};
+
+use super::{
+    BootMode, ChipFacts, Device, DeviceError, LineHandle, QemuOptions,
+    line::{Line, terminal},
+    loader::ROM_BAUD,
+};
+use crate::profile::Chip;
+use flash::FlashFile;
+use machine::Machine;
+use power::{Parts, Power};
+
+/// How often a unit is switched on until it starts: emulated chips hang now and then where the second-stage
+/// bootloader was to begin.
+const BOOTS: u32 = 4;
+/// A boot that says nothing more for so long hangs.
+const BOOT_SILENCE: Duration = Duration::from_secs(10);
+/// What the ROM says last.
+const ENTRY: &str = "entry 0x";
+/// A unit that has said so much has started, whatever it says: perhaps the ROM's complaint, for ever.
+const MANY_LINES: usize = 60;
+
+/// An emulated unit as the profile and the device URL describe it.
+#[derive(Clone, Debug)]
+pub struct EmulatedUnit {
+    /// The profile's chip, unless the URL names another.
+    pub chip: Chip,
+    /// In bytes.
+    pub flash_size: u32,
+    /// From the device URL.
+    pub options: QemuOptions,
+}
+
+impl EmulatedUnit {
+    /// The emulator that will run it. Runs the candidates to ask what they are.
+    ///
+    /// # Errors
+    /// [`NoEmulator`] says where was looked, and what was there.
+    pub fn find_emulator(&self) -> Result<Emulator, NoEmulator> {
+        let machine = self.machine()?;
+        find::find(&machine, &self.machine_name(&machine), self.options.binary.as_deref())
+    }
+
+    fn chip(&self) -> Chip {
+        self.options.chip.unwrap_or(self.chip)
+    }
+
+    fn machine(&self) -> Result<Machine, NoEmulator> {
+        Machine::of(self.chip()).ok_or(NoEmulator::Chip { chip: self.chip() })
+    }
+
+    fn machine_name(&self, machine: &Machine) -> String {
+        self.options.machine.clone().unwrap_or_else(|| machine.name.to_owned())
+    }
+}
+
+/// Makes the unit's flash and its console. It is switched on when it is identified.
+///
+/// # Errors
+/// [`DeviceError::Emulator`] when its flash cannot be used.
+pub fn open_qemu(
+    unit: &EmulatedUnit,
+    emulator: Emulator,
+    plug: Option<Plug>,
+) -> Result<Box<dyn Device>, DeviceError> {
+    let machine = unit.machine().map_err(|error| DeviceError::Simulator(error.to_string()))?;
+    let private = tempfile::Builder::new().prefix("goldline-qemu").tempdir()?;
+    let flash = FlashFile::open(unit.options.flash_file.as_deref(), &private, unit.flash_size)
+        .map_err(PowerError::from)?;
+    let (master, path) = terminal()?;
+    let line = Line::open(&path, ROM_BAUD)?;
+    let nic = match unit.options.nic.as_deref() {
+        Some("none") => None,
+        Some(model) => Some(model.to_owned()),
+        None => Some(machine.ethernet.to_owned()),
+    };
+    let parts = Parts {
+        machine_name: unit.machine_name(&machine),
+        machine,
+        emulator,
+        nic,
+        efuse: unit.options.efuse.clone(),
+    };
+    let power = Power::new(parts, plug, flash, master, private);
+    Ok(Box::new(QemuDevice { power, line, chip: unit.chip(), known: None, attempts: 1 }))
+}
+
+/// A unit whose flash is a file.
+struct QemuDevice {
+    // Before the line, which sees it end.
+    power: Power,
+    line: Line,
+    chip: Chip,
+    known: Option<ChipFacts>,
+    attempts: u32,
+}
+
+impl QemuDevice {
+    /// Whether the unit goes on after its ROM.
+    fn starts(&self) -> bool {
+        let console = self.line.console();
+        loop {
+            let lines = console.lines();
+            let entry = lines.iter().position(|line| line.line.text.starts_with(ENTRY));
+            if entry.is_some_and(|at| at + 1 < lines.len()) || lines.len() >= MANY_LINES {
+                return true;
+            }
+            let more =
+                console.wait_for_more(console.printed(), BOOT_SILENCE, || self.line.is_cancelled());
+            if !more {
+                return false;
+            }
+        }
+    }
+
+    fn past_the_end(&self, action: &'static str, offset: u32, size: usize) -> DeviceError {
+        let detail = format!(
+            "{size:#x} bytes at {offset:#x} are more than its flash of {:#x} bytes holds",
+            self.power.flash.size()
+        );
+        DeviceError::Loader { action, detail }
+    }
+}
+
+impl Device for QemuDevice {
+    fn identify(&mut self) -> Result<ChipFacts, DeviceError> {
+        self.line.console().pause();
+        if let Some(known) = &self.known {
+            self.power.hold()?;
+            return Ok(known.clone());
+        }
+        let facts = ChipFacts {
+            chip: self.chip,
+            revision: None,
+            mac: self.power.mac()?,
+            flash_size: self.power.flash.size(),
+        };
+        Ok(self.known.insert(facts).clone())
+    }
+
+    fn erase(&mut self) -> Result<(), DeviceError> {
+        Ok(self.power.rewrite()?.erase().map_err(PowerError::from)?)
+    }
+
+    fn write(
+        &mut self,
+        offset: u32,
+        bytes: &[u8],
+        progress: &mut (dyn FnMut(usize) + Send),
+    ) -> Result<(), DeviceError> {
+        let written = self.power.rewrite()?.write(offset, bytes).map_err(PowerError::from)?;
+        written.ok_or_else(|| self.past_the_end("write its flash", offset, bytes.len()))?;
+        progress(bytes.len());
+        Ok(())
+    }
+
+    fn digest(&mut self, offset: u32, size: u32) -> Result<[u8; 16], DeviceError> {
+        self.read(offset, size).map(|bytes| Md5::digest(bytes).into())
+    }
+
+    fn read(&mut self, offset: u32, size: u32) -> Result<Vec<u8>, DeviceError> {
+        self.power.hold()?;
+        let bytes = self.power.flash.read(offset, size).map_err(PowerError::from)?;
+        bytes.ok_or_else(|| self.past_the_end("read its flash", offset, size as usize))
+    }
+
+    fn boot(&mut self) -> Result<(), DeviceError> {
+        let before = self.power.flash.copy().map_err(PowerError::from)?;
+        for attempt in 1..=BOOTS {
+            self.attempts = self.attempts.max(attempt);
+            self.line.console().listen();
+            self.power.reset_into(BootMode::Application)?;
+            if self.starts() || self.line.is_cancelled() || self.line.has_vanished() {
+                break;
+            }
+            // The last attempt stays as it is: a unit that never starts is to be judged.
+            if attempt < BOOTS {
+                tracing::info!(
+                    attempt,
+                    "the emulated unit hangs in its ROM: switching it off and on"
+                );
+                self.power.off()?;
+                self.power.flash.restore(&before).map_err(PowerError::from)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn type_text(&mut self, text: &[u8]) -> Result<(), DeviceError> {
+        let sent = self.line.send(text);
+        let vanished = |_: io::Error| DeviceError::Vanished {
+            port: "qemu:".to_owned(),
+            action: "type into the console",
+        };
+        sent.map_err(vanished)
+    }
+
+    fn take_attempts(&mut self) -> u32 {
+        std::mem::replace(&mut self.attempts, 1)
+    }
+
+    fn line(&self) -> LineHandle {
+        self.line.handle()
+    }
+}
