@@ -1,5 +1,7 @@
 //! The `goldline` program as it is called: one binary for all of its commands.
 
+#[path = "../emulators/mod.rs"]
+mod emulators;
 #[path = "../end_to_end/mod.rs"]
 mod end_to_end;
 #[path = "../nvs_cli/mod.rs"]

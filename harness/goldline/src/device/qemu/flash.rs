@@ -1,7 +1,7 @@
 //! The file that stands for an emulated unit's flash chip.
 //!
-//! While the emulator is off it is the whole truth. One owner at a time: a second run on the same file would
-//! write into the first one's unit. Addresses and sizes are bytes.
+//! One owner at a time: a second run on the same file would write into the first one's unit. Addresses and
+//! sizes are bytes.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -58,15 +58,23 @@ pub enum FlashFileError {
     },
 }
 
-/// An open flash.
+/// An open flash: what the emulator runs on is a private copy, which is kept in the named file each time that
+/// the unit stands still.
 pub(super) struct FlashFile {
     path: PathBuf,
     file: File,
     size: u32,
+    kept: Option<Kept>,
+}
+
+/// The named file, locked for as long as it lives.
+struct Kept {
+    path: PathBuf,
+    file: File,
 }
 
 impl FlashFile {
-    /// Opens the named file, or one in the private folder; what is not there yet is erased flash.
+    /// Opens the named file; what is not there yet is erased flash, as is that of a unit without a name.
     pub(super) fn open(
         named: Option<&Path>,
         private: &TempDir,
@@ -75,31 +83,28 @@ impl FlashFile {
         if !matches!(size >> 20, 2 | 4 | 8 | 16) || !size.is_power_of_two() {
             return Err(FlashFileError::NoSuchChip { size });
         }
-        let path = named.map_or_else(|| private.path().join("flash.bin"), Path::to_owned);
-        let refuse = |source| FlashFileError::File { path: path.clone(), source };
-        // Asked first: opening a pipe waits for whoever writes into it.
-        if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
-            return Err(FlashFileError::NoFile { path });
-        }
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(&path).map_err(refuse)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(FlashFileError::Held { path }),
-            Err(TryLockError::Error(source)) => return Err(refuse(source)),
-        }
-        let found = file.metadata().map_err(refuse)?.len();
-        let flash = match found {
-            0 => {
-                let flash = Self { path, file, size };
-                flash.fill(0, size)?;
-                flash
+        let kept = named.map(Kept::open).transpose()?;
+        let content = kept.as_ref().map(Kept::content).transpose()?.unwrap_or_default();
+        let path = private.path().join("flash.bin");
+        let file =
+            open(&path).map_err(|source| FlashFileError::File { path: path.clone(), source })?;
+        let flash = Self { path, file, size, kept };
+        match (content.len(), &flash.kept) {
+            (0, _) => flash.erase()?,
+            (found, Some(kept)) if found != size as usize => {
+                let path = kept.path.clone();
+                return Err(FlashFileError::Size { path, found: found as u64, expected: size });
             }
-            found if found == u64::from(size) => Self { path, file, size },
-            found => return Err(FlashFileError::Size { path, found, expected: size }),
-        };
+            _ => flash.restore(&content)?,
+        }
         Ok(flash)
+    }
+
+    /// Keeps what there is now in the named file.
+    pub(super) fn keep(&self) -> Result<(), FlashFileError> {
+        let Some(Kept { path, file }) = &self.kept else { return Ok(()) };
+        let written = file.write_all_at(&self.copy()?, 0);
+        written.map_err(|source| FlashFileError::File { path: path.clone(), source })
     }
 
     /// Where the emulator finds it.
@@ -163,6 +168,32 @@ impl FlashFile {
     }
 }
 
+impl Kept {
+    fn open(path: &Path) -> Result<Self, FlashFileError> {
+        let refuse = |source| FlashFileError::File { path: path.to_owned(), source };
+        // Asked first: opening a pipe waits for whoever writes into it.
+        if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(FlashFileError::NoFile { path: path.to_owned() });
+        }
+        let file = open(path).map_err(refuse)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), file }),
+            Err(TryLockError::WouldBlock) => Err(FlashFileError::Held { path: path.to_owned() }),
+            Err(TryLockError::Error(source)) => Err(refuse(source)),
+        }
+    }
+
+    fn content(&self) -> Result<Vec<u8>, FlashFileError> {
+        let read = std::fs::read(&self.path);
+        read.map_err(|source| FlashFileError::File { path: self.path.clone(), source })
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,6 +224,22 @@ mod tests {
         let other = FlashFile::open(Some(&path), &folder, 2 * SIZE);
         assert!(matches!(other, Err(FlashFileError::Size { .. })), "nothing of it was lost");
         assert!(FlashFile::open(Some(&path), &folder, SIZE).is_ok());
+    }
+
+    #[test]
+    fn a_named_flash_is_kept_when_the_unit_stands_still() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("unit.bin");
+        let open = |private: &TempDir| FlashFile::open(Some(&path), private, SIZE);
+        let private = tempfile::tempdir().expect("a folder");
+        let flash = open(&private).expect("a flash");
+        flash.write(0x9000, b"kept").expect("it is a file").expect("it fits");
+        flash.keep().expect("it is a file");
+        flash.write(0x9000, b"lost").expect("it is a file").expect("it fits");
+        drop(flash);
+        let private = tempfile::tempdir().expect("a folder");
+        let flash = open(&private).expect("a flash");
+        assert_eq!(flash.read(0x9000, 4).expect("it is a file").as_deref(), Some(&b"kept"[..]));
     }
 
     #[test]

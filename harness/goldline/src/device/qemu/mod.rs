@@ -35,6 +35,8 @@ use power::{Parts, Power};
 const BOOTS: u32 = 4;
 /// A boot that says nothing more for so long hangs.
 const BOOT_SILENCE: Duration = Duration::from_secs(10);
+/// What a unit that stands still has said is all there when nothing more came for so long.
+const SILENCE: Duration = Duration::from_millis(30);
 /// What the ROM says last.
 const ENTRY: &str = "entry 0x";
 /// A unit that has said so much has started, whatever it says: perhaps the ROM's complaint, for ever.
@@ -133,6 +135,15 @@ impl QemuDevice {
         }
     }
 
+    /// What the unit printed before must not be heard as what it prints next.
+    fn hush(&mut self) -> Result<(), DeviceError> {
+        self.line.stillness().begin();
+        if self.power.hold()? {
+            self.line.stillness().wait_out(SILENCE, || self.line.is_cancelled());
+        }
+        Ok(())
+    }
+
     fn past_the_end(&self, action: &'static str, offset: u32, size: usize) -> DeviceError {
         let detail = format!(
             "{size:#x} bytes at {offset:#x} are more than its flash of {:#x} bytes holds",
@@ -185,6 +196,7 @@ impl Device for QemuDevice {
     }
 
     fn boot(&mut self) -> Result<(), DeviceError> {
+        self.hush()?;
         let before = self.power.flash.copy().map_err(PowerError::from)?;
         for attempt in 1..=BOOTS {
             self.attempts = self.attempts.max(attempt);
@@ -199,6 +211,7 @@ impl Device for QemuDevice {
                     attempt,
                     "the emulated unit hangs in its ROM: switching it off and on"
                 );
+                self.hush()?;
                 self.power.off()?;
                 self.power.flash.restore(&before).map_err(PowerError::from)?;
             }

@@ -92,6 +92,7 @@ impl Power {
             }
             _ => {
                 self.off()?;
+                self.flash.keep()?;
                 self.guest = Some((self.start(mode, Standing::Runs)?, mode));
                 self.rewritten = false;
                 Ok(())
@@ -99,11 +100,13 @@ impl Power {
         }
     }
 
-    /// Lets it stand still, so that its flash does not change.
-    pub(super) fn hold(&mut self) -> Result<(), PowerError> {
-        let Some((guest, _)) = &mut self.guest else { return Ok(()) };
+    /// Lets it stand still, so that its flash does not change. Says whether it ran.
+    pub(super) fn hold(&mut self) -> Result<bool, PowerError> {
+        let Some((guest, _)) = &mut self.guest else { return Ok(false) };
         let stopped = guest.qmp().execute("stop");
-        stopped.map(drop).map_err(|source| self.failed(source.into()))
+        stopped.map_err(|source| self.failed(source.into()))?;
+        self.flash.keep()?;
+        Ok(true)
     }
 
     /// The flash is about to be written from outside.
@@ -115,10 +118,8 @@ impl Power {
 
     /// Switches it off; what it wrote is in its flash.
     pub(super) fn off(&mut self) -> Result<(), PowerError> {
-        match self.guest.take() {
-            Some((guest, _)) => guest.end().map_err(|source| self.failed(source)),
-            None => Ok(()),
-        }
+        let Some((guest, _)) = self.guest.take() else { return Ok(()) };
+        guest.end().map_err(|source| self.failed(source))
     }
 
     /// The base MAC in its eFuses, read while nothing runs.
@@ -156,6 +157,15 @@ impl Power {
 
     fn failed(&self, source: GuestError) -> PowerError {
         PowerError::Guest { program: self.parts.emulator.path.display().to_string(), source }
+    }
+}
+
+impl Drop for Power {
+    fn drop(&mut self) {
+        let kept = self.off().and_then(|()| Ok(self.flash.keep()?));
+        if let Err(error) = kept {
+            tracing::error!(%error, "the emulated unit was not switched off in order");
+        }
     }
 }
 
