@@ -1,0 +1,61 @@
+//! Everything that is wrong with a profile's files, without a bench to trust.
+//!
+//! Must not know what is done with them.
+
+use std::iter;
+
+use super::{
+    application::{Application, application, prove, read},
+    error::ImageError,
+    fit::Role,
+    layout::{encode_table, lay_out},
+    model::firmware_description,
+};
+use crate::profile::{AppSource, BootloaderSource, Profile};
+
+/// Everything that is wrong with the files and models that a profile names: as [`super::FlashImages::build`]
+/// would find it, without a bench to trust.
+pub fn inspect(profile: &Profile) -> Vec<ImageError> {
+    let mut found = Vec::new();
+    let mut note = |outcome: Result<(), ImageError>| found.extend(outcome.err());
+    if let BootloaderSource::File(path) = &profile.images.bootloader {
+        note(read(path).and_then(|bytes| prove(path, &bytes, Role::Bootloader, profile)));
+    }
+    note(inspect_application(profile, &profile.images.app, true));
+    if let Some(factory) = &profile.factory {
+        note(match &factory.app {
+            AppSource::Model { .. } => inspect_application(profile, &factory.app, false),
+            AppSource::File(path) => Err(ImageError::NoConstants { path: path.clone() }),
+        });
+    }
+    for update in profile.ota.iter().flat_map(|ota| iter::once(&ota.update).chain(&ota.bad_update))
+    {
+        note(inspect_application(profile, &update.app, false));
+    }
+    found
+}
+
+fn inspect_application(
+    profile: &Profile,
+    source: &AppSource,
+    with_bootloader: bool,
+) -> Result<(), ImageError> {
+    if let AppSource::Model { name } = source {
+        let refuse = |detail: String| ImageError::Model { name: name.clone(), detail };
+        let description = firmware_description(name)?;
+        return goldline_simulator::firmware::check(&description)
+            .map_err(|error| refuse(error.to_string()));
+    }
+    match application(profile, source, "")? {
+        Application::Ready(path, _)
+            if with_bootloader && profile.images.bootloader == BootloaderSource::EspIdf =>
+        {
+            Err(ImageError::BootloaderNeeded { path: path.to_owned() })
+        }
+        Application::Ready(..) => Ok(()),
+        Application::Elf(path, elf) => {
+            let (_, app) = lay_out(profile, &elf, &encode_table(&profile.flash)?, None)?;
+            path.map_or(Ok(()), |path| prove(path, &app, Role::App, profile))
+        }
+    }
+}
