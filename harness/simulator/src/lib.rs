@@ -17,6 +17,7 @@
 //! | [`port`] | the serial port that a client opens |
 //! | [`fault`] | every defect that a unit can be given, by name |
 //! | [`world`] | the one trait through which a unit reaches anything outside itself |
+//! | [`Stack`] | a world behind a wire: the unit's own TCP/IP, and Ethernet frames to a bench |
 //! | [`simulator`] | all of it on a thread of its own |
 #![forbid(unsafe_code)]
 
@@ -32,6 +33,7 @@ pub mod loader;
 mod network;
 pub mod port;
 pub mod simulator;
+mod stack;
 mod start;
 mod unit;
 pub mod world;
@@ -40,4 +42,5 @@ pub use fault::Fault;
 pub use network::{NetworkPort, Protocol};
 pub use port::LinkError;
 pub use simulator::{Config, Lines, Mode, Simulator, StartError};
+pub use stack::Stack;
 pub use world::World;

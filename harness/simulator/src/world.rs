@@ -101,7 +101,7 @@ impl fmt::Debug for Passphrase<'_> {
 /// A link that an access point gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Link {
-    /// The unit's own address, one of 127.0.0.0/8.
+    /// The unit's own address.
     pub address: Ipv4Addr,
     /// Network mask.
     pub netmask: Ipv4Addr,
@@ -123,6 +123,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// The link stood and the station left it again, for want of an address.
+    pub const LEFT: Self = Self { reason: 8 };
     /// The passphrase did not fit: the four-way handshake ran into its time limit.
     pub const FOUR_WAY_HANDSHAKE_TIMEOUT: Self = Self { reason: 15 };
     /// The link stood, and then its access point was not heard any more.

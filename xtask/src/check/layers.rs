@@ -109,7 +109,7 @@ const SIMULATOR: Layers = Layers {
     sources: "harness/simulator/src",
     layers: &[
         &["fault", "hex", "world"],
-        &["flash"],
+        &["flash", "stack"],
         &["layout"],
         &["damage"],
         &["chip"],

@@ -119,7 +119,10 @@ impl Radio<'_> {
             console.wifi("state: auth -> assoc (0)");
             console.wifi("state: assoc -> run (10)");
             console.pass(HANDSHAKE_MS);
-            console.wifi(&format!("state: run -> init ({reason:x}c0)"));
+            // Of itself, the driver gives no reason.
+            let why =
+                if refusal == Refusal::LEFT { "0".to_owned() } else { format!("{reason:x}c0") };
+            console.wifi(&format!("state: run -> init ({why})"));
         } else {
             console.pass(SCAN_MS);
         }

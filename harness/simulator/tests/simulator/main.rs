@@ -14,5 +14,7 @@ mod firmware;
 mod images;
 mod kill;
 mod network;
+mod segment;
+mod stack;
 mod web;
 mod zeroconf;

@@ -3,12 +3,13 @@
 use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
+    str::FromStr,
     sync::Arc,
 };
 
 use clap::{Args, ValueEnum};
 use goldline_simulator::{
-    Config, Fault, Mode, NetworkPort, Protocol, Simulator,
+    Config, Fault, Mode, NetworkPort, Protocol, Simulator, Stack, World,
     flash::{Nor, SECTOR_SIZE},
     world::Silence,
 };
@@ -55,6 +56,10 @@ pub(in crate::cli) struct ServeArguments {
     /// Serve RFC 2217, with DTR and RTS, on a TCP address
     #[arg(long, value_name = "ADDR")]
     rfc2217: Option<SocketAddr>,
+    /// Give the unit a network stack of its own, whose Ethernet frames go to a bench that listens at this TCP
+    /// address; the unit connects, and keeps trying. Without it, no network is heard
+    #[arg(long, value_name = "wire:ADDR")]
+    network: Option<Wire>,
     /// What the unit does when it powers up
     #[arg(long, value_enum, default_value = "download")]
     mode: PowerUp,
@@ -70,6 +75,25 @@ pub(in crate::cli) struct ServeArguments {
     /// Make something wrong with the unit; see goldline simulator faults
     #[arg(long = "fault", value_name = "NAME")]
     faults: Vec<String>,
+}
+
+/// Where the bench listens for Ethernet frames.
+#[derive(Clone, Copy)]
+struct Wire(SocketAddr);
+
+impl FromStr for Wire {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let address = text.strip_prefix("wire:").and_then(|address| address.parse().ok());
+        match address {
+            Some(address) if SocketAddr::port(&address) != 0 => Ok(Self(address)),
+            _ => {
+                Err("expected wire: with an address and a port, such as wire:127.0.0.1:7700"
+                    .to_owned())
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -94,7 +118,11 @@ pub(super) fn serve(arguments: &ServeArguments) -> miette::Result<()> {
         .map(|address| (address, Protocol::Raw))
         .or(arguments.rfc2217.map(|address| (address, Protocol::Rfc2217)));
     let config = Config { sync_resets: listener.is_none(), ..config };
-    let simulator = Simulator::start(config, Arc::new(Silence)).map_err(usage)?;
+    let world: Arc<dyn World> = match arguments.network {
+        Some(Wire(bench)) => Arc::new(Stack::reach(bench).map_err(usage)?),
+        None => Arc::new(Silence),
+    };
+    let simulator = Simulator::start(config, world).map_err(usage)?;
     let network = listener.map(|(address, protocol)| listen(&simulator, address, protocol));
     let network = network.transpose()?;
     let port = match &network {
