@@ -211,6 +211,11 @@ impl LineHandle {
         self.0.stillness.wake();
     }
 
+    /// Whether a call that blocks must end.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::Acquire)
+    }
+
     /// What the unit prints while it runs.
     pub fn console(&self) -> &Console {
         &self.0.console

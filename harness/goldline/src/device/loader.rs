@@ -5,6 +5,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
     time::Duration,
 };
 
@@ -23,6 +24,9 @@ use crate::profile::Chip;
 pub(super) const ROM_BAUD: u32 = 115_200;
 /// A read-back block. espflash waits for each acknowledgement in turn; more in flight time out on a PTY.
 const READ_BLOCK: u32 = 4096;
+
+/// What the ROM reads at a time.
+const ROM_BLOCK: u32 = 64;
 
 /// How often a call is tried. What a machine that is busy or a bit on the wire did to one is no longer
 /// there at the next; a unit that cannot answer fails as often as it is tried.
@@ -63,11 +67,27 @@ pub(super) struct LoaderDevice {
     known: Option<ChipFacts>,
     /// How often a call had to be tried at most since this was last asked.
     attempts: u32,
+    speaker: Speaker,
+}
+
+/// Who carries the loader's commands out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Speaker {
+    /// The program that espflash loads first.
+    Stub,
+    /// The ROM itself, which is slower, and reads 64 bytes at a time.
+    Rom,
 }
 
 impl LoaderDevice {
     pub(super) fn new(unit: Unit, baud: Option<u32>) -> Self {
-        Self { unit, baud, flasher: None, known: None, attempts: 1 }
+        let speaker = Speaker::Stub;
+        Self { unit, baud, flasher: None, known: None, attempts: 1, speaker }
+    }
+
+    /// With another speaker than the stub.
+    pub(super) fn spoken_to_by(self, speaker: Speaker) -> Self {
+        Self { speaker, ..self }
     }
 
     /// Does what the wire may have spoilt until it comes about, each time from a reset on: a loader that
@@ -284,8 +304,9 @@ impl LoaderDevice {
             ROM_BAUD,
         );
         // No verification by espflash: the evidence step reads the unit's own digests.
+        let stub = self.speaker == Speaker::Stub;
         let connected = catch_unwind(AssertUnwindSafe(|| {
-            Flasher::connect(connection, true, false, false, None, None)
+            Flasher::connect(connection, stub, false, false, None, None)
         }));
         match connected {
             Ok(Ok(flasher)) => Ok(flasher),
@@ -333,9 +354,13 @@ impl Device for LoaderDevice {
     ) -> Result<(), DeviceError> {
         let mut progress = Progress { report: progress, total: bytes.len(), blocks: 1 };
         let action = "write its flash";
+        let speaker = self.speaker;
         self.ask(action, |device| {
             device.with_flasher(action, |flasher| {
-                flasher.write_bin_to_flash(offset, bytes, &mut progress)
+                match flasher.write_bin_to_flash(offset, bytes, &mut progress) {
+                    Err(error) if speaker == Speaker::Rom && is_refused_end(&error) => Ok(()),
+                    written => written,
+                }
             })
         })
     }
@@ -355,9 +380,15 @@ impl Device for LoaderDevice {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("readback");
         let action = "read its flash";
+        let speaker = self.speaker;
         self.ask(action, |device| {
             let digest = device.with_flasher(action, |flasher| {
-                flasher.read_flash(offset, size, READ_BLOCK, 1, path.clone())?;
+                match speaker {
+                    Speaker::Stub => {
+                        flasher.read_flash(offset, size, READ_BLOCK, 1, path.clone())?;
+                    }
+                    Speaker::Rom => read_by_rom(flasher, offset, size, &path)?,
+                }
                 flasher.checksum_md5(offset, size)
             })?;
             let bytes = std::fs::read(&path)?;
@@ -392,6 +423,28 @@ impl Device for LoaderDevice {
     fn line(&self) -> LineHandle {
         self.unit.line().handle()
     }
+}
+
+/// The command that ends a write tells a ROM to run what was written, which it refuses before all is: by then
+/// every block was acknowledged. esptool sends a ROM no such command.
+fn is_refused_end(error: &espflash::Error) -> bool {
+    whole_story(error).contains("while running FlashEnd")
+}
+
+/// espflash's own loop over the ROM's command adds up its offset wrongly: each of its calls is one command here.
+fn read_by_rom(
+    flasher: &mut Flasher,
+    offset: u32,
+    size: u32,
+    path: &Path,
+) -> Result<(), espflash::Error> {
+    let mut all = Vec::with_capacity(size as usize);
+    for at in (0..size).step_by(ROM_BLOCK as usize) {
+        let length = ROM_BLOCK.min(size - at);
+        flasher.read_flash_rom(offset + at, length, ROM_BLOCK, 1, path.to_owned())?;
+        all.extend(std::fs::read(path)?);
+    }
+    Ok(std::fs::write(path, all)?)
 }
 
 /// An error with all that led to it: espflash's outermost words alone say little.

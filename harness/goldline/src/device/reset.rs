@@ -41,7 +41,7 @@ pub(super) enum Reset {
         limit: Duration,
     },
     /// Control lines of another kind than a port's.
-    Control(Box<dyn FnMut(BootMode) + Send>),
+    Control(Box<dyn FnMut(BootMode) -> Result<(), ResetError> + Send>),
 }
 
 /// A unit was not reset.
@@ -58,6 +58,8 @@ pub enum ResetError {
     ProgramFailed { program: PathBuf, mode: &'static str, status: ExitStatus },
     #[error("{} {mode} did not end within {} s", .program.display(), .limit.as_secs_f32())]
     ProgramTooSlow { program: PathBuf, mode: &'static str, limit: Duration },
+    #[error("{0}")]
+    Control(String),
     #[error("the run was stopped meanwhile")]
     Stopped,
     #[error(
@@ -83,6 +85,7 @@ impl ResetError {
             Self::ProgramFailed { .. } | Self::ProgramTooSlow { .. } => {
                 "run the program by hand with the same arguments and the port, mend the jig, then test the unit again"
             }
+            Self::Control(_) => "see in the message what failed, and whether it runs by hand",
             Self::Stopped => "test the unit again from the start",
             Self::Unproven { .. } => {
                 "check that the program reaches this unit's EN pin or supply, and that the unit's TX reaches the port"
@@ -114,10 +117,7 @@ impl Reset {
             (Self::Lines, _) => set_lines(line, mode),
             (Self::None, BootMode::Download) => Ok(()),
             (Self::None, BootMode::Application) => Err(ResetError::NoMeans),
-            (Self::Control(control), _) => {
-                control(mode);
-                Ok(())
-            }
+            (Self::Control(control), _) => control(mode),
             (Self::Command { program, limit }, _) => {
                 run(program, mode, port, *limit, line)?;
                 match mode {

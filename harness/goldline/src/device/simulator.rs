@@ -81,6 +81,7 @@ pub fn open_simulator(
             BootMode::Download => Mode::Download,
             BootMode::Application => Mode::Boot,
         });
+        Ok(())
     };
     let port = Unit::new("simulator:".to_owned(), line, Reset::Control(Box::new(control)));
     Ok(Box::new(LoaderDevice::new(port, unit.options.baud)))

@@ -4,6 +4,8 @@
 //! `provision=loader` and the simulator are for. What it boots is machine code. Must not know what lies on its
 //! network: it is given a link each time that it is switched on.
 
+mod boots;
+mod by_loader;
 mod find;
 mod flash;
 mod guest;
@@ -21,27 +23,19 @@ pub use guest::GuestError;
 pub use power::{Plug, PowerError};
 
 use super::{
-    BootMode, ChipFacts, Device, DeviceError, LineHandle, QemuOptions,
+    BootMode, ChipFacts, Device, DeviceError, LineHandle, Provision, QemuOptions,
     line::{Line, terminal},
     loader::ROM_BAUD,
 };
 use crate::profile::Chip;
+use boots::{BOOTS, starts};
+use by_loader::ByLoader;
 use flash::FlashFile;
 use machine::Machine;
 use power::{Parts, Power};
 
-/// How often a unit is switched on until it starts: emulated chips hang now and then where the second-stage
-/// bootloader was to begin.
-const BOOTS: u32 = 4;
-/// A boot that says nothing more for so long hangs.
-const BOOT_SILENCE: Duration = Duration::from_secs(10);
 /// What a unit that stands still has said is all there when nothing more came for so long.
 const SILENCE: Duration = Duration::from_millis(30);
-/// What the ROM says last.
-const ENTRY: &str = "entry 0x";
-/// A unit that has said so much has started, whatever it says: perhaps the ROM's complaint, for ever.
-const MANY_LINES: usize = 60;
-
 /// An emulated unit as the profile and the device URL describe it.
 #[derive(Clone, Debug)]
 pub struct EmulatedUnit {
@@ -104,6 +98,9 @@ pub fn open_qemu(
         efuse: unit.options.efuse.clone(),
     };
     let power = Power::new(parts, plug, flash, master, private);
+    if unit.options.provision == Provision::Loader {
+        return Ok(Box::new(ByLoader::new(power, line, unit.chip())));
+    }
     Ok(Box::new(QemuDevice { power, line, chip: unit.chip(), known: None, attempts: 1 }))
 }
 
@@ -118,23 +115,6 @@ struct QemuDevice {
 }
 
 impl QemuDevice {
-    /// Whether the unit goes on after its ROM.
-    fn starts(&self) -> bool {
-        let console = self.line.console();
-        loop {
-            let lines = console.lines();
-            let entry = lines.iter().position(|line| line.line.text.starts_with(ENTRY));
-            if entry.is_some_and(|at| at + 1 < lines.len()) || lines.len() >= MANY_LINES {
-                return true;
-            }
-            let more =
-                console.wait_for_more(console.printed(), BOOT_SILENCE, || self.line.is_cancelled());
-            if !more {
-                return false;
-            }
-        }
-    }
-
     /// What the unit printed before must not be heard as what it prints next.
     fn hush(&mut self) -> Result<(), DeviceError> {
         self.line.stillness().begin();
@@ -202,19 +182,14 @@ impl Device for QemuDevice {
             self.attempts = self.attempts.max(attempt);
             self.line.console().listen();
             self.power.reset_into(BootMode::Application)?;
-            if self.starts() || self.line.is_cancelled() || self.line.has_vanished() {
+            // The last attempt stays as it is: a unit that never starts is to be judged.
+            if starts(&self.line.handle()) || attempt == BOOTS {
                 break;
             }
-            // The last attempt stays as it is: a unit that never starts is to be judged.
-            if attempt < BOOTS {
-                tracing::info!(
-                    attempt,
-                    "the emulated unit hangs in its ROM: switching it off and on"
-                );
-                self.hush()?;
-                self.power.off()?;
-                self.power.flash.restore(&before).map_err(PowerError::from)?;
-            }
+            tracing::info!(attempt, "the emulated unit hangs in its ROM: switching it off and on");
+            self.hush()?;
+            self.power.off()?;
+            self.power.flash.restore(&before).map_err(PowerError::from)?;
         }
         Ok(())
     }
