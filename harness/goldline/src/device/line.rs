@@ -20,30 +20,30 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
+use super::{
+    console::Console,
+    patience::Patience,
+    port::LineError,
+    stillness::Stillness,
+    transport::{Source, Transport},
+};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{OFlags, fcntl_setfl},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     termios::{OptionalActions, tcgetattr, tcsetattr},
 };
-use serialport::{SerialPort, TTYPort};
 
-use super::{console::Console, patience::Patience, port::LineError, stillness::Stillness};
-
-/// How long a blocked read may keep the line from ending; data wakes it at once.
-const READ_SLICE: Duration = Duration::from_millis(20);
-/// How long the unit's port may refuse bytes before the line counts as dead.
-const WRITE_LIMIT: Duration = Duration::from_secs(5);
 /// Bytes that wait when others were taken in: a tenth of a second's at the usual rate.
 const BACKLOG: u32 = 1024;
 
 /// A unit's line; its threads end when it is dropped.
 pub struct Line {
     port_name: String,
-    port: TTYPort,
+    transport: Transport,
     shared: Arc<Shared>,
     reader: Option<JoinHandle<()>>,
 }
@@ -71,17 +71,22 @@ struct Session {
 }
 
 impl Line {
-    /// Opens the unit's port and starts reading it.
+    /// Opens a port of this machine's and starts reading it.
     ///
     /// # Errors
     /// [`LineError::Open`] when the port is missing, busy or not allowed.
     pub fn open(path: &Path, baud: u32) -> Result<Self, LineError> {
-        let port_name = path.display().to_string();
-        let refuse = |source| LineError::Open { port: port_name.clone(), source };
-        let port =
-            serialport::new(&port_name, baud).timeout(WRITE_LIMIT).open_native().map_err(refuse)?;
-        let mut unit = port.try_clone_native().map_err(refuse)?;
-        unit.set_timeout(READ_SLICE).map_err(refuse)?;
+        Self::over(path.display().to_string(), Transport::serial(path, baud)?)
+    }
+
+    /// Starts reading a port that was opened; `port_name` is what people call it.
+    ///
+    /// # Errors
+    /// [`LineError::Pty`] when the system has no thread left.
+    pub(super) fn over(
+        port_name: String,
+        (transport, source): (Transport, Source),
+    ) -> Result<Self, LineError> {
         let shared = Arc::new(Shared {
             ended: AtomicBool::new(false),
             cancelled: AtomicBool::new(false),
@@ -94,9 +99,9 @@ impl Line {
         });
         let reader = std::thread::Builder::new().name("line-reader".to_owned()).spawn({
             let shared = Arc::clone(&shared);
-            move || read_unit(unit, &shared)
+            move || read_unit(source, &shared)
         })?;
-        Ok(Self { port_name, port, shared, reader: Some(reader) })
+        Ok(Self { port_name, transport, shared, reader: Some(reader) })
     }
 
     /// Starts a session for espflash and returns the path of its PTY. A session that is still open is
@@ -110,8 +115,8 @@ impl Line {
         let (session, path) = open_session()?;
         let session = Arc::new(session);
         let unit = self
-            .port
-            .try_clone_native()
+            .transport
+            .try_clone()
             .map_err(|source| LineError::Open { port: self.port_name.clone(), source })?;
         std::thread::Builder::new().name("line-writer".to_owned()).spawn({
             let (session, shared) = (Arc::clone(&session), Arc::clone(&self.shared));
@@ -135,8 +140,8 @@ impl Line {
     /// # Errors
     /// When the port does not take them.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.port.write_all(bytes)?;
-        self.port.flush()
+        self.transport.write_all(bytes)?;
+        self.transport.flush()
     }
 
     /// What others may do with the line while a call blocks on it.
@@ -174,16 +179,19 @@ impl Line {
     /// # Errors
     /// [`LineError::Baud`] when the port refuses the rate.
     pub fn set_baud(&mut self, baud: u32) -> Result<(), LineError> {
-        self.port.set_baud_rate(baud).map_err(|source| LineError::Baud {
+        self.transport.set_baud(baud).map_err(|source| LineError::Baud {
             port: self.port_name.clone(),
             baud,
             source,
         })
     }
 
-    /// The port itself, for its modem lines.
-    pub fn port(&mut self) -> &mut TTYPort {
-        &mut self.port
+    /// Sets the modem lines of the unit's port, DTR first.
+    ///
+    /// # Errors
+    /// When the port has none.
+    pub fn set_lines(&mut self, dtr: bool, rts: bool) -> serialport::Result<()> {
+        self.transport.set_lines(dtr, rts)
     }
 }
 
@@ -299,14 +307,14 @@ fn open_raw(path: &Path) -> io::Result<OwnedFd> {
 }
 
 /// Unit → console and espflash, until the line ends or the port vanishes.
-fn read_unit(mut unit: TTYPort, shared: &Shared) {
+fn read_unit(mut unit: Source, shared: &Shared) {
     let mut buffer = [0; 16 * 1024];
     while !shared.ended.load(Ordering::Acquire) {
         match unit.read(&mut buffer) {
             Ok(0) => return shared.vanish(),
             Ok(count) => {
                 shared.deliver(&buffer[..count]);
-                if unit.bytes_to_read().is_ok_and(|waiting| waiting >= BACKLOG) {
+                if unit.waiting() >= BACKLOG {
                     shared.console.fall_behind();
                 }
             }
@@ -337,7 +345,7 @@ impl Shared {
 }
 
 /// espflash → unit, until the session hangs up.
-fn write_unit(mut unit: TTYPort, session: &Session, shared: &Shared) {
+fn write_unit(mut unit: Transport, session: &Session, shared: &Shared) {
     let mut buffer = [0; 16 * 1024];
     while !session.hung_up.load(Ordering::Acquire) {
         if !session.wait_for(PollFlags::IN) {
@@ -362,6 +370,10 @@ fn write_unit(mut unit: TTYPort, session: &Session, shared: &Shared) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use serialport::SerialPort;
+
     use super::*;
 
     /// A stop that came while the unit was reset found no session, and espflash tried on for seconds.

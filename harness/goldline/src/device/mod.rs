@@ -13,6 +13,7 @@ mod reset;
 mod serial;
 mod simulator;
 mod stillness;
+mod transport;
 mod url;
 
 use crate::{identity::Mac, profile::Chip, record::Code};

@@ -12,8 +12,6 @@ use std::{
     time::Duration,
 };
 
-use serialport::SerialPort;
-
 use super::{BootMode, DeviceError, ResetMethod, line::Line};
 use crate::process::ChildGuard;
 
@@ -130,17 +128,13 @@ impl Reset {
 }
 
 fn set_lines(line: &mut Line, mode: BootMode) -> Result<(), ResetError> {
-    let port = line.port();
-    let mut set = |dtr, rts| {
-        port.write_data_terminal_ready(dtr).and_then(|()| port.write_request_to_send(rts))
-    };
-    set(false, true)?;
+    line.set_lines(false, true)?;
     sleep(RESET_HOLD);
     if mode == BootMode::Download {
-        set(true, false)?;
+        line.set_lines(true, false)?;
         sleep(STRAP_HOLD);
     }
-    Ok(set(false, false)?)
+    Ok(line.set_lines(false, false)?)
 }
 
 fn run(

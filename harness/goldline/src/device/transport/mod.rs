@@ -1,0 +1,111 @@
+//! What carries bytes to a unit's port and sets its rate and its modem lines, wherever that port is.
+//!
+//! A transport is written to from several places, and read in one: its [`Source`].
+
+use std::{
+    io::{self, Read, Write},
+    path::Path,
+    time::Duration,
+};
+
+use serialport::{SerialPort, TTYPort};
+
+use super::port::LineError;
+
+/// How long a read that brings nothing lasts at most; data ends it at once.
+const READ_SLICE: Duration = Duration::from_millis(20);
+/// How long the unit's port may refuse bytes before the line counts as dead.
+const WRITE_LIMIT: Duration = Duration::from_secs(5);
+
+/// The way to a unit's port.
+pub(super) enum Transport {
+    /// A port of this machine's.
+    Serial(TTYPort),
+}
+
+/// What comes from a unit's port.
+pub(super) enum Source {
+    /// A port of this machine's.
+    Serial(TTYPort),
+}
+
+impl Transport {
+    /// Opens a port of this machine's.
+    ///
+    /// # Errors
+    /// [`LineError::Open`] when the port is missing, busy or not allowed.
+    pub(super) fn serial(path: &Path, baud: u32) -> Result<(Self, Source), LineError> {
+        let port = path.display().to_string();
+        let refuse = |source| LineError::Open { port: port.clone(), source };
+        let builder = serialport::new(&port, baud).timeout(WRITE_LIMIT);
+        let tty = builder.open_native().map_err(refuse)?;
+        let mut source = tty.try_clone_native().map_err(refuse)?;
+        source.set_timeout(READ_SLICE).map_err(refuse)?;
+        Ok((Self::Serial(tty), Source::Serial(source)))
+    }
+
+    /// The same way for another thread.
+    ///
+    /// # Errors
+    /// When the system has no descriptor left.
+    pub(super) fn try_clone(&self) -> serialport::Result<Self> {
+        match self {
+            Self::Serial(port) => port.try_clone_native().map(Self::Serial),
+        }
+    }
+
+    /// Sets the rate of the unit's port.
+    ///
+    /// # Errors
+    /// When the port refuses the rate.
+    pub(super) fn set_baud(&mut self, baud: u32) -> serialport::Result<()> {
+        match self {
+            Self::Serial(port) => port.set_baud_rate(baud),
+        }
+    }
+
+    /// Sets DTR, then RTS.
+    ///
+    /// # Errors
+    /// When the port has no such lines.
+    pub(super) fn set_lines(&mut self, dtr: bool, rts: bool) -> serialport::Result<()> {
+        match self {
+            Self::Serial(port) => {
+                port.write_data_terminal_ready(dtr)?;
+                port.write_request_to_send(rts)
+            }
+        }
+    }
+}
+
+impl Write for Transport {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Serial(port) => port.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Serial(port) => port.flush(),
+        }
+    }
+}
+
+impl Source {
+    /// How many bytes came that were not read yet, as far as can be told.
+    pub(super) fn waiting(&self) -> u32 {
+        match self {
+            Self::Serial(port) => port.bytes_to_read().unwrap_or(0),
+        }
+    }
+}
+
+impl Read for Source {
+    /// An error of the kind [`io::ErrorKind::TimedOut`] says that nothing came meanwhile.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Serial(port) => port.read(buffer),
+        }
+    }
+}
