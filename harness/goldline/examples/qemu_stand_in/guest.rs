@@ -2,14 +2,17 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{Read, Write},
+    io::{self, Read, Write},
+    net::{Shutdown, TcpListener},
     os::unix::net::UnixStream,
     path::PathBuf,
     sync::{Arc, Mutex},
     thread,
 };
 
-use goldline_simulator::{Config, Mode, Simulator, World, chip::Model, world::Silence};
+use goldline_simulator::{
+    Config, Mode, Simulator, Stack, World, chip::Model, world::Silence,
+};
 
 use crate::arguments::Arguments;
 
@@ -33,10 +36,17 @@ pub struct Guest {
 }
 
 impl Guest {
-    pub fn new(arguments: &Arguments, console: UnixStream) -> Result<Self, String> {
+    pub fn new(arguments: &mut Arguments, console: UnixStream) -> Result<Self, String> {
         let mac = MACS.iter().find(|(name, _)| *name == arguments.model.name).map(|(_, mac)| *mac);
         let mac = mac.ok_or("no transcript shows this machine")?;
         let own = arguments.efuse.as_ref().map(|path| mac_in(path)).transpose()?;
+        let world: Arc<dyn World> = match arguments.frames.take() {
+            Some(frames) => {
+                let stack = wired_to(frames).map_err(|error| error.to_string())?;
+                Arc::new(stack)
+            }
+            None => Arc::new(Silence),
+        };
         let port = Arc::new(Mutex::new(None));
         type_into(console.try_clone().map_err(|error| error.to_string())?, Arc::clone(&port));
         Ok(Self {
@@ -45,7 +55,7 @@ impl Guest {
             flash: arguments.flash.clone(),
             flash_size: arguments.flash_size,
             console,
-            world: Arc::new(Silence),
+            world,
             unit: None,
             port,
         })
@@ -96,6 +106,26 @@ impl Guest {
             unit.lines().reset_into(mode);
         }
     }
+}
+
+/// A network stack whose frames go where the network card's would. The stack reaches for a bench over TCP, so
+/// the frames are passed on.
+fn wired_to(frames: UnixStream) -> io::Result<Stack> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let stack = Stack::reach(listener.local_addr()?)?;
+    let (link, _) = listener.accept()?;
+    link.set_nodelay(true)?;
+    let (mut from, mut to) = (link.try_clone()?, frames.try_clone()?);
+    thread::spawn(move || {
+        pass(&mut from, &mut to);
+        let _ended = to.shutdown(Shutdown::Both);
+    });
+    let (mut from, mut to) = (frames, link);
+    thread::spawn(move || {
+        pass(&mut from, &mut to);
+        let _ended = to.shutdown(Shutdown::Both);
+    });
+    Ok(stack)
 }
 
 /// What is typed while the unit is off is lost, as on a real one.

@@ -61,7 +61,7 @@ fn run(program: &str, mut arguments: Arguments) -> Result<ExitCode, String> {
         .build()
         .map_err(|error| error.to_string())?;
     let _entered = runtime.enter();
-    let guest = Guest::new(&arguments, console)?;
+    let guest = Guest::new(&mut arguments, console)?;
     let terminated = Arc::new(AtomicBool::new(false));
     let (control, hang_up) = Control::new(control, arguments, guest)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
