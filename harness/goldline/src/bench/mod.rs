@@ -9,7 +9,7 @@ mod offer;
 pub mod probe;
 mod successes;
 
-use std::sync::Arc;
+use std::{io, net::SocketAddr, os::fd::OwnedFd, sync::Arc};
 
 use goldline_simulator::World;
 pub use successes::Successes;
@@ -28,6 +28,7 @@ use crate::{
         fault::Faults,
         join_external,
         network::NetworkKind,
+        wire::Loss,
     },
 };
 
@@ -93,7 +94,7 @@ pub struct Bench {
     successes: Successes,
 }
 
-/// Where one unit stands: its way to the network, and to nothing else.
+/// Where one unit stands: its way to the network, and to nothing else. Its link ends with it.
 #[derive(Clone, Debug)]
 pub struct Place(Arc<AirPort>);
 
@@ -101,6 +102,33 @@ impl Place {
     /// What surrounds a simulated unit here.
     pub fn world(&self) -> Arc<dyn World> {
         Arc::clone(&self.0) as Arc<dyn World>
+    }
+
+    /// A new link for a unit of another process: its end of a pair of sockets, which an emulator inherits
+    /// (QEMU: `-nic socket,fd=N`). An earlier link ends; frames that come before the run is lent its network
+    /// are lost.
+    ///
+    /// # Errors
+    /// `Unsupported` where the network is no wire, and the operating system's own.
+    pub fn plug(&self) -> io::Result<OwnedFd> {
+        self.0.wire()?.plug()
+    }
+
+    /// Waits for the unit's link as a TCP connection; says where.
+    ///
+    /// # Errors
+    /// As [`Self::plug`].
+    pub fn listen(&self, address: SocketAddr) -> io::Result<SocketAddr> {
+        self.0.wire()?.listen(address)
+    }
+
+    /// What the services are to see when the unit's link ends.
+    ///
+    /// # Errors
+    /// `Unsupported` where the network is no wire.
+    pub fn on_loss(&self, loss: Loss) -> io::Result<()> {
+        self.0.wire()?.on_loss(loss);
+        Ok(())
     }
 }
 

@@ -264,19 +264,21 @@ fn note_association(
     since: Instant,
     join: &mut JoinObservation,
 ) -> Option<Instant> {
-    let mut associated_at = None;
+    let (mut associated_at, mut joined_as) = (None, None);
+    let is_unit = |station| testbed.network.is_unit(station, unit);
     // What the unit did while it was given its values is another story.
     for stamped in testbed.network.events().into_iter().filter(|event| event.instant >= since) {
         match stamped.event {
-            NetworkEvent::Join { mac, outcome, .. } if mac == unit => match outcome {
+            NetworkEvent::Join { mac, outcome, .. } if is_unit(mac) => match outcome {
                 Ok(address) => {
+                    joined_as = Some(mac);
                     join.address = Some(address);
                     join.joined_after_ms = Some(millis(stamped.instant.duration_since(since)));
                     associated_at = Some(stamped.instant);
                 }
                 Err(refusal) => join.refused = Some(refusal.reason),
             },
-            NetworkEvent::Left { mac } if mac == unit => join.address = None,
+            NetworkEvent::Left { mac } if joined_as == Some(mac) => join.address = None,
             _ => {}
         }
     }
@@ -296,7 +298,7 @@ fn uses(testbed: &Testbed, address: Ipv4Addr, since: Instant) -> bool {
 }
 
 fn refusals(testbed: &Testbed, unit: Mac, since: Instant) -> usize {
-    let refused = |event: &NetworkEvent| matches!(event, NetworkEvent::Join { mac, outcome: Err(_), .. } if *mac == unit);
+    let refused = |event: &NetworkEvent| matches!(event, NetworkEvent::Join { mac, outcome: Err(_), .. } if testbed.network.is_unit(*mac, unit));
     let events = testbed.network.events();
     events.iter().filter(|stamped| stamped.instant >= since && refused(&stamped.event)).count()
 }

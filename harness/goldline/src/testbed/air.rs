@@ -1,5 +1,5 @@
-//! Where simulated units of several runs stand, each within the network of its own run: an access point, or
-//! a cable where there is to be no radio.
+//! Where units of several runs stand, each within the network of its own run: an access point, or a cable
+//! where there is to be no radio, for a simulated unit; a wire for a unit of another process.
 //!
 //! The one place where the simulator's words and the testbed's meet. A unit is given its end of a pair of
 //! sockets; the other end is carried to the service over a connection that the air opened, and
@@ -24,6 +24,7 @@ use super::{
     caller::{Borrower, Callers},
     fault::TestbedFault,
     network::{Addresses, Network, NetworkKind, Party, Segment, Signal, Station},
+    wire::Wire,
 };
 use crate::{clock::Clock, secret::Secret};
 
@@ -52,7 +53,8 @@ impl Air {
     /// A place for one unit, which hears nothing until a network is set up around it. Needs a tokio runtime.
     pub fn place(&self) -> Arc<AirPort> {
         let run = Borrower::new();
-        Arc::new(AirPort { run, network: OnceLock::new(), runtime: Handle::current() })
+        let wire = (self.kind == NetworkKind::Wire).then(Wire::new);
+        Arc::new(AirPort { run, network: OnceLock::new(), wire, runtime: Handle::current() })
     }
 
     /// Sets up the network of a run around its unit; a unit stays with the first.
@@ -65,21 +67,29 @@ impl Air {
     ) -> Arc<dyn Network> {
         let set_up = || -> Arc<dyn Network> {
             let (callers, addresses) = (self.callers.clone(), self.addresses.clone());
+            if let Some(wire) = &place.wire {
+                let segment = Segment::on_wire(place.run, callers, addresses, clock);
+                let segment = Arc::new(segment);
+                wire.surround(Arc::clone(&segment));
+                return segment;
+            }
             let segment = Segment::of_run(place.run, callers, addresses, clock);
             match self.kind {
                 NetworkKind::Air => Arc::new(AccessPoint::around(segment, config, faults)),
-                NetworkKind::Cable => Arc::new(segment),
+                NetworkKind::Cable | NetworkKind::Wire => Arc::new(segment),
             }
         };
         Arc::clone(place.network.get_or_init(set_up))
     }
 }
 
-/// A simulated unit's way to the world.
+/// A unit's way to the world.
 #[derive(Debug)]
 pub struct AirPort {
     run: Borrower,
     network: OnceLock<Arc<dyn Network>>,
+    /// Where the frames of a unit of another process come in.
+    wire: Option<Wire>,
     runtime: Handle,
 }
 
@@ -87,6 +97,14 @@ impl AirPort {
     /// The run whose unit stands here.
     pub fn run(&self) -> Borrower {
         self.run
+    }
+
+    /// Where the unit's frames come in.
+    ///
+    /// # Errors
+    /// `Unsupported` where the network is no wire.
+    pub fn wire(&self) -> io::Result<&Wire> {
+        self.wire.as_ref().ok_or_else(|| io::ErrorKind::Unsupported.into())
     }
 
     fn heard(&self) -> io::Result<&dyn Network> {

@@ -20,4 +20,5 @@ mod strangers;
 mod time_server;
 mod update_server;
 mod web;
+mod wire;
 mod witness;

@@ -9,7 +9,7 @@ use std::{
 /// Stations are numbered within the /16; 0 is the network, 1 the gateway, the last is broadcast.
 const STATIONS: std::ops::Range<u16> = 2..u16::MAX;
 
-/// What is taken of 127.77.0.0/16. Cheap to clone: all clones are one.
+/// What is taken of 127.77.0.0/16, and of 10.77.0.0/16 with it. Cheap to clone: all clones are one.
 #[derive(Clone, Debug, Default)]
 pub struct Addresses(Arc<Mutex<Pool>>);
 
@@ -53,10 +53,39 @@ impl Addresses {
     }
 }
 
+/// What a segment's stations take themselves to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Subnet {
+    /// 127.77.0.0/16, for stations whose connections the bench opens in their stead.
+    Loopback,
+    /// 10.77.0.0/16, for stations with a TCP/IP stack: none takes an address of loopback from a wire.
+    Wire,
+}
+
+impl Subnet {
+    /// The way out, and the DNS server.
+    pub(super) fn gateway(self) -> Ipv4Addr {
+        self.address(1)
+    }
+
+    fn address(self, number: u16) -> Ipv4Addr {
+        let [high, low] = number.to_be_bytes();
+        match self {
+            Self::Loopback => Ipv4Addr::new(127, 77, high, low),
+            Self::Wire => Ipv4Addr::new(10, 77, high, low),
+        }
+    }
+}
+
 impl AddressLease {
-    pub(super) fn address(&self) -> Ipv4Addr {
-        let [high, low] = self.number.to_be_bytes();
-        Ipv4Addr::new(127, 77, high, low)
+    /// What its station takes itself to be.
+    pub(super) fn address(&self, subnet: Subnet) -> Ipv4Addr {
+        subnet.address(self.number)
+    }
+
+    /// What the services see it as.
+    pub(super) fn on_loopback(&self) -> Ipv4Addr {
+        Subnet::Loopback.address(self.number)
     }
 }
 

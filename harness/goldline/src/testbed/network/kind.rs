@@ -13,24 +13,28 @@ pub enum NetworkKind {
     /// A cable in this process, for simulated units: what is left to prove where there is no radio, as in most
     /// emulators. Whoever asks is joined, whatever network name and passphrase its firmware has.
     Cable,
+    /// Ethernet frames on a socket, for units of other processes with a TCP/IP stack of their own: emulators,
+    /// simulated units served elsewhere. Proves what a cable does, and that the stack works.
+    Wire,
 }
 
 /// A network that there is not.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown network \"{name}\": expected air or cable")]
+#[error("unknown network \"{name}\": expected air, cable or wire")]
 pub struct UnknownNetwork {
     name: String,
 }
 
 impl NetworkKind {
     /// Every network.
-    pub const ALL: [Self; 2] = [Self::Air, Self::Cable];
+    pub const ALL: [Self; 3] = [Self::Air, Self::Cable, Self::Wire];
 
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Air => "air",
             Self::Cable => "cable",
+            Self::Wire => "wire",
         }
     }
 
@@ -38,7 +42,7 @@ impl NetworkKind {
     pub fn proves(self) -> Proofs {
         match self {
             Self::Air => Proofs { radio: true, own_networks: true },
-            Self::Cable => Proofs { radio: false, own_networks: false },
+            Self::Cable | Self::Wire => Proofs { radio: false, own_networks: false },
         }
     }
 }

@@ -40,6 +40,12 @@ pub trait Network: fmt::Debug + Send + Sync {
     /// Who announces what its stations open.
     fn callers(&self) -> &Callers;
 
+    /// Whether a station that was seen is the run's unit, whose own MAC is the other. On a wire the link says
+    /// so and not the MAC: an emulated interface has one of its own, or even that of its access point.
+    fn is_unit(&self, station: Mac, unit: Mac) -> bool {
+        station == unit
+    }
+
     /// Leads connections for the host and port to a listener of the bench.
     ///
     /// # Errors
@@ -229,6 +235,52 @@ pub enum NetworkEvent {
         /// Whether it was answered in time.
         answered: bool,
     },
+    /// A unit's link to the bench came up.
+    LinkUp,
+    /// A unit's link to the bench ended; whatever was open on it is cut.
+    LinkDown {
+        /// Why.
+        why: String,
+    },
+    /// A station on a link spoke of its address.
+    Dhcp {
+        /// What it calls its hardware address.
+        mac: Mac,
+        /// The message, such as `DISCOVER`.
+        message: &'static str,
+        /// What it calls itself, 255 bytes at most.
+        host_name: Option<String>,
+        /// What it says that it is, such as `udhcp 1.35.0`.
+        class: Option<String>,
+        /// What it was answered: the address that was offered, or given; none when it got none.
+        address: Option<Ipv4Addr>,
+    },
+    /// A connection of a station on a link ended, which was reported as [`Self::Connection`] before.
+    Closed {
+        /// The station's address.
+        from: Ipv4Addr,
+        /// Where it led.
+        to: SocketAddr,
+        /// Bytes from the station.
+        sent: u64,
+        /// Bytes to the station.
+        received: u64,
+        /// Who ended it first.
+        by: Closer,
+        /// Whether it was broken off, and not closed.
+        reset: bool,
+        /// For how long it was open.
+        lasted: Duration,
+    },
+    /// A station on a link sent what nobody here answers: told once for each protocol and destination.
+    Ignored {
+        /// The station's address.
+        from: Ipv4Addr,
+        /// Where it was to go.
+        to: Ipv4Addr,
+        /// IP protocol number, such as 1 for ICMP.
+        protocol: u8,
+    },
     /// A unit opened a network of its own.
     NetworkOpened {
         /// Which unit.
@@ -241,6 +293,17 @@ pub enum NetworkEvent {
         /// Which unit.
         mac: Mac,
     },
+}
+
+/// Who ends a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Closer {
+    /// The station.
+    Station,
+    /// The service that it led to.
+    Service,
+    /// The bench, because the link ended, the station started anew, or it had too many.
+    Bench,
 }
 
 /// A name cannot be redirected.

@@ -7,7 +7,7 @@
 //! announced. Must not know who may join where there is a radio.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -18,7 +18,9 @@ use rustix::io::Errno;
 
 use super::{
     Addresses, Link, Network, NetworkEvent, NetworkKind, Party, Proofs, Refusal, Station,
-    TooManyNames, UnitNetwork, Visitors, addresses::AddressLease, reason,
+    TooManyNames, UnitNetwork, Visitors,
+    addresses::{AddressLease, Subnet},
+    reason,
 };
 use crate::{
     clock::Clock,
@@ -31,12 +33,14 @@ use crate::{
     },
 };
 
-/// The way out of the segment, and its DNS server.
+/// The way out of a segment within this process, and its DNS server.
 pub(in crate::testbed) const GATEWAY: Ipv4Addr = Ipv4Addr::new(127, 77, 0, 1);
 /// The segment's mask.
 pub(in crate::testbed) const NETMASK: Ipv4Addr = Ipv4Addr::new(255, 255, 0, 0);
 /// TEST-NET-1 of RFC 5737: an address that never leads anywhere by accident.
 const SERVICES: [u8; 3] = [192, 0, 2];
+/// A unit has one interface or two; whoever counts MACs up shall not take the addresses of others.
+const MOST_PLUGGED_IN: usize = 8;
 
 /// Stations of one run, and where what they open leads.
 #[derive(Debug)]
@@ -44,6 +48,7 @@ pub struct Segment {
     run: Borrower,
     callers: Callers,
     addresses: Addresses,
+    subnet: Subnet,
     state: Mutex<State>,
     log: Arc<EventLog<NetworkEvent>>,
 }
@@ -52,8 +57,10 @@ pub struct Segment {
 struct State {
     /// Who has which address; kept after a station leaves, so that an address is never shared.
     leases: HashMap<Mac, AddressLease>,
-    /// Who is joined now.
+    /// Who is joined now, by the address that the station has.
     joined: HashMap<Ipv4Addr, Mac>,
+    /// Who came over the link of the run's unit.
+    plugged_in: HashSet<Mac>,
     names: HashMap<Host, Ipv4Addr>,
     services: HashMap<SocketAddr, SocketAddr>,
     /// Where datagrams are answered.
@@ -64,8 +71,63 @@ impl Segment {
     /// The segment of a run, among others: its stations have addresses of their own, and what they open is
     /// announced as the run's.
     pub fn of_run(run: Borrower, callers: Callers, addresses: Addresses, clock: Clock) -> Self {
+        Self::of_subnet(Subnet::Loopback, run, callers, addresses, clock)
+    }
+
+    /// As [`Self::of_run`], for a unit with a TCP/IP stack, which has its addresses in 10.77.0.0/16.
+    pub fn on_wire(run: Borrower, callers: Callers, addresses: Addresses, clock: Clock) -> Self {
+        Self::of_subnet(Subnet::Wire, run, callers, addresses, clock)
+    }
+
+    fn of_subnet(
+        subnet: Subnet,
+        run: Borrower,
+        callers: Callers,
+        addresses: Addresses,
+        clock: Clock,
+    ) -> Self {
         let log = Arc::new(EventLog::new(clock));
-        Self { run, callers, addresses, state: Mutex::default(), log }
+        Self { run, callers, addresses, subnet, state: Mutex::default(), log }
+    }
+
+    /// The way out, and the DNS server, and the mask.
+    pub(in crate::testbed) fn gateway(&self) -> (Ipv4Addr, Ipv4Addr) {
+        (self.subnet.gateway(), NETMASK)
+    }
+
+    /// The address that a station on the unit's link will have when it joins. From here on it is the run's
+    /// unit, whatever MAC it has.
+    ///
+    /// # Errors
+    /// `ASSOC_TOOMANY` when the link has had too many stations, or no address is left.
+    pub(in crate::testbed) fn reserve(&self, mac: [u8; 6]) -> Result<Ipv4Addr, Refusal> {
+        self.state().reserve(Mac(mac), &self.addresses, self.subnet)
+    }
+
+    /// Lets a station on the unit's link join, with an address that it has already or the one that is
+    /// reserved for it.
+    ///
+    /// # Errors
+    /// As [`Self::reserve`], and `ASSOC_FAIL` when another station has its address.
+    pub(in crate::testbed) fn plug_in(
+        &self,
+        mac: [u8; 6],
+        own: Option<Ipv4Addr>,
+    ) -> Result<Ipv4Addr, Refusal> {
+        let mac = Mac(mac);
+        let outcome = self.state().plug_in(mac, own, &self.addresses, self.subnet);
+        self.record(NetworkEvent::Join { mac, ssid: String::new(), outcome });
+        outcome
+    }
+
+    /// Whether a name leads somewhere; nobody asked for it.
+    pub(in crate::testbed) fn knows(&self, name: &str) -> bool {
+        name.parse::<Host>().is_ok_and(|host| self.state().names.contains_key(&host))
+    }
+
+    /// Whether datagrams are answered there.
+    pub(in crate::testbed) fn hears(&self, to: SocketAddr) -> bool {
+        self.state().datagrams.contains_key(&to)
     }
 
     /// Gives a station an address, if it may join.
@@ -79,7 +141,7 @@ impl Segment {
     ) -> Result<Ipv4Addr, Refusal> {
         let mac = Mac(station.mac);
         let outcome = admitted.and_then(|()| {
-            let address = self.state().join(mac, &self.addresses);
+            let address = self.state().join(mac, &self.addresses, self.subnet);
             address.ok_or(Refusal { reason: reason::ASSOC_TOOMANY })
         });
         self.record(NetworkEvent::Join { mac, ssid: shown(station.ssid), outcome });
@@ -98,17 +160,16 @@ impl Segment {
         }
     }
 
-    /// Where something of a station leads, if the station is joined.
+    /// Where something of a station leads, if the station is joined, and what the service sees it as.
     fn leads<T>(
         &self,
         from: Ipv4Addr,
         find: impl FnOnce(&State) -> Option<T>,
-    ) -> io::Result<Option<T>> {
+    ) -> io::Result<(Ipv4Addr, Option<T>)> {
         let state = self.state();
-        match state.joined.contains_key(&from) {
-            true => Ok(find(&state)),
-            false => Err(Errno::NETUNREACH.into()),
-        }
+        let lease = state.joined.get(&from).and_then(|mac| state.leases.get(mac));
+        let lease = lease.ok_or(Errno::NETUNREACH)?;
+        Ok((lease.on_loopback(), find(&state)))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -124,6 +185,10 @@ impl Network for Segment {
 
     fn callers(&self) -> &Callers {
         &self.callers
+    }
+
+    fn is_unit(&self, station: Mac, unit: Mac) -> bool {
+        station == unit || self.state().plugged_in.contains(&station)
     }
 
     fn redirect(
@@ -179,9 +244,11 @@ impl Network for Segment {
     fn connect(&self, from: Ipv4Addr, to: SocketAddr, party: Party) -> io::Result<TcpStream> {
         let to = canonical(to);
         let listener = self.leads(from, |state| state.services.get(&to).copied());
-        let listener = listener.and_then(|found| found.ok_or_else(|| Errno::CONNREFUSED.into()));
+        let listener = listener
+            .and_then(|(own, found)| Ok((own, found.ok_or(Errno::CONNREFUSED)?)));
         let caller = self.caller(party);
-        let outcome = listener.and_then(|listener| self.callers.connect(from, listener, caller));
+        let outcome =
+            listener.and_then(|(own, listener)| self.callers.connect(own, listener, caller));
         self.record(NetworkEvent::Connection { from, to, connected: outcome.is_ok() });
         outcome
     }
@@ -196,9 +263,11 @@ impl Network for Segment {
     ) -> io::Result<Vec<u8>> {
         let to = canonical(to);
         let answer = match self.leads(from, |state| state.datagrams.get(&to).copied())? {
-            Some(socket) => self.callers.ask(from, socket, self.caller(party), datagram, limit),
+            (own, Some(socket)) => {
+                self.callers.ask(own, socket, self.caller(party), datagram, limit)
+            }
             // Nobody hears a datagram to nowhere.
-            None => Err(io::ErrorKind::TimedOut.into()),
+            (_, None) => Err(io::ErrorKind::TimedOut.into()),
         };
         self.record(NetworkEvent::Datagram { from, to, answered: answer.is_ok() });
         answer
@@ -219,7 +288,7 @@ impl Network for Segment {
     fn join(&self, station: &Station<'_>) -> Result<Link, Refusal> {
         let plugged_in = Station { ssid: b"", passphrase: "", ..*station };
         let address = self.admit(&plugged_in, Ok(()))?;
-        Ok(Link { address, netmask: NETMASK, gateway: GATEWAY, signal: None })
+        Ok(Link { address, netmask: NETMASK, gateway: self.subnet.gateway(), signal: None })
     }
 
     fn open_network(
@@ -256,18 +325,52 @@ impl State {
         Ok(address.into())
     }
 
-    fn join(&mut self, mac: Mac, addresses: &Addresses) -> Option<Ipv4Addr> {
-        let address = match self.leases.get(&mac) {
-            Some(leased) => leased.address(),
-            None => {
-                let lease = addresses.take()?;
-                let address = lease.address();
-                self.leases.insert(mac, lease);
-                address
-            }
-        };
+    fn join(&mut self, mac: Mac, addresses: &Addresses, subnet: Subnet) -> Option<Ipv4Addr> {
+        let address = self.lease(mac, addresses, subnet)?;
         self.joined.insert(address, mac);
         Some(address)
+    }
+
+    fn lease(&mut self, mac: Mac, addresses: &Addresses, subnet: Subnet) -> Option<Ipv4Addr> {
+        if let Some(leased) = self.leases.get(&mac) {
+            return Some(leased.address(subnet));
+        }
+        let lease = addresses.take()?;
+        let address = lease.address(subnet);
+        self.leases.insert(mac, lease);
+        Some(address)
+    }
+
+    fn reserve(
+        &mut self,
+        mac: Mac,
+        addresses: &Addresses,
+        subnet: Subnet,
+    ) -> Result<Ipv4Addr, Refusal> {
+        let full = self.plugged_in.len() >= MOST_PLUGGED_IN && !self.plugged_in.contains(&mac);
+        let leased = if full { None } else { self.lease(mac, addresses, subnet) };
+        let address = leased.ok_or(Refusal { reason: reason::ASSOC_TOOMANY })?;
+        self.plugged_in.insert(mac);
+        Ok(address)
+    }
+
+    fn plug_in(
+        &mut self,
+        mac: Mac,
+        own: Option<Ipv4Addr>,
+        addresses: &Addresses,
+        subnet: Subnet,
+    ) -> Result<Ipv4Addr, Refusal> {
+        let reserved = self.reserve(mac, addresses, subnet)?;
+        let address = own.unwrap_or(reserved);
+        let others = self.leases.iter().any(|(other, lease)| {
+            *other != mac && lease.address(subnet) == address
+        });
+        if others || self.joined.get(&address).is_some_and(|other| *other != mac) {
+            return Err(Refusal { reason: reason::ASSOC_FAIL });
+        }
+        self.joined.insert(address, mac);
+        Ok(address)
     }
 }
 
