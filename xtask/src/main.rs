@@ -1,4 +1,5 @@
-//! The project's own chores: `cargo xtask check | test | golden | codes | documents | bench | fuzz`.
+//! The project's own chores: `cargo xtask check | test | firmware | golden | codes | documents |
+//! bench | fuzz`.
 //!
 //! Must not know how Goldline works: it starts the same commands that a person would type, and reads
 //! sources, manifests and printed records only.
@@ -10,6 +11,7 @@ mod check;
 mod codes;
 mod command;
 mod documents;
+mod firmware;
 mod fuzz;
 mod golden;
 mod install;
@@ -32,7 +34,7 @@ struct Chore {
     run: fn(&[&str]) -> Outcome,
 }
 
-const CHORES: [Chore; 7] = [
+const CHORES: [Chore; 8] = [
     Chore {
         name: "check",
         help: "  check [PART…]            every check that is no test, or only some of: imports (down, in no circle),
@@ -50,6 +52,13 @@ const CHORES: [Chore; 7] = [
                            an hour only, which say how many verdicts are wrong
 ",
         run: test::run_tests,
+    },
+    Chore {
+        name: "firmware",
+        help: "  firmware [ARGS…]         build the reference firmware's machine code, by rustup's toolchain or by Debian's
+                           packages, whichever is there; ARGS go to cargo build (--features wifi)
+",
+        run: firmware::build,
     },
     Chore {
         name: "golden",

@@ -1,0 +1,174 @@
+//! `cargo xtask firmware`: builds the reference firmware's machine code, by whichever compiler for its chip is
+//! there.
+//!
+//! Must not know what the firmware does, nor who flashes it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{
+    Outcome,
+    command::{answers, cargo, output, program, run, section},
+    workspace,
+};
+
+const FOLDER: &str = "fixtures/firmware/reference";
+const TARGET: &str = "riscv32imc-unknown-none-elf";
+/// As the profiles in fixtures/profiles/reference name it.
+const ELF: &str = "target/firmware/reference/goldline-reference.elf";
+/// A target directory of its own: another compiler may build it, and `cargo clean` of the rest leaves it alone.
+const BUILT_IN: &str = "target/firmware";
+/// Of Debian's packages rustc-web and cargo-web; a rustup on the `PATH` stands before them.
+const DEBIAN_CARGO: &str = "/usr/bin/cargo";
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+/// Of rust-web-src: Debian has no core for the chip, so it is built as well.
+const DEBIAN_CORE: &str = "/usr/lib/rustlib/src/rust/library/core/Cargo.toml";
+/// What the manifest's rust-version asks for.
+const LEAST_MINOR: u32 = 95;
+
+/// Something that compiles for the chip.
+enum Compiler {
+    /// The compiler that builds everything else here, with the chip's target installed.
+    Rustup,
+    /// Debian's newest, with the chip's core built from source.
+    Debian,
+}
+
+/// Builds it; `words` go to cargo build.
+pub fn build(words: &[&str]) -> Outcome {
+    let compiler = Compiler::find()?;
+    println!("building {FOLDER} for {TARGET} with {}", compiler.name());
+    let mut command = compiler.cargo();
+    command.args(["--release", "--locked"]).args(words);
+    command.current_dir(workspace::root().join(FOLDER));
+    command.env("CARGO_TARGET_DIR", workspace::root().join(BUILT_IN));
+    // The flags are those of the folder's own configuration.
+    command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    section("reference firmware", || run(&mut command))?;
+    let built = workspace::root().join(BUILT_IN).join(TARGET).join("release/goldline-reference");
+    keep(&built, &workspace::root().join(ELF))?;
+    println!("built {ELF}");
+    Ok(())
+}
+
+fn keep(built: &Path, elf: &Path) -> Outcome {
+    let folder = elf.parent().unwrap_or(elf);
+    let copied = fs::create_dir_all(folder).and_then(|()| fs::copy(built, elf));
+    copied.map(|_| ()).map_err(|error| format!("cannot copy {}: {error}", built.display()))
+}
+
+impl Compiler {
+    /// The one that is there; what is missing is installed where that takes one command.
+    fn find() -> Result<Self, String> {
+        if has_target() || add_target() {
+            return Ok(Self::Rustup);
+        }
+        if !debian_is_there() {
+            run(program("ci/install").arg("--firmware"))?;
+        }
+        match debian_is_there() {
+            true => Ok(Self::Debian),
+            false => Err(format!(
+                "no compiler for {TARGET}: run rustup target add {TARGET}, or on Debian install \
+                 rustc-web, cargo-web, rust-web-src and lld"
+            )),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Rustup => "rustup's toolchain",
+            Self::Debian => "Debian's rustc-web, and core from rust-web-src",
+        }
+    }
+
+    fn cargo(&self) -> Command {
+        match self {
+            Self::Rustup => cargo(["build"]),
+            Self::Debian => {
+                let mut command = program(DEBIAN_CARGO);
+                command.arg("build").arg("-Zbuild-std=core,alloc");
+                command.env("RUSTC", DEBIAN_RUSTC);
+                // Building core is not stable; this compiler is told that it may.
+                command.env("RUSTC_BOOTSTRAP", "1").env_remove("RUSTUP_TOOLCHAIN");
+                let linker = "CARGO_TARGET_RISCV32IMC_UNKNOWN_NONE_ELF_LINKER";
+                command.env(linker, "ld.lld");
+                command
+            }
+        }
+    }
+}
+
+/// Whether the compiler that builds everything else has a core for the chip.
+fn has_target() -> bool {
+    let asked = output(program("rustc").args(["--print", "target-libdir", "--target", TARGET]));
+    let folder = asked.map(|folder| PathBuf::from(folder.trim()));
+    let files = folder.ok().and_then(|folder| fs::read_dir(folder).ok());
+    files.is_some_and(|files| {
+        let names = files.flatten().map(|file| file.file_name());
+        names.into_iter().any(|name| name.to_string_lossy().starts_with("libcore-"))
+    })
+}
+
+/// Asks rustup for it, where there is one; without a network it fails, and that is said.
+fn add_target() -> bool {
+    answers("rustup", &["--version"])
+        && run(program("rustup").args(["target", "add", TARGET]))
+            .inspect_err(|reason| println!("{reason}"))
+            .is_ok()
+        && has_target()
+}
+
+fn debian_is_there() -> bool {
+    let recent = output(program(DEBIAN_RUSTC).arg("--version")).ok();
+    recent.as_deref().and_then(minor).is_some_and(|minor| minor >= LEAST_MINOR)
+        && Path::new(DEBIAN_CARGO).is_file()
+        && Path::new(DEBIAN_CORE).is_file()
+        && answers("ld.lld", &["--version"])
+}
+
+/// The second number of `rustc 1.96.0 (…)`.
+fn minor(version: &str) -> Option<u32> {
+    version.strip_prefix("rustc 1.")?.split('.').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_compilers_own_version_is_read() {
+        assert_eq!(
+            minor("rustc 1.96.0 (ac68faa20 2026-05-25) (built from a source tarball)"),
+            Some(96)
+        );
+        assert_eq!(minor("rustc 1.63.0"), Some(63));
+        assert_eq!(minor("cargo 1.96.0"), None);
+    }
+
+    #[test]
+    fn the_profiles_name_the_file_that_is_built() {
+        let folder = workspace::root().join("fixtures/profiles/reference");
+        let profiles = fs::read_dir(folder).unwrap().flatten();
+        let texts: Vec<_> =
+            profiles.map(|profile| fs::read_to_string(profile.path()).unwrap()).collect();
+        assert!(!texts.is_empty());
+        assert!(texts.iter().all(|text| text.contains(&format!("file = \"../../../{ELF}\""))));
+    }
+
+    /// The compiler that builds the rest must be able to build it.
+    #[test]
+    fn the_firmware_asks_for_no_newer_compiler_than_the_workspace() {
+        let asked = |manifest: &str| {
+            let text = fs::read_to_string(workspace::root().join(manifest)).unwrap();
+            let line =
+                text.lines().find(|line| line.starts_with("rust-version = ")).map(str::to_owned);
+            line.expect("a manifest names its rust-version")
+        };
+        assert_eq!(asked("Cargo.toml"), asked(&format!("{FOLDER}/Cargo.toml")));
+        assert_eq!(asked("Cargo.toml"), format!("rust-version = \"1.{LEAST_MINOR}\""));
+    }
+}
