@@ -32,6 +32,9 @@ const PARTS: &[Part] = &[
     ("documents", || documents::PAGE.check()),
 ];
 
+/// The package that is none of the workspace's: `cargo xtask firmware` builds it.
+const FIRMWARE: &str = "fixtures/firmware/reference/Cargo.toml";
+
 /// Runs the parts of these names, or every part, and says which failed.
 pub fn check(names: &[&str]) -> Outcome {
     let known = || PARTS.iter().map(|(name, _)| *name);
@@ -53,7 +56,8 @@ pub fn check(names: &[&str]) -> Outcome {
 }
 
 fn format() -> Outcome {
-    run(&mut cargo(["fmt", "--all", "--check"]))
+    run(&mut cargo(["fmt", "--all", "--check"]))?;
+    run(&mut cargo(["fmt", "--manifest-path", FIRMWARE, "--check"]))
 }
 
 fn clippy() -> Outcome {
@@ -67,5 +71,9 @@ fn docs() -> Outcome {
 /// The advisory database is not asked here, because it needs a network: see `ci/workflow.yml`.
 fn deny() -> Outcome {
     install::DENY.ensure()?;
-    run(&mut cargo(["deny", "--config", "ci/deny.toml", "check", "licenses", "bans", "sources"]))
+    for (manifest, rules) in [("Cargo.toml", "ci/deny.toml"), (FIRMWARE, "ci/deny-firmware.toml")] {
+        let graph = ["deny", "--manifest-path", manifest, "--config", rules];
+        run(cargo(graph).args(["check", "licenses", "bans", "sources"]))?;
+    }
+    Ok(())
 }

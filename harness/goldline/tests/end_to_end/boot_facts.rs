@@ -243,6 +243,10 @@ fn every_shipped_profile_is_waited_for_here() {
     let source = include_str!("boot_facts.rs");
     for entry in fs::read_dir(folder).expect("the shipped profiles") {
         let path = entry.expect("an entry").path();
+        // A folder's are of machine code: no simulator runs it.
+        if path.is_dir() {
+            continue;
+        }
         let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a name");
         // Encrypted like its neighbour with HMAC keys: the same waits.
         assert!(name == "espvault-encrypted" || source.contains(&format!("\"{name}\"")), "{name}");

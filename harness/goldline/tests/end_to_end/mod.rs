@@ -46,6 +46,7 @@ mod provisioning_api;
 mod rabbitmq;
 mod record;
 mod records;
+mod reference;
 mod regression;
 mod reprovisioning;
 mod resets;

@@ -39,8 +39,10 @@ fn an_editor_takes_every_shipped_profile_and_marks_what_is_wrong() {
     assert_eq!(schema.code(), 0);
     let schema = station.write("schema.json", schema.stdout);
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/profiles");
-    let shipped = fs::read_dir(folder).expect("the shipped profiles");
-    let mut profiles: Vec<PathBuf> = shipped.map(|entry| entry.expect("a file").path()).collect();
+    let files = |folder: &str| fs::read_dir(folder).expect("the shipped profiles");
+    let shipped = files(folder).chain(files(&format!("{folder}/reference")));
+    let shipped = shipped.map(|entry| entry.expect("an entry").path());
+    let mut profiles: Vec<PathBuf> = shipped.filter(|path| path.is_file()).collect();
     let sound = fs::read_to_string(format!("{folder}/zeroconf-ca.toml")).expect("it ships");
     let wrong = [
         ("unknown-key.toml", sound.replace("called_by", "called_from")),
