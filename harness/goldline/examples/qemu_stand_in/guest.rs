@@ -10,9 +10,7 @@ use std::{
     thread,
 };
 
-use goldline_simulator::{
-    Config, Mode, Simulator, Stack, World, chip::Model, world::Silence,
-};
+use goldline_simulator::{Config, Mode, Simulator, Stack, World, chip::Model, world::Silence};
 
 use crate::arguments::Arguments;
 

@@ -19,9 +19,9 @@ use super::{
     values::{self, ValuesError},
 };
 use crate::{
-    bench::{Bench, BenchConfig},
+    bench::{Bench, BenchConfig, Place},
     clock::Clock,
-    device::{ChipFacts, DeviceUrl},
+    device::{ChipFacts, DeviceUrl, Plug},
     engine::{Job, Stand, ValuesOfUnit},
     identity::Mac,
     image::{FlashImages, ImageError},
@@ -94,7 +94,8 @@ pub(super) fn jobs(
         let place = bench.place();
         let simulation = order.faults.simulation(index);
         let emulator = order.emulators[index].as_ref();
-        let surroundings = Surroundings { world: place.world(), plug: None };
+        let surroundings =
+            Surroundings { world: place.world(), plug: emulator.map(|_| plug(&place)) };
         let device = (url, emulator);
         let job = Job {
             run_id,
@@ -121,6 +122,12 @@ pub(super) fn jobs(
         jobs.push(Planned { job, numbers });
     }
     Ok(jobs)
+}
+
+/// An emulated unit's way to the network, each time that it is switched on.
+fn plug(place: &Place) -> Plug {
+    let place = place.clone();
+    Box::new(move || place.plug())
 }
 
 fn bench(order: &Order, authority: Arc<Authority>, clock: &Clock) -> Bench {

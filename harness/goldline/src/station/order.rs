@@ -130,7 +130,12 @@ impl Order {
             None if !real => DEFAULT_PROFILE,
             None => return Err(Refusal::NoProfile.into()),
         };
-        let network = request.network.as_deref().map_or(Ok(NetworkKind::default()), str::parse)?;
+        let emulated = devices.iter().any(|(_, url)| url.is_emulated());
+        let network = match request.network.as_deref() {
+            Some(name) => name.parse()?,
+            None if emulated => NetworkKind::Wire,
+            None => NetworkKind::default(),
+        };
         refusals::refuse_unproven_radio(station.as_ref(), network)?;
         let profile = find(name, request.profiles.as_deref())?;
         let profile = Arc::new(on_network(profile, scope, network)?);

@@ -71,6 +71,11 @@ impl DeviceUrl {
         matches!(self, Self::Serial { .. })
     }
 
+    /// Whether an emulator runs it, which has its own way to a network.
+    pub fn is_emulated(&self) -> bool {
+        matches!(self, Self::Qemu(_))
+    }
+
     /// Whether what it boots is machine code, so that a description of firmware is none.
     pub fn runs_machine_code(&self) -> bool {
         !matches!(self, Self::Simulator(_))

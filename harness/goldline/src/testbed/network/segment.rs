@@ -244,8 +244,8 @@ impl Network for Segment {
     fn connect(&self, from: Ipv4Addr, to: SocketAddr, party: Party) -> io::Result<TcpStream> {
         let to = canonical(to);
         let listener = self.leads(from, |state| state.services.get(&to).copied());
-        let listener = listener
-            .and_then(|(own, found)| Ok((own, found.ok_or(Errno::CONNREFUSED)?)));
+        let listener =
+            listener.and_then(|(own, found)| Ok((own, found.ok_or(Errno::CONNREFUSED)?)));
         let caller = self.caller(party);
         let outcome =
             listener.and_then(|(own, listener)| self.callers.connect(own, listener, caller));
@@ -363,9 +363,10 @@ impl State {
     ) -> Result<Ipv4Addr, Refusal> {
         let reserved = self.reserve(mac, addresses, subnet)?;
         let address = own.unwrap_or(reserved);
-        let others = self.leases.iter().any(|(other, lease)| {
-            *other != mac && lease.address(subnet) == address
-        });
+        let others = self
+            .leases
+            .iter()
+            .any(|(other, lease)| *other != mac && lease.address(subnet) == address);
         if others || self.joined.get(&address).is_some_and(|other| *other != mac) {
             return Err(Refusal { reason: reason::ASSOC_FAIL });
         }

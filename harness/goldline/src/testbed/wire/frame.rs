@@ -90,10 +90,9 @@ fn ipv4(payload: &[u8]) -> Option<Seen<'_>> {
             let datagram = UdpPacket::new_checked(packet.payload()).ok()?;
             match datagram.dst_port() {
                 DHCP_SERVER => Seen::Dhcp(datagram.payload()),
-                port => Seen::Udp {
-                    ends: ends(datagram.src_port(), port),
-                    payload: datagram.payload(),
-                },
+                port => {
+                    Seen::Udp { ends: ends(datagram.src_port(), port), payload: datagram.payload() }
+                }
             }
         }
         IpProtocol::Tcp => {

@@ -374,8 +374,11 @@ impl Served {
     fn leave(&mut self, mac: [u8; 6]) {
         self.segment.leave(mac);
         let stations = &mut self.stations;
-        let gone: Vec<Ipv4Addr> =
-            stations.iter().filter(|(_, known)| **known == mac).map(|(address, _)| *address).collect();
+        let gone: Vec<Ipv4Addr> = stations
+            .iter()
+            .filter(|(_, known)| **known == mac)
+            .map(|(address, _)| *address)
+            .collect();
         stations.retain(|_, known| *known != mac);
         let mut turning = self.stack.lock();
         self.connections.retain(|ends, open| {

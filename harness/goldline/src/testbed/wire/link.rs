@@ -3,11 +3,7 @@
 //! On a stream each frame follows its length as four bytes, big-endian: QEMU's own framing. A TAP gives and
 //! takes one frame at a time. Must not look into a frame.
 
-use std::{
-    io,
-    os::fd::OwnedFd,
-    sync::Arc,
-};
+use std::{io, os::fd::OwnedFd, sync::Arc};
 
 use tokio::{
     io::{
@@ -41,7 +37,9 @@ pub enum LinkEnd {
     #[error("the other side closed it")]
     Closed,
     /// What follows cannot be told apart any more.
-    #[error("a frame of {length} bytes was announced, and one has 1 to {LONGEST_FRAME}: the other side does not send each frame behind its length as four bytes, big-endian")]
+    #[error(
+        "a frame of {length} bytes was announced, and one has 1 to {LONGEST_FRAME}: the other side does not send each frame behind its length as four bytes, big-endian"
+    )]
     Length {
         /// What was announced.
         length: u32,

@@ -25,7 +25,10 @@ use goldline::{
 use rstest::rstest;
 use smoltcp::socket::tcp;
 
-use super::{access_point::UNIT, bench::{PATIENCE, host}};
+use super::{
+    access_point::UNIT,
+    bench::{PATIENCE, host},
+};
 use peer::Peer;
 
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
@@ -166,11 +169,8 @@ async fn a_unit_gets_an_address_names_and_its_service(#[case] behind_access_poin
         class: None,
         address: Some(own),
     };
-    let resolved = |name: &str, answer| NetworkEvent::Resolved {
-        from: own,
-        name: name.to_owned(),
-        answer,
-    };
+    let resolved =
+        |name: &str, answer| NetworkEvent::Resolved { from: own, name: name.to_owned(), answer };
     let expected = [
         NetworkEvent::LinkUp,
         dhcp("DISCOVER"),
@@ -190,7 +190,8 @@ async fn nothing_listens_there_and_the_unit_is_never_told_otherwise() {
     let mut unit = side.plug();
     let own = unit.join().address;
     let planned = SocketAddrV4::new(*to.ip(), 1883);
-    for to in [planned, SocketAddrV4::new(GATEWAY, 80), SocketAddrV4::new([8, 8, 8, 8].into(), 53)] {
+    for to in [planned, SocketAddrV4::new(GATEWAY, 80), SocketAddrV4::new([8, 8, 8, 8].into(), 53)]
+    {
         let began = Instant::now();
         let socket = unit.begin(to);
         assert!(!unit.is_connected(socket), "{to}");
@@ -488,9 +489,10 @@ async fn frames_before_there_is_a_network_are_lost_and_later_ones_are_not() {
     let mut unit = early.join().expect("it went on");
     wire.surround(Arc::clone(&segment));
     unit.join();
-    let discovers = segment.events().into_iter().filter(
-        |stamped| matches!(stamped.event, NetworkEvent::Dhcp { message: "DISCOVER", .. }),
-    );
+    let discovers = segment
+        .events()
+        .into_iter()
+        .filter(|stamped| matches!(stamped.event, NetworkEvent::Dhcp { message: "DISCOVER", .. }));
     assert_eq!(discovers.count(), 1, "the one before was lost");
 }
 

@@ -196,9 +196,8 @@ impl Peer {
         let socket = dns::Socket::new(&[IpAddress::Ipv4(server)], vec![]);
         let handle = self.sockets.add(socket);
         let socket = self.sockets.get_mut::<dns::Socket<'_>>(handle);
-        let query = socket
-            .start_query(self.interface.context(), name, DnsQueryType::A)
-            .expect("a name");
+        let query =
+            socket.start_query(self.interface.context(), name, DnsQueryType::A).expect("a name");
         let answer = self.until("an answer", |sockets| {
             let socket = sockets.get_mut::<dns::Socket<'_>>(handle);
             match socket.get_query_result(query) {
@@ -213,9 +212,7 @@ impl Peer {
 
     /// Sends a datagram and waits for the answer to it.
     pub fn ask(&mut self, to: SocketAddrV4, payload: &[u8]) -> Vec<u8> {
-        let buffer = || {
-            udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; 4], vec![0; 4096])
-        };
+        let buffer = || udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; 4], vec![0; 4096]);
         let mut socket = udp::Socket::new(buffer(), buffer());
         socket.bind(self.port()).expect("a free port");
         socket.send_slice(payload, (*to.ip(), to.port())).expect("there is room");
@@ -247,12 +244,10 @@ impl Peer {
 
     /// Whether a connection came about.
     pub fn is_connected(&mut self, handle: SocketHandle) -> bool {
-        self.until("a decision", |sockets| {
-            match sockets.get::<tcp::Socket<'_>>(handle).state() {
-                tcp::State::SynSent | tcp::State::SynReceived => None,
-                tcp::State::Closed => Some(false),
-                _ => Some(true),
-            }
+        self.until("a decision", |sockets| match sockets.get::<tcp::Socket<'_>>(handle).state() {
+            tcp::State::SynSent | tcp::State::SynReceived => None,
+            tcp::State::Closed => Some(false),
+            _ => Some(true),
         })
     }
 
