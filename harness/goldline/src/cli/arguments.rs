@@ -149,7 +149,8 @@ pub(super) struct RunArguments {
     /// Where the unit is: simulator:, /dev/ttyUSB0, serial:…; several run in parallel
     #[arg(long = "device", env = "GOLDLINE_DEVICE", value_name = "URL")]
     pub(super) devices: Vec<String>,
-    /// What lies between the units and the services: air, or cable, which proves nothing of a radio
+    /// What lies between the units and the services: air; cable or wire:HOST:PORT, which prove nothing of a
+    /// radio. A unit of another process sends its Ethernet frames to a wire, the second unit to the port after it
     #[arg(long, value_name = "NETWORK")]
     pub(super) network: Option<String>,
     /// The batch of units; each gets numbers and secrets of its own

@@ -3,7 +3,7 @@
 //! The only file of the station that knows what the engine asks for. No number is leased here: a unit gets its
 //! own when it is known which unit it is.
 
-use std::{sync::Arc, time::Instant};
+use std::{io, net::SocketAddr, sync::Arc, time::Instant};
 
 use uuid::Uuid;
 
@@ -49,6 +49,8 @@ pub enum JobsError {
     Values(#[from] ValuesError),
     #[error(transparent)]
     Replaced(#[from] RememberedError),
+    #[error("the wire of a unit cannot listen at {address}: {error}")]
+    Link { address: SocketAddr, error: io::Error },
 }
 
 impl JobsError {
@@ -56,6 +58,9 @@ impl JobsError {
     pub fn action(&self) -> Option<String> {
         match self {
             Self::Values(error) => error.action(),
+            Self::Link { .. } => {
+                Some("free that address, or choose another in --network wire:HOST:PORT".to_owned())
+            }
             Self::Store(_) | Self::Images(_) | Self::Replaced(_) => None,
         }
     }
@@ -92,6 +97,10 @@ pub(super) fn jobs(
             fresh(order, state, given, taker)
         };
         let place = bench.place();
+        if let Some(address) = order.network.link_of(index) {
+            let taken = |error| JobsError::Link { address, error };
+            place.listen(address).map_err(taken)?;
+        }
         let simulation = order.faults.simulation(index);
         let emulator = order.emulators[index].as_ref();
         let surroundings =
@@ -132,7 +141,7 @@ fn plug(place: &Place) -> Plug {
 
 fn bench(order: &Order, authority: Arc<Authority>, clock: &Clock) -> Bench {
     Bench::new(BenchConfig {
-        network: order.network,
+        network: order.network.kind,
         authority,
         faults: order.faults.testbed.clone().into(),
         broker: order.broker.clone(),

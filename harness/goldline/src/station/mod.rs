@@ -17,6 +17,7 @@
 mod batch;
 mod certificates;
 mod changes;
+mod chosen_network;
 mod credentials;
 mod devices;
 mod endpoints;
@@ -41,6 +42,7 @@ mod values;
 
 pub use batch::{Batch, BatchError, Ended};
 pub use certificates::{IssueError, IssueRequest, Subject, issue_certificate};
+pub use chosen_network::NetworkError;
 pub use devices::DevicesError;
 pub use endpoints::EndpointsError;
 pub use enrolment::{DeliveredRow, Delivery, Fate, deliver, scrap_unit};

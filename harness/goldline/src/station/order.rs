@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    chosen_network::{ChosenNetwork, NetworkError},
     devices::{self, DevicesError, NamedDevice},
     endpoints::{self, EndpointsError},
     faults::{Faults, FaultsError},
@@ -27,10 +28,7 @@ use crate::{
     profile::{CatalogError, CheckId, Profile, StationFile, StationFileError, find},
     record::Replacement,
     registry::RegistryUrl,
-    testbed::{
-        broker::ExternalBroker,
-        network::{NetworkKind, UnknownNetwork},
-    },
+    testbed::broker::ExternalBroker,
 };
 
 /// What is run when no profile is named, on the simulator only.
@@ -42,7 +40,7 @@ pub struct Order {
     /// Its name, when its file has one.
     pub(super) station: Option<String>,
     pub(super) plan: Plan,
-    pub(super) network: NetworkKind,
+    pub(super) network: ChosenNetwork,
     pub(super) devices: Vec<NamedDevice>,
     /// What runs those that are emulated.
     pub(super) emulators: Vec<Option<Emulator>>,
@@ -87,7 +85,7 @@ pub enum OrderError {
     #[error(transparent)]
     Registry(#[from] RegistryUrlError),
     #[error("--network: {0}")]
-    Network(#[from] UnknownNetwork),
+    Network(#[from] NetworkError),
     #[error(transparent)]
     Unprovable(#[from] Unprovable),
     #[error("cannot read the golden {}: {error}", .path.display())]
@@ -106,10 +104,10 @@ impl OrderError {
             Self::Endpoints(error) => error.action(),
             Self::Registry(error) => error.action(),
             Self::Unprovable(error) => Some(error.action()),
+            Self::Network(error) => error.action().map(str::to_owned),
             Self::StationFile(_)
             | Self::ReplacedMac(_)
             | Self::Profile(_)
-            | Self::Network(_)
             | Self::Golden { .. } => None,
         }
     }
@@ -130,17 +128,12 @@ impl Order {
             None if !real => DEFAULT_PROFILE,
             None => return Err(Refusal::NoProfile.into()),
         };
-        let emulated = devices.iter().any(|(_, url)| url.is_emulated());
-        let network = match request.network.as_deref() {
-            Some(name) => name.parse()?,
-            None if emulated => NetworkKind::Wire,
-            None => NetworkKind::default(),
-        };
-        refusals::refuse_unproven_radio(station.as_ref(), network)?;
+        let network = ChosenNetwork::of(request.network.as_deref(), &devices)?;
+        refusals::refuse_unproven_radio(station.as_ref(), network.kind)?;
         let profile = find(name, request.profiles.as_deref())?;
-        let profile = Arc::new(on_network(profile, scope, network)?);
+        let profile = Arc::new(on_network(profile, scope, network.kind)?);
         let faults = Faults::parse(&request.faults, request.seed)?;
-        faults.refuse_faults_of_nothing(request, &profile, network)?;
+        faults.refuse_faults_of_nothing(request, &profile, network.kind)?;
         refusals::refuse_unbuilt(&profile)?;
         if real {
             refusals::refuse_simulation_on_real_port(request.faults.first(), request.seed)?;
@@ -150,7 +143,7 @@ impl Order {
             faults.refuse_faults_of_simulated_units()?;
         }
         if real {
-            refusals::refuse_bench_on_real_port(&profile, scope)?;
+            refusals::refuse_bench_on_real_port(&profile, scope, network.kind)?;
         }
         let emulators = devices::find_emulators(&devices, &profile)?;
         let identity = match () {

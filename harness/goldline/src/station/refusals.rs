@@ -126,11 +126,15 @@ pub(super) fn refuse_models(profile: &Profile) -> Result<(), Refusal> {
 }
 
 /// What a real unit must never get: an address of the bench.
-pub(super) fn refuse_bench_on_real_port(profile: &Profile, scope: Scope) -> Result<(), Refusal> {
+pub(super) fn refuse_bench_on_real_port(
+    profile: &Profile,
+    scope: Scope,
+    network: NetworkKind,
+) -> Result<(), Refusal> {
     if profile.mqtt.policy == EndpointPolicy::Bench {
         return Err(Refusal::BenchOnRealPort);
     }
-    if scope != Scope::Provision {
+    if scope != Scope::Provision && network != NetworkKind::Wire {
         return Err(Refusal::QcOnRealPort);
     }
     Ok(())

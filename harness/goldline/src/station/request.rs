@@ -16,7 +16,8 @@ pub struct Request {
     pub profiles: Option<PathBuf>,
     /// Where the units are, as URLs; one simulated unit without any.
     pub devices: Vec<String>,
-    /// What lies between the units and the services, by name; an access point unless given.
+    /// What lies between the units and the services: `air`, `cable` or `wire:HOST:PORT`; an access point unless
+    /// given.
     pub network: Option<String>,
     /// The batch of units.
     pub lot: Option<String>,

@@ -13,6 +13,7 @@ use crate::{
 };
 
 const REAL: &str = "/dev/ttyUSB7";
+const OTHER: &str = "/dev/ttyUSB8";
 
 /// A profile of one's own: a shipped one with some texts replaced.
 fn changed(folder: &Path, shipped: &str, changes: &[(&str, &str)]) -> String {
@@ -184,8 +185,48 @@ fn broker(folder: &Path, login: &str) -> Request {
 #[case::unknown_network(
     |_: &Path| Request { network: Some("tap".to_owned()), ..of("espvault") },
     Scope::Run,
-    "--network: unknown network \"tap\": expected air or cable",
+    "--network: unknown network \"tap\": expected air, cable or wire:HOST:PORT",
     ""
+)]
+#[case::wire_to_a_unit_of_this_process(
+    |_: &Path| Request { network: Some("wire:127.0.0.1:7700".to_owned()), ..of("espvault") },
+    Scope::Run,
+    "--network: simulator: is in this process, and a wire leads to a unit in another",
+    "choose --network air or cable for it"
+)]
+#[case::wire_without_an_address(
+    |folder: &Path| Request { network: Some("wire".to_owned()), ..own_app(folder) },
+    Scope::Run,
+    "finds no wire: nobody said where it is",
+    "such as --network wire:127.0.0.1:7700"
+)]
+#[case::wire_at_no_address(
+    |folder: &Path| Request { network: Some("wire:here".to_owned()), ..own_app(folder) },
+    Scope::Run,
+    "--network: \"here\" is no address to listen at",
+    "such as --network wire:127.0.0.1:7700"
+)]
+#[case::wire_at_any_port(
+    |folder: &Path| Request { network: Some("wire:127.0.0.1:0".to_owned()), ..own_app(folder) },
+    Scope::Run,
+    "--network: units cannot find a port that the system chooses",
+    "such as --network wire:127.0.0.1:7700"
+)]
+#[case::cable_with_an_address(
+    |_: &Path| Request { network: Some("cable:127.0.0.1:7700".to_owned()), ..of("espvault") },
+    Scope::Run,
+    "--network: the network cable has no address",
+    "leave it out"
+)]
+#[case::wire_with_too_few_ports(
+    |folder: &Path| Request {
+        network: Some("wire:127.0.0.1:65535".to_owned()),
+        devices: vec![REAL.to_owned(), OTHER.to_owned()],
+        ..own_app(folder)
+    },
+    Scope::Run,
+    "--network: 2 units listen at 127.0.0.1:65535 and the ports after it",
+    "choose a lower port"
 )]
 #[case::golden_of_a_lot(
     |_: &Path| Request {

@@ -82,5 +82,8 @@ fn networks_are_known_by_their_names() {
         assert_eq!(network.to_string().parse(), Ok(network));
     }
     let unknown = "tap".parse::<NetworkKind>().expect_err("there is none");
-    assert_eq!(unknown.to_string(), "unknown network \"tap\": expected air or cable");
+    assert_eq!(
+        unknown.to_string(),
+        "unknown network \"tap\": expected air, cable or wire:HOST:PORT"
+    );
 }

@@ -20,7 +20,7 @@ pub enum NetworkKind {
 
 /// A network that there is not.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown network \"{name}\": expected air, cable or wire")]
+#[error("unknown network \"{name}\": expected air, cable or wire:HOST:PORT")]
 pub struct UnknownNetwork {
     name: String,
 }

@@ -68,6 +68,15 @@ impl Connection {
         self.stack.with(self.id, |socket| socket.pause_synack(false));
         let mut unit = UnitStream::new(Arc::clone(&self.stack), self.id);
         let (closer, reset) = tokio::select! {
+            // Looked at first: whoever cuts it takes its socket away with it.
+            biased;
+            loss = &mut cut => {
+                match loss.unwrap_or_default() {
+                    Loss::Reset => drop(service.set_zero_linger()),
+                    Loss::Silence => self.kept.keep(service),
+                }
+                (Closer::Bench, true)
+            }
             ended = copy_bidirectional_with_sizes(&mut unit, &mut service, PIECE, PIECE) => {
                 let SoFar { closed_by, reset, .. } = unit.so_far;
                 match ended {
@@ -82,13 +91,6 @@ impl Connection {
                         (Closer::Service, true)
                     }
                 }
-            }
-            loss = &mut cut => {
-                match loss.unwrap_or_default() {
-                    Loss::Reset => drop(service.set_zero_linger()),
-                    Loss::Silence => self.kept.keep(service),
-                }
-                (Closer::Bench, true)
             }
         };
         let SoFar { sent, received, .. } = unit.so_far;

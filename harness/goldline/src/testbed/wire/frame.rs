@@ -25,7 +25,7 @@ const DHCP_CLIENT: u16 = 68;
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum Seen<'f> {
     /// A question or an answer for a hardware address.
-    Arp { request: bool, sender: Ipv4Addr, target: Ipv4Addr },
+    Arp { request: bool, mac: [u8; 6], sender: Ipv4Addr, target: Ipv4Addr },
     /// To a DHCP server.
     Dhcp(&'f [u8]),
     /// A datagram.
@@ -62,13 +62,19 @@ pub(super) fn look(frame: &[u8]) -> ([u8; 6], Seen<'_>) {
 
 fn arp(payload: &[u8]) -> Option<Seen<'_>> {
     let packet = ArpPacket::new_checked(payload).ok()?;
-    let ArpRepr::EthernetIpv4 { operation, source_protocol_addr, target_protocol_addr, .. } =
-        ArpRepr::parse(&packet).ok()?
+    let ArpRepr::EthernetIpv4 {
+        operation,
+        source_hardware_addr,
+        source_protocol_addr,
+        target_protocol_addr,
+        ..
+    } = ArpRepr::parse(&packet).ok()?
     else {
         return None;
     };
     Some(Seen::Arp {
         request: operation == ArpOperation::Request,
+        mac: source_hardware_addr.0,
         sender: source_protocol_addr,
         target: target_protocol_addr,
     })
@@ -125,11 +131,10 @@ pub(super) fn take_as_own(frame: &mut [u8]) {
 }
 
 /// The answer to an echo request: the same frame the other way round.
-pub(super) fn pong(frame: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn pong(mac: [u8; 6], frame: &[u8]) -> Option<Vec<u8>> {
     let mut answer = frame.to_vec();
     let mut ethernet = EthernetFrame::new_checked(&mut answer[..]).ok()?;
-    let asker = ethernet.src_addr();
-    ethernet.set_dst_addr(asker);
+    ethernet.set_dst_addr(EthernetAddress(mac));
     ethernet.set_src_addr(EthernetAddress(OWN_MAC));
     let mut packet = Ipv4Packet::new_checked(ethernet.payload_mut()).ok()?;
     let (from, to) = (packet.src_addr(), packet.dst_addr());

@@ -38,13 +38,15 @@ const MOST_CONNECTIONS: usize = 256;
 const MOST_ASKING: usize = 16;
 /// Frames that are taken before the stack is turned and others have their turn.
 const AT_ONCE: usize = 64;
+/// Remembered hardware addresses.
+const MOST_NEIGHBOURS: usize = 64;
 /// Told destinations of what nobody answers.
 const MOST_IGNORED: usize = 64;
 /// Told DHCP messages; a unit that renews every second of a soak does not displace what it did before.
 const MOST_DHCP: usize = 1000;
 /// How long a service is given for its answer to a datagram.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
-/// The longest text that a station may have said of itself.
+/// What one packet of a datagram holds.
 const LONGEST_ANSWER: usize = 1472;
 
 pub(super) struct Gateway {
@@ -66,6 +68,8 @@ struct Served {
     stations: HashMap<Ipv4Addr, [u8; 6]>,
     /// What was offered or given to whom: nobody else answers ARP for these.
     reserved: HashMap<[u8; 6], Ipv4Addr>,
+    /// Who said that it has which address.
+    neighbours: HashMap<Ipv4Addr, [u8; 6]>,
     ignored: HashSet<(u8, SocketAddr)>,
     heard_of_addresses: usize,
     turn: Arc<Semaphore>,
@@ -161,6 +165,8 @@ impl Gateway {
     }
 
     fn take_several(&mut self, first: Vec<u8>) {
+        // It may have come before the frame did.
+        self.look_for_network();
         let mut next = Some(first);
         let mut left = AT_ONCE;
         while let Some(frame) = next {
@@ -192,6 +198,7 @@ impl Served {
             begun: 0,
             stations: HashMap::new(),
             reserved: HashMap::new(),
+            neighbours: HashMap::new(),
             ignored: HashSet::new(),
             heard_of_addresses: 0,
             turn: Arc::new(Semaphore::new(MOST_ASKING)),
@@ -229,7 +236,10 @@ impl Served {
         frame::take_as_own(&mut frame);
         let (mac, seen) = frame::look(&frame);
         match seen {
-            Seen::Arp { request, sender, target } => {
+            Seen::Arp { request, mac, sender, target } => {
+                if self.neighbours.len() < MOST_NEIGHBOURS {
+                    self.neighbours.insert(sender, mac);
+                }
                 if !request || self.answers_for(sender, target) {
                     self.stack.lock().receive(frame);
                 }
@@ -240,12 +250,12 @@ impl Served {
                 }
             }
             Seen::Udp { ends, payload } => {
-                if self.is_station(*ends.unit.ip(), mac) {
+                if let Some(mac) = self.station(*ends.unit.ip(), mac) {
                     self.take_datagram(mac, ends, payload);
                 }
             }
             Seen::Syn { ends, number } => {
-                if self.is_station(*ends.unit.ip(), mac) {
+                if self.station(*ends.unit.ip(), mac).is_some() {
                     self.begin(ends, number, frame);
                 }
             }
@@ -256,8 +266,8 @@ impl Served {
                 }
             }
             Seen::Ping { from, to } if to == self.gateway.0 => {
-                if self.is_station(from, mac)
-                    && let Some(pong) = frame::pong(&frame)
+                if let Some(mac) = self.station(from, mac)
+                    && let Some(pong) = frame::pong(mac, &frame)
                 {
                     self.stack.lock().send(pong);
                 }
@@ -277,12 +287,14 @@ impl Served {
         !units && (!sender.is_unspecified() || target == self.gateway.0)
     }
 
-    /// Whether that address is a station's. One that was given none has brought its own, and joins with the
-    /// first thing that it wants.
-    fn is_station(&mut self, address: Ipv4Addr, mac: [u8; 6]) -> bool {
-        if self.stations.contains_key(&address) {
-            return true;
+    /// The hardware address of the station that has an address. One that was given none has brought its own,
+    /// and joins with the first thing that it wants.
+    fn station(&mut self, address: Ipv4Addr, frame_says: [u8; 6]) -> Option<[u8; 6]> {
+        if let Some(mac) = self.stations.get(&address) {
+            return Some(*mac);
         }
+        // An emulated access point writes its own over the unit's in a frame, and not in what the unit says.
+        let mac = *self.neighbours.get(&address).unwrap_or(&frame_says);
         let nobodys = address.is_unspecified()
             || address.is_loopback()
             || address.is_multicast()
@@ -291,13 +303,11 @@ impl Served {
         // One MAC that takes address after address is no station either.
         let wanders = self.stations.values().filter(|known| **known == mac).count() > 1;
         if nobodys || wanders || !self.may_try(mac) {
-            return false;
+            return None;
         }
-        let joined = self.segment.plug_in(mac, Some(address));
-        if joined.is_ok() {
-            self.stations.insert(address, mac);
-        }
-        joined.is_ok()
+        self.segment.plug_in(mac, Some(address)).ok()?;
+        self.stations.insert(address, mac);
+        Some(mac)
     }
 
     /// Whether a station that is refused would be worth a line.

@@ -1,6 +1,7 @@
 //! The network in user space, against stacks that are not the bench's: smoltcp as a unit has it, and Linux.
 
 mod abusers;
+mod figures;
 mod kernel;
 mod peer;
 
@@ -75,7 +76,8 @@ impl Side {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let stream = stream.expect("a connection");
-                let peer = stream.peer_addr().expect("connected");
+                // Reset before it was taken.
+                let Ok(peer) = stream.peer_addr() else { continue };
                 assert_eq!(callers.claim(peer, real), Caller::Unit(run));
                 let handle = handle.clone();
                 thread::spawn(move || handle(stream));
@@ -277,12 +279,13 @@ async fn a_service_that_does_not_read_slows_the_unit_down() {
     let to = side.serve(move |stream| {
         rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 4096).expect("a buffer");
         let _told = may_go_on.lock().expect("whole").recv();
+        rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 1 << 20).expect("a buffer");
         echo(stream);
     });
     let mut unit = side.plug();
     unit.join();
     let socket = unit.connect(to);
-    let sent = noise(16 << 20);
+    let sent = noise(12 << 20);
     let mut taken = 0;
     let (mut before, mut quiet_since) = (0, Instant::now());
     while quiet_since.elapsed() < Duration::from_secs(1) {
@@ -419,12 +422,13 @@ async fn a_unit_that_starts_anew_is_told_apart_from_one_that_goes_on() {
     let side = Shared::default().side();
     let (ended, has_ended) = mpsc::channel();
     let to = side.serve(move |mut stream| {
+        stream.write_all(b"!").expect("it listens");
         let end = stream.read(&mut [0]).map_err(|error| error.kind());
         let _nobody_waits = ended.send(end);
     });
     let mut unit = side.plug();
     let first = unit.join();
-    unit.connect(to);
+    unit.connect_and_hear(to);
     assert_eq!(unit.join(), first, "it has the same address again");
     let heard = has_ended.recv_timeout(PATIENCE).expect("its old connection ended");
     assert_eq!(heard, Err(std::io::ErrorKind::ConnectionReset));
@@ -447,12 +451,13 @@ async fn a_link_that_is_cut_and_a_new_one(#[case] loss: Loss) {
     side.wire.on_loss(loss);
     let (ended, has_ended) = mpsc::channel();
     let to = side.serve(move |mut stream| {
+        stream.write_all(b"!").expect("it listens");
         let end = stream.read(&mut [0]).map_err(|error| error.kind());
         let _nobody_waits = ended.send(end);
     });
     let mut unit = side.plug();
     let lease = unit.join();
-    unit.connect(to);
+    unit.connect_and_hear(to);
     drop(unit);
     // The reader's handle is in a thread of its own; the new link ends the old one in any case.
     let mut unit = side.plug();
@@ -464,7 +469,7 @@ async fn a_link_that_is_cut_and_a_new_one(#[case] loss: Loss) {
         }
         Loss::Silence => drop(heard.expect_err("nothing is heard of it")),
     }
-    assert_eq!(side.closed(), (0, 0, Closer::Bench, true));
+    assert_eq!(side.closed(), (0, 1, Closer::Bench, true));
     let why = side.seen("the end of the link", |event| match event {
         NetworkEvent::LinkDown { why } => Some(why.clone()),
         _ => None,

@@ -257,6 +257,15 @@ impl Peer {
         handle
     }
 
+    /// Connects, and hears one byte: the service has it.
+    pub fn connect_and_hear(&mut self, to: SocketAddrV4) {
+        let handle = self.connect(to);
+        self.until("a greeting", |sockets| {
+            let socket = sockets.get_mut::<tcp::Socket<'_>>(handle);
+            (socket.recv_slice(&mut [0]).expect("it is open") > 0).then_some(())
+        });
+    }
+
     pub fn socket(&mut self, handle: SocketHandle) -> &mut tcp::Socket<'static> {
         self.sockets.get_mut(handle)
     }

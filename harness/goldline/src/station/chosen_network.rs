@@ -1,0 +1,127 @@
+//! The network of an order, and where the links of its units come in.
+
+use std::net::SocketAddr;
+
+use super::devices::NamedDevice;
+use crate::{
+    device::DeviceUrl,
+    testbed::network::{NetworkKind, UnknownNetwork},
+};
+
+/// What lies between the units of an order and the services.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct ChosenNetwork {
+    pub(super) kind: NetworkKind,
+    /// Where the first unit's link comes in; the next ones have the ports after it.
+    first_link: Option<SocketAddr>,
+}
+
+/// A network cannot be had for an order.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are what the messages show")]
+pub enum NetworkError {
+    #[error(transparent)]
+    Unknown(#[from] UnknownNetwork),
+    #[error("\"{address}\" is no address to listen at")]
+    Address { address: String },
+    #[error("units cannot find a port that the system chooses")]
+    NoPort,
+    #[error("the network {network} has no address: its units are in this process")]
+    AddressOfNothing { network: NetworkKind },
+    #[error("{units} units listen at {first} and the ports after it, which end at 65535")]
+    TooFewPorts { first: SocketAddr, units: usize },
+    #[error("{device} is in this process, and a wire leads to a unit in another")]
+    InThisProcess { device: String },
+    #[error("{device} finds no wire: nobody said where it is")]
+    Nowhere { device: String },
+    #[error("{device} is in an emulator, which has no way to the network {network}")]
+    InAnEmulator { device: String, network: NetworkKind },
+    #[error("{device} is in an emulator, which has a wire of its own: it needs no address")]
+    OwnWire { device: String },
+}
+
+impl NetworkError {
+    /// What to do about it, where the message does not say so.
+    pub fn action(&self) -> Option<&'static str> {
+        match self {
+            Self::Unknown(_) => None,
+            Self::Address { .. } | Self::NoPort | Self::Nowhere { .. } => {
+                Some("name an address and a port, such as --network wire:127.0.0.1:7700")
+            }
+            Self::AddressOfNothing { .. } => Some("leave it out, or choose wire:HOST:PORT"),
+            Self::TooFewPorts { .. } => Some("choose a lower port, or fewer units"),
+            Self::InThisProcess { .. } => Some("choose --network air or cable for it"),
+            Self::InAnEmulator { .. } | Self::OwnWire { .. } => {
+                Some("leave --network out, or name it wire")
+            }
+        }
+    }
+}
+
+impl ChosenNetwork {
+    /// The network of these units. Unless one is named, it is that of their kind: a wire for emulators, else air.
+    pub(super) fn of(text: Option<&str>, devices: &[NamedDevice]) -> Result<Self, NetworkError> {
+        let network = match text {
+            Some(text) => Self::parse(text)?,
+            None if devices.iter().any(|(_, url)| url.is_emulated()) => {
+                Self { kind: NetworkKind::Wire, first_link: None }
+            }
+            None => Self::default(),
+        };
+        network.refuse_unreached(devices)?;
+        Ok(network)
+    }
+
+    /// Takes the name of a network apart.
+    fn parse(text: &str) -> Result<Self, NetworkError> {
+        let Some((name, address)) = text.split_once(':') else {
+            return Ok(Self { kind: text.parse()?, first_link: None });
+        };
+        let kind: NetworkKind = name.parse()?;
+        if kind != NetworkKind::Wire {
+            return Err(NetworkError::AddressOfNothing { network: kind });
+        }
+        let no_address = |_| NetworkError::Address { address: address.to_owned() };
+        let first: SocketAddr = address.parse().map_err(no_address)?;
+        match first.port() {
+            0 => Err(NetworkError::NoPort),
+            _ => Ok(Self { kind, first_link: Some(first) }),
+        }
+    }
+
+    /// Refuses units that it does not reach.
+    fn refuse_unreached(&self, devices: &[NamedDevice]) -> Result<(), NetworkError> {
+        for (device, url) in devices {
+            let device = device.clone();
+            let wired = self.kind == NetworkKind::Wire;
+            match url {
+                DeviceUrl::Qemu(_) if !wired => {
+                    return Err(NetworkError::InAnEmulator { device, network: self.kind });
+                }
+                DeviceUrl::Qemu(_) if self.first_link.is_some() => {
+                    return Err(NetworkError::OwnWire { device });
+                }
+                DeviceUrl::Simulator(_) if wired => {
+                    return Err(NetworkError::InThisProcess { device });
+                }
+                DeviceUrl::Serial { .. } if wired && self.first_link.is_none() => {
+                    return Err(NetworkError::Nowhere { device });
+                }
+                DeviceUrl::Qemu(_) | DeviceUrl::Simulator(_) | DeviceUrl::Serial { .. } => {}
+            }
+        }
+        match (self.first_link, devices.len().checked_sub(1)) {
+            (Some(first), Some(last)) if self.link_of(last).is_none() => {
+                Err(NetworkError::TooFewPorts { first, units: devices.len() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the link of the unit in this place of the order comes in, if it comes from outside.
+    pub(super) fn link_of(&self, index: usize) -> Option<SocketAddr> {
+        let first = self.first_link?;
+        let port = first.port().checked_add(u16::try_from(index).ok()?)?;
+        Some(SocketAddr::new(first.ip(), port))
+    }
+}
