@@ -15,9 +15,10 @@
 //! | 3 | `check`, `plan` | judge observations; turn a profile into steps |
 //! | 2 | `device`, `testbed`, `client`, `image`, `registry` | the unit, what it must reach, what the bench calls, what is flashed, where it is listed |
 //! | 1 | [`profile`], [`record`], `simulated`, `tls` | one product's description; everything about one run; the simulator's chip for a profile's; whom the bench trusts |
-//! | 0 | [`identity`], [`secret`], [`clock`], [`hex`](mod@hex), [`process`], [`output_file`] | words that everything shares; files that a user named |
+//! | 0 | [`identity`], [`secret`], [`clock`], [`hex`](mod@hex), [`process`], [`output_file`], [`build`] | words that everything shares; files that a user named; what a build system left |
 
 pub mod bench;
+pub mod build;
 pub mod check;
 pub mod cli;
 pub mod client;

@@ -23,7 +23,7 @@ pub const CRATES: [Layers; 3] = [
         crate_name: "goldline",
         sources: "harness/goldline/src",
         layers: &[
-            &["clock", "hex", "identity", "output_file", "process", "secret"],
+            &["build", "clock", "hex", "identity", "output_file", "process", "secret"],
             &["profile", "record", "simulated", "tls"],
             &["client", "device", "image", "registry", "testbed"],
             &["check", "plan"],

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::{Bench, BenchError};
 use crate::{
     client::http::{HttpError, HttpUrl, Scheme},
@@ -36,16 +38,11 @@ impl Bench {
         let updates = profile.ota.as_ref().filter(|_| plan.plan().has_check(CheckId::OtaUpdate));
         Ok(TestbedConfig {
             authority: Arc::clone(&self.config.authority),
-            access_point: AccessPointConfig {
-                ssid: plan.wifi.ssid.clone(),
-                passphrase: plan.wifi.password.clone(),
-                hidden: profile.wifi.hidden,
-                signal: SIGNAL,
-            },
-            broker_endpoints: vec![plan.endpoint.clone()],
+            access_point: access_point(plan),
+            broker_endpoints: plan.endpoint.iter().cloned().collect(),
             // Not bound to the client id: a wrong one is admitted and then found by the check.
             accounts: known_accounts(plan),
-            client_auth: profile.mqtt.client_certificate.then(|| ClientAuth {
+            client_auth: profile.shows_certificate().then(|| ClientAuth {
                 // A unit shows its own certificate and not its issuer's, so the broker knows both.
                 ca_pem: [
                     self.config.authority.root_pem(),
@@ -71,10 +68,20 @@ impl Bench {
     }
 }
 
+/// The planned network; of a product that is judged without one, a network that nobody can know.
+fn access_point(plan: &BoundPlan) -> AccessPointConfig {
+    let hidden = plan.profile().wifi.as_ref().is_none_or(|wifi| wifi.hidden);
+    let (ssid, passphrase) = match &plan.wifi {
+        Some(wifi) => (wifi.ssid.clone(), wifi.password.clone()),
+        None => (String::new(), Secret::new(Uuid::new_v4().simple().to_string())),
+    };
+    AccessPointConfig { ssid, passphrase, hidden, signal: SIGNAL }
+}
+
 /// What the unit publishes, as far as the plan names it.
 fn published_topics(plan: &BoundPlan) -> Result<Vec<String>, BenchError> {
     let profile = plan.profile();
-    let answers = profile.mqtt.command.as_ref().map(|command| &command.reply_topic);
+    let answers = profile.command().map(|command| &command.reply_topic);
     let alerts = profile.alert.as_ref().map(|alert| &alert.topic);
     let reports = profile.ota.as_ref().map(|ota| &ota.report_topic);
     let mut topics = Vec::new();
@@ -131,7 +138,8 @@ fn config_server(plan: &BoundPlan) -> Result<Option<ConfigServerOffer>, BenchErr
 
 /// Whether the certificate is made out to what the unit calls itself at the broker.
 fn names_itself_by_certificate(profile: &Profile) -> bool {
-    profile.ca.as_ref().is_none_or(|ca| ca.uuid == profile.mqtt.client_id)
+    let client_id = profile.mqtt.as_ref().map(|mqtt| &mqtt.client_id);
+    profile.ca.as_ref().is_none_or(|ca| Some(&ca.uuid) == client_id)
 }
 
 fn account(broker: &BoundBroker) -> Account {

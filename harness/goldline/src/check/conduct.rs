@@ -62,7 +62,7 @@ fn beyond<'a, const N: usize>(
 /// What the plan expects to hear of the unit.
 fn published_topics(plan: &BoundPlan) -> Vec<String> {
     let profile = plan.profile();
-    let answers = profile.mqtt.command.as_ref().map(|command| &command.reply_topic);
+    let answers = profile.command().map(|command| &command.reply_topic);
     let alerts = profile.alert.as_ref().map(|alert| &alert.topic);
     let reports = profile.ota.as_ref().map(|ota| &ota.report_topic);
     let topics = [answers, alerts, reports].into_iter().flatten();

@@ -87,7 +87,7 @@ fn blame_rival(
         Code::TestbedIdentityInUse,
         format!(
             "another client uses the id {id} at {}: it put the bench out after {after_ms} ms, while the unit was held in reset{says}",
-            plan.endpoint
+            plan.broker_name()
         ),
     );
 }
@@ -107,7 +107,7 @@ fn say_what_a_client_sees(
         let times = broker.broken_off;
         finding.evidence.push(format!("the broker ended {times} of the unit's connections"));
     }
-    let command = plan.profile().mqtt.command.as_ref().and_then(|command| {
+    let command = plan.profile().command().and_then(|command| {
         let topic = plan.render(&command.topic).ok()?;
         broker.round_trip_ms.map(|_| topic.expose().to_owned())
     });
@@ -200,7 +200,7 @@ fn compare_identity(
     judge_where(&planned.endpoint, broker, finding);
     let sound = tls.filter(|tls| ["TLSv1.2", "TLSv1.3"].contains(tls));
     finding.measure(Code::MqttIdentityDiffers, [Measurement::fact("tls_version", sound)]);
-    if plan.profile().mqtt.client_certificate {
+    if plan.profile().shows_certificate() {
         let certificate = broker.client_certificate.as_deref();
         finding.measure(
             Code::MqttIdentityDiffers,
@@ -237,10 +237,10 @@ fn measure(spec: &CheckSpec, plan: &BoundPlan, broker: &BrokerObservation, findi
     );
     finding.measure(Code::MqttOutOfLimits, [connect]);
     finding.measure_remaining(spec, &OF_BROKER, broker.broker_certificate.as_ref());
-    if plan.profile().mqtt.client_certificate {
+    if plan.profile().shows_certificate() {
         measure_own_certificate(spec, broker, finding);
     }
-    if plan.profile().mqtt.command.is_none() {
+    if plan.profile().command().is_none() {
         return;
     }
     if broker.round_trip_ms.is_none() {
@@ -296,7 +296,7 @@ fn explain(plan: &BoundPlan, broker: &BrokerObservation, facts: &LogFacts, findi
     if explain_clock(plan, broker, facts, finding) {
         return;
     }
-    let endpoint = &plan.endpoint;
+    let endpoint = plan.broker_name();
     // What a broker that is already there answered, only the unit knows.
     let distrust = facts.tls.as_ref().filter(|_| broker.observer == Observer::Client);
     if let Some(line) = distrust.filter(|_| broker.reached) {
@@ -366,7 +366,7 @@ fn explain_clock(
     };
     let line = facts.tls.as_ref().filter(untimely).filter(|_| broker.reached);
     let Some(line) = line.or(alert.filter(untimely)) else { return false };
-    let endpoint = &plan.endpoint;
+    let endpoint = plan.broker_name();
     finding.fail_with_witness(
         Code::MqttServerUntrusted,
         Code::TestbedBroker,

@@ -87,7 +87,8 @@ impl Partition<'_> {
         if name != DRIVER || !["sta.ssid", "sta.pswd", "sta.apinfo"].contains(&entry.as_str()) {
             return false;
         }
-        let wifi = &self.plan.wifi;
+        // A network that the firmware brings itself is no other unit's.
+        let Some(wifi) = &self.plan.wifi else { return false };
         let (ssid, password) = (wifi.ssid.as_bytes(), wifi.password.expose().as_bytes());
         let fields = Record::read(namespace, key, value);
         fields.iter().flat_map(Record::fields).any(|field| match &field.content {
@@ -116,10 +117,10 @@ impl Partition<'_> {
                 .partition(is_the_benchs);
         let mut found: Vec<String> = units.iter().map(describe).collect();
         // The driver's copies of the network's password were told apart above.
-        let wifi = self.plan.wifi.password.expose();
+        let wifi = self.plan.wifi.as_ref().map(|wifi| wifi.password.expose());
         for secret in self.plan.bindings().secret_parts() {
             let text = secret.expose();
-            if text.len() >= SHORTEST && text != wifi && found.is_empty() {
+            if text.len() >= SHORTEST && Some(text) != wifi && found.is_empty() {
                 let at = leftover_bytes(image, text.as_bytes());
                 found.extend(at.first().map(|at| format!("at byte {at:#x}")));
             }
@@ -147,7 +148,7 @@ impl Partition<'_> {
             .entries
             .iter()
             .filter(|entry| self.plan.render(&entry.value).is_ok_and(|text| text.is_secret()));
-        SecretRule::listed(secret.map(|entry| (nvs.namespace.as_str(), entry.key.as_str())))
+        SecretRule::listed(secret.map(|entry| (entry.namespace.as_str(), entry.key.as_str())))
     }
 
     /// The driver writes a network anew whenever anything about it changes: an earlier copy of the plan's.

@@ -9,7 +9,7 @@ use crate::{
 pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
     let Some(trust) = &seen.trust else { return Finding::not_run() };
     let mut finding = Finding::ran();
-    let endpoint = &plan.endpoint;
+    let endpoint = plan.broker_name();
     if trust.accepted {
         finding.fail(
             Code::TrustsAnyone,

@@ -125,8 +125,11 @@ pub(super) fn other_address(join: &JoinObservation, facts: &LogFacts) -> Option<
 
 /// The access point took the unit, and the unit never showed that it has an address.
 fn explain_no_address(plan: &BoundPlan, join: &JoinObservation, finding: &mut Finding) {
-    let message =
-        format!("the unit joined {} and got no address in {} ms", plan.wifi.ssid, join.waited_ms);
+    let message = format!(
+        "the unit joined {} and got no address in {} ms",
+        plan.network_name(),
+        join.waited_ms
+    );
     finding.fail_with_witness(
         Code::WifiNotJoined,
         Code::TestbedAccessPoint,
@@ -139,7 +142,7 @@ fn explain(plan: &BoundPlan, join: &JoinObservation, facts: &LogFacts, finding: 
     if let Some((code, message)) = told_by_the_log(join, facts) {
         return finding.fail(code, message);
     }
-    let ssid = &plan.wifi.ssid;
+    let ssid = plan.network_name();
     let waited = join.waited_ms;
     let (code, message) = match join.refused.or(facts.disconnects.last().copied()) {
         Some(NO_AP_FOUND) => (

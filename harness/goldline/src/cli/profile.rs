@@ -15,8 +15,9 @@ use crate::{
     image::{ImageError, inspect},
     plan::{Plan, Scope},
     profile::{
-        AppSource, BootloaderSource, Caller, CatalogError, DialogueName, EndpointPolicy, Exchange,
-        Method, Partition, Profile, ValueSource, ValueSpec, find, list as list_profiles,
+        AppSource, BootloaderSource, Caller, CatalogError, Deadlines, DialogueName, EndpointPolicy,
+        Exchange, Method, Mqtt, Partition, Profile, ValueSource, ValueSpec, find,
+        list as list_profiles,
     },
     record::Limits,
 };
@@ -117,7 +118,7 @@ fn explain_flash(text: &mut String, profile: &Profile) {
     let flash = &profile.flash;
     let bootloader = match &profile.images.bootloader {
         BootloaderSource::EspIdf => format!("ESP-IDF's own for {}", profile.chip),
-        BootloaderSource::File(path) => path.display().to_string(),
+        BootloaderSource::File(file) => file.to_string(),
     };
     heading(text, "What is written where");
     region(text, profile.chip.bootloader_offset(), "bootloader", &bootloader);
@@ -146,8 +147,12 @@ fn content(profile: &Profile, partition: &Partition) -> Option<String> {
     }
     let app = match &profile.images.app {
         AppSource::Model { name } => format!("the firmware model {name}, for simulated units"),
-        AppSource::File(path) => path.display().to_string(),
+        AppSource::File(file) => file.to_string(),
     };
+    let others = &profile.images.others;
+    if let Some(other) = others.iter().find(|other| other.partition == partition.name) {
+        return Some(format!("{place}: {}", other.file));
+    }
     (partition.name == profile.images.app_partition).then(|| format!("{place}: {app}"))
 }
 
@@ -155,7 +160,11 @@ fn explain_nvs(text: &mut String, profile: &Profile) {
     heading(text, &format!("Keys in namespace \"{}\"", profile.nvs.namespace));
     for entry in &profile.nvs.entries {
         let encoding = entry.encoding.name();
-        line(text, format_args!("  {:15} {encoding:8} {}", entry.key, entry.value));
+        let key = match entry.namespace == profile.nvs.namespace {
+            true => entry.key.clone(),
+            false => format!("{}/{}", entry.namespace, entry.key),
+        };
+        line(text, format_args!("  {key:15} {encoding:8} {}", entry.value));
     }
     if !profile.nvs.foreign_namespaces.is_empty() {
         let names = profile.nvs.foreign_namespaces.join(", ");
@@ -207,12 +216,20 @@ fn nature(spec: &ValueSpec) -> String {
 }
 
 fn explain_services(text: &mut String, profile: &Profile) {
-    let (wifi, mqtt, deadlines) = (&profile.wifi, &profile.mqtt, &profile.deadlines);
+    let deadlines = &profile.deadlines;
     heading(text, "What the unit must reach");
     let wait = deadlines.boot.as_secs();
     line(text, format_args!("  boot    the application starts within {wait} s"));
-    let wait = deadlines.wifi.as_secs();
-    line(text, format_args!("  WiFi    network {}, an address within {wait} s", wifi.ssid));
+    if let Some(wifi) = &profile.wifi {
+        let wait = deadlines.wifi.as_secs();
+        line(text, format_args!("  WiFi    network {}, an address within {wait} s", wifi.ssid));
+    }
+    if let Some(mqtt) = &profile.mqtt {
+        explain_broker(text, mqtt, deadlines);
+    }
+}
+
+fn explain_broker(text: &mut String, mqtt: &Mqtt, deadlines: &Deadlines) {
     let wait = deadlines.mqtt.as_secs();
     line(text, format_args!("  broker  {}, within {wait} s", mqtt.endpoint));
     line(text, format_args!("          {}", policy(mqtt.policy)));

@@ -473,8 +473,11 @@ fn known_chip(chip: EspChip) -> Option<Chip> {
         EspChip::Esp32s3 => Chip::Esp32S3,
         EspChip::Esp32c2 => Chip::Esp32C2,
         EspChip::Esp32c3 => Chip::Esp32C3,
+        EspChip::Esp32c5 => Chip::Esp32C5,
         EspChip::Esp32c6 => Chip::Esp32C6,
+        EspChip::Esp32c61 => Chip::Esp32C61,
         EspChip::Esp32h2 => Chip::Esp32H2,
+        EspChip::Esp32p4 => Chip::Esp32P4,
         _ => return None,
     })
 }

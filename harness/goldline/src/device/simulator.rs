@@ -12,7 +12,10 @@ use super::{
     loader::{LoaderDevice, ROM_BAUD},
     reset::{Reset, Unit},
 };
-use crate::{profile::Chip, simulated::simulated};
+use crate::{
+    profile::Chip,
+    simulated::{NotSimulated, simulated},
+};
 
 /// A simulated unit as the profile and the device URL describe it.
 #[derive(Clone, Debug)]
@@ -37,16 +40,18 @@ impl SimulatedUnit {
     /// # Errors
     /// [`FileError`] says what stands in its place.
     pub fn refuse_unusable_flash_file(&self) -> Result<(), FileError> {
-        match self.config().refuse_unusable() {
+        // A chip that is not simulated is the order's to refuse.
+        let Ok(config) = self.config() else { return Ok(()) };
+        match config.refuse_unusable() {
             Err(StartError::FlashFile(error)) => Err(error),
             // Whatever else is wrong with the unit is the run's to say.
             _ => Ok(()),
         }
     }
 
-    fn config(&self) -> Config {
+    fn config(&self) -> Result<Config, NotSimulated> {
         let chip = self.options.chip.unwrap_or(self.chip);
-        let mut config = Config::new(simulated(chip));
+        let mut config = Config::new(simulated(chip)?);
         config.flash_size = self.flash_size;
         config.flash_file.clone_from(&self.options.flash_file);
         config.mode = Mode::Download;
@@ -59,7 +64,7 @@ impl SimulatedUnit {
         if let Some(mac) = self.options.mac {
             config.mac = mac.0;
         }
-        config
+        Ok(config)
     }
 }
 
@@ -72,8 +77,8 @@ pub fn open_simulator(
     world: Arc<dyn World>,
 ) -> Result<Box<dyn Device>, DeviceError> {
     let refuse = |detail: String| DeviceError::Simulator(detail);
-    let simulator =
-        Simulator::start(unit.config(), world).map_err(|error| refuse(error.to_string()))?;
+    let config = unit.config().map_err(|error| refuse(error.to_string()))?;
+    let simulator = Simulator::start(config, world).map_err(|error| refuse(error.to_string()))?;
     let line = Line::open(simulator.port_path(), ROM_BAUD)?;
     // Owns the simulator, which is switched off when its unit goes.
     let control = move |mode| {

@@ -8,7 +8,6 @@ use super::{Failure, Run};
 use crate::{
     check::Leftovers,
     plan::{BoundPlan, Region},
-    profile::Profile,
 };
 
 /// Shorter values are found everywhere by accident.
@@ -16,6 +15,7 @@ const SHORTEST: usize = 4;
 
 /// A value that must be gone, as NVS stores it.
 struct Value {
+    namespace: String,
     key: String,
     bytes: Vec<u8>,
     /// The plan does not have it: the unit had it before.
@@ -31,7 +31,7 @@ impl Run {
         let bytes = as_read(plan, bytes);
         let earlier = self.seen.nvs_before.clone().map(|before| as_read(plan, before));
         let values = values_to_find(plan, earlier.as_deref())?;
-        let found = values.iter().filter_map(|value| describe(plan.profile(), &bytes, value));
+        let found = values.iter().filter_map(|value| describe(&bytes, value));
         self.seen.leftovers = Some(Leftovers { searched: bytes.len(), found: found.collect() });
         Ok(())
     }
@@ -48,8 +48,9 @@ fn as_read(plan: &BoundPlan, bytes: Vec<u8>) -> Vec<u8> {
 /// The plan's values, and those that the unit had when it came: it may have been provisioned with others.
 fn values_to_find(plan: &BoundPlan, earlier: Option<&[u8]>) -> Result<Vec<Value>, Failure> {
     let mut values: Vec<Value> = Vec::new();
-    for (_, key, value) in plan.document()?.entries() {
+    for (namespace, key, value) in plan.document()?.entries() {
         values.extend(value.as_bytes().map(|bytes| Value {
+            namespace: namespace.to_string(),
             key: key.to_string(),
             bytes: bytes.to_vec(),
             earlier: false,
@@ -59,26 +60,25 @@ fn values_to_find(plan: &BoundPlan, earlier: Option<&[u8]>) -> Result<Vec<Value>
     let Some(image) = earlier.and_then(|earlier| Image::decode(earlier).ok()) else {
         return Ok(values);
     };
-    let own = &plan.profile().nvs.namespace;
     for entry in image.device_view().entries() {
         let (namespace, key) = (entry.namespace.to_string(), entry.key.to_string());
         // What a firmware keeps under keys of its own is its own affair.
-        let planned = namespace == *own && values.iter().any(|known| known.key == key);
+        let is_its = |known: &Value| known.namespace == namespace && known.key == key;
+        let planned = values.iter().any(is_its);
         let Some(bytes) = entry.value.as_bytes().filter(|_| planned) else { continue };
-        if !values.iter().any(|known| known.key == key && known.bytes == bytes) {
-            values.push(Value { key, bytes: bytes.to_vec(), earlier: true });
+        if !values.iter().any(|known| is_its(known) && known.bytes == bytes) {
+            values.push(Value { namespace, key, bytes: bytes.to_vec(), earlier: true });
         }
     }
     Ok(values)
 }
 
 /// Where a value still is, without the value.
-fn describe(profile: &Profile, bytes: &[u8], value: &Value) -> Option<String> {
+fn describe(bytes: &[u8], value: &Value) -> Option<String> {
     let at = position(bytes, &value.bytes)?;
     let key = &value.key;
     let whose = if value.earlier { "an earlier value" } else { "the value" };
-    let erased =
-        if is_live(bytes, &profile.nvs.namespace, key) { "" } else { ", in an erased entry" };
+    let erased = if is_live(bytes, &value.namespace, key) { "" } else { ", in an erased entry" };
     Some(format!("{whose} of {key} (at byte {at:#x}{erased})"))
 }
 

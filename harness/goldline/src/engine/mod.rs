@@ -476,12 +476,14 @@ fn network_record(network: NetworkKind, checks: &[CheckRecord]) -> NetworkRecord
 }
 
 fn endpoint_records(plan: &BoundPlan, broker: Option<String>) -> Vec<EndpointRecord> {
-    vec![EndpointRecord {
+    let planned = plan.endpoint.as_ref().zip(plan.profile().mqtt.as_ref());
+    let record = planned.map(|(endpoint, mqtt)| EndpointRecord {
         service: "mqtt".to_owned(),
-        shipped: plan.endpoint.to_string(),
-        policy: plan.profile().mqtt.policy.name().to_owned(),
+        shipped: endpoint.to_string(),
+        policy: mqtt.policy.name().to_owned(),
         answered_by: broker.unwrap_or_else(|| "built-in bench".to_owned()),
-    }]
+    });
+    record.into_iter().collect()
 }
 
 fn describe_unit(seen: &Observations, plan: Option<&BoundPlan>) -> Unit {
@@ -509,8 +511,9 @@ fn interfaces(chip: &ChipFacts) -> BTreeMap<String, Mac> {
 /// The secrets in the unit that the profile gives to more units than one.
 fn shared_secrets(plan: &BoundPlan) -> Vec<String> {
     let profile = plan.profile();
-    let mqtt = [&profile.mqtt.password, &profile.wifi.password];
-    let held = profile.nvs.entries.iter().map(|entry| &entry.value).chain(mqtt);
+    let mqtt = profile.mqtt.iter().map(|mqtt| &mqtt.password);
+    let wifi = profile.wifi.iter().map(|wifi| &wifi.password);
+    let held = profile.nvs.entries.iter().map(|entry| &entry.value).chain(mqtt).chain(wifi);
     let held: Vec<&str> = held.flat_map(|template| template.symbols()).collect();
     let shared = |spec: &&ValueSpec| spec.shared || spec.source == ValueSource::Site;
     let secrets =

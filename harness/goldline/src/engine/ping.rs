@@ -48,7 +48,7 @@ pub(super) struct Pings(Option<(Said, Interval)>);
 impl Pings {
     /// None at the built-in broker, which says by itself whom it accepted.
     pub(super) fn new(run: &Run, broker: &Broker) -> Result<Self, Failure> {
-        let command = run.plan.profile.mqtt.command.as_ref().filter(|_| broker.is_external());
+        let command = run.plan.profile.command().filter(|_| broker.is_external());
         let Some(command) = command else { return Ok(Self(None)) };
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -21,7 +21,7 @@ use crate::{
     client::ca::{Registrant, Terms},
     clock::Deadline,
     identity::Mac,
-    plan::BoundPlan,
+    plan::{BoundPlan, NotLearnt},
     profile::{Caller, Template},
     record::Code,
     testbed::{Testbed, TestbedError},
@@ -50,8 +50,9 @@ fn station(testbed: &Testbed) -> BenchStation {
     BenchStation::near(Arc::clone(&testbed.network))
 }
 
-fn planned_network(plan: &BoundPlan) -> PlannedNetwork<'_> {
-    PlannedNetwork { ssid: &plan.wifi.ssid, passphrase: &plan.wifi.password }
+fn planned_network(plan: &BoundPlan) -> Result<PlannedNetwork<'_>, NotLearnt> {
+    let wifi = plan.wifi()?;
+    Ok(PlannedNetwork { ssid: &wifi.ssid, passphrase: &wifi.password })
 }
 
 fn text(plan: &BoundPlan, template: &Template) -> Result<String, Failure> {
@@ -59,13 +60,13 @@ fn text(plan: &BoundPlan, template: &Template) -> Result<String, Failure> {
 }
 
 /// Joins the planned network and gets an address.
-pub(super) async fn at_network(testbed: &Testbed, plan: &BoundPlan) -> Witness {
-    let ssid = &plan.wifi.ssid;
-    Witness::of_probe(report(
+pub(super) async fn at_network(testbed: &Testbed, plan: &BoundPlan) -> Result<Witness, Failure> {
+    let ssid = plan.network_name();
+    Ok(Witness::of_probe(report(
         format!("join {ssid} with the planned password"),
         format!("joined {ssid} with the planned password and got an address"),
-        join_network(&station(testbed), planned_network(plan)).await,
-    ))
+        join_network(&station(testbed), planned_network(plan)?).await,
+    )))
 }
 
 /// Joins the planned network, connects to the planned broker, and sends a message there and back.
@@ -131,7 +132,7 @@ pub(super) async fn hold_as_unit(
         client_certificate: identity.as_ref(),
         subscriptions: &[],
     };
-    let (station, network) = (station(testbed), planned_network(plan));
+    let (station, network) = (station(testbed), planned_network(plan)?);
     let deadline = Deadline::after(hold + PROBE_LIMIT);
     let held = hold_session(&station, network, &probe, hold, deadline).await;
     Ok(held.map_err(|error| ProbeReport {
@@ -144,7 +145,7 @@ pub(super) async fn hold_as_unit(
 pub(super) fn credential(plan: &BoundPlan) -> Result<Credential, Failure> {
     let broker = plan.broker()?;
     Ok(match broker.password.expose() {
-        _ if plan.profile().mqtt.client_certificate => Credential::Certificate,
+        _ if plan.profile().shows_certificate() => Credential::Certificate,
         "" if broker.username.is_empty() => Credential::None,
         _ => Credential::Password,
     })
@@ -152,7 +153,7 @@ pub(super) fn credential(plan: &BoundPlan) -> Result<Credential, Failure> {
 
 /// A broker of others that asks for certificates of a CA of others takes none that the bench can make.
 fn has_a_certificate(plan: &BoundPlan, bench: &Bench) -> bool {
-    let asked = plan.profile().mqtt.client_certificate && bench.external_ca().is_some();
+    let asked = plan.profile().shows_certificate() && bench.external_ca().is_some();
     let own = bench.external_broker().map(|broker| broker.identity.is_some());
     !asked || own.unwrap_or(true)
 }
@@ -175,7 +176,7 @@ fn another_unit(testbed: &Testbed, plan: &BoundPlan, bench: &Bench) -> Result<Wi
     });
     Ok(witness.unwrap_or_else(|| {
         Witness::of_probe(ProbeReport {
-            tried: format!("use {}", plan.endpoint),
+            tried: format!("use {}", plan.broker_name()),
             outcome: Err("it has no certificate of the CA that is already there; give it one \
                           with --broker-identity"
                 .to_owned()),
@@ -211,7 +212,7 @@ pub(super) async fn at_ca(
     Ok(Witness::of_probe(report(
         format!("register the unit at {url}"),
         format!("registered the unit at {url}"),
-        register_at_ca(&station, planned_network(plan), &probe, deadline).await,
+        register_at_ca(&station, planned_network(plan)?, &probe, deadline).await,
     )))
 }
 
@@ -230,7 +231,7 @@ pub(super) async fn at_config_server(
     Ok(Witness::of_probe(report(
         format!("fetch {url}"),
         format!("fetched {url}"),
-        fetch_configuration(&station, planned_network(plan), &probe, deadline).await,
+        fetch_configuration(&station, planned_network(plan)?, &probe, deadline).await,
     )))
 }
 
@@ -248,7 +249,7 @@ pub(super) async fn at_time_server(
     Ok(Witness::of_probe(report(
         format!("get the time from {host}"),
         format!("got the right time from {host}"),
-        ask_the_time(&station, planned_network(plan), &probe, deadline).await,
+        ask_the_time(&station, planned_network(plan)?, &probe, deadline).await,
     )))
 }
 
@@ -259,15 +260,15 @@ pub(super) async fn at_update_server(
     bench: &Bench,
     url: &str,
     image: &[u8],
-) -> Witness {
+) -> Result<Witness, Failure> {
     let trusted = bench.trusted();
     let probe = UpdateProbe { url, trusted: &trusted, image };
     let (station, deadline) = (station(testbed), Deadline::after(PROBE_LIMIT));
-    Witness::of_probe(report(
+    Ok(Witness::of_probe(report(
         "download the update",
         "downloaded the update whole",
-        download_update(&station, planned_network(plan), &probe, deadline).await,
-    ))
+        download_update(&station, planned_network(plan)?, &probe, deadline).await,
+    )))
 }
 
 /// Uses one service after the other: the first that is not sound, else the last that is; with the code of
@@ -283,7 +284,12 @@ pub(super) async fn at_each(
         true => Code::TestbedAccessPoint,
         false => Code::TestbedNetwork,
     };
-    let mut asked = (network, at_network(testbed, plan).await);
+    if profile.wifi.is_none() {
+        let (tried, outcome) =
+            ("reach nothing".to_owned(), Ok("nothing must be reached".to_owned()));
+        return Ok((network, Witness::of_probe(ProbeReport { tried, outcome })));
+    }
+    let mut asked = (network, at_network(testbed, plan).await?);
     if asked.1.is_sound() && profile.time.is_some() {
         asked = (Code::TestbedTime, at_time_server(testbed, plan, bench).await?);
     }
@@ -294,7 +300,7 @@ pub(super) async fn at_each(
     if asked.1.is_sound() && calls_ca {
         asked = (Code::TestbedCa, at_ca(testbed, plan, bench, mac).await?);
     }
-    if asked.1.is_sound() {
+    if asked.1.is_sound() && profile.mqtt.is_some() {
         asked = (Code::TestbedBroker, at_broker(testbed, plan, bench, Talk::Command).await?);
     }
     Ok(asked)
@@ -313,7 +319,7 @@ fn identity(plan: &BoundPlan, bench: &Bench, id: &str) -> Result<Option<ClientId
     if let Some(pem) = own {
         return Ok(Some(ClientIdentity { chain: pem.expose().to_owned(), key: pem.clone() }));
     }
-    if !plan.profile().mqtt.client_certificate {
+    if !plan.profile().shows_certificate() {
         return Ok(None);
     }
     let issued = bench.authority().issue_device(id, WITNESS_VALIDITY);
@@ -337,7 +343,7 @@ async fn there_and_back(
         let _sent = broker.publish(&hears, text.as_bytes());
     };
     let errand = Errand { hears: &hears, says: &says, text: &text, ready: &publish };
-    let (station, network) = (station(testbed), planned_network(plan));
+    let (station, network) = (station(testbed), planned_network(plan)?);
     if let Err(error) = run_errand(&station, network, probe, &errand, deadline).await {
         return Ok(Err(error.to_string()));
     }
@@ -355,7 +361,7 @@ async fn there_and_back(
 /// only the bench uses.
 fn topics(plan: &BoundPlan, talk: Talk) -> Result<(String, String), Failure> {
     let profile = plan.profile();
-    let command = profile.mqtt.command.as_ref();
+    let command = profile.command();
     let (hears, says) = match talk {
         Talk::Command => (None, None),
         Talk::Alert => (None, profile.alert.as_ref().map(|alert| &alert.topic)),

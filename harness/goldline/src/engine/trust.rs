@@ -23,7 +23,7 @@ const VALIDITY: time::Duration = time::Duration::days(1);
 
 impl Run {
     pub(super) async fn offer_stranger(&mut self) -> Result<(), Failure> {
-        let endpoint = self.bound()?.endpoint.clone();
+        let endpoint = self.bound()?.endpoint()?.clone();
         let wait = self.plan.profile.deadlines.mqtt;
         let clock = self.bench.clock().clone();
         let unknown = Authority::create(clock.clone()).map_err(TestbedError::from)?;

@@ -173,7 +173,7 @@ impl Run {
                 let plan = self.bound()?;
                 (
                     Some(at_broker(testbed, plan, &self.bench, Talk::Update).await?),
-                    Some(at_update_server(testbed, plan, &self.bench, &url, &trial.image).await),
+                    Some(at_update_server(testbed, plan, &self.bench, &url, &trial.image).await?),
                 )
             }
             true => (None, None),

@@ -2,18 +2,20 @@
 //!
 //! Must not know what else is flashed.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use super::{
     error::ImageError,
     fit::{self, Role},
-    layout::{encode_table, lay_out},
+    layout::{lay_out, partition_table},
     model::{compile_model, signed_as_described},
 };
-use crate::profile::{AppSource, Chip, Profile};
+use crate::{
+    build::{ELF_MAGIC, ImageFile},
+    profile::{AppSource, Chip, Profile},
+};
 
-/// First bytes of an ELF file, and where it names its processor.
-const ELF_MAGIC: [u8; 4] = *b"\x7FELF";
+/// Where an ELF file names its processor.
 const ELF_MACHINE: std::ops::Range<usize> = 18..20;
 
 /// What a profile names as an application: a file of the product's has its path.
@@ -29,14 +31,15 @@ pub(super) fn application<'a>(
     source: &'a AppSource,
     trust_anchor_pem: &str,
 ) -> Result<Application<'a>, ImageError> {
-    let path = match source {
+    let file = match source {
         AppSource::Model { name } => {
             let elf = compile_model(name, trust_anchor_pem, profile.chip)?;
             return Ok(Application::Elf(None, elf));
         }
-        AppSource::File(path) => path,
+        AppSource::File(file) => file,
     };
-    let bytes = read(path)?;
+    let bytes = read(file)?;
+    let path = file.path();
     if bytes.starts_with(&ELF_MAGIC) {
         refuse_machine(path, &bytes, profile.chip)?;
         return Ok(Application::Elf(Some(path), bytes));
@@ -72,8 +75,9 @@ fn refuse_machine(path: &Path, elf: &[u8], chip: Chip) -> Result<(), ImageError>
     Err(ImageError::Machine { path: path.to_owned(), found, chip, expected })
 }
 
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, ImageError> {
-    fs::read(path).map_err(|source| ImageError::File { path: path.to_owned(), source })
+pub(super) fn read(file: &ImageFile) -> Result<Vec<u8>, ImageError> {
+    let path = || file.path().to_owned();
+    file.read().map_err(|source| ImageError::File { path: path(), source })
 }
 
 /// An application that is sent over the air, as it lies in flash.
@@ -88,7 +92,7 @@ pub(super) fn compile_update(
     match application(profile, app, trust_anchor_pem)? {
         Application::Ready(_, app) => Ok(app),
         Application::Elf(path, elf) => {
-            let (_, laid_out) = lay_out(profile, &elf, &encode_table(&profile.flash)?, None)?;
+            let (_, laid_out) = lay_out(profile, &elf, &partition_table(profile)?, None)?;
             if let Some(path) = path {
                 prove(path, &laid_out, Role::App, profile)?;
             }

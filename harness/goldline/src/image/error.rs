@@ -5,7 +5,7 @@
 use std::{io, path::PathBuf};
 
 use super::{fit::Unfit, spoilt::NotSpoilt};
-use crate::profile::Chip;
+use crate::{profile::Chip, simulated::NotSimulated};
 
 /// An image cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,9 @@ pub enum ImageError {
         /// The compiler's words.
         detail: String,
     },
+    /// A firmware model for a chip that the simulator has not.
+    #[error("a firmware model cannot be compiled: {0}")]
+    NotSimulated(#[from] NotSimulated),
     /// A ready image came without its bootloader.
     #[error(
         "{path} is a ready ESP image: name its bootloader's file in [images] too, or give the ELF"
@@ -51,6 +54,26 @@ pub enum ImageError {
         path: PathBuf,
         /// What is wrong with it.
         reason: Unfit,
+    },
+    /// The image of a build was not made of the ELF beside it.
+    #[error(
+        "the application of {elf} is another one than the image that the build flashes, whose SHA-256 of its ELF is {found}: one of the two is older, so build the firmware again"
+    )]
+    OtherElf {
+        /// The ELF.
+        elf: PathBuf,
+        /// What the image says, as lowercase hex.
+        found: String,
+    },
+    /// The bootloader's header contradicts the build's own settings.
+    #[error(
+        "the bootloader of the build reads the flash as {found}, and the build's settings say {said}: build the firmware again"
+    )]
+    Settings {
+        /// The header's mode or size.
+        found: String,
+        /// The settings'.
+        said: String,
     },
     /// An ELF file for another processor.
     #[error("{path} is an ELF file for {found}, and the profile's chip {chip} is a {expected}")]

@@ -91,6 +91,8 @@ fn is_mapped(image: &EspImage<'_>, chip: Chip) -> bool {
         Chip::Esp32S3 => [0x3C00_0000..0x3E00_0000, 0x4200_0000..0x4400_0000],
         Chip::Esp32C2 | Chip::Esp32C3 => [0x3C00_0000..0x3C80_0000, 0x4200_0000..0x4280_0000],
         Chip::Esp32C6 | Chip::Esp32H2 => [0x4200_0000..0x4300_0000, 0x4200_0000..0x4300_0000],
+        Chip::Esp32C5 | Chip::Esp32C61 => [0x4200_0000..0x4400_0000, 0x4200_0000..0x4400_0000],
+        Chip::Esp32P4 => [0x4000_0000..0x4400_0000, 0x4000_0000..0x4400_0000],
     };
     image.segments.iter().any(|segment| {
         windows.iter().any(|window: &std::ops::Range<u32>| window.contains(&segment.address))

@@ -8,24 +8,32 @@ use super::{
     application::{Application, application, prove, read},
     error::ImageError,
     fit::Role,
-    layout::{encode_table, lay_out},
+    layout::{lay_out, partition_table},
     model::firmware_description,
+    says,
 };
-use crate::profile::{AppSource, BootloaderSource, Profile};
+use crate::{
+    profile::{AppSource, BootloaderSource, Profile},
+    simulated::simulated,
+};
 
 /// Everything that is wrong with the files and models that a profile names: as [`super::FlashImages::build`]
 /// would find it, without a bench to trust.
 pub fn inspect(profile: &Profile) -> Vec<ImageError> {
     let mut found = Vec::new();
     let mut note = |outcome: Result<(), ImageError>| found.extend(outcome.err());
-    if let BootloaderSource::File(path) = &profile.images.bootloader {
-        note(read(path).and_then(|bytes| prove(path, &bytes, Role::Bootloader, profile)));
+    if let BootloaderSource::File(file) = &profile.images.bootloader {
+        note(read(file).and_then(|bytes| prove(file.path(), &bytes, Role::Bootloader, profile)));
+    }
+    note(says::inspect(profile));
+    for other in &profile.images.others {
+        note(read(&other.file).map(drop));
     }
     note(inspect_application(profile, &profile.images.app, true));
     if let Some(factory) = &profile.factory {
         note(match &factory.app {
             AppSource::Model { .. } => inspect_application(profile, &factory.app, false),
-            AppSource::File(path) => Err(ImageError::NoConstants { path: path.clone() }),
+            AppSource::File(file) => Err(ImageError::NoConstants { path: file.path().to_owned() }),
         });
     }
     for update in profile.ota.iter().flat_map(|ota| iter::once(&ota.update).chain(&ota.bad_update))
@@ -41,6 +49,7 @@ fn inspect_application(
     with_bootloader: bool,
 ) -> Result<(), ImageError> {
     if let AppSource::Model { name } = source {
+        simulated(profile.chip)?;
         let refuse = |detail: String| ImageError::Model { name: name.clone(), detail };
         let description = firmware_description(name)?;
         return goldline_simulator::firmware::check(&description)
@@ -54,7 +63,7 @@ fn inspect_application(
         }
         Application::Ready(..) => Ok(()),
         Application::Elf(path, elf) => {
-            let (_, app) = lay_out(profile, &elf, &encode_table(&profile.flash)?, None)?;
+            let (_, app) = lay_out(profile, &elf, &partition_table(profile)?, None)?;
             path.map_or(Ok(()), |path| prove(path, &app, Role::App, profile))
         }
     }

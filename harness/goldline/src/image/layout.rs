@@ -14,7 +14,15 @@ use espflash::{
 use super::error::ImageError;
 use crate::profile::{Chip, FlashMap, Profile};
 
-pub(super) fn encode_table(flash: &FlashMap) -> Result<Vec<u8>, ImageError> {
+/// The product's own partition table, or one made of the profile's partitions.
+pub(super) fn partition_table(profile: &Profile) -> Result<Vec<u8>, ImageError> {
+    match &profile.images.table {
+        Some(table) => Ok(table.clone()),
+        None => encode_table(&profile.flash),
+    }
+}
+
+fn encode_table(flash: &FlashMap) -> Result<Vec<u8>, ImageError> {
     let mut csv = String::new();
     for partition in flash.partitions() {
         let flags = if partition.encrypted { "encrypted" } else { "" };
@@ -88,14 +96,18 @@ fn esp_chip(chip: Chip) -> EspChip {
         Chip::Esp32S3 => EspChip::Esp32s3,
         Chip::Esp32C2 => EspChip::Esp32c2,
         Chip::Esp32C3 => EspChip::Esp32c3,
+        Chip::Esp32C5 => EspChip::Esp32c5,
         Chip::Esp32C6 => EspChip::Esp32c6,
+        Chip::Esp32C61 => EspChip::Esp32c61,
         Chip::Esp32H2 => EspChip::Esp32h2,
+        Chip::Esp32P4 => EspChip::Esp32p4,
     }
 }
 
 fn crystal(chip: Chip) -> XtalFrequency {
     match chip {
         Chip::Esp32H2 => XtalFrequency::_32Mhz,
+        Chip::Esp32C5 => XtalFrequency::_48Mhz,
         _ => XtalFrequency::_40Mhz,
     }
 }

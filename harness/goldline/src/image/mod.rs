@@ -11,13 +11,14 @@ mod fit;
 mod inspect;
 mod layout;
 mod model;
+mod says;
 mod spoilt;
 
 use std::{collections::BTreeMap, iter};
 
 use application::{Application, application, compile_update, prove, read};
 use esp::EspImage;
-use layout::{encode_table, lay_out};
+use layout::{lay_out, partition_table};
 use model::signed_as_described;
 
 use crate::{
@@ -43,6 +44,8 @@ pub struct FlashImages {
     pub partition_table: Vec<u8>,
     /// The application.
     pub app: Vec<u8>,
+    /// What the build flashes besides, in the order of the profile's list.
+    pub others: Vec<Vec<u8>>,
     /// The firmware that writes a unit's values and is then replaced; made for each unit.
     pub factory_app: Option<Vec<u8>>,
     /// What a unit is updated to over the air while it is tested: the update, then the bad one if there is one.
@@ -73,13 +76,13 @@ impl FlashImages {
     /// # Errors
     /// [`ImageError`] names the file or the reason.
     pub fn build(profile: &Profile, trust_anchor_pem: &str) -> Result<Self, ImageError> {
-        let partition_table = encode_table(&profile.flash)?;
+        let partition_table = partition_table(profile)?;
         let own_bootloader = match &profile.images.bootloader {
             BootloaderSource::EspIdf => None,
-            BootloaderSource::File(path) => {
-                let bytes = read(path)?;
-                prove(path, &bytes, Role::Bootloader, profile)?;
-                Some((path.as_path(), bytes))
+            BootloaderSource::File(file) => {
+                let bytes = read(file)?;
+                prove(file.path(), &bytes, Role::Bootloader, profile)?;
+                Some((file.path(), bytes))
             }
         };
         let (bootloader, app) = match application(profile, &profile.images.app, trust_anchor_pem)? {
@@ -98,8 +101,11 @@ impl FlashImages {
             }
         };
         refuse_later_images(profile)?;
+        says::hold(profile, &bootloader, &app)?;
+        let others = profile.images.others.iter().map(|other| read(&other.file));
+        let others = others.collect::<Result<_, _>>()?;
         let updates = updates(profile, trust_anchor_pem)?;
-        Ok(Self { bootloader, partition_table, app, factory_app: None, updates })
+        Ok(Self { bootloader, partition_table, app, others, factory_app: None, updates })
     }
 
     /// Refuses what a simulated unit cannot run.
@@ -107,18 +113,18 @@ impl FlashImages {
     /// # Errors
     /// [`ImageError::NotForSimulator`] names the file.
     pub fn refuse_machine_code(&self, profile: &Profile) -> Result<(), ImageError> {
-        let AppSource::File(path) = &profile.images.app else { return Ok(()) };
+        let AppSource::File(file) = &profile.images.app else { return Ok(()) };
         match goldline_simulator::firmware::is_described(&self.app) {
             true => Ok(()),
-            false => Err(ImageError::NotForSimulator { path: path.clone() }),
+            false => Err(ImageError::NotForSimulator { path: file.path().to_owned() }),
         }
     }
 }
 
 /// What is needed only in the middle of a run is tried before it begins.
 fn refuse_later_images(profile: &Profile) -> Result<(), ImageError> {
-    if let Some(FactoryFirmware { app: AppSource::File(path), .. }) = &profile.factory {
-        return Err(ImageError::NoConstants { path: path.clone() });
+    if let Some(FactoryFirmware { app: AppSource::File(file), .. }) = &profile.factory {
+        return Err(ImageError::NoConstants { path: file.path().to_owned() });
     }
     Ok(())
 }
@@ -151,15 +157,15 @@ pub fn compile_factory_app(
     trust_anchor_pem: &str,
 ) -> Result<Vec<u8>, ImageError> {
     let AppSource::Model { name } = &factory.app else {
-        let AppSource::File(path) = &factory.app else { unreachable!("there are two sources") };
-        return Err(ImageError::NoConstants { path: path.clone() });
+        let AppSource::File(file) = &factory.app else { unreachable!("there are two sources") };
+        return Err(ImageError::NoConstants { path: file.path().to_owned() });
     };
     let refuse = |detail: String| ImageError::Model { name: name.clone(), detail };
     let description = firmware_description(name)?;
-    let chip = simulated(profile.chip);
+    let chip = simulated(profile.chip)?;
     let elf =
         goldline_simulator::firmware::compile_with(&description, trust_anchor_pem, constants, chip)
             .map_err(|error| refuse(error.to_string()))?;
-    let table = encode_table(&profile.flash)?;
+    let table = partition_table(profile)?;
     Ok(lay_out(profile, &elf, &table, None)?.1)
 }

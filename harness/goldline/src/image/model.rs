@@ -59,7 +59,7 @@ pub(super) fn compile_model(
 ) -> Result<Vec<u8>, ImageError> {
     let refuse = |detail: String| ImageError::Model { name: name.to_owned(), detail };
     let description = firmware_description(name)?;
-    goldline_simulator::firmware::compile(&description, trust_anchor_pem, simulated(chip))
+    goldline_simulator::firmware::compile(&description, trust_anchor_pem, simulated(chip)?)
         .map_err(|error| refuse(error.to_string()))
 }
 

@@ -16,7 +16,9 @@ use super::{BindingError, Bindings, Content, Plan, Region, Text};
 use crate::{
     hex::from_hex,
     image::FlashImages,
-    profile::{Endpoint, EndpointError, NvsEntry, NvsKeyScheme, Profile, Template, UnboundSymbol},
+    profile::{
+        Endpoint, EndpointError, Mqtt, NvsEntry, NvsKeyScheme, Profile, Template, UnboundSymbol,
+    },
     secret::Secret,
 };
 
@@ -30,10 +32,10 @@ pub struct BoundPlan {
     document: Option<Document>,
     nvs_keys: Option<Keys>,
     broker: Option<BoundBroker>,
-    /// The network that the unit must join.
-    pub wifi: BoundWifi,
-    /// Where the unit finds its broker.
-    pub endpoint: Endpoint,
+    /// The network that the unit must join, if there is one.
+    pub wifi: Option<BoundWifi>,
+    /// Where the unit finds its broker, if it has one.
+    pub endpoint: Option<Endpoint>,
 }
 
 /// The bytes of one region.
@@ -150,11 +152,17 @@ impl BoundPlan {
         images: &FlashImages,
     ) -> Result<Self, MaterialError> {
         let profile = &plan.profile;
-        let wifi = BoundWifi {
-            ssid: bindings.render(&profile.wifi.ssid)?.expose().to_owned(),
-            password: Secret::new(bindings.render(&profile.wifi.password)?.expose()),
+        let wifi = match &profile.wifi {
+            Some(wifi) => Some(BoundWifi {
+                ssid: bindings.render(&wifi.ssid)?.expose().to_owned(),
+                password: Secret::new(bindings.render(&wifi.password)?.expose()),
+            }),
+            None => None,
         };
-        let endpoint = bindings.render(&profile.mqtt.endpoint)?.expose().parse()?;
+        let endpoint = match &profile.mqtt {
+            Some(mqtt) => Some(bindings.render(&mqtt.endpoint)?.expose().parse()?),
+            None => None,
+        };
         let mut bound = Self {
             bindings,
             flash: images.clone(),
@@ -201,7 +209,10 @@ impl BoundPlan {
     fn refresh(&mut self) -> Result<(), MaterialError> {
         self.nvs_keys = known(nvs_keys(&self.plan.profile, &self.bindings))?.flatten();
         self.document = known(nvs_document(&self.plan.profile, &self.bindings))?;
-        self.broker = known(bind_broker(&self.plan.profile, &self.bindings))?;
+        self.broker = match &self.plan.profile.mqtt {
+            Some(mqtt) => known(bind_broker(mqtt, &self.bindings))?,
+            None => None,
+        };
         let regions = self.plan.regions();
         let fill = |region| {
             fill(region, &self.flash, self.document.as_ref(), self.nvs_keys.as_ref()).transpose()
@@ -260,6 +271,32 @@ impl BoundPlan {
         self.broker.as_ref().ok_or(NotLearnt { what: "the unit's MQTT credentials" })
     }
 
+    /// The network that the unit must join.
+    ///
+    /// # Errors
+    /// [`NotLearnt`] when the product is judged without one.
+    pub fn wifi(&self) -> Result<&BoundWifi, NotLearnt> {
+        self.wifi.as_ref().ok_or(NotLearnt { what: "the unit's network" })
+    }
+
+    /// Where the unit finds its broker.
+    ///
+    /// # Errors
+    /// [`NotLearnt`] when the product has none.
+    pub fn endpoint(&self) -> Result<&Endpoint, NotLearnt> {
+        self.endpoint.as_ref().ok_or(NotLearnt { what: "the unit's broker" })
+    }
+
+    /// The network's name, for a sentence about it.
+    pub fn network_name(&self) -> &str {
+        self.wifi.as_ref().map_or("no network", |wifi| &wifi.ssid)
+    }
+
+    /// The broker's address, for a sentence about it.
+    pub fn broker_name(&self) -> String {
+        self.endpoint.as_ref().map_or_else(|| "no broker".to_owned(), ToString::to_string)
+    }
+
     /// A template with the unit's values.
     ///
     /// # Errors
@@ -294,8 +331,7 @@ impl BoundPlan {
     }
 }
 
-fn bind_broker(profile: &Profile, bindings: &Bindings) -> Result<BoundBroker, MaterialError> {
-    let mqtt = &profile.mqtt;
+fn bind_broker(mqtt: &Mqtt, bindings: &Bindings) -> Result<BoundBroker, MaterialError> {
     let text = |template: &Template| -> Result<String, UnboundSymbol> {
         Ok(bindings.render(template)?.expose().to_owned())
     };
@@ -332,6 +368,10 @@ fn fill(
         Content::App => images.app.clone(),
         Content::FactoryApp => match &images.factory_app {
             Some(app) => app.clone(),
+            None => return Ok(None),
+        },
+        Content::Other(index) => match images.others.get(index) {
+            Some(bytes) => bytes.clone(),
             None => return Ok(None),
         },
         Content::Nvs => match document {
@@ -380,7 +420,7 @@ fn nvs_document(profile: &Profile, bindings: &Bindings) -> Result<Document, Mate
     document.namespace(&profile.nvs.namespace)?;
     for entry in &profile.nvs.entries {
         let text = bindings.render(&entry.value)?;
-        document.insert(&profile.nvs.namespace, &entry.key, encode(entry, text.expose())?)?;
+        document.insert(&entry.namespace, &entry.key, encode(entry, text.expose())?)?;
     }
     Ok(document)
 }

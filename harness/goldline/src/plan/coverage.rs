@@ -132,14 +132,21 @@ fn owned(profile: &Profile, has_run: bool) -> Vec<Span> {
     let planned = immutable_regions(profile);
     let own_nvs = nvs_region(profile).name;
     let updated = has_run && profile.ota.is_some();
-    let expects_of =
-        |partition: &Partition| match planned.iter().find(|region| region.name == partition.name) {
-            Some(region) if region.content == Content::App && updated => Expects::UpdatedApp,
-            Some(region) => Expects::Planned(region.content),
-            None if partition.name == own_nvs => Expects::OwnNvs,
-            None if has_run => left_to_firmware(partition, updated),
-            None => Expects::Erased,
-        };
+    let expects_of = |partition: &Partition| match planned
+        .iter()
+        .find(|region| region.name == partition.name)
+    {
+        Some(region) if region.content == Content::App && updated => Expects::UpdatedApp,
+        Some(region)
+            if matches!(region.content, Content::Other(_)) && has_run && !partition.is_app() =>
+        {
+            left_to_firmware(partition, updated)
+        }
+        Some(region) => Expects::Planned(region.content),
+        None if partition.name == own_nvs => Expects::OwnNvs,
+        None if has_run => left_to_firmware(partition, updated),
+        None => Expects::Erased,
+    };
     let first = profile.flash.partitions().first().map_or(u32::MAX, |first| first.offset);
     let before = planned.iter().filter(|region| region.offset < first).map(|region| Span {
         name: region.name.clone(),

@@ -40,7 +40,7 @@ impl fmt::Display for Plan {
                     writeln!(
                         f,
                         "       {}/{} : {} = {}",
-                        profile.nvs.namespace,
+                        entry.namespace,
                         entry.key,
                         entry.encoding.name(),
                         entry.value
@@ -177,6 +177,7 @@ impl fmt::Display for Region {
             Content::FactoryApp => "the provisioning firmware, for a while,",
             Content::Nvs => "the unit's NVS image",
             Content::NvsKeys => "the keys of the unit's NVS",
+            Content::Other(_) => "what the build has for it",
         };
         write!(f, "{content} at {:#x} ({}, {:#x} bytes)", self.offset, self.name, self.capacity)
     }

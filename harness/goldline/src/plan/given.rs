@@ -184,12 +184,12 @@ fn station_setting<'a>(
     let service = |template: &crate::profile::Template, setting: &'a Option<Setting>| {
         setting.as_ref().filter(|_| template.lone_symbol() == Some(name))
     };
-    let wifi = station.wifi.as_ref();
+    let (wifi, planned) = (station.wifi.as_ref(), profile.wifi.as_ref());
     station
         .values
         .get(name)
-        .or_else(|| service(&profile.wifi.ssid, &wifi?.ssid))
-        .or_else(|| service(&profile.wifi.password, &wifi?.password))
+        .or_else(|| service(&planned?.ssid, &wifi?.ssid))
+        .or_else(|| service(&planned?.password, &wifi?.password))
 }
 
 fn read(spec: &ValueSpec, source: &SecretSource) -> Result<Secret, GivenError> {

@@ -268,6 +268,8 @@ pub enum Content {
     Nvs,
     /// The keys of the unit's NVS image.
     NvsKeys,
+    /// What the build flashes besides its application, by its place in the profile's list.
+    Other(usize),
 }
 
 impl Plan {
@@ -313,7 +315,8 @@ impl Plan {
     pub fn rewrites(&self, part: Part, namespace: &str, key: &str) -> bool {
         let own = &self.profile.nvs;
         let changing = self.profile.reprovision.get(&part);
-        let entry = own.entries.iter().find(|entry| own.namespace == namespace && entry.key == key);
+        let entry =
+            own.entries.iter().find(|entry| entry.namespace == namespace && entry.key == key);
         let (Some(entry), Some(changing)) = (entry, changing) else { return false };
         entry.value.symbols().any(|symbol| changing.iter().any(|name| name == symbol))
     }

@@ -238,10 +238,18 @@ mod tests {
     /// A profile need not ask for every check, nor have every service.
     #[test]
     fn a_profile_that_asks_for_less_has_a_sound_order_too() {
-        let take: [fn(&mut Profile); 7] = [
+        let take: [fn(&mut Profile); 8] = [
             |profile| profile.time = None,
             |profile| profile.config_server = None,
-            |profile| profile.mqtt.command = None,
+            |profile| {
+                if let Some(mqtt) = &mut profile.mqtt {
+                    mqtt.command = None;
+                }
+            },
+            |profile| {
+                // What is said over the broker goes with it.
+                (profile.mqtt, profile.alert, profile.ota) = (None, None, None);
+            },
             |profile| profile.alert = None,
             |profile| profile.ota = None,
             |profile| profile.registry = None,
@@ -314,8 +322,7 @@ mod tests {
                     without.remove(place);
                     let last = place == without.len();
                     let needed = name != "boot" || scope != Scope::Provision;
-                    let needed =
-                        needed && (name != "mqtt_connect" || profile.mqtt.command.is_some());
+                    let needed = needed && (name != "mqtt_connect" || profile.command().is_some());
                     assert!(last || !needed || Steps::new(without).is_err(), "{name} is missing");
                 }
             }

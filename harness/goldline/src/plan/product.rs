@@ -18,6 +18,7 @@ pub(super) fn digest(images: &FlashImages, nvs: &NvsContent) -> String {
     for image in [&images.bootloader, &images.partition_table, &images.app] {
         words.add(image);
     }
+    images.others.iter().for_each(|image| words.add(image));
     add_content(&mut words, nvs);
     hex(&words.0.finalize())
 }
@@ -47,7 +48,10 @@ fn add_content(words: &mut Words, nvs: &NvsContent) {
     words.add(partition);
     words.add(namespace);
     words.count(entries.len());
-    for NvsEntry { key, encoding, value } in entries {
+    for NvsEntry { namespace: its, key, encoding, value } in entries {
+        if its != namespace {
+            words.add(its);
+        }
         words.add(key);
         words.add(encoding.name());
         words.add(value.to_string());
@@ -75,12 +79,14 @@ mod tests {
             partition_table: b"table".to_vec(),
             app: b"app".to_vec(),
             factory_app: None,
+            others: Vec::new(),
             updates: Vec::new(),
         }
     }
 
     fn content() -> NvsContent {
         let entry = |key: &str, encoding, value: &str| NvsEntry {
+            namespace: "vault".to_owned(),
             key: key.to_owned(),
             encoding,
             value: value.parse().expect("a template"),
@@ -123,6 +129,7 @@ mod tests {
             content(),
             changed(|nvs| nvs.partition.push('2')),
             changed(|nvs| nvs.namespace.push('2')),
+            changed(|nvs| nvs.entries[0].namespace.push('2')),
             changed(|nvs| nvs.entries[0].key.push('2')),
             changed(|nvs| nvs.entries[0].encoding = NvsEncoding::Binary),
             changed(|nvs| nvs.entries[0].value = "VAULT-{number}".parse().expect("a template")),

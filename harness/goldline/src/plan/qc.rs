@@ -29,12 +29,12 @@ pub(super) fn trial(profile: &Profile, scope: Scope) -> Vec<Step> {
     let reads_id = checked(CheckId::DeviceId) && !has_read_id;
     let mut steps = vec![Step::Boot(Purpose::Trial)];
     steps.extend(read_device_id(profile).filter(|_| reads_id));
-    steps.push(Step::AwaitJoin);
+    steps.extend(profile.wifi.is_some().then_some(Step::AwaitJoin));
     steps.extend(profile.time.is_some().then_some(Step::AwaitTime));
     steps.extend(api.map(|api| Step::AwaitConfiguration(Box::new(api))));
     steps.extend(caller.map(|ca| Step::AwaitCaCall(Box::new(ca))));
-    steps.push(Step::AwaitBroker);
-    steps.extend(profile.mqtt.command.clone().map(Step::Command));
+    steps.extend(profile.mqtt.is_some().then_some(Step::AwaitBroker));
+    steps.extend(profile.command().cloned().map(Step::Command));
     let console = profile.console.as_ref();
     let alert = profile.alert.clone().zip(console).map(|(alert, console)| {
         let (line_end, retype) = (console.line_end, console.retype);
@@ -52,7 +52,7 @@ pub(super) fn trial(profile: &Profile, scope: Scope) -> Vec<Step> {
         (CheckId::ConsoleStatus, status),
         (CheckId::InterfaceOff, off),
         (CheckId::InterfaceOff, seek),
-        (CheckId::ServerTrust, Some(Step::OfferStranger)),
+        (CheckId::ServerTrust, profile.mqtt.as_ref().map(|_| Step::OfferStranger)),
         (CheckId::OtaUpdate, update),
     ] {
         steps.extend(step.filter(|_| checked(id)));

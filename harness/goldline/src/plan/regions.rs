@@ -6,7 +6,8 @@ use crate::profile::{NvsKeyScheme, Profile};
 /// Size of the partition table with its MD5, as ESP-IDF reserves it.
 const TABLE_SIZE: u32 = 0x1000;
 
-/// Regions that no firmware may change.
+/// Regions that are the same for every unit: no firmware may change them, but for the data of a build's own,
+/// which is the firmware's once it ran.
 pub(super) fn immutable_regions(profile: &Profile) -> Vec<Region> {
     let bootloader = profile.chip.bootloader_offset();
     let table = profile.flash.table_offset();
@@ -32,6 +33,11 @@ pub(super) fn immutable_regions(profile: &Profile) -> Vec<Region> {
         let keys = profile.flash.partition(name);
         regions.extend(keys.map(|partition| partition_region(partition, Content::NvsKeys)));
     }
+    let others = profile.images.others.iter().enumerate();
+    regions.extend(others.filter_map(|(index, other)| {
+        let partition = profile.flash.partition(&other.partition)?;
+        Some(partition_region(partition, Content::Other(index)))
+    }));
     regions
 }
 

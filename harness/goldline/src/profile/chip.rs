@@ -4,6 +4,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::build::bootloader_offset;
+
 /// An ESP chip.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[expect(missing_docs, reason = "each name is the chip's own")]
@@ -13,8 +15,11 @@ pub enum Chip {
     Esp32S3,
     Esp32C2,
     Esp32C3,
+    Esp32C5,
     Esp32C6,
+    Esp32C61,
     Esp32H2,
+    Esp32P4,
 }
 
 /// What some chips have and others lack.
@@ -29,7 +34,7 @@ pub enum Feature {
 /// A text names no chip.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "unknown chip \"{text}\": expected one of esp32, esp32s2, esp32s3, esp32c2, esp32c3, esp32c6, esp32h2"
+    "unknown chip \"{text}\": expected one of esp32, esp32s2, esp32s3, esp32c2, esp32c3, esp32c5, esp32c6, esp32c61, esp32h2, esp32p4"
 )]
 pub struct UnknownChip {
     text: String,
@@ -37,14 +42,17 @@ pub struct UnknownChip {
 
 impl Chip {
     /// Every chip.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Esp32,
         Self::Esp32S2,
         Self::Esp32S3,
         Self::Esp32C2,
         Self::Esp32C3,
+        Self::Esp32C5,
         Self::Esp32C6,
+        Self::Esp32C61,
         Self::Esp32H2,
+        Self::Esp32P4,
     ];
 
     /// The name in profiles and URLs.
@@ -55,16 +63,19 @@ impl Chip {
             Self::Esp32S3 => "esp32s3",
             Self::Esp32C2 => "esp32c2",
             Self::Esp32C3 => "esp32c3",
+            Self::Esp32C5 => "esp32c5",
             Self::Esp32C6 => "esp32c6",
+            Self::Esp32C61 => "esp32c61",
             Self::Esp32H2 => "esp32h2",
+            Self::Esp32P4 => "esp32p4",
         }
     }
 
     /// Whether it has this.
     pub fn has(self, feature: Feature) -> bool {
         match feature {
-            Feature::Wifi => self != Self::Esp32H2,
-            Feature::Hmac => !matches!(self, Self::Esp32 | Self::Esp32C2),
+            Feature::Wifi => !matches!(self, Self::Esp32H2 | Self::Esp32P4),
+            Feature::Hmac => !matches!(self, Self::Esp32 | Self::Esp32C2 | Self::Esp32C61),
         }
     }
 
@@ -78,15 +89,15 @@ impl Chip {
             Self::Esp32C2 => 12,
             Self::Esp32C6 => 13,
             Self::Esp32H2 => 16,
+            Self::Esp32P4 => 18,
+            Self::Esp32C61 => 20,
+            Self::Esp32C5 => 23,
         }
     }
 
     /// Where the ROM looks for the second-stage bootloader.
     pub fn bootloader_offset(self) -> u32 {
-        match self {
-            Self::Esp32 | Self::Esp32S2 => 0x1000,
-            _ => 0,
-        }
+        bootloader_offset(self.image_id())
     }
 }
 

@@ -52,7 +52,10 @@ impl Chip {
     /// The address of an interface; `None` where the chip has no such interface.
     pub fn mac_of(self, interface: Interface, base: Mac) -> Option<Mac> {
         match (self, interface) {
-            (Self::Esp32H2, Interface::Station | Interface::AccessPoint) => None,
+            (Self::Esp32H2 | Self::Esp32P4, Interface::Station | Interface::AccessPoint) => None,
+            // It has no radio at all, and one universal address.
+            (Self::Esp32P4, Interface::Bluetooth) => None,
+            (Self::Esp32P4, Interface::Ethernet) => Some(base),
             (_, Interface::Station) => Some(base),
             (Self::Esp32S2, Interface::AccessPoint) => Some(next_of_s2(base)),
             (_, Interface::AccessPoint) => Some(base.behind(1)),
@@ -96,7 +99,15 @@ mod tests {
 
     #[test]
     fn a_chip_of_four_addresses_counts_on_from_its_base() {
-        let four = [Chip::Esp32, Chip::Esp32S3, Chip::Esp32C2, Chip::Esp32C3, Chip::Esp32C6];
+        let four = [
+            Chip::Esp32,
+            Chip::Esp32S3,
+            Chip::Esp32C2,
+            Chip::Esp32C3,
+            Chip::Esp32C5,
+            Chip::Esp32C6,
+            Chip::Esp32C61,
+        ];
         for chip in four {
             assert_eq!(
                 macs(chip, "24:0a:c4:00:01:10"),
@@ -131,6 +142,7 @@ mod tests {
             macs(Chip::Esp32H2, "60:55:f9:00:01:10"),
             ["bluetooth 60:55:f9:00:01:10", "ethernet 62:55:f9:00:01:11"]
         );
+        assert_eq!(macs(Chip::Esp32P4, "60:55:f9:00:01:10"), ["ethernet 60:55:f9:00:01:10"]);
     }
 
     /// ESP-IDF sets these apart: their neighbours were given away.

@@ -26,6 +26,7 @@ mod template;
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use crate::{
+    build::ImageFile,
     identity::{MacScheme, SaltedScheme},
     record::Limits,
 };
@@ -80,10 +81,10 @@ pub struct Profile {
     pub values: Vec<ValueSpec>,
     /// What is written into the NVS partition.
     pub nvs: NvsContent,
-    /// The network that the unit must join.
-    pub wifi: Wifi,
+    /// The network that the unit must join; a product may be judged without one.
+    pub wifi: Option<Wifi>,
     /// The broker that the unit must reach.
-    pub mqtt: Mqtt,
+    pub mqtt: Option<Mqtt>,
     /// The certificate authority, of those that have one.
     pub ca: Option<Ca>,
     /// The device registry.
@@ -112,6 +113,23 @@ pub struct Profile {
     pub deadlines: Deadlines,
     /// The QC list, in order.
     pub checks: Vec<CheckSpec>,
+}
+
+impl Profile {
+    /// The command that proves a unit alive.
+    pub fn command(&self) -> Option<&CommandRoundTrip> {
+        self.mqtt.as_ref()?.command.as_ref()
+    }
+
+    /// Whether a unit must show its broker a certificate.
+    pub fn shows_certificate(&self) -> bool {
+        self.mqtt.as_ref().is_some_and(|mqtt| mqtt.client_certificate)
+    }
+
+    /// Whether a unit must reach anything at all.
+    pub fn reaches_network(&self) -> bool {
+        self.wifi.is_some() || self.portal.is_some()
+    }
 }
 
 /// How a unit gets its values.
@@ -189,6 +207,32 @@ pub struct Images {
     pub app: AppSource,
     /// Name of the partition that the application is written to.
     pub app_partition: String,
+    /// The build's own partition table as it lies in flash; without it, one is made of the partitions.
+    pub table: Option<Vec<u8>>,
+    /// What a build flashes besides: at most one for a partition.
+    pub others: Vec<OtherImage>,
+    /// What the build says of itself, to be held against its images.
+    pub build: Option<BuildSays>,
+}
+
+/// An image that a build flashes besides its application, at the start of a partition.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OtherImage {
+    /// Name of the partition.
+    pub partition: String,
+    /// What is flashed.
+    pub file: ImageFile,
+}
+
+/// What a build says of its images.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BuildSays {
+    /// How the flash is read: such as `dio`.
+    pub flash_mode: Option<String>,
+    /// Such as `4MB`.
+    pub flash_size: Option<String>,
+    /// The application with its names, of which the image must have been made.
+    pub elf: Option<PathBuf>,
 }
 
 /// Where the second-stage bootloader comes from.
@@ -197,7 +241,7 @@ pub enum BootloaderSource {
     /// ESP-IDF's own for the chip, as espflash carries it.
     EspIdf,
     /// An ESP image of the product's.
-    File(PathBuf),
+    File(ImageFile),
 }
 
 /// Where the application comes from.
@@ -209,7 +253,7 @@ pub enum AppSource {
         name: String,
     },
     /// An ELF file or ESP image of the product's.
-    File(PathBuf),
+    File(ImageFile),
 }
 
 /// One named value of a unit and where it comes from.

@@ -4,12 +4,12 @@
 
 use super::Template;
 
-/// The NVS content of the plan's own namespace.
+/// The NVS content of the plan's own namespaces.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NvsContent {
     /// Name of the data/nvs partition.
     pub partition: String,
-    /// At most 15 ASCII characters.
+    /// That of every entry which names no other; at most 15 ASCII characters.
     pub namespace: String,
     /// In the image's order.
     pub entries: Vec<NvsEntry>,
@@ -53,6 +53,8 @@ impl NvsKeyScheme {
 /// One planned key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NvsEntry {
+    /// The plan's own namespace, or another of the product's.
+    pub namespace: String,
     /// At most 15 ASCII characters.
     pub key: String,
     /// How the value is stored.

@@ -1,8 +1,9 @@
 //! Turns the text of a profile into a [`Profile`], or says everything that is wrong with it and where.
 //!
 //! Each section has its own file; all of them push what they find into one list, so that a person
-//! corrects a file in one go. Must not touch the disk.
+//! corrects a file in one go. Must not touch the disk, but for what a build says of itself.
 
+mod build;
 mod checks;
 mod content;
 mod dialogue;
@@ -92,13 +93,17 @@ impl Problems {
         let places = needs::Places::of(&raw);
         let chips = Chip::ALL.map(|chip| (chip.name(), chip));
         let chip = self.one_of("chip", &raw.chip.model, &chips);
-        let flash = self.flash_map(&raw.chip.flash_size, raw.partition);
+        let images_at = raw.images.span();
+        let build = self.build(raw.images.get_ref(), folder);
+        let flash = self.flash_map(&raw.chip.flash_size, raw.partition, build.as_ref(), images_at);
         let values = self.values(raw.values, &learnt);
         let scope = Names::of(&values, &learnt);
         let nvs = self.nvs(raw.nvs, flash.as_ref(), &scope);
-        let wifi = self.wifi(&raw.wifi, &scope);
-        let mqtt = self.mqtt(raw.mqtt, &scope);
-        let images = self.images(raw.images, flash.as_ref(), folder);
+        let wifi = raw.wifi.map(|raw| self.wifi(&raw, &scope));
+        let mqtt = raw.mqtt.map(|raw| self.mqtt(raw, &scope));
+        let own = nvs.as_ref().map(build::own_partitions).unwrap_or_default();
+        let target = build::Target { chip, flash: flash.as_ref(), own: &own };
+        let images = self.images(raw.images, build, &target, folder);
         let has_ca = raw.ca.is_some();
         let ca = raw.ca.map(|raw| self.ca(raw, &scope));
         let registry = raw.registry.map(|raw| self.registry(raw, &scope));
@@ -125,8 +130,8 @@ impl Problems {
             rewrites: raw.flash.and_then(|flash| flash.rewrite).unwrap_or(true),
             values,
             nvs: nvs?,
-            wifi: wifi?,
-            mqtt: mqtt?,
+            wifi: complete(wifi)?,
+            mqtt: complete(mqtt)?,
             ca: complete(ca)?,
             registry: complete(registry)?,
             console: complete(console)?,

@@ -48,6 +48,33 @@ pub enum Problem {
     Unknown { what: &'static str, found: String, expected: Vec<String> },
     #[error(transparent)]
     FlashMap(#[from] FlashMapError),
+    /// A build or its partition table cannot be taken; the words are the build's.
+    #[error("{reason}")]
+    Build { reason: String },
+    #[error(
+        "the profile has no partition table: expected `build` or `partitions` in [images], or [[partition]]"
+    )]
+    NoTable,
+    #[error("partition \"{name}\" is {found} here, and {built} in the table of {place}")]
+    PartitionDiffers { name: String, found: String, built: String, place: String },
+    #[error("`{key}` has no meaning beside `build`, which has it")]
+    BesideBuild { key: &'static str },
+    #[error("[images] names no application: expected `build`, or `app`")]
+    NoApp,
+    #[error("the chip is {found}, and {place} is built for {built}")]
+    BuiltForChip { found: Chip, built: String, place: String },
+    #[error("the flash has {found} bytes, and {place} is built for {built}: it would not start")]
+    BuiltForFlash { found: u32, built: String, place: String },
+    #[error("{file} goes to {offset:#x}, and {expected}")]
+    Placement { file: String, offset: u32, expected: String },
+    #[error("{file} goes into the partition \"{partition}\", which is made for each unit")]
+    OverOwn { file: String, partition: String },
+    #[error("{file} is to be encrypted on its way into the flash, which is not served yet")]
+    ToBeEncrypted { file: String },
+    #[error("the application goes to \"{found}\", and {place} has \"{built}\" started")]
+    StartsOther { found: String, built: String, place: String },
+    #[error("{place} flashes nothing into \"{name}\": it flashes {}", .flashed.join(", "))]
+    ExceptNothing { name: String, place: String, flashed: Vec<String> },
     #[error("the profile has no partition \"{name}\": it has {}", .existing.join(", "))]
     NoPartition { name: String, existing: Vec<String> },
     #[error("partition \"{name}\" is {kind}/{subtype}: expected {expected}")]
@@ -150,6 +177,8 @@ pub enum Problem {
     HostAndPort { found: String },
     #[error("the method {method} needs the section {section}")]
     MethodNeeds { method: &'static str, section: &'static str },
+    #[error("the section {section} needs {needed}")]
+    SectionNeeds { section: &'static str, needed: &'static str },
     #[error("this line says that its answer needs the section {section}, which is missing")]
     LineNeeds { section: &'static str },
     #[error("{chip} has no {feature}, which {needed_by} needs: {instead}")]
@@ -192,6 +221,23 @@ impl Problem {
             Self::FlashMap(error) => return flash_map_help(error).map(str::to_owned),
             Self::PartitionType { .. } => {
                 "name another partition, or correct its type in the table; writing there would destroy what the firmware keeps in it"
+            }
+            Self::PartitionDiffers { .. } => {
+                "correct one of the two, or take [[partition]] out: the build's own table is flashed"
+            }
+            Self::BesideBuild { .. } => "take it out, or take `build` out",
+            Self::BuiltForChip { .. } => "correct chip.model, or build for that chip",
+            Self::BuiltForFlash { .. } => "correct chip.flash_size, or the flash size of the build",
+            Self::OverOwn { partition, .. } => {
+                return Some(format!(
+                    "leave it to Goldline with except = [\"{partition}\"], and put what every unit has of it into [nvs]"
+                ));
+            }
+            Self::ToBeEncrypted { .. } => {
+                "build without flash encryption, or leave the file out with `except`"
+            }
+            Self::StartsOther { .. } => {
+                "take app_partition out, or build the OTA data for that slot"
             }
             Self::NoFolder { .. } => {
                 "copy the profile into a folder of your own and name it by its path"

@@ -16,6 +16,7 @@ use crate::{
     engine::OpenDevice,
     identity::Mac,
     profile::{NvsKeyScheme, Profile},
+    simulated::{NotSimulated, simulated},
 };
 
 /// The first simulated unit's address, one of Espressif's; the others count up from it.
@@ -38,6 +39,8 @@ pub enum DevicesError {
     NotAPort(#[from] NotAPort),
     #[error(transparent)]
     NoEmulator(#[from] NoEmulator),
+    #[error(transparent)]
+    NotSimulated(#[from] NotSimulated),
 }
 
 impl DevicesError {
@@ -49,7 +52,7 @@ impl DevicesError {
             }
             Self::NotAPort(error) => Some(error.action().to_owned()),
             Self::NoEmulator(error) => Some(error.action().to_owned()),
-            Self::Url(_) | Self::FlashFile(_) => None,
+            Self::Url(_) | Self::FlashFile(_) | Self::NotSimulated(_) => None,
         }
     }
 }
@@ -108,6 +111,19 @@ pub(super) fn refuse_no_ports(devices: &[NamedDevice]) -> Result<(), DevicesErro
     for (_, url) in devices {
         if let DeviceUrl::Serial { path, .. } = url {
             refuse_what_is_no_port(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// A chip that the simulator lacks is known before any unit of the batch is touched.
+pub(super) fn refuse_unsimulated_chips(
+    devices: &[NamedDevice],
+    profile: &Profile,
+) -> Result<(), DevicesError> {
+    for (_, url) in devices {
+        if let DeviceUrl::Simulator(options) = url {
+            simulated(options.chip.unwrap_or(profile.chip))?;
         }
     }
     Ok(())

@@ -94,7 +94,7 @@ pub(super) fn broker(
 
 /// A client cannot tell whose connection a message came over: its topic or its text must name the unit.
 fn refuse_answers_of_others(profile: &Profile) -> Result<(), EndpointsError> {
-    let Some(command) = &profile.mqtt.command else {
+    let Some(command) = profile.command() else {
         return Err(EndpointsError::NoCommand { profile: profile.name.clone() });
     };
     let of_unit = |topic: &Template, contained: &[Template]| {

@@ -159,6 +159,7 @@ impl Order {
         let replaces = replacement(request, scope, devices.len())?;
         let given = values::given(request, station.as_ref(), &profile, devices.len())?;
         refusals::refuse_scope(&profile, scope, &given)?;
+        devices::refuse_unsimulated_chips(&devices, &profile)?;
         devices::refuse_unusable_flash_files(&devices, &profile, &faults)?;
         let broker = endpoints::broker(request.broker.as_ref(), &profile)?;
         if request.confirm_alert.is_some() && !plan.has_check(CheckId::TestAlert) {

@@ -35,9 +35,10 @@ pub(super) fn provenance(
 
 /// The firmware that writes a unit's values is none of them: it holds them, secrets included.
 fn image_records(images: &FlashImages) -> Vec<ImageRecord> {
-    let FlashImages { bootloader, partition_table, app, updates, .. } = images;
+    let FlashImages { bootloader, partition_table, app, others, updates, .. } = images;
     let fixed = [("bootloader", bootloader), ("partition_table", partition_table), ("app", app)];
     let fixed = fixed.map(|(name, bytes)| (name.to_owned(), bytes));
+    let others = others.iter().enumerate().map(|(at, bytes)| (format!("other {}", at + 1), bytes));
     let updates =
         updates.iter().enumerate().map(|(at, bytes)| (format!("update {}", at + 1), bytes));
     let record = |(name, bytes): (String, &Vec<u8>)| ImageRecord {
@@ -45,7 +46,7 @@ fn image_records(images: &FlashImages) -> Vec<ImageRecord> {
         bytes: bytes.len(),
         sha256: sha256(bytes),
     };
-    fixed.into_iter().chain(updates).map(record).collect()
+    fixed.into_iter().chain(others).chain(updates).map(record).collect()
 }
 
 fn sha256(bytes: &[u8]) -> String {

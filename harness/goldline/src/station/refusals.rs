@@ -99,9 +99,9 @@ impl Refusal {
 
 /// A policy that would silently be treated as another one.
 pub(super) fn refuse_unbuilt(profile: &Profile) -> Result<(), Refusal> {
-    match profile.mqtt.policy {
-        EndpointPolicy::TestThenFinal => Err(Refusal::UnbuiltPolicy),
-        EndpointPolicy::Redirected | EndpointPolicy::Bench => Ok(()),
+    match profile.mqtt.as_ref().map(|mqtt| mqtt.policy) {
+        Some(EndpointPolicy::TestThenFinal) => Err(Refusal::UnbuiltPolicy),
+        Some(EndpointPolicy::Redirected | EndpointPolicy::Bench) | None => Ok(()),
     }
 }
 
@@ -131,10 +131,11 @@ pub(super) fn refuse_bench_on_real_port(
     scope: Scope,
     network: NetworkKind,
 ) -> Result<(), Refusal> {
-    if profile.mqtt.policy == EndpointPolicy::Bench {
+    if profile.mqtt.as_ref().is_some_and(|mqtt| mqtt.policy == EndpointPolicy::Bench) {
         return Err(Refusal::BenchOnRealPort);
     }
-    if scope != Scope::Provision && network != NetworkKind::Wire {
+    let is_reached = network == NetworkKind::Wire || !profile.reaches_network();
+    if scope != Scope::Provision && !is_reached {
         return Err(Refusal::QcOnRealPort);
     }
     Ok(())

@@ -9,6 +9,8 @@ mod batch;
 mod bench_faults;
 mod boot_facts;
 mod broker_certificates;
+#[path = "../builds/mod.rs"]
+mod build_folders;
 mod ca;
 mod catalog;
 mod chatty;
@@ -38,6 +40,7 @@ mod networks;
 mod one_bit;
 mod open_networks;
 mod output_files;
+mod own_builds;
 mod products;
 pub mod program;
 mod provenance;

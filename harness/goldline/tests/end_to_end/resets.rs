@@ -29,7 +29,7 @@ pub fn product() -> Station {
     let own = PROFILE.replacen("{ model = \"espvault\" }", "{ file = \"app.elf\" }", 1);
     station.write("espvault.toml", own);
     let authority = Authority::create(Clock::system()).expect("an authority");
-    let chip = simulated(Chip::Esp32);
+    let chip = simulated(Chip::Esp32).expect("it is simulated");
     let app = goldline_simulator::firmware::compile(FIRMWARE, authority.root_pem(), chip);
     station.write("app.elf", app.expect("the firmware compiles"));
     station.write("password", "MarkerOfASecret");

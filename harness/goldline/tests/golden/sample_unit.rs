@@ -42,7 +42,7 @@ impl SampleUnit {
         let nvs = &self.0.profile().nvs;
         let is_secret = |value| self.0.bindings().render(value).expect("bound").is_secret();
         let secrets = nvs.entries.iter().filter(|entry| is_secret(&entry.value));
-        let keys = secrets.map(|entry| (nvs.namespace.as_str(), entry.key.as_str()));
+        let keys = secrets.map(|entry| (entry.namespace.as_str(), entry.key.as_str()));
         snapshot(&image.device_view(), &SecretRule::listed(keys))
     }
 

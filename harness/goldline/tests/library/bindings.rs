@@ -159,10 +159,12 @@ fn what_the_engine_learns_is_bound_once_and_completes_templates() {
         Bindings::resolve(&profile, &Given::default(), Identity::Declared, &mut sources)
             .expect("bound");
     assert!(bindings.get("device_id").is_none());
-    let unbound = bindings.render(&profile.mqtt.client_id).expect_err("not yet");
+    let unbound =
+        bindings.render(&profile.mqtt.as_ref().expect("a broker").client_id).expect_err("not yet");
     assert_eq!(unbound.name, "device_id");
     bindings.bind("unit.mac", Text::public("a4:cf:12:34:56:78")).expect("bound");
-    let client_id = bindings.render(&profile.mqtt.client_id).expect("bound");
+    let client_id =
+        bindings.render(&profile.mqtt.as_ref().expect("a broker").client_id).expect("bound");
     assert_eq!(client_id.to_string(), "VAULT-a4:cf:12:34:56:78");
     let again = bindings.bind("unit.mac", Text::public("a4:cf:12:34:56:79"));
     assert!(matches!(again, Err(BindingError::BoundTwice { .. })), "{again:?}");

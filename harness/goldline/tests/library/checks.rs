@@ -53,7 +53,7 @@ impl Case {
     /// A good unit that shows its broker a certificate.
     fn certified() -> Self {
         let mut profile = find("espvault", None).expect("a shipped profile");
-        profile.mqtt.client_certificate = true;
+        profile.mqtt.as_mut().expect("it has a broker").client_certificate = true;
         Self::of(profile, None)
     }
 
@@ -77,6 +77,7 @@ impl Case {
             partition_table: vec![2; 100],
             app: vec![3; 100],
             factory_app: None,
+            others: Vec::new(),
             updates: Vec::new(),
         };
         let plan = BoundPlan::bind(plan, bindings, &images).expect("the samples fit");
@@ -326,6 +327,7 @@ fn an_image_other_than_the_golden_fails_and_names_the_key() {
         partition_table: vec![2; 100],
         app: vec![3; 100],
         factory_app: None,
+        others: Vec::new(),
         updates: Vec::new(),
     };
     case.plan = BoundPlan::bind(plan, case.plan.bindings().clone(), &images).expect("it fits");
@@ -722,6 +724,7 @@ fn outcome(profile: &str, check: &str, seen: &Observations) -> Outcome {
         partition_table: bytes(),
         app: bytes(),
         factory_app: None,
+        others: Vec::new(),
         updates: Vec::new(),
     };
     let plan = Plan::new(Arc::clone(&profile), Scope::Run);

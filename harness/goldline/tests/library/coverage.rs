@@ -50,6 +50,7 @@ fn images(profile: &Profile) -> FlashImages {
         partition_table: vec![2; 0xC00],
         app: vec![3; APP],
         factory_app: None,
+        others: Vec::new(),
         updates,
     }
 }
@@ -563,7 +564,7 @@ const OTHER: (&str, &str) = ("Elsewhere", "another password");
 #[test]
 fn the_networks_that_the_driver_keeps_are_the_plans() {
     let flash = || checked("espvault");
-    let wifi = flash().plan.wifi;
+    let wifi = flash().plan.wifi.expect("a network");
     let own = (wifi.ssid.as_str(), wifi.password.expose());
     flash().put_into("nvs", &joined(&[own])).passes();
     let code = "nvs.foreign_credentials";
@@ -576,7 +577,7 @@ fn the_networks_that_the_driver_keeps_are_the_plans() {
 #[test]
 fn an_earlier_copy_of_a_network_is_the_drivers_own_and_one_of_another_is_not() {
     let flash = || checked("espvault");
-    let wifi = flash().plan.wifi;
+    let wifi = flash().plan.wifi.expect("a network");
     let own = (wifi.ssid.as_str(), wifi.password.expose());
     let rejoined = |earlier: &[(&str, &str)]| {
         let mut editor = Editor::open(&joined(earlier)).expect("it is NVS");
@@ -602,7 +603,7 @@ fn edited(change: impl FnOnce(&mut Editor)) -> Flash {
 #[test]
 fn no_secret_of_an_earlier_life_lies_in_an_erased_entry() {
     let planned = checked("espvault");
-    let password = Value::str(planned.plan.wifi.password.expose());
+    let password = Value::str(planned.plan.wifi().expect("a network").password.expose());
     let rewritten = edited(|nvs| {
         nvs.set("vault", "wifi_password", &Value::str("of an earlier life")).expect("it fits");
         nvs.set("vault", "wifi_password", &password).expect("it fits");

@@ -10,6 +10,7 @@ use goldline::{
     clock::Clock,
     image::{Damage, FlashImages, ImageError, Unfit},
     profile::{Chip, Profile},
+    simulated::is_simulated,
     testbed::authority::Authority,
 };
 use rstest::rstest;
@@ -122,12 +123,34 @@ fn signature_sector(blocks: usize) -> Vec<u8> {
 
 #[test]
 fn every_chips_own_images_are_taken_from_files_as_they_are() {
-    for chip in Chip::ALL {
+    for chip in Chip::ALL.into_iter().filter(|chip| is_simulated(*chip)) {
         let FlashImages { bootloader, app, .. } = shipped(chip);
         let built =
             build(chip, &bootloader, &app).unwrap_or_else(|error| panic!("{chip}: {error}"));
         assert_eq!((built.bootloader, built.app), (bootloader, app));
     }
+}
+
+/// Chips that nothing here simulates, their images made of those of a chip with the same processor.
+#[rstest]
+#[case(Chip::Esp32C5, 23, 0x2000)]
+#[case(Chip::Esp32C61, 20, 0)]
+#[case(Chip::Esp32P4, 18, 0x2000)]
+fn images_of_chips_that_are_not_simulated_are_taken_from_files(
+    #[case] chip: Chip,
+    #[case] id: u8,
+    #[case] bootloader_at: u32,
+) {
+    let FlashImages { bootloader, app, .. } = shipped(Chip::Esp32C6);
+    let built_for = |image: Vec<u8>| sealed(with(image, 12, id));
+    let (bootloader, app) = (built_for(bootloader), built_for(app));
+    let built = build(chip, &bootloader, &app).unwrap_or_else(|error| panic!("{chip}: {error}"));
+    assert_eq!((built.bootloader, built.app), (bootloader.clone(), app.clone()));
+    assert_eq!(chip.bootloader_offset(), bootloader_at);
+    let error = build(Chip::Esp32C6, &bootloader, &app).expect_err("another chip's");
+    assert!(error.to_string().contains(chip.name()), "{error}");
+    let error = FlashImages::build(&profile(chip, &[]), &ANCHOR).expect_err("no model");
+    assert!(error.to_string().contains(&format!("the simulator has no {chip}")), "{error}");
 }
 
 #[rstest]
@@ -245,7 +268,7 @@ fn a_file_of_another_kind_is_called_what_it_is() {
 
 #[test]
 fn roles_and_chips_exchanged_are_refused_for_every_chip() {
-    for chip in Chip::ALL {
+    for chip in Chip::ALL.into_iter().filter(|chip| is_simulated(*chip)) {
         let FlashImages { bootloader, app, .. } = shipped(chip);
         let refused = |bootloader: &[u8], app: &[u8]| match build(chip, bootloader, app) {
             Err(ImageError::Unfit { reason, .. }) => reason,

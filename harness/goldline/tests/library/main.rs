@@ -3,6 +3,9 @@
 //! One binary for all of it, since each links everything that the library stands on.
 
 mod bindings;
+#[path = "../builds/mod.rs"]
+mod build_folders;
+mod builds;
 #[path = "../certificates/mod.rs"]
 mod certificates;
 mod checks;

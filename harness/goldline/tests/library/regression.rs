@@ -40,6 +40,7 @@ fn plan(profile: &Arc<Profile>) -> BoundPlan {
         partition_table: bytes(),
         app: bytes(),
         factory_app: None,
+        others: Vec::new(),
         updates: Vec::new(),
     };
     BoundPlan::bind(Plan::new(Arc::clone(profile), Scope::Run), bindings, &images).expect("it fits")

@@ -42,10 +42,9 @@ pub(super) struct Secrets {
 
 impl Secrets {
     fn of(profile: &Profile) -> Self {
-        let namespace = &profile.nvs.namespace;
         let entries = profile.nvs.entries.iter();
         let decided = entries.filter_map(|entry| {
-            let name = (namespace.clone(), entry.key.clone());
+            let name = (entry.namespace.clone(), entry.key.clone());
             Some((name, holds_secret(profile, entry)?))
         });
         Self { decided: decided.collect() }

@@ -42,6 +42,7 @@ fn words(profile: &Profile, expects: Expects) -> String {
                 Content::App | Content::FactoryApp => "the application",
                 Content::Nvs => "the unit's values",
                 Content::NvsKeys => "the keys of the unit's NVS",
+                Content::Other(_) => "what the build has for it",
             };
             format!("{what}, then erased")
         }

@@ -32,7 +32,7 @@ use crate::{
 
 #[derive(Args)]
 pub(in crate::cli) struct ServeArguments {
-    /// Which chip: esp32, esp32s2, esp32s3, esp32c2, esp32c3, esp32c6, esp32h2
+    /// Which chip: esp32, esp32s2, esp32s3, esp32c2, esp32c3, esp32c6, esp32h2; no other is simulated
     #[arg(long, default_value = "esp32")]
     chip: Chip,
     /// Base MAC address
@@ -144,7 +144,7 @@ fn listen(
 }
 
 fn config(arguments: &ServeArguments) -> miette::Result<Config> {
-    let mut config = Config::new(simulated(arguments.chip));
+    let mut config = Config::new(simulated(arguments.chip).map_err(usage)?);
     config.flash_size = arguments.flash_size.checked_mul(1 << 20).ok_or_else(|| {
         usage(format!("{} MB of flash is more than any chip has", arguments.flash_size))
     })?;
@@ -185,6 +185,7 @@ fn flash_firmware(name: &str, file: &Path, flash_size: u32) -> miette::Result<()
             Content::Bootloader => &images.bootloader,
             Content::PartitionTable => &images.partition_table,
             Content::App => &images.app,
+            Content::Other(index) => &images.others[index],
             Content::Nvs | Content::NvsKeys | Content::FactoryApp => continue,
         };
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);

@@ -298,9 +298,10 @@ impl Bindings {
 
     /// 64 bytes of a network's secret are the key itself, in digits, and no passphrase; none are an open network.
     fn check_wifi(&self, profile: &Profile) -> Result<(), BindingError> {
-        let Ok(secret) = self.render(&profile.wifi.password) else { return Ok(()) };
+        let Some(wifi) = &profile.wifi else { return Ok(()) };
+        let Ok(secret) = self.render(&wifi.password) else { return Ok(()) };
         let digits = secret.expose().bytes().all(|byte| byte.is_ascii_hexdigit());
-        let template = || profile.wifi.password.to_string();
+        let template = || wifi.password.to_string();
         match secret.expose().len() {
             length @ 1..8 => Err(BindingError::WifiShort { template: template(), length }),
             WIFI_KEY_DIGITS if !digits => Err(BindingError::WifiKey { template: template() }),
@@ -310,7 +311,9 @@ impl Bindings {
 
     /// A given address is judged as the profile's sample was; what the engine binds later, it parses then.
     fn check_addresses(&self, profile: &Profile) -> Result<(), BindingError> {
-        if let Ok(uri) = self.render(&profile.mqtt.endpoint) {
+        if let Some(mqtt) = &profile.mqtt
+            && let Ok(uri) = self.render(&mqtt.endpoint)
+        {
             uri.expose().parse::<Endpoint>()?;
         }
         let ca = profile.ca.as_ref().map(|ca| &ca.url);

@@ -14,8 +14,8 @@ use crate::{
 
 /// Without these a unit whose flash is bad would be booted, and could pass.
 const ALWAYS: [CheckId; 2] = [CheckId::FlashIntegrity, CheckId::NvsReadback];
-/// How long a service may take where the profile does not say.
-const SERVICE: Duration = Duration::from_secs(20);
+/// How long anything but a boot may take where the profile does not say.
+const UNLESS_GIVEN: Duration = Duration::from_secs(20);
 /// Longer than anyone stands in front of a jig, in seconds.
 const LONGEST_DEADLINE: u64 = 600;
 
@@ -23,11 +23,15 @@ impl Problems {
     pub(super) fn deadlines(&mut self, raw: &RawDeadlines) -> Deadlines {
         Deadlines {
             boot: self.deadline(&raw.boot_s),
-            wifi: self.deadline(&raw.wifi_s),
-            mqtt: self.deadline(&raw.mqtt_s),
-            command: self.deadline(&raw.command_s),
-            service: raw.service_s.as_ref().map_or(SERVICE, |raw| self.deadline(raw)),
+            wifi: self.deadline_or(raw.wifi_s.as_ref()),
+            mqtt: self.deadline_or(raw.mqtt_s.as_ref()),
+            command: self.deadline_or(raw.command_s.as_ref()),
+            service: self.deadline_or(raw.service_s.as_ref()),
         }
+    }
+
+    fn deadline_or(&mut self, raw: Option<&At<u64>>) -> Duration {
+        raw.map_or(UNLESS_GIVEN, |raw| self.deadline(raw))
     }
 
     pub(super) fn deadline(&mut self, raw: &At<u64>) -> Duration {

@@ -27,12 +27,17 @@ impl Problems {
         let mut keys = BTreeSet::new();
         let mut entries = Vec::new();
         for entry in &raw.entries {
-            if !keys.insert(entry.key.get_ref()) {
+            let its = entry.namespace.as_ref().unwrap_or(&raw.namespace);
+            if !keys.insert((its.get_ref(), entry.key.get_ref())) {
                 let key = entry.key.get_ref().clone();
-                let namespace = raw.namespace.get_ref().clone();
+                let namespace = its.get_ref().clone();
                 self.push(entry.key.span(), Problem::KeyTwice { key, namespace });
             }
-            entries.extend(self.nvs_entry(entry, scope));
+            let its = match &entry.namespace {
+                Some(name) => self.nvs_name("namespace", name),
+                None => namespace.clone(),
+            };
+            entries.extend(self.nvs_entry(entry, its, scope));
         }
         let foreign_namespaces = raw
             .foreign_namespaces
@@ -99,7 +104,12 @@ impl Problems {
         None
     }
 
-    fn nvs_entry(&mut self, raw: &RawNvsEntry, scope: &Names<'_>) -> Option<NvsEntry> {
+    fn nvs_entry(
+        &mut self,
+        raw: &RawNvsEntry,
+        namespace: Option<String>,
+        scope: &Names<'_>,
+    ) -> Option<NvsEntry> {
         let key = self.nvs_name("key", &raw.key);
         let encodings = NvsEncoding::ALL.map(|encoding| (encoding.name(), encoding));
         let encoding = self.one_of("encoding", &raw.encoding, &encodings);
@@ -110,7 +120,7 @@ impl Problems {
                 self.push(raw.value.span(), problem);
             }
         }
-        Some(NvsEntry { key: key?, encoding: encoding?, value: value? })
+        Some(NvsEntry { namespace: namespace?, key: key?, encoding: encoding?, value: value? })
     }
 
     pub(super) fn wifi(&mut self, raw: &RawWifi, scope: &Names<'_>) -> Option<Wifi> {

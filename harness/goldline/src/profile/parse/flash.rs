@@ -1,23 +1,36 @@
 //! The sections `chip`, `partition` and `images`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
-use super::Problems;
-use crate::profile::{
-    AppSource, BootloaderSource, FlashMap, Images, Partition, PartitionKind,
-    flash_map::{PartitionField, parse_flash_size},
-    problem::Problem,
-    raw::{At, RawApp, RawImages, RawPartition},
+use super::{
+    Problems,
+    build::{Built, Target, described, partition_of_build, started},
+};
+use crate::{
+    build::Table,
+    profile::{
+        AppSource, BootloaderSource, FlashMap, Images, Partition, PartitionKind,
+        flash_map::{Misplaced, PartitionField, parse_flash_size},
+        problem::Problem,
+        raw::{At, RawApp, RawImages, RawPartition},
+    },
 };
 
 /// What the profile calls ESP-IDF's own bootloader.
 const ESP_IDF: &str = "esp-idf";
+const NOTHING_STARTS: &str = "the partition table has neither factory nor ota_0, of which one is started: name `app_partition`";
 
 impl Problems {
+    /// The build's own table, or that of the profile; both are compared.
     pub(super) fn flash_map(
         &mut self,
         flash_size: &At<String>,
         raw: Vec<RawPartition>,
+        built: Option<&Built>,
+        images_at: Range<usize>,
     ) -> Option<FlashMap> {
         let size = match parse_flash_size(flash_size.get_ref()) {
             Ok(size) => size,
@@ -26,38 +39,117 @@ impl Problems {
                 return None;
             }
         };
-        match FlashMap::new(size, raw.iter().map(partition).collect()) {
+        let built = built?;
+        if let Some((table, at, place)) = built.table() {
+            self.compare_tables(&raw, table, at, place);
+            let partitions = table.rows.iter().map(partition_of_build).collect();
+            return self.map(size, partitions, |_| at.clone());
+        }
+        if raw.is_empty() {
+            self.push(images_at, Problem::NoTable);
+            return None;
+        }
+        let partitions = raw.iter().map(partition).collect();
+        self.map(size, partitions, |fault| span_of(&raw[fault.index], fault.field))
+    }
+
+    fn map(
+        &mut self,
+        size: u32,
+        partitions: Vec<Partition>,
+        span_of: impl Fn(&Misplaced) -> Range<usize>,
+    ) -> Option<FlashMap> {
+        match FlashMap::new(size, partitions) {
             Ok(map) => Some(map),
             Err(misplaced) => {
                 for fault in misplaced {
-                    self.push(span_of(&raw[fault.index], fault.field), fault.error);
+                    self.push(span_of(&fault), fault.error);
                 }
                 None
             }
         }
     }
 
+    /// Each row of the profile must be the build's, and the build must have no other.
+    fn compare_tables(
+        &mut self,
+        raw: &[RawPartition],
+        table: &Table,
+        table_at: &Range<usize>,
+        place: &str,
+    ) {
+        if raw.is_empty() {
+            return;
+        }
+        let built: Vec<Partition> = table.rows.iter().map(partition_of_build).collect();
+        let differs = |name: &str, found: Option<&Partition>, built: Option<&Partition>| {
+            let words = |partition: Option<&Partition>| {
+                partition.map_or_else(|| "missing".to_owned(), described)
+            };
+            let (name, place) = (name.to_owned(), place.to_owned());
+            Problem::PartitionDiffers { name, found: words(found), built: words(built), place }
+        };
+        for row in raw {
+            let own = partition(row);
+            let other = built.iter().find(|partition| partition.name == own.name);
+            if other != Some(&own) {
+                self.push(row.name.span(), differs(&own.name, Some(&own), other));
+            }
+        }
+        for other in &built {
+            if !raw.iter().any(|row| *row.name.get_ref() == other.name) {
+                self.push(table_at.clone(), differs(&other.name, None, Some(other)));
+            }
+        }
+    }
+
     pub(super) fn images(
         &mut self,
-        raw: RawImages,
-        flash: Option<&FlashMap>,
+        raw: At<RawImages>,
+        built: Option<Built>,
+        target: &Target<'_>,
         folder: Option<&Path>,
     ) -> Option<Images> {
-        let bootloader = if raw.bootloader.get_ref() == ESP_IDF {
-            Some(BootloaderSource::EspIdf)
-        } else {
-            self.image_path(&raw.bootloader, folder).map(BootloaderSource::File)
+        let span = raw.span();
+        let raw = raw.into_inner();
+        let (flash, built) = (target.flash?, built?);
+        let given = match &raw.app_partition {
+            Some(name) => Some(self.partition_of(name, flash, "an app", Partition::is_app)?),
+            None => None,
         };
-        let app = self.app(&raw.app, folder);
-        let partition = self.partition_of(&raw.app_partition, flash?, "an app", Partition::is_app);
-        Some(Images { bootloader: bootloader?, app: app?, app_partition: partition? })
+        if built.build.is_some() {
+            return self.images_of_build(&raw, built, target, given);
+        }
+        let bootloader = match &raw.bootloader {
+            Some(path) if path.get_ref() != ESP_IDF => {
+                self.image_path(path, folder).map(|path| BootloaderSource::File(path.into()))
+            }
+            _ => Some(BootloaderSource::EspIdf),
+        };
+        let Some(app) = &raw.app else {
+            self.push(span, Problem::NoApp);
+            return None;
+        };
+        let app = self.app(app, folder);
+        let started = given.or_else(|| started(flash));
+        if started.is_none() {
+            self.push(span, Problem::Build { reason: NOTHING_STARTS.to_owned() });
+        }
+        Some(Images {
+            bootloader: bootloader?,
+            app: app?,
+            app_partition: started?,
+            table: built.table.map(|table| table.bytes),
+            others: Vec::new(),
+            build: None,
+        })
     }
 
     pub(super) fn app(&mut self, raw: &At<RawApp>, folder: Option<&Path>) -> Option<AppSource> {
         match raw.get_ref() {
             RawApp { model: Some(model), file: None } => self.model(model, folder),
             RawApp { model: None, file: Some(file) } => {
-                self.image_path(file, folder).map(AppSource::File)
+                self.image_path(file, folder).map(|path| AppSource::File(path.into()))
             }
             _ => {
                 self.push(raw.span(), Problem::AppSource);
@@ -77,7 +169,11 @@ impl Problems {
         Some(AppSource::Model { name })
     }
 
-    fn image_path(&mut self, path: &At<String>, folder: Option<&Path>) -> Option<PathBuf> {
+    pub(super) fn image_path(
+        &mut self,
+        path: &At<String>,
+        folder: Option<&Path>,
+    ) -> Option<PathBuf> {
         match folder {
             Some(folder) => Some(folder.join(path.get_ref())),
             None => {

@@ -8,20 +8,34 @@ use crate::profile::{
     problem::Problem, raw::RawProfile,
 };
 
+const OTA: &str = "[ota]";
+const ALERT: &str = "[alert]";
+
 /// Where to point when a section is missing: at whoever needs it.
 pub(super) struct Places {
     method: Range<usize>,
     scheme: Option<Range<usize>>,
     checks: Vec<(String, Range<usize>)>,
+    /// Sections of what a unit reaches over its network.
+    services: Vec<(&'static str, Range<usize>)>,
 }
 
 impl Places {
     pub(super) fn of(raw: &RawProfile) -> Self {
         let checks = raw.check.get_ref().iter();
+        let service = |section, at: Option<Range<usize>>| at.map(|at| (section, at));
+        let services = [
+            service("[mqtt]", raw.mqtt.as_ref().map(|raw| raw.endpoint.span())),
+            service("[time]", raw.time.as_ref().map(|raw| raw.server.span())),
+            service("[config_server]", raw.config_server.as_ref().map(|raw| raw.url.span())),
+            service(OTA, raw.ota.as_ref().map(|raw| raw.topic.span())),
+            service(ALERT, raw.alert.as_ref().map(|raw| raw.topic.span())),
+        ];
         Self {
             method: raw.method.span(),
             scheme: raw.nvs.encryption.as_ref().map(|raw| raw.scheme.span()),
             checks: checks.map(|check| (check.id.get_ref().clone(), check.id.span())).collect(),
+            services: services.into_iter().flatten().collect(),
         }
     }
 }
@@ -37,7 +51,21 @@ impl Problems {
             let id = check.id.name();
             self.push(places.check(id), Problem::CheckNeeds { id, section });
         }
+        self.sections_of_services(profile, places);
         self.lacks_of_the_chip(profile, places);
+    }
+
+    /// What is reached over a network needs one, and what is said over the broker needs that.
+    fn sections_of_services(&mut self, profile: &Profile, places: &Places) {
+        for (section, at) in &places.services {
+            let over_broker = [OTA, ALERT].contains(section);
+            let needed = match () {
+                () if over_broker && profile.mqtt.is_none() => "[mqtt]",
+                () if profile.wifi.is_none() => "[wifi]",
+                () => continue,
+            };
+            self.push(at.clone(), Problem::SectionNeeds { section, needed });
+        }
     }
 
     /// What the product wants and its chip cannot do.
@@ -114,13 +142,9 @@ fn missing_for_check(profile: &Profile, check: CheckId) -> Option<&'static str> 
             ("[alert] and [console]", profile.alert.is_some() && console.is_some())
         }
         CheckId::OtaUpdate => ("[ota]", profile.ota.is_some()),
-        CheckId::FlashIntegrity
-        | CheckId::NvsReadback
-        | CheckId::WifiJoin
-        | CheckId::NetworkJoin
-        | CheckId::MqttConnect
-        | CheckId::ServerTrust
-        | CheckId::SecretHygiene => return None,
+        CheckId::WifiJoin | CheckId::NetworkJoin => ("[wifi]", profile.wifi.is_some()),
+        CheckId::MqttConnect | CheckId::ServerTrust => ("[mqtt]", profile.mqtt.is_some()),
+        CheckId::FlashIntegrity | CheckId::NvsReadback | CheckId::SecretHygiene => return None,
     };
     (!there).then_some(section)
 }

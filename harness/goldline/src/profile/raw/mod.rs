@@ -37,20 +37,23 @@ pub(super) struct RawProfile {
     pub method: Text,
     /// The chip that the product is built on.
     pub chip: RawChip,
-    /// The partition table, in any order.
+    /// The partition table, in any order. A build folder or `images.partitions` has it too: then these rows are
+    /// compared with it, and may be left out.
+    #[serde(default)]
     pub partition: Vec<RawPartition>,
     /// What is flashed besides a unit's own data.
-    pub images: RawImages,
+    pub images: At<RawImages>,
     /// How the bench treats the flash.
     pub flash: Option<RawFlash>,
     /// The values of one unit by name; a template names only values that stand before it.
     pub values: BTreeMap<Text, RawValue>,
-    /// What lies in the unit's NVS namespace.
+    /// What lies in the unit's NVS namespaces.
     pub nvs: RawNvs,
-    /// The network that the unit must join.
-    pub wifi: RawWifi,
+    /// The network that the unit must join. Without it nothing is asked of the unit but its flash, its NVS and its
+    /// console.
+    pub wifi: Option<RawWifi>,
     /// The broker that the unit must reach, and what it must do there.
-    pub mqtt: RawMqtt,
+    pub mqtt: Option<RawMqtt>,
     /// The certificate authority where the bench registers a unit, or which the unit calls itself.
     pub ca: Option<RawCa>,
     /// The device registry that a provisioned unit is recorded in.
@@ -85,7 +88,8 @@ pub(super) struct RawProfile {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawChip {
-    /// esp32, esp32s2, esp32s3, esp32c2, esp32c3, esp32c6 or esp32h2.
+    /// esp32, esp32s2, esp32s3, esp32c2, esp32c3, esp32c5, esp32c6, esp32c61, esp32h2 or esp32p4; the simulator
+    /// has all but esp32c5, esp32c61 and esp32p4.
     pub model: Text,
     /// Such as "4MB".
     pub flash_size: Text,
@@ -119,12 +123,21 @@ pub(super) struct RawPartition {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawImages {
-    /// "esp-idf" for ESP-IDF's own, or the path of an ESP image.
-    pub bootloader: Text,
+    /// What a build system made: the build folder of ESP-IDF, PlatformIO, Arduino or cargo, a merged binary, or
+    /// an ELF. In place of `bootloader` and `app`.
+    pub build: Option<Text>,
+    /// Partitions that the build flashes and Goldline must not: such as "nvs", which it makes for each unit.
+    #[serde(default)]
+    pub except: Vec<Text>,
+    /// Path of the partition table, as CSV or binary.
+    pub partitions: Option<Text>,
+    /// "esp-idf" for ESP-IDF's own, which is taken unless given, or the path of an ESP image.
+    pub bootloader: Option<Text>,
     /// The application.
-    pub app: At<RawApp>,
-    /// The partition that the application is written to.
-    pub app_partition: Text,
+    pub app: Option<At<RawApp>>,
+    /// The partition that the application is written to; what would be started unless given: `factory`, or else
+    /// `ota_0`.
+    pub app_partition: Option<Text>,
 }
 
 /// An application: a firmware model for simulated units, or a file of the product's own.
@@ -177,7 +190,7 @@ pub(super) struct RawValue {
 pub(super) struct RawNvs {
     /// Name of a data/nvs partition.
     pub partition: Text,
-    /// At most 15 characters.
+    /// That of every entry which names no other; at most 15 characters.
     pub namespace: Text,
     /// In the image's order.
     pub entries: Vec<RawNvsEntry>,
@@ -202,6 +215,8 @@ pub(super) struct RawEncryption {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawNvsEntry {
+    /// Where it lies in another namespace than the section's.
+    pub namespace: Option<Text>,
     /// At most 15 characters.
     pub key: Text,
     /// string, u8 … i64, hex2bin, base64 or binary, as in ESP-IDF's CSV.
@@ -267,12 +282,12 @@ pub(super) struct RawCommand {
 pub(super) struct RawDeadlines {
     /// From reset to the first line of the application.
     pub boot_s: At<u64>,
-    /// From the application's start to an address.
-    pub wifi_s: At<u64>,
-    /// From the address to the broker's acceptance.
-    pub mqtt_s: At<u64>,
-    /// From the command to its answer.
-    pub command_s: At<u64>,
+    /// From the application's start to an address; 20 unless given.
+    pub wifi_s: Option<At<u64>>,
+    /// From the address to the broker's acceptance; 20 unless given.
+    pub mqtt_s: Option<At<u64>>,
+    /// From the command to its answer; 20 unless given.
+    pub command_s: Option<At<u64>>,
     /// For a call of the bench or of the unit to any other service; 20 unless given.
     pub service_s: Option<At<u64>>,
 }

@@ -2,7 +2,8 @@
 
 use super::{heading, item, line};
 use crate::profile::{
-    AppSource, BootloaderSource, Caller, NvsKeyScheme, Profile, Template, ValueSource, ValueSpec,
+    AppSource, BootloaderSource, Caller, Mqtt, NvsKeyScheme, Profile, Template, ValueSource,
+    ValueSpec, Wifi,
 };
 
 pub(super) fn list(text: &mut String, profile: &Profile) {
@@ -29,7 +30,7 @@ fn board(profile: &Profile) -> Vec<String> {
     let chip = profile.chip;
     let bootloader = match &profile.images.bootloader {
         BootloaderSource::EspIdf => format!("ESP-IDF's own for {chip}, which Goldline brings"),
-        BootloaderSource::File(path) => format!("`{}`", path.display()),
+        BootloaderSource::File(file) => format!("`{file}`"),
     };
     let mut list = vec![
         format!("the board has an {chip}: the chip is asked, and another one is a FAIL"),
@@ -56,7 +57,7 @@ fn application(source: &AppSource) -> String {
         AppSource::Model { name } => format!(
             "the model `{name}` is for simulated units; for real ones name your image in the profile"
         ),
-        AppSource::File(path) => format!("`{}`", path.display()),
+        AppSource::File(file) => format!("`{file}`"),
     }
 }
 
@@ -102,7 +103,7 @@ fn to_be_made(value: &ValueSpec) -> String {
 
 /// What answers, and whose certificate counts; in the order in which a unit meets them.
 fn services(profile: &Profile) -> Vec<String> {
-    let mut list = vec![network(profile)];
+    let mut list: Vec<String> = profile.wifi.iter().map(network).collect();
     if let Some(ca) = &profile.ca {
         let caller = match ca.called_by {
             Caller::Bench => "the bench",
@@ -137,7 +138,7 @@ fn services(profile: &Profile) -> Vec<String> {
     if let Some(time) = &profile.time {
         list.push(format!("time server {} answers on UDP port {}", time.server, time.port));
     }
-    list.push(broker(profile));
+    list.extend(profile.mqtt.as_ref().map(|mqtt| broker(profile, mqtt)));
     if let Some(ota) = &profile.ota {
         let (host, port) = &ota.server;
         list.push(format!(
@@ -153,14 +154,14 @@ fn services(profile: &Profile) -> Vec<String> {
     list
 }
 
-fn network(profile: &Profile) -> String {
-    let hidden = if profile.wifi.hidden { ", which hides its name" } else { "" };
-    format!("access point {}{hidden} is in reach, on 2.4 GHz", profile.wifi.ssid)
+fn network(wifi: &Wifi) -> String {
+    let hidden = if wifi.hidden { ", which hides its name" } else { "" };
+    format!("access point {}{hidden} is in reach, on 2.4 GHz", wifi.ssid)
 }
 
-fn broker(profile: &Profile) -> String {
-    let endpoint = &profile.mqtt.endpoint;
-    let admission = if profile.mqtt.client_certificate {
+fn broker(profile: &Profile, mqtt: &Mqtt) -> String {
+    let endpoint = &mqtt.endpoint;
+    let admission = if mqtt.client_certificate {
         "; it admits units by a certificate of the plan's CA"
     } else {
         ""
