@@ -9,7 +9,7 @@
 //! | --- | --- | --- |
 //! | 8 | `cli` | arguments, exit codes, the only place that knows clap and miette |
 //! | 7 | `station` | orders, values of a unit, leases, refusals: what is decided about runs |
-//! | 6 | `report`, `store` | read events and records: terminal, state directory |
+//! | 6 | `report`, `store`, `draft` | read events and records: terminal, state directory; a profile drafted from a build |
 //! | 5 | `engine` | the only interpreter of a plan's steps |
 //! | 4 | `bench` | what units must reach, lent to runs; does as a unit should, to tell whose fault a failure is |
 //! | 3 | `check`, `plan` | judge observations; turn a profile into steps |
@@ -25,6 +25,7 @@ pub mod client;
 
 pub mod clock;
 pub mod device;
+pub mod draft;
 pub mod engine;
 pub mod hex;
 pub mod identity;

@@ -29,7 +29,7 @@ pub const CRATES: [Layers; 3] = [
             &["check", "plan"],
             &["bench"],
             &["engine"],
-            &["report", "store"],
+            &["draft", "report", "store"],
             &["station"],
             &["cli"],
             &["main"],

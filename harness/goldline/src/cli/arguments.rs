@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    ca::CaCommand, codes::CodesArguments, ids::IdsCommand, nvs::NvsArguments, operator,
-    overwrite::OverwriteArgument, records::RecordsCommand, registry::RegistryCommand,
+    ca::CaCommand, codes::CodesArguments, ids::IdsCommand, init::InitArguments, nvs::NvsArguments,
+    operator, overwrite::OverwriteArgument, records::RecordsCommand, registry::RegistryCommand,
     simulator::SimulatorCommand, station::StationCommand, testbed::TestbedCommand,
 };
 use crate::{
@@ -38,6 +38,8 @@ pub(super) enum Command {
     Reprovision(ReprovisionArguments),
     /// Take every credential from a unit, and see that none is left
     FactoryReset(RunArguments),
+    /// Draft a profile from a build, and from the flash of a good unit
+    Init(InitArguments),
     /// List, check and explain profiles
     #[command(subcommand)]
     Profile(ProfileCommand),
@@ -79,7 +81,8 @@ impl Command {
             Self::Ids(command) => command.wants_json(),
             Self::Records(command) => command.wants_json(),
             Self::Registry(command) => command.wants_json(),
-            Self::Profile(_)
+            Self::Init(_)
+            | Self::Profile(_)
             | Self::Nvs(_)
             | Self::Ca(_)
             | Self::Codes(_)

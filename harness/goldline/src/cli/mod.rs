@@ -7,6 +7,7 @@ mod ca;
 mod codes;
 mod exit;
 mod ids;
+mod init;
 mod log;
 mod nvs;
 mod operator;
@@ -57,6 +58,7 @@ pub fn main() -> ExitCode {
             run::run(&arguments.run, Scope::Reprovision(arguments.only))
         }
         Command::FactoryReset(arguments) => run::run(&arguments, Scope::FactoryReset),
+        Command::Init(arguments) => init::run(&arguments),
         Command::Profile(command) => profile_command(command),
         Command::Nvs(arguments) => nvs::run(&arguments),
         Command::Ca(command) => ca::run(&command),

@@ -1,8 +1,16 @@
 //! The guide to profiles as a reader follows it: its files, its commands, its PASS.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
-use super::program::Station;
+use super::{
+    build_folders::esp_idf,
+    own_builds,
+    program::{Ended, Station},
+};
+
+const OWN_FIRMWARE: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/own-firmware.md"));
+const README: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md"));
 
 const GUIDE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/profiles.md"));
 
@@ -49,6 +57,50 @@ fn the_guides_fault_and_its_renamed_key_are_found() {
     let record = station.unit(["run", "doorbell.toml", "--json"]).json();
     let message = record["diagnosis"]["message"].as_str().expect("a sentence");
     assert!(message.contains("pass"), "{message}");
+}
+
+/// The commands of a page's blocks, in order.
+fn commands(page: &str) -> Vec<Vec<&str>> {
+    let blocks = page.split("```\n").skip(1).step_by(2);
+    let lines = blocks.flat_map(str::lines).filter(|line| line.starts_with("goldline "));
+    lines.map(|line| line.split_whitespace().skip(1).collect()).collect()
+}
+
+/// A newcomer's folder: a build, the flash of a good unit, and the secrets in files.
+fn newcomer() -> Station {
+    let (station, flash) = own_builds::station(esp_idf);
+    fs::remove_file(station.path("espvault.toml")).expect("it was there");
+    station.write("golden.bin", flash);
+    station.write("wifi_password", "SecurePassword123");
+    station.write("mqtt_password", "DeviceSecretKey");
+    station
+}
+
+#[test]
+fn the_way_from_a_build_folder_to_a_verdict_is_as_the_page_says() {
+    let station = newcomer();
+    let commands = commands(OWN_FIRMWARE);
+    assert_eq!(commands.len(), 6, "{commands:?}");
+    for arguments in commands {
+        let mut command = station.command();
+        command.env("GOLDLINE_DEVICE", "simulator:?flash-file=unit.flash");
+        command.env("GOLDLINE_STATE", station.state()).args(&arguments);
+        let ended = Ended::of(&mut command);
+        assert_eq!(ended.code(), 0, "{arguments:?}: {ended:?}");
+        let judges = ["run", "check"].contains(&arguments[0]) && !arguments.contains(&"--dry-run");
+        assert!(!judges || ended.stdout.starts_with("PASS  own"), "{arguments:?}: {ended:?}");
+    }
+}
+
+#[test]
+fn the_readme_begins_with_a_build_as_the_page_does() {
+    let section = README.split("## Your own firmware").nth(1).expect("the section");
+    let section = section.split("\n## ").next().expect("its end");
+    let station = newcomer();
+    for arguments in commands(section) {
+        let ended = station.goldline(&arguments);
+        assert_eq!(ended.code(), 0, "{arguments:?}: {ended:?}");
+    }
 }
 
 #[test]

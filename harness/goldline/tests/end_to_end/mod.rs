@@ -21,6 +21,7 @@ mod console_certificates;
 mod covered_flash;
 mod credentials;
 mod damaged_state;
+mod drafts;
 mod dry_run;
 mod external_broker;
 mod faults;
