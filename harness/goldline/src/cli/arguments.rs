@@ -231,6 +231,12 @@ pub(super) struct RunArguments {
     /// Where the URL of the device registry is: '$VARIABLE' or @FILE; it holds a password
     #[arg(long, value_name = "SOURCE")]
     pub(super) registry: Option<String>,
+    /// Run a unit again, at most so often, whose run is an ERROR of the station or testbed; never a FAIL
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(super) retry_errors: u32,
+    /// Write what came of the units into a JUnit file, a suite for each unit and a case for each check
+    #[arg(long, value_name = "FILE", conflicts_with = "repeat")]
+    pub(super) junit: Option<PathBuf>,
     /// Ask on the terminal whether the unit's test alert was seen where it should be
     #[arg(long)]
     pub(super) confirm_alert: bool,
@@ -281,6 +287,7 @@ impl RunArguments {
             ca_root: self.ca_root.clone(),
             config_server: service(&self.config_server, &self.config_server_trust),
             registry: self.registry.clone(),
+            retry_errors: self.retry_errors,
             confirm_alert: self.confirm_alert.then(operator::ask_on_terminal),
             state: self.state.clone(),
         }
@@ -297,6 +304,7 @@ impl RunArguments {
         OutputsRequest {
             out: self.out.clone(),
             save_credentials: self.save_credentials.clone(),
+            junit: self.junit.clone(),
             existing: self.overwrite.existing(),
         }
     }

@@ -25,7 +25,7 @@ use crate::{
     plan::{Plan, Scope},
     record::Record,
     report::Progress,
-    station::{Batch, Ended, Order, Outputs, OutputsRequest, Request, Watcher},
+    station::{Ended, Order, Outputs, OutputsRequest, Request, Watcher, carry_out},
 };
 
 /// What can be carried out.
@@ -79,13 +79,12 @@ impl Session {
         Ok(Self { runtime, cancel, signals })
     }
 
-    /// Runs each device of an order once. What the station could not keep of it is told.
+    /// Runs each device of an order once, and again where the order says so. What the station could not keep of it is told.
     pub(super) fn round(&self, ready: Ready, progress: Option<Progress>) -> miette::Result<Round> {
         let Ready { began, order, outputs } = ready;
-        let prepared = Batch::prepare(&order, outputs, Clock::system(), began);
-        let batch = self.wait(prepared).map_err(of_station)?;
-        let ended = self.wait(batch.run(|| watcher(progress.as_ref()), self.cancel.clone()));
-        let Ended { records, troubles } = ended;
+        let watch = || watcher(progress.as_ref());
+        let ended = carry_out(&order, &outputs, (Clock::system(), began), watch, &self.cancel);
+        let Ended { records, troubles } = self.wait(ended).map_err(of_station)?;
         // The units were touched: what the station could not keep is its own error, not the user's.
         let station = if troubles.is_empty() { exit::PASS } else { exit::ERROR };
         for trouble in troubles {

@@ -53,8 +53,8 @@ use crate::{
     plan::{Bindings, BoundPlan, Claim, Content, Plan, Purpose, Step},
     profile::{CheckId, Interface, ValueSource, ValueSpec},
     record::{
-        CheckRecord, Diagnosis, EndpointRecord, NetworkRecord, Outcome, Provenance, RadioProof,
-        Record, Replacement, SCHEMA, Simulation, Stage, Unit,
+        CheckRecord, Diagnosis, EarlierRun, EndpointRecord, NetworkRecord, Outcome, Provenance,
+        RadioProof, Record, Replacement, SCHEMA, Simulation, Stage, Unit,
     },
     testbed::{ca::ExpectedRegistration, network::NetworkKind},
 };
@@ -131,6 +131,8 @@ pub struct Job {
     pub operator: Option<String>,
     /// The module that the unit takes the place of, for the record.
     pub replaces: Option<Replacement>,
+    /// The runs of this unit that this one takes the place of, for the record.
+    pub retries: Vec<EarlierRun>,
     /// When the command began, to tell how long it took to the first byte on the wire.
     pub began: std::time::Instant,
 }
@@ -167,6 +169,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
     let scope = job.plan.scope;
     let product = job.plan.product_digest(&job.images);
     let replaces = job.replaces.clone();
+    let retries = job.retries.clone();
     let network = job.bench.network();
 
     let mut run = Run::new(job, events.clone(), cancel);
@@ -188,6 +191,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
         verdict,
         diagnosis,
         unit: Unit { replaces, ..describe_unit(&observations, plan.as_ref()) },
+        retries,
         simulation,
         provenance,
         network: Some(network_record(network, &checks)),

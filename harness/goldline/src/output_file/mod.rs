@@ -193,6 +193,11 @@ impl OutputFile {
         Ok(file)
     }
 
+    /// The same place, for whoever wrote there and has something newer to say.
+    pub fn of_our_own(&self) -> Self {
+        Self { existing: Existing::Replace, ..self.clone() }
+    }
+
     /// As it was named.
     pub fn path(&self) -> &Path {
         &self.path

@@ -20,4 +20,9 @@ impl Diagnosis {
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), action: code.action().to_owned() }
     }
+
+    /// Whether somebody stopped the run, and nothing went wrong.
+    pub fn is_abort(&self) -> bool {
+        self.code == Code::Aborted
+    }
 }

@@ -50,6 +50,10 @@ pub struct Record {
     pub diagnosis: Option<Diagnosis>,
     /// The unit, as far as it was identified.
     pub unit: Unit,
+    /// The runs of this unit in the same command that ended as ERROR, the first one first: this run took their
+    /// place (`--retry-errors`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retries: Vec<EarlierRun>,
     /// What was made wrong on purpose; `None` where nothing was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulation: Option<Simulation>,
@@ -107,6 +111,15 @@ pub struct Replacement {
     pub mac: Mac,
     /// Why, in someone's words.
     pub because: String,
+}
+
+/// A run that ended as ERROR, and was made again.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EarlierRun {
+    /// Its own record has this id.
+    pub run_id: uuid::Uuid,
+    /// Why it was no verdict on the unit.
+    pub code: Code,
 }
 
 /// Faults of a simulated unit or bench, and what repeats them.

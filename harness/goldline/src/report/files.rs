@@ -39,6 +39,12 @@ impl RunFiles {
         self.folder.make(Readers::AsBefore)
     }
 
+    /// The same places, for a run that takes the place of one that was written there.
+    pub fn of_our_own(&self) -> Self {
+        let Self { folder, record, log } = self;
+        Self { folder: folder.clone(), record: record.of_our_own(), log: log.of_our_own() }
+    }
+
     /// Writes both files, whole or not at all.
     ///
     /// # Errors

@@ -3,7 +3,9 @@
 //! Reads events and records only.
 
 mod files;
+mod junit;
 mod terminal;
 
 pub use files::{RunFiles, serial_log};
+pub use junit::junit_report;
 pub use terminal::{Progress, RunProgress, verdict_text};

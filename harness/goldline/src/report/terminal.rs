@@ -7,7 +7,7 @@ use std::fmt::Write;
 use crate::{
     check::NOT_PROVEN,
     engine::Event,
-    record::{CheckRecord, Measurement, Outcome, RadioProof, Record, Verdict},
+    record::{CheckRecord, EarlierRun, Measurement, Outcome, RadioProof, Record, Verdict},
 };
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
@@ -110,6 +110,10 @@ pub fn verdict_text(record: &Record) -> String {
     for stage in record.stages.iter().filter(|stage| stage.attempts > 1) {
         line(&mut text, &format!("             {} {}", stage.name, at_attempt(stage.attempts)));
     }
+    for earlier in &record.retries {
+        let EarlierRun { run_id, code } = earlier;
+        line(&mut text, &format!("             run again after {} (run {run_id})", code.as_str()));
+    }
     if let Some(diagnosis) = &record.diagnosis {
         line(&mut text, "");
         line(&mut text, &format!("  why   {} ({})", diagnosis.message, diagnosis.code.as_str()));
@@ -189,6 +193,7 @@ mod tests {
                 "rssi is -80 dBm, expected -75 to -10",
             )),
             unit: Unit::default(),
+            retries: Vec::new(),
             simulation: None,
             provenance: Provenance::default(),
             network: None,

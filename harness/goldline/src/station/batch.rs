@@ -1,15 +1,16 @@
-//! The runs of one order, side by side: each is watched and noted in the journal while it lasts, and
+//! The runs of one attempt, side by side: each is watched and noted in the journal while it lasts, and
 //! kept and accounted for when it ended.
 //!
 //! Shows nothing: whoever watches sees the engine's events. Whatever goes wrong here once units are
 //! touched is told beside the records and stops no other run.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::collections::BTreeMap;
 
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    attempt::Attempt,
     changes::settle_change,
     credentials,
     enrolment::Failures,
@@ -31,20 +32,22 @@ use crate::{
     store::{LeaseError, LeaseOutcome, RecordStore, StateDirectory, StoreError},
 };
 
-/// The runs of one order, ready to begin.
-pub struct Batch {
+/// The runs of one attempt, ready to begin.
+pub(super) struct Batch<'a> {
     jobs: Vec<(Planned, Journal)>,
     failures: Failures,
-    keeper: Keeper,
+    keeper: Keeper<'a>,
 }
 
 /// What came of a batch.
-#[derive(Debug)]
-pub struct Ended {
-    /// In the order of the devices, whatever the station could not keep of them.
-    pub records: Vec<Record>,
+#[derive(Debug, Default)]
+pub(super) struct BatchEnded {
+    /// By the units' places in the order, whatever the station could not keep of them.
+    pub(super) records: BTreeMap<usize, Record>,
+    /// What is saved of units by name, secrets included, by their places.
+    pub(super) credentials: BTreeMap<usize, serde_json::Value>,
     /// What the station could not keep, and why.
-    pub troubles: Vec<BatchError>,
+    pub(super) troubles: Vec<BatchError>,
 }
 
 /// A batch cannot be begun, or not all of it be kept.
@@ -73,39 +76,44 @@ impl BatchError {
     }
 }
 
-impl Batch {
-    /// Opens what the runs are kept in and tries their values for fit. `began` is
-    /// when the command did. Touches no unit.
+impl<'a> Batch<'a> {
+    /// Opens what the runs are kept in and tries their values for fit. Touches no unit.
     ///
     /// # Errors
-    /// [`BatchError`] says why the order cannot be begun.
-    pub async fn prepare(
+    /// [`BatchError`] says why the attempt cannot be begun.
+    pub(super) async fn prepare(
         order: &Order,
-        outputs: Outputs,
-        clock: Clock,
-        began: Instant,
+        outputs: &'a Outputs,
+        clock: &Clock,
+        attempt: &Attempt,
     ) -> Result<Self, BatchError> {
         outputs.make_folders()?;
+        let clock = clock.clone();
         let state = open_state(order.state.as_deref())?;
         // Before any unit is touched: a run that cannot be kept is not begun.
         let records = state.records().await?;
         state.require_room()?;
         state.raise_generation()?;
-        let jobs = jobs::jobs(order, (&state, &records), &clock, began)?.into_iter();
+        let jobs = jobs::jobs(order, attempt, (&state, &records), &clock)?.into_iter();
         let noted = |planned: Planned| {
             let journal = Journal::begin(&state, &clock, &planned.job)?;
             Ok::<_, StoreError>((planned, journal))
         };
         let jobs = jobs.map(noted).collect::<Result<_, _>>()?;
         let failures = Failures::of(&state, order, &clock);
-        Ok(Self { jobs, failures, keeper: Keeper { state, records, clock, outputs } })
+        let is_first = attempt.is_first();
+        Ok(Self { jobs, failures, keeper: Keeper { state, records, clock, outputs, is_first } })
     }
 
     /// Runs all jobs to their ends. `watch` is asked once for each run, in the order of the devices.
-    pub async fn run(self, mut watch: impl FnMut() -> Watcher, cancel: CancellationToken) -> Ended {
+    pub(super) async fn run(
+        self,
+        watch: &mut impl FnMut() -> Watcher,
+        cancel: &CancellationToken,
+    ) -> BatchEnded {
         let Self { jobs, failures, keeper } = self;
         let mut runs = JoinSet::new();
-        for (index, (Planned { job, numbers }, journal)) in jobs.into_iter().enumerate() {
+        for (Planned { index, job, numbers }, journal) in jobs {
             let (events, seen) = Events::channel();
             let scope = job.plan.scope;
             let follower = tokio::spawn(journal.follow(seen, watch()));
@@ -138,20 +146,19 @@ struct EndedRun {
 }
 
 /// What all runs of a batch are kept in.
-struct Keeper {
+struct Keeper<'a> {
     state: StateDirectory,
     records: RecordStore,
     clock: Clock,
-    outputs: Outputs,
+    outputs: &'a Outputs,
+    /// Whether the files that it writes are the first of their units.
+    is_first: bool,
 }
 
-impl Keeper {
+impl Keeper<'_> {
     /// Keeps each run as soon as it ends.
-    async fn keep_all(self, mut runs: JoinSet<EndedRun>) -> Ended {
-        let mut records: Vec<Option<Record>> = Vec::new();
-        records.resize_with(runs.len(), || None);
-        let mut troubles = Vec::new();
-        let mut credentials: BTreeMap<usize, serde_json::Value> = BTreeMap::new();
+    async fn keep_all(self, mut runs: JoinSet<EndedRun>) -> BatchEnded {
+        let BatchEnded { mut records, mut credentials, mut troubles } = BatchEnded::default();
         while let Some(ended) = runs.join_next().await {
             let mut run = match ended {
                 Ok(run) => run,
@@ -163,13 +170,9 @@ impl Keeper {
             self.keep(&mut run, &mut troubles).await;
             let EndedRun { index, finished, .. } = run;
             credentials.extend(credentials::entry(&finished).map(|entry| (index, entry)));
-            records[index] = Some(finished.record);
+            records.insert(index, finished.record);
         }
-        if let Some(place) = &self.outputs.credentials {
-            let entries: Vec<_> = credentials.into_values().collect();
-            troubles.extend(credentials::save(place, &entries).err().map(Into::into));
-        }
-        Ended { records: records.into_iter().flatten().collect(), troubles }
+        BatchEnded { records, credentials, troubles }
     }
 
     /// Remembers what later commands need of a run, each part whatever became of the others.
@@ -198,6 +201,8 @@ impl Keeper {
         remember(&self.state, *scope, finished)?;
         settle_change(&self.state, *scope, finished)?;
         if let Some(files) = self.outputs.of_unit(*index) {
+            let of_earlier_run = (!self.is_first).then(|| files.of_our_own());
+            let files = of_earlier_run.as_ref().unwrap_or(files);
             files.write(&finished.record, &finished.observations)?;
         }
         Ok(())

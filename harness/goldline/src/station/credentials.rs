@@ -2,14 +2,14 @@
 //!
 //! What a user asks for by name; nothing else of the program writes a secret in the clear.
 
-use std::{collections::BTreeMap, ffi::OsStr, path::Path};
+use std::collections::BTreeMap;
 
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::{
     engine::Finished,
-    output_file::{self, Existing, OutputError, OutputFile, OutputFolder, Readers},
+    output_file::{OutputError, OutputFile},
 };
 
 /// One unit's entry: MAC, profile, run and values; `None` for a unit that was never identified.
@@ -26,22 +26,6 @@ pub(super) fn entry(finished: &Finished) -> Option<serde_json::Value> {
         "verdict": record.verdict,
         "values": values,
     }))
-}
-
-/// Looks at the place before a unit is touched. It may be in the folder of `--out`, which the run makes.
-pub(super) fn place(
-    path: &Path,
-    out: Option<&Path>,
-    existing: Existing,
-) -> Result<OutputFile, OutputError> {
-    match (out, path.file_name().and_then(OsStr::to_str)) {
-        (Some(out), Some(name))
-            if output_file::place(&out.join(name)) == output_file::place(path) =>
-        {
-            OutputFolder::at(out)?.file(name, existing, Readers::Owner)
-        }
-        _ => OutputFile::at(path, existing, Readers::Owner),
-    }
 }
 
 /// Writes all entries as one JSON array.

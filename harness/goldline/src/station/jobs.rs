@@ -3,11 +3,12 @@
 //! The only file of the station that knows what the engine asks for. No number is leased here: a unit gets its
 //! own when it is known which unit it is.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Instant};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use uuid::Uuid;
 
 use super::{
+    attempt::Attempt,
     changes::{asker, noter},
     devices::{Surroundings, opener},
     enrolment::enroller,
@@ -33,6 +34,8 @@ use crate::{
 
 /// A job, and the numbers that it takes for its unit.
 pub(super) struct Planned {
+    /// The unit's place in the order.
+    pub(super) index: usize,
     pub(super) job: Job,
     pub(super) numbers: Taken,
 }
@@ -66,13 +69,13 @@ impl JobsError {
     }
 }
 
-/// One job for each device; what is to be written is tried for fit here, so that no unit is touched
+/// One job for each unit of an attempt; what is to be written is tried for fit here, so that no unit is touched
 /// when it does not. Needs a tokio runtime, where the bench will run.
 pub(super) fn jobs(
     order: &Order,
+    attempt: &Attempt,
     (state, records): (&StateDirectory, &RecordStore),
     clock: &Clock,
-    began: Instant,
 ) -> Result<Vec<Planned>, JobsError> {
     let authority = Arc::new(state.authority(clock)?);
     let bench_ca = authority.root_pem().to_owned();
@@ -81,8 +84,10 @@ pub(super) fn jobs(
     if order.devices.iter().any(|(_, url)| matches!(url, DeviceUrl::Simulator(_))) {
         images.refuse_machine_code(&order.profile)?;
     }
-    let mut jobs = Vec::with_capacity(order.devices.len());
-    for (index, ((name, url), given)) in order.devices.iter().zip(&order.given).enumerate() {
+    let mut jobs = Vec::with_capacity(attempt.units().len());
+    for (index, retries) in attempt.units() {
+        let index = *index;
+        let ((name, url), given) = (&order.devices[index], &order.given[index]);
         let given = with_replaced(order, state, given)?;
         let run_id = Uuid::new_v4();
         let numbers = Taken::default();
@@ -126,9 +131,10 @@ pub(super) fn jobs(
             lot: order.lot.clone(),
             operator: order.operator.clone(),
             replaces: order.replaces.clone(),
-            began,
+            retries: retries.clone(),
+            began: attempt.began(),
         };
-        jobs.push(Planned { job, numbers });
+        jobs.push(Planned { index, job, numbers });
     }
     Ok(jobs)
 }

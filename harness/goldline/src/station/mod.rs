@@ -7,13 +7,14 @@
 //!
 //! | files | what they hold |
 //! | --- | --- |
-//! | `request` → `order` → `jobs` → `batch` | the way from what is asked to what came of it |
+//! | `request` → `order` → `attempt` → `batch`, of `jobs` | the way from what is asked to what came of it |
 //! | `rounds` | which rows of a file of units are still to be made, where one jig makes them in turn |
 //! | `refusals`, `devices`, `faults`, `endpoints`, `registry_url` | what an order names, and what is refused of it |
 //! | `values`, `leases`, `twins`, `identities`, `remembered` | a unit's values: given, made, its alone, or known from before |
 //! | `journal`, `changes`, `outputs`, `credentials`, `enrolment` | what is kept of a run, and where |
 //! | `certificates`, `state_directory` | what a station has without a run |
 
+mod attempt;
 mod batch;
 mod certificates;
 mod changes;
@@ -40,7 +41,8 @@ mod state_directory;
 mod twins;
 mod values;
 
-pub use batch::{Batch, BatchError, Ended};
+pub use attempt::{Ended, carry_out};
+pub use batch::BatchError;
 pub use certificates::{IssueError, IssueRequest, Subject, issue_certificate};
 pub use chosen_network::NetworkError;
 pub use devices::DevicesError;

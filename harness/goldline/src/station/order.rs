@@ -58,6 +58,7 @@ pub struct Order {
     pub(super) config_server: Option<External>,
     pub(super) registry: Option<RegistryUrl>,
     pub(super) confirm_alert: Option<AskOperator>,
+    pub(super) retry_errors: u32,
 }
 
 /// A request cannot be carried out.
@@ -156,6 +157,7 @@ impl Order {
             refusals::refuse_boots(&plan)?;
         }
         plan.golden = request.golden.as_deref().map(|path| golden(path, identity)).transpose()?;
+        refusals::refuse_retries(scope, request.retry_errors)?;
         let replaces = replacement(request, scope, devices.len())?;
         let given = values::given(request, station.as_ref(), &profile, devices.len())?;
         refusals::refuse_scope(&profile, scope, &given)?;
@@ -188,6 +190,7 @@ impl Order {
             ca_root: request.ca_root.as_deref().map(endpoints::roots).transpose()?,
             config_server: endpoints::external(request.config_server.as_ref())?,
             confirm_alert: request.confirm_alert.clone(),
+            retry_errors: request.retry_errors,
             registry: registry_url_if_any(request.registry.as_deref(), station.as_ref())?,
         })
     }

@@ -2,13 +2,15 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     path::{Path, PathBuf},
 };
 
-use super::{credentials, order::Order};
+use super::order::Order;
 use crate::{
-    output_file::{Existing, OutputError, OutputFile, place},
-    report::RunFiles,
+    output_file::{Existing, OutputError, OutputFile, OutputFolder, Readers, place},
+    record::Record,
+    report::{RunFiles, junit_report},
 };
 
 /// Which files are asked for.
@@ -18,6 +20,8 @@ pub struct OutputsRequest {
     pub out: Option<PathBuf>,
     /// A file for the units' values, secrets included.
     pub save_credentials: Option<PathBuf>,
+    /// A file for what came of all units, as test reports have it.
+    pub junit: Option<PathBuf>,
     /// What becomes of files that are there.
     pub existing: Existing,
 }
@@ -27,6 +31,7 @@ pub struct Outputs {
     /// In the order of the devices; empty without a folder.
     files: Vec<RunFiles>,
     pub(super) credentials: Option<OutputFile>,
+    junit: Option<OutputFile>,
 }
 
 /// A file must not be written.
@@ -55,14 +60,18 @@ impl Outputs {
     /// # Errors
     /// [`OutputsError`] when a file must not be written, or two are named by one place.
     pub fn look(request: &OutputsRequest, order: &Order) -> Result<Self, OutputsError> {
-        let OutputsRequest { out, save_credentials, existing } = request;
+        let OutputsRequest { out, save_credentials, junit, existing } = request;
         let folders = out.iter().flat_map(|out| folders_of(out, order.units()));
         let files: Result<_, _> = folders.map(|folder| RunFiles::at(&folder, *existing)).collect();
         let credentials = save_credentials
             .as_deref()
-            .map(|path| credentials::place(path, out.as_deref(), *existing))
+            .map(|path| in_folder(path, out.as_deref(), *existing, Readers::Owner))
             .transpose();
-        let outputs = Self { files: files?, credentials: credentials? };
+        let junit = junit
+            .as_deref()
+            .map(|path| in_folder(path, out.as_deref(), *existing, Readers::AsBefore))
+            .transpose();
+        let outputs = Self { files: files?, credentials: credentials?, junit: junit? };
         outputs.refuse_one_place_twice(order.flash_files())?;
         Ok(outputs)
     }
@@ -70,6 +79,12 @@ impl Outputs {
     /// Makes the folders.
     pub(super) fn make_folders(&self) -> Result<(), OutputError> {
         self.files.iter().try_for_each(RunFiles::make_folder)
+    }
+
+    /// Writes what came of all units, where that is asked for.
+    pub(super) fn write_report(&self, records: &[Record]) -> Result<(), OutputError> {
+        let Some(junit) = &self.junit else { return Ok(()) };
+        junit.write(junit_report(records).as_bytes())
     }
 
     /// The files of the unit in this place of the order.
@@ -90,7 +105,23 @@ impl Outputs {
         flash_files.try_for_each(&mut name)?;
         self.files.iter().flat_map(RunFiles::places).try_for_each(&mut name)?;
         self.credentials.iter().map(OutputFile::path).try_for_each(&mut name)?;
+        self.junit.iter().map(OutputFile::path).try_for_each(&mut name)?;
         Ok(())
+    }
+}
+
+/// A file beside those of the runs, perhaps in the folder of `--out`, which the run makes.
+fn in_folder(
+    path: &Path,
+    out: Option<&Path>,
+    existing: Existing,
+    readers: Readers,
+) -> Result<OutputFile, OutputError> {
+    match (out, path.file_name().and_then(OsStr::to_str)) {
+        (Some(out), Some(name)) if place(&out.join(name)) == place(path) => {
+            OutputFolder::at(out)?.file(name, existing, readers)
+        }
+        _ => OutputFile::at(path, existing, readers),
     }
 }
 

@@ -12,6 +12,8 @@ use crate::{
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are what the messages show")]
 pub enum Refusal {
+    #[error("--retry-errors is for runs with a verdict that change no unit that is in use")]
+    NoRetries,
     #[error("a real port needs its profile named")]
     NoProfile,
     #[error("the profile {profile} has no factory reset")]
@@ -61,6 +63,7 @@ impl Refusal {
             Self::ForeignValue { values, .. } => {
                 return format!("it may change {}; every other value stays", values.join(", "));
             }
+            Self::NoRetries => "leave it out, or choose goldline run or check",
             Self::NoProfile => {
                 "name it: goldline run PROFILE --device URL; goldline profile list shows all"
             }
@@ -94,6 +97,15 @@ impl Refusal {
             }
         };
         fixed.to_owned()
+    }
+}
+
+/// What is only provisioned has no verdict, and a unit in use is changed once only, whatever comes of it.
+pub(super) fn refuse_retries(scope: Scope, retries: u32) -> Result<(), Refusal> {
+    match scope {
+        Scope::Run | Scope::Check => Ok(()),
+        _ if retries == 0 => Ok(()),
+        _ => Err(Refusal::NoRetries),
     }
 }
 

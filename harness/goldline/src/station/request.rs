@@ -49,6 +49,8 @@ pub struct Request {
     pub config_server: Option<ServiceRequest>,
     /// Where the URL of the device registry is.
     pub registry: Option<String>,
+    /// How often a unit whose run is an ERROR is run again.
+    pub retry_errors: u32,
     /// Who is asked whether the unit's test alert was seen; nobody unless given.
     pub confirm_alert: Option<AskOperator>,
     /// The state directory, unless it is the usual one.

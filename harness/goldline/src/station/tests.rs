@@ -358,32 +358,35 @@ fn simulated_unit() -> (TempDir, Request) {
     (folder, request)
 }
 
-async fn prepare(
+async fn run(
     request: &Request,
     scope: Scope,
     out: Option<&Path>,
-) -> Result<Batch, StationError> {
+    watch: impl FnMut() -> Watcher,
+) -> Result<Ended, StationError> {
     let order = Order::new(request, scope)?;
     let outputs = OutputsRequest {
         out: out.map(Into::into),
         save_credentials: None,
+        junit: None,
         existing: Existing::Refuse,
     };
     let outputs = Outputs::look(&outputs, &order)?;
-    Ok(Batch::prepare(&order, outputs, Clock::system(), Instant::now()).await?)
+    let (now, cancel) = ((Clock::system(), Instant::now()), CancellationToken::new());
+    Ok(carry_out(&order, &outputs, now, watch, &cancel).await?)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_is_watched_kept_and_accounted_for() {
     let (folder, request) = simulated_unit();
     let out = folder.path().join("report");
-    let batch = prepare(&request, Scope::Run, Some(&out)).await.expect("it can be begun");
     let (seen, mut events) = tokio::sync::mpsc::unbounded_channel();
     let watch = || -> Watcher {
         let seen = seen.clone();
         Box::new(move |event: &Event| seen.send(event.clone()).expect("the test listens"))
     };
-    let Ended { records, troubles } = batch.run(watch, CancellationToken::new()).await;
+    let ended = run(&request, Scope::Run, Some(&out), watch).await.expect("it can be begun");
+    let Ended { records, troubles } = ended;
     assert!(troubles.is_empty(), "{troubles:?}");
     let [record] = records.as_slice() else { panic!("{} records", records.len()) };
     assert_eq!(record.verdict, Some(Verdict::Pass), "{record:#?}");
@@ -409,8 +412,8 @@ async fn a_batch_is_watched_kept_and_accounted_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_that_was_never_provisioned_is_told_as_blank() {
     let (_folder, request) = simulated_unit();
-    let batch = prepare(&request, Scope::Check, None).await.expect("it can be begun");
-    let ended = batch.run(|| Box::new(|_: &Event| {}), CancellationToken::new()).await;
+    let watch = || -> Watcher { Box::new(|_: &Event| {}) };
+    let ended = run(&request, Scope::Check, None, watch).await.expect("it can be begun");
     let record = ended.records.first().expect("a record");
     let why = record.diagnosis.as_ref().map(|diagnosis| diagnosis.message.as_str());
     assert!(why.is_some_and(|why| why.contains("this unit is blank")), "{why:?}");

@@ -29,11 +29,12 @@ fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Starts a run of units that never answer, and waits until all of them are under way.
-fn start_silent(station: &Station, command: &str, devices: usize) -> Child {
+pub fn start_silent(station: &Station, command: &str, devices: usize, more: &[&str]) -> Child {
     let devices = std::iter::repeat_n(["--device", "simulator:"], devices).flatten();
     let arguments = [command, "--json", "--fault", "wire.silent"].into_iter().chain(devices);
     let child = station
         .unit_command(arguments.clone())
+        .args(more)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -60,7 +61,7 @@ fn stop(child: Child, signal: Signal) -> (Ended, Duration) {
 #[case::terminal_closed(Signal::HUP)]
 fn a_stopped_run_is_aborted_and_has_its_record(#[case] signal: Signal) {
     let station = Station::new();
-    let (ended, took) = stop(start_silent(&station, "run", 1), signal);
+    let (ended, took) = stop(start_silent(&station, "run", 1, &[]), signal);
     assert_eq!((ended.code(), ended.stderr.as_str()), (4, ""), "{}", ended.stdout);
     let record = ended.json();
     assert_eq!(record["verdict"], "ABORTED");
@@ -73,7 +74,7 @@ fn a_stopped_run_is_aborted_and_has_its_record(#[case] signal: Signal) {
 #[test]
 fn a_stopped_provisioning_has_no_verdict_and_says_why() {
     let station = Station::new();
-    let (ended, _) = stop(start_silent(&station, "provision", 1), Signal::INT);
+    let (ended, _) = stop(start_silent(&station, "provision", 1, &[]), Signal::INT);
     assert_eq!(ended.code(), 4, "{}", ended.stdout);
     let record = ended.json();
     assert!(record["verdict"].is_null(), "{record:#}");
@@ -84,7 +85,7 @@ fn a_stopped_provisioning_has_no_verdict_and_says_why() {
 #[test]
 fn all_units_stop_together() {
     let station = Station::new();
-    let (ended, took) = stop(start_silent(&station, "run", 3), Signal::INT);
+    let (ended, took) = stop(start_silent(&station, "run", 3, &[]), Signal::INT);
     assert_eq!(ended.code(), 4, "{}", ended.stdout);
     let records = ended.json();
     let verdicts: Vec<_> =
@@ -96,7 +97,7 @@ fn all_units_stop_together() {
 #[test]
 fn a_killed_run_is_listed_as_interrupted() {
     let station = Station::new();
-    let mut child = start_silent(&station, "run", 1);
+    let mut child = start_silent(&station, "run", 1, &[]);
     let outcomes = || {
         let runs = station.unit(["records", "list", "--json"]).json();
         let outcomes = runs.as_array().expect("runs").iter();

@@ -50,7 +50,7 @@ const fn unforcible(arguments: &'static str, file: &'static str) -> Output {
     Output { arguments, file, forcible: false }
 }
 
-const OUTPUTS: [Output; 22] = [
+const OUTPUTS: [Output; 24] = [
     forcible("run --json --save-credentials {file}", "saved.json"),
     forcible("provision espvault --save-credentials {file}", "saved.json"),
     forcible("check --json --save-credentials {file}", "saved.json"),
@@ -58,6 +58,8 @@ const OUTPUTS: [Output; 22] = [
     forcible("factory-reset safesignal --save-credentials {file}", "saved.json"),
     forcible("run --json --out {desk}", "record.json"),
     forcible("provision --out {desk}", "console.log"),
+    forcible("run --json --junit {file}", "units.xml"),
+    forcible("check --junit {file}", "units.xml"),
     forcible("run --device simulator: --device simulator: --out {desk}", "02"),
     forcible("records export --format csv --out {file}", "runs.csv"),
     forcible("testbed issue --server localhost --out {desk}", "ca.pem"),
