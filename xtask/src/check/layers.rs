@@ -18,7 +18,7 @@ pub struct Layers {
 }
 
 /// Every crate that has layers.
-pub const CRATES: [Layers; 3] = [
+pub const CRATES: [Layers; 4] = [
     Layers {
         crate_name: "goldline",
         sources: "harness/goldline/src",
@@ -51,6 +51,7 @@ pub const CRATES: [Layers; 3] = [
         ],
     },
     NVS,
+    RECORD,
     SIMULATOR,
 ];
 
@@ -101,6 +102,13 @@ const NVS: Layers = Layers {
         &["edit", "leftover", "salvage"],
         &["space"],
     ],
+    neighbours: &[],
+};
+
+const RECORD: Layers = Layers {
+    crate_name: "goldline_record",
+    sources: "harness/record/src",
+    layers: &[&["verdict"], &["record"], &["expectation", "program"]],
     neighbours: &[],
 };
 

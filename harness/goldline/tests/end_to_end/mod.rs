@@ -50,6 +50,7 @@ mod provision_and_check;
 mod provisioning_api;
 mod rabbitmq;
 mod record;
+mod record_crate;
 mod records;
 mod reference;
 mod regression;
