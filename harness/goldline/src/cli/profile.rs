@@ -4,6 +4,7 @@
 
 mod checklist;
 mod coverage;
+mod trust;
 
 use std::{
     fmt::{self, Write as _},
@@ -53,7 +54,8 @@ pub enum CheckError {
     Images(Vec<ImageError>),
 }
 
-/// `profile check FILE`: one line on a valid profile whose files are what its chip can run.
+/// `profile check FILE`: one line on a valid profile whose files are what its chip can run; then the
+/// certificates in them, and whether they can trust the bench.
 ///
 /// # Errors
 /// Whatever is wrong with it, with file, line and column; then whatever is wrong with its files.
@@ -63,7 +65,7 @@ pub fn check(file: &str, dir: Option<&Path>) -> Result<String, CheckError> {
     if !faults.is_empty() {
         return Err(CheckError::Images(faults));
     }
-    Ok(format!(
+    let mut text = format!(
         "{file}: valid: {} on {}, {} partitions, {} values, {} NVS keys, {} checks\n",
         profile.name,
         profile.chip,
@@ -71,7 +73,9 @@ pub fn check(file: &str, dir: Option<&Path>) -> Result<String, CheckError> {
         profile.values.len(),
         profile.nvs.entries.len(),
         profile.checks.len(),
-    ))
+    );
+    trust::tell(&mut text, &profile).map_err(|error| CheckError::Images(vec![error]))?;
+    Ok(text)
 }
 
 /// `profile explain NAME`: what is written where, with which values, and what is checked.

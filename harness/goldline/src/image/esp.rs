@@ -54,7 +54,9 @@ pub(super) struct EspImage<'a> {
 pub(super) struct Segment<'a> {
     /// Where the chip sees it.
     pub(super) address: u32,
-    data: &'a [u8],
+    /// Where it begins in the image, in bytes.
+    pub(super) offset: usize,
+    pub(super) data: &'a [u8],
 }
 
 /// What an application says of itself; texts end at their first zero.
@@ -180,7 +182,7 @@ fn segment(bytes: &[u8], at: usize) -> Result<Segment<'_>, Damage> {
     let header = take(bytes, at, SEGMENT_HEADER as u64)?;
     let word = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|byte| header[at + byte]));
     let data = take(bytes, at + SEGMENT_HEADER, word(4).into())?;
-    Ok(Segment { address: word(0), data })
+    Ok(Segment { address: word(0), offset: at + SEGMENT_HEADER, data })
 }
 
 /// Bytes, by the header's four bits.

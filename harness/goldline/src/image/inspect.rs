@@ -2,10 +2,10 @@
 //!
 //! Must not know what is done with them.
 
-use std::iter;
+use std::{iter, path::Path};
 
 use super::{
-    application::{Application, application, prove, read},
+    application::{Application, application, compile_update, prove, read},
     error::ImageError,
     fit::Role,
     layout::{lay_out, partition_table},
@@ -67,4 +67,20 @@ fn inspect_application(
             path.map_or(Ok(()), |path| prove(path, &app, Role::App, profile))
         }
     }
+}
+
+/// The applications that are files of the product's, as they would lie in flash, with what each is: none of
+/// them carries anything of a bench.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn own_applications(profile: &Profile) -> Result<Vec<(&Path, Vec<u8>)>, ImageError> {
+    let updates = profile.ota.iter().map(|ota| &ota.update.app);
+    let mut applications = Vec::new();
+    for source in iter::once(&profile.images.app).chain(updates) {
+        if let AppSource::File(path) = source {
+            applications.push((path.as_path(), compile_update(profile, source, "")?));
+        }
+    }
+    Ok(applications)
 }

@@ -5,6 +5,7 @@
 //! no image leaves this module that the profile's chip could not run. Must not know units.
 
 mod application;
+mod carried;
 mod error;
 mod esp;
 mod fit;
@@ -28,10 +29,11 @@ use crate::{
     simulated::simulated,
 };
 
+pub use carried::{Carried, Form, carried};
 pub use error::ImageError;
 pub use esp::Damage;
 pub use fit::{Role, Unfit};
-pub use inspect::inspect;
+pub use inspect::{inspect, own_applications};
 pub use model::firmware_description;
 pub use spoilt::{NotSpoilt, spoilt};
 

@@ -17,6 +17,7 @@ use super::{
     order::Order,
     provenance::provenance,
     remembered::{Recall, RememberedError},
+    trust::{Shown, Untrusting, refuse_untrusting},
     values::{self, ValuesError},
 };
 use crate::{
@@ -54,6 +55,8 @@ pub enum JobsError {
     Replaced(#[from] RememberedError),
     #[error("the wire of a unit cannot listen at {address}: {error}")]
     Link { address: SocketAddr, error: io::Error },
+    #[error(transparent)]
+    Untrusting(#[from] Untrusting),
 }
 
 impl JobsError {
@@ -64,6 +67,7 @@ impl JobsError {
             Self::Link { .. } => {
                 Some("free that address, or choose another in --network wire:HOST:PORT".to_owned())
             }
+            Self::Untrusting(error) => Some(error.action()),
             Self::Store(_) | Self::Images(_) | Self::Replaced(_) => None,
         }
     }
@@ -84,6 +88,7 @@ pub(super) fn jobs(
     if order.devices.iter().any(|(_, url)| matches!(url, DeviceUrl::Simulator(_))) {
         images.refuse_machine_code(&order.profile)?;
     }
+    refuse_untrusting(&order.plan, &order.given, &images, &shown(order, &bench))?;
     let mut jobs = Vec::with_capacity(attempt.units().len());
     for (index, retries) in attempt.units() {
         let index = *index;
@@ -156,6 +161,15 @@ fn bench(order: &Order, authority: Arc<Authority>, clock: &Clock) -> Bench {
         config_server: order.config_server.clone(),
         clock: clock.clone(),
     })
+}
+
+/// Whom the services of the bench show.
+fn shown(order: &Order, bench: &Bench) -> Shown {
+    let authority = bench.authority();
+    Shown {
+        bench: Some([authority.root_pem(), authority.intermediate_pem()].concat()),
+        broker: order.broker.as_ref().map(|broker| broker.trust.clone()),
+    }
 }
 
 /// Who takes the numbers of a unit that is not known yet.

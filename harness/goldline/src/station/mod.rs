@@ -12,6 +12,7 @@
 //! | `refusals`, `devices`, `faults`, `endpoints`, `registry_url` | what an order names, and what is refused of it |
 //! | `values`, `leases`, `twins`, `identities`, `remembered` | a unit's values: given, made, its alone, or known from before |
 //! | `journal`, `changes`, `outputs`, `credentials`, `enrolment` | what is kept of a run, and where |
+//! | `trust` | whether the firmware can trust the bench at all |
 //! | `certificates`, `state_directory` | what a station has without a run |
 
 mod attempt;
@@ -38,6 +39,7 @@ mod remembered;
 mod request;
 mod rounds;
 mod state_directory;
+mod trust;
 mod twins;
 mod values;
 
@@ -61,6 +63,7 @@ pub use remembered::RememberedError;
 pub use request::{BrokerRequest, ReplacedRequest, Request, ServiceRequest};
 pub use rounds::Rows;
 pub use state_directory::open_state;
+pub use trust::{Answer, Called, Shown, Untrusting, services_of};
 pub use twins::{IdentitiesError, Twins};
 pub use values::ValuesError;
 

@@ -20,6 +20,13 @@ const ROOT: &str = "root.pem";
 const CA_FILES: [&str; 4] =
     ["ca/root.key", "ca/intermediate.key", "ca/intermediate.pem", "ca/root.pem"];
 
+/// Root and intermediate of the bench CA that a state directory holds, as PEM; `None` where it holds none, or
+/// is no state directory. Makes nothing.
+pub fn bench_ca_if_any(state: &Path) -> Option<String> {
+    let read = |name: &str| fs::read_to_string(state.join("ca").join(name)).ok();
+    Some([read(ROOT)?, read("intermediate.pem")?].concat())
+}
+
 impl StateDirectory {
     /// The bench CA, made on first use. Units that trust it stay testable on this station.
     ///

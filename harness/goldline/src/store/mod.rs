@@ -46,6 +46,7 @@ use std::{
 
 use crate::{secret::FingerprintKey, testbed::authority::AuthorityError};
 
+pub use authority::bench_ca_if_any;
 pub use backup::{Copied, Migrated};
 pub use enrol::{Enrolled, held_by_other};
 pub use identities::{Claimant, HeldIdentity, IdentityError};

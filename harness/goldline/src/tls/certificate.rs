@@ -155,7 +155,7 @@ impl<'a> Certificate<'a> {
 }
 
 /// As mbedTLS compares names: texts of the two usual kinds without case, and everything else byte by byte.
-fn is_same_name(one: &X509Name<'_>, other: &X509Name<'_>) -> bool {
+pub(super) fn is_same_name(one: &X509Name<'_>, other: &X509Name<'_>) -> bool {
     if one.as_raw() == other.as_raw() {
         return true;
     }
@@ -171,7 +171,8 @@ fn is_same_name(one: &X509Name<'_>, other: &X509Name<'_>) -> bool {
         })
 }
 
-fn label(name: &X509Name<'_>) -> String {
+/// The common name, or the whole one, in quotes.
+pub(super) fn label(name: &X509Name<'_>) -> String {
     let common = name.iter_common_name().next().and_then(|name| name.as_str().ok());
     shown(&common.map_or_else(|| name.to_string(), str::to_owned))
 }

@@ -65,6 +65,7 @@ mod salts;
 mod schema;
 mod secret_table;
 mod secrets;
+mod trust;
 mod two_sided;
 mod usage;
 mod values;

@@ -6,6 +6,7 @@ mod bindings;
 #[path = "../builds/mod.rs"]
 mod build_folders;
 mod builds;
+mod carried;
 #[path = "../certificates/mod.rs"]
 mod certificates;
 mod checks;
