@@ -78,8 +78,8 @@ pub fn own_applications(profile: &Profile) -> Result<Vec<(&Path, Vec<u8>)>, Imag
     let updates = profile.ota.iter().map(|ota| &ota.update.app);
     let mut applications = Vec::new();
     for source in iter::once(&profile.images.app).chain(updates) {
-        if let AppSource::File(path) = source {
-            applications.push((path.as_path(), compile_update(profile, source, "")?));
+        if let AppSource::File(file) = source {
+            applications.push((file.path(), compile_update(profile, source, "")?));
         }
     }
     Ok(applications)

@@ -155,10 +155,12 @@ fn services(values: &Values<'_>, carried: &[Carried], shown: &Shown) -> Vec<Call
     const BROKER: &[CheckId] =
         &[CheckId::MqttConnect, CheckId::TestAlert, CheckId::OtaUpdate, CheckId::ServerTrust];
     let profile = values.profile;
-    let endpoint = values.shown(&profile.mqtt.endpoint);
     let at_broker = shown.broker.as_ref().or(shown.bench.as_ref());
     let bench = shown.bench.as_ref();
-    let mut called = vec![("broker", endpoint, at_broker, BROKER)];
+    let mut called = Vec::new();
+    if let Some(mqtt) = &profile.mqtt {
+        called.push(("broker", values.shown(&mqtt.endpoint), at_broker, BROKER));
+    }
     if let Some(ca) = profile.ca.as_ref().filter(|ca| ca.called_by == Caller::Unit) {
         called.push(("CA", values.shown(&ca.url), bench, &[CheckId::CaRegistration]));
     }
@@ -313,7 +315,7 @@ enum Brought {
 fn name_of(app: &AppSource) -> String {
     match app {
         AppSource::Model { name } => format!("the firmware model {name}"),
-        AppSource::File(path) => path.display().to_string(),
+        AppSource::File(file) => file.path().display().to_string(),
     }
 }
 
