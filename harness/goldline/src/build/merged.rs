@@ -3,7 +3,7 @@
 //! Such a file is padded with 0xFF, within and behind; it begins at the start of the flash, or at the
 //! bootloader where that is not the start.
 
-use std::{fs, ops::Range, path::Path};
+use std::{fs, iter, ops::Range, path::Path};
 
 use super::{
     Build, BuildError, ChipName, ImageFile, Maker, Placed, Settings,
@@ -99,7 +99,7 @@ impl Flash<'_> {
     fn refuse_stray(&self, regions: &[Range<usize>]) -> Result<(), BuildError> {
         let mut at = self.start;
         let ends = self.start + self.bytes.len();
-        let gaps = regions.iter().cloned().chain([ends..ends]);
+        let gaps = regions.iter().cloned().chain(iter::once(ends..ends));
         for region in gaps {
             let gap = at..region.start.max(at);
             let stray = self.between(gap.clone()).iter().position(|byte| *byte != 0xFF);

@@ -16,6 +16,7 @@ const MD5_MAGIC: [u8; 2] = [0xEB, 0xEB];
 const ENTRY: usize = 32;
 const SECTOR: usize = 0x1000;
 const LARGEST: usize = 0xC00;
+const LARGEST_FLASH: u64 = 128 << 20;
 
 /// A partition table.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -50,6 +51,8 @@ pub enum TableError {
         "{path}:{line}: {field} \"{found}\" is not known: expected one that ESP-IDF names itself"
     )]
     Unknown { path: PathBuf, line: usize, field: &'static str, found: String },
+    #[error("{path}:{line}: \"{found}\" is more than any flash has, 128 MB")]
+    Beyond { path: PathBuf, line: usize, found: String },
 }
 
 impl Table {
@@ -159,6 +162,10 @@ fn refuse_unknown_row(path: &Path, text: &str) -> Result<(), TableError> {
             "data" => Some(1),
             number => parse_number(number),
         };
+        if let Some(place) = fields.by_ref().take(2).find(|place| is_beyond(place)) {
+            let (path, found) = (path.to_owned(), place.to_owned());
+            return Err(TableError::Beyond { path, line: index + 1, found });
+        }
         if let (Some(kind), Some(number)) = (kind, parse_number(subtype))
             && !is_known(kind, number)
         {
@@ -174,6 +181,22 @@ fn parse_number(text: &str) -> Option<u8> {
         Some(digits) => u8::from_str_radix(digits, 16).ok(),
         None => text.parse().ok(),
     }
+}
+
+/// Whether an offset or a size is larger than any flash, where the parser's sums would overflow.
+fn is_beyond(text: &str) -> bool {
+    let (digits, factor) = match text.strip_suffix(['k', 'K']) {
+        Some(digits) => (digits, 1 << 10),
+        None => text.strip_suffix(['m', 'M']).map_or((text, 1), |digits| (digits, 1 << 20)),
+    };
+    let number = match digits.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None if digits.bytes().all(|digit| digit.is_ascii_digit()) && !digits.is_empty() => {
+            Some(digits.parse().unwrap_or(u64::MAX))
+        }
+        None => None,
+    };
+    number.is_some_and(|number| number.saturating_mul(factor) > LARGEST_FLASH)
 }
 
 fn is_known(kind: u8, subtype: u8) -> bool {

@@ -71,8 +71,11 @@ pub(super) fn of_dump(dump: &[u8], table: &Table) -> Result<Entries, DraftError>
 pub(super) fn beside(build: &Path, table: &Table) -> Result<Entries, DraftError> {
     let nothing =
         Entries { partition: None, from: Origin::Nothing, list: Vec::new(), left_out: Vec::new() };
-    let folders = [Some(build), build.parent()];
-    let csvs = folders.into_iter().flatten().flat_map(csvs_in);
+    let around = match build.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Some(Path::new(".")),
+        parent => parent,
+    };
+    let csvs = [Some(build), around].into_iter().flatten().flat_map(csvs_in);
     let Some(path) = csvs.into_iter().next() else { return Ok(nothing) };
     let read = |path: &Path| {
         fs::read(path).map_err(|source| DraftError::Csv { path: path.to_owned(), source })

@@ -197,3 +197,20 @@ pub(super) fn refuse_scope(
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::find;
+
+    /// A product of flash and NVS alone needs nothing that a real unit cannot reach.
+    #[test]
+    fn a_product_without_network_is_judged_on_a_real_port() {
+        let mut profile = find("espvault", None).expect("it ships");
+        profile.images.app = AppSource::File("build/app.bin".into());
+        let refused = refuse_bench_on_real_port(&profile, Scope::Run);
+        assert_eq!(refused, Err(Refusal::QcOnRealPort));
+        (profile.wifi, profile.mqtt) = (None, None);
+        assert_eq!(refuse_bench_on_real_port(&profile, Scope::Run), Ok(()));
+    }
+}

@@ -85,7 +85,7 @@ fn each_key_that_a_unit_lacks_is_found_by_the_drafted_profile() {
         let record = station.unit(arguments).json();
         assert_eq!(record["verdict"], "FAIL", "{key}: {record:#}");
         let readback = check(&record, "nvs_readback");
-        assert_eq!(readback["outcome"], "FAIL", "{key}: {record:#}");
+        assert_eq!(readback["outcome"], "fail", "{key}: {record:#}");
         let words = record["diagnosis"].to_string();
         assert!(words.contains(&format!("vault/{key}")), "{key}: {words}");
     }
@@ -133,10 +133,13 @@ fn a_csv_beside_the_build_tells_the_keys() {
         assert!(text.contains(line), "{line}: {text}");
     }
     assert!(!text.contains("s3cr3t-token") && !text.contains("wifi_join\""), "{text}");
-    let set = ["run", "own.toml", "--json", "--set", "token=s3cr3t", "--device", DEVICE];
+    // The firmware has other keys than these: what is judged here is what the bench wrote.
+    station.write("token", "s3cr3t-token");
+    let set = ["run", "own.toml", "--json", "--set", "token=@token", "--device", DEVICE];
     let record = station.unit(set).json();
-    assert_eq!(record["verdict"], "PASS", "{record:#}");
-    let evidence = check(&record, "nvs_readback")["evidence"].to_string();
+    let readback = check(&record, "nvs_readback");
+    assert_eq!(readback["outcome"], "pass", "{record:#}");
+    let evidence = readback["evidence"].to_string();
     assert!(evidence.contains("state/name") && evidence.contains("vault/port"), "{evidence}");
 }
 

@@ -95,7 +95,7 @@ fn a_product_is_judged_without_network_and_broker() {
     let fault = ["run", "espvault.toml", "--json", "--fault", "flash.nvs_key_missing"];
     let record = station.unit(fault).json();
     assert_eq!(record["verdict"], "FAIL", "{record:#}");
-    assert_eq!(check(&record, "nvs_readback")["outcome"], "FAIL");
+    assert_eq!(check(&record, "nvs_readback")["outcome"], "fail");
 
     // What needs a network says so at its place.
     let wifi = format!("{lesser}\n[[check]]\nid = \"wifi_join\"\n");

@@ -257,10 +257,16 @@ fn a_partition_table_may_be_a_csv_or_a_binary_without_a_build() {
     let images = "partitions = \"partitions.csv\"\napp = { model = \"espvault\" }";
     let error = refused(&folder, images, "partitions = ");
     assert!(error.contains("partitions.csv:8: subtype \"0x77\""), "{error}");
-    let wrong = CSV.replace("0x6000", "4294967295M");
-    fs::write(folder.path().join("partitions.csv"), wrong).expect("a file");
-    assert!(refused(&folder, images, "partitions = ").contains("is no partition table"));
+    for (size, line) in [("4294967295M", 4), ("0xfffff000", 4), ("99999999999999999999k", 4)] {
+        let wrong = CSV.replace("0x6000", size);
+        fs::write(folder.path().join("partitions.csv"), wrong).expect("a file");
+        let error = refused(&folder, images, "partitions = ");
+        assert!(error.contains(&format!("partitions.csv:{line}: \"{size}\" is more")), "{error}");
+    }
     fs::write(folder.path().join("partitions.csv"), b"\xAA\x50").expect("a file");
+    let error = refused(&folder, images, "partitions = ");
+    assert!(error.contains("partitions.csv:1: flags \"0xffffffff\""), "{error}");
+    fs::write(folder.path().join("partitions.csv"), b"\xE9\xFF").expect("a file");
     assert!(refused(&folder, images, "partitions = ").contains("is no partition table"));
 }
 
