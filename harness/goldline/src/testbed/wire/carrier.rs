@@ -81,6 +81,7 @@ impl Connection {
                 let SoFar { closed_by, reset, .. } = unit.so_far;
                 match ended {
                     Ok(_) => (closed_by.unwrap_or(Closer::Service), false),
+                    // Usual behind MQTT's DISCONNECT, which a unit does not wait for the end of.
                     Err(_) if reset => {
                         // It hears of a reset what it would hear of one on the wire.
                         let _deaf = service.set_zero_linger();

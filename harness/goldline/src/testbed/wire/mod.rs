@@ -10,6 +10,7 @@
 //! - [`link`]: frames over a stream as QEMU sends them, or over a TAP;
 //! - `gateway`: one task for each unit, which looks at each frame before the stack does;
 //! - `frame`, `dhcp`, `dns`: from bytes to bytes, with no state;
+//! - `pace`: what of a flood is taken;
 //! - `stack`, `stream`: one smoltcp interface for each unit; a socket as a stream of bytes;
 //! - `carrier`: a task for each connection. The SYN is answered when the service took the connection.
 //!
@@ -28,6 +29,7 @@ mod dns;
 mod frame;
 mod gateway;
 pub mod link;
+mod pace;
 mod stack;
 mod stream;
 

@@ -67,7 +67,7 @@ fn ethernet(mac: [u8; 6], ethertype: EthernetProtocol, payload: &[u8]) -> Vec<u8
     bytes
 }
 
-fn ipv4(from: Ipv4Addr, to: Ipv4Addr, protocol: IpProtocol, payload: &[u8]) -> Vec<u8> {
+pub fn ipv4(from: Ipv4Addr, to: Ipv4Addr, protocol: IpProtocol, payload: &[u8]) -> Vec<u8> {
     let header = Ipv4Repr {
         src_addr: from,
         dst_addr: to,

@@ -3,6 +3,7 @@
 mod abusers;
 mod figures;
 mod kernel;
+mod leases;
 mod peer;
 
 use std::{
