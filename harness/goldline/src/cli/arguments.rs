@@ -149,7 +149,8 @@ fn part(name: &str) -> Result<Part, String> {
 pub(super) struct RunArguments {
     /// Name of a shipped profile, a name under --profiles, or a path; espvault on the simulator
     pub(super) profile: Option<String>,
-    /// Where the unit is: simulator:, /dev/ttyUSB0, serial:…; several run in parallel
+    /// Where the unit is: simulator:, /dev/ttyUSB0, serial:…, rfc2217://HOST:PORT, socket://HOST:PORT; several
+    /// run in parallel
     #[arg(long = "device", env = "GOLDLINE_DEVICE", value_name = "URL")]
     pub(super) devices: Vec<String>,
     /// What lies between the units and the services: air; cable or wire:HOST:PORT, which prove nothing of a

@@ -372,8 +372,6 @@ fn write_unit(mut unit: Transport, session: &Session, shared: &Shared) {
 mod tests {
     use std::time::Duration;
 
-    use serialport::SerialPort;
-
     use super::*;
 
     /// A stop that came while the unit was reset found no session, and espflash tried on for seconds.

@@ -9,6 +9,7 @@ mod loader;
 mod patience;
 mod port;
 mod qemu;
+mod remote;
 mod reset;
 mod serial;
 mod simulator;
@@ -24,10 +25,14 @@ pub use port::{LineError, NotAPort, refuse_what_is_no_port};
 pub use qemu::{
     EmulatedUnit, Emulator, FlashFileError, GuestError, NoEmulator, Plug, PowerError, open_qemu,
 };
+pub use remote::open_remote;
 pub use reset::ResetError;
 pub use serial::open_serial;
 pub use simulator::{SimulatedUnit, open_simulator};
-pub use url::{DeviceUrl, DeviceUrlError, Provision, QemuOptions, ResetMethod, SimulatorOptions};
+pub use url::{
+    DeviceUrl, DeviceUrlError, Provision, QemuOptions, RemotePort, RemoteProtocol, ResetMethod,
+    SimulatorOptions,
+};
 
 /// One unit under test.
 pub trait Device: Send {

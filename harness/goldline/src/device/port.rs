@@ -53,6 +53,30 @@ pub enum LineError {
         /// The operating system's or serialport's reason.
         source: serialport::Error,
     },
+    /// Nobody is reached at a port on the network.
+    #[error("cannot connect to {port}: {source}")]
+    Connect {
+        /// Its URL.
+        port: String,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// Whoever listens there has no serial port to offer.
+    #[error("{port} does not speak RFC 2217: {detail}")]
+    NotRfc2217 {
+        /// Its URL.
+        port: String,
+        /// What came instead.
+        detail: String,
+    },
+    /// A server does not say that it did what it was asked.
+    #[error("{port} does not acknowledge {request}")]
+    Unacknowledged {
+        /// Its URL.
+        port: String,
+        /// The RFC's name of the request.
+        request: &'static str,
+    },
     /// A PTY of our own cannot be made.
     #[error("cannot make a pseudo terminal: {0}")]
     Pty(#[from] io::Error),
@@ -73,6 +97,15 @@ impl LineError {
     pub fn action(&self) -> &'static str {
         match self {
             Self::Open { source, .. } => to_open(source.kind()),
+            Self::Connect { .. } => {
+                "start what serves the port there (goldline simulator serve --rfc2217, esp_rfc2217_server, ser2net), or correct --device"
+            }
+            Self::NotRfc2217 { .. } => {
+                "name the address of an RFC 2217 server; one that carries raw bytes only is socket://HOST:PORT, without modem lines"
+            }
+            Self::Unacknowledged { .. } => {
+                "look at the server of that port: it may be stuck, or its serial port may refuse that setting"
+            }
             Self::Pty(_) => "end programs that hold pseudo terminals, then test the unit again",
             Self::Baud { .. } => "name a rate that the port takes, such as ?baud=115200",
         }

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Faster than the ROM's rate and taken by every common USB bridge.
-const DEFAULT_BAUD: u32 = 460_800;
+pub(super) const DEFAULT_BAUD: u32 = 460_800;
 
 /// Opens a unit on a serial port; `baud` is the rate of transfers. Unless given it is 460800, but the
 /// ROM's own rate where nothing resets the unit: the next SYNC comes at that rate.

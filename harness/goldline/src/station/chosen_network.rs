@@ -104,10 +104,12 @@ impl ChosenNetwork {
                 DeviceUrl::Simulator(_) if wired => {
                     return Err(NetworkError::InThisProcess { device });
                 }
-                DeviceUrl::Serial { .. } if wired && self.first_link.is_none() => {
+                DeviceUrl::Serial { .. } | DeviceUrl::Remote(_)
+                    if wired && self.first_link.is_none() =>
+                {
                     return Err(NetworkError::Nowhere { device });
                 }
-                DeviceUrl::Qemu(_) | DeviceUrl::Simulator(_) | DeviceUrl::Serial { .. } => {}
+                _ => {}
             }
         }
         match (self.first_link, devices.len().checked_sub(1)) {

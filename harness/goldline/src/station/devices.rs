@@ -10,7 +10,7 @@ use super::faults::Faults;
 use crate::{
     device::{
         DeviceUrl, DeviceUrlError, EmulatedUnit, Emulator, NoEmulator, NotAPort, Plug, QemuOptions,
-        SimulatedUnit, SimulatorOptions, open_qemu, open_serial, open_simulator,
+        SimulatedUnit, SimulatorOptions, open_qemu, open_remote, open_serial, open_simulator,
         refuse_what_is_no_port,
     },
     engine::OpenDevice,
@@ -83,6 +83,10 @@ fn is_same_unit(one: (usize, &DeviceUrl), other: (usize, &DeviceUrl)) -> bool {
         ((_, DeviceUrl::Serial { path: one, .. }), (_, DeviceUrl::Serial { path: other, .. })) => {
             one == other
         }
+        // A server has one client at a time, whatever it is talked to with.
+        ((_, DeviceUrl::Remote(one)), (_, DeviceUrl::Remote(other))) => {
+            one.address == other.address
+        }
         ((index, DeviceUrl::Simulator(one)), (other_index, DeviceUrl::Simulator(other))) => {
             let mac =
                 |index, options: &SimulatorOptions| options.mac.unwrap_or(simulated_mac(index));
@@ -153,7 +157,7 @@ pub(super) fn find_emulators(
         DeviceUrl::Qemu(options) => {
             Ok(Some(emulated_unit(options.clone(), profile).find_emulator()?))
         }
-        DeviceUrl::Simulator(_) | DeviceUrl::Serial { .. } => Ok(None),
+        DeviceUrl::Simulator(_) | DeviceUrl::Serial { .. } | DeviceUrl::Remote(_) => Ok(None),
     };
     devices.iter().map(emulator).collect()
 }
@@ -183,6 +187,7 @@ pub(super) fn opener(
         DeviceUrl::Serial { path, baud, reset } => {
             Box::new(move || open_serial(&path, baud, reset))
         }
+        DeviceUrl::Remote(port) => Box::new(move || open_remote(port)),
         DeviceUrl::Simulator(options) => {
             let unit = simulated_unit(options, index, profile, faults);
             Box::new(move || open_simulator(unit, world))

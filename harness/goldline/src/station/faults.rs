@@ -74,9 +74,14 @@ impl Faults {
         self.seed.wrapping_add(index as u64)
     }
 
+    /// Names of those that are wrong with a unit.
+    pub(super) fn of_units(&self) -> impl Iterator<Item = String> {
+        self.unit.iter().map(|fault| fault.name().to_owned())
+    }
+
     /// What the record of the unit in this place says of it.
     pub(super) fn simulation(&self, index: usize) -> Option<Simulation> {
-        let unit = self.unit.iter().map(|fault| fault.name().to_owned());
+        let unit = self.of_units();
         let testbed = self.testbed.iter().map(ToString::to_string);
         let faults: Vec<String> = unit.chain(testbed).collect();
         (!faults.is_empty()).then(|| Simulation { faults, seed: self.seed_of(index) })

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     bench::{Bench, BenchConfig, Place},
     clock::Clock,
-    device::{ChipFacts, DeviceUrl, Plug},
+    device::{ChipFacts, Plug},
     engine::{Job, Stand, ValuesOfUnit},
     identity::Mac,
     image::{FlashImages, ImageError},
@@ -85,7 +85,7 @@ pub(super) fn jobs(
     let bench_ca = authority.root_pem().to_owned();
     let bench = Arc::new(bench(order, authority, clock));
     let images = FlashImages::build(&order.profile, &bench.trusted())?;
-    if order.devices.iter().any(|(_, url)| matches!(url, DeviceUrl::Simulator(_))) {
+    if order.devices.iter().any(|(_, url)| !url.runs_machine_code()) {
         images.refuse_machine_code(&order.profile)?;
     }
     refuse_untrusting(&order.plan, &order.given, &images, &shown(order, &bench))?;

@@ -146,6 +146,10 @@ impl Order {
         if real {
             refusals::refuse_bench_on_real_port(&profile, scope, network.kind)?;
         }
+        if devices.iter().any(|(_, url)| url.is_simulated_elsewhere()) {
+            refusals::refuse_faults_elsewhere(faults.of_units().next(), request.seed)?;
+            refusals::refuse_network_out_of_reach(&profile, scope, network.kind)?;
+        }
         let emulators = devices::find_emulators(&devices, &profile)?;
         let identity = match () {
             () if real => Identity::Issued,
@@ -210,7 +214,7 @@ impl Order {
         self.devices.iter().filter_map(|(_, url)| match url {
             DeviceUrl::Simulator(options) => options.flash_file.as_deref(),
             DeviceUrl::Qemu(options) => options.flash_file.as_deref(),
-            DeviceUrl::Serial { .. } => None,
+            DeviceUrl::Serial { .. } | DeviceUrl::Remote(_) => None,
         })
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::{
     plan::{Given, Plan, Scope, Step},
-    profile::{AppSource, EndpointPolicy, Part, Profile, StationFile},
+    profile::{AppSource, EndpointPolicy, Method, Part, Profile, StationFile},
     testbed::network::NetworkKind,
 };
 
@@ -31,6 +31,14 @@ pub enum Refusal {
     FaultOnRealPort { fault: String },
     #[error("--seed is for simulated units: nothing of a real one is decided by a number")]
     SeedOnRealPort,
+    #[error("the fault {fault} is of a unit that is simulated in another process")]
+    FaultElsewhere { fault: String },
+    #[error("--seed is of a unit that is simulated in another process")]
+    SeedElsewhere,
+    #[error(
+        "a unit that is simulated in another process does not hear the network {network}, which is in this one"
+    )]
+    NetworkOutOfReach { network: NetworkKind },
     #[error("the firmware model \"{model}\" runs in the simulator only")]
     Model { model: String },
     #[error(
@@ -74,6 +82,13 @@ impl Refusal {
             Self::UnbuiltPolicy => "choose the policy redirected, with the unit's final address",
             Self::FaultOnRealPort { .. } => "leave --fault out, or choose --device simulator:",
             Self::SeedOnRealPort => "leave --seed out, or choose --device simulator:",
+            Self::FaultElsewhere { .. } => {
+                "give it to that process: goldline simulator serve --fault NAME"
+            }
+            Self::SeedElsewhere => "give it to that process: goldline simulator serve --seed N",
+            Self::NetworkOutOfReach { .. } => {
+                "goldline provision flashes it and reads it back; for its QC choose --network wire:ADDR here, and with goldline simulator serve"
+            }
             Self::Model { .. } => {
                 "name the product's own firmware in the profile: app = { file = \"build/app.elf\" }"
             }
@@ -151,6 +166,32 @@ pub(super) fn refuse_bench_on_real_port(
         return Err(Refusal::QcOnRealPort);
     }
     Ok(())
+}
+
+/// What is wrong with a unit is told to the process that it is in.
+pub(super) fn refuse_faults_elsewhere(
+    fault: Option<String>,
+    seed: Option<u64>,
+) -> Result<(), Refusal> {
+    match (fault, seed) {
+        (Some(fault), _) => Err(Refusal::FaultElsewhere { fault }),
+        (None, Some(_)) => Err(Refusal::SeedElsewhere),
+        (None, None) => Ok(()),
+    }
+}
+
+/// A unit that cannot join the bench's network would fail for nothing of its own.
+pub(super) fn refuse_network_out_of_reach(
+    profile: &Profile,
+    scope: Scope,
+    network: NetworkKind,
+) -> Result<(), Refusal> {
+    let is_in_process = matches!(network, NetworkKind::Air | NetworkKind::Cable);
+    let needs_it = scope != Scope::Provision || profile.method == Method::Portal;
+    match is_in_process && needs_it {
+        true => Err(Refusal::NetworkOutOfReach { network }),
+        false => Ok(()),
+    }
 }
 
 /// A unit that nothing can start would be erased and written for nothing.

@@ -54,6 +54,7 @@ mod record_crate;
 mod records;
 mod reference;
 mod regression;
+mod remote;
 mod reprovisioning;
 mod resets;
 mod restarting;

@@ -18,6 +18,7 @@ const SUPPORTED: [u8; 3] = [BINARY, SUPPRESS_GO_AHEAD, COM_PORT];
 
 const SET_BAUD_RATE: u8 = 1;
 const SET_CONTROL: u8 = 5;
+const NOTIFY_MODEM_STATE: u8 = 7;
 /// A server's answer has the number of the client's command plus this.
 const ANSWER: u8 = 100;
 const DTR_ON: u8 = 8;
@@ -27,6 +28,8 @@ const RTS_OFF: u8 = 12;
 /// Queries of DTR and RTS.
 const DTR_QUERY: u8 = 7;
 const RTS_QUERY: u8 = 10;
+/// Neither CTS nor any other line comes from a unit.
+const NO_LINES: u8 = 0;
 /// A subnegotiation longer than this is none.
 const LONGEST_OPTION: usize = 64;
 
@@ -60,6 +63,8 @@ pub(crate) struct Session {
     we: [bool; SUPPORTED.len()],
     they: [bool; SUPPORTED.len()],
     baud: [u8; 4],
+    /// Whether the client knows which lines come from the unit; some ask for them without asking.
+    has_told_lines: bool,
     dtr: bool,
     rts: bool,
 }
@@ -166,10 +171,18 @@ impl Session {
                 baud.to_vec()
             }
             (SET_CONTROL, [control]) => vec![self.control(*control, out)],
+            (NOTIFY_MODEM_STATE, _) => vec![NO_LINES],
             (_, value) => value.to_vec(),
         };
+        Self::answer(*command, &answer, out);
+        if !std::mem::replace(&mut self.has_told_lines, true) {
+            Self::answer(NOTIFY_MODEM_STATE, &[NO_LINES], out);
+        }
+    }
+
+    fn answer(command: u8, value: &[u8], out: &mut Decoded) {
         out.reply.extend([IAC, SUBNEGOTIATION, COM_PORT, command.wrapping_add(ANSWER)]);
-        out.reply.extend(Self::encode(&answer));
+        out.reply.extend(Self::encode(value));
         out.reply.extend([IAC, END]);
     }
 
@@ -219,6 +232,18 @@ mod tests {
         assert_eq!(decoded.lines, [(true, false), (true, true), (false, true)]);
         assert_eq!(decoded.reply[3..5], [SET_CONTROL + ANSWER, DTR_ON]);
         assert_eq!(session.decode(&set(RTS_QUERY)).reply[4], RTS_ON);
+    }
+
+    /// pyserial's own server in front of a unit asks its client for them, and ended for want of an answer.
+    #[test]
+    fn the_lines_that_come_from_the_unit_are_told_unasked_and_when_asked() {
+        let mut session = Session::default();
+        let told = [IAC, SUBNEGOTIATION, COM_PORT, NOTIFY_MODEM_STATE + ANSWER, NO_LINES, IAC, END];
+        let set = [IAC, SUBNEGOTIATION, COM_PORT, SET_CONTROL, DTR_ON, IAC, END];
+        assert!(session.decode(&set).reply.ends_with(&told));
+        assert!(!session.decode(&set).reply.ends_with(&told));
+        let ask = [IAC, SUBNEGOTIATION, COM_PORT, NOTIFY_MODEM_STATE, IAC, END];
+        assert_eq!(session.decode(&ask).reply, told);
     }
 
     #[test]

@@ -39,12 +39,12 @@ impl Relay {
 
     /// Moves what can be moved; whether anything was.
     pub(super) fn pump(&mut self, socket: &mut tcp::Socket<'_>) -> bool {
-        let sent = self.to_network(socket);
-        let received = self.to_firmware(socket);
+        let sent = self.pass_on(socket);
+        let received = self.hand_over(socket);
         sent || received
     }
 
-    fn to_network(&mut self, socket: &mut tcp::Socket<'_>) -> bool {
+    fn pass_on(&mut self, socket: &mut tcp::Socket<'_>) -> bool {
         let mut moved = false;
         while !self.is_closed && socket.can_send() {
             let firmware = &self.firmware;
@@ -66,7 +66,7 @@ impl Relay {
         moved
     }
 
-    fn to_firmware(&mut self, socket: &mut tcp::Socket<'_>) -> bool {
+    fn hand_over(&mut self, socket: &mut tcp::Socket<'_>) -> bool {
         let mut moved = false;
         while !self.is_gone && socket.can_recv() {
             let firmware = &self.firmware;

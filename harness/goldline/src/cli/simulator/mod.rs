@@ -17,7 +17,7 @@ pub(super) enum SimulatorCommand {
         json: bool,
     },
     /// Serve a simulated unit on a port of its own until interrupted
-    Serve(ServeArguments),
+    Serve(Box<ServeArguments>),
 }
 
 pub(super) fn run(command: SimulatorCommand) -> miette::Result<u8> {

@@ -2,6 +2,9 @@
 //!
 //! A transport is written to from several places, and read in one: its [`Source`].
 
+mod remote;
+mod telnet;
+
 use std::{
     io::{self, Read, Write},
     path::Path,
@@ -11,6 +14,7 @@ use std::{
 use serialport::{SerialPort, TTYPort};
 
 use super::port::LineError;
+use remote::{Remote, RemoteSource};
 
 /// How long a read that brings nothing lasts at most; data ends it at once.
 const READ_SLICE: Duration = Duration::from_millis(20);
@@ -21,12 +25,16 @@ const WRITE_LIMIT: Duration = Duration::from_secs(5);
 pub(super) enum Transport {
     /// A port of this machine's.
     Serial(TTYPort),
+    /// A port on the network.
+    Remote(Remote),
 }
 
 /// What comes from a unit's port.
 pub(super) enum Source {
     /// A port of this machine's.
     Serial(TTYPort),
+    /// A port on the network.
+    Remote(RemoteSource),
 }
 
 impl Transport {
@@ -44,6 +52,28 @@ impl Transport {
         Ok((Self::Serial(tty), Source::Serial(source)))
     }
 
+    /// Connects to a port that carries bytes and nothing else; `port` is what people call it.
+    ///
+    /// # Errors
+    /// [`LineError::Connect`] when nobody listens there.
+    pub(super) fn raw(address: &str, port: &str) -> Result<(Self, Source), LineError> {
+        let (remote, source) = Remote::raw(address, port)?;
+        Ok((Self::Remote(remote), Source::Remote(source)))
+    }
+
+    /// Connects to a port with rate and modem lines.
+    ///
+    /// # Errors
+    /// When nobody listens there, or whoever does speaks another protocol.
+    pub(super) fn rfc2217(
+        address: &str,
+        baud: u32,
+        port: &str,
+    ) -> Result<(Self, Source), LineError> {
+        let (remote, source) = Remote::rfc2217(address, baud, port)?;
+        Ok((Self::Remote(remote), Source::Remote(source)))
+    }
+
     /// The same way for another thread.
     ///
     /// # Errors
@@ -51,6 +81,7 @@ impl Transport {
     pub(super) fn try_clone(&self) -> serialport::Result<Self> {
         match self {
             Self::Serial(port) => port.try_clone_native().map(Self::Serial),
+            Self::Remote(remote) => Ok(Self::Remote(remote.clone())),
         }
     }
 
@@ -61,6 +92,7 @@ impl Transport {
     pub(super) fn set_baud(&mut self, baud: u32) -> serialport::Result<()> {
         match self {
             Self::Serial(port) => port.set_baud_rate(baud),
+            Self::Remote(remote) => remote.set_baud(baud),
         }
     }
 
@@ -74,6 +106,7 @@ impl Transport {
                 port.write_data_terminal_ready(dtr)?;
                 port.write_request_to_send(rts)
             }
+            Self::Remote(remote) => remote.set_lines(dtr, rts),
         }
     }
 }
@@ -82,12 +115,14 @@ impl Write for Transport {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Serial(port) => port.write(bytes),
+            Self::Remote(remote) => remote.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Serial(port) => port.flush(),
+            Self::Remote(_) => Ok(()),
         }
     }
 }
@@ -97,6 +132,7 @@ impl Source {
     pub(super) fn waiting(&self) -> u32 {
         match self {
             Self::Serial(port) => port.bytes_to_read().unwrap_or(0),
+            Self::Remote(source) => source.waiting(),
         }
     }
 }
@@ -106,6 +142,7 @@ impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Serial(port) => port.read(buffer),
+            Self::Remote(source) => source.read(buffer),
         }
     }
 }

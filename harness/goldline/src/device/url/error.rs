@@ -4,10 +4,20 @@
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DeviceUrlError {
     /// No such kind of device.
-    #[error("unknown device \"{url}\": expected simulator:, qemu:, /dev/…, or serial:…")]
+    #[error(
+        "unknown device \"{url}\": expected simulator:, qemu:, /dev/…, serial:…, rfc2217://HOST:PORT, or socket://HOST:PORT"
+    )]
     Scheme {
         /// As given.
         url: String,
+    },
+    /// A port on the network has no place.
+    #[error("the device \"{url}\" names no host and port: expected {scheme}HOST:PORT")]
+    Address {
+        /// As given.
+        url: String,
+        /// How it begins.
+        scheme: &'static str,
     },
     /// No such option.
     #[error("unknown option \"{option}\" in device \"{url}\": expected one of {expected}")]

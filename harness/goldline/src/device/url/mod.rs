@@ -1,15 +1,17 @@
-//! Where a unit is: `simulator:`, `qemu:`, `/dev/ttyUSB0`, `serial:…`.
+//! Where a unit is: `simulator:`, `qemu:`, `/dev/ttyUSB0`, `serial:…`, `rfc2217://…`, `socket://…`.
 //!
 //! Must not open anything.
 
 mod error;
 mod qemu;
+mod remote;
 
 use std::{path::PathBuf, str::FromStr};
 
 pub use error::DeviceUrlError;
 use error::{number, switch, unknown, wrong};
 pub use qemu::{Provision, QemuOptions};
+pub use remote::{RemotePort, RemoteProtocol};
 
 use crate::{
     identity::Mac,
@@ -32,6 +34,8 @@ pub enum DeviceUrl {
         /// What resets the unit.
         reset: ResetMethod,
     },
+    /// A serial port on the network.
+    Remote(RemotePort),
 }
 
 /// What resets a unit on a serial port.
@@ -68,7 +72,16 @@ pub struct SimulatorOptions {
 impl DeviceUrl {
     /// Whether a real unit hangs there, for which samples and bench endpoints are refused.
     pub fn is_real(&self) -> bool {
-        matches!(self, Self::Serial { .. })
+        match self {
+            Self::Simulator(_) | Self::Qemu(_) => false,
+            Self::Serial { .. } => true,
+            Self::Remote(port) => !port.simulated,
+        }
+    }
+
+    /// Whether a simulated unit is there that is not in this process.
+    pub fn is_simulated_elsewhere(&self) -> bool {
+        matches!(self, Self::Remote(RemotePort { simulated: true, .. }))
     }
 
     /// Whether an emulator runs it, which has its own way to a network.
@@ -78,12 +91,17 @@ impl DeviceUrl {
 
     /// Whether what it boots is machine code, so that a description of firmware is none.
     pub fn runs_machine_code(&self) -> bool {
-        !matches!(self, Self::Simulator(_))
+        !matches!(self, Self::Simulator(_)) && !self.is_simulated_elsewhere()
     }
 
     /// Whether somebody puts the unit into its loader, and nothing starts its application.
     pub fn is_reset_by_hand(&self) -> bool {
-        matches!(self, Self::Serial { reset: ResetMethod::None, .. })
+        match self {
+            Self::Simulator(_) | Self::Qemu(_) => false,
+            Self::Serial { reset, .. } | Self::Remote(RemotePort { reset, .. }) => {
+                *reset == ResetMethod::None
+            }
+        }
     }
 }
 
@@ -108,6 +126,11 @@ impl FromStr for DeviceUrl {
         }
         if place == "qemu:" || place == "qemu" {
             return QemuOptions::parse(url, &options).map(Self::Qemu);
+        }
+        for protocol in [RemoteProtocol::Raw, RemoteProtocol::Rfc2217] {
+            if let Some(address) = place.strip_prefix(protocol.scheme()) {
+                return RemotePort::parse(url, protocol, address, &options).map(Self::Remote);
+            }
         }
         let path = match place.strip_prefix("serial:") {
             Some(path) => path,
@@ -227,8 +250,43 @@ mod tests {
     }
 
     #[test]
+    fn a_port_on_the_network_is_written_as_pyserial_writes_it() {
+        let port = |url: &str| match url.parse() {
+            Ok(DeviceUrl::Remote(port)) => port,
+            other => panic!("{other:?}"),
+        };
+        let raw = port("socket://127.0.0.1:4000");
+        assert_eq!((raw.protocol, &raw.reset), (RemoteProtocol::Raw, &ResetMethod::None));
+        let both = port("rfc2217://[::1]:4000/?baud=921600&simulated=true");
+        assert_eq!((both.name().as_str(), both.baud), ("rfc2217://[::1]:4000", Some(921_600)));
+        assert_eq!(both.reset, ResetMethod::Lines);
+    }
+
+    /// What a real unit would be told of a simulated one is refused; the URL alone says which it is.
+    #[test]
+    fn a_port_on_the_network_is_real_unless_it_says_otherwise() {
+        let url = |url: &str| url.parse::<DeviceUrl>().expect("a good URL");
+        for scheme in ["rfc2217", "socket"] {
+            let place = format!("{scheme}://127.0.0.1:4000");
+            assert!(url(&place).is_real());
+            assert!(url(&format!("{place}?simulated=false")).is_real());
+            assert!(!url(&format!("{place}?simulated=true")).is_real());
+            assert!(url(&format!("{place}?simulated=true")).is_simulated_elsewhere());
+        }
+        assert!(!url("simulator:").is_simulated_elsewhere());
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (url, part) in [
+            ("rfc2217://", "expected rfc2217://HOST:PORT"),
+            ("rfc2217://jig", "expected rfc2217://HOST:PORT"),
+            ("socket://:4000", "expected socket://HOST:PORT"),
+            ("socket://jig:0", "expected socket://HOST:PORT"),
+            ("socket://jig:4000?baud=115200", "expected one of reset, simulated"),
+            ("socket://jig:4000?reset=lines", "a raw socket has no modem lines"),
+            ("rfc2217://jig:4000?simulated=yes", "expected true or false"),
+            ("rfc2217://jig:4000?ign_set_control", "expected one of baud, reset, simulated"),
             ("usb0", "unknown device"),
             ("serial:", "unknown device"),
             ("simulator:?colour=red", "colour"),
