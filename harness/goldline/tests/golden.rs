@@ -15,8 +15,6 @@ mod leftovers;
 mod program;
 #[path = "golden/reference.rs"]
 mod reference;
-#[path = "golden/sample_unit.rs"]
-mod sample_unit;
 
 use std::{
     panic::catch_unwind,
@@ -28,11 +26,10 @@ use goldline::{
     cli,
     plan::{Plan, Scope},
     profile::{Profile, find, list},
+    station::SampleUnit,
 };
 use insta::{Settings, assert_binary_snapshot, assert_snapshot};
 use sha2::{Digest, Sha256};
-
-use sample_unit::SampleUnit;
 
 /// Of `fixtures/csv/espvault.csv`, as Espressif's generator makes it.
 const ESPVAULT_IMAGE_SHA256: &str =
@@ -62,7 +59,7 @@ fn the_nvs_image_of_each_sample_unit_is_as_reviewed() {
 
 #[test]
 fn the_image_of_espvault_is_the_reference_generators() {
-    let unit = SampleUnit::of(&Arc::new(find("espvault", None).expect("a shipped profile")));
+    let unit = sample(&Arc::new(find("espvault", None).expect("a shipped profile")));
     let digest = Sha256::digest(unit.nvs_image());
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hex, ESPVAULT_IMAGE_SHA256);
@@ -110,7 +107,7 @@ fn no_golden_is_left_of_what_is_no_longer_made() {
 fn nvs_images() -> Vec<Golden> {
     let golden = |name, content| Golden { folder: "nvs", name, content };
     let of_profile = |profile: Arc<Profile>| {
-        let unit = SampleUnit::of(&profile);
+        let unit = sample(&profile);
         let text = golden(profile.name.clone(), Content::Text(unit.nvs_text()));
         // What the unit's own firmware writes, it lays out as it likes.
         let image = profile.method.flashes_nvs().then(|| {
@@ -207,7 +204,7 @@ fn compare(goldens: Vec<Golden>) {
 }
 
 fn refuse_secrets(name: &str, text: &str) {
-    for unit in shipped_profiles().iter().map(SampleUnit::of) {
+    for unit in shipped_profiles().iter().map(sample) {
         let shown = unit.secrets().any(|secret| text.contains(secret));
         assert!(!shown, "{name} shows a secret of a sample unit");
     }
@@ -223,6 +220,10 @@ fn in_golden(folder: &str) -> Settings {
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings
+}
+
+fn sample(profile: &Arc<Profile>) -> SampleUnit {
+    SampleUnit::of(profile).expect("every value has a sample")
 }
 
 fn shipped_profiles() -> Vec<Arc<Profile>> {

@@ -42,9 +42,6 @@ pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
         }
     };
     judge_others("before the first boot", Moment::BeforeBoot, plan, before, &mut finding);
-    if let Some(golden) = &plan.plan().golden {
-        compare_golden(plan, golden, &before.nvs, &mut finding);
-    }
     if let (Some(earlier), Scope::Reprovision(part)) = (&seen.nvs_before, plan.plan().scope) {
         compare_kept(plan, part, earlier, seen, &mut finding);
     }
@@ -60,6 +57,10 @@ pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
             Code::NvsKeyMissing,
             [Measurement::number("keys_compared", Some(keys as f64), "", all)],
         );
+    }
+    // The last: whatever is wrong with the unit itself outranks it.
+    if let Some(golden) = &plan.plan().golden {
+        compare_golden(plan, golden, &before.nvs, &mut finding);
     }
     finding
 }
@@ -311,8 +312,9 @@ fn compare_golden(plan: &BoundPlan, golden: &[u8], found: &[u8], finding: &mut F
     ));
 }
 
+/// The unit was given what is planned, else another reason stands: what is planned is not what was reviewed.
 fn drifted(how: &str, finding: &mut Finding) {
-    finding.fail(Code::NvsGoldenDiffers, format!("the image differs from the golden: {how}"));
+    finding.error(Code::NvsGoldenDiffers, format!("the image differs from the golden: {how}"));
 }
 
 /// Whether a service issued another value of the same type for a key of the unit's own.

@@ -47,7 +47,6 @@ fn of_check(check: CheckId) -> Vec<Code> {
             Code::NvsUnexpected,
             Code::NvsForeignCredentials,
             Code::NvsLeftoverSecret,
-            Code::NvsGoldenDiffers,
         ],
         CheckId::DeviceId => vec![Code::DeviceIdMissing, Code::DeviceIdDiffers],
         CheckId::FactoryReset => vec![Code::FactoryResetLeftover],

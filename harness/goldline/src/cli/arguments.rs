@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    ca::CaCommand, codes::CodesArguments, ids::IdsCommand, init::InitArguments, nvs::NvsArguments,
-    operator, overwrite::OverwriteArgument, records::RecordsCommand, registry::RegistryCommand,
-    simulator::SimulatorCommand, station::StationCommand, testbed::TestbedCommand,
+    ca::CaCommand, codes::CodesArguments, golden::GoldenCommand, ids::IdsCommand,
+    init::InitArguments, nvs::NvsArguments, operator, overwrite::OverwriteArgument,
+    records::RecordsCommand, registry::RegistryCommand, simulator::SimulatorCommand,
+    station::StationCommand, testbed::TestbedCommand,
 };
 use crate::{
     profile::Part,
@@ -50,6 +51,9 @@ pub(super) enum Command {
     Ca(CaCommand),
     /// Every reason for a verdict that is no PASS: symptom, causes, what to do
     Codes(CodesArguments),
+    /// Goldens of a profile of one's own: what is written into its sample unit, reviewed and committed
+    #[command(subcommand)]
+    Golden(GoldenCommand),
     /// The numbers that this station gave, and what became of each
     #[command(subcommand)]
     Ids(IdsCommand),
@@ -86,6 +90,7 @@ impl Command {
             | Self::Nvs(_)
             | Self::Ca(_)
             | Self::Codes(_)
+            | Self::Golden(_)
             | Self::Testbed(_)
             | Self::Station(_)
             | Self::Simulator(_) => false,
@@ -172,7 +177,8 @@ pub(super) struct RunArguments {
     /// Write record.json and console.log into a folder
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
-    /// Compare the NVS image of a declared identity with a reviewed one
+    /// Compare what is planned for a declared identity with a reviewed NVS image, before anything is touched;
+    /// of a profile's own file, golden/NAME/nvs.bin beside it unless given
     #[arg(long, value_name = "IMAGE")]
     pub(super) golden: Option<PathBuf>,
     /// Make something wrong on purpose; see goldline simulator faults

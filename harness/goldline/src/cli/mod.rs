@@ -6,6 +6,7 @@ mod arguments;
 mod ca;
 mod codes;
 mod exit;
+mod golden;
 mod ids;
 mod init;
 mod log;
@@ -63,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Nvs(arguments) => nvs::run(&arguments),
         Command::Ca(command) => ca::run(&command),
         Command::Codes(arguments) => codes::run(&arguments),
+        Command::Golden(command) => golden::run(&command),
         Command::Ids(command) => ids::run(&command),
         Command::Records(command) => records::run(&command),
         Command::Registry(command) => registry::run(&command),

@@ -47,6 +47,11 @@ pub enum GivenError {
 }
 
 impl Given {
+    /// Whether nobody gave anything.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.previous.is_empty()
+    }
+
     /// Takes one argument of `--set`: `KEY=VALUE`, `KEY=@FILE` or `KEY=$VARIABLE`. A line's end at the
     /// end of a file does not count.
     ///

@@ -114,6 +114,16 @@ pub fn find(name: &str, dir: Option<&Path>) -> Result<Profile, CatalogError> {
     }
 }
 
+/// The folder of the file that `name` means to [`find`]; `None` of a profile that ships.
+pub fn folder_of(name: &str, dir: Option<&Path>) -> Option<PathBuf> {
+    let folder = |path: &Path| path.parent().unwrap_or(Path::new("")).to_owned();
+    if name.contains('/') || name.ends_with(".toml") {
+        return Some(folder(Path::new(name)));
+    }
+    let file = dir?.join(format!("{name}.toml"));
+    file.is_file().then(|| folder(&file))
+}
+
 impl Listed {
     /// Reads and validates it.
     ///

@@ -31,7 +31,7 @@ use crate::{
     record::Limits,
 };
 
-pub use catalog::{CatalogError, Listed, find, list};
+pub use catalog::{CatalogError, Listed, find, folder_of, list};
 pub use check_id::CheckId;
 pub use chip::{Chip, Feature, UnknownChip};
 pub use dialogue::{

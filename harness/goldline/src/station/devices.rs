@@ -110,6 +110,14 @@ fn simulated_mac(index: usize) -> Mac {
     Mac(mac)
 }
 
+/// The address of an order's first unit, where it is known before the unit is asked.
+pub(super) fn known_mac(url: &DeviceUrl) -> Option<Mac> {
+    match url {
+        DeviceUrl::Simulator(options) => Some(options.mac.unwrap_or_else(|| simulated_mac(0))),
+        DeviceUrl::Qemu(_) | DeviceUrl::Serial { .. } => None,
+    }
+}
+
 /// What no unit can hang on is known before anything else is asked.
 pub(super) fn refuse_no_ports(devices: &[NamedDevice]) -> Result<(), DevicesError> {
     for (_, url) in devices {

@@ -1,8 +1,8 @@
 //! Everything that a station refuses or fails at, for whoever tells people of it.
 
 use super::{
-    batch::BatchError, certificates::IssueError, jobs::JobsError, leases::ScrapError,
-    order::OrderError, outputs::OutputsError, registry_url::RegistryUrlError,
+    batch::BatchError, certificates::IssueError, goldens::GoldenError, jobs::JobsError,
+    leases::ScrapError, order::OrderError, outputs::OutputsError, registry_url::RegistryUrlError,
     remembered::RememberedError,
 };
 use crate::store::{LeaseError, StoreError};
@@ -21,6 +21,8 @@ pub enum StationError {
     Scrap(#[from] ScrapError),
     #[error(transparent)]
     Issue(#[from] IssueError),
+    #[error(transparent)]
+    Golden(#[from] GoldenError),
     #[error(transparent)]
     RegistryUrl(#[from] RegistryUrlError),
 }
@@ -46,6 +48,7 @@ impl StationError {
             Self::Batch(error) => error.action(),
             Self::Scrap(error) => error.action(),
             Self::RegistryUrl(error) => error.action(),
+            Self::Golden(error) => error.action(),
             Self::Issue(_) => None,
         }
     }

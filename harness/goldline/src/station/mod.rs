@@ -13,6 +13,7 @@
 //! | `values`, `leases`, `twins`, `identities`, `remembered` | a unit's values: given, made, its alone, or known from before |
 //! | `journal`, `changes`, `outputs`, `credentials`, `enrolment` | what is kept of a run, and where |
 //! | `trust` | whether the firmware can trust the bench at all |
+//! | `sample_unit`, `goldens` | what a profile's declared unit is given, kept for review |
 //! | `certificates`, `state_directory` | what a station has without a run |
 
 mod attempt;
@@ -26,6 +27,7 @@ mod endpoints;
 mod enrolment;
 mod error;
 mod faults;
+mod goldens;
 mod identities;
 mod jobs;
 mod journal;
@@ -38,6 +40,7 @@ mod registry_url;
 mod remembered;
 mod request;
 mod rounds;
+mod sample_unit;
 mod state_directory;
 mod trust;
 mod twins;
@@ -52,6 +55,7 @@ pub use endpoints::EndpointsError;
 pub use enrolment::{DeliveredRow, Delivery, Fate, deliver, scrap_unit};
 pub use error::StationError;
 pub use faults::FaultsError;
+pub use goldens::{GoldenError, Goldens};
 pub use jobs::JobsError;
 pub use journal::Watcher;
 pub use leases::{ScrapError, numbers_given, scrap};
@@ -62,6 +66,7 @@ pub use registry_url::{RegistryUrlError, registry_url};
 pub use remembered::RememberedError;
 pub use request::{BrokerRequest, ReplacedRequest, Request, ServiceRequest};
 pub use rounds::Rows;
+pub use sample_unit::{SampleError, SampleUnit};
 pub use state_directory::open_state;
 pub use trust::{Answer, Called, Shown, Untrusting, services_of};
 pub use twins::{IdentitiesError, Twins};

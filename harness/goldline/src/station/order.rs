@@ -3,7 +3,7 @@
 //! Reads the files that a request names. Touches no device and no state.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -13,6 +13,7 @@ use super::{
     devices::{self, DevicesError, NamedDevice},
     endpoints::{self, EndpointsError},
     faults::{Faults, FaultsError},
+    goldens::{GoldenError, OfRun},
     refusals::{self, Refusal},
     registry_url::{RegistryUrlError, registry_url_if_any},
     request::{ReplacedRequest, Request},
@@ -89,8 +90,8 @@ pub enum OrderError {
     Network(#[from] NetworkError),
     #[error(transparent)]
     Unprovable(#[from] Unprovable),
-    #[error("cannot read the golden {}: {error}", .path.display())]
-    Golden { path: PathBuf, error: io::Error },
+    #[error(transparent)]
+    Golden(#[from] GoldenError),
 }
 
 impl OrderError {
@@ -106,10 +107,8 @@ impl OrderError {
             Self::Registry(error) => error.action(),
             Self::Unprovable(error) => Some(error.action()),
             Self::Network(error) => error.action().map(str::to_owned),
-            Self::StationFile(_)
-            | Self::ReplacedMac(_)
-            | Self::Profile(_)
-            | Self::Golden { .. } => None,
+            Self::Golden(error) => error.action(),
+            Self::StationFile(_) | Self::ReplacedMac(_) | Self::Profile(_) => None,
         }
     }
 }
@@ -160,12 +159,19 @@ impl Order {
         if devices.iter().any(|(_, url)| url.is_reset_by_hand()) {
             refusals::refuse_boots(&plan)?;
         }
-        plan.golden = request.golden.as_deref().map(|path| golden(path, identity)).transpose()?;
         refusals::refuse_retries(scope, request.retry_errors)?;
         let replaces = replacement(request, scope, devices.len())?;
         let given = values::given(request, station.as_ref(), &profile, devices.len())?;
         refusals::refuse_scope(&profile, scope, &given)?;
         devices::refuse_unsimulated_chips(&devices, &profile)?;
+        let of_run = OfRun {
+            name,
+            profiles: request.profiles.as_deref(),
+            profile: &profile,
+            given: &given[0],
+            mac: devices::known_mac(&devices[0].1),
+        };
+        plan.golden = golden(request.golden.as_deref(), identity, scope, &of_run)?;
         devices::refuse_unusable_flash_files(&devices, &profile, &faults)?;
         let broker = endpoints::broker(request.broker.as_ref(), &profile)?;
         if request.confirm_alert.is_some() && !plan.has_check(CheckId::TestAlert) {
@@ -236,11 +242,25 @@ fn replacement(
 }
 
 /// Goldens are of declared identities only: a real unit's image holds secrets of its own.
-fn golden(path: &Path, identity: Identity) -> Result<Arc<[u8]>, OrderError> {
-    if identity != Identity::Declared {
-        return Err(Refusal::GoldenOfOwnIdentity.into());
+fn golden(
+    path: Option<&Path>,
+    identity: Identity,
+    scope: Scope,
+    of_run: &OfRun<'_>,
+) -> Result<Option<Arc<[u8]>>, OrderError> {
+    match (path, identity) {
+        (Some(_), Identity::Issued | Identity::DeclaredSite) => {
+            Err(Refusal::GoldenOfOwnIdentity.into())
+        }
+        (Some(path), Identity::Declared) => {
+            let unreadable = |error| GoldenError::Unreadable { path: path.to_owned(), error };
+            let image = fs::read(path).map_err(unreadable)?;
+            if scope.provisions() {
+                of_run.refuse_drift_from(path, &image)?;
+            }
+            Ok(Some(image.into()))
+        }
+        (None, Identity::Declared) => Ok(of_run.standing_beside()?.filter(|_| scope == Scope::Run)),
+        (None, Identity::Issued | Identity::DeclaredSite) => Ok(None),
     }
-    let image =
-        fs::read(path).map_err(|error| OrderError::Golden { path: path.to_owned(), error })?;
-    Ok(image.into())
 }

@@ -27,6 +27,7 @@ mod external_broker;
 mod faults;
 mod flash_dumps;
 mod full_disk;
+mod goldens;
 mod guide;
 mod identities;
 mod images;

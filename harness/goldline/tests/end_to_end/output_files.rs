@@ -50,7 +50,7 @@ const fn unforcible(arguments: &'static str, file: &'static str) -> Output {
     Output { arguments, file, forcible: false }
 }
 
-const OUTPUTS: [Output; 24] = [
+const OUTPUTS: [Output; 25] = [
     forcible("run --json --save-credentials {file}", "saved.json"),
     forcible("provision espvault --save-credentials {file}", "saved.json"),
     forcible("check --json --save-credentials {file}", "saved.json"),
@@ -61,6 +61,7 @@ const OUTPUTS: [Output; 24] = [
     forcible("run --json --junit {file}", "units.xml"),
     forcible("check --junit {file}", "units.xml"),
     forcible("run --device simulator: --device simulator: --out {desk}", "02"),
+    forcible("golden make espvault --out {desk}", "nvs.bin"),
     forcible("records export --format csv --out {file}", "runs.csv"),
     forcible("testbed issue --server localhost --out {desk}", "ca.pem"),
     forcible("testbed issue --server localhost --out {desk}", "certificate.pem"),

@@ -315,7 +315,7 @@ fn a_foreign_namespace_that_the_profile_names_may_appear() {
 }
 
 #[test]
-fn an_image_other_than_the_golden_fails_and_names_the_key() {
+fn a_plan_other_than_the_golden_is_no_fault_of_the_unit_and_names_the_key() {
     let mut case = Case::good();
     let mut document = goldline_nvs::Document::new();
     document.insert("vault", "wifi_ssid", goldline_nvs::Value::str("Other")).expect("it fits");
@@ -331,7 +331,7 @@ fn an_image_other_than_the_golden_fails_and_names_the_key() {
         updates: Vec::new(),
     };
     case.plan = BoundPlan::bind(plan, case.plan.bindings().clone(), &images).expect("it fits");
-    case.expect(Verdict::Fail, Code::NvsGoldenDiffers);
+    case.expect(Verdict::Error, Code::NvsGoldenDiffers);
     let message = case.judge().2[1].diagnosis.clone().expect("a diagnosis").message;
     assert!(message.contains("vault/device_id is new"), "{message}");
     assert!(!message.contains("ProductionWiFi"), "{message}");

@@ -80,15 +80,15 @@ super::codes! {
         operator: "provision the unit again; set it aside and call if it comes back",
         engineer: "goldline nvs leftovers IMAGE shows what is left and where; let the firmware write a secret only when it differs",
     }
-    /// The image differs from the committed golden.
+    /// What is planned for the unit differs from the committed golden.
     NvsGoldenDiffers = "nvs.golden_differs" {
-        action: "review the difference; when it is meant, accept it with cargo xtask golden",
+        action: "review the difference; when it is meant, take it over with goldline golden accept",
         causes: [
             "entries, samples or the partition's size were changed in the profile, and the golden is older",
             "the generator lays the image out otherwise than it did",
         ],
-        operator: "set the unit aside and call: the product's description has changed",
-        engineer: "compare the decoded texts in golden/, key by key, and say in the commit why they changed",
+        operator: "call: the product's description has changed, and nothing is wrong with the unit",
+        engineer: "goldline golden review shows it entry by entry; say in the commit why it changed",
     }
     /// A credential is still in the flash after a factory reset.
     FactoryResetLeftover = "factory_reset.leftover" {

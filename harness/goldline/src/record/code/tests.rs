@@ -55,7 +55,7 @@ fn every_code_says_what_is_seen_why_and_what_to_do() {
 #[case("free the address", &[])]
 #[case("goldline ca test", &["ca.unreachable", "testbed.ca"])]
 #[case("--replaces", &["identity.taken"])]
-#[case("cargo xtask golden", &["nvs.golden_differs"])]
+#[case("goldline golden accept", &["nvs.golden_differs"])]
 #[case("admin token", &["config.refused"])]
 #[case("backtrace", &["boot.loop", "boot.unexpected_reset"])]
 #[case("dashboard", &["alert.not_confirmed"])]
