@@ -64,6 +64,7 @@ mod retries;
 mod rival;
 mod rounds;
 mod salts;
+mod samples;
 mod schema;
 mod secret_table;
 mod secrets;
