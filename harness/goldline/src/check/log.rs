@@ -8,6 +8,7 @@ use std::{net::Ipv4Addr, sync::LazyLock};
 use regex::{Regex, RegexSet};
 
 use super::{
+    crash::{self, Crash},
     line::{is_crash, is_error, is_of_application, pattern, plain},
     restarts::Restarts,
 };
@@ -28,7 +29,7 @@ static NOT_SOFTWARE: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"WDT|POWER|BROWN|SLEEP|EXT|USB|JTAG|SDIO|GLITCH|EFUSE"));
 static PANIC: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"Guru Meditation|abort\(\) was called|Brownout detector|assert failed|stack overflow in task|Stack smashing|CORRUPT HEAP|Task watchdog got triggered",
+        r"Guru Meditation|panicked at .*:\d+:\d+|abort\(\) was called|Brownout detector|assert failed|stack overflow in task|Stack smashing|CORRUPT HEAP|Task watchdog got triggered",
     )
 });
 static IMAGE_REFUSED: LazyLock<Regex> = LazyLock::new(|| {
@@ -88,6 +89,7 @@ static TELLING: LazyLock<RegexSet> = LazyLock::new(|| {
         &*DISCONNECT,
         &*SESSION,
         &*TLS,
+        &*crash::TELLING,
     ];
     RegexSet::new(patterns.map(Regex::as_str)).expect("each of them is a pattern")
 });
@@ -106,6 +108,8 @@ pub struct LogFacts {
     pub resets: Vec<String>,
     /// The line that tells most of its crashes: the first of those.
     pub panic: Option<String>,
+    /// The first of its crashes, and where it was.
+    pub crash: Option<Crash>,
     /// The boot loader's refusal of an image, in the line that tells most of it.
     pub image_refused: Option<String>,
     /// How many lines say that the application starts; a start has several.
@@ -223,7 +227,8 @@ impl LogFacts {
             &mut self.gave_up,
             &mut self.tls,
         ];
-        for line in quoted.into_iter().flatten() {
+        let cause = self.crash.as_mut().and_then(|crash| crash.cause.as_mut());
+        for line in quoted.into_iter().flatten().chain(cause) {
             *line = show(line);
         }
         self
@@ -243,6 +248,9 @@ impl LogFacts {
         let mut told = self.count_starts(text);
         if PANIC.is_match(text) {
             told |= keep(&mut self.panic, text, |line| u8::from(is_crash(line)));
+        }
+        if self.crash.is_some() || is_crash(text) {
+            told |= self.crash.get_or_insert_default().take(text);
         }
         if IMAGE_REFUSED.is_match(text) {
             self.refused_for_good |= REFUSED_FOR_GOOD.is_match(text);
@@ -277,6 +285,7 @@ impl LogFacts {
         }
         let reset = RESET.captures(text);
         if let Some(reset) = &reset {
+            self.crash.iter_mut().for_each(Crash::end);
             self.restarts.reset(is_by_software(&reset[1], &reset[2]));
             if self.resets.len() < REASONS_KEPT {
                 self.resets.push(reset[2].to_owned());

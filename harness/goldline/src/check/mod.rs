@@ -8,6 +8,7 @@ mod boot_fact;
 mod ca_registration;
 mod conduct;
 mod console_status;
+mod crash;
 mod device_id;
 mod factory_reset;
 mod flash_integrity;
@@ -40,6 +41,7 @@ use crate::{
 };
 
 pub use boot_fact::BootFact;
+pub use crash::Crash;
 pub use interface_off::NOT_PROVEN;
 pub use line::{LineKind, is_logged, kind_of, plain};
 pub use log::{LogFacts, UnitLog};
@@ -73,9 +75,10 @@ pub fn judge(
     seen: &Observations,
 ) -> Judgement {
     let judge = |spec| judge_one(spec, plan, seen);
-    let checks: Vec<CheckRecord> =
+    let mut checks: Vec<CheckRecord> =
         profile.checks.iter().filter(|spec| scope.includes(spec.id, profile)).map(judge).collect();
-    let stopped = seen.stopped.as_ref().map(|stop| stop.diagnosis.clone());
+    let mut stopped = seen.stopped.as_ref().map(|stop| stop.diagnosis.clone());
+    name_panic(&mut checks, stopped.as_mut(), seen);
     if scope == Scope::Provision {
         return provisioned(checks, stopped, seen);
     }
@@ -96,6 +99,28 @@ fn verdict(checks: &[CheckRecord], seen: &Observations) -> Verdict {
         Verdict::Fail => Verdict::Fail,
         _ if seen.aborted => Verdict::Aborted,
         verdict => verdict,
+    }
+}
+
+/// Where the firmware crashed stands with whatever a crash is the reason of.
+fn name_panic(checks: &mut [CheckRecord], stopped: Option<&mut Diagnosis>, seen: &Observations) {
+    let Some(panic) = &seen.panic else { return };
+    let sentence = panic.sentence().map(|sentence| format!("; it {sentence}")).unwrap_or_default();
+    let is_crash =
+        |why: &&mut Diagnosis| [Code::BootLoop, Code::BootUnexpectedReset].contains(&why.code);
+    let mut is_told = false;
+    for check in checks {
+        if let Some(why) = check.diagnosis.as_mut().filter(is_crash) {
+            why.message += &sentence;
+            check.evidence.extend(panic.evidence());
+            is_told = true;
+        }
+    }
+    if let Some(why) = stopped.filter(is_crash) {
+        why.message += &sentence;
+        if !is_told && let Some(note) = &panic.note {
+            why.message += &format!("; {note}");
+        }
     }
 }
 

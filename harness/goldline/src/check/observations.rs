@@ -14,7 +14,7 @@ use crate::{
     device::{ChipFacts, ConsoleLine},
     plan::Moment,
     profile::CheckId,
-    record::{Code, Diagnosis, Outcome},
+    record::{Code, Diagnosis, Outcome, Panic},
     tls::Expiry,
 };
 
@@ -70,6 +70,8 @@ pub struct Observations {
     pub join: Option<JoinObservation>,
     /// The wait for the broker, when it took place.
     pub broker: Option<BrokerObservation>,
+    /// Where its firmware crashed, of units that run machine code.
+    pub panic: Option<Panic>,
     /// Why the unit was heard once more; all that it said from that boot on is the second time's.
     pub misheard: Option<Hearsay>,
     /// What ended the run before its last step.

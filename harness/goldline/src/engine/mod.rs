@@ -10,6 +10,7 @@ mod answer;
 mod calls;
 mod change;
 mod conduct;
+mod crashed;
 mod dialogue;
 mod echo;
 mod event;
@@ -49,7 +50,7 @@ use crate::{
     check::{Judgement, Observations, Stop, UnitLog, judge},
     device::{ChipFacts, ConsoleLine, Device, DeviceError, NumberedLine},
     identity::Mac,
-    image::FlashImages,
+    image::{FlashImages, Symbols},
     plan::{Bindings, BoundPlan, Claim, Content, Plan, Purpose, Step},
     profile::{CheckId, Interface, ValueSource, ValueSpec},
     record::{
@@ -101,6 +102,8 @@ pub struct Job {
     pub values: ValuesOfUnit,
     /// What is flashed besides data.
     pub images: FlashImages,
+    /// What lies at the addresses of its application.
+    pub symbols: Symbols,
     /// The bench that it borrows.
     pub bench: Arc<Bench>,
     /// Where its unit stands on it.
@@ -171,11 +174,13 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
     let replaces = job.replaces.clone();
     let retries = job.retries.clone();
     let network = job.bench.network();
+    let symbols = job.symbols.clone();
 
     let mut run = Run::new(job, events.clone(), cancel);
     run.perform().await;
     let change = run.change;
-    let (observations, plan, stages, endpoints) = run.into_parts();
+    let (mut observations, plan, stages, endpoints) = run.into_parts();
+    observations.panic = crashed::seen(&observations, &profile, &symbols);
 
     let Judgement { verdict, diagnosis, checks } =
         judge(&profile, scope, plan.as_ref(), &observations);
@@ -190,6 +195,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
         duration_ms: millis(started.elapsed()),
         verdict,
         diagnosis,
+        panic: observations.panic.clone(),
         unit: Unit { replaces, ..describe_unit(&observations, plan.as_ref()) },
         retries,
         simulation,

@@ -11,9 +11,11 @@ use super::{
     model::{compile_model, signed_as_described},
 };
 use crate::{
-    build::{ELF_MAGIC, ImageFile},
+    build::ImageFile,
     profile::{AppSource, Chip, Profile},
 };
+
+pub(super) use crate::build::ELF_MAGIC;
 
 /// Where an ELF file names its processor.
 const ELF_MACHINE: std::ops::Range<usize> = 18..20;

@@ -75,6 +75,14 @@ pub enum ImageError {
         /// The settings'.
         said: String,
     },
+    /// What is named as the application's ELF is none.
+    #[error(
+        "{path} is no ELF file, and [images] elf names the one that the application was made of"
+    )]
+    NoElf {
+        /// The file.
+        path: PathBuf,
+    },
     /// An ELF file for another processor.
     #[error("{path} is an ELF file for {found}, and the profile's chip {chip} is a {expected}")]
     Machine {

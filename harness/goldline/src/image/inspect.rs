@@ -5,7 +5,7 @@
 use std::{iter, path::Path};
 
 use super::{
-    application::{Application, application, compile_update, prove, read},
+    application::{Application, ELF_MAGIC, application, compile_update, prove, read},
     error::ImageError,
     fit::Role,
     layout::{lay_out, partition_table},
@@ -28,6 +28,12 @@ pub fn inspect(profile: &Profile) -> Vec<ImageError> {
     note(says::inspect(profile));
     for other in &profile.images.others {
         note(read(&other.file).map(drop));
+    }
+    if let Some(path) = &profile.images.elf {
+        note(read(path).and_then(|bytes| match bytes.starts_with(&ELF_MAGIC) {
+            true => Ok(()),
+            false => Err(ImageError::NoElf { path: path.clone() }),
+        }));
     }
     note(inspect_application(profile, &profile.images.app, true));
     if let Some(factory) = &profile.factory {

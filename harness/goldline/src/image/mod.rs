@@ -14,6 +14,7 @@ mod layout;
 mod model;
 mod says;
 mod spoilt;
+mod symbols;
 
 use std::{collections::BTreeMap, iter};
 
@@ -36,6 +37,7 @@ pub use fit::{Role, Unfit};
 pub use inspect::{inspect, own_applications};
 pub use model::firmware_description;
 pub use spoilt::{NotSpoilt, spoilt};
+pub use symbols::Symbols;
 
 /// What is flashed besides a unit's own data.
 #[derive(Clone, PartialEq, Eq, Debug)]

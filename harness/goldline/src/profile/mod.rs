@@ -233,6 +233,11 @@ pub struct BuildSays {
     pub flash_size: Option<String>,
     /// The application with its names, of which the image must have been made.
     pub elf: Option<PathBuf>,
+    /// The ELF that the application was made of, for the addresses that it prints when it crashes.
+    pub elf: Option<PathBuf>,
+    /// Whether whom the application trusts does not stand in it: it verifies nothing, or takes its CA from
+    /// elsewhere, whatever it carries.
+    pub trusts_elsewhere: bool,
 }
 
 /// Where the second-stage bootloader comes from.

@@ -6,6 +6,7 @@
 mod code;
 mod diagnosis;
 mod measurement;
+mod panic;
 mod provenance;
 mod verdict;
 
@@ -18,6 +19,7 @@ use crate::identity::Mac;
 pub use code::{Area, Code, UnknownCode};
 pub use diagnosis::Diagnosis;
 pub use measurement::{Limits, Measurement};
+pub use panic::{Panic, PanicFrame};
 pub use provenance::{FirmwareRecord, ImageRecord, Provenance};
 pub use verdict::{Outcome, UnknownWord, Verdict};
 
@@ -48,6 +50,9 @@ pub struct Record {
     pub verdict: Option<Verdict>,
     /// Why it is not a PASS.
     pub diagnosis: Option<Diagnosis>,
+    /// Where the unit crashed, of those that run machine code; `None` in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub panic: Option<Panic>,
     /// The unit, as far as it was identified.
     pub unit: Unit,
     /// The runs of this unit in the same command that ended as ERROR, the first one first: this run took their

@@ -192,6 +192,7 @@ mod tests {
                 Code::WifiOutOfLimits,
                 "rssi is -80 dBm, expected -75 to -10",
             )),
+            panic: None,
             unit: Unit::default(),
             retries: Vec::new(),
             simulation: None,

@@ -26,7 +26,7 @@ use crate::{
     device::{ChipFacts, Plug},
     engine::{Job, Stand, ValuesOfUnit},
     identity::Mac,
-    image::{FlashImages, ImageError},
+    image::{FlashImages, ImageError, Symbols},
     plan::{Bindings, Given},
     record::{Code, Diagnosis},
     store::{Holder, RecordStore, StateDirectory, StoreError},
@@ -88,6 +88,7 @@ pub(super) fn jobs(
     if order.devices.iter().any(|(_, url)| !url.runs_machine_code()) {
         images.refuse_machine_code(&order.profile)?;
     }
+    let symbols = Symbols::of(&order.profile, &images)?;
     refuse_untrusting(&order.plan, &order.given, &images, &shown(order, &bench))?;
     let mut jobs = Vec::with_capacity(attempt.units().len());
     for (index, retries) in attempt.units() {
@@ -121,6 +122,7 @@ pub(super) fn jobs(
             plan: order.plan.clone(),
             values,
             images: images.clone(),
+            symbols: symbols.clone(),
             bench: Arc::clone(&bench),
             claim: claimer(state, order, run_id, clock),
             standing: asker(records),

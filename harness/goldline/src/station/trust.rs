@@ -12,7 +12,9 @@ use crate::{
     hex::from_hex,
     image::{Carried, FlashImages, carried},
     plan::{Given, Plan, Scope},
-    profile::{AppSource, Caller, CheckId, NvsEncoding, NvsEntry, Profile, Template, ValueSource},
+    profile::{
+        AppSource, Caller, CheckId, NvsEncoding, NvsEntry, Piece, Profile, Template, ValueSource,
+    },
 };
 
 /// What the engine learns of a CA that answered.
@@ -56,6 +58,8 @@ pub enum Answer {
     PerhapsProvisioned(String),
     /// The image carries it: this one.
     Carried(String),
+    /// The profile says that the image tells nothing of it.
+    Elsewhere,
     /// The image carries no CA at all.
     CarriesNone,
     /// The image carries others.
@@ -84,10 +88,11 @@ impl Untrusting {
     /// What to do about it.
     pub fn action(&self) -> String {
         "one of these: (1) write the bench's CA into NVS, where the firmware reads it from there: a key with the \
-         value {issued.root_certificate}, or a value given with --set; it is ca/root.pem of \
-         the state directory. (2) run a build variant that carries the bench's CA. (3) let the bench show a certificate that comes of a \
-         CA which the unit trusts: of its own services none can do so yet, so it is your broker that shows it. \
-         (4) name that broker: --broker mqtts://HOST:PORT --broker-trust FILE"
+         value {issued.root_certificate}, or a value given with --set; it is ca/root.pem of the state directory. \
+         (2) flash a build variant that carries the bench's CA. (3) show a certificate for the name that comes of a \
+         CA which the unit trusts: the bench's own services take none yet, a broker of yours may have one. (4) name \
+         that broker: --broker mqtts://HOST:PORT --broker-trust FILE. Firmware that verifies nothing, or takes its \
+         CA from elsewhere, is run with trusts_elsewhere = true in [images]"
             .to_owned()
     }
 }
@@ -206,6 +211,9 @@ impl Values<'_> {
         if let Some(own) = own {
             return Answer::Carried(own.issuer.subject().to_owned());
         }
+        if self.profile.images.trusts_elsewhere {
+            return Answer::Elsewhere;
+        }
         others.extend(anchors.iter().map(|found| found.issuer.subject().to_owned()));
         match pem {
             _ if others.is_empty() => Answer::CarriesNone,
@@ -301,7 +309,13 @@ impl Values<'_> {
 
     /// As far as its values are known.
     fn shown(&self, template: &Template) -> String {
-        self.rendered(template, 0).unwrap_or_else(|| template.to_string())
+        let parts = template.parts().iter().map(|part| match part {
+            Piece::Text(text) => text.clone(),
+            Piece::Symbol { name, .. } => {
+                self.text_of(name, 0).unwrap_or_else(|| format!("{{{name}}}"))
+            }
+        });
+        parts.collect()
     }
 }
 
@@ -329,6 +343,9 @@ impl fmt::Display for Answer {
                 write!(f, "perhaps: the NVS key \"{key}\" may hold the CA, and its value is the unit's")
             }
             Self::Carried(subject) => write!(f, "yes: the image carries {subject}"),
+            Self::Elsewhere => f.write_str(
+                "elsewhere: the profile says that what it trusts is not in the image",
+            ),
             Self::CarriesNone => f.write_str(
                 "unknown: the image carries no CA; it may verify nothing, or take it from elsewhere",
             ),

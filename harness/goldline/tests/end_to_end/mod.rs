@@ -44,6 +44,7 @@ mod one_bit;
 mod open_networks;
 mod output_files;
 mod own_builds;
+mod panics;
 mod products;
 pub mod program;
 mod provenance;

@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use super::program::{PROFILE, Station, check};
+use super::program::{Ended, PROFILE, Station, check};
 
 const DEVICE: &str = "simulator:?flash-file=unit.flash";
 const CERTIFICATES: &str =
@@ -85,6 +85,38 @@ fn units_that_are_only_provisioned_get_it_with_a_warning() {
     assert!(ended.stderr.contains("cannot trust this bench"), "{ended:?}");
 }
 
+/// A value of the station's that is stored in NVS, and that this firmware may read or not.
+#[test]
+fn a_certificate_that_is_given_for_nvs_counts_if_it_is_the_benchs() {
+    let (maker, station) = (Station::new(), Station::new());
+    let own = with_images_of(&maker, &ESPVAULT);
+    assert_eq!(own.unit(["run", "espvault"]).code(), 0, "it has a CA now");
+    assert_eq!(station.unit(["run", "espvault"]).code(), 0);
+    let text = fs::read_to_string(own.path("own.toml")).expect("a profile");
+    let value = "[values.own_ca]\nsource = \"site\"\nmultiline = true\nmax_bytes = 3000\n\n[nvs]\n";
+    let entry = "entries = [\n  { key = \"own_ca\", encoding = \"string\", value = \"{own_ca}\" },";
+    own.write("own.toml", text.replacen("[nvs]\n", value, 1).replacen("entries = [", entry, 1));
+    let run = |ca: &Station| {
+        let given = format!("own_ca=@{}", ca.state().join("ca/root.pem").display());
+        own.unit(["run", "own.toml", "--json", "--set", &given])
+    };
+    let others = run(&station);
+    assert_eq!(others.code(), 2, "{others:?}");
+    assert!(others.stderr.contains("cannot trust this bench"), "{others:?}");
+    // It is not refused; that this firmware does not read the key is found by the check.
+    let benchs = run(&own);
+    assert_eq!(benchs.json()["diagnosis"]["code"], "mqtt.server_untrusted", "{benchs:?}");
+}
+
+#[test]
+fn a_profile_can_say_that_the_image_tells_nothing_of_trust() {
+    let station = with_images_of(&Station::new(), &ESPVAULT);
+    let own = fs::read_to_string(station.path("own.toml")).expect("a profile");
+    station.write("own.toml", own.replacen("[images]\n", "[images]\ntrusts_elsewhere = true\n", 1));
+    let ended = station.unit(["run", "own.toml", "--json"]);
+    assert_eq!(ended.json()["diagnosis"]["code"], "mqtt.server_untrusted", "{ended:?}");
+}
+
 /// Nothing that such a profile checks needs the broker.
 #[test]
 fn a_checklist_without_the_broker_needs_no_trust() {
@@ -111,7 +143,9 @@ fn profile_check_lists_the_certificates_and_says_what_they_are_good_for() {
     let maker = Station::new();
     let station = with_images_of(&maker, &ESPVAULT);
     let told = |station: &Station| {
-        let ended = station.goldline(["profile", "check", "own.toml"]);
+        let mut command = station.command();
+        command.env("GOLDLINE_STATE", station.state()).args(["profile", "check", "own.toml"]);
+        let ended = Ended::of(&mut command);
         assert_eq!(ended.code(), 0, "{ended:?}");
         ended.stdout
     };

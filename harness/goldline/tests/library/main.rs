@@ -17,6 +17,7 @@ mod images;
 mod profile;
 mod qc_parts;
 mod regression;
+mod symbols;
 #[path = "../testbed/mod.rs"]
 mod testbed;
 mod unit_log;

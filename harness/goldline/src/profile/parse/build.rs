@@ -161,8 +161,10 @@ impl Problems {
             build: Some(BuildSays {
                 flash_mode: build.settings.mode,
                 flash_size: build.settings.size,
-                elf: build.elf,
+                elf: build.elf.clone(),
             }),
+            elf: build.elf,
+            trusts_elsewhere: raw.trusts_elsewhere,
         })
     }
 

@@ -117,8 +117,13 @@ impl Problems {
             Some(name) => Some(self.partition_of(name, flash, "an app", Partition::is_app)?),
             None => None,
         };
+        let elf = match &raw.elf {
+            Some(path) => Some(self.image_path(path, folder)?),
+            None => None,
+        };
         if built.build.is_some() {
-            return self.images_of_build(&raw, built, target, given);
+            let images = self.images_of_build(&raw, built, target, given)?;
+            return Some(Images { elf: elf.or(images.elf), ..images });
         }
         let bootloader = match &raw.bootloader {
             Some(path) if path.get_ref() != ESP_IDF => {
@@ -142,6 +147,8 @@ impl Problems {
             table: built.table.map(|table| table.bytes),
             others: Vec::new(),
             build: None,
+            elf,
+            trusts_elsewhere: raw.trusts_elsewhere,
         })
     }
 

@@ -138,6 +138,11 @@ pub(super) struct RawImages {
     /// The partition that the application is written to; what would be started unless given: `factory`, or else
     /// `ota_0`.
     pub app_partition: Option<Text>,
+    /// The ELF that the application was made of: a crash is then told by function, file and line.
+    pub elf: Option<Text>,
+    /// The application verifies nothing, or takes its CA from elsewhere, whatever CAs it carries.
+    #[serde(default)]
+    pub trusts_elsewhere: bool,
 }
 
 /// An application: a firmware model for simulated units, or a file of the product's own.

@@ -38,6 +38,7 @@ fn record(minute: i64) -> Record {
         duration_ms: 812,
         verdict: Some(Verdict::Pass),
         diagnosis: None,
+        panic: None,
         unit: Unit {
             mac: Some(MAC),
             ids: [("device_id".to_owned(), "VAULT-00001".to_owned())].into(),
