@@ -8,13 +8,13 @@ use super::program::{Ended, PROFILE, Station, check};
 
 const DEVICE: &str = "simulator:?flash-file=unit.flash";
 /// The addresses that a simulated unit's crash names: the function where it is, and who called it.
-const SOURCE: &str = r#"__attribute__((section(".at_wifi"), used)) int wifi_start(volatile int *where) {
+const SOURCE: &str = r#"__attribute__((section(".at_wifi"), used, noinline)) int wifi_start(volatile int *where) {
     return *where + 1;
 }
-__attribute__((section(".at_call"), used)) int wifi_connect(volatile int *where) {
+__attribute__((section(".at_call"), used, noinline)) int wifi_connect(volatile int *where) {
     return wifi_start(where) + 1;
 }
-__attribute__((section(".at_main"), used)) int app_main(void) {
+__attribute__((section(".at_main"), used, noinline)) int app_main(void) {
     return wifi_connect(0);
 }
 "#;

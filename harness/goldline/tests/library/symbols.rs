@@ -9,11 +9,11 @@ use tempfile::TempDir;
 const SOURCE: &str = r#"static inline __attribute__((always_inline)) int follow(volatile int *where) {
     return *where;
 }
-__attribute__((section(".at_wifi"), used)) int wifi_start(volatile int *where) {
+__attribute__((section(".at_wifi"), used, noinline)) int wifi_start(volatile int *where) {
     return follow(where) + 1;
 }
 int mangled(volatile int *where) __asm__("_ZN4wifi7connectEPVi");
-__attribute__((section(".at_call"), used)) int mangled(volatile int *where) {
+__attribute__((section(".at_call"), used, noinline)) int mangled(volatile int *where) {
     return wifi_start(where) + 1;
 }
 "#;
