@@ -29,10 +29,10 @@ pub fn inspect(profile: &Profile) -> Vec<ImageError> {
     for other in &profile.images.others {
         note(read(&other.file).map(drop));
     }
-    if let Some(path) = &profile.images.elf {
-        note(read(path).and_then(|bytes| match bytes.starts_with(&ELF_MAGIC) {
+    if let Some(elf) = &profile.images.elf {
+        note(read(elf).and_then(|bytes| match bytes.starts_with(&ELF_MAGIC) {
             true => Ok(()),
-            false => Err(ImageError::NoElf { path: path.clone() }),
+            false => Err(ImageError::NoElf { path: elf.path().to_owned() }),
         }));
     }
     note(inspect_application(profile, &profile.images.app, true));

@@ -60,21 +60,21 @@ impl Symbols {
     /// When that file cannot be read, or is no ELF.
     pub fn of(profile: &Profile, images: &FlashImages) -> Result<Self, ImageError> {
         let app = match &profile.images.app {
-            AppSource::File(path) => Some(path),
+            AppSource::File(file) => Some(file),
             AppSource::Model { .. } => None,
         };
-        if let Some(path) = &profile.images.elf {
-            let bytes = read(path)?;
+        if let Some(elf) = &profile.images.elf {
+            let bytes = read(elf)?;
             if !bytes.starts_with(&ELF_MAGIC) {
-                return Err(ImageError::NoElf { path: path.clone() });
+                return Err(ImageError::NoElf { path: elf.path().to_owned() });
             }
             let named = images.description().map(|firmware| firmware.elf_sha256);
-            return Ok(Self::named(path, bytes, named.as_deref()));
+            return Ok(Self::named(elf.path(), bytes, named.as_deref()));
         }
-        let Some(path) = app else { return Ok(Self::default()) };
-        let bytes = read(path)?;
+        let Some(file) = app else { return Ok(Self::default()) };
+        let bytes = read(file)?;
         Ok(Self(match bytes.starts_with(&ELF_MAGIC) {
-            true => Kind::Elf(Elf::new(path, bytes, true)),
+            true => Kind::Elf(Elf::new(file.path(), bytes, true)),
             false => Kind::Missing,
         }))
     }

@@ -213,6 +213,11 @@ pub struct Images {
     pub others: Vec<OtherImage>,
     /// What the build says of itself, to be held against its images.
     pub build: Option<BuildSays>,
+    /// The ELF that the application was made of, for the addresses that it prints when it crashes.
+    pub elf: Option<ImageFile>,
+    /// Whether whom the application trusts does not stand in it: it verifies nothing, or takes its CA from
+    /// elsewhere, whatever it carries.
+    pub trusts_elsewhere: bool,
 }
 
 /// An image that a build flashes besides its application, at the start of a partition.
@@ -233,11 +238,6 @@ pub struct BuildSays {
     pub flash_size: Option<String>,
     /// The application with its names, of which the image must have been made.
     pub elf: Option<PathBuf>,
-    /// The ELF that the application was made of, for the addresses that it prints when it crashes.
-    pub elf: Option<PathBuf>,
-    /// Whether whom the application trusts does not stand in it: it verifies nothing, or takes its CA from
-    /// elsewhere, whatever it carries.
-    pub trusts_elsewhere: bool,
 }
 
 /// Where the second-stage bootloader comes from.

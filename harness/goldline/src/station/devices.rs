@@ -114,7 +114,7 @@ fn simulated_mac(index: usize) -> Mac {
 pub(super) fn known_mac(url: &DeviceUrl) -> Option<Mac> {
     match url {
         DeviceUrl::Simulator(options) => Some(options.mac.unwrap_or_else(|| simulated_mac(0))),
-        DeviceUrl::Qemu(_) | DeviceUrl::Serial { .. } => None,
+        DeviceUrl::Qemu(_) | DeviceUrl::Serial { .. } | DeviceUrl::Remote(_) => None,
     }
 }
 

@@ -6,7 +6,7 @@ use std::{ops::Range, path::Path};
 
 use super::Problems;
 use crate::{
-    build::{App, Build, ChipName, Placed, Row, Table},
+    build::{App, Build, ChipName, ImageFile, Placed, Row, Table},
     profile::{
         AppSource, BootloaderSource, BuildSays, Chip, FlashMap, Images, NvsContent, NvsKeyScheme,
         OtherImage, Partition, PartitionKind,
@@ -163,7 +163,7 @@ impl Problems {
                 flash_size: build.settings.size,
                 elf: build.elf.clone(),
             }),
-            elf: build.elf,
+            elf: build.elf.map(ImageFile::from),
             trusts_elsewhere: raw.trusts_elsewhere,
         })
     }

@@ -118,7 +118,7 @@ impl Problems {
             None => None,
         };
         let elf = match &raw.elf {
-            Some(path) => Some(self.image_path(path, folder)?),
+            Some(path) => Some(self.image_path(path, folder)?.into()),
             None => None,
         };
         if built.build.is_some() {
