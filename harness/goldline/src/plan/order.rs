@@ -238,7 +238,7 @@ mod tests {
     /// A profile need not ask for every check, nor have every service.
     #[test]
     fn a_profile_that_asks_for_less_has_a_sound_order_too() {
-        let take: [fn(&mut Profile); 8] = [
+        let take: [fn(&mut Profile); 9] = [
             |profile| profile.time = None,
             |profile| profile.config_server = None,
             |profile| {
@@ -249,6 +249,10 @@ mod tests {
             |profile| {
                 // What is said over the broker goes with it.
                 (profile.mqtt, profile.alert, profile.ota) = (None, None, None);
+            },
+            |profile| {
+                (profile.wifi, profile.mqtt, profile.alert, profile.ota) = (None, None, None, None);
+                (profile.ca, profile.time, profile.config_server) = (None, None, None);
             },
             |profile| profile.alert = None,
             |profile| profile.ota = None,

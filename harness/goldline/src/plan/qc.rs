@@ -45,7 +45,8 @@ pub(super) fn trial(profile: &Profile, scope: Scope) -> Vec<Step> {
     let asks_off = console.filter(|console| !console.off.is_empty());
     let off = asks_off.map(|console| Step::Dialogue(Dialogue::of(console, DialogueName::Off)));
     let gone = profile.interface_off.as_ref().is_some_and(|off| off.portal);
-    let seek = profile.portal.clone().filter(|_| gone);
+    // It is looked for once the unit is at its broker.
+    let seek = profile.portal.clone().filter(|_| gone && profile.mqtt.is_some());
     let seek = seek.map(|portal| Step::SeekPortal(Box::new(portal)));
     for (id, step) in [
         (CheckId::TestAlert, alert),

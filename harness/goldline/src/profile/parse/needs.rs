@@ -5,11 +5,13 @@ use std::ops::Range;
 use super::Problems;
 use crate::profile::{
     Caller, CheckId, ConsoleSpec, DialogueName, Feature, Method, NvsKeyScheme, Profile,
-    problem::Problem, raw::RawProfile,
+    problem::Problem,
+    raw::{RawCa, RawProfile},
 };
 
 const OTA: &str = "[ota]";
 const ALERT: &str = "[alert]";
+const CALLED_CA: &str = "[ca] with called_by = \"unit\"";
 
 /// Where to point when a section is missing: at whoever needs it.
 pub(super) struct Places {
@@ -30,6 +32,7 @@ impl Places {
             service("[config_server]", raw.config_server.as_ref().map(|raw| raw.url.span())),
             service(OTA, raw.ota.as_ref().map(|raw| raw.topic.span())),
             service(ALERT, raw.alert.as_ref().map(|raw| raw.topic.span())),
+            service(CALLED_CA, raw.ca.as_ref().and_then(called_by_unit)),
         ];
         Self {
             method: raw.method.span(),
@@ -127,6 +130,9 @@ fn missing_for_check(profile: &Profile, check: CheckId) -> Option<&'static str> 
         }
         CheckId::InterfaceOff => {
             let wanted = profile.interface_off.as_ref();
+            if wanted.is_some_and(|off| off.portal) && profile.mqtt.is_none() {
+                return Some("[mqtt], for the portal is looked for once the unit is at its broker");
+            }
             let portal = wanted.is_some_and(|off| off.portal) && profile.portal.is_some();
             let asks = wanted.is_some() && has_dialogue(profile, DialogueName::Off);
             (
@@ -147,6 +153,10 @@ fn missing_for_check(profile: &Profile, check: CheckId) -> Option<&'static str> 
         CheckId::FlashIntegrity | CheckId::NvsReadback | CheckId::SecretHygiene => return None,
     };
     (!there).then_some(section)
+}
+
+fn called_by_unit(ca: &RawCa) -> Option<Range<usize>> {
+    (ca.called_by.get_ref() == "unit").then(|| ca.called_by.span())
 }
 
 fn has_dialogue(profile: &Profile, name: DialogueName) -> bool {
