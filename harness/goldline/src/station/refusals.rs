@@ -249,9 +249,9 @@ mod tests {
     fn a_product_without_network_is_judged_on_a_real_port() {
         let mut profile = find("espvault", None).expect("it ships");
         profile.images.app = AppSource::File("build/app.bin".into());
-        let refused = refuse_bench_on_real_port(&profile, Scope::Run);
+        let refused = refuse_bench_on_real_port(&profile, Scope::Run, NetworkKind::Air);
         assert_eq!(refused, Err(Refusal::QcOnRealPort));
         (profile.wifi, profile.mqtt) = (None, None);
-        assert_eq!(refuse_bench_on_real_port(&profile, Scope::Run), Ok(()));
+        assert_eq!(refuse_bench_on_real_port(&profile, Scope::Run, NetworkKind::Air), Ok(()));
     }
 }

@@ -90,8 +90,7 @@ impl SampleUnit {
         let nvs = &self.0.profile().nvs;
         let is_secret = |entry: &&goldline_nvs::device::DeviceEntry| {
             let (namespace, key) = (entry.namespace.to_string(), entry.key.to_string());
-            let is_own =
-                nvs.entries.iter().any(|it| it.namespace == namespace && it.key == key);
+            let is_own = nvs.entries.iter().any(|it| it.namespace == namespace && it.key == key);
             let rule = if is_own { &declared } else { &careful };
             rule.is_secret(&entry.namespace, &entry.key, &entry.value)
         };

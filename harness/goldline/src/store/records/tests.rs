@@ -44,6 +44,7 @@ fn record(minute: i64) -> Record {
             ids: [("device_id".to_owned(), "VAULT-00001".to_owned())].into(),
             ..Unit::default()
         },
+        retries: Vec::new(),
         simulation: None,
         provenance: Provenance::default(),
         network: None,
