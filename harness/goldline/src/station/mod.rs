@@ -7,7 +7,7 @@
 //!
 //! | files | what they hold |
 //! | --- | --- |
-//! | `request` → `order` → `attempt` → `batch`, of `jobs` | the way from what is asked to what came of it |
+//! | `request` → `order` → `carrying_out`: an `attempt` is a `batch` of `jobs` | the way from what is asked to what came of it |
 //! | `rounds` | which rows of a file of units are still to be made, where one jig makes them in turn |
 //! | `refusals`, `devices`, `faults`, `endpoints`, `registry_url` | what an order names, and what is refused of it |
 //! | `values`, `leases`, `twins`, `identities`, `remembered` | a unit's values: given, made, its alone, or known from before |
@@ -18,6 +18,7 @@
 
 mod attempt;
 mod batch;
+mod carrying_out;
 mod certificates;
 mod changes;
 mod chosen_network;
@@ -46,8 +47,8 @@ mod trust;
 mod twins;
 mod values;
 
-pub use attempt::{Ended, carry_out};
 pub use batch::BatchError;
+pub use carrying_out::{Ended, carry_out};
 pub use certificates::{IssueError, IssueRequest, Subject, issue_certificate};
 pub use chosen_network::NetworkError;
 pub use devices::DevicesError;
