@@ -336,7 +336,10 @@ async fn a_service_that_closed_still_hears_the_unit() {
         let mut piece = [0; 64];
         match sockets.get_mut::<tcp::Socket<'_>>(socket).recv_slice(&mut piece) {
             Ok(length) => said.extend_from_slice(&piece[..length]),
-            Err(error) => return Some(assert_eq!(error, tcp::RecvError::Finished)),
+            Err(error) => {
+                assert_eq!(error, tcp::RecvError::Finished);
+                return Some(());
+            }
         }
         None
     });
