@@ -37,7 +37,7 @@ impl Guest {
     pub fn new(arguments: &mut Arguments, console: UnixStream) -> Result<Self, String> {
         let mac = MACS.iter().find(|(name, _)| *name == arguments.model.name).map(|(_, mac)| *mac);
         let mac = mac.ok_or("no transcript shows this machine")?;
-        let own = arguments.efuse.as_ref().map(|path| mac_in(path)).transpose()?;
+        let own = arguments.efuse.as_ref().map(mac_in).transpose()?;
         let world: Arc<dyn World> = match arguments.frames.take() {
             Some(frames) => {
                 let stack = wired_to(frames).map_err(|error| error.to_string())?;
