@@ -474,7 +474,9 @@ fn list_and_check_say_what_there_is_and_what_is_wrong() {
     let good = goldline::cli::profile::check("espvault", None).expect("valid");
     assert_eq!(
         good,
-        "espvault: valid: espvault on esp32, 7 partitions, 7 values, 6 NVS keys, 4 checks\n"
+        "espvault: valid: espvault on esp32, 7 partitions, 7 values, 6 NVS keys, 4 checks\n\n\
+         Whether this build can trust the bench\n  \
+         broker   mqtts://prod.broker.com:8883: yes: a firmware model is compiled with the bench's CA\n"
     );
 }
 
