@@ -143,6 +143,8 @@ pub fn all(binary: &Path, folder: &Path) -> Result<Vec<Row>, String> {
     let (image, reference_image) = (image?, reference_image?);
 
     let run = [goldline, "run", "--json"];
+    let machine_code = workspace::root().join("fixtures/profiles/reference/reference.toml");
+    let machine_code = [goldline, "run", text(&machine_code)?, "--json", "--device", "qemu:"];
     let ours = [goldline, "nvs", "generate", csv, image, NVS_SIZE];
     let module = "esp_idf_nvs_partition_gen";
     let theirs = [python, "-m", module, "generate", csv, reference_image, NVS_SIZE];
@@ -157,6 +159,10 @@ pub fn all(binary: &Path, folder: &Path) -> Result<Vec<Row>, String> {
         Row::new("  of it, until the first byte on the wire", folder, &run)
             .reads(first_byte)
             .limits(Limits { wall_s: Some(0.1), peak_bytes: None }),
+        // Needs a QEMU that is found, and `cargo xtask firmware`; skipped by name without.
+        Row::new("whole run of the reference firmware in QEMU", folder, &machine_code)
+            .reads(|sample| passed(sample).map(|_| sample.wall_s))
+            .limits(Limits { wall_s: Some(6.0), peak_bytes: None }),
         Row::new("goldline nvs generate", folder, &ours).writes(image).against(reference),
         Row::new(REFERENCE_GENERATOR, folder, &theirs).writes(reference_image),
         Row::new("goldline nvs show", folder, &show),

@@ -154,7 +154,11 @@ mod tests {
     fn every_crate_is_read() {
         for layers in &layers::CRATES {
             let read = Crate::read(&workspace::root().join(layers.sources)).expect("it is there");
-            assert!(read.files() > 50 && read.imports(layers.crate_name).len() > 100);
+            // The crate that reads records is meant to stay small.
+            let small = layers.crate_name == "goldline_record";
+            let (files, imports) = if small { (2, 2) } else { (50, 100) };
+            let found = (read.files(), read.imports(layers.crate_name).len());
+            assert!(found.0 > files && found.1 > imports, "{}: {found:?}", layers.crate_name);
         }
     }
 }

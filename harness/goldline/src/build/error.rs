@@ -13,7 +13,7 @@ pub enum BuildError {
     #[error("{file} names {path}, which cannot be read: {source}; build the firmware again")]
     NamedFile { file: PathBuf, path: PathBuf, source: io::Error },
     #[error(
-        "{path} holds no build: expected flasher_args.json (ESP-IDF), firmware.bin (PlatformIO), *.ino.bin (Arduino), an ELF, or the path of a merged binary"
+        "{path} holds no build: expected flasher_args.json (ESP-IDF), firmware.bin (PlatformIO), *.ino.bin (Arduino), bootloader.bin with partition-table.bin and an application, an ELF, or the path of a merged binary"
     )]
     NoBuild { path: PathBuf },
     #[error("{path} holds several builds: {}; name one of them", .found.join(", "))]

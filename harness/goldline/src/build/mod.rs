@@ -1,6 +1,6 @@
 //! What a build system left behind: which file is flashed where, for which chip, with which partition table.
 //!
-//! Reads the folders of ESP-IDF, PlatformIO, Arduino and `cargo`, a merged binary and an ELF. Says what such a
+//! Reads the folders of ESP-IDF, PlatformIO, Arduino and `cargo`, a release's images, a merged binary and an ELF. Says what such a
 //! build says, and judges only whether it is whole: what a profile makes of it is the profile's affair.
 //! Offsets and sizes are bytes.
 
@@ -13,6 +13,7 @@ mod header;
 mod image_file;
 mod merged;
 mod platformio;
+mod released;
 mod table;
 
 use std::{
@@ -59,6 +60,8 @@ pub enum Maker {
     PlatformIo,
     Arduino,
     Cargo,
+    /// Images without a list of where they go.
+    Released,
     /// One file that holds a whole flash.
     Merged,
     /// One file with symbols, that any of them may have made.
@@ -73,6 +76,7 @@ impl Maker {
             Self::PlatformIo => "PlatformIO",
             Self::Arduino => "Arduino",
             Self::Cargo => "cargo",
+            Self::Released => "images as a release has them",
             Self::Merged => "a merged binary",
             Self::Elf => "an ELF file",
         }
@@ -128,7 +132,7 @@ impl Build {
         if metadata.is_file() {
             return of_file(path);
         }
-        let readers = [esp_idf::read, platformio::read, arduino::read, cargo::read];
+        let readers = [esp_idf::read, platformio::read, arduino::read, cargo::read, released::read];
         for read in readers {
             if let Some(build) = read(path)? {
                 return Ok(build);

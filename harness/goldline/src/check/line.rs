@@ -21,7 +21,7 @@ static BOOT: LazyLock<Regex> = LazyLock::new(|| {
 });
 static CRASH: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"Guru Meditation|panicked at .*:\d+:\d+|abort\(\) was called|Brownout detector|assert failed|stack overflow in task|Stack smashing|CORRUPT HEAP",
+        r"Guru Meditation|register dump:|panicked at .*:\d+:\d+|abort\(\) was called|Brownout detector|assert failed|stack overflow in task|Stack smashing|CORRUPT HEAP",
     )
 });
 static DUMP: LazyLock<Regex> = LazyLock::new(|| {

@@ -29,7 +29,7 @@ static NOT_SOFTWARE: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"WDT|POWER|BROWN|SLEEP|EXT|USB|JTAG|SDIO|GLITCH|EFUSE"));
 static PANIC: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"Guru Meditation|panicked at .*:\d+:\d+|abort\(\) was called|Brownout detector|assert failed|stack overflow in task|Stack smashing|CORRUPT HEAP|Task watchdog got triggered",
+        r"Guru Meditation|register dump:|panicked at .*:\d+:\d+|abort\(\) was called|Brownout detector|assert failed|stack overflow in task|Stack smashing|CORRUPT HEAP|Task watchdog got triggered",
     )
 });
 static IMAGE_REFUSED: LazyLock<Regex> = LazyLock::new(|| {
@@ -432,6 +432,18 @@ mod tests {
         let crash = "Guru Meditation Error: Core  0 panic'ed (LoadProhibited).\nrst:0xc (SW_CPU_RESET),boot:0x13\n";
         assert!(!facts(crash).is_boot_loop());
         assert!(facts(&crash.repeat(5)).is_boot_loop());
+    }
+
+    /// MicroPython has its own words in the place of ESP-IDF's first line; its reset is a software's.
+    #[test]
+    fn a_crash_in_other_words_is_told_by_its_registers() {
+        let crash = "A fatal error occurred. The crash dump printed below may be used to help\n\
+            Core  0 register dump:\n\
+            MEPC    : 0x4213677e  RA      : 0x4213677a  SP      : 0x3fcbd5a0\n\
+            rst:0xc (RTC_SW_CPU_RST),boot:0x8 (SPI_FAST_FLASH_BOOT)\n";
+        let facts = facts(crash);
+        assert_eq!((facts.crashes(), facts.panic.as_deref()), (1, Some("Core  0 register dump:")));
+        assert_eq!(facts.crash.map(|crash| crash.frames), Some(vec![0x4213_677E, 0x4213_6779]));
     }
 
     #[test]

@@ -120,7 +120,7 @@ fn flash_size(build: &Build, table: &Table, dump: Option<&[u8]>) -> FlashSize {
         return FlashSize { megabytes: dump.len() / MEGABYTE, guessed: None };
     }
     let said = build.settings.size.as_ref().and_then(|text| text.strip_suffix("MB")?.parse().ok());
-    if let Some(megabytes) = said {
+    if let Some(megabytes) = said.or_else(|| size_in_header(build)) {
         return FlashSize {
             megabytes,
             guessed: Some("the build says so, and the module may have more: write what it has"),
@@ -133,6 +133,14 @@ fn flash_size(build: &Build, table: &Table, dump: Option<&[u8]>) -> FlashSize {
         megabytes,
         guessed: Some("the partitions end there, and the module may have more: write what it has"),
     }
+}
+
+/// In MB, as the bootloader's own header has it: a smaller flash would be refused.
+fn size_in_header(build: &Build) -> Option<usize> {
+    // Of `esp_image_header_t`: the size's exponent in the upper half of the fourth byte.
+    let header = build.bootloader.as_ref()?.file.read().ok()?;
+    let exponent = header.get(3)? >> 4;
+    (exponent < 8).then(|| 1 << exponent)
 }
 
 impl Facts {

@@ -101,6 +101,15 @@ pub fn arduino_listed(folder: &Path, flash: &[u8]) {
     write(folder, "flash_args", list);
 }
 
+/// As a project releases its images: the usual names, and no list.
+pub fn released(folder: &Path, flash: &[u8]) {
+    write(folder, "bootloader.bin", part(flash, BOOTLOADER));
+    write(folder, "partition-table.bin", &flash[TABLE]);
+    write(folder, "ota_data_initial.bin", [0xFF; 0x2000]);
+    write(folder, "vault.bin", part(flash, APP));
+    write(folder, "build_info.txt", "of no interest");
+}
+
 /// As `esptool merge_bin` makes one file: nothing of a unit's own in it.
 pub fn merged(file: &Path, flash: &[u8]) {
     let mut bytes = vec![0xFF; APP.end];

@@ -3,4 +3,6 @@
 //! The stand-ins are built with the examples; a real QEMU is used where `GOLDLINE_TEST_QEMU` names its folder.
 
 mod qemu;
+mod reference;
 mod transcripts;
+mod units;

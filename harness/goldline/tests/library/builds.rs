@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use super::build_folders::{
     APP, BOOTLOADER, STORAGE, TABLE, arduino, arduino_listed, arguments, boot_app0, esp_idf,
-    merged, part, platformio, profile_of_build,
+    merged, part, platformio, profile_of_build, released,
 };
 
 static ANCHOR: LazyLock<String> = LazyLock::new(|| {
@@ -82,6 +82,7 @@ fn of_board(folder: &Path, flash: &[u8]) {
 #[case::arduino(arduino, &["otadata"])]
 #[case::arduino_with_a_list(arduino_listed, &["otadata"])]
 #[case::arduino_of_a_board(of_board, &["otadata"])]
+#[case::released(released, &["otadata"])]
 #[case::merged(merged_at, &[])]
 fn each_build_is_the_same_product(#[case] make: fn(&Path, &[u8]), #[case] others: &[&str]) {
     let folder = folder(make);

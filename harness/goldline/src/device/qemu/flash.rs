@@ -220,6 +220,7 @@ mod tests {
         let first = FlashFile::open(Some(&path), &folder, SIZE).expect("a flash");
         let second = FlashFile::open(Some(&path), &folder, SIZE);
         assert!(matches!(second, Err(FlashFileError::Held { .. })));
+        first.keep().expect("it is a file");
         drop(first);
         let other = FlashFile::open(Some(&path), &folder, 2 * SIZE);
         assert!(matches!(other, Err(FlashFileError::Size { .. })), "nothing of it was lost");

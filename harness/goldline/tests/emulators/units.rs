@@ -1,0 +1,222 @@
+//! Runs of units in an emulator. The stand-in's unit runs a firmware description, which lies in its flash like
+//! any other application: to the harness it is an image of the product's own.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::qemu::Emulator;
+use crate::end_to_end::program::{Ended, PROFILE, Station};
+
+/// Only a program that hangs meets it.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// The base MAC of QEMU's ESP32.
+const MAC: &str = "10:01:00:c4:0a:24";
+
+/// A station with espvault's images as files, and a profile that names them.
+struct Site {
+    station: Station,
+    emulator: Emulator,
+}
+
+impl Site {
+    fn new() -> Self {
+        Self::with(|profile| profile)
+    }
+
+    /// With another profile.
+    fn with(edit: impl Fn(String) -> String) -> Self {
+        let station = Station::new();
+        let unit = format!("simulator:?mac={MAC}&flash-file=unit.bin");
+        let made = station.unit(["provision", "espvault", "--device", &unit]);
+        assert_eq!(made.code(), 0, "{made:?}");
+        let flash = fs::read(station.path("unit.bin")).expect("a flash");
+        station.write("bootloader.bin", image(&flash, 0x1000, 0x8000));
+        station.write("app.bin", image(&flash, 0x2_0000, 0x1A_0000));
+        let own = PROFILE
+            .replace("name = \"espvault\"", "name = \"emulated\"")
+            .replace("bootloader = \"esp-idf\"", "bootloader = \"bootloader.bin\"")
+            .replace("app = { model = \"espvault\" }", "app = { file = \"app.bin\" }");
+        station.write("emulated.toml", edit(own));
+        Self { station, emulator: Emulator::stand_in() }
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = self.station.unit_command([words, &["emulated.toml", "--json"]].concat());
+        command.env("GOLDLINE_QEMU", self.emulator.folder());
+        command
+    }
+
+    fn run(&self, device: &str) -> Ended {
+        Ended::of(&mut self.command(&["run", "--device", device]))
+    }
+
+    /// The emulator's processes, the watcher of each included.
+    fn processes(&self) -> Vec<Pid> {
+        let folder = self.emulator.folder().display().to_string();
+        let of_ours = |entry: fs::DirEntry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let line = fs::read(entry.path().join("cmdline")).ok()?;
+            String::from_utf8_lossy(&line).contains(&folder).then(|| Pid::from_raw(pid)).flatten()
+        };
+        fs::read_dir("/proc").expect("/proc").flatten().filter_map(of_ours).collect()
+    }
+
+    fn wait_until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let began = Instant::now();
+        while !is_so(self) {
+            assert!(began.elapsed() < PATIENCE, "{what} never came");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Starts a run whose unit never connects, and waits until it has booted.
+    fn start(&self) -> Child {
+        let mut command = self.command(&["run", "--device", "qemu:"]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = child.expect("the program starts");
+        // The first emulator only tells the MAC; the second one boots.
+        self.wait_until("a unit that runs", |site| {
+            site.processes().iter().any(|pid| is_running(*pid))
+        });
+        child
+    }
+}
+
+/// Whether a process is an emulator that runs its guest: one without `-S`, and no watcher.
+fn is_running(pid: Pid) -> bool {
+    let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
+    let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
+    let is_emulator = words.first().is_some_and(|word| word.ends_with(b"qemu-system-xtensa"));
+    is_emulator && !words.contains(&&b"-S"[..])
+}
+
+/// An image of ESP-IDF's form ends on 16 bytes.
+fn image(flash: &[u8], start: usize, end: usize) -> Vec<u8> {
+    let bytes = &flash[start..end];
+    let length = bytes.iter().rposition(|byte| *byte != 0xFF).expect("an image") + 1;
+    bytes[..length.next_multiple_of(16)].to_vec()
+}
+
+fn silent(profile: String) -> String {
+    // A broker that the bench does not answer for: the unit runs on without it.
+    profile.replace("value = \"{mqtt_broker}\"", "value = \"mqtts://other.example.test:8883\"")
+}
+
+fn attempts(record: &Value, stage: &str) -> u64 {
+    let stages = record["stages"].as_array().expect("stages");
+    let stage = stages.iter().find(|it| it["name"] == stage);
+    stage.unwrap_or_else(|| panic!("no such stage in {record:#}"))["attempts"]
+        .as_u64()
+        .expect("a number")
+}
+
+#[test]
+fn a_good_unit_passes_over_its_own_wire() {
+    let site = Site::new();
+    let ended = site.run("qemu:");
+    let record = ended.json();
+    assert_eq!((ended.code(), &record["verdict"]), (0, &"PASS".into()), "{record:#}");
+    assert_eq!(record["unit"]["mac"], MAC);
+    assert_eq!(record["network"]["name"], "wire");
+    assert_eq!(record["emulator"], "QEMU emulator version 8.1.3");
+    assert_eq!(attempts(&record, "boot"), 1);
+    assert!(site.processes().is_empty(), "nothing of it is left");
+}
+
+#[test]
+fn a_unit_with_a_key_missing_fails_by_its_name() {
+    let key = "  { key = \"mqtt_broker\", encoding = \"string\", value = \"{mqtt_broker}\" },\n";
+    let site = Site::with(|profile| profile.replace(key, ""));
+    let ended = site.run("qemu:");
+    let record = ended.json();
+    assert_eq!((ended.code(), &record["diagnosis"]["code"]), (1, &"firmware.configuration".into()));
+    assert!(
+        record["diagnosis"]["message"].as_str().is_some_and(|text| text.contains("mqtt_broker"))
+    );
+}
+
+#[test]
+fn a_boot_that_hangs_is_tried_again_and_told() {
+    let site = Site::new();
+    let hangs = site.station.write("hangs", "1");
+    let mut command = site.command(&["run", "--device", "qemu:"]);
+    let ended = Ended::of(command.env("GOLDLINE_STAND_IN_HANGS", hangs));
+    let record = ended.json();
+    assert_eq!((ended.code(), attempts(&record, "boot")), (0, 2), "{record:#}");
+}
+
+#[test]
+fn a_unit_s_flash_is_kept_in_the_named_file() {
+    let site = Site::new();
+    let device = "qemu:?flash-file=emulated.bin";
+    assert_eq!(site.run(device).code(), 0);
+    let ended = Ended::of(&mut site.command(&["check", "--device", device]));
+    assert_eq!(ended.code(), 0, "{ended:?}");
+}
+
+#[test]
+fn an_emulator_that_dies_says_nothing_of_the_unit() {
+    let site = Site::with(silent);
+    let child = site.start();
+    for pid in site.processes().into_iter().filter(|pid| is_running(*pid)) {
+        kill_process(pid, Signal::KILL).expect("it runs");
+    }
+    let ended = Ended::from(child.wait_with_output().expect("it ends"));
+    let record = ended.json();
+    assert_eq!((ended.code(), &record["verdict"]), (3, &"ERROR".into()), "{record:#}");
+}
+
+#[test]
+fn an_emulator_ends_with_a_program_that_is_killed() {
+    let site = Site::with(silent);
+    let mut child = site.start();
+    child.kill().expect("it runs");
+    child.wait().expect("it is gone");
+    site.wait_until("the emulator's end", |site| site.processes().is_empty());
+}
+
+#[test]
+fn what_cannot_be_is_refused_before_anything_is_touched() {
+    let site = Site::new();
+    let nowhere = site.station.write("no-emulator", "");
+    for (words, environment, part) in [
+        (&["--device", "qemu:?chip=esp32c6"][..], None, "QEMU emulates no esp32c6"),
+        (&["--device", "qemu:?machine=esp32-other"], None, "has no machine esp32-other"),
+        (&["--device", "qemu:", "--network", "air"], None, "leave --network out"),
+        (&["--device", "qemu:", "--fault", "firmware.wrong_ca"], None, "the simulator's"),
+        (&["--device", "qemu:"], Some(nowhere.as_path()), "install Espressif's QEMU"),
+    ] {
+        let mut command = site.command(&[&["run"], words].concat());
+        if let Some(path) = environment {
+            command.env("GOLDLINE_QEMU", path);
+        }
+        let ended = Ended::of(&mut command);
+        assert_eq!(ended.code(), 2, "{ended:?}");
+        assert!(ended.said().contains(part), "{}", ended.said());
+    }
+    let model = site.station.unit(["run", "espvault", "--device", "qemu:"]);
+    assert!(model.code() == 2 && model.said().contains("runs in the simulator only"), "{model:?}");
+}
+
+#[test]
+fn one_flash_file_is_one_run_s_unit() {
+    let site = Site::with(silent);
+    let path: PathBuf = site.station.path("held.bin");
+    let held = fs::File::create(&path).expect("a file");
+    held.lock().expect("it is ours");
+    let ended = site.run("qemu:?flash-file=held.bin");
+    let record = ended.json();
+    assert_eq!((ended.code(), &record["diagnosis"]["code"]), (3, &"emulator.failed".into()));
+    assert_eq!(
+        fs::metadata(Path::new(&path)).expect("it is there").len(),
+        0,
+        "nothing was written"
+    );
+}
