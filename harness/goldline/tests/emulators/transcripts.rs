@@ -137,6 +137,15 @@ impl Player {
     }
 }
 
+/// A test that fails leaves no process behind.
+impl Drop for Player {
+    fn drop(&mut self) {
+        // Both fail only when it has ended.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
 fn play(emulator: &Emulator, name: &str) {
     let lines = transcript(name);
     let mut lines = lines.iter().map(|(mark, text)| (*mark, text.as_str())).peekable();
