@@ -18,10 +18,9 @@ use serde_json::Value;
 
 use super::{
     program::{Ended, Station},
-    resets::product,
+    resets::{NVS, is_provisioned, product, provision as provision_product},
 };
 
-const NVS: std::ops::Range<usize> = 0x10000..0x16000;
 const APP: usize = 0x20000;
 const DEADLINE: Duration = Duration::from_secs(60);
 const RFC2217: [&str; 2] = ["--rfc2217", "127.0.0.1:0"];
@@ -38,27 +37,8 @@ fn serve(station: &Station, port: [&str; 2], options: &[&str]) -> (ChildGuard, S
     (unit, url.trim_end().to_owned())
 }
 
-/// A unit with firmware of its own, as a real one has.
-fn provision_product(station: &Station, device: &str) -> Ended {
-    let values = [
-        "wifi_ssid=Shop",
-        "wifi_password=@password",
-        "mqtt_broker=mqtts://broker.example.test:8883",
-    ];
-    let values = values.into_iter().flat_map(|value| ["--set", value]);
-    let arguments = ["provision", "espvault.toml", "--json", "--device", device];
-    station.unit(arguments.into_iter().chain(values))
-}
-
 fn provision(station: &Station, profile: &str, device: &str) -> Ended {
     station.unit(["provision", profile, "--json", "--device", device])
-}
-
-fn is_provisioned(station: &Station, ended: &Ended) {
-    assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""), "{}", ended.stdout);
-    let flash = fs::read(station.path("unit.flash")).expect("the unit's flash");
-    let id = b"VAULT-00001";
-    assert!(flash[NVS].windows(id.len()).any(|window| window == id), "the image is not there");
 }
 
 fn blames_the_port(ended: &Ended, code: &str, message: &str, action: &str) {

@@ -21,7 +21,7 @@ use serde_json::Value;
 use super::program::{Ended, FIRMWARE, PROFILE, Station};
 
 /// Where the profile puts its NVS image.
-const NVS: std::ops::Range<usize> = 0x10000..0x16000;
+pub const NVS: std::ops::Range<usize> = 0x10000..0x16000;
 
 /// The product's own firmware in place of the model, and the values of the site.
 pub fn product() -> Station {
@@ -55,7 +55,8 @@ pub fn serve_unit(station: &Station, options: &[&str]) -> ChildGuard {
     unit
 }
 
-fn provision(station: &Station, device: &str) -> Ended {
+/// A unit with firmware of its own, as a real one has.
+pub fn provision(station: &Station, device: &str) -> Ended {
     let values = [
         "wifi_ssid=Shop",
         "wifi_password=@password",
@@ -82,7 +83,7 @@ fn jig(station: &Station, script: &str) -> PathBuf {
     program
 }
 
-fn is_provisioned(station: &Station, ended: &Ended) {
+pub fn is_provisioned(station: &Station, ended: &Ended) {
     assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""), "{}", ended.stdout);
     let flash = fs::read(station.path("unit.flash")).expect("the unit's flash");
     let id = b"VAULT-00001";

@@ -36,6 +36,7 @@ use power::{Parts, Power};
 
 /// What a unit that stands still has said is all there when nothing more came for so long.
 const SILENCE: Duration = Duration::from_millis(30);
+
 /// An emulated unit as the profile and the device URL describe it.
 #[derive(Clone, Debug)]
 pub struct EmulatedUnit {
