@@ -23,6 +23,12 @@ use super::{
 /// Where Debian keeps it: what is on `PATH` there starts it as another user.
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 
+/// How many times it is started with other ports.
+const PORTS: usize = 5;
+
+/// What a node says when one of its ports is another program's: its own, its listener's, its mapper's.
+const PORT_IS_TAKEN: [&str; 3] = ["dist_port_already_used", "eaddrinuse", "epmd_error"];
+
 /// A running broker, and its port mapper; both end when dropped.
 struct RabbitMq {
     folder: TempDir,
@@ -44,6 +50,20 @@ fn is_there() -> bool {
 impl RabbitMq {
     /// With a certificate for that name, the bench's account and another one.
     fn start(name: &str, account: (&str, &str)) -> Self {
+        // A node takes no port of the system's choice, and another program may take a free one before it does.
+        for _ in 0..PORTS {
+            match Self::try_start(name, account) {
+                Ok(running) => return running,
+                Err(log) if PORT_IS_TAKEN.iter().any(|words| log.contains(words)) => {}
+                Err(log) => panic!("RabbitMQ ended instead of running:\n{log}"),
+            }
+        }
+        panic!("RabbitMQ did not start {PORTS} times, for a port");
+    }
+
+    /// # Errors
+    /// With what the node said before it ended.
+    fn try_start(name: &str, account: (&str, &str)) -> Result<Self, String> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path();
         write_certificates(path, &[name]);
@@ -70,8 +90,8 @@ impl RabbitMq {
         let mut mapper = Command::new("epmd");
         mapper.args(["-address", "127.0.0.1", "-port", &of_mapper.to_string()]);
         let mapper = ChildGuard::spawn(mapper.stderr(Stdio::null())).expect("epmd starts");
-        let node = run(path, of_node, of_mapper);
-        Self { folder, port, node: Some(node), _mapper: mapper }
+        let node = run(path, of_node, of_mapper)?;
+        Ok(Self { folder, port, node: Some(node), _mapper: mapper })
     }
 
     fn stop(&mut self) {
@@ -93,7 +113,10 @@ impl RabbitMq {
 }
 
 /// Starts the node, and waits until it has its users.
-fn run(folder: &Path, of_node: u16, of_mapper: u16) -> ChildGuard {
+///
+/// # Errors
+/// With what the node said before it ended.
+fn run(folder: &Path, of_node: u16, of_mapper: u16) -> Result<ChildGuard, String> {
     let at = |name: &str| folder.join(name);
     let mut command = Command::new(SERVER);
     command
@@ -130,10 +153,10 @@ fn run(folder: &Path, of_node: u16, of_mapper: u16) -> ChildGuard {
         if ready {
             // It goes on logging, and must not meet a closed pipe.
             std::thread::spawn(move || lines.for_each(drop));
-            return node;
+            return Ok(node);
         }
     }
-    panic!("RabbitMQ ended instead of running:\n{}", said.join("\n"));
+    Err(said.join("\n"))
 }
 
 /// Ports that nobody listens on.
