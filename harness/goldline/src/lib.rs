@@ -27,6 +27,7 @@ pub mod clock;
 pub mod device;
 pub mod draft;
 pub mod engine;
+mod esp_image;
 pub mod hex;
 pub mod identity;
 pub mod image;

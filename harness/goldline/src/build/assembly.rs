@@ -52,6 +52,7 @@ pub(super) fn assemble(parts: Parts) -> Result<Build, BuildError> {
         app,
         others: files,
         elf,
+        left_out: Vec::new(),
     })
 }
 

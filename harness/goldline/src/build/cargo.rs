@@ -44,6 +44,7 @@ pub(super) fn of_elf(maker: Maker, place: &Path, elf: &Path) -> Build {
         app: App::Elf(elf.to_owned()),
         others: Vec::new(),
         elf: Some(elf.to_owned()),
+        left_out: Vec::new(),
     }
 }
 

@@ -42,10 +42,6 @@ pub enum BuildError {
         "{path} is no merged binary: {reason}; expected a bootloader, a partition table at 0x8000 and an application, as esptool's merge_bin or `idf.py merge-bin` makes one"
     )]
     NotMerged { path: PathBuf, reason: String },
-    #[error(
-        "{path} holds data at {offset:#x}, outside of the bootloader, the partition table and every partition: which build is it of?"
-    )]
-    Stray { path: PathBuf, offset: usize },
     #[error("{path} is no ESP image: build the firmware again")]
     NoImage { path: PathBuf },
 }

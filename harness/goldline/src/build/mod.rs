@@ -50,6 +50,8 @@ pub struct Build {
     pub others: Vec<Placed>,
     /// The application with its names, beside the image.
     pub elf: Option<PathBuf>,
+    /// What is in a merged binary and is not flashed, by offset.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// A build system.
@@ -119,6 +121,29 @@ pub struct Placed {
     pub file: ImageFile,
     /// Whether it is to be encrypted on its way into the flash.
     pub encrypted: bool,
+}
+
+/// What a profile's `except` calls data that no partition has.
+pub const UNPARTITIONED: &str = "unpartitioned";
+
+/// Bytes of a flash that no image and no partition has.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LeftOut {
+    /// From the start of the flash.
+    pub offset: u32,
+    /// How many, from the first that is not erased to the last.
+    pub bytes: u32,
+    /// Where they are.
+    pub place: LeftOutPlace,
+}
+
+/// Where in a flash something is that is not flashed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LeftOutPlace {
+    /// Behind an image, in its place: of an earlier and longer one, as in the dump of a used chip.
+    BehindImage,
+    /// In no partition.
+    Unpartitioned,
 }
 
 impl Build {

@@ -28,6 +28,7 @@ mod restarts;
 mod secret_hygiene;
 mod server_trust;
 mod slot;
+mod start;
 pub mod stops;
 mod test_alert;
 mod unit_calls;
@@ -50,8 +51,8 @@ pub use observations::{
     AlertObservation, Answered, ApiObservation, Blame, BrokerObservation, CaObservation, Conduct,
     DeviceIdObservation, DialogueObservation, Difference, Evidence, ExchangeObservation, Hearsay,
     JoinObservation, Leftovers, Observations, Observer, OtaObservation, Outgoing, PortalSeen,
-    Refusal, RegistryObservation, Remaining, ServiceObservation, SpanDigest, Stop,
-    TrustObservation, UpdateObservation,
+    Refusal, RegistryObservation, Remaining, ServiceObservation, SpanDigest, StartObservation,
+    Stop, TrustObservation, UpdateObservation,
 };
 pub use reasons::{reasons, reasons_to_stop};
 pub use witness::{Credential, ProbeReport, Service, UnitSuccess, Witness};
@@ -163,6 +164,7 @@ fn judge_one(spec: &CheckSpec, plan: Option<&BoundPlan>, seen: &Observations) ->
     let finding = match spec.id {
         CheckId::FlashIntegrity => flash_integrity::judge(plan, seen),
         CheckId::NvsReadback => nvs_readback::judge(plan, seen),
+        CheckId::Start => start::judge(spec, seen),
         CheckId::WifiJoin => wifi_join::judge(spec, plan, seen),
         CheckId::NetworkJoin => network_join::judge(spec, seen),
         CheckId::MqttConnect => mqtt_connect::judge(spec, plan, seen),

@@ -66,6 +66,8 @@ pub struct Observations {
     pub ota: Option<OtaObservation>,
     /// Names of the secret values that the unit printed; the log holds the names in their place.
     pub leaked: BTreeSet<String>,
+    /// Whether the application started and went on, where nothing else tells.
+    pub start: Option<StartObservation>,
     /// The wait for the network, when it took place.
     pub join: Option<JoinObservation>,
     /// The wait for the broker, when it took place.
@@ -166,6 +168,15 @@ pub fn places(differences: &[Difference]) -> String {
         places.push(format!("{more} more places"));
     }
     if places.is_empty() { "one look and not at the next".to_owned() } else { places.join(", ") }
+}
+
+/// The watch over the unit's application.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct StartObservation {
+    /// From the reset to the end of the watch.
+    pub waited_ms: u64,
+    /// From the application's start, or from its last crash, to the end of the watch; `None` when none started.
+    pub steady_ms: Option<u64>,
 }
 
 /// The wait for the network.

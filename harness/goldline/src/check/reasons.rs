@@ -51,6 +51,7 @@ fn of_check(check: CheckId) -> Vec<Code> {
         CheckId::DeviceId => vec![Code::DeviceIdMissing, Code::DeviceIdDiffers],
         CheckId::FactoryReset => vec![Code::FactoryResetLeftover],
         CheckId::RegistryRecord => Vec::new(),
+        CheckId::Start => STARTS.to_vec(),
         CheckId::WifiJoin => joining(&[
             Code::WifiWrongPassword,
             Code::WifiNotFound,
@@ -117,6 +118,7 @@ pub fn reasons_to_stop(step: &Step) -> Vec<Code> {
         | Step::Alert(_)
         | Step::SeekPortal(_)
         | Step::OfferStranger
+        | Step::StayUp(_)
         | Step::Update(_) => Vec::new(),
     }
 }

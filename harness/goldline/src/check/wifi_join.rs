@@ -66,7 +66,7 @@ fn wanted_something(seen: &Observations) -> bool {
 }
 
 /// A unit that crashes once and then works is a bad unit, unless its profile says that it restarts.
-fn count_resets(spec: &CheckSpec, facts: &LogFacts, finding: &mut Finding) {
+pub(super) fn count_resets(spec: &CheckSpec, facts: &LogFacts, finding: &mut Finding) {
     let mut allowed = limits(spec, "unexpected_resets");
     allowed.upper.get_or_insert(0.0);
     let resets = Measurement::number(

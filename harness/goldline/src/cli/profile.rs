@@ -13,11 +13,12 @@ use std::{
 };
 
 use crate::{
+    build::{LeftOut, LeftOutPlace},
     image::{ImageError, inspect},
     plan::{Plan, Scope},
     profile::{
-        AppSource, BootloaderSource, Caller, CatalogError, Deadlines, DialogueName, EndpointPolicy,
-        Exchange, Method, Mqtt, Partition, Profile, ValueSource, ValueSpec, find,
+        AppSource, BootloaderSource, Caller, CatalogError, CheckId, Deadlines, DialogueName,
+        EndpointPolicy, Exchange, Method, Mqtt, Partition, Profile, ValueSource, ValueSpec, find,
         list as list_profiles,
     },
     record::Limits,
@@ -74,8 +75,23 @@ pub fn check(file: &str, dir: Option<&Path>) -> Result<String, CheckError> {
         profile.nvs.entries.len(),
         profile.checks.len(),
     );
+    tell_left_out(&mut text, &profile);
     trust::tell(&mut text, &profile).map_err(|error| CheckError::Images(vec![error]))?;
     Ok(text)
+}
+
+fn tell_left_out(text: &mut String, profile: &Profile) {
+    if profile.images.left_out.is_empty() {
+        return;
+    }
+    heading(text, "In the merged binary, and not flashed");
+    for LeftOut { offset, bytes, place } in &profile.images.left_out {
+        let place = match place {
+            LeftOutPlace::BehindImage => "behind the image there, as an earlier one leaves it",
+            LeftOutPlace::Unpartitioned => "in no partition",
+        };
+        line(text, format_args!("  {bytes} bytes at {offset:#x}, {place}"));
+    }
 }
 
 /// `profile explain NAME`: what is written where, with which values, and what is checked.
@@ -224,6 +240,10 @@ fn explain_services(text: &mut String, profile: &Profile) {
     heading(text, "What the unit must reach");
     let wait = deadlines.boot.as_secs();
     line(text, format_args!("  boot    the application starts within {wait} s"));
+    if profile.checks.iter().any(|check| check.id == CheckId::Start) {
+        let steady = deadlines.steady.as_secs();
+        line(text, format_args!("          and runs for {steady} s without a crash"));
+    }
     if let Some(wifi) = &profile.wifi {
         let wait = deadlines.wifi.as_secs();
         line(text, format_args!("  WiFi    network {}, an address within {wait} s", wifi.ssid));

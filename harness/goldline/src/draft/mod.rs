@@ -14,7 +14,7 @@ use entries::Entries;
 pub use error::DraftError;
 
 use crate::{
-    build::{App, Build, ChipName, Row, Table},
+    build::{App, Build, ChipName, LeftOut, LeftOutPlace, Row, Table, UNPARTITIONED},
     profile::Chip,
 };
 
@@ -76,7 +76,9 @@ pub fn draft(request: Request<'_>) -> Result<String, DraftError> {
     let nvs = nvs.ok_or_else(|| DraftError::NoNvs { place: build.place.clone() })?;
     let flash = flash_size(&build, &table, request.dump);
     let others = build.others.iter().filter(|placed| placed.offset == nvs.offset);
-    let except = others.map(|_| nvs.name.clone()).collect();
+    let mut except: Vec<String> = others.map(|_| nvs.name.clone()).collect();
+    let stray = |left: &LeftOut| left.place == LeftOutPlace::Unpartitioned;
+    except.extend(build.left_out.iter().any(stray).then(|| UNPARTITIONED.to_owned()));
     Ok(text::profile(&Facts {
         name: request.name,
         shown_build: request.shown_build,

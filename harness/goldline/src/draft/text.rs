@@ -7,7 +7,7 @@ use super::{
     entries::{Entry, Origin},
     services::{self, Address, Wifi},
 };
-use crate::profile::Feature;
+use crate::{build::UNPARTITIONED, profile::Feature};
 
 /// The longest text of an NVS string, which a value may have unless it says more.
 const LONGEST: usize = 3967;
@@ -68,9 +68,15 @@ fn images(text: &mut Text, facts: &Facts) {
     if facts.is_elf() {
         text.comment("An ELF alone: ESP-IDF's own bootloader is taken.");
     }
+    if facts.except.contains(&facts.nvs.name) {
+        text.comment("The build's own NVS is left out: Goldline makes one for each unit.");
+    }
+    if facts.except.iter().any(|name| name == UNPARTITIONED) {
+        text.comment("guessed: what lies in no partition was left by earlier firmware.");
+    }
     if !facts.except.is_empty() {
-        text.comment("The build's own image of it is left out: Goldline makes one for each unit.");
-        text.line(format_args!("except = [{}]", quoted(&facts.except[0])));
+        let names: Vec<String> = facts.except.iter().map(|name| quoted(name)).collect();
+        text.line(format_args!("except = [{}]", names.join(", ")));
     }
     text.comment("The partition table is the build's:");
     for row in &facts.table.rows {
@@ -255,8 +261,16 @@ fn checks(text: &mut Text, joins: bool) {
     text.line(format_args!("\n[deadlines]"));
     text.comment("guessed: from reset to the application's first line, in seconds.");
     text.line(format_args!("boot_s = 10"));
+    if !joins {
+        text.comment("guessed: how long the application must run without a crash, in seconds.");
+        text.line(format_args!("steady_s = 10"));
+    }
     text.line(format_args!("\n[[check]]\nid = \"flash_integrity\""));
     text.line(format_args!("\n[[check]]\nid = \"nvs_readback\""));
+    if !joins {
+        text.line(format_args!("\n[[check]]\nid = \"start\""));
+        text.comment("An application that prints nothing by itself: silent = true");
+    }
     if joins {
         text.line(format_args!(
             "\n[[check]]\nid = \"wifi_join\"\nwithout_radio = \"network_join\""

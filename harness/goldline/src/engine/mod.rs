@@ -33,6 +33,7 @@ mod reprovisioning;
 mod rewrite;
 mod rivalry;
 mod signs;
+mod steady;
 mod trial;
 mod trust;
 mod update;
@@ -375,6 +376,7 @@ impl Run {
             Step::AwaitConfiguration(api) => return self.await_configuration(api).await,
             Step::AwaitCaCall(ca) => return self.await_ca_call(ca).await,
             Step::SeekPortal(portal) => self.seek_portal(portal)?,
+            Step::StayUp(steady) => self.stay_up(*steady).await?,
             Step::OfferStranger => self.offer_stranger().await?,
             Step::Update(ota) => self.update(ota).await?,
             Step::AwaitJoin => return self.await_join().await,

@@ -10,7 +10,7 @@ use std::{fmt, sync::LazyLock};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use regex::bytes::Regex;
 
-use super::esp::EspImage;
+use crate::esp_image::EspImage;
 use crate::tls::Issuer;
 
 /// A certificate's text, with line ends as they are or as a source writes them.

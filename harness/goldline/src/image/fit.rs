@@ -2,8 +2,10 @@
 //!
 //! Must not know files.
 
-use super::esp::{Damage, EspImage};
-use crate::profile::{Chip, Profile};
+use crate::{
+    esp_image::{Damage, EspImage},
+    profile::{Chip, Profile},
+};
 
 /// What an image is meant for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,9 +35,13 @@ pub enum Unfit {
     #[error("it is {length} bytes long, and its place has {capacity}")]
     TooLarge { length: usize, capacity: u32 },
     #[error(
-        "it has no application description, without which it is no application: is it the bootloader?"
+        "it has no application description and no part that is read through the cache, and so is no application: is it the bootloader?"
     )]
     NoApplication,
+    #[error(
+        "its flash settings were written over after it was hashed, and the bootloader refuses an application with a wrong SHA-256: take the file that the build made"
+    )]
+    SettingsEdited,
     #[error("it is an application, and no bootloader")]
     NoBootloader,
     #[error("it starts at {entry:#x}, where none of its segments is")]
@@ -51,9 +57,11 @@ pub(super) fn judge(bytes: &[u8], role: Role, profile: &Profile) -> Result<(), U
         let found = known.map_or(format!("the chip with the id {}", image.chip_id), named);
         return Err(Unfit::Chip { found, expected: chip });
     }
+    // Not every application describes itself: those of Zephyr and NuttX do not, and the bootloader does not ask.
     match (role, image.is_application() || is_mapped(&image, chip)) {
         (Role::Bootloader, true) => return Err(Unfit::NoBootloader),
-        (Role::App, _) if !image.is_application() => return Err(Unfit::NoApplication),
+        (Role::App, false) => return Err(Unfit::NoApplication),
+        (Role::App, true) if image.settings_edited => return Err(Unfit::SettingsEdited),
         _ => {}
     }
     if !image.has_its_entry() {

@@ -7,7 +7,6 @@
 mod application;
 mod carried;
 mod error;
-mod esp;
 mod fit;
 mod inspect;
 mod layout;
@@ -19,20 +18,21 @@ mod symbols;
 use std::{collections::BTreeMap, iter};
 
 use application::{Application, application, compile_update, prove, read};
-use esp::EspImage;
+
 use layout::{lay_out, partition_table};
 use model::signed_as_described;
 
 use crate::{
+    esp_image::{self, EspImage},
     hex::hex,
     profile::{AppSource, BootloaderSource, FactoryFirmware, Profile},
     record::FirmwareRecord,
     simulated::simulated,
 };
 
+pub use crate::esp_image::Damage;
 pub use carried::{Carried, Form, carried};
 pub use error::ImageError;
-pub use esp::Damage;
 pub use fit::{Role, Unfit};
 pub use inspect::{inspect, own_applications};
 pub use model::firmware_description;
@@ -60,7 +60,7 @@ impl FlashImages {
     /// What the application says of itself; `None` for one that ESP-IDF did not build.
     pub fn description(&self) -> Option<FirmwareRecord> {
         let image = EspImage::parse(&self.app).ok()?;
-        let esp::AppDescription { version, project, idf_version, elf_digest } =
+        let esp_image::AppDescription { version, project, idf_version, elf_digest } =
             image.description()?;
         let text = |field: &[u8]| {
             let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());

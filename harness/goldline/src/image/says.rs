@@ -4,7 +4,8 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{application::read, error::ImageError, esp::EspImage};
+use super::{application::read, error::ImageError};
+use crate::esp_image::EspImage;
 use crate::{
     hex::hex,
     profile::{AppSource, BootloaderSource, BuildSays, Profile},

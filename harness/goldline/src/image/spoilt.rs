@@ -5,7 +5,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::esp::{Damage, EspImage};
+use crate::esp_image::{Damage, EspImage};
 use crate::profile::BadImage;
 
 const CHIP_ID: std::ops::Range<usize> = 12..14;

@@ -122,6 +122,9 @@ impl fmt::Display for Step {
             Self::SeekPortal(portal) => {
                 write!(f, "look whether the unit still opens its network {}", portal.ssid)
             }
+            Self::StayUp(steady) => {
+                write!(f, "watch that the application runs for {} s", steady.as_secs())
+            }
             Self::OfferStranger => f.write_str(
                 "answer for the broker with the certificate of an unknown CA; the unit must refuse it",
             ),

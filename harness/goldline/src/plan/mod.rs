@@ -20,7 +20,7 @@ mod regions;
 mod text;
 mod units;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     image::FlashImages,
@@ -164,6 +164,8 @@ pub enum Step {
     Alert(Box<InstallersAlert>),
     /// Look for the network that the unit must not open any more.
     SeekPortal(Box<Portal>),
+    /// Watch that the application goes on running for so long.
+    StayUp(Duration),
     /// Ask the unit to trust a broker that it must not trust.
     OfferStranger,
     /// Update the unit over the air, let it refuse a bad update, and put the first application back.
@@ -388,6 +390,7 @@ impl Step {
             | Self::Command(_)
             | Self::Alert(_)
             | Self::SeekPortal(_)
+            | Self::StayUp(_)
             | Self::OfferStranger => false,
         }
     }
@@ -428,6 +431,7 @@ impl Step {
             Self::Command(_) => "mqtt_command",
             Self::Alert(_) => "test_alert",
             Self::SeekPortal(_) => "portal_off",
+            Self::StayUp(_) => "steady",
             Self::OfferStranger => "server_trust",
             Self::Update(_) => "ota_update",
         }

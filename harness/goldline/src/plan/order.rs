@@ -121,7 +121,7 @@ fn needs(step: &Step) -> &'static [Need] {
             }
         },
         Step::SubmitPortal(_) | Step::AwaitFactoryFirmware(_) => &[Need::RunsToProvision],
-        Step::AwaitJoin => &[Need::RunsOnTrial],
+        Step::AwaitJoin | Step::StayUp(_) => &[Need::RunsOnTrial],
         Step::AwaitTime
         | Step::AwaitConfiguration(_)
         | Step::AwaitCaCall(_)

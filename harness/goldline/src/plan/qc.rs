@@ -48,7 +48,9 @@ pub(super) fn trial(profile: &Profile, scope: Scope) -> Vec<Step> {
     // It is looked for once the unit is at its broker.
     let seek = profile.portal.clone().filter(|_| gone && profile.mqtt.is_some());
     let seek = seek.map(|portal| Step::SeekPortal(Box::new(portal)));
+    let steady = Step::StayUp(profile.deadlines.steady);
     for (id, step) in [
+        (CheckId::Start, Some(steady)),
         (CheckId::TestAlert, alert),
         (CheckId::ConsoleStatus, status),
         (CheckId::InterfaceOff, off),

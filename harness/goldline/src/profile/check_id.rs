@@ -15,6 +15,8 @@ pub enum CheckId {
     FactoryReset,
     /// The unit is known to its registry, or durably queued for it.
     RegistryRecord,
+    /// The application starts, and goes on running.
+    Start,
     /// Association, address, time, signal.
     WifiJoin,
     /// Address and time, on a network without a radio.
@@ -43,12 +45,13 @@ pub enum CheckId {
 
 impl CheckId {
     /// Every check.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::FlashIntegrity,
         Self::NvsReadback,
         Self::DeviceId,
         Self::FactoryReset,
         Self::RegistryRecord,
+        Self::Start,
         Self::WifiJoin,
         Self::NetworkJoin,
         Self::TimeSync,
@@ -71,6 +74,7 @@ impl CheckId {
             Self::DeviceId => "device_id",
             Self::FactoryReset => "factory_reset",
             Self::RegistryRecord => "registry_record",
+            Self::Start => "start",
             Self::WifiJoin => "wifi_join",
             Self::NetworkJoin => "network_join",
             Self::TimeSync => "time_sync",
@@ -98,6 +102,7 @@ impl CheckId {
             Self::RegistryRecord => {
                 "the unit stands in the device registry, or is durably queued for it"
             }
+            Self::Start => "the application starts, and runs on without a crash",
             Self::WifiJoin => "the unit joins the network and gets an address",
             Self::NetworkJoin => "the unit gets an address on a network that needs no radio",
             Self::TimeSync => "the unit asks the time server and gets the time",
@@ -128,6 +133,7 @@ impl CheckId {
     /// The measurements that a limit may name.
     pub fn measurements(self) -> &'static [&'static str] {
         match self {
+            Self::Start => &["steady_ms", "unexpected_resets"],
             Self::WifiJoin => &["join_ms", "rssi", "unexpected_resets"],
             Self::NetworkJoin => &["join_ms", "unexpected_resets"],
             Self::TimeSync => &["time_ms"],

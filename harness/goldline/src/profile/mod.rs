@@ -26,7 +26,7 @@ mod template;
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use crate::{
-    build::ImageFile,
+    build::{ImageFile, LeftOut},
     identity::{MacScheme, SaltedScheme},
     record::Limits,
 };
@@ -215,6 +215,8 @@ pub struct Images {
     pub build: Option<BuildSays>,
     /// The ELF that the application was made of, for the addresses that it prints when it crashes.
     pub elf: Option<ImageFile>,
+    /// What is in the build's merged binary and is not flashed.
+    pub left_out: Vec<LeftOut>,
     /// Whether whom the application trusts does not stand in it: it verifies nothing, or takes its CA from
     /// elsewhere, whatever it carries.
     pub trusts_elsewhere: bool,
@@ -422,6 +424,8 @@ pub struct Deadlines {
     pub command: Duration,
     /// For a call of the bench or of the unit to any other service.
     pub service: Duration,
+    /// From the application's start, how long it must run without a crash.
+    pub steady: Duration,
 }
 
 /// One item of the QC list.
@@ -431,8 +435,17 @@ pub struct CheckSpec {
     pub id: CheckId,
     /// What stands in for it on a network without a radio.
     pub without_radio: Option<CheckId>,
+    /// Whether the application prints nothing, so that no line of it is waited for.
+    pub silent: bool,
     /// Limits by measurement name.
     pub limits: BTreeMap<String, Limits>,
+}
+
+impl CheckSpec {
+    /// A check without limits.
+    fn of(id: CheckId) -> Self {
+        Self { id, without_radio: None, silent: false, limits: BTreeMap::new() }
+    }
 }
 
 impl EndpointPolicy {

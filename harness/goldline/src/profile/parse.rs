@@ -118,7 +118,7 @@ impl Problems {
         let alert = raw.alert.map(|raw| self.alert(raw, &scope));
         let reprovision = self.reprovision(raw.reprovision, &values, &scope);
         let deadlines = self.deadlines(&raw.deadlines);
-        let checks = self.checks(raw.check);
+        let checks = self.checks(raw.check, wifi.is_some());
         let profile = Profile {
             name: name?,
             digest: String::new(),

@@ -199,6 +199,8 @@ pub enum Problem {
     MissingCheck { id: &'static str },
     #[error("the check {id} stands twice")]
     CheckTwice { id: &'static str },
+    #[error("the check {id} has no `silent`: only start waits for a line of the application")]
+    SilentCheck { id: &'static str },
     #[error(
         "the limits of {name} let nothing pass, or bind nothing: expected lower, upper or both, lower not above upper"
     )]

@@ -69,6 +69,8 @@ mod samples;
 mod schema;
 mod secret_table;
 mod secrets;
+mod starts;
+
 mod trust;
 mod two_sided;
 mod usage;

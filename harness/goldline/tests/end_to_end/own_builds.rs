@@ -90,7 +90,7 @@ fn a_product_is_judged_without_network_and_broker() {
     }
     let record = station.unit(["run", "espvault.toml", "--json", "--device", DEVICE]).json();
     assert_eq!(record["verdict"], "PASS", "{record:#}");
-    assert_eq!(record["checks"].as_array().expect("checks").len(), 2);
+    assert_eq!(record["checks"].as_array().expect("checks").len(), 3);
     assert!(flash[NVS].iter().any(|byte| *byte != 0xFF));
     let fault = ["run", "espvault.toml", "--json", "--fault", "flash.nvs_key_missing"];
     let record = station.unit(fault).json();

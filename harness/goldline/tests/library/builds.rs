@@ -4,6 +4,7 @@
 use std::{fs, path::Path, sync::LazyLock};
 
 use goldline::{
+    build::{LeftOut, LeftOutPlace},
     clock::Clock,
     image::{FlashImages, ImageError, inspect},
     plan::{Coverage, Expects, Moment, Plan, Scope},
@@ -314,10 +315,47 @@ fn a_merged_binary_is_split_by_its_own_table() {
     flash[0x3F_0000] = 0;
     fs::write(&file, &flash).expect("a file");
     let error = refused(&folder, "build = \"build\"", "build = ");
-    assert!(error.contains("data at 0x3f0000, outside"), "{error}");
+    assert!(error.contains("1 bytes at 0x3f0000, outside"), "{error}");
     fs::write(&file, part(&FLASH, APP)).expect("a file");
     let error = refused(&folder, "build = \"build\"", "build = ");
     assert!(error.contains("no partition table is at 0x8000"), "{error}");
+}
+
+/// The dumps of used chips, tried from public examples: each held something of an earlier life, and was refused.
+#[test]
+fn what_earlier_firmware_left_in_a_dump_is_told_and_not_flashed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("build");
+    fs::write(&file, &*FLASH).expect("a file");
+    let clean = parse(&folder, "build = \"build\"").expect("it is taken");
+    let images = FlashImages::build(&clean, "").expect("they are taken");
+    assert_eq!(clean.images.left_out, []);
+    let behind = |start: usize, image: &[u8]| (start + image.len()).next_multiple_of(0x1000) + 0x10;
+    let mut dump = FLASH.clone();
+    let left = [behind(BOOTLOADER.start, &images.bootloader), behind(APP.start, &images.app)];
+    for at in left {
+        dump[at..at + 0x20].fill(0xE9);
+    }
+    fs::write(&file, &dump).expect("a file");
+    let used = parse(&folder, "build = \"build\"").expect("it is taken");
+    assert_eq!(FlashImages::build(&used, "").expect("they are taken"), images);
+    let told = |at: usize, place| LeftOut {
+        offset: u32::try_from(at).expect("in the flash"),
+        bytes: 0x20,
+        place,
+    };
+    assert_eq!(used.images.left_out, left.map(|at| told(at, LeftOutPlace::BehindImage)));
+    // Nobody knows what it is where no partition is: only whoever has the dump.
+    dump[0x3F_0000..0x3F_0020].fill(0);
+    fs::write(&file, &dump).expect("a file");
+    let error = refused(&folder, "build = \"build\"", "build = ");
+    assert!(error.contains("except = [\"unpartitioned\"]"), "{error}");
+    let excepted = "build = \"build\"\nexcept = [\"unpartitioned\"]";
+    let used = parse(&folder, excepted).expect("it is taken");
+    assert_eq!(used.images.left_out[2], told(0x3F_0000, LeftOutPlace::Unpartitioned));
+    fs::write(&file, &*FLASH).expect("a file");
+    let error = refused(&folder, excepted, "except = ");
+    assert!(error.contains("flashes nothing into \"unpartitioned\""), "{error}");
 }
 
 /// A program of `cargo build` needs a partition table, and gets espflash's layout and bootloader.

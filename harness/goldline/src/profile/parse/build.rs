@@ -6,7 +6,9 @@ use std::{ops::Range, path::Path};
 
 use super::Problems;
 use crate::{
-    build::{App, Build, ChipName, ImageFile, Placed, Row, Table},
+    build::{
+        App, Build, ChipName, ImageFile, LeftOut, LeftOutPlace, Placed, Row, Table, UNPARTITIONED,
+    },
     profile::{
         AppSource, BootloaderSource, BuildSays, Chip, FlashMap, Images, NvsContent, NvsKeyScheme,
         OtherImage, Partition, PartitionKind,
@@ -164,6 +166,7 @@ impl Problems {
                 elf: build.elf.clone(),
             }),
             elf: build.elf.map(ImageFile::from),
+            left_out: build.left_out,
             trusts_elsewhere: raw.trusts_elsewhere,
         })
     }
@@ -212,6 +215,33 @@ impl Problems {
         }
     }
 
+    /// A merged binary with data where its own table has no partition may be one of two builds.
+    fn refuse_unpartitioned(
+        &mut self,
+        raw: &RawImages,
+        build: &Build,
+        at: &Range<usize>,
+        place: &str,
+    ) {
+        let stray = |left: &&LeftOut| left.place == LeftOutPlace::Unpartitioned;
+        let stray = build.left_out.iter().find(stray);
+        let given = raw.except.iter().find(|name| name.get_ref() == UNPARTITIONED);
+        match (stray, given) {
+            (Some(LeftOut { offset, bytes, .. }), None) => {
+                let reason = format!(
+                    "{place} holds {bytes} bytes at {offset:#x}, outside of the bootloader, the partition table and every partition: which build is it of? Where it is the dump of a used chip, leave them out with except = [\"{UNPARTITIONED}\"]"
+                );
+                self.push(at.clone(), Problem::Build { reason });
+            }
+            (None, Some(name)) => {
+                let (name_text, place) = (name.get_ref().clone(), place.to_owned());
+                let flashed = Vec::new();
+                self.push(name.span(), Problem::ExceptNothing { name: name_text, place, flashed });
+            }
+            _ => {}
+        }
+    }
+
     /// What the build flashes besides, each at the start of a partition of its own.
     fn others(
         &mut self,
@@ -230,7 +260,8 @@ impl Problems {
             .iter()
             .filter_map(|placed| Some(partition_of(placed)?.name.clone()))
             .collect();
-        for name in &raw.except {
+        self.refuse_unpartitioned(raw, build, at, place);
+        for name in raw.except.iter().filter(|name| name.get_ref() != UNPARTITIONED) {
             if !flashed.contains(name.get_ref()) {
                 let (name_text, place) = (name.get_ref().clone(), place.to_owned());
                 let flashed = flashed.clone();

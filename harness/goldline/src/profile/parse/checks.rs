@@ -16,6 +16,8 @@ use crate::{
 const ALWAYS: [CheckId; 2] = [CheckId::FlashIntegrity, CheckId::NvsReadback];
 /// How long anything but a boot may take where the profile does not say.
 const UNLESS_GIVEN: Duration = Duration::from_secs(20);
+/// How long an application must run without a crash where the profile does not say.
+const STEADY: Duration = Duration::from_secs(5);
 /// Longer than anyone stands in front of a jig, in seconds.
 const LONGEST_DEADLINE: u64 = 600;
 
@@ -27,6 +29,7 @@ impl Problems {
             mqtt: self.deadline_or(raw.mqtt_s.as_ref()),
             command: self.deadline_or(raw.command_s.as_ref()),
             service: self.deadline_or(raw.service_s.as_ref()),
+            steady: raw.steady_s.as_ref().map_or(STEADY, |raw| self.deadline(raw)),
         }
     }
 
@@ -42,7 +45,8 @@ impl Problems {
         Duration::from_secs(seconds)
     }
 
-    pub(super) fn checks(&mut self, raw: At<Vec<RawCheck>>) -> Vec<CheckSpec> {
+    /// A product that joins nothing is watched whether it runs at all, also where its list does not say so.
+    pub(super) fn checks(&mut self, raw: At<Vec<RawCheck>>, joins: bool) -> Vec<CheckSpec> {
         let span = raw.span();
         let mut checks: Vec<CheckSpec> = Vec::new();
         for raw in raw.into_inner() {
@@ -57,12 +61,20 @@ impl Problems {
                 self.one_of("check without a radio", &name, &names)
             });
             let limits = self.limits(id, raw.limits);
-            checks.push(CheckSpec { id, without_radio, limits });
+            if let Some(silent) = raw.silent.as_ref().filter(|_| id != CheckId::Start) {
+                self.push(silent.span(), Problem::SilentCheck { id: id.name() });
+            }
+            let silent = raw.silent.is_some_and(At::into_inner);
+            checks.push(CheckSpec { id, without_radio, silent, limits });
         }
         for id in ALWAYS {
             if !checks.iter().any(|check| check.id == id) {
                 self.push(span.clone(), Problem::MissingCheck { id: id.name() });
             }
+        }
+        if !joins && !checks.iter().any(|check| check.id == CheckId::Start) {
+            let flash = checks.iter().take_while(|check| ALWAYS.contains(&check.id)).count();
+            checks.insert(flash, CheckSpec::of(CheckId::Start));
         }
         checks
     }

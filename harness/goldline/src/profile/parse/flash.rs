@@ -148,6 +148,7 @@ impl Problems {
             others: Vec::new(),
             build: None,
             elf,
+            left_out: Vec::new(),
             trusts_elsewhere: raw.trusts_elsewhere,
         })
     }

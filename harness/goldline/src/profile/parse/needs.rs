@@ -150,7 +150,10 @@ fn missing_for_check(profile: &Profile, check: CheckId) -> Option<&'static str> 
         CheckId::OtaUpdate => ("[ota]", profile.ota.is_some()),
         CheckId::WifiJoin | CheckId::NetworkJoin => ("[wifi]", profile.wifi.is_some()),
         CheckId::MqttConnect | CheckId::ServerTrust => ("[mqtt]", profile.mqtt.is_some()),
-        CheckId::FlashIntegrity | CheckId::NvsReadback | CheckId::SecretHygiene => return None,
+        CheckId::FlashIntegrity
+        | CheckId::NvsReadback
+        | CheckId::Start
+        | CheckId::SecretHygiene => return None,
     };
     (!there).then_some(section)
 }

@@ -126,7 +126,8 @@ pub(super) struct RawImages {
     /// What a build system made: the build folder of ESP-IDF, PlatformIO, Arduino or cargo, a merged binary, or
     /// an ELF. In place of `bootloader` and `app`.
     pub build: Option<Text>,
-    /// Partitions that the build flashes and Goldline must not: such as "nvs", which it makes for each unit.
+    /// Partitions that the build flashes and Goldline must not: such as "nvs", which it makes for each unit;
+    /// "unpartitioned" is what the dump of a used chip holds in no partition.
     #[serde(default)]
     pub except: Vec<Text>,
     /// Path of the partition table, as CSV or binary.
@@ -295,6 +296,9 @@ pub(super) struct RawDeadlines {
     pub command_s: Option<At<u64>>,
     /// For a call of the bench or of the unit to any other service; 20 unless given.
     pub service_s: Option<At<u64>>,
+    /// For the check start: from the application's first line, how long it must run without a crash; 5 unless
+    /// given.
+    pub steady_s: Option<At<u64>>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -305,6 +309,8 @@ pub(super) struct RawCheck {
     /// What stands in for this check on a network without a radio: network_join for wifi_join. Without it, the
     /// profile is refused there.
     pub without_radio: Option<Text>,
+    /// For the check start: the application prints nothing by itself, and no line of it is waited for.
+    pub silent: Option<At<bool>>,
     /// Limits by measurement.
     #[serde(default)]
     pub limits: BTreeMap<Text, RawLimits>,

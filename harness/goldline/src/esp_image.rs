@@ -1,13 +1,13 @@
 //! An ESP image as the ROM and the bootloader read it: header, segments, checksum, SHA-256, and what may
 //! lie behind them.
 //!
-//! Whoever holds an [`EspImage`] holds a whole and undamaged one. Must not know for which chip or place it
-//! is meant.
+//! Whoever holds an [`EspImage`] holds a whole and undamaged one, but for flash settings that a tool wrote
+//! into its header afterwards. Must not know for which chip or place it is meant.
 
 use sha2::{Digest, Sha256};
 
 /// First byte of every ESP image.
-pub(super) const MAGIC: u8 = 0xE9;
+pub(crate) const MAGIC: u8 = 0xE9;
 const HEADER: usize = 24;
 const SEGMENT_HEADER: usize = 8;
 const MOST_SEGMENTS: u8 = 16;
@@ -32,40 +32,43 @@ const OLD_SIGNATURE: usize = 4 + 64;
 
 /// A whole image.
 #[derive(Debug)]
-pub(super) struct EspImage<'a> {
+pub(crate) struct EspImage<'a> {
     /// For which chip.
-    pub(super) chip_id: u16,
+    pub(crate) chip_id: u16,
     /// Of the flash, in bytes; `None` when the header names no size that there is.
-    pub(super) flash_size: Option<u64>,
+    pub(crate) flash_size: Option<u64>,
     /// Where it starts to run.
-    pub(super) entry: u32,
+    pub(crate) entry: u32,
     /// Where its checksum is; a SHA-256 follows, where the header says so.
-    pub(super) checksum_at: usize,
+    pub(crate) checksum_at: usize,
     /// Whether it does.
-    pub(super) hashed: bool,
+    pub(crate) hashed: bool,
+    /// Whether its flash settings were written over after it was hashed, as old versions of esptool did with a
+    /// bootloader: its ROM asks for no hash.
+    pub(crate) settings_edited: bool,
     /// Where it ends; padding and signature lie behind.
-    pub(super) end: usize,
+    pub(crate) end: usize,
     /// In the order of the image.
-    pub(super) segments: Vec<Segment<'a>>,
+    pub(crate) segments: Vec<Segment<'a>>,
 }
 
 /// One segment of an image.
 #[derive(Debug)]
-pub(super) struct Segment<'a> {
+pub(crate) struct Segment<'a> {
     /// Where the chip sees it.
-    pub(super) address: u32,
+    pub(crate) address: u32,
     /// Where it begins in the image, in bytes.
-    pub(super) offset: usize,
-    pub(super) data: &'a [u8],
+    pub(crate) offset: usize,
+    pub(crate) data: &'a [u8],
 }
 
 /// What an application says of itself; texts end at their first zero.
 #[derive(Debug)]
-pub(super) struct AppDescription<'a> {
-    pub(super) version: &'a [u8],
-    pub(super) project: &'a [u8],
-    pub(super) idf_version: &'a [u8],
-    pub(super) elf_digest: &'a [u8],
+pub(crate) struct AppDescription<'a> {
+    pub(crate) version: &'a [u8],
+    pub(crate) project: &'a [u8],
+    pub(crate) idf_version: &'a [u8],
+    pub(crate) elf_digest: &'a [u8],
 }
 
 /// What keeps bytes from being an image.
@@ -95,7 +98,16 @@ pub enum Damage {
 
 impl<'a> EspImage<'a> {
     /// Reads an image and proves it whole.
-    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, Damage> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Damage> {
+        let image = Self::at_start_of(bytes)?;
+        if !is_padding(&bytes[image.signed_end(bytes)..]) {
+            return Err(Damage::Trailing { end: image.end, merged: holds_table(bytes) });
+        }
+        Ok(image)
+    }
+
+    /// The same of an image that lies in a flash, with whatever was there before behind it.
+    pub(crate) fn at_start_of(bytes: &'a [u8]) -> Result<Self, Damage> {
         if bytes.first() != Some(&MAGIC) {
             return Err(Damage::NoImage { looks_like: looks_like(bytes) });
         }
@@ -124,14 +136,16 @@ impl<'a> EspImage<'a> {
             return Err(Damage::Checksum { stored, calculated });
         }
         let mut end = checksum_at + 1;
+        let mut settings_edited = false;
         if hashed {
-            if take(bytes, end, DIGEST as u64)? != &Sha256::digest(&bytes[..end])[..] {
-                return Err(Damage::Hash);
+            let stored = take(bytes, end, DIGEST as u64)?;
+            if stored != &Sha256::digest(&bytes[..end])[..] {
+                settings_edited = had_other_settings(&bytes[..end], stored);
+                if !settings_edited {
+                    return Err(Damage::Hash);
+                }
             }
             end += DIGEST;
-        }
-        if !may_lie_behind(&bytes[end..], end) {
-            return Err(Damage::Trailing { end, merged: holds_table(bytes) });
         }
         Ok(Self {
             chip_id: u16::from_le_bytes([header[12], header[13]]),
@@ -139,18 +153,37 @@ impl<'a> EspImage<'a> {
             entry: u32::from_le_bytes([header[4], header[5], header[6], header[7]]),
             checksum_at,
             hashed,
+            settings_edited,
             end,
             segments,
         })
     }
 
+    /// Where it ends with the signature of secure boot of either version, if there is one. The boundary of
+    /// version 2 is the flash's, and an image begins at one.
+    pub(crate) fn signed_end(&self, bytes: &[u8]) -> usize {
+        let rest = &bytes[self.end..];
+        if rest.get(..OLD_SIGNATURE).is_some_and(|block| block.starts_with(&[0; 4])) {
+            return self.end + OLD_SIGNATURE;
+        }
+        let gap = self.end.next_multiple_of(SECTOR) - self.end;
+        let Some((gap, signature)) = rest.split_at_checked(gap) else { return self.end };
+        let sector = &signature[..signature.len().min(SECTOR)];
+        let blocks = sector.chunks(SIGNATURE_BLOCK).take_while(|block| is_signature(block));
+        let signed: usize = blocks.map(<[u8]>::len).sum();
+        match signed >= SIGNATURE_BLOCK && is_padding(gap) {
+            true => self.end + gap.len() + signed,
+            false => self.end,
+        }
+    }
+
     /// Whether it is what ESP-IDF's bootloader starts.
-    pub(super) fn is_application(&self) -> bool {
+    pub(crate) fn is_application(&self) -> bool {
         self.segments.first().is_some_and(|first| first.data.starts_with(&APP_DESCRIPTION))
     }
 
     /// What an application says of itself, field by field: `esp_app_desc_t` of ESP-IDF.
-    pub(super) fn description(&self) -> Option<AppDescription<'a>> {
+    pub(crate) fn description(&self) -> Option<AppDescription<'a>> {
         let data = self.segments.first()?.data.strip_prefix(&APP_DESCRIPTION)?;
         // Versions for secure boot and reserved words come first, time and date in between.
         let (_, data) = data.split_at_checked(12)?;
@@ -163,7 +196,7 @@ impl<'a> EspImage<'a> {
     }
 
     /// Whether it starts to run in a segment of its own.
-    pub(super) fn has_its_entry(&self) -> bool {
+    pub(crate) fn has_its_entry(&self) -> bool {
         self.segments.iter().any(|segment| {
             let into = self.entry.checked_sub(segment.address).map(|into| into as usize);
             into.is_some_and(|into| into < segment.data.len())
@@ -190,19 +223,18 @@ fn flash_size(bits: u8) -> Option<u64> {
     (bits <= 7).then(|| 1 << (20 + bits))
 }
 
-/// Padding, or the signature of secure boot of either version. The boundary of version 2 is the flash's,
-/// and an image begins at one.
-fn may_lie_behind(rest: &[u8], end: usize) -> bool {
-    let old_signature = rest.get(..OLD_SIGNATURE).is_some_and(|block| block.starts_with(&[0; 4]));
-    if is_padding(rest) || old_signature && is_padding(&rest[OLD_SIGNATURE..]) {
-        return true;
-    }
-    let gap = end.next_multiple_of(SECTOR) - end;
-    let Some((gap, signature)) = rest.split_at_checked(gap) else { return false };
-    let sector = &signature[..signature.len().min(SECTOR)];
-    let blocks = sector.chunks(SIGNATURE_BLOCK).take_while(|block| is_signature(block));
-    let signed = blocks.map(<[u8]>::len).sum();
-    signed >= SIGNATURE_BLOCK && is_padding(gap) && is_padding(&signature[signed..])
+/// Whether an image had that digest with other flash settings: mode, speed and size of the flash, which a tool
+/// may write anew.
+fn had_other_settings(image: &[u8], digest: &[u8]) -> bool {
+    const MODES: u8 = 6;
+    let mut linked = image.to_vec();
+    (0..MODES).any(|mode| {
+        (0..=u8::MAX).any(|speed_and_size| {
+            linked[2] = mode;
+            linked[3] = speed_and_size;
+            digest == &Sha256::digest(&linked)[..]
+        })
+    })
 }
 
 /// Of version 2 or, with other keys, 3; two bytes of padding follow.
