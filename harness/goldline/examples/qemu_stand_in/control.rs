@@ -131,6 +131,9 @@ impl Control {
             }
             "human-monitor-command" => {
                 let line = request["arguments"]["command-line"].as_str().unwrap_or_default();
+                if line == "info registers" {
+                    return Ok(json!({ "return": self.guest.registers() }));
+                }
                 return Ok(match self.memory(line) {
                     Some(text) => json!({ "return": text }),
                     None => json!({ "return": format!("unknown command: '{line}'\r\n") }),

@@ -36,6 +36,7 @@ pub struct Guest {
     console: UnixStream,
     world: Arc<dyn World>,
     unit: Option<Simulator>,
+    hangs: bool,
     /// Where the console's bytes go while the unit is on.
     port: Arc<Mutex<Option<File>>>,
 }
@@ -62,6 +63,7 @@ impl Guest {
             console,
             world,
             unit: None,
+            hangs: false,
             port,
         })
     }
@@ -80,6 +82,16 @@ impl Guest {
         self.mac.iter().fold(0, |crc, byte| (0..8).fold(crc ^ byte, bit))
     }
 
+    /// The registers that tell a processor that hangs from one that waits, as a real one showed both.
+    pub fn registers(&self) -> &'static str {
+        match (self.model.name == "esp32", self.hangs) {
+            (true, true) => "\r\nCPU#0\r\nPC=40081da0\r\nPS=00060523\r\n",
+            (true, false) => "\r\nCPU#0\r\nPC=401e1a46\r\nPS=00060320\r\n",
+            (false, true) => "\r\nCPU#0\r\n pc       4207d658\r\n mstatus  00001880\r\n",
+            (false, false) => "\r\nCPU#0\r\n pc       4207d658\r\n mstatus  00001888\r\n",
+        }
+    }
+
     /// Powers it up.
     pub fn on(&mut self, mode: Mode) -> Result<(), String> {
         let mut config = Config::new(self.model);
@@ -93,6 +105,7 @@ impl Guest {
         let ends = port.and_then(|port| Ok((port.try_clone()?, port, self.console.try_clone()?)));
         let (mut from, port, mut to) = ends.map_err(|error| error.to_string())?;
         let hangs = mode == Mode::Boot && takes_a_hang();
+        self.hangs = hangs;
         // Until the unit is switched off.
         thread::spawn(move || match hangs {
             true => pass_the_rom(&mut from, &mut to),

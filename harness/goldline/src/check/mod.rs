@@ -57,6 +57,9 @@ pub use observations::{
 pub use reasons::{reasons, reasons_to_stop};
 pub use witness::{Credential, ProbeReport, Service, UnitSuccess, Witness};
 
+/// What is judged without the unit running.
+const ON_FLASH: [CheckId; 2] = [CheckId::FlashIntegrity, CheckId::NvsReadback];
+
 /// What a run came to.
 #[derive(Clone, Debug)]
 pub struct Judgement {
@@ -145,14 +148,10 @@ fn aborted() -> Diagnosis {
 
 /// Judges what can be judged before the first boot: `false` keeps the unit from being booted.
 pub fn flash_is_sound(plan: &BoundPlan, seen: &Observations) -> bool {
-    plan.profile()
-        .checks
-        .iter()
-        .filter(|spec| matches!(spec.id, CheckId::FlashIntegrity | CheckId::NvsReadback))
-        .all(|spec| {
-            let outcome = judge_one(spec, Some(plan), seen).outcome;
-            !matches!(outcome, Outcome::Fail | Outcome::Error)
-        })
+    plan.profile().checks.iter().filter(|spec| ON_FLASH.contains(&spec.id)).all(|spec| {
+        let outcome = judge_one(spec, Some(plan), seen).outcome;
+        !matches!(outcome, Outcome::Fail | Outcome::Error)
+    })
 }
 
 fn first_diagnosis(checks: &[CheckRecord], outcome: Outcome) -> Option<Diagnosis> {
@@ -161,6 +160,9 @@ fn first_diagnosis(checks: &[CheckRecord], outcome: Outcome) -> Option<Diagnosis
 
 fn judge_one(spec: &CheckSpec, plan: Option<&BoundPlan>, seen: &Observations) -> CheckRecord {
     let Some(plan) = plan else { return Finding::not_run().into_record(spec.id) };
+    if seen.emulator_hung && !ON_FLASH.contains(&spec.id) {
+        return Finding::not_run().into_record(spec.id);
+    }
     let finding = match spec.id {
         CheckId::FlashIntegrity => flash_integrity::judge(plan, seen),
         CheckId::NvsReadback => nvs_readback::judge(plan, seen),

@@ -29,6 +29,8 @@ pub struct Observations {
     pub before_boot: Option<Evidence>,
     /// Taken after the firmware ran.
     pub after_boot: Option<Evidence>,
+    /// Whether the emulator that runs the unit hung: nothing that the unit did not do is its own then.
+    pub emulator_hung: bool,
     /// Whether the unit was reset into its application.
     pub booted: bool,
     /// The serial log since the boot of the trial.

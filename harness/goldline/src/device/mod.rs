@@ -17,6 +17,8 @@ mod stillness;
 mod transport;
 mod url;
 
+use std::time::Instant;
+
 use crate::{identity::Mac, profile::Chip, record::Code};
 
 pub use console::{CAUGHT_UP, Console, ConsoleLine, Listener, NumberedLine};
@@ -76,6 +78,20 @@ pub trait Device: Send {
     /// # Errors
     /// When the unit cannot be reset.
     fn boot(&mut self) -> Result<(), DeviceError>;
+
+    /// The reset that the last [`Device::boot`] ended with, where it needed more than one.
+    fn last_reset(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Whether what the running unit fails to do may be held against it. Only an emulator has a reason of its
+    /// own to say no.
+    ///
+    /// # Errors
+    /// The emulator's own failure.
+    fn refuse_to_blame(&mut self) -> Result<(), DeviceError> {
+        Ok(())
+    }
 
     /// Types into the console of the running unit.
     ///

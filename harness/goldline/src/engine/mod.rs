@@ -298,6 +298,7 @@ impl Run {
             }
             self.note_stage(Stage { name: step.stage(), duration_ms, attempts });
             self.events.send(Event::StepEnded { index, duration_ms });
+            let outcome = self.unless_emulator_hangs(outcome).await;
             if let Some(start) = self.hear_again(&outcome) {
                 index = start;
                 continue;

@@ -52,7 +52,10 @@ pub(super) enum Activity {
 #[derive(Clone)]
 pub(super) struct Boot {
     pub(super) purpose: Purpose,
+    /// The reset that it is.
     pub(super) at: Instant,
+    /// When the device had done it: an emulator may need several.
+    pub(super) done: Instant,
     /// Lines of the earlier log that stem from boots before this one, and how many of theirs were lost.
     pub(super) earlier_lines: usize,
     pub(super) lost_before: usize,
@@ -149,6 +152,11 @@ impl Run {
             Activity::Runs(boot) | Activity::Joined(boot, _) => Ok(boot),
             Activity::Rests(_) => Err(Failure::OutOfOrder { step: "wait for the unit" }),
         }
+    }
+
+    /// Until when the application's first line is waited for, unless the log is behind.
+    pub(super) fn start_deadline(&self) -> Result<Instant, Failure> {
+        Ok(self.running()?.done + self.plan.profile.deadlines.boot)
     }
 
     pub(super) fn unit_and_boot(&self) -> Result<(Mac, Instant), Failure> {

@@ -75,7 +75,7 @@ impl Run {
 
     /// Waits until the application runs and its console listens.
     pub(super) async fn await_console(&mut self, prompt: Option<&str>) -> Result<(), Failure> {
-        let deadline = self.running()?.at + self.plan.profile.deadlines.boot;
+        let deadline = self.start_deadline()?;
         let console = self.console()?;
         loop {
             let printed = console.printed();

@@ -14,7 +14,7 @@ impl Run {
     /// anew, until it is clear whether it comes again and again.
     pub(super) async fn stay_up(&mut self, steady: Duration) -> Result<(), Failure> {
         let booted_at = self.running()?.at;
-        let boot = self.plan.profile.deadlines.boot;
+        let start_deadline = self.start_deadline()?;
         let console = self.console()?;
         let facts = self.hearing.facts();
         // What asked the unit for something before has watched it meanwhile.
@@ -36,7 +36,7 @@ impl Run {
             let caught_up = behind.map_or(booted_at, |behind| behind + CAUGHT_UP);
             let until = match since {
                 Some(since) => since + steady,
-                None => caught_up.max(booted_at + boot),
+                None => caught_up.max(start_deadline),
             };
             if facts.ends_waiting() || Instant::now() >= until {
                 break;

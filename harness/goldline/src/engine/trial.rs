@@ -42,10 +42,18 @@ impl Run {
         self.hearing.know(self.mac()?, self.bound()?);
         // Taken before: a quick unit joins while the reset is still being reported.
         let at = Instant::now();
-        let boot = Boot { purpose, at, earlier_lines, lost_before, before_update: None };
+        let mut boot =
+            Boot { purpose, at, done: at, earlier_lines, lost_before, before_update: None };
         // Also when the reset fails, the console's log is this boot's and not the last one's.
         self.placed_mut()?.activity = Activity::Rests(Some(boot.clone()));
-        self.with_device(|device| device.boot()).await?;
+        let reset = self
+            .with_device(|device| {
+                device.boot()?;
+                Ok(device.last_reset())
+            })
+            .await?;
+        boot.at = reset.map_or(at, Instant::from_std);
+        boot.done = Instant::now();
         self.placed_mut()?.activity = Activity::Runs(boot);
         self.seen.booted |= purpose == Purpose::Trial;
         Ok(())
@@ -54,6 +62,7 @@ impl Run {
     /// Waits until the unit has an address; a unit without one is not waited for at the broker.
     pub(super) async fn await_join(&mut self) -> Result<Next, Failure> {
         let (mac, booted_at) = self.unit_and_boot()?;
+        let start_deadline = self.start_deadline()?;
         let deadlines = self.plan.profile.deadlines;
         let deadline = Deadline::after(deadlines.boot + deadlines.wifi);
         let console = self.console()?;
@@ -69,7 +78,7 @@ impl Run {
             let behind = console.behind().map(Instant::from_std);
             // Its first lines may still be unheard.
             let caught_up = behind.map_or(booted_at, |behind| behind + CAUGHT_UP);
-            let late_at = caught_up.max(booted_at + deadlines.boot);
+            let late_at = caught_up.max(start_deadline);
             let started_late = !facts.has_application() && Instant::now() >= late_at;
             let refusals = facts.disconnects.len().max(refusals(testbed, mac, booted_at));
             signs.note(

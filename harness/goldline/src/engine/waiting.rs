@@ -5,7 +5,7 @@
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Failure, Run, probing::at_each};
+use super::{Failure, Next, Run, probing::at_each};
 use crate::{check::LogFacts, record::Diagnosis};
 
 impl Run {
@@ -67,6 +67,29 @@ impl Run {
             }
             Some(cause) => Failure::Unit(cause),
             None => failure,
+        }
+    }
+
+    /// An emulator that hangs is the reason of whatever its unit does not do. A unit that printed its crash hangs
+    /// by itself.
+    pub(super) async fn unless_emulator_hangs(
+        &mut self,
+        outcome: Result<Next, Failure>,
+    ) -> Result<Next, Failure> {
+        let missed = match &outcome {
+            Ok(Next::GoOn) => self.seen.start.is_some_and(|start| start.steady_ms.is_none()),
+            Ok(Next::Enough) => true,
+            Err(failure) => failure.blames_unit(),
+        };
+        if !missed || self.running().is_err() || self.hearing.facts().crashes() > 0 {
+            return outcome;
+        }
+        match self.with_device(|device| device.refuse_to_blame()).await {
+            Ok(()) => outcome,
+            Err(failure) => {
+                self.seen.emulator_hung = true;
+                Err(failure)
+            }
         }
     }
 

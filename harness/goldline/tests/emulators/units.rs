@@ -152,6 +152,19 @@ fn a_boot_that_hangs_is_tried_again_and_told() {
     assert_eq!((ended.code(), attempts(&record, "boot")), (0, 2), "{record:#}");
 }
 
+/// A sound MicroPython failed so, for the emulator hung at each of its starts.
+#[test]
+fn a_unit_that_hangs_at_every_start_is_no_bad_one() {
+    let site = Site::new();
+    let hangs = site.station.write("hangs", "99");
+    let mut command = site.command(&["run", "--device", "qemu:"]);
+    let ended = Ended::of(command.env("GOLDLINE_STAND_IN_HANGS", hangs));
+    let record = ended.json();
+    let said = &record["diagnosis"];
+    assert_eq!((ended.code(), &said["code"]), (3, &"emulator.failed".into()), "{record:#}");
+    assert!(said["message"].to_string().contains("in each of 10 boots"), "{record:#}");
+}
+
 #[test]
 fn a_unit_s_flash_is_kept_in_the_named_file() {
     let site = Site::new();

@@ -3,10 +3,13 @@
 //! What it has over the file is that the loader's protocol is part of the run. Chips whose emulation hangs with
 //! the stub are written by the ROM alone. Must not know the protocol.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 
 use super::{
-    boots::{BOOTS, starts},
+    boots::{BOOTS, Start, starts},
     power::{Power, PowerError},
 };
 use crate::{
@@ -26,6 +29,7 @@ pub(super) struct ByLoader {
     speaker: Speaker,
     power: Arc<Mutex<Power>>,
     attempts: u32,
+    last_reset: Option<Instant>,
 }
 
 impl ByLoader {
@@ -41,7 +45,7 @@ impl ByLoader {
         let unit = Unit::new("qemu:".to_owned(), line, Reset::Control(Box::new(control)));
         let speaker = if chip == Chip::Esp32 { Speaker::Stub } else { Speaker::Rom };
         let loader = LoaderDevice::new(unit, None).spoken_to_by(speaker);
-        Self { loader, speaker, power, attempts: 1 }
+        Self { loader, speaker, power, attempts: 1, last_reset: None }
     }
 
     fn switch_off_and_restore(&self, flash: &[u8]) -> Result<(), DeviceError> {
@@ -91,13 +95,23 @@ impl Device for ByLoader {
         let before = locked(&self.power).flash.copy().map_err(PowerError::from)?;
         for attempt in 1..=BOOTS {
             self.attempts = self.attempts.max(attempt);
+            self.last_reset = Some(Instant::now());
             self.loader.boot()?;
-            if starts(&self.loader.line()) || attempt == BOOTS {
-                break;
+            let start = starts(&self.loader.line(), || locked(&self.power).standstill())?;
+            if start == Start::Runs {
+                return Ok(());
             }
             self.switch_off_and_restore(&before)?;
         }
-        Ok(())
+        Err(locked(&self.power).hung(BOOTS).into())
+    }
+
+    fn last_reset(&self) -> Option<Instant> {
+        self.last_reset
+    }
+
+    fn refuse_to_blame(&mut self) -> Result<(), DeviceError> {
+        Ok(locked(&self.power).refuse_standstill()?)
     }
 
     fn type_text(&mut self, text: &[u8]) -> Result<(), DeviceError> {

@@ -18,6 +18,8 @@ pub(super) struct Machine {
     straps: Straps,
     /// The device whose watchdogs bite where the emulator is slow.
     pub(super) timers: &'static str,
+    /// How many of its cores run an application.
+    pub(super) cores: u32,
     /// The device that holds the eFuses.
     pub(super) efuse: &'static str,
     /// Where the two words of the base MAC are read, the lower one first.
@@ -45,6 +47,7 @@ impl Machine {
                 gpio: "esp32.gpio",
                 straps: XTENSA,
                 timers: "timer.esp32.timg",
+                cores: 2,
                 efuse: "nvram.esp32.efuse",
                 mac_words: 0x3FF5_A004,
                 ethernet: "open_eth",
@@ -56,6 +59,7 @@ impl Machine {
                 gpio: "esp32s3.gpio",
                 straps: RISC_V,
                 timers: "timer.esp32c3.timg",
+                cores: 2,
                 efuse: "nvram.esp32s3.efuse",
                 mac_words: 0x6000_7044,
                 ethernet: "open_eth",
@@ -67,6 +71,7 @@ impl Machine {
                 gpio: "esp32c3.gpio",
                 straps: RISC_V,
                 timers: "timer.esp32c3.timg",
+                cores: 1,
                 efuse: "nvram.esp32c3.efuse",
                 mac_words: 0x6000_8844,
                 ethernet: "open_eth",

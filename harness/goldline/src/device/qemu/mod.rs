@@ -12,8 +12,12 @@ mod guest;
 mod machine;
 mod power;
 mod qmp;
+mod standstill;
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use md5::{Digest, Md5};
 
@@ -28,7 +32,7 @@ use super::{
     loader::ROM_BAUD,
 };
 use crate::profile::Chip;
-use boots::{BOOTS, starts};
+use boots::{BOOTS, Start, starts};
 use by_loader::ByLoader;
 use flash::FlashFile;
 use machine::Machine;
@@ -102,7 +106,14 @@ pub fn open_qemu(
     if unit.options.provision == Provision::Loader {
         return Ok(Box::new(ByLoader::new(power, line, unit.chip())));
     }
-    Ok(Box::new(QemuDevice { power, line, chip: unit.chip(), known: None, attempts: 1 }))
+    Ok(Box::new(QemuDevice {
+        power,
+        line,
+        chip: unit.chip(),
+        known: None,
+        attempts: 1,
+        last_reset: None,
+    }))
 }
 
 /// A unit whose flash is a file.
@@ -113,6 +124,7 @@ struct QemuDevice {
     chip: Chip,
     known: Option<ChipFacts>,
     attempts: u32,
+    last_reset: Option<Instant>,
 }
 
 impl QemuDevice {
@@ -182,17 +194,26 @@ impl Device for QemuDevice {
         for attempt in 1..=BOOTS {
             self.attempts = self.attempts.max(attempt);
             self.line.console().listen();
+            self.last_reset = Some(Instant::now());
             self.power.reset_into(BootMode::Application)?;
-            // The last attempt stays as it is: a unit that never starts is to be judged.
-            if starts(&self.line.handle()) || attempt == BOOTS {
-                break;
+            let start = starts(&self.line.handle(), || self.power.standstill())?;
+            if start == Start::Runs {
+                return Ok(());
             }
-            tracing::info!(attempt, "the emulated unit hangs in its ROM: switching it off and on");
+            tracing::info!(attempt, ?start, "the emulated unit hangs: switching it off and on");
             self.hush()?;
             self.power.off()?;
             self.power.flash.restore(&before).map_err(PowerError::from)?;
         }
-        Ok(())
+        Err(self.power.hung(BOOTS).into())
+    }
+
+    fn last_reset(&self) -> Option<Instant> {
+        self.last_reset
+    }
+
+    fn refuse_to_blame(&mut self) -> Result<(), DeviceError> {
+        Ok(self.power.refuse_standstill()?)
     }
 
     fn type_text(&mut self, text: &[u8]) -> Result<(), DeviceError> {

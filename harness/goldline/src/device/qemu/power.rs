@@ -20,6 +20,7 @@ use super::{
     guest::{Console, Guest, GuestError, escaped},
     machine::Machine,
     qmp::QmpError,
+    standstill::standstill,
 };
 use crate::{device::BootMode, identity::Mac};
 
@@ -48,6 +49,26 @@ pub enum PowerError {
         program: String,
         /// Why.
         source: GuestError,
+    },
+    /// Its processor hung at every attempt to start.
+    #[error(
+        "{program}: the emulated unit hung before its application's first word in each of {boots} boots, as no real one does for more than a second"
+    )]
+    Hung {
+        /// Its path.
+        program: String,
+        /// How many.
+        boots: u32,
+    },
+    /// Its processor hangs.
+    #[error(
+        "{program}: the emulated processor stands still at {at:#010x} with its interrupts masked, as no real one does for more than a second"
+    )]
+    StandsStill {
+        /// Its path.
+        program: String,
+        /// Its program counter.
+        at: u32,
     },
     /// Its flash failed.
     #[error(transparent)]
@@ -109,6 +130,26 @@ impl Power {
         Ok(true)
     }
 
+    /// Where the processor of a guest that runs stands still, when it does.
+    pub(super) fn standstill(&mut self) -> Result<Option<u32>, PowerError> {
+        let Some((guest, _)) = &mut self.guest else { return Ok(None) };
+        standstill(guest.qmp(), self.parts.machine.cores)
+            .map_err(|source| self.failed(source.into()))
+    }
+
+    /// A guest that hangs does nothing of what its unit would do.
+    pub(super) fn refuse_standstill(&mut self) -> Result<(), PowerError> {
+        match self.standstill()? {
+            Some(at) => Err(PowerError::StandsStill { program: self.program(), at }),
+            None => Ok(()),
+        }
+    }
+
+    /// It never started.
+    pub(super) fn hung(&self, boots: u32) -> PowerError {
+        PowerError::Hung { program: self.program(), boots }
+    }
+
     /// The flash is about to be written from outside.
     pub(super) fn rewrite(&mut self) -> Result<&FlashFile, PowerError> {
         self.hold()?;
@@ -156,7 +197,11 @@ impl Power {
     }
 
     fn failed(&self, source: GuestError) -> PowerError {
-        PowerError::Guest { program: self.parts.emulator.path.display().to_string(), source }
+        PowerError::Guest { program: self.program(), source }
+    }
+
+    fn program(&self) -> String {
+        self.parts.emulator.path.display().to_string()
     }
 }
 

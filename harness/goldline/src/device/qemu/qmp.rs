@@ -81,6 +81,14 @@ impl Qmp {
         understood.ok_or_else(|| QmpError::Answer { command, answer: text.to_string() })
     }
 
+    /// The registers of a core, as QEMU's monitor prints them.
+    pub(super) fn registers(&mut self, core: u32) -> Result<String, QmpError> {
+        let command = "human-monitor-command";
+        let arguments = json!({ "command-line": "info registers", "cpu-index": core });
+        let text = self.send(command, &json!({ "execute": command, "arguments": arguments }))?;
+        Ok(text.as_str().unwrap_or_default().to_owned())
+    }
+
     fn send(&mut self, command: &'static str, request: &Value) -> Result<Value, QmpError> {
         let sent = self.reader.get_mut().write_all(format!("{request}\n").as_bytes());
         sent.map_err(|source| QmpError::Socket { command, source })?;

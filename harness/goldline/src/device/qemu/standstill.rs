@@ -1,0 +1,96 @@
+//! Whether an emulated processor stands still: at one place, with its interrupts masked, again and again.
+//!
+//! The interrupt watchdog of a real chip ends that within a second; here it is switched off, for it counts the
+//! host's time. Emulated chips of two cores get there by themselves, in half of their boots and more. Must not
+//! know what the unit was doing.
+
+use std::{thread::sleep, time::Duration};
+
+use super::qmp::{Qmp, QmpError};
+
+/// How often the processor is looked at.
+const LOOKS: usize = 6;
+/// Between two looks: no code masks its interrupts for so long.
+const APART: Duration = Duration::from_millis(100);
+
+/// The ROM: a second core waits there, masked, until it is started.
+const ROM_END: u32 = 0x4007_0000;
+
+/// Where a core is, and whether it can be interrupted there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Place {
+    counter: u32,
+    masked: bool,
+}
+
+/// Where one of the cores of a running guest stands still; `None` when none does, or when the emulator does not
+/// tell.
+///
+/// # Errors
+/// When the emulator does not answer.
+pub(super) fn standstill(qmp: &mut Qmp, cores: u32) -> Result<Option<u32>, QmpError> {
+    let mut look = || -> Result<Vec<Option<Place>>, QmpError> {
+        (0..cores).map(|core| Ok(place(&qmp.registers(core)?))).collect()
+    };
+    let hangs = |place: &Place| place.masked && place.counter > ROM_END;
+    let mut still: Vec<_> = look()?.into_iter().map(|place| place.filter(hangs)).collect();
+    for _ in 1..LOOKS {
+        if still.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        sleep(APART);
+        for (still, now) in still.iter_mut().zip(look()?) {
+            *still = still.filter(|place| Some(*place) == now);
+        }
+    }
+    Ok(still.into_iter().flatten().next().map(|place| place.counter))
+}
+
+/// Of QEMU's text: Xtensa's `PC=40081da0` and `PS=00060523`, RISC-V's ` pc 4207d658` and ` mstatus 00001888`.
+fn place(registers: &str) -> Option<Place> {
+    // Interrupts up to a level are masked, or all are by an exception.
+    const XTENSA_MASKED: u32 = 0x1F;
+    const RISC_V_ENABLED: u32 = 1 << 3;
+    let mut words = registers.split_ascii_whitespace();
+    let (mut counter, mut masked) = (None, None);
+    while let Some(word) = words.next() {
+        match word {
+            "pc" => counter = counter.or_else(|| hex(words.next())),
+            "mstatus" => {
+                masked = masked.or_else(|| Some(hex(words.next())? & RISC_V_ENABLED == 0));
+            }
+            _ => {
+                if let Some(digits) = word.strip_prefix("PC=") {
+                    counter = counter.or_else(|| hex(Some(digits)));
+                } else if let Some(digits) = word.strip_prefix("PS=") {
+                    masked = masked.or_else(|| Some(hex(Some(digits))? & XTENSA_MASKED != 0));
+                }
+            }
+        }
+    }
+    Some(Place { counter: counter?, masked: masked? })
+}
+
+fn hex(digits: Option<&str>) -> Option<u32> {
+    u32::from_str_radix(digits?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_read_of_either_processor() {
+        let at = |counter, masked| Some(Place { counter, masked });
+        let hung = "\r\nCPU#0\r\nPC=40081da0\r\nPS=00060523  EXCCAUSE=00000004\r\n";
+        assert_eq!(place(hung), at(0x4008_1DA0, true));
+        let idle = "PC=401e1a46\r\nPS=00060320\r\n";
+        assert_eq!(place(idle), at(0x401E_1A46, false));
+        let idle =
+            "\r\nCPU#0\r\n pc       4207d658\r\n mhartid  00000000\r\n mstatus  00001888\r\n";
+        assert_eq!(place(idle), at(0x4207_D658, false));
+        let hung = " pc       4207d658\r\n mstatus  00001880\r\n";
+        assert_eq!(place(hung), at(0x4207_D658, true));
+        assert_eq!(place("unknown command: 'info registers'\r\n"), None);
+    }
+}
