@@ -4,6 +4,7 @@
 //! Addresses and sizes are bytes.
 
 mod console;
+mod emulator;
 mod line;
 mod loader;
 mod patience;
@@ -22,11 +23,13 @@ use std::time::Instant;
 use crate::{identity::Mac, profile::Chip, record::Code};
 
 pub use console::{CAUGHT_UP, Console, ConsoleLine, Listener, NumberedLine};
+pub use emulator::{
+    flash::FlashFileError,
+    program::{Emulator, NoEmulator},
+};
 pub use line::LineHandle;
 pub use port::{LineError, NotAPort, refuse_what_is_no_port};
-pub use qemu::{
-    EmulatedUnit, Emulator, FlashFileError, GuestError, NoEmulator, Plug, PowerError, open_qemu,
-};
+pub use qemu::{EmulatedUnit, GuestError, Plug, PowerError, open_qemu};
 pub use remote::open_remote;
 pub use reset::ResetError;
 pub use serial::open_serial;

@@ -8,13 +8,11 @@ use std::{
     time::Instant,
 };
 
-use super::{
-    boots::{BOOTS, Start, starts},
-    power::{Power, PowerError},
-};
+use super::power::{Power, PowerError};
 use crate::{
     device::{
         ChipFacts, Device, DeviceError, LineHandle,
+        emulator::boots::{BOOTS, Start, starts},
         line::Line,
         loader::{LoaderDevice, Speaker},
         reset::{Reset, ResetError, Unit},

@@ -1,24 +1,17 @@
 //! One running QEMU: its process, its control connection and its console.
 //!
 //! Its sockets lie in a private folder and QEMU is the one who connects, so there is no moment at which it is
-//! asked too early. The console is carried to a pseudo terminal that outlives the process: to the bench it is
-//! one port, however often the unit is switched off and on. Must not know what lies in the flash.
+//! asked too early. Must not know what lies in the flash.
 
 use std::{
     ffi::OsString,
-    fs::File,
-    io::{self, Read, Write},
+    io,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::OwnedFd,
         unix::net::{UnixListener, UnixStream},
     },
     path::Path,
     process::ExitStatus,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -26,7 +19,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tempfile::TempDir;
 
 use super::qmp::{Qmp, QmpError};
-use crate::process::Tied;
+use crate::{
+    device::emulator::carrier::{Carrier, Console},
+    process::Tied,
+};
 
 /// From its start until it connects; a fraction of a second on a quiet machine.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -61,14 +57,6 @@ pub(super) struct Guest {
     carrier: Option<Carrier>,
     process: Tied,
     _sockets: TempDir,
-}
-
-/// What a guest's console is carried to.
-pub(super) struct Console<'a> {
-    /// The master of the pseudo terminal; taken out of here when the guest dies by itself.
-    pub(super) master: &'a File,
-    /// Told when the guest dies by itself.
-    pub(super) vanished: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl Guest {
@@ -170,69 +158,6 @@ pub(super) fn escaped(path: &std::ffi::OsStr) -> OsString {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
     let double = |byte: &u8| if *byte == b',' { vec![b',', b','] } else { vec![*byte] };
     OsString::from_vec(path.as_bytes().iter().flat_map(double).collect())
-}
-
-/// Carries bytes between a guest's console and the bench's terminal.
-struct Carrier {
-    expected: Arc<AtomicBool>,
-    serial: UnixStream,
-    thread: JoinHandle<()>,
-}
-
-impl Carrier {
-    fn new(serial: UnixStream, console: Console<'_>) -> io::Result<Self> {
-        let expected = Arc::new(AtomicBool::new(false));
-        let (socket, terminal) = (serial.try_clone()?, console.master.try_clone()?);
-        let thread = std::thread::Builder::new().name("qemu-console".to_owned()).spawn({
-            let expected = Arc::clone(&expected);
-            move || {
-                carry(socket, terminal);
-                if !expected.load(Ordering::Acquire) {
-                    (console.vanished)();
-                }
-            }
-        })?;
-        Ok(Self { expected, serial, thread })
-    }
-
-    /// From now on its end is no failure.
-    fn expect_end(&self) {
-        self.expected.store(true, Ordering::Release);
-    }
-
-    fn end(self) {
-        self.expect_end();
-        // Both fail only when it has ended already.
-        let _ended = self.serial.shutdown(std::net::Shutdown::Both);
-        let _ended = self.thread.join();
-    }
-}
-
-/// Until the guest's end closes.
-fn carry(mut socket: UnixStream, mut terminal: File) {
-    let mut buffer = [0; 4096];
-    loop {
-        let mut fds = [
-            PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN),
-            PollFd::from_borrowed_fd(terminal.as_fd(), PollFlags::IN),
-        ];
-        if poll(&mut fds, None).is_err_and(|error| error != rustix::io::Errno::INTR) {
-            return;
-        }
-        let [from_guest, from_bench] = fds.map(|fd| !fd.revents().is_empty());
-        if from_guest {
-            match socket.read(&mut buffer) {
-                Ok(count @ 1..) if terminal.write_all(&buffer[..count]).is_ok() => {}
-                _ => return,
-            }
-        }
-        if from_bench {
-            match terminal.read(&mut buffer) {
-                Ok(count @ 1..) if socket.write_all(&buffer[..count]).is_ok() => {}
-                _ => return,
-            }
-        }
-    }
 }
 
 #[cfg(test)]

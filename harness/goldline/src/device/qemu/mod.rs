@@ -4,10 +4,8 @@
 //! `provision=loader` and the simulator are for. What it boots is machine code. Must not know what lies on its
 //! network: it is given a link each time that it is switched on.
 
-mod boots;
 mod by_loader;
 mod find;
-mod flash;
 mod guest;
 mod machine;
 mod power;
@@ -21,20 +19,21 @@ use std::{
 
 use md5::{Digest, Md5};
 
-pub use find::{Emulator, NoEmulator};
-pub use flash::FlashFileError;
 pub use guest::GuestError;
 pub use power::{Plug, PowerError};
 
 use super::{
     BootMode, ChipFacts, Device, DeviceError, LineHandle, Provision, QemuOptions,
+    emulator::{
+        boots::{BOOTS, Start, starts},
+        flash::{FlashFile, FlashFileError},
+        program::{Emulator, NoEmulator},
+    },
     line::{Line, terminal},
     loader::ROM_BAUD,
 };
 use crate::profile::Chip;
-use boots::{BOOTS, Start, starts};
 use by_loader::ByLoader;
-use flash::FlashFile;
 use machine::Machine;
 use power::{Parts, Power};
 
@@ -67,7 +66,12 @@ impl EmulatedUnit {
     }
 
     fn machine(&self) -> Result<Machine, NoEmulator> {
-        Machine::of(self.chip()).ok_or(NoEmulator::Chip { chip: self.chip() })
+        Machine::of(self.chip()).ok_or(NoEmulator::Chip {
+            emulator: "QEMU",
+            chip: self.chip(),
+            has: Machine::CHIPS,
+            action: "name one of those chips, or test on a real port",
+        })
     }
 
     fn machine_name(&self, machine: &Machine) -> String {
@@ -85,6 +89,7 @@ pub fn open_qemu(
     plug: Option<Plug>,
 ) -> Result<Box<dyn Device>, DeviceError> {
     let machine = unit.machine().map_err(|error| DeviceError::Simulator(error.to_string()))?;
+    refuse_odd_size(unit.flash_size).map_err(PowerError::from)?;
     let private = tempfile::Builder::new().prefix("goldline-qemu").tempdir()?;
     let flash = FlashFile::open(unit.options.flash_file.as_deref(), &private, unit.flash_size)
         .map_err(PowerError::from)?;
@@ -114,6 +119,15 @@ pub fn open_qemu(
         attempts: 1,
         last_reset: None,
     }))
+}
+
+fn refuse_odd_size(size: u32) -> Result<(), FlashFileError> {
+    match matches!(size >> 20, 2 | 4 | 8 | 16) && size.is_power_of_two() {
+        true => Ok(()),
+        false => {
+            Err(FlashFileError::NoSuchChip { emulator: "QEMU", size, expected: "2, 4, 8 or 16" })
+        }
+    }
 }
 
 /// A unit whose flash is a file.
@@ -231,5 +245,19 @@ impl Device for QemuDevice {
 
     fn line(&self) -> LineHandle {
         self.line.handle()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flash_that_qemu_has_no_chip_for_is_refused() {
+        assert!(refuse_odd_size(4 << 20).is_ok());
+        for odd in [1 << 20, 3 << 20, 32 << 20] {
+            let refused = refuse_odd_size(odd);
+            assert!(matches!(refused, Err(FlashFileError::NoSuchChip { .. })), "{odd}");
+        }
     }
 }

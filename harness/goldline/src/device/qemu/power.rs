@@ -15,14 +15,22 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    find::Emulator,
-    flash::{FlashFile, FlashFileError},
-    guest::{Console, Guest, GuestError, escaped},
+    guest::{Guest, GuestError, escaped},
     machine::Machine,
     qmp::QmpError,
     standstill::standstill,
 };
-use crate::{device::BootMode, identity::Mac};
+use crate::{
+    device::{
+        BootMode,
+        emulator::{
+            carrier::Console,
+            flash::{FlashFile, FlashFileError},
+            program::Emulator,
+        },
+    },
+    identity::Mac,
+};
 
 /// Gives the unit's end of a new link to its network, each time that it is switched on: a stream of Ethernet
 /// frames, each behind its length in four bytes, the highest first.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::device::LineHandle;
 
 /// How often a unit is switched on until it starts: with every second boot lost, one in a thousand runs is.
-pub(super) const BOOTS: u32 = 10;
+pub(in crate::device) const BOOTS: u32 = 10;
 /// After so long without a word the processor is looked at.
 const QUIET: Duration = Duration::from_secs(2);
 /// So many quiet times in a row are no start where nobody can look.
@@ -18,7 +18,7 @@ const MANY_LINES: usize = 60;
 
 /// What became of a boot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Start {
+pub(in crate::device) enum Start {
     /// The unit runs. It may be one that prints nothing.
     Runs,
     /// The emulated processor stands still at that address.
@@ -29,7 +29,7 @@ pub(super) enum Start {
 
 /// Waits for the first word after the ROM's last. `standstill` looks where the processor stands still, when it
 /// does. A run that was stopped and a unit that is gone are not waited for.
-pub(super) fn starts<E>(
+pub(in crate::device) fn starts<E>(
     line: &LineHandle,
     mut standstill: impl FnMut() -> Result<Option<u32>, E>,
 ) -> Result<Start, E> {

@@ -42,13 +42,17 @@ pub enum FlashFileError {
         /// The profile's.
         expected: u32,
     },
-    /// QEMU's flash chips have other sizes.
+    /// The emulator's flash chips have other sizes.
     #[error(
-        "QEMU has no flash chip of {size} bytes: expected 2, 4, 8 or 16 MB in [chip] flash_size"
+        "{emulator} has no flash chip of {size} bytes: expected {expected} MB in [chip] flash_size"
     )]
     NoSuchChip {
+        /// Its name.
+        emulator: &'static str,
         /// The profile's.
         size: u32,
+        /// The sizes that it has, in MB.
+        expected: &'static str,
     },
     /// Another run has it.
     #[error("the flash file {} is another run's unit", .path.display())]
@@ -60,7 +64,7 @@ pub enum FlashFileError {
 
 /// An open flash: what the emulator runs on is a private copy, which is kept in the named file each time that
 /// the unit stands still.
-pub(super) struct FlashFile {
+pub(in crate::device) struct FlashFile {
     path: PathBuf,
     file: File,
     size: u32,
@@ -75,14 +79,11 @@ struct Kept {
 
 impl FlashFile {
     /// Opens the named file; what is not there yet is erased flash, as is that of a unit without a name.
-    pub(super) fn open(
+    pub(in crate::device) fn open(
         named: Option<&Path>,
         private: &TempDir,
         size: u32,
     ) -> Result<Self, FlashFileError> {
-        if !matches!(size >> 20, 2 | 4 | 8 | 16) || !size.is_power_of_two() {
-            return Err(FlashFileError::NoSuchChip { size });
-        }
         let kept = named.map(Kept::open).transpose()?;
         let content = kept.as_ref().map(Kept::content).transpose()?.unwrap_or_default();
         let path = private.path().join("flash.bin");
@@ -101,29 +102,33 @@ impl FlashFile {
     }
 
     /// Keeps what there is now in the named file.
-    pub(super) fn keep(&self) -> Result<(), FlashFileError> {
+    pub(in crate::device) fn keep(&self) -> Result<(), FlashFileError> {
         let Some(Kept { path, file }) = &self.kept else { return Ok(()) };
         let written = file.write_all_at(&self.copy()?, 0);
         written.map_err(|source| FlashFileError::File { path: path.clone(), source })
     }
 
     /// Where the emulator finds it.
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::device) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Its size.
-    pub(super) fn size(&self) -> u32 {
+    pub(in crate::device) fn size(&self) -> u32 {
         self.size
     }
 
     /// Erases all of it.
-    pub(super) fn erase(&self) -> Result<(), FlashFileError> {
+    pub(in crate::device) fn erase(&self) -> Result<(), FlashFileError> {
         self.fill(0, self.size)
     }
 
     /// Writes as a loader does: the sectors that the bytes touch are erased first. `None` past the end.
-    pub(super) fn write(&self, offset: u32, bytes: &[u8]) -> Result<Option<()>, FlashFileError> {
+    pub(in crate::device) fn write(
+        &self,
+        offset: u32,
+        bytes: &[u8],
+    ) -> Result<Option<()>, FlashFileError> {
         const SECTOR: u32 = 0x1000;
         let Some(size) = self.within(offset, bytes.len()) else { return Ok(None) };
         let first = offset - offset % SECTOR;
@@ -134,7 +139,11 @@ impl FlashFile {
     }
 
     /// Reads; `None` past the end.
-    pub(super) fn read(&self, offset: u32, size: u32) -> Result<Option<Vec<u8>>, FlashFileError> {
+    pub(in crate::device) fn read(
+        &self,
+        offset: u32,
+        size: u32,
+    ) -> Result<Option<Vec<u8>>, FlashFileError> {
         let mut bytes = vec![0; size as usize];
         if self.within(offset, bytes.len()).is_none() {
             return Ok(None);
@@ -144,12 +153,12 @@ impl FlashFile {
     }
 
     /// All of it, to put back later.
-    pub(super) fn copy(&self) -> Result<Vec<u8>, FlashFileError> {
+    pub(in crate::device) fn copy(&self) -> Result<Vec<u8>, FlashFileError> {
         Ok(self.read(0, self.size)?.unwrap_or_default())
     }
 
     /// Puts back what was copied.
-    pub(super) fn restore(&self, copy: &[u8]) -> Result<(), FlashFileError> {
+    pub(in crate::device) fn restore(&self, copy: &[u8]) -> Result<(), FlashFileError> {
         self.file.write_all_at(copy, 0).map_err(|source| self.failed(source))
     }
 
@@ -248,7 +257,5 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |path| FlashFile::open(Some(path), &folder, SIZE);
         assert!(matches!(at(folder.path()), Err(FlashFileError::NoFile { .. })));
-        let odd = FlashFile::open(None, &folder, 1 << 20);
-        assert!(matches!(odd, Err(FlashFileError::NoSuchChip { .. })));
     }
 }

@@ -1,0 +1,9 @@
+//! What is the same of every emulator: how its program is found, the file that is its unit's flash, the console
+//! that outlives its process, and a boot that hangs.
+//!
+//! Must not know the arguments or the control channel of any of them.
+
+pub(super) mod boots;
+pub(super) mod carrier;
+pub(super) mod flash;
+pub(super) mod program;
