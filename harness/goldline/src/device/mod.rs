@@ -235,6 +235,22 @@ pub enum DeviceError {
     /// An emulated unit cannot be run.
     #[error("cannot run the emulated unit: {0}")]
     Emulator(#[from] PowerError),
+    /// An emulated processor hung at every attempt to start.
+    #[error(
+        "the emulated unit hung before its application's first word in each of {boots} boots, as no real one does for more than a second"
+    )]
+    Hung {
+        /// How many.
+        boots: u32,
+    },
+    /// An emulated processor hangs.
+    #[error(
+        "the emulated processor stands still at {at:#010x} with its interrupts masked, as no real one does for more than a second"
+    )]
+    StandsStill {
+        /// Its program counter.
+        at: u32,
+    },
     /// The simulator could not start.
     #[error("cannot start the simulated unit: {0}")]
     Simulator(String),
@@ -245,7 +261,9 @@ impl DeviceError {
     pub fn code(&self) -> Code {
         match self {
             Self::Line(_) | Self::Reset { .. } | Self::Simulator(_) => Code::PortUnusable,
-            Self::Emulator(_) => Code::EmulatorFailed,
+            Self::Emulator(_) | Self::Hung { .. } | Self::StandsStill { .. } => {
+                Code::EmulatorFailed
+            }
             Self::NoAnswer { .. } | Self::NotInLoader { .. } => Code::PortNoAnswer,
             Self::Vanished { .. } => Code::PortVanished,
             Self::UnknownChip { .. } => Code::ChipMismatch,

@@ -12,7 +12,10 @@ use super::power::{Power, PowerError};
 use crate::{
     device::{
         ChipFacts, Device, DeviceError, LineHandle,
-        emulator::boots::{BOOTS, Start, starts},
+        emulator::{
+            boots::{BOOTS, Start, starts},
+            unit::{Supply, refuse_standstill},
+        },
         line::Line,
         loader::{LoaderDevice, Speaker},
         reset::{Reset, ResetError, Unit},
@@ -101,7 +104,7 @@ impl Device for ByLoader {
             }
             self.switch_off_and_restore(&before)?;
         }
-        Err(locked(&self.power).hung(BOOTS).into())
+        Err(DeviceError::Hung { boots: BOOTS })
     }
 
     fn last_reset(&self) -> Option<Instant> {
@@ -109,7 +112,7 @@ impl Device for ByLoader {
     }
 
     fn refuse_to_blame(&mut self) -> Result<(), DeviceError> {
-        Ok(locked(&self.power).refuse_standstill()?)
+        refuse_standstill(&mut *locked(&self.power))
     }
 
     fn type_text(&mut self, text: &[u8]) -> Result<(), DeviceError> {

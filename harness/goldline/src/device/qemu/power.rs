@@ -27,6 +27,7 @@ use crate::{
             carrier::Console,
             flash::{FlashFile, FlashFileError},
             program::Emulator,
+            unit::Supply,
         },
     },
     identity::Mac,
@@ -57,26 +58,6 @@ pub enum PowerError {
         program: String,
         /// Why.
         source: GuestError,
-    },
-    /// Its processor hung at every attempt to start.
-    #[error(
-        "{program}: the emulated unit hung before its application's first word in each of {boots} boots, as no real one does for more than a second"
-    )]
-    Hung {
-        /// Its path.
-        program: String,
-        /// How many.
-        boots: u32,
-    },
-    /// Its processor hangs.
-    #[error(
-        "{program}: the emulated processor stands still at {at:#010x} with its interrupts masked, as no real one does for more than a second"
-    )]
-    StandsStill {
-        /// Its path.
-        program: String,
-        /// Its program counter.
-        at: u32,
     },
     /// Its flash failed.
     #[error(transparent)]
@@ -129,61 +110,6 @@ impl Power {
         }
     }
 
-    /// Lets it stand still, so that its flash does not change. Says whether it ran.
-    pub(super) fn hold(&mut self) -> Result<bool, PowerError> {
-        let Some((guest, _)) = &mut self.guest else { return Ok(false) };
-        let stopped = guest.qmp().execute("stop");
-        stopped.map_err(|source| self.failed(source.into()))?;
-        self.flash.keep()?;
-        Ok(true)
-    }
-
-    /// Where the processor of a guest that runs stands still, when it does.
-    pub(super) fn standstill(&mut self) -> Result<Option<u32>, PowerError> {
-        let Some((guest, _)) = &mut self.guest else { return Ok(None) };
-        standstill(guest.qmp(), self.parts.machine.cores)
-            .map_err(|source| self.failed(source.into()))
-    }
-
-    /// A guest that hangs does nothing of what its unit would do.
-    pub(super) fn refuse_standstill(&mut self) -> Result<(), PowerError> {
-        match self.standstill()? {
-            Some(at) => Err(PowerError::StandsStill { program: self.program(), at }),
-            None => Ok(()),
-        }
-    }
-
-    /// It never started.
-    pub(super) fn hung(&self, boots: u32) -> PowerError {
-        PowerError::Hung { program: self.program(), boots }
-    }
-
-    /// The flash is about to be written from outside.
-    pub(super) fn rewrite(&mut self) -> Result<&FlashFile, PowerError> {
-        self.hold()?;
-        self.rewritten = true;
-        Ok(&self.flash)
-    }
-
-    /// Switches it off; what it wrote is in its flash.
-    pub(super) fn off(&mut self) -> Result<(), PowerError> {
-        let Some((guest, _)) = self.guest.take() else { return Ok(()) };
-        guest.end().map_err(|source| self.failed(source))
-    }
-
-    /// The base MAC in its eFuses, read while nothing runs.
-    pub(super) fn mac(&mut self) -> Result<Mac, PowerError> {
-        let words = self.parts.machine.mac_words;
-        let mut guest = self.start(BootMode::Application, Standing::Still)?;
-        let said = guest.qmp().monitor(&format!("xp /2xw {words:#x}"));
-        let said = said.map_err(|source| self.failed(source.into()))?;
-        guest.end().map_err(|source| self.failed(source))?;
-        mac_of(&said).ok_or_else(|| {
-            let command = "human-monitor-command";
-            self.failed(QmpError::Answer { command, answer: said }.into())
-        })
-    }
-
     fn start(&mut self, mode: BootMode, standing: Standing) -> Result<Guest, PowerError> {
         let terminal = self.terminal.lock().unwrap_or_else(PoisonError::into_inner);
         let gone = || GuestError::Start(io::ErrorKind::BrokenPipe.into());
@@ -210,6 +136,57 @@ impl Power {
 
     fn program(&self) -> String {
         self.parts.emulator.path.display().to_string()
+    }
+}
+
+impl Supply for Power {
+    type Error = PowerError;
+
+    const NAME: &'static str = "qemu:";
+
+    fn flash(&self) -> &FlashFile {
+        &self.flash
+    }
+
+    fn boot(&mut self) -> Result<(), PowerError> {
+        self.reset_into(BootMode::Application)
+    }
+
+    fn hold(&mut self) -> Result<bool, PowerError> {
+        let Some((guest, _)) = &mut self.guest else { return Ok(false) };
+        let stopped = guest.qmp().execute("stop");
+        stopped.map_err(|source| self.failed(source.into()))?;
+        self.flash.keep()?;
+        Ok(true)
+    }
+
+    fn standstill(&mut self) -> Result<Option<u32>, PowerError> {
+        let Some((guest, _)) = &mut self.guest else { return Ok(None) };
+        standstill(guest.qmp(), self.parts.machine.cores)
+            .map_err(|source| self.failed(source.into()))
+    }
+
+    fn rewrite(&mut self) -> Result<&FlashFile, PowerError> {
+        self.hold()?;
+        self.rewritten = true;
+        Ok(&self.flash)
+    }
+
+    fn off(&mut self) -> Result<(), PowerError> {
+        let Some((guest, _)) = self.guest.take() else { return Ok(()) };
+        guest.end().map_err(|source| self.failed(source))
+    }
+
+    fn mac(&mut self) -> Result<Mac, PowerError> {
+        let words = self.parts.machine.mac_words;
+        let mut guest = self.start(BootMode::Application, Standing::Still)?;
+        let said = guest.qmp().monitor(&format!("xp /2xw {words:#x}"));
+        let said = said.map_err(|source| self.failed(source.into()))?;
+        guest.end().map_err(|source| self.failed(source))?;
+        mac_of(&said).ok_or_else(|| {
+            let command = "human-monitor-command";
+            self.failed(QmpError::Answer { command, answer: said }.into())
+        })
     }
 }
 
