@@ -89,12 +89,13 @@ impl Site {
     }
 }
 
-/// Whether a process is an emulator that runs its guest: one without `-S`, and no watcher.
+/// Whether a process is an emulator that runs its guest: one with a console and without `-S`, so that neither
+/// the one that is asked for its version nor the watcher is taken for it.
 fn is_running(pid: Pid) -> bool {
     let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
     let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
     let is_emulator = words.first().is_some_and(|word| word.ends_with(b"qemu-system-xtensa"));
-    is_emulator && !words.contains(&&b"-S"[..])
+    is_emulator && words.contains(&&b"-serial"[..]) && !words.contains(&&b"-S"[..])
 }
 
 /// An image of ESP-IDF's form ends on 16 bytes.
