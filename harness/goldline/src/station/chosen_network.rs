@@ -38,6 +38,8 @@ pub enum NetworkError {
     InAnEmulator { device: String, network: NetworkKind },
     #[error("{device} is in an emulator, which has a wire of its own: it needs no address")]
     OwnWire { device: String },
+    #[error("{device} is not behind the NAT of an emulator")]
+    NotBehindNat { device: String },
 }
 
 impl NetworkError {
@@ -50,6 +52,9 @@ impl NetworkError {
             }
             Self::AddressOfNothing { .. } => Some("leave it out, or choose wire:HOST:PORT"),
             Self::TooFewPorts { .. } => Some("choose a lower port, or fewer units"),
+            Self::NotBehindNat { .. } => {
+                Some("choose --network air, cable or wire:HOST:PORT for it")
+            }
             Self::InThisProcess { .. } => Some("choose --network air or cable for it"),
             Self::InAnEmulator { .. } | Self::OwnWire { .. } => {
                 Some("leave --network out, or name it wire")
@@ -103,6 +108,11 @@ impl ChosenNetwork {
                 }
                 DeviceUrl::Simulator(_) if wired => {
                     return Err(NetworkError::InThisProcess { device });
+                }
+                DeviceUrl::Simulator(_) | DeviceUrl::Serial { .. } | DeviceUrl::Remote(_)
+                    if self.kind == NetworkKind::Nat =>
+                {
+                    return Err(NetworkError::NotBehindNat { device });
                 }
                 DeviceUrl::Serial { .. } | DeviceUrl::Remote(_)
                     if wired && self.first_link.is_none() =>

@@ -185,7 +185,7 @@ fn broker(folder: &Path, login: &str) -> Request {
 #[case::unknown_network(
     |_: &Path| Request { network: Some("tap".to_owned()), ..of("espvault") },
     Scope::Run,
-    "--network: unknown network \"tap\": expected air, cable or wire:HOST:PORT",
+    "--network: unknown network \"tap\": expected air, cable, nat or wire:HOST:PORT",
     ""
 )]
 #[case::wire_to_a_unit_of_this_process(

@@ -16,8 +16,8 @@ use super::{
     event_log::{Follower, Stamped},
     fault::TestbedFault,
     network::{
-        Addresses, Link, Network, NetworkEvent, NetworkKind, Party, Proofs, Refusal, Segment,
-        Signal, Station, TooManyNames, UnitNetwork, Visitors,
+        Addresses, Link, Network, NetworkEvent, NetworkKind, NoRedirect, Party, Proofs, Refusal,
+        Segment, Signal, Station, UnitNetwork, Visitors,
         own_networks::OwnNetworks,
         reason,
         segment::{GATEWAY, NETMASK, shown},
@@ -50,6 +50,16 @@ struct Inner {
     own_networks: Mutex<OwnNetworks>,
 }
 
+impl AccessPointConfig {
+    /// What it is like with these faults.
+    pub(super) fn with(mut self, faults: &[TestbedFault]) -> Self {
+        if faults.contains(&TestbedFault::AccessPointPassword) {
+            self.passphrase = Secret::new(format!("not-{}", self.passphrase.expose()));
+        }
+        self
+    }
+}
+
 impl AccessPoint {
     /// Goes on the air by itself, with those of the faults that concern an access point.
     pub fn start(config: AccessPointConfig, faults: &[TestbedFault], clock: Clock) -> Self {
@@ -59,14 +69,8 @@ impl AccessPoint {
     }
 
     /// The same around the segment of a run.
-    pub fn around(
-        segment: Segment,
-        mut config: AccessPointConfig,
-        faults: &[TestbedFault],
-    ) -> Self {
-        if faults.contains(&TestbedFault::AccessPointPassword) {
-            config.passphrase = Secret::new(format!("not-{}", config.passphrase.expose()));
-        }
+    pub fn around(segment: Segment, config: AccessPointConfig, faults: &[TestbedFault]) -> Self {
+        let config = config.with(faults);
         Self(Arc::new(Inner {
             config,
             absent: faults.contains(&TestbedFault::AccessPointAbsent),
@@ -105,12 +109,7 @@ impl Network for AccessPoint {
         self.0.segment.callers()
     }
 
-    fn redirect(
-        &self,
-        host: &Host,
-        port: u16,
-        listener: SocketAddr,
-    ) -> Result<IpAddr, TooManyNames> {
+    fn redirect(&self, host: &Host, port: u16, listener: SocketAddr) -> Result<IpAddr, NoRedirect> {
         self.0.segment.redirect(host, port, listener)
     }
 
@@ -119,7 +118,7 @@ impl Network for AccessPoint {
         host: &Host,
         port: u16,
         socket: SocketAddr,
-    ) -> Result<IpAddr, TooManyNames> {
+    ) -> Result<IpAddr, NoRedirect> {
         self.0.segment.redirect_datagrams(host, port, socket)
     }
 

@@ -23,6 +23,7 @@ use super::{
     access_point::{AccessPoint, AccessPointConfig},
     caller::{Borrower, Callers},
     fault::TestbedFault,
+    nat::Nat,
     network::{Addresses, Network, NetworkKind, Party, Segment, Signal, Station},
     wire::Wire,
 };
@@ -54,7 +55,8 @@ impl Air {
     pub fn place(&self) -> Arc<AirPort> {
         let run = Borrower::new();
         let wire = (self.kind == NetworkKind::Wire).then(Wire::new);
-        Arc::new(AirPort { run, network: OnceLock::new(), wire, runtime: Handle::current() })
+        let (network, nat) = (OnceLock::new(), OnceLock::new());
+        Arc::new(AirPort { run, network, wire, nat, runtime: Handle::current() })
     }
 
     /// Sets up the network of a run around its unit; a unit stays with the first.
@@ -73,10 +75,16 @@ impl Air {
                 wire.surround(Arc::clone(&segment));
                 return segment;
             }
+            if self.kind == NetworkKind::Nat {
+                let segment = Segment::behind_nat(place.run, callers, addresses, clock);
+                let nat = Arc::new(Nat::around(Arc::new(segment), config, faults));
+                let _first = place.nat.set(Arc::clone(&nat));
+                return nat;
+            }
             let segment = Segment::of_run(place.run, callers, addresses, clock);
             match self.kind {
                 NetworkKind::Air => Arc::new(AccessPoint::around(segment, config, faults)),
-                NetworkKind::Cable | NetworkKind::Wire => Arc::new(segment),
+                NetworkKind::Cable | NetworkKind::Wire | NetworkKind::Nat => Arc::new(segment),
             }
         };
         Arc::clone(place.network.get_or_init(set_up))
@@ -90,6 +98,8 @@ pub struct AirPort {
     network: OnceLock<Arc<dyn Network>>,
     /// Where the frames of a unit of another process come in.
     wire: Option<Wire>,
+    /// What an emulator's guest reaches, once the run is lent its network.
+    nat: OnceLock<Arc<Nat>>,
     runtime: Handle,
 }
 
@@ -105,6 +115,15 @@ impl AirPort {
     /// `Unsupported` where the network is no wire.
     pub fn wire(&self) -> io::Result<&Wire> {
         self.wire.as_ref().ok_or_else(|| io::ErrorKind::Unsupported.into())
+    }
+
+    /// What an emulator's guest reaches.
+    ///
+    /// # Errors
+    /// `NetworkUnreachable` before the run is lent its network, and where that is no NAT.
+    pub fn nat(&self) -> io::Result<&Nat> {
+        let nat = self.nat.get().ok_or(io::ErrorKind::NetworkUnreachable)?;
+        Ok(nat.as_ref())
     }
 
     fn heard(&self) -> io::Result<&dyn Network> {

@@ -13,11 +13,13 @@ pub mod ca;
 pub mod caller;
 mod closed_port;
 pub mod config_server;
+mod dns;
 mod doors;
 mod entrance;
 pub mod event_log;
 pub mod fault;
 pub mod http_server;
+pub mod nat;
 pub mod network;
 pub mod room;
 pub mod server_tls;
@@ -43,7 +45,7 @@ use ca::{CaError, CertificateAuthorityApi};
 use config_server::{ConfigServer, MakeCredentials};
 use fault::Faults;
 use http_server::HttpServerError;
-use network::{Network, NetworkKind, TooManyNames};
+use network::{Network, NetworkKind, NoRedirect};
 pub use services::{Services, join_external};
 use time_server::TimeServer;
 use update_server::UpdateServer;
@@ -66,9 +68,9 @@ pub enum TestbedError {
     /// The time server does not start.
     #[error("the time server cannot listen: {0}; free a UDP port")]
     TimeServer(io::Error),
-    /// Too many names are redirected.
+    /// A unit cannot be led to a service.
     #[error(transparent)]
-    Names(#[from] TooManyNames),
+    Redirect(#[from] NoRedirect),
 }
 
 impl TestbedError {
@@ -76,6 +78,7 @@ impl TestbedError {
     pub fn action(&self) -> Option<&'static str> {
         match self {
             Self::Broker(error) => error.action(),
+            Self::Redirect(error) => error.action(),
             _ => None,
         }
     }

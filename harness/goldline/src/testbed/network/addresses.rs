@@ -60,18 +60,24 @@ pub(super) enum Subnet {
     Loopback,
     /// 10.77.0.0/16, for stations with a TCP/IP stack: none takes an address of loopback from a wire.
     Wire,
+    /// 192.168.4.0/24 behind an emulator's NAT, which its guest has alone; other stations are the bench's own,
+    /// and have addresses of 127.77.0.0/16.
+    Nat,
 }
 
 impl Subnet {
     /// The way out, and the DNS server.
     pub(super) fn gateway(self) -> Ipv4Addr {
-        self.address(1)
+        match self {
+            Self::Nat => Ipv4Addr::new(192, 168, 4, 1),
+            Self::Loopback | Self::Wire => self.address(1),
+        }
     }
 
     fn address(self, number: u16) -> Ipv4Addr {
         let [high, low] = number.to_be_bytes();
         match self {
-            Self::Loopback => Ipv4Addr::new(127, 77, high, low),
+            Self::Loopback | Self::Nat => Ipv4Addr::new(127, 77, high, low),
             Self::Wire => Ipv4Addr::new(10, 77, high, low),
         }
     }

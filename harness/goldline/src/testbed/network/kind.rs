@@ -16,18 +16,21 @@ pub enum NetworkKind {
     /// Ethernet frames on a socket, for units of other processes with a TCP/IP stack of their own: emulators,
     /// simulated units served elsewhere. Proves what a cable does, and that the stack works.
     Wire,
+    /// An emulator's own access point, and its own NAT to services on this machine's loopback. The join with the
+    /// unit's own password is the emulator's to refuse: the bench sees what comes out of it.
+    Nat,
 }
 
 /// A network that there is not.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown network \"{name}\": expected air, cable or wire:HOST:PORT")]
+#[error("unknown network \"{name}\": expected air, cable, nat or wire:HOST:PORT")]
 pub struct UnknownNetwork {
     name: String,
 }
 
 impl NetworkKind {
     /// Every network.
-    pub const ALL: [Self; 3] = [Self::Air, Self::Cable, Self::Wire];
+    pub const ALL: [Self; 4] = [Self::Air, Self::Cable, Self::Wire, Self::Nat];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -35,6 +38,7 @@ impl NetworkKind {
             Self::Air => "air",
             Self::Cable => "cable",
             Self::Wire => "wire",
+            Self::Nat => "nat",
         }
     }
 
@@ -42,6 +46,7 @@ impl NetworkKind {
     pub fn proves(self) -> Proofs {
         match self {
             Self::Air => Proofs { radio: true, own_networks: true },
+            Self::Nat => Proofs { radio: true, own_networks: false },
             Self::Cable | Self::Wire => Proofs { radio: false, own_networks: false },
         }
     }

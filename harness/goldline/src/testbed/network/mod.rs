@@ -8,6 +8,7 @@
 mod addresses;
 mod kind;
 pub(super) mod own_networks;
+mod redirect;
 mod refusal;
 pub(super) mod segment;
 
@@ -23,6 +24,7 @@ use tokio::sync::mpsc;
 pub use addresses::Addresses;
 pub use kind::{NetworkKind, UnknownNetwork};
 pub use own_networks::UnitNetwork;
+pub use redirect::NoRedirect;
 pub use refusal::{Refusal, reason};
 pub use segment::Segment;
 
@@ -46,16 +48,16 @@ pub trait Network: fmt::Debug + Send + Sync {
         station == unit
     }
 
+    /// Whether the bench can join it as a unit does. Else its join says nothing of the access point.
+    fn is_joined_by_bench(&self) -> bool {
+        true
+    }
+
     /// Leads connections for the host and port to a listener of the bench.
     ///
     /// # Errors
-    /// [`TooManyNames`] when the addresses for names are used up.
-    fn redirect(
-        &self,
-        host: &Host,
-        port: u16,
-        listener: SocketAddr,
-    ) -> Result<IpAddr, TooManyNames>;
+    /// [`NoRedirect`] when no name or port is left for it.
+    fn redirect(&self, host: &Host, port: u16, listener: SocketAddr) -> Result<IpAddr, NoRedirect>;
 
     /// Leads datagrams for the host and port to a socket of the bench.
     ///
@@ -66,7 +68,7 @@ pub trait Network: fmt::Debug + Send + Sync {
         host: &Host,
         port: u16,
         socket: SocketAddr,
-    ) -> Result<IpAddr, TooManyNames>;
+    ) -> Result<IpAddr, NoRedirect>;
 
     /// Lets a station join, or says why not.
     ///
@@ -304,13 +306,4 @@ pub enum Closer {
     Service,
     /// The bench, because the link ended, the station started anew, or it had too many.
     Bench,
-}
-
-/// A name cannot be redirected.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error(
-    "the network has no address left for \"{name}\": it answers for 254 names at most; redirect fewer"
-)]
-pub struct TooManyNames {
-    name: String,
 }

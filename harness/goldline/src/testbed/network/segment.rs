@@ -17,8 +17,8 @@ use std::{
 use rustix::io::Errno;
 
 use super::{
-    Addresses, Link, Network, NetworkEvent, NetworkKind, Party, Proofs, Refusal, Station,
-    TooManyNames, UnitNetwork, Visitors,
+    Addresses, Link, Network, NetworkEvent, NetworkKind, NoRedirect, Party, Proofs, Refusal,
+    Station, UnitNetwork, Visitors,
     addresses::{AddressLease, Subnet},
     reason,
 };
@@ -79,6 +79,11 @@ impl Segment {
         Self::of_subnet(Subnet::Wire, run, callers, addresses, clock)
     }
 
+    /// As [`Self::of_run`], for a guest behind an emulator's NAT: every name leads to the guest's gateway.
+    pub fn behind_nat(run: Borrower, callers: Callers, addresses: Addresses, clock: Clock) -> Self {
+        Self::of_subnet(Subnet::Nat, run, callers, addresses, clock)
+    }
+
     fn of_subnet(
         subnet: Subnet,
         run: Borrower,
@@ -118,6 +123,12 @@ impl Segment {
         let outcome = self.state().plug_in(mac, own, &self.addresses, self.subnet);
         self.record(NetworkEvent::Join { mac, ssid: String::new(), outcome });
         outcome
+    }
+
+    /// An address of loopback that is this run's alone, for what is no station.
+    pub(in crate::testbed) fn spare_address(&self) -> Option<Ipv4Addr> {
+        let mut state = self.state();
+        state.lease(Mac([0; 6]), &self.addresses, Subnet::Loopback)
     }
 
     /// Whether a name leads somewhere; nobody asked for it.
@@ -191,14 +202,9 @@ impl Network for Segment {
         station == unit || self.state().plugged_in.contains(&station)
     }
 
-    fn redirect(
-        &self,
-        host: &Host,
-        port: u16,
-        listener: SocketAddr,
-    ) -> Result<IpAddr, TooManyNames> {
+    fn redirect(&self, host: &Host, port: u16, listener: SocketAddr) -> Result<IpAddr, NoRedirect> {
         let mut state = self.state();
-        let address = state.address_of(host)?;
+        let address = state.address_of(host, self.subnet)?;
         state.services.insert(SocketAddr::new(address, port), listener);
         Ok(address)
     }
@@ -208,9 +214,9 @@ impl Network for Segment {
         host: &Host,
         port: u16,
         socket: SocketAddr,
-    ) -> Result<IpAddr, TooManyNames> {
+    ) -> Result<IpAddr, NoRedirect> {
         let mut state = self.state();
-        let address = state.address_of(host)?;
+        let address = state.address_of(host, self.subnet)?;
         state.datagrams.insert(SocketAddr::new(address, port), socket);
         Ok(address)
     }
@@ -308,9 +314,13 @@ impl Network for Segment {
 
 impl State {
     /// The address that stands for a host: its own if it is one, else the next free one.
-    fn address_of(&mut self, host: &Host) -> Result<IpAddr, TooManyNames> {
+    fn address_of(&mut self, host: &Host, subnet: Subnet) -> Result<IpAddr, NoRedirect> {
         if let Some(literal) = host.address() {
             return Ok(literal);
+        }
+        if subnet == Subnet::Nat {
+            self.names.insert(host.clone(), subnet.gateway());
+            return Ok(subnet.gateway().into());
         }
         if let Some(&known) = self.names.get(host) {
             return Ok(known.into());
@@ -318,7 +328,7 @@ impl State {
         let [a, b, c] = SERVICES;
         let number = u8::try_from(self.names.len() + 1).ok().filter(|&number| number < u8::MAX);
         let Some(number) = number else {
-            return Err(TooManyNames { name: host.to_string() });
+            return Err(NoRedirect::TooManyNames { name: host.to_string() });
         };
         let address = Ipv4Addr::new(a, b, c, number);
         self.names.insert(host.clone(), address);

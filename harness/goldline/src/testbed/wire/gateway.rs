@@ -6,7 +6,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -22,7 +22,6 @@ use super::{
     Loss,
     carrier::{Connection, Kept},
     dhcp::{self, Answer, Message, Said},
-    dns::{self, Known},
     frame::{self, Ends, Seen},
     link::{FrameLink, LinkEnd},
     pace::Pace,
@@ -30,7 +29,10 @@ use super::{
 };
 use crate::{
     identity::Mac,
-    testbed::network::{Network, NetworkEvent, Party, Segment},
+    testbed::{
+        dns,
+        network::{Network, NetworkEvent, Party, Segment},
+    },
 };
 
 /// Connections of one unit. An ESP32 has 16 unless its firmware says otherwise.
@@ -438,16 +440,7 @@ impl Served {
     }
 
     fn resolve(&self, mac: [u8; 6], ends: Ends, payload: &[u8]) {
-        let Some(question) = dns::read(payload) else { return };
-        let known = match question.for_address || !self.segment.knows(&question.name) {
-            true => match self.segment.resolve(*ends.unit.ip(), &question.name) {
-                Some(IpAddr::V4(address)) => Known::Address(address),
-                Some(IpAddr::V6(_)) => Known::ExistsOnly,
-                None => Known::Nothing,
-            },
-            false => Known::ExistsOnly,
-        };
-        if let Some(answer) = dns::answer(question, known) {
+        if let Some(answer) = dns::answer_of(&self.segment, *ends.unit.ip(), payload) {
             self.stack.lock().send(frame::datagram(mac, ends, &answer));
         }
     }

@@ -9,7 +9,7 @@
 //!
 //! - [`link`]: frames over a stream as QEMU sends them, or over a TAP;
 //! - `gateway`: one task for each unit, which looks at each frame before the stack does;
-//! - `frame`, `dhcp`, `dns`: from bytes to bytes, with no state;
+//! - `frame`, `dhcp`, and the testbed's `dns`: from bytes to bytes, with no state;
 //! - `pace`: what of a flood is taken;
 //! - `stack`, `stream`: one smoltcp interface for each unit; a socket as a stream of bytes;
 //! - `carrier`: a task for each connection. The SYN is answered when the service took the connection.
@@ -25,7 +25,6 @@
 
 mod carrier;
 mod dhcp;
-mod dns;
 mod frame;
 mod gateway;
 pub mod link;

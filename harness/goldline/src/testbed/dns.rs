@@ -1,28 +1,30 @@
-//! DNS of a link: a question and its answer, from bytes to bytes.
+//! DNS of a unit's network: a question and its answer, from bytes to bytes.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use hickory_proto::{
     op::{Message, MessageType, OpCode, Query, ResponseCode},
     rr::{DNSClass, RData, Record, RecordType, rdata::A},
 };
 
+use super::network::{Network, Segment};
+
 /// A unit may keep an answer for so long; the names of a run do not move within it.
 const TTL_S: u32 = 60;
 
 /// What a unit asks.
-pub(super) struct Question {
+struct Question {
     message: Message,
     query: Query,
     /// The name, without the dot behind it.
-    pub(super) name: String,
+    name: String,
     /// Whether it asks for an IPv4 address.
-    pub(super) for_address: bool,
+    for_address: bool,
 }
 
 /// What is known of a name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Known {
+enum Known {
     Address(Ipv4Addr),
     /// The name exists, and has nothing of what was asked for.
     ExistsOnly,
@@ -30,8 +32,22 @@ pub(super) enum Known {
     Nothing,
 }
 
+/// What the network of a run answers a station that asks; none for what is no question.
+pub(super) fn answer_of(segment: &Segment, from: Ipv4Addr, payload: &[u8]) -> Option<Vec<u8>> {
+    let question = read(payload)?;
+    let known = match question.for_address || !segment.knows(&question.name) {
+        true => match segment.resolve(from, &question.name) {
+            Some(IpAddr::V4(address)) => Known::Address(address),
+            Some(IpAddr::V6(_)) => Known::ExistsOnly,
+            None => Known::Nothing,
+        },
+        false => Known::ExistsOnly,
+    };
+    answer(question, known)
+}
+
 /// Reads a question; none if it is no question with one name.
-pub(super) fn read(payload: &[u8]) -> Option<Question> {
+fn read(payload: &[u8]) -> Option<Question> {
     let message = Message::from_vec(payload).ok()?;
     let metadata = &message.metadata;
     if metadata.message_type != MessageType::Query || metadata.op_code != OpCode::Query {
@@ -47,7 +63,7 @@ pub(super) fn read(payload: &[u8]) -> Option<Question> {
 }
 
 /// The answer to it.
-pub(super) fn answer(question: Question, known: Known) -> Option<Vec<u8>> {
+fn answer(question: Question, known: Known) -> Option<Vec<u8>> {
     let asked = &question.message.metadata;
     let mut answer = Message::response(asked.id, OpCode::Query);
     answer.metadata.recursion_desired = asked.recursion_desired;
