@@ -28,7 +28,7 @@ const WORDS_KEPT: usize = 16 * 1024;
 /// Becomes the program, and leaves a watcher behind that ends it when the line to its owner breaks: a killed
 /// owner can end nobody. A line of text is the owner's farewell.
 const TIE: &str =
-    r#"( exec 3<&1 </dev/null >/dev/null 2>&1; read -r _ <&3 || kill -9 $$ ) & exec "$@""#;
+    r#"( exec 3<&2 </dev/null >/dev/null 2>&1; read -r _ <&3 || kill -9 $$ ) & exec "$@""#;
 
 /// Variables that hold secrets; of the process, as the environment is.
 static HELD_BACK: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
@@ -113,21 +113,29 @@ impl Drop for ChildGuard {
 #[derive(Debug)]
 pub struct Tied {
     guard: ChildGuard,
-    /// The program's standard output and error; while it is open, the owner lives.
+    /// The program's standard error, and its output unless that goes elsewhere; while it is open, the owner
+    /// lives.
     life_line: UnixStream,
     words: Arc<Mutex<Vec<u8>>>,
 }
 
+/// What a tied program is given besides its arguments.
+#[derive(Debug, Default)]
+pub struct Given {
+    /// Its standard input; nothing is there to read without it.
+    pub input: Option<OwnedFd>,
+    /// Its standard output; its last words without it.
+    pub output: Option<OwnedFd>,
+    /// Variables of its environment, beside those of this process.
+    pub environment: &'static [(&'static str, &'static str)],
+}
+
 impl Tied {
-    /// Starts the program, with `input` as its standard input.
+    /// Starts the program.
     ///
     /// # Errors
     /// The operating system's. A program that is missing ends at once, and its last words say so.
-    pub fn spawn(
-        program: &Path,
-        arguments: &[OsString],
-        input: Option<OwnedFd>,
-    ) -> io::Result<Self> {
+    pub fn spawn(program: &Path, arguments: &[OsString], given: Given) -> io::Result<Self> {
         let (life_line, theirs) = UnixStream::pair()?;
         let words = Arc::new(Mutex::new(Vec::new()));
         let mut heard = life_line.try_clone()?;
@@ -137,8 +145,10 @@ impl Tied {
         })?;
         let mut command = Command::new("/bin/sh");
         command.args(["-c", TIE, "goldline"]).arg(program).args(arguments);
-        command.stdin(input.map_or_else(Stdio::null, Stdio::from));
-        command.stderr(OwnedFd::from(theirs.try_clone()?)).stdout(OwnedFd::from(theirs));
+        command.envs(given.environment.iter().copied());
+        command.stdin(given.input.map_or_else(Stdio::null, Stdio::from));
+        let theirs = OwnedFd::from(theirs);
+        command.stdout(given.output.map_or_else(|| theirs.try_clone(), Ok)?).stderr(theirs);
         let guard = ChildGuard::spawn_group(&mut command)?;
         Ok(Self { guard, life_line, words })
     }
@@ -157,6 +167,26 @@ impl Tied {
     /// The operating system's.
     pub fn wait_within(&mut self, limit: Duration) -> io::Result<Option<ExitStatus>> {
         self.guard.wait_within(limit, || false)
+    }
+
+    /// The number of its process, which leads a group of its own.
+    pub fn leader(&mut self) -> u32 {
+        self.guard.child().id()
+    }
+
+    /// Ends it and what it started as Ctrl-C at a terminal does.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn interrupt(&mut self) -> io::Result<()> {
+        // A group whose head was reaped may be another's by now.
+        match self.ended()? {
+            Some(_) => Ok(()),
+            None => {
+                let leader = Pid::from_child(self.guard.child());
+                Ok(kill_process_group(leader, Signal::INT)?)
+            }
+        }
     }
 
     /// The last that it said.
@@ -202,7 +232,8 @@ mod tests {
 
     fn tied(script: &str, input: Option<OwnedFd>) -> Tied {
         let arguments = ["-c", script].map(OsString::from);
-        Tied::spawn(Path::new("/bin/sh"), &arguments, input).expect("a shell starts")
+        let given = Given { input, ..Given::default() };
+        Tied::spawn(Path::new("/bin/sh"), &arguments, given).expect("a shell starts")
     }
 
     #[test]
@@ -224,6 +255,44 @@ mod tests {
         (&ours).write_all(b"hello\n").expect("it is told");
         let status = program.wait_within(PATIENCE).expect("waited").expect("it ends");
         assert!(status.success(), "{status}");
+    }
+
+    #[test]
+    fn what_a_tied_program_prints_may_go_elsewhere() {
+        let (ours, theirs) = UnixStream::pair().expect("a pair");
+        let environment = &[("GREETING", "hello")];
+        let given = Given { input: None, output: Some(theirs.into()), environment };
+        let arguments = ["-c", "echo $GREETING; echo err >&2"].map(OsString::from);
+        let mut program =
+            Tied::spawn(Path::new("/bin/sh"), &arguments, given).expect("a shell starts");
+        program.wait_within(PATIENCE).expect("waited").expect("it ends");
+        let mut said = String::new();
+        (&ours).read_to_string(&mut said).expect("nobody else has it open");
+        assert_eq!(said, "hello\n");
+        let began = Instant::now();
+        while program.last_words() != "err" && began.elapsed() < PATIENCE {
+            std::thread::yield_now();
+        }
+        assert_eq!(program.last_words(), "err");
+    }
+
+    #[test]
+    fn a_tied_program_hears_ctrl_c_and_its_watcher_lives_on() {
+        let (ours, theirs) = UnixStream::pair().expect("a pair");
+        let given = Given { output: Some(theirs.into()), ..Given::default() };
+        let script = "trap 'echo ended; exit 7' INT; echo ready; while :; do sleep 0.01; done";
+        let arguments = ["-c", script].map(OsString::from);
+        let mut program =
+            Tied::spawn(Path::new("/bin/sh"), &arguments, given).expect("a shell starts");
+        let mut ready = [0; 6];
+        (&ours).read_exact(&mut ready).expect("it says that it is ready");
+        program.interrupt().expect("it runs");
+        let status = program.wait_within(PATIENCE).expect("waited").expect("it ends");
+        assert_eq!(status.code(), Some(7));
+        let mut said = String::new();
+        (&ours).read_to_string(&mut said).expect("nobody else has it open");
+        assert_eq!(said, "ended\n");
+        program.interrupt().expect("one that has ended hears nothing");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use tokio::sync::Mutex;
 use crate::{
     client::http::HttpError,
     clock::Clock,
+    identity::Mac,
     plan::{BoundPlan, NotLearnt},
     profile::{HostError, UnboundSymbol},
     testbed::{
@@ -27,6 +28,7 @@ use crate::{
         broker::ExternalBroker,
         fault::Faults,
         join_external,
+        nat::EmulatedAccessPoint,
         network::NetworkKind,
         wire::Loss,
     },
@@ -38,6 +40,11 @@ pub enum BenchError {
     /// A service does not start.
     #[error(transparent)]
     Testbed(#[from] TestbedError),
+    /// The network's password is somebody's.
+    #[error(
+        "the network's password is not the profile's sample, and would stand in the arguments of the emulator, where every user of the machine can read it"
+    )]
+    PasswordInArguments,
     /// A service is for what the run has not learnt.
     #[error(transparent)]
     NotLearnt(#[from] NotLearnt),
@@ -114,6 +121,23 @@ impl Place {
         self.0.wire()?.plug()
     }
 
+    /// What an emulator's guest is to find, once the run is lent its network.
+    ///
+    /// # Errors
+    /// `NetworkUnreachable` before, and where the network is no NAT.
+    pub fn emulated_access_point(&self) -> io::Result<EmulatedAccessPoint> {
+        Ok(self.0.nat()?.access_point().clone())
+    }
+
+    /// The guest's connections are from here on those of the process group that this one leads.
+    ///
+    /// # Errors
+    /// As [`Self::emulated_access_point`].
+    pub fn attach_guest(&self, leader: u32, mac: Mac) -> io::Result<()> {
+        self.0.nat()?.attach(leader, mac);
+        Ok(())
+    }
+
     /// Waits for the unit's link as a TCP connection; says where.
     ///
     /// # Errors
@@ -155,6 +179,9 @@ impl Bench {
     /// # Errors
     /// [`BenchError`] of the first service that cannot be lent.
     pub async fn lend(&self, place: &Place, plan: &BoundPlan) -> Result<Testbed, BenchError> {
+        if self.config.network == NetworkKind::Nat && !plan.has_throw_away_network() {
+            return Err(BenchError::PasswordInArguments);
+        }
         let offer = self.offer_to(plan)?;
         let joined = join_external(&offer, &self.air).await?;
         Ok(self.services.lock().await.lend(&place.0, offer, joined).await?)

@@ -5,6 +5,7 @@
 
 mod console;
 mod emulator;
+mod esp_emu;
 mod line;
 mod loader;
 mod patience;
@@ -27,6 +28,7 @@ pub use emulator::{
     flash::FlashFileError,
     program::{Emulator, NoEmulator},
 };
+pub use esp_emu::{EspEmuError, EspEmuUnit, Uplink, UplinkOfRun, open_esp_emu};
 pub use line::LineHandle;
 pub use port::{LineError, NotAPort, refuse_what_is_no_port};
 pub use qemu::{EmulatedUnit, GuestError, Plug, PowerError, open_qemu};
@@ -35,8 +37,8 @@ pub use reset::ResetError;
 pub use serial::open_serial;
 pub use simulator::{SimulatedUnit, open_simulator};
 pub use url::{
-    DeviceUrl, DeviceUrlError, Provision, QemuOptions, RemotePort, RemoteProtocol, ResetMethod,
-    SimulatorOptions,
+    DeviceUrl, DeviceUrlError, EspEmuOptions, Provision, QemuOptions, RemotePort, RemoteProtocol,
+    ResetMethod, SimulatorOptions,
 };
 
 /// One unit under test.
@@ -235,6 +237,9 @@ pub enum DeviceError {
     /// An emulated unit cannot be run.
     #[error("cannot run the emulated unit: {0}")]
     Emulator(#[from] PowerError),
+    /// A unit in esp-emu cannot be run.
+    #[error("cannot run the emulated unit: {0}")]
+    EspEmu(#[from] EspEmuError),
     /// An emulated processor hung at every attempt to start.
     #[error(
         "the emulated unit hung before its application's first word in each of {boots} boots, as no real one does for more than a second"
@@ -261,7 +266,7 @@ impl DeviceError {
     pub fn code(&self) -> Code {
         match self {
             Self::Line(_) | Self::Reset { .. } | Self::Simulator(_) => Code::PortUnusable,
-            Self::Emulator(_) | Self::Hung { .. } | Self::StandsStill { .. } => {
+            Self::Emulator(_) | Self::EspEmu(_) | Self::Hung { .. } | Self::StandsStill { .. } => {
                 Code::EmulatorFailed
             }
             Self::NoAnswer { .. } | Self::NotInLoader { .. } => Code::PortNoAnswer,

@@ -91,7 +91,9 @@ impl Failure {
             Self::Device(error) => error.code(),
             Self::WrongChip => Code::ChipMismatch,
             Self::Testbed(_) | Self::Bench(BenchError::Testbed(_)) => Code::TestbedNotStarted,
-            Self::Bench(BenchError::Host(_) | BenchError::Url { .. }) => Code::StationState,
+            Self::Bench(
+                BenchError::Host(_) | BenchError::Url { .. } | BenchError::PasswordInArguments,
+            ) => Code::StationState,
             Self::PortVanished => Code::PortVanished,
             Self::IdentityTaken(_) => Code::IdentityTaken,
             Self::Values(diagnosis) => diagnosis.code,

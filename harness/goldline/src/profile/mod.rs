@@ -116,6 +116,12 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// Whether a value is the one that the profile itself declares, which everybody can read there.
+    pub fn declares(&self, name: &str, value: &str) -> bool {
+        let spec = self.values.iter().find(|spec| spec.name == name);
+        spec.is_some_and(|spec| spec.sample.as_deref() == Some(value))
+    }
+
     /// The command that proves a unit alive.
     pub fn command(&self) -> Option<&CommandRoundTrip> {
         self.mqtt.as_ref()?.command.as_ref()

@@ -38,6 +38,12 @@ pub enum NetworkError {
     InAnEmulator { device: String, network: NetworkKind },
     #[error("{device} is in an emulator, which has a wire of its own: it needs no address")]
     OwnWire { device: String },
+    #[error(
+        "{device} is in esp-emu, which has an access point and a NAT of its own, and no way to the network {network}"
+    )]
+    OwnNat { device: String, network: NetworkKind },
+    #[error("{units} units in esp-emu would come from the same address, and want the same ports")]
+    OneGuest { units: usize },
     #[error("{device} is not behind the NAT of an emulator")]
     NotBehindNat { device: String },
 }
@@ -52,6 +58,8 @@ impl NetworkError {
             }
             Self::AddressOfNothing { .. } => Some("leave it out, or choose wire:HOST:PORT"),
             Self::TooFewPorts { .. } => Some("choose a lower port, or fewer units"),
+            Self::OwnNat { .. } => Some("leave --network out, or name it nat"),
+            Self::OneGuest { .. } => Some("test them one after the other"),
             Self::NotBehindNat { .. } => {
                 Some("choose --network air, cable or wire:HOST:PORT for it")
             }
@@ -64,10 +72,14 @@ impl NetworkError {
 }
 
 impl ChosenNetwork {
-    /// The network of these units. Unless one is named, it is that of their kind: a wire for emulators, else air.
+    /// The network of these units. Unless one is named, it is that of their kind: a NAT for esp-emu, a wire for
+    /// other emulators, else air.
     pub(super) fn of(text: Option<&str>, devices: &[NamedDevice]) -> Result<Self, NetworkError> {
         let network = match text {
             Some(text) => Self::parse(text)?,
+            None if devices.iter().any(|(_, url)| matches!(url, DeviceUrl::EspEmu(_))) => {
+                Self { kind: NetworkKind::Nat, first_link: None }
+            }
             None if devices.iter().any(|(_, url)| url.is_emulated()) => {
                 Self { kind: NetworkKind::Wire, first_link: None }
             }
@@ -100,6 +112,12 @@ impl ChosenNetwork {
             let device = device.clone();
             let wired = self.kind == NetworkKind::Wire;
             match url {
+                DeviceUrl::EspEmu(_) if self.kind != NetworkKind::Nat => {
+                    return Err(NetworkError::OwnNat { device, network: self.kind });
+                }
+                DeviceUrl::EspEmu(_) if devices.len() > 1 => {
+                    return Err(NetworkError::OneGuest { units: devices.len() });
+                }
                 DeviceUrl::Qemu(_) if !wired => {
                     return Err(NetworkError::InAnEmulator { device, network: self.kind });
                 }

@@ -9,9 +9,9 @@ use goldline_simulator::{World, flash::FileError};
 use super::faults::Faults;
 use crate::{
     device::{
-        DeviceUrl, DeviceUrlError, EmulatedUnit, Emulator, NoEmulator, NotAPort, Plug, QemuOptions,
-        SimulatedUnit, SimulatorOptions, open_qemu, open_remote, open_serial, open_simulator,
-        refuse_what_is_no_port,
+        DeviceUrl, DeviceUrlError, EmulatedUnit, Emulator, EspEmuOptions, EspEmuUnit, NoEmulator,
+        NotAPort, Plug, QemuOptions, SimulatedUnit, SimulatorOptions, Uplink, open_esp_emu,
+        open_qemu, open_remote, open_serial, open_simulator, refuse_what_is_no_port,
     },
     engine::OpenDevice,
     identity::Mac,
@@ -114,7 +114,10 @@ fn simulated_mac(index: usize) -> Mac {
 pub(super) fn known_mac(url: &DeviceUrl) -> Option<Mac> {
     match url {
         DeviceUrl::Simulator(options) => Some(options.mac.unwrap_or_else(|| simulated_mac(0))),
-        DeviceUrl::Qemu(_) | DeviceUrl::Serial { .. } | DeviceUrl::Remote(_) => None,
+        DeviceUrl::EspEmu(_)
+        | DeviceUrl::Qemu(_)
+        | DeviceUrl::Serial { .. }
+        | DeviceUrl::Remote(_) => None,
     }
 }
 
@@ -162,6 +165,9 @@ pub(super) fn find_emulators(
     profile: &Profile,
 ) -> Result<Vec<Option<Emulator>>, DevicesError> {
     let emulator = |(_, url): &NamedDevice| match url {
+        DeviceUrl::EspEmu(options) => {
+            Ok(Some(esp_emu_unit(options.clone(), profile).find_emulator()?))
+        }
         DeviceUrl::Qemu(options) => {
             Ok(Some(emulated_unit(options.clone(), profile).find_emulator()?))
         }
@@ -174,8 +180,10 @@ pub(super) fn find_emulators(
 pub(super) struct Surroundings {
     /// A simulated unit's world.
     pub(super) world: Arc<dyn World>,
-    /// An emulated unit's link to its network.
-    pub(super) plug: Option<Plug>,
+    /// The link of a unit in QEMU to its network.
+    pub(super) plug: Plug,
+    /// The network of a unit in esp-emu.
+    pub(super) uplink: Uplink,
 }
 
 /// What opens the device in this place of the order.
@@ -184,13 +192,18 @@ pub(super) fn opener(
     index: usize,
     profile: &Profile,
     faults: &Faults,
-    Surroundings { world, plug }: Surroundings,
+    Surroundings { world, plug, uplink }: Surroundings,
 ) -> OpenDevice {
     match url.clone() {
+        DeviceUrl::EspEmu(options) => {
+            let unit = esp_emu_unit(options, profile);
+            let emulator = emulator.expect("it was found when the order was taken").clone();
+            Box::new(move || open_esp_emu(&unit, emulator, uplink))
+        }
         DeviceUrl::Qemu(options) => {
             let unit = emulated_unit(options, profile);
             let emulator = emulator.expect("it was found when the order was taken").clone();
-            Box::new(move || open_qemu(&unit, emulator, plug))
+            Box::new(move || open_qemu(&unit, emulator, Some(plug)))
         }
         DeviceUrl::Serial { path, baud, reset } => {
             Box::new(move || open_serial(&path, baud, reset))
@@ -201,6 +214,10 @@ pub(super) fn opener(
             Box::new(move || open_simulator(unit, world))
         }
     }
+}
+
+fn esp_emu_unit(options: EspEmuOptions, profile: &Profile) -> EspEmuUnit {
+    EspEmuUnit { chip: profile.chip, flash_size: profile.flash.size(), options }
 }
 
 fn emulated_unit(options: QemuOptions, profile: &Profile) -> EmulatedUnit {

@@ -23,14 +23,14 @@ use super::{
 use crate::{
     bench::{Bench, BenchConfig, Place},
     clock::Clock,
-    device::{ChipFacts, Plug},
+    device::{ChipFacts, Plug, Uplink, UplinkOfRun},
     engine::{Job, Stand, ValuesOfUnit},
     identity::Mac,
     image::{FlashImages, ImageError, Symbols},
     plan::{Bindings, Given},
     record::{Code, Diagnosis},
     store::{Holder, RecordStore, StateDirectory, StoreError},
-    testbed::authority::Authority,
+    testbed::{authority::Authority, nat::EmulatedAccessPoint},
 };
 
 /// A job, and the numbers that it takes for its unit.
@@ -115,7 +115,7 @@ pub(super) fn jobs(
         let simulation = order.faults.simulation(index);
         let emulator = order.emulators[index].as_ref();
         let surroundings =
-            Surroundings { world: place.world(), plug: emulator.map(|_| plug(&place)) };
+            Surroundings { world: place.world(), plug: plug(&place), uplink: uplink(&place) };
         let device = (url, emulator);
         let job = Job {
             run_id,
@@ -150,6 +150,20 @@ pub(super) fn jobs(
 fn plug(place: &Place) -> Plug {
     let place = place.clone();
     Box::new(move || place.plug())
+}
+
+/// What a guest of esp-emu finds, each time that it is switched on.
+fn uplink(place: &Place) -> Uplink {
+    let place = place.clone();
+    Box::new(move || {
+        let EmulatedAccessPoint { ssid, passphrase, names } = place.emulated_access_point()?;
+        let place = place.clone();
+        let attach = Box::new(move |leader, mac| {
+            // It had the network a moment ago, and keeps it to the end of the run.
+            let _attached = place.attach_guest(leader, mac);
+        });
+        Ok(UplinkOfRun { ssid, passphrase, names, attach })
+    })
 }
 
 fn bench(order: &Order, authority: Arc<Authority>, clock: &Clock) -> Bench {

@@ -163,6 +163,9 @@ impl Order {
         let replaces = replacement(request, scope, devices.len())?;
         let given = values::given(request, station.as_ref(), &profile, devices.len())?;
         refusals::refuse_scope(&profile, scope, &given)?;
+        if devices.iter().any(|(_, url)| matches!(url, DeviceUrl::EspEmu(_))) {
+            refusals::refuse_what_esp_emu_cannot(&profile, &given)?;
+        }
         devices::refuse_unsimulated_chips(&devices, &profile)?;
         let of_run = OfRun {
             name,
@@ -219,6 +222,7 @@ impl Order {
     pub fn flash_files(&self) -> impl Iterator<Item = &Path> {
         self.devices.iter().filter_map(|(_, url)| match url {
             DeviceUrl::Simulator(options) => options.flash_file.as_deref(),
+            DeviceUrl::EspEmu(options) => options.flash_file.as_deref(),
             DeviceUrl::Qemu(options) => options.flash_file.as_deref(),
             DeviceUrl::Serial { .. } | DeviceUrl::Remote(_) => None,
         })

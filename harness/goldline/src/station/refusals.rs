@@ -60,6 +60,14 @@ pub enum Refusal {
     ReplacesSeveral,
     #[error("--because gives no reason")]
     NoReason,
+    #[error(
+        "\"{name}\" is of the network's password, which would stand in the arguments of esp-emu, where every user of the machine can read it"
+    )]
+    PasswordInArguments { name: String },
+    #[error(
+        "the access point of esp-emu cannot hide its name, and that of the profile {profile} is hidden"
+    )]
+    NotHidden { profile: String },
     #[error("a golden is compared with a declared identity only")]
     GoldenOfOwnIdentity,
 }
@@ -106,6 +114,12 @@ impl Refusal {
             }
             Self::RadioRequired { .. } => {
                 "choose --network air, or take radio = true out of [require] where this is no line"
+            }
+            Self::PasswordInArguments { .. } => {
+                "leave it out: the profile's sample is nobody's secret, and will do for an emulated network; or choose another device"
+            }
+            Self::NotHidden { .. } => {
+                "choose another device, or a profile without hidden = true in [wifi]"
             }
             Self::GoldenOfOwnIdentity => {
                 "leave out --golden, or --lot and further --device arguments"
@@ -210,6 +224,25 @@ pub(super) fn refuse_unproven_radio(
     match station.is_some_and(|station| station.requires_radio) && !network.proves().radio {
         true => Err(Refusal::RadioRequired { network }),
         false => Ok(()),
+    }
+}
+
+/// What the emulator's own access point is not to be told, or cannot be.
+pub(super) fn refuse_what_esp_emu_cannot(
+    profile: &Profile,
+    given: &[Given],
+) -> Result<(), Refusal> {
+    let Some(wifi) = &profile.wifi else { return Ok(()) };
+    if wifi.hidden {
+        return Err(Refusal::NotHidden { profile: profile.name.clone() });
+    }
+    let of_others = wifi.password.symbols().find(|name| {
+        let texts = given.iter().filter_map(|given| given.text(name));
+        texts.into_iter().any(|text| !profile.declares(name, text.expose()))
+    });
+    match of_others {
+        Some(name) => Err(Refusal::PasswordInArguments { name: name.to_owned() }),
+        None => Ok(()),
     }
 }
 

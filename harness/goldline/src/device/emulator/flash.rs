@@ -6,7 +6,7 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -71,6 +71,13 @@ pub(in crate::device) struct FlashFile {
     kept: Option<Kept>,
 }
 
+/// Which file there was, and when it was written last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::device) struct Mark {
+    inode: u64,
+    written: (i64, i64),
+}
+
 /// The named file, locked for as long as it lives.
 struct Kept {
     path: PathBuf,
@@ -106,6 +113,24 @@ impl FlashFile {
         let Some(Kept { path, file }) = &self.kept else { return Ok(()) };
         let written = file.write_all_at(&self.copy()?, 0);
         written.map_err(|source| FlashFileError::File { path: path.clone(), source })
+    }
+
+    /// Which file there is now, to see later whether it was written.
+    pub(in crate::device) fn mark(&self) -> Result<Mark, FlashFileError> {
+        let there = self.path.metadata().map_err(|source| self.failed(source))?;
+        Ok(Mark { inode: there.ino(), written: (there.mtime(), there.mtime_nsec()) })
+    }
+
+    /// Takes up the file that is there now: an emulator may have put a new one in its place.
+    pub(in crate::device) fn reopen(&mut self) -> Result<(), FlashFileError> {
+        let file = open(&self.path).map_err(|source| self.failed(source))?;
+        let found = file.metadata().map_err(|source| self.failed(source))?.len();
+        if found != u64::from(self.size) {
+            let path = self.path.clone();
+            return Err(FlashFileError::Size { path, found, expected: self.size });
+        }
+        self.file = file;
+        Ok(())
     }
 
     /// Where the emulator finds it.
@@ -250,6 +275,22 @@ mod tests {
         let private = tempfile::tempdir().expect("a folder");
         let flash = open(&private).expect("a flash");
         assert_eq!(flash.read(0x9000, 4).expect("it is a file").as_deref(), Some(&b"kept"[..]));
+    }
+
+    #[test]
+    fn a_file_that_was_put_in_its_place_is_taken_up() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut flash = FlashFile::open(None, &folder, SIZE).expect("a flash");
+        let before = flash.mark().expect("it is there");
+        assert_eq!(flash.mark().expect("it is there"), before);
+        let new = folder.path().join("new");
+        std::fs::write(&new, vec![0xA5; SIZE as usize]).expect("a file");
+        std::fs::rename(&new, flash.path()).expect("in its place");
+        assert_ne!(flash.mark().expect("it is there"), before);
+        flash.reopen().expect("it fits");
+        assert_eq!(flash.read(0, 1).expect("it is a file").as_deref(), Some(&[0xA5][..]));
+        std::fs::write(flash.path(), b"short").expect("a file");
+        assert!(matches!(flash.reopen(), Err(FlashFileError::Size { found: 5, .. })));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use super::qmp::{Qmp, QmpError};
 use crate::{
     device::emulator::carrier::{Carrier, Console},
-    process::Tied,
+    process::{Given, Tied},
 };
 
 /// From its start until it connects; a fraction of a second on a quiet machine.
@@ -74,7 +74,8 @@ impl Guest {
         arguments.extend(["-mon", "chardev=qmp,mode=control"].map(OsString::from));
         arguments.extend(serial.as_chardev("console"));
         arguments.extend(["-serial", "chardev:console"].map(OsString::from));
-        let mut process = Tied::spawn(program, &arguments, frames)?;
+        let mut process =
+            Tied::spawn(program, &arguments, Given { input: frames, ..Given::default() })?;
         let began = Instant::now();
         // It connects as it parses its arguments, whichever is first.
         let serial = serial.accept(&mut process, began)?;

@@ -1,8 +1,9 @@
-//! Where a unit is: `simulator:`, `qemu:`, `/dev/ttyUSB0`, `serial:…`, `rfc2217://…`, `socket://…`.
+//! Where a unit is: `simulator:`, `esp-emu:`, `qemu:`, `/dev/ttyUSB0`, `serial:…`, `rfc2217://…`, `socket://…`.
 //!
 //! Must not open anything.
 
 mod error;
+mod esp_emu;
 mod qemu;
 mod remote;
 
@@ -10,6 +11,7 @@ use std::{path::PathBuf, str::FromStr};
 
 pub use error::DeviceUrlError;
 use error::{number, switch, unknown, wrong};
+pub use esp_emu::EspEmuOptions;
 pub use qemu::{Provision, QemuOptions};
 pub use remote::{RemotePort, RemoteProtocol};
 
@@ -23,6 +25,8 @@ use crate::{
 pub enum DeviceUrl {
     /// Our own simulated unit.
     Simulator(SimulatorOptions),
+    /// A unit in esp-emu.
+    EspEmu(EspEmuOptions),
     /// A unit in QEMU.
     Qemu(QemuOptions),
     /// A serial port.
@@ -73,7 +77,7 @@ impl DeviceUrl {
     /// Whether a real unit hangs there, for which samples and bench endpoints are refused.
     pub fn is_real(&self) -> bool {
         match self {
-            Self::Simulator(_) | Self::Qemu(_) => false,
+            Self::Simulator(_) | Self::EspEmu(_) | Self::Qemu(_) => false,
             Self::Serial { .. } => true,
             Self::Remote(port) => !port.simulated,
         }
@@ -86,7 +90,7 @@ impl DeviceUrl {
 
     /// Whether an emulator runs it, which has its own way to a network.
     pub fn is_emulated(&self) -> bool {
-        matches!(self, Self::Qemu(_))
+        matches!(self, Self::EspEmu(_) | Self::Qemu(_))
     }
 
     /// Whether what it boots is machine code, so that a description of firmware is none.
@@ -97,7 +101,7 @@ impl DeviceUrl {
     /// Whether somebody puts the unit into its loader, and nothing starts its application.
     pub fn is_reset_by_hand(&self) -> bool {
         match self {
-            Self::Simulator(_) | Self::Qemu(_) => false,
+            Self::Simulator(_) | Self::EspEmu(_) | Self::Qemu(_) => false,
             Self::Serial { reset, .. } | Self::Remote(RemotePort { reset, .. }) => {
                 *reset == ResetMethod::None
             }
@@ -123,6 +127,9 @@ impl FromStr for DeviceUrl {
             .collect();
         if place == "simulator:" || place == "simulator" {
             return simulator(url, &options).map(Self::Simulator);
+        }
+        if place == "esp-emu:" || place == "esp-emu" {
+            return EspEmuOptions::parse(url, &options).map(Self::EspEmu);
         }
         if place == "qemu:" || place == "qemu" {
             return QemuOptions::parse(url, &options).map(Self::Qemu);
@@ -225,6 +232,18 @@ mod tests {
     }
 
     #[test]
+    fn espressif_s_own_emulator_takes_its_options() {
+        let url = "esp-emu:?chip=esp32c6&binary=/opt/esp-emu&efuse=e.bin&flash-file=unit.bin";
+        let Ok(DeviceUrl::EspEmu(options)) = url.parse() else { panic!("an emulator") };
+        assert_eq!(options.chip, Some(Chip::Esp32C6));
+        assert_eq!(options.binary, Some(PathBuf::from("/opt/esp-emu")));
+        assert_eq!(options.efuse, Some(PathBuf::from("e.bin")));
+        assert_eq!(options.flash_file, Some(PathBuf::from("unit.bin")));
+        let plain = "esp-emu:".parse::<DeviceUrl>().expect("a good URL");
+        assert!(!plain.is_real() && plain.is_emulated() && plain.runs_machine_code());
+    }
+
+    #[test]
     fn a_path_is_a_serial_port() {
         let port = |baud| DeviceUrl::Serial {
             path: PathBuf::from("/dev/ttyUSB0"),
@@ -298,6 +317,9 @@ mod tests {
             ("/dev/ttyUSB0?reset=command:", "expected lines, none or command:PROGRAM"),
             ("/dev/ttyUSB0?rset=none", "expected one of baud, reset"),
             ("simulator:?reset=none", "unknown option"),
+            ("esp-emu:?nic=none", "expected one of chip, binary, efuse, flash-file"),
+            ("esp-emu:?efuse=", "the path of a file"),
+            ("esp-emu:?chip=esp32s31", "unknown chip"),
             ("qemu:?nic=user,hostfwd=tcp::1-:1", "a name of letters"),
             ("qemu:?provision=magic", "file or loader"),
             ("qemu:?flash-file=", "the path of a file"),
