@@ -10,6 +10,8 @@
 mod arguments;
 mod control;
 mod guest;
+#[path = "../stand_ins/unit.rs"]
+mod unit;
 
 use std::{
     env,

@@ -10,7 +10,7 @@ use std::{
 use md5::{Digest, Md5};
 
 use super::{
-    boots::{BOOTS, Start, starts},
+    boots::{BOOTS, Look, starts},
     flash::{FlashFile, FlashFileError},
 };
 use crate::{
@@ -48,9 +48,9 @@ pub(in crate::device) trait Supply: Send {
     /// Switches the unit off; what it wrote is in its flash.
     fn off(&mut self) -> Result<(), Self::Error>;
 
-    /// Where the processor of a unit that runs stands still, when it does and the emulator tells.
-    fn standstill(&mut self) -> Result<Option<u32>, Self::Error> {
-        Ok(None)
+    /// What the processor of the unit does, which may be looked at while it runs.
+    fn look(&mut self) -> Result<Look, Self::Error> {
+        Ok(Look::Unknown)
     }
 
     /// Says why the emulator ended, if it did.
@@ -72,9 +72,9 @@ pub(in crate::device) struct EmulatedDevice<S> {
 
 /// A unit whose emulator hangs does nothing of what it would do.
 pub(in crate::device) fn refuse_standstill<S: Supply>(supply: &mut S) -> Result<(), DeviceError> {
-    match supply.standstill().map_err(Into::into)? {
-        Some(at) => Err(DeviceError::StandsStill { at }),
-        None => Ok(()),
+    match supply.look().map_err(Into::into)? {
+        Look::Stands(at) => Err(DeviceError::StandsStill { at }),
+        Look::Unknown | Look::Goes => Ok(()),
     }
 }
 
@@ -157,10 +157,10 @@ impl<S: Supply> Device for EmulatedDevice<S> {
             self.line.console().listen();
             self.last_reset = Some(Instant::now());
             self.supply.boot().map_err(Into::into)?;
-            let start = starts(&self.line.handle(), || self.supply.standstill());
+            let start = starts(&self.line.handle(), || self.supply.look());
             self.supply.look_after().map_err(Into::into)?;
             let start = start.map_err(Into::into)?;
-            if start == Start::Runs {
+            if start.is_final(attempt) {
                 return Ok(());
             }
             tracing::info!(attempt, ?start, "the emulated unit hangs: switching it off and on");

@@ -13,7 +13,7 @@ use crate::{
     device::{
         ChipFacts, Device, DeviceError, LineHandle,
         emulator::{
-            boots::{BOOTS, Start, starts},
+            boots::{BOOTS, starts},
             unit::{Supply, refuse_standstill},
         },
         line::Line,
@@ -98,8 +98,8 @@ impl Device for ByLoader {
             self.attempts = self.attempts.max(attempt);
             self.last_reset = Some(Instant::now());
             self.loader.boot()?;
-            let start = starts(&self.loader.line(), || locked(&self.power).standstill())?;
-            if start == Start::Runs {
+            let start = starts(&self.loader.line(), || locked(&self.power).look())?;
+            if start.is_final(attempt) {
                 return Ok(());
             }
             self.switch_off_and_restore(&before)?;

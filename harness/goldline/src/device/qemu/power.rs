@@ -18,12 +18,13 @@ use super::{
     guest::{Guest, GuestError, escaped},
     machine::Machine,
     qmp::QmpError,
-    standstill::standstill,
+    standstill::look,
 };
 use crate::{
     device::{
         BootMode,
         emulator::{
+            boots::Look,
             carrier::Console,
             flash::{FlashFile, FlashFileError},
             program::Emulator,
@@ -160,10 +161,9 @@ impl Supply for Power {
         Ok(true)
     }
 
-    fn standstill(&mut self) -> Result<Option<u32>, PowerError> {
-        let Some((guest, _)) = &mut self.guest else { return Ok(None) };
-        standstill(guest.qmp(), self.parts.machine.cores)
-            .map_err(|source| self.failed(source.into()))
+    fn look(&mut self) -> Result<Look, PowerError> {
+        let Some((guest, _)) = &mut self.guest else { return Ok(Look::Unknown) };
+        look(guest.qmp(), self.parts.machine.cores).map_err(|source| self.failed(source.into()))
     }
 
     fn rewrite(&mut self) -> Result<&FlashFile, PowerError> {

@@ -7,6 +7,7 @@
 use std::{thread::sleep, time::Duration};
 
 use super::qmp::{Qmp, QmpError};
+use crate::device::emulator::boots::Look;
 
 /// How often the processor is looked at.
 const LOOKS: usize = 6;
@@ -23,27 +24,31 @@ struct Place {
     masked: bool,
 }
 
-/// Where one of the cores of a running guest stands still; `None` when none does, or when the emulator does not
-/// tell.
+/// Whether one of the cores of a running guest stands still.
 ///
 /// # Errors
 /// When the emulator does not answer.
-pub(super) fn standstill(qmp: &mut Qmp, cores: u32) -> Result<Option<u32>, QmpError> {
-    let mut look = || -> Result<Vec<Option<Place>>, QmpError> {
+pub(super) fn look(qmp: &mut Qmp, cores: u32) -> Result<Look, QmpError> {
+    let mut places = || -> Result<Vec<Option<Place>>, QmpError> {
         (0..cores).map(|core| Ok(place(&qmp.registers(core)?))).collect()
     };
     let hangs = |place: &Place| place.masked && place.counter > ROM_END;
-    let mut still: Vec<_> = look()?.into_iter().map(|place| place.filter(hangs)).collect();
+    let mut still = places()?;
+    if still.iter().any(Option::is_none) {
+        return Ok(Look::Unknown);
+    }
+    still.iter_mut().for_each(|place| *place = place.filter(hangs));
     for _ in 1..LOOKS {
         if still.iter().all(Option::is_none) {
-            return Ok(None);
+            return Ok(Look::Goes);
         }
         sleep(APART);
-        for (still, now) in still.iter_mut().zip(look()?) {
+        for (still, now) in still.iter_mut().zip(places()?) {
             *still = still.filter(|place| Some(*place) == now);
         }
     }
-    Ok(still.into_iter().flatten().next().map(|place| place.counter))
+    let stands = still.into_iter().flatten().next();
+    Ok(stands.map_or(Look::Goes, |place| Look::Stands(place.counter)))
 }
 
 /// Of QEMU's text: Xtensa's `PC=40081da0` and `PS=00060523`, RISC-V's ` pc 4207d658` and ` mstatus 00001888`.

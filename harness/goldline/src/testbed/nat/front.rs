@@ -160,10 +160,23 @@ pub(super) fn take_datagrams(port: u16, behind: Behind) -> io::Result<AbortOnDro
     })
 }
 
-/// Answers DNS at an address of loopback. Needs a tokio runtime.
-pub(super) fn answer_names(at: Ipv4Addr, behind: Behind) -> io::Result<AbortOnDropHandle<()>> {
+/// Answers DNS at an address of loopback that nobody else has, and says which. Needs a tokio runtime.
+pub(super) fn answer_names(behind: &Behind) -> (Ipv4Addr, io::Result<AbortOnDropHandle<()>>) {
     const DNS: u16 = 53;
-    serve((at, DNS), behind, |behind, payload| dns::answer_of(&behind.segment, GUEST, payload))
+    // Runs of other processes choose theirs in the same way.
+    const TRIES: usize = 16;
+    let answer = |behind: &Behind, payload: &[u8]| dns::answer_of(&behind.segment, GUEST, payload);
+    let mut tried = 1;
+    loop {
+        let mut random = [0; 2];
+        // Any address will do, this one too.
+        let _as_is = getrandom::fill(&mut random);
+        let at = Ipv4Addr::new(127, 78, random[0], random[1].max(1));
+        match serve((at, DNS), behind.clone(), answer) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && tried < TRIES => tried += 1,
+            served => return (at, served),
+        }
+    }
 }
 
 /// Gives each datagram of the guest its answer, if there is one; `answer` may block.

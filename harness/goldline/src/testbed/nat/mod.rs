@@ -3,7 +3,7 @@
 //! ```text
 //! guest's stack ── emulator: access point, DHCP, NAT ── sockets of this machine
 //!                                      192.168.4.1 ──▶ 127.0.0.1:PORT ── front ── Network::connect ── service
-//!                                      dns=ADDRESS ──▶ 127.77.x.y:53  ── names
+//!                                      dns=ADDRESS ──▶ 127.78.x.y:53  ── names
 //! ```
 //!
 //! Each planned port is listened at on 127.0.0.1 for as long as the run lasts, so a plan cannot have two services
@@ -91,11 +91,9 @@ impl Nat {
         let AccessPointConfig { ssid, passphrase, .. } = config.with(faults);
         // A product that is judged without a network finds one that it does not know.
         let ssid = if absent || ssid.is_empty() { "goldline".to_owned() } else { ssid };
-        // None is left only when tens of thousands of stations stand; then nothing is answered.
-        let names = segment.spare_address().unwrap_or(Ipv4Addr::LOCALHOST);
         let behind = Behind::new(segment);
         let runtime = Handle::current();
-        let answering = front::answer_names(names, behind.clone());
+        let (names, answering) = front::answer_names(&behind);
         Self {
             behind,
             access_point: EmulatedAccessPoint { ssid, passphrase, names },

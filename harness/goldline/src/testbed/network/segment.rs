@@ -125,12 +125,6 @@ impl Segment {
         outcome
     }
 
-    /// An address of loopback that is this run's alone, for what is no station.
-    pub(in crate::testbed) fn spare_address(&self) -> Option<Ipv4Addr> {
-        let mut state = self.state();
-        state.lease(Mac([0; 6]), &self.addresses, Subnet::Loopback)
-    }
-
     /// Whether a name leads somewhere; nobody asked for it.
     pub(in crate::testbed) fn knows(&self, name: &str) -> bool {
         name.parse::<Host>().is_ok_and(|host| self.state().names.contains_key(&host))
