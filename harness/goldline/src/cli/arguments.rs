@@ -154,7 +154,7 @@ fn part(name: &str) -> Result<Part, String> {
 pub(super) struct RunArguments {
     /// Name of a shipped profile, a name under --profiles, or a path; espvault on the simulator
     pub(super) profile: Option<String>,
-    /// Where the unit is: simulator:, qemu:, /dev/ttyUSB0, serial:…, rfc2217://HOST:PORT, socket://HOST:PORT; several
+    /// Where the unit is: simulator:, esp-emu:, qemu:, /dev/ttyUSB0, serial:…, rfc2217://HOST:PORT, socket://HOST:PORT; several
     /// run in parallel
     #[arg(long = "device", env = "GOLDLINE_DEVICE", value_name = "URL")]
     pub(super) devices: Vec<String>,

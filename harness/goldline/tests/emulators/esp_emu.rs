@@ -3,7 +3,8 @@
 
 use std::{
     fs,
-    net::TcpListener,
+    io::Read,
+    net::{TcpListener, TcpStream},
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -191,6 +192,35 @@ fn a_unit_with_another_password_does_not_join() {
     // Nobody claims that the bench joined the emulator's own access point.
     let witness = "the emulator was given the name ProductionWiFi and the planned password";
     assert!(ended.stdout.contains(witness), "{}", ended.stdout);
+}
+
+/// Whoever else of the machine comes to the guest's port is turned away, and nothing of it is held for the unit.
+#[test]
+fn a_stranger_at_the_guests_port_is_not_the_guest() {
+    let site = Site::with(|profile| {
+        with_a_port_of_its_own(
+            profile.replace("value = \"{wifi_password}\"", "value = \"x{wifi_password}\""),
+        )
+    });
+    let profile = fs::read_to_string(site.station.path("emulated.toml")).expect("it was written");
+    let (_, port) = profile.split_once("mqtts://prod.broker.com:").expect("its broker");
+    let port = port.split('"').next().expect("it ends").parse::<u16>().expect("a number");
+    let mut command = site.command(&["run", "--device", "esp-emu:"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.expect("the program starts");
+    let mut knocked = 0;
+    while child.try_wait().expect("it is ours").is_none() {
+        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
+            knocked += 1;
+            // Not a byte comes of it.
+            assert!(!matches!(stream.read(&mut [0; 1]), Ok(1..)));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let ended = Ended::from(child.wait_with_output().expect("it ended"));
+    assert!(knocked > 0, "the port was open for a while");
+    assert_eq!(code(&ended), (1, "wifi.wrong_password".into()), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("192.168.4.2"), "nobody joined: {}", ended.stdout);
 }
 
 #[test]

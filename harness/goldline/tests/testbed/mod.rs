@@ -13,6 +13,7 @@ mod datagrams;
 mod http_server;
 mod isolation;
 mod lending;
+mod nat;
 mod own_networks;
 mod peers;
 mod saboteurs;

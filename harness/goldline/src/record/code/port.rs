@@ -95,6 +95,6 @@ super::codes! {
             "the machine is out of memory or of processes",
         ],
         operator: "call whoever looks after this station: no unit is at fault",
-        engineer: "run the program with --version and -M help; try another version of it, named with ?binary=PATH or GOLDLINE_QEMU",
+        engineer: "run the program with --version, and -M help (QEMU) or --help (esp-emu); try another version of it, named with ?binary=PATH, GOLDLINE_QEMU or GOLDLINE_ESP_EMU",
     }
 }
