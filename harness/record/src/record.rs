@@ -79,6 +79,9 @@ pub struct Record {
     pub stages: Vec<Stage>,
     /// The checks, in the profile's order.
     pub checks: Vec<Check>,
+    /// The checks of the profile that the device could not prove, and that the command went without by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_proven: Vec<NotProven>,
 }
 
 impl Record {
@@ -179,6 +182,15 @@ pub struct Network {
     pub name: String,
     /// What is known of the unit's radio after this run.
     pub radio: RadioProof,
+}
+
+/// A check that a run went without.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NotProven {
+    /// Its name.
+    pub id: String,
+    /// Why nothing of it can be proven on that device.
+    pub because: String,
 }
 
 /// One service of the plan: what was written into the unit, and what answered during the run.

@@ -31,6 +31,8 @@ const PEERS: &[Peer] = &[
     Peer { name: "mosquitto_pub", is_there: || on_path("mosquitto_pub") },
     Peer { name: "postgres", is_there: has_postgres },
     Peer { name: "curl", is_there: || on_path("curl") },
+    Peer { name: "wokwi-client", is_there: || python_has("wokwi_client") },
+    Peer { name: "@wokwi/client", is_there: has_node_client },
 ];
 
 /// What nextest is told for the sweeps that take longer than a CI has.
@@ -124,6 +126,10 @@ fn python_has(module: &str) -> bool {
 
 fn on_path(name: &str) -> bool {
     std::env::split_paths(&search_path()).any(|folder| folder.join(name).is_file())
+}
+
+fn has_node_client() -> bool {
+    workspace::root().join(".node/node_modules/@wokwi/client").is_dir() && on_path("node")
 }
 
 /// Debian keeps the server's programs in a folder for each version; the tests look there too.

@@ -95,7 +95,7 @@ pub fn reasons_to_stop(step: &Step) -> Vec<Code> {
     match step {
         Step::Identify | Step::EnterLoader => vec![Code::ChipMismatch],
         Step::Erase | Step::Write(_) | Step::RewriteNvs(..) => vec![Code::WriteFailed],
-        Step::Boot(_) => STARTS.to_vec(),
+        Step::Boot(_) | Step::AwaitApplication => STARTS.to_vec(),
         Step::Dialogue(_) => [TYPED, STARTS].concat(),
         Step::SubmitPortal(_) => vec![Code::PortalUnreachable, Code::PortalRefused],
         Step::AwaitFactoryFirmware(_) => {

@@ -33,6 +33,13 @@ pub fn not_restarted(otherwise: &str, within_s: u64) -> Diagnosis {
     Diagnosis::new(Code::BootSilent, format!("the unit {otherwise} within {within_s} s"))
 }
 
+/// A unit restarts where its network cannot be: many a firmware does, when it finds none.
+pub fn without_its_network(cause: Diagnosis) -> Diagnosis {
+    let message = format!("{}; its network cannot be there on this device", cause.message);
+    let action = "let the firmware go on without its network, or run the unit on a device that has it: simulator:, qemu: or a port";
+    Diagnosis { action: action.to_owned(), ..Diagnosis::new(Code::EmulatorFailed, message) }
+}
+
 /// A line that was waited for is missing in a log of which lines were lost.
 pub fn console_full(lost: usize, missing: &str) -> Diagnosis {
     Diagnosis::new(Code::ConsoleFull, super::console_full(lost, missing))

@@ -154,14 +154,17 @@ fn part(name: &str) -> Result<Part, String> {
 pub(super) struct RunArguments {
     /// Name of a shipped profile, a name under --profiles, or a path; espvault on the simulator
     pub(super) profile: Option<String>,
-    /// Where the unit is: simulator:, esp-emu:, qemu:, /dev/ttyUSB0, serial:…, rfc2217://HOST:PORT, socket://HOST:PORT; several
-    /// run in parallel
+    /// Where the unit is: simulator:, esp-emu:, qemu:, /dev/ttyUSB0, serial:…, rfc2217://HOST:PORT, socket://HOST:PORT,
+    /// wokwi:; several run in parallel
     #[arg(long = "device", env = "GOLDLINE_DEVICE", value_name = "URL")]
     pub(super) devices: Vec<String>,
     /// What lies between the units and the services: air; cable or wire:HOST:PORT, which prove nothing of a
     /// radio. A unit of another process sends its Ethernet frames to a wire, the second unit to the port after it
     #[arg(long, value_name = "NETWORK")]
     pub(super) network: Option<String>,
+    /// Go without these checks of the profile, which the device cannot prove; the record names them
+    #[arg(long, value_name = "CHECK", value_delimiter = ',')]
+    pub(super) without: Vec<String>,
     /// The batch of units; each gets numbers and secrets of its own
     #[arg(long)]
     pub(super) lot: Option<String>,
@@ -273,6 +276,7 @@ impl RunArguments {
             profiles: self.profiles.clone(),
             devices: self.devices.clone(),
             network: self.network.clone(),
+            without: self.without.clone(),
             lot: self.lot.clone(),
             operator: self.operator.clone(),
             golden: self.golden.clone(),

@@ -18,6 +18,7 @@ mod simulator;
 mod stillness;
 mod transport;
 mod url;
+mod wokwi;
 
 use std::time::Instant;
 
@@ -38,8 +39,9 @@ pub use serial::open_serial;
 pub use simulator::{SimulatedUnit, open_simulator};
 pub use url::{
     DeviceUrl, DeviceUrlError, EspEmuOptions, Provision, QemuOptions, RemotePort, RemoteProtocol,
-    ResetMethod, SimulatorOptions,
+    ResetMethod, SimulatorOptions, WokwiOptions,
 };
+pub use wokwi::{NoWokwi, WokwiError, WokwiUnit, open_wokwi};
 
 /// One unit under test.
 pub trait Device: Send {
@@ -109,6 +111,16 @@ pub trait Device: Send {
 
     /// The line to the unit: its serial log, and a way to cancel a call that blocks.
     fn line(&self) -> LineHandle;
+
+    /// What emulates the unit, where that is known only once it was reached.
+    fn emulator(&self) -> Option<String> {
+        None
+    }
+
+    /// Why the line ended, where more is known than that it did.
+    fn ending(&self) -> Option<DeviceError> {
+        None
+    }
 }
 
 /// What a reset leads to.
@@ -256,6 +268,9 @@ pub enum DeviceError {
         /// Its program counter.
         at: u32,
     },
+    /// Wokwi does not simulate the unit, or does no longer.
+    #[error(transparent)]
+    Wokwi(#[from] WokwiError),
     /// The simulator could not start.
     #[error("cannot start the simulated unit: {0}")]
     Simulator(String),
@@ -269,6 +284,7 @@ impl DeviceError {
             Self::Emulator(_) | Self::EspEmu(_) | Self::Hung { .. } | Self::StandsStill { .. } => {
                 Code::EmulatorFailed
             }
+            Self::Wokwi(error) => error.code(),
             Self::NoAnswer { .. } | Self::NotInLoader { .. } => Code::PortNoAnswer,
             Self::Vanished { .. } => Code::PortVanished,
             Self::UnknownChip { .. } => Code::ChipMismatch,
@@ -286,6 +302,7 @@ impl DeviceError {
         match self {
             Self::Line(error) => Some(error.action()),
             Self::Reset { source, .. } => Some(source.action()),
+            Self::Wokwi(error) => Some(error.action()),
             Self::Simulator(_) => Some(
                 "correct what was asked of the simulated unit with --device and --fault, then test it again",
             ),

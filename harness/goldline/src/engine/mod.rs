@@ -52,11 +52,11 @@ use crate::{
     device::{ChipFacts, ConsoleLine, Device, DeviceError, NumberedLine},
     identity::Mac,
     image::{FlashImages, Symbols},
-    plan::{Bindings, BoundPlan, Claim, Content, Plan, Purpose, Step},
+    plan::{Bindings, BoundPlan, Claim, Content, Excluded, Plan, Purpose, Step},
     profile::{CheckId, Interface, ValueSource, ValueSpec},
     record::{
-        CheckRecord, Diagnosis, EarlierRun, EndpointRecord, NetworkRecord, Outcome, Provenance,
-        RadioProof, Record, Replacement, SCHEMA, Simulation, Stage, Unit,
+        CheckRecord, Diagnosis, EarlierRun, EndpointRecord, NetworkRecord, NotProven, Outcome,
+        Provenance, RadioProof, Record, Replacement, SCHEMA, Simulation, Stage, Unit,
     },
     testbed::{ca::ExpectedRegistration, network::NetworkKind},
 };
@@ -168,7 +168,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
     });
     let (lot, operator, device) = (job.lot.clone(), job.operator.clone(), job.device_url.clone());
     let simulation = job.simulation.clone();
-    let provenance = job.provenance.clone();
+    let mut provenance = job.provenance.clone();
     let profile = Arc::clone(&job.plan.profile);
     let scope = job.plan.scope;
     let product = job.plan.product_digest(&job.images);
@@ -176,10 +176,12 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
     let retries = job.retries.clone();
     let network = job.bench.network();
     let symbols = job.symbols.clone();
+    let not_proven = job.plan.excluded.iter().map(not_proven).collect();
 
     let mut run = Run::new(job, events.clone(), cancel);
     run.perform().await;
     let change = run.change;
+    provenance.emulator = provenance.emulator.or_else(|| run.device.as_ref()?.emulator());
     let (mut observations, plan, stages, endpoints) = run.into_parts();
     observations.panic = crashed::seen(&observations, &profile, &symbols);
 
@@ -205,6 +207,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
         endpoints,
         stages,
         checks,
+        not_proven,
     };
     events.send(Event::Ended(Box::new(record.clone())));
     Finished { record, observations, product, change, plan }
@@ -317,7 +320,7 @@ impl Run {
                     }
                 }
                 Err(failure) => {
-                    let failure = self.outranked(failure).await;
+                    let failure = self.outranked(self.explained(failure)).await;
                     let failure = self.excused_by_nest(failure);
                     self.stop(step.name(), failure);
                     break;
@@ -380,6 +383,7 @@ impl Run {
             Step::StayUp(steady) => self.stay_up(*steady).await?,
             Step::OfferStranger => self.offer_stranger().await?,
             Step::Update(ota) => self.update(ota).await?,
+            Step::AwaitApplication => self.await_start().await?,
             Step::AwaitJoin => return self.await_join().await,
             Step::AwaitBroker => return self.await_broker().await,
             Step::Command(command) => return self.command(command).await,
@@ -397,6 +401,17 @@ impl Run {
         let duration_ms = millis(began.elapsed());
         self.stages.push(Stage { name: name.to_owned(), duration_ms, attempts: 1 });
         outcome
+    }
+
+    /// Why the line ended, where the device knows more than that it did.
+    fn explained(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::PortVanished => {
+                let ending = self.device.as_ref().and_then(|device| device.ending());
+                ending.map_or(Failure::PortVanished, Failure::Device)
+            }
+            failure => failure,
+        }
     }
 
     fn stop(&mut self, stage: &'static str, failure: Failure) {
@@ -486,6 +501,10 @@ fn network_record(network: NetworkKind, checks: &[CheckRecord]) -> NetworkRecord
     let passed = checks.iter().find(by_radio).is_some_and(|check| check.outcome == Outcome::Pass);
     let radio = if passed { RadioProof::Proven } else { RadioProof::NotProven };
     NetworkRecord { name: network.name().to_owned(), radio }
+}
+
+fn not_proven(excluded: &Excluded) -> NotProven {
+    NotProven { id: excluded.check.name().to_owned(), because: excluded.because.to_owned() }
 }
 
 fn endpoint_records(plan: &BoundPlan, broker: Option<String>) -> Vec<EndpointRecord> {

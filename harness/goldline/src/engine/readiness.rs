@@ -73,6 +73,16 @@ impl Run {
         }
     }
 
+    /// Waits until the application runs and has said its start. A crash since the boot is the unit's fault, also
+    /// where it came up again: nothing else of the run would tell.
+    pub(super) async fn await_start(&mut self) -> Result<(), Failure> {
+        self.await_console(None).await?;
+        match self.hearing.facts().crashes() {
+            0 => Ok(()),
+            _ => Err(Failure::BootLog),
+        }
+    }
+
     /// Waits until the application runs and its console listens.
     pub(super) async fn await_console(&mut self, prompt: Option<&str>) -> Result<(), Failure> {
         let deadline = self.start_deadline()?;

@@ -6,7 +6,12 @@
 use tokio::time::{Instant, sleep_until};
 
 use super::{Failure, Next, Run, probing::at_each};
-use crate::{check::LogFacts, record::Diagnosis};
+use crate::{
+    check::{LogFacts, stops},
+    plan::Plan,
+    profile::CheckId,
+    record::Diagnosis,
+};
 
 impl Run {
     /// Comes back with a reason, or never. Holds nothing of the run, so that it may stand beside any wait.
@@ -62,6 +67,11 @@ impl Run {
             }
         }
         match self.shown_facts().cause() {
+            Some(cause)
+                if self.hearing.facts().restarts_on_purpose() && self.is_without_its_network() =>
+            {
+                Failure::Service(stops::without_its_network(cause))
+            }
             Some(cause) if self.hearing.facts().restarts_on_purpose() => {
                 self.or_a_service(cause).await
             }
@@ -91,6 +101,15 @@ impl Run {
                 Err(failure)
             }
         }
+    }
+
+    /// Whether the unit has a network to join, and the device cannot have it there.
+    fn is_without_its_network(&self) -> bool {
+        let Plan { profile, excluded, .. } = &self.plan;
+        profile.reaches_network()
+            && excluded.iter().any(|one| {
+                matches!(one.check, CheckId::WifiJoin | CheckId::NetworkJoin | CheckId::MqttConnect)
+            })
     }
 
     /// Many a firmware restarts when it finds no network or no service: the unit's own fault only where they

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{Content, Coverage, Dialogue, Expects, Moment, Plan, Purpose, Region, Scope, Step};
+use super::{
+    Content, Coverage, Dialogue, Excluded, Expects, Moment, Plan, Purpose, Region, Scope, Step,
+};
 use crate::profile::{DialogueName, Method, ValueSource};
 
 impl fmt::Display for Plan {
@@ -53,6 +55,12 @@ impl fmt::Display for Plan {
             for check in self.checks() {
                 writeln!(f, "  {}{}", check.id.name(), Limits(&check.limits))?;
             }
+        }
+        if !self.excluded.is_empty() {
+            writeln!(f, "\nnot proven")?;
+        }
+        for Excluded { check, because } in &self.excluded {
+            writeln!(f, "  {}: {because}", check.name())?;
         }
         Ok(())
     }
@@ -131,6 +139,7 @@ impl fmt::Display for Step {
             Self::Update(_) => f.write_str(
                 "update the unit over the air; let it roll a bad update back; put the first application back",
             ),
+            Self::AwaitApplication => f.write_str("wait until the application has said its start"),
             Self::AwaitJoin => f.write_str("wait until the unit has joined the network"),
             Self::AwaitBroker => {
                 f.write_str("wait until the broker has accepted the unit and its subscriptions")

@@ -5,6 +5,7 @@
 
 mod bindings;
 mod bound;
+mod by_console;
 mod claims;
 mod coverage;
 mod display;
@@ -35,6 +36,7 @@ pub use bindings::{BindingError, Bindings, Identity, SaltAge, Sources};
 pub use bound::{
     BoundBroker, BoundPlan, BoundWifi, LearnError, MaterialError, NotLearnt, RegionImage,
 };
+pub use by_console::{Excluded, NotByConsole, by_console};
 pub use claims::{Claim, Made};
 pub use coverage::{Coverage, Expects, Span, UNUSED};
 pub use given::{Given, GivenError};
@@ -100,6 +102,8 @@ pub struct Plan {
     pub scope: Scope,
     /// In order.
     pub steps: Steps,
+    /// The checks of the product that the device cannot prove, and that the order goes without.
+    pub excluded: Vec<Excluded>,
     /// The reviewed NVS image that a declared identity must give, when there is one to compare with.
     pub golden: Option<Arc<[u8]>>,
 }
@@ -148,6 +152,8 @@ pub enum Step {
     SearchLeftovers(Region),
     /// Put the unit into the device registry, or into the queue for it.
     RecordInRegistry(Box<RegistrySpec>),
+    /// Wait until the application runs and has said all of its start, where nothing else shows that it does.
+    AwaitApplication,
     /// Wait until the unit has an address.
     AwaitJoin,
     /// Wait until the unit asked for the time and was answered.
@@ -279,7 +285,15 @@ impl Plan {
     pub fn new(profile: Arc<Profile>, scope: Scope) -> Self {
         let steps = Steps::new(method::steps(&profile, scope))
             .expect("every method keeps the order: tested over all profiles and scopes");
-        Self { profile, scope, steps, golden: None }
+        Self { profile, scope, steps, excluded: Vec::new(), golden: None }
+    }
+
+    /// Makes the plan for a unit of which the bench has the console alone: of a profile and the checks that
+    /// [`by_console()`] took out of it.
+    pub fn by_console(profile: Arc<Profile>, scope: Scope, excluded: Vec<Excluded>) -> Self {
+        let steps = by_console::steps_by_console(method::steps(&profile, scope));
+        let steps = Steps::new(steps).expect("what is left needs neither flash nor network");
+        Self { profile, scope, steps, excluded, golden: None }
     }
 
     /// The checks of the profile that this scope can do, in order.
@@ -382,6 +396,7 @@ impl Step {
             | Self::ReadDeviceId(_)
             | Self::SearchLeftovers(_)
             | Self::RecordInRegistry(_)
+            | Self::AwaitApplication
             | Self::AwaitJoin
             | Self::AwaitTime
             | Self::AwaitConfiguration(_)
@@ -423,6 +438,7 @@ impl Step {
             Self::AwaitFactoryFirmware(_) => "factory_firmware",
             Self::SearchLeftovers(_) => "search_leftovers",
             Self::RecordInRegistry(_) => "registry",
+            Self::AwaitApplication => "application",
             Self::AwaitJoin => "wifi_join",
             Self::AwaitTime => "time_sync",
             Self::AwaitConfiguration(_) => "remote_config",

@@ -113,7 +113,7 @@ fn needs(step: &Step) -> &'static [Need] {
             &[Need::HasRun]
         }
         Step::Gate => &[Need::Evidence],
-        Step::ReadDeviceId(_) | Step::SearchLeftovers(_) => &[Need::Runs],
+        Step::AwaitApplication | Step::ReadDeviceId(_) | Step::SearchLeftovers(_) => &[Need::Runs],
         Step::Dialogue(dialogue) => match dialogue.name {
             DialogueName::Status | DialogueName::Off => &[Need::RunsOnTrial],
             DialogueName::Provision | DialogueName::Wifi | DialogueName::FactoryReset => {

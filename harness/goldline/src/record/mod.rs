@@ -74,6 +74,9 @@ pub struct Record {
     pub stages: Vec<Stage>,
     /// The checks, in the profile's order.
     pub checks: Vec<CheckRecord>,
+    /// The checks of the profile that the device could not prove, and that the command went without by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_proven: Vec<NotProven>,
 }
 
 impl Record {
@@ -177,6 +180,15 @@ pub struct Stage {
     pub duration_ms: u64,
     /// How often it was tried; more than one is worth a look.
     pub attempts: u32,
+}
+
+/// A check that a run went without.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NotProven {
+    /// Its name.
+    pub id: String,
+    /// Why nothing of it can be proven there.
+    pub because: String,
 }
 
 /// One item of the QC list.

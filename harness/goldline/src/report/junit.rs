@@ -9,7 +9,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use time::format_description::well_known::Rfc3339;
 
-use crate::record::{CheckRecord, Diagnosis, Outcome, Record, Verdict};
+use crate::record::{CheckRecord, Diagnosis, NotProven, Outcome, Record, Verdict};
 
 /// The XML of runs, in the order of the devices.
 pub fn junit_report(records: &[Record]) -> String {
@@ -29,6 +29,7 @@ fn suite(record: &Record) -> TestSuite {
         suite.add_property((name, value.as_str()));
     }
     suite.add_test_cases(record.checks.iter().map(|check| case(record, check)));
+    suite.add_test_cases(record.not_proven.iter().map(|one| case_without(record, one)));
     suite.add_test_cases(case_of_run(record));
     suite
 }
@@ -73,6 +74,15 @@ fn case(record: &Record, check: &CheckRecord) -> TestCase {
     if !check.evidence.is_empty() {
         case.set_system_out(check.evidence.join("\n"));
     }
+    case
+}
+
+/// What the run went without, so that it is missed by nobody who reads the list.
+fn case_without(record: &Record, NotProven { id, because }: &NotProven) -> TestCase {
+    let mut status = TestCaseStatus::skipped();
+    status.set_message(format!("not proven: {because}"));
+    let mut case = TestCase::new(id.as_str(), status);
+    case.set_classname(record.profile.as_str());
     case
 }
 

@@ -7,7 +7,9 @@ use std::fmt::Write;
 use crate::{
     check::NOT_PROVEN,
     engine::Event,
-    record::{CheckRecord, EarlierRun, Measurement, Outcome, RadioProof, Record, Verdict},
+    record::{
+        CheckRecord, EarlierRun, Measurement, NotProven, Outcome, RadioProof, Record, Verdict,
+    },
 };
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
@@ -99,6 +101,9 @@ pub fn verdict_text(record: &Record) -> String {
         for evidence in check.evidence.iter().filter(|_| check.outcome != Outcome::Pass) {
             line(&mut text, &format!("             {evidence}"));
         }
+    }
+    for NotProven { id, because } in &record.not_proven {
+        line(&mut text, &format!("  not proven {id}: {because}"));
     }
     if let Some(network) = not_by_radio(record) {
         line(&mut text, &format!("             radio not proven: the network was {network}"));
@@ -200,6 +205,7 @@ mod tests {
             network: None,
             endpoints: Vec::new(),
             stages: Vec::new(),
+            not_proven: Vec::new(),
             checks: vec![CheckRecord {
                 id: "wifi_join".to_owned(),
                 outcome: Outcome::Fail,

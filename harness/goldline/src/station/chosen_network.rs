@@ -36,6 +36,12 @@ pub enum NetworkError {
     Nowhere { device: String },
     #[error("{device} is in an emulator, which has no way to the network {network}")]
     InAnEmulator { device: String, network: NetworkKind },
+    #[error("a unit that a service simulates reaches no network of the bench: not {network}")]
+    OutOfReach { network: String },
+    #[error(
+        "units that a service simulates have another plan than others: one order cannot have both"
+    )]
+    Mixed,
     #[error("{device} is in an emulator, which has a wire of its own: it needs no address")]
     OwnWire { device: String },
     #[error(
@@ -63,6 +69,8 @@ impl NetworkError {
             Self::NotBehindNat { .. } => {
                 Some("choose --network air, cable or wire:HOST:PORT for it")
             }
+            Self::OutOfReach { .. } => Some("leave --network out"),
+            Self::Mixed => Some("name the others in a command of their own"),
             Self::InThisProcess { .. } => Some("choose --network air or cable for it"),
             Self::InAnEmulator { .. } | Self::OwnWire { .. } => {
                 Some("leave --network out, or name it wire")
@@ -75,7 +83,14 @@ impl ChosenNetwork {
     /// The network of these units. Unless one is named, it is that of their kind: a NAT for esp-emu, a wire for
     /// other emulators, else air.
     pub(super) fn of(text: Option<&str>, devices: &[NamedDevice]) -> Result<Self, NetworkError> {
+        let elsewhere = devices.iter().filter(|(_, url)| url.is_elsewhere()).count();
         let network = match text {
+            Some(network) if elsewhere > 0 => {
+                let network = network.to_owned();
+                return Err(NetworkError::OutOfReach { network });
+            }
+            None if elsewhere > 0 && elsewhere < devices.len() => return Err(NetworkError::Mixed),
+            None if elsewhere > 0 => Self { kind: NetworkKind::None, first_link: None },
             Some(text) => Self::parse(text)?,
             None if devices.iter().any(|(_, url)| matches!(url, DeviceUrl::EspEmu(_))) => {
                 Self { kind: NetworkKind::Nat, first_link: None }

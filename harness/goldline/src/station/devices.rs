@@ -10,8 +10,9 @@ use super::faults::Faults;
 use crate::{
     device::{
         DeviceUrl, DeviceUrlError, EmulatedUnit, Emulator, EspEmuOptions, EspEmuUnit, NoEmulator,
-        NotAPort, Plug, QemuOptions, SimulatedUnit, SimulatorOptions, Uplink, open_esp_emu,
-        open_qemu, open_remote, open_serial, open_simulator, refuse_what_is_no_port,
+        NoWokwi, NotAPort, Plug, QemuOptions, SimulatedUnit, SimulatorOptions, Uplink, WokwiUnit,
+        open_esp_emu, open_qemu, open_remote, open_serial, open_simulator, open_wokwi,
+        refuse_what_is_no_port,
     },
     engine::OpenDevice,
     identity::Mac,
@@ -41,6 +42,8 @@ pub enum DevicesError {
     NoEmulator(#[from] NoEmulator),
     #[error(transparent)]
     NotSimulated(#[from] NotSimulated),
+    #[error(transparent)]
+    NoWokwi(#[from] NoWokwi),
 }
 
 impl DevicesError {
@@ -52,6 +55,7 @@ impl DevicesError {
             }
             Self::NotAPort(error) => Some(error.action().to_owned()),
             Self::NoEmulator(error) => Some(error.action().to_owned()),
+            Self::NoWokwi(error) => Some(error.action().to_owned()),
             Self::Url(_) | Self::FlashFile(_) | Self::NotSimulated(_) => None,
         }
     }
@@ -98,6 +102,10 @@ fn is_same_unit(one: (usize, &DeviceUrl), other: (usize, &DeviceUrl)) -> bool {
             one.efuse == other.efuse
                 || one.flash_file.is_some() && one.flash_file == other.flash_file
         }
+        // Each connection is a simulation of its own; what tells units apart is in the diagram.
+        ((_, DeviceUrl::Wokwi(one)), (_, DeviceUrl::Wokwi(other))) => {
+            one.mac == other.mac && one.diagram == other.diagram
+        }
         _ => false,
     }
 }
@@ -117,7 +125,8 @@ pub(super) fn known_mac(url: &DeviceUrl) -> Option<Mac> {
         DeviceUrl::EspEmu(_)
         | DeviceUrl::Qemu(_)
         | DeviceUrl::Serial { .. }
-        | DeviceUrl::Remote(_) => None,
+        | DeviceUrl::Remote(_)
+        | DeviceUrl::Wokwi(_) => None,
     }
 }
 
@@ -171,9 +180,27 @@ pub(super) fn find_emulators(
         DeviceUrl::Qemu(options) => {
             Ok(Some(emulated_unit(options.clone(), profile).find_emulator()?))
         }
-        DeviceUrl::Simulator(_) | DeviceUrl::Serial { .. } | DeviceUrl::Remote(_) => Ok(None),
+        DeviceUrl::Simulator(_)
+        | DeviceUrl::Serial { .. }
+        | DeviceUrl::Remote(_)
+        | DeviceUrl::Wokwi(_) => Ok(None),
     };
     devices.iter().map(emulator).collect()
+}
+
+/// The units that a service simulates, in the order's places. Reads their diagrams and connects to nothing.
+pub(super) fn units_elsewhere(
+    devices: &[NamedDevice],
+    profile: &Profile,
+) -> Result<Vec<Option<WokwiUnit>>, DevicesError> {
+    let unit = |(_, url): &NamedDevice| match url {
+        DeviceUrl::Wokwi(options) => {
+            let unit = WokwiUnit::new(profile.chip, profile.flash.size(), options);
+            Ok(Some(unit?))
+        }
+        _ => Ok(None),
+    };
+    devices.iter().map(unit).collect()
 }
 
 /// What surrounds the unit in its place on the bench.
@@ -181,9 +208,11 @@ pub(super) struct Surroundings {
     /// A simulated unit's world.
     pub(super) world: Arc<dyn World>,
     /// The link of a unit in QEMU to its network.
-    pub(super) plug: Plug,
+    pub(super) plug: Option<Plug>,
     /// The network of a unit in esp-emu.
-    pub(super) uplink: Uplink,
+    pub(super) uplink: Option<Uplink>,
+    /// What a service simulates.
+    pub(super) elsewhere: Option<WokwiUnit>,
 }
 
 /// What opens the device in this place of the order.
@@ -192,23 +221,28 @@ pub(super) fn opener(
     index: usize,
     profile: &Profile,
     faults: &Faults,
-    Surroundings { world, plug, uplink }: Surroundings,
+    Surroundings { world, plug, uplink, elsewhere }: Surroundings,
 ) -> OpenDevice {
     match url.clone() {
         DeviceUrl::EspEmu(options) => {
             let unit = esp_emu_unit(options, profile);
             let emulator = emulator.expect("it was found when the order was taken").clone();
+            let uplink = uplink.expect("an emulated unit has one");
             Box::new(move || open_esp_emu(&unit, emulator, uplink))
         }
         DeviceUrl::Qemu(options) => {
             let unit = emulated_unit(options, profile);
             let emulator = emulator.expect("it was found when the order was taken").clone();
-            Box::new(move || open_qemu(&unit, emulator, Some(plug)))
+            Box::new(move || open_qemu(&unit, emulator, plug))
         }
         DeviceUrl::Serial { path, baud, reset } => {
             Box::new(move || open_serial(&path, baud, reset))
         }
         DeviceUrl::Remote(port) => Box::new(move || open_remote(port)),
+        DeviceUrl::Wokwi(_) => {
+            let unit = elsewhere.expect("it was made ready when the order was taken");
+            Box::new(move || open_wokwi(unit))
+        }
         DeviceUrl::Simulator(options) => {
             let unit = simulated_unit(options, index, profile, faults);
             Box::new(move || open_simulator(unit, world))

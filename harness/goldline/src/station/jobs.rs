@@ -30,7 +30,7 @@ use crate::{
     plan::{Bindings, Given},
     record::{Code, Diagnosis},
     store::{Holder, RecordStore, StateDirectory, StoreError},
-    testbed::{authority::Authority, nat::EmulatedAccessPoint},
+    testbed::{authority::Authority, nat::EmulatedAccessPoint, network::NetworkKind},
 };
 
 /// A job, and the numbers that it takes for its unit.
@@ -89,7 +89,10 @@ pub(super) fn jobs(
         images.refuse_machine_code(&order.profile)?;
     }
     let symbols = Symbols::of(&order.profile, &images)?;
-    refuse_untrusting(&order.plan, &order.given, &images, &shown(order, &bench))?;
+    // A unit that reaches nothing of the bench need not trust it.
+    if order.network.kind != NetworkKind::None {
+        refuse_untrusting(&order.plan, &order.given, &images, &shown(order, &bench))?;
+    }
     let mut jobs = Vec::with_capacity(attempt.units().len());
     for (index, retries) in attempt.units() {
         let index = *index;
@@ -114,8 +117,12 @@ pub(super) fn jobs(
         }
         let simulation = order.faults.simulation(index);
         let emulator = order.emulators[index].as_ref();
-        let surroundings =
-            Surroundings { world: place.world(), plug: plug(&place), uplink: uplink(&place) };
+        let surroundings = Surroundings {
+            world: place.world(),
+            plug: emulator.map(|_| plug(&place)),
+            uplink: emulator.map(|_| uplink(&place)),
+            elsewhere: order.units_elsewhere[index].clone(),
+        };
         let device = (url, emulator);
         let job = Job {
             run_id,

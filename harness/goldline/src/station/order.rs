@@ -22,10 +22,10 @@ use super::{
 };
 use crate::{
     bench::External,
-    device::{DeviceUrl, Emulator},
+    device::{DeviceUrl, Emulator, WokwiUnit},
     engine::AskOperator,
     identity::MacError,
-    plan::{Given, Identity, Plan, Scope, Unprovable, on_network},
+    plan::{Given, Identity, NotByConsole, Plan, Scope, Unprovable, by_console, on_network},
     profile::{CatalogError, CheckId, Profile, StationFile, StationFileError, find},
     record::Replacement,
     registry::RegistryUrl,
@@ -45,6 +45,8 @@ pub struct Order {
     pub(super) devices: Vec<NamedDevice>,
     /// What runs those that are emulated.
     pub(super) emulators: Vec<Option<Emulator>>,
+    /// Those that a service simulates.
+    pub(super) units_elsewhere: Vec<Option<WokwiUnit>>,
     /// For each device.
     pub(super) given: Vec<Given>,
     pub(super) identity: Identity,
@@ -91,6 +93,8 @@ pub enum OrderError {
     #[error(transparent)]
     Unprovable(#[from] Unprovable),
     #[error(transparent)]
+    NotByConsole(#[from] NotByConsole),
+    #[error(transparent)]
     Golden(#[from] GoldenError),
 }
 
@@ -106,6 +110,7 @@ impl OrderError {
             Self::Endpoints(error) => error.action(),
             Self::Registry(error) => error.action(),
             Self::Unprovable(error) => Some(error.action()),
+            Self::NotByConsole(error) => Some(error.action()),
             Self::Network(error) => error.action().map(str::to_owned),
             Self::Golden(error) => error.action(),
             Self::StationFile(_) | Self::ReplacedMac(_) | Self::Profile(_) => None,
@@ -131,7 +136,19 @@ impl Order {
         let network = ChosenNetwork::of(request.network.as_deref(), &devices)?;
         refusals::refuse_unproven_radio(station.as_ref(), network.kind)?;
         let profile = find(name, request.profiles.as_deref())?;
-        let profile = Arc::new(on_network(profile, scope, network.kind)?);
+        let without = refusals::checks_named(&request.without)?;
+        let elsewhere = devices.iter().any(|(_, url)| url.is_elsewhere());
+        if elsewhere {
+            refusals::refuse_services_out_of_reach(request)?;
+        }
+        let (profile, excluded) = match elsewhere {
+            true => by_console(profile, scope, &without)?,
+            false => {
+                refusals::refuse_going_without(&without)?;
+                (on_network(profile, scope, network.kind)?, Vec::new())
+            }
+        };
+        let profile = Arc::new(profile);
         let faults = Faults::parse(&request.faults, request.seed)?;
         faults.refuse_faults_of_nothing(request, &profile, network.kind)?;
         refusals::refuse_unbuilt(&profile)?;
@@ -150,12 +167,16 @@ impl Order {
             refusals::refuse_network_out_of_reach(&profile, scope, network.kind)?;
         }
         let emulators = devices::find_emulators(&devices, &profile)?;
+        let units_elsewhere = devices::units_elsewhere(&devices, &profile)?;
         let identity = match () {
             () if real => Identity::Issued,
             () if request.lot.is_some() || devices.len() > 1 => Identity::DeclaredSite,
             () => Identity::Declared,
         };
-        let mut plan = Plan::new(Arc::clone(&profile), scope);
+        let mut plan = match elsewhere {
+            true => Plan::by_console(Arc::clone(&profile), scope, excluded),
+            false => Plan::new(Arc::clone(&profile), scope),
+        };
         if devices.iter().any(|(_, url)| url.is_reset_by_hand()) {
             refusals::refuse_boots(&plan)?;
         }
@@ -192,6 +213,7 @@ impl Order {
             network,
             devices,
             emulators,
+            units_elsewhere,
             identity,
             replaces,
             faults,
@@ -224,7 +246,7 @@ impl Order {
             DeviceUrl::Simulator(options) => options.flash_file.as_deref(),
             DeviceUrl::EspEmu(options) => options.flash_file.as_deref(),
             DeviceUrl::Qemu(options) => options.flash_file.as_deref(),
-            DeviceUrl::Serial { .. } | DeviceUrl::Remote(_) => None,
+            DeviceUrl::Serial { .. } | DeviceUrl::Remote(_) | DeviceUrl::Wokwi(_) => None,
         })
     }
 }

@@ -2,9 +2,15 @@
 //!
 //! Judges an order by what it says alone. Must not read a file or open anything.
 
+use std::net::IpAddr;
+
+use super::request::Request;
 use crate::{
     plan::{Given, Plan, Scope, Step},
-    profile::{AppSource, EndpointPolicy, Method, Part, Profile, StationFile},
+    profile::{
+        AppSource, CheckId, Endpoint, EndpointPolicy, Method, Part, Profile, StationFile,
+        did_you_mean,
+    },
     testbed::network::NetworkKind,
 };
 
@@ -68,6 +74,16 @@ pub enum Refusal {
         "the access point of esp-emu cannot hide its name, and that of the profile {profile} is hidden"
     )]
     NotHidden { profile: String },
+    #[error("--without {name}: there is no such check{}", did_you_mean(name, CheckId::ALL.map(CheckId::name)))]
+    NoSuchCheck { name: String },
+    #[error("--without is for devices that cannot prove all of a profile: this one can prove {}", .check.name())]
+    Provable { check: CheckId },
+    #[error("{option} names a service that no unit of this order reaches, or is seen to reach")]
+    ServiceOutOfReach { option: &'static str },
+    #[error(
+        "--broker {address}: a unit that a service on the Internet simulates does not reach an address of this machine or its network"
+    )]
+    BrokerOutOfReach { address: String },
     #[error("a golden is compared with a declared identity only")]
     GoldenOfOwnIdentity,
 }
@@ -111,6 +127,13 @@ impl Refusal {
             Self::ReplacesSeveral => "name one --device, and the module that it replaces",
             Self::NoReason => {
                 "say why, for whoever reads the unit's story: --because \"burnt LDO\""
+            }
+            Self::Provable { .. } => "leave it out",
+            Self::NoSuchCheck { .. } => {
+                "name one of the profile's: goldline profile checklist PROFILE lists them"
+            }
+            Self::ServiceOutOfReach { .. } | Self::BrokerOutOfReach { .. } => {
+                "leave it out, and go without what needs it: --without CHECK"
             }
             Self::RadioRequired { .. } => {
                 "choose --network air, or take radio = true out of [require] where this is no line"
@@ -205,6 +228,55 @@ pub(super) fn refuse_network_out_of_reach(
     match is_in_process && needs_it {
         true => Err(Refusal::NetworkOutOfReach { network }),
         false => Ok(()),
+    }
+}
+
+/// The checks of these names.
+pub(super) fn checks_named(names: &[String]) -> Result<Vec<CheckId>, Refusal> {
+    let check = |name: &String| {
+        let found = CheckId::ALL.into_iter().find(|check| check.name() == name);
+        found.ok_or_else(|| Refusal::NoSuchCheck { name: name.clone() })
+    };
+    names.iter().map(check).collect()
+}
+
+/// Nothing is gone without where it can be proven.
+pub(super) fn refuse_going_without(without: &[CheckId]) -> Result<(), Refusal> {
+    match without.first() {
+        Some(&check) => Err(Refusal::Provable { check }),
+        None => Ok(()),
+    }
+}
+
+/// A service that is named for units which run out of the bench's sight would be asked for nothing.
+pub(super) fn refuse_services_out_of_reach(request: &Request) -> Result<(), Refusal> {
+    if let Some(broker) = &request.broker {
+        let address = broker.url.clone();
+        return Err(match is_of_this_network(&address) {
+            true => Refusal::BrokerOutOfReach { address },
+            false => Refusal::ServiceOutOfReach { option: "--broker" },
+        });
+    }
+    let named =
+        [("--ca", request.ca.is_some()), ("--config-server", request.config_server.is_some())];
+    match named.into_iter().find(|(_, is_named)| *is_named) {
+        Some((option, _)) => Err(Refusal::ServiceOutOfReach { option }),
+        None => Ok(()),
+    }
+}
+
+/// Whether an address is this machine's or that of a private network, as far as its text tells.
+fn is_of_this_network(url: &str) -> bool {
+    let Ok(endpoint) = url.parse::<Endpoint>() else { return false };
+    let host = endpoint.host();
+    match host.parse() {
+        Ok(IpAddr::V4(address)) => {
+            address.is_loopback() || address.is_private() || address.is_link_local()
+        }
+        Ok(IpAddr::V6(address)) => {
+            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
+        }
+        Err(_) => host == "localhost" || host.ends_with(".local"),
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Request {
     /// What lies between the units and the services: `air`, `cable` or `wire:HOST:PORT`; an access point unless
     /// given.
     pub network: Option<String>,
+    /// The checks that the run goes without, by name, where the devices cannot prove them.
+    pub without: Vec<String>,
     /// The batch of units.
     pub lot: Option<String>,
     /// Who runs it.

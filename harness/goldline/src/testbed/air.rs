@@ -84,7 +84,9 @@ impl Air {
             let segment = Segment::of_run(place.run, callers, addresses, clock);
             match self.kind {
                 NetworkKind::Air => Arc::new(AccessPoint::around(segment, config, faults)),
-                NetworkKind::Cable | NetworkKind::Wire | NetworkKind::Nat => Arc::new(segment),
+                NetworkKind::Cable | NetworkKind::Wire | NetworkKind::Nat | NetworkKind::None => {
+                    Arc::new(segment)
+                }
             }
         };
         Arc::clone(place.network.get_or_init(set_up))

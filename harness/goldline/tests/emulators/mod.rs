@@ -10,3 +10,6 @@ mod qemu;
 mod reference;
 mod transcripts;
 mod units;
+mod wokwi;
+mod wokwi_peers;
+mod wokwi_stand_in;

@@ -5,7 +5,7 @@
 pub enum DeviceUrlError {
     /// No such kind of device.
     #[error(
-        "unknown device \"{url}\": expected simulator:, esp-emu:, qemu:, /dev/…, serial:…, rfc2217://HOST:PORT, or socket://HOST:PORT"
+        "unknown device \"{url}\": expected simulator:, esp-emu:, qemu:, /dev/…, serial:…, rfc2217://HOST:PORT, socket://HOST:PORT, or wokwi:"
     )]
     Scheme {
         /// As given.

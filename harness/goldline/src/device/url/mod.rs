@@ -1,4 +1,5 @@
-//! Where a unit is: `simulator:`, `esp-emu:`, `qemu:`, `/dev/ttyUSB0`, `serial:…`, `rfc2217://…`, `socket://…`.
+//! Where a unit is: `simulator:`, `esp-emu:`, `qemu:`, `/dev/ttyUSB0`, `serial:…`, `rfc2217://…`, `socket://…`,
+//! `wokwi:`.
 //!
 //! Must not open anything.
 
@@ -6,6 +7,7 @@ mod error;
 mod esp_emu;
 mod qemu;
 mod remote;
+mod wokwi;
 
 use std::{path::PathBuf, str::FromStr};
 
@@ -14,6 +16,7 @@ use error::{number, switch, unknown, wrong};
 pub use esp_emu::EspEmuOptions;
 pub use qemu::{Provision, QemuOptions};
 pub use remote::{RemotePort, RemoteProtocol};
+pub use wokwi::WokwiOptions;
 
 use crate::{
     identity::Mac,
@@ -40,6 +43,8 @@ pub enum DeviceUrl {
     },
     /// A serial port on the network.
     Remote(RemotePort),
+    /// A unit that Wokwi simulates.
+    Wokwi(WokwiOptions),
 }
 
 /// What resets a unit on a serial port.
@@ -77,7 +82,7 @@ impl DeviceUrl {
     /// Whether a real unit hangs there, for which samples and bench endpoints are refused.
     pub fn is_real(&self) -> bool {
         match self {
-            Self::Simulator(_) | Self::EspEmu(_) | Self::Qemu(_) => false,
+            Self::Simulator(_) | Self::EspEmu(_) | Self::Qemu(_) | Self::Wokwi(_) => false,
             Self::Serial { .. } => true,
             Self::Remote(port) => !port.simulated,
         }
@@ -93,6 +98,11 @@ impl DeviceUrl {
         matches!(self, Self::EspEmu(_) | Self::Qemu(_))
     }
 
+    /// Whether the bench has its console alone: it runs in a service elsewhere.
+    pub fn is_elsewhere(&self) -> bool {
+        matches!(self, Self::Wokwi(_))
+    }
+
     /// Whether what it boots is machine code, so that a description of firmware is none.
     pub fn runs_machine_code(&self) -> bool {
         !matches!(self, Self::Simulator(_)) && !self.is_simulated_elsewhere()
@@ -101,7 +111,7 @@ impl DeviceUrl {
     /// Whether somebody puts the unit into its loader, and nothing starts its application.
     pub fn is_reset_by_hand(&self) -> bool {
         match self {
-            Self::Simulator(_) | Self::EspEmu(_) | Self::Qemu(_) => false,
+            Self::Simulator(_) | Self::EspEmu(_) | Self::Qemu(_) | Self::Wokwi(_) => false,
             Self::Serial { reset, .. } | Self::Remote(RemotePort { reset, .. }) => {
                 *reset == ResetMethod::None
             }
@@ -133,6 +143,9 @@ impl FromStr for DeviceUrl {
         }
         if place == "qemu:" || place == "qemu" {
             return QemuOptions::parse(url, &options).map(Self::Qemu);
+        }
+        if place == "wokwi:" || place == "wokwi" {
+            return WokwiOptions::parse(url, &options).map(Self::Wokwi);
         }
         for protocol in [RemoteProtocol::Raw, RemoteProtocol::Rfc2217] {
             if let Some(address) = place.strip_prefix(protocol.scheme()) {
@@ -324,6 +337,9 @@ mod tests {
             ("qemu:?provision=magic", "file or loader"),
             ("qemu:?flash-file=", "the path of a file"),
             ("qemu:?pace=true", "expected one of chip, binary"),
+            ("wokwi:?token=x", "expected one of chip, mac, diagram"),
+            ("wokwi:?diagram=", "the path of a diagram.json"),
+            ("wokwi:?diagram=d.json&mac=24:0a:c4:12:45:56", "none beside a diagram"),
         ] {
             let error = url.parse::<DeviceUrl>().expect_err(url).to_string();
             assert!(error.contains(part), "{error}");

@@ -97,4 +97,15 @@ super::codes! {
         operator: "call whoever looks after this station: no unit is at fault",
         engineer: "run the program with --version, and -M help (QEMU) or --help (esp-emu); try another version of it, named with ?binary=PATH, GOLDLINE_QEMU or GOLDLINE_ESP_EMU",
     }
+    /// The service that simulates the unit does not let the bench in.
+    EmulatorRefused = "emulator.refused" {
+        action: "see in the message what the service said; look at the account that the token is of",
+        causes: [
+            "the token is wrong, was revoked, or is another service's",
+            "the simulation time of the account's plan is used up",
+            "the plan of the account does not include what was asked for",
+        ],
+        operator: "call whoever looks after this station: no unit is at fault",
+        engineer: "look at the account's dashboard; make a new token and put it into WOKWI_CLI_TOKEN of the station or the CI",
+    }
 }

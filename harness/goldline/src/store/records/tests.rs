@@ -50,6 +50,7 @@ fn record(minute: i64) -> Record {
         network: None,
         endpoints: Vec::new(),
         stages: Vec::new(),
+        not_proven: Vec::new(),
         checks: vec![CheckRecord {
             id: "wifi_join".to_owned(),
             outcome: Outcome::Pass,

@@ -19,6 +19,8 @@ pub enum NetworkKind {
     /// An emulator's own access point, and its own NAT to services on this machine's loopback. The join with the
     /// unit's own password is the emulator's to refuse: the bench sees what comes out of it.
     Nat,
+    /// Nothing: the unit runs where no service of the bench is in its reach. No command line asks for it.
+    None,
 }
 
 /// A network that there is not.
@@ -29,7 +31,7 @@ pub struct UnknownNetwork {
 }
 
 impl NetworkKind {
-    /// Every network.
+    /// Every network that may be asked for.
     pub const ALL: [Self; 4] = [Self::Air, Self::Cable, Self::Wire, Self::Nat];
 
     /// Its name.
@@ -39,6 +41,7 @@ impl NetworkKind {
             Self::Cable => "cable",
             Self::Wire => "wire",
             Self::Nat => "nat",
+            Self::None => "none",
         }
     }
 
@@ -47,7 +50,7 @@ impl NetworkKind {
         match self {
             Self::Air => Proofs { radio: true, own_networks: true },
             Self::Nat => Proofs { radio: true, own_networks: false },
-            Self::Cable | Self::Wire => Proofs { radio: false, own_networks: false },
+            Self::Cable | Self::Wire | Self::None => Proofs { radio: false, own_networks: false },
         }
     }
 }
