@@ -20,6 +20,7 @@ const ERASED: u8 = 0xFF;
 /// Until the client goes.
 pub fn serve(stream: TcpStream, token: &str, conduct: &Conduct) {
     let expected = format!("Bearer {token}");
+    #[expect(clippy::result_large_err, reason = "the form of tungstenite's callback")]
     let check = |request: &Request, response: Response| {
         let shown = request.headers().get("Authorization").and_then(|value| value.to_str().ok());
         let refuse = |status: StatusCode| {
@@ -35,7 +36,6 @@ pub fn serve(stream: TcpStream, token: &str, conduct: &Conduct) {
             false => Err(refuse(StatusCode::UNAUTHORIZED)),
         }
     };
-    #[expect(clippy::result_large_err, reason = "the form of tungstenite's callback")]
     let Ok(socket) = accept_hdr(stream, check) else { return };
     if let Err(error) = socket.get_ref().set_read_timeout(Some(SLICE)) {
         return eprintln!("wokwi_stand_in: {error}");

@@ -11,6 +11,7 @@ import pathlib
 import sys
 
 from wokwi_client import WokwiClient
+from wokwi_client.exceptions import WokwiError
 from wokwi_client.file_ops import FlashSection
 
 folder, files = pathlib.Path(sys.argv[1]), sys.argv[2:]
@@ -49,15 +50,16 @@ async def main():
     await client.pause_simulation()
     await client.resume_simulation()
     pin = await client.read_pin("esp", "4")
-    try:
-        part = await client.set_control("none", "pressed", 1)
-    except Exception as error:
-        part = str(error)
+    await client.set_control("esp", "pressed", 1)
     await client.restart_simulation()
     second = await console.until("esp32> ")
     await client.serial_write("provision_status\n")
     answer = await console.until("Room:")
-    await client.disconnect()
+    # Last: a refusal ends this client's connection.
+    try:
+        part = await client.set_control("none", "pressed", 1)
+    except WokwiError as error:
+        part = str(error)
     seen = {"hello": hello, "pin": pin, "part": part}
     print(json.dumps({**seen, "first": first, "second": second, "answer": answer}))
 

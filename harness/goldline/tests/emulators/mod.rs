@@ -13,3 +13,4 @@ mod units;
 mod wokwi;
 mod wokwi_peers;
 mod wokwi_stand_in;
+mod wokwi_tls;

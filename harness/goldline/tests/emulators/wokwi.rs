@@ -17,7 +17,7 @@ use crate::end_to_end::program::{Ended, Station, check};
 /// Only a program that hangs meets it.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// What nobody can prove there.
-const WITHOUT: &str = "flash_integrity,nvs_readback,wifi_join,mqtt_connect";
+pub const WITHOUT: &str = "flash_integrity,nvs_readback,wifi_join,mqtt_connect";
 const PROFILE: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/profiles/safesignal.toml"));
 
@@ -98,7 +98,7 @@ fn image(flash: &[u8], start: usize, end: usize) -> Vec<u8> {
     bytes[..length.next_multiple_of(16)].to_vec()
 }
 
-fn why(record: &Value) -> (&str, &str) {
+pub fn why(record: &Value) -> (&str, &str) {
     let verdict = record["verdict"].as_str().unwrap_or("none");
     (verdict, record["diagnosis"]["code"].as_str().unwrap_or("none"))
 }

@@ -64,8 +64,11 @@ impl Ending {
 struct Pending {
     command: Command,
     id: String,
-    answer: Sender<Result<(), WokwiError>>,
+    answer: Answer,
 }
+
+/// Where the answer of a command goes.
+type Answer = Sender<Result<(), WokwiError>>;
 
 impl Session {
     /// Connects, and waits until the service has said hello.
@@ -190,7 +193,7 @@ struct Carrier {
     taken: Receiver<Pending>,
     /// Who waits for the hello.
     greet: Option<Sender<String>>,
-    waiting: BTreeMap<String, (&'static str, Sender<Result<(), WokwiError>>)>,
+    waiting: BTreeMap<String, (&'static str, Answer)>,
     console: File,
     /// From a restart to its answer: what comes is of the boot before.
     restarts: bool,
