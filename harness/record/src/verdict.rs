@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Verdict {
-    /// Every check of the profile ran and passed.
+    /// Every check of the profile ran and passed, but for those that the command went without by name.
     Pass,
     /// The unit is bad.
     Fail,

@@ -23,7 +23,7 @@ pub enum Outcome {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(into = "&'static str", try_from = "String")]
 pub enum Verdict {
-    /// Every check of the profile ran and passed.
+    /// Every check of the profile ran and passed, but for those that the command went without by name.
     Pass,
     /// The unit is bad.
     Fail,

@@ -18,6 +18,8 @@ use crate::end_to_end::program::{Ended, Station, check};
 const PATIENCE: Duration = Duration::from_secs(120);
 /// What nobody can prove there.
 pub const WITHOUT: &str = "flash_integrity,nvs_readback,wifi_join,mqtt_connect";
+const FIRMWARE: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/firmware/safesignal.toml"));
 const PROFILE: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/profiles/safesignal.toml"));
 
@@ -33,9 +35,13 @@ impl Site {
 
     /// With another profile.
     fn with(edit: impl Fn(String) -> String) -> Self {
-        let station = Station::new();
+        Self::of("safesignal", Station::new(), edit)
+    }
+
+    /// With the images of another product of the same flash.
+    fn of(product: &str, station: Station, edit: impl Fn(String) -> String) -> Self {
         let unit = "simulator:?flash-file=unit.bin";
-        let made = station.unit(["provision", "safesignal", "--device", unit]);
+        let made = station.unit(["provision", product, "--device", unit]);
         assert_eq!(made.code(), 0, "{made:?}");
         let flash = fs::read(station.path("unit.bin")).expect("a flash");
         station.write("bootloader.bin", image(&flash, 0, 0x8000));
@@ -207,6 +213,32 @@ fn a_unit_that_is_misheard_is_restarted_and_heard_once_more() {
     assert_eq!(after[..2], ["sim:restart", "sim:resume"], "{told}");
     let evidence = check(&record, "device_id")["evidence"].to_string();
     assert!(evidence.contains("at the 1st attempt"), "{evidence}");
+}
+
+/// It was FAIL boot.loop, for a network that cannot be there.
+#[test]
+fn a_unit_that_restarts_for_want_of_its_network_is_not_blamed() {
+    let station = Station::new();
+    let firmware = FIRMWARE.replace("attempts = 5\n", "attempts = 2\nrestarts = true\n");
+    assert!(firmware.contains("restarts = true"));
+    let firmware = station.write("firmware.toml", firmware);
+    let model = format!("model = \"{}\"", firmware.display());
+    station.write("made.toml", PROFILE.replace("model = \"safesignal\"", &model));
+    let site = Site::of("made.toml", station, |profile| profile);
+    let ended = site.run(&Service::start(), "wokwi:");
+    let record = ended.json();
+    assert_eq!((ended.code(), why(&record)), (3, ("ERROR", "emulator.failed")), "{record:#}");
+    let message = record["diagnosis"]["message"].to_string();
+    assert!(message.contains("its network cannot be there"), "{message}");
+}
+
+#[test]
+fn a_service_without_room_is_asked_again_where_that_is_wanted() {
+    let (site, service) = (Site::new(), Service::that(&["--status", "503"]));
+    let words = ["wokwi:", "--without", WITHOUT, "--retry-errors", "2"];
+    let record = Ended::of(&mut site.command(&service, &words)).json();
+    assert_eq!(why(&record), ("ERROR", "emulator.failed"), "{record:#}");
+    assert_eq!(record["retries"].as_array().map(Vec::len), Some(2));
 }
 
 #[rstest]
