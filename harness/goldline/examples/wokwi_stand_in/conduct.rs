@@ -17,6 +17,10 @@ pub struct Conduct {
     pub lose_after: Option<usize>,
     /// After so many bytes of the console the simulation time is used up.
     pub pause_after: Option<usize>,
+    /// After so many bytes of the console time stands still, and nobody is told.
+    pub freeze_after: Option<usize>,
+    /// After so many bytes of the console nothing is answered any more.
+    pub mute_after: Option<usize>,
     /// A command that it refuses.
     pub refuse: Option<String>,
     /// What is wrong with its units.
@@ -46,6 +50,12 @@ impl Conduct {
                 }
                 "--pause-after" => {
                     conduct.pause_after = Some(value.parse().map_err(|error| wrong(&error))?);
+                }
+                "--freeze-after" => {
+                    conduct.freeze_after = Some(value.parse().map_err(|error| wrong(&error))?);
+                }
+                "--mute-after" => {
+                    conduct.mute_after = Some(value.parse().map_err(|error| wrong(&error))?);
                 }
                 "--refuse" => conduct.refuse = Some(value),
                 "--fault" => conduct.faults.push(value.parse().map_err(|error| wrong(&error))?),

@@ -115,6 +115,9 @@ impl Connection<'_> {
             return self.send(&json!({ "type": "error", "message": "Invalid message" }));
         };
         self.conduct.note(command);
+        if self.has_printed(self.conduct.mute_after) {
+            return Ok(());
+        }
         let done = match self.conduct.refuse.as_deref() == Some(command) {
             true => Err(Refusal { code: 402, message: "Not in your plan".to_owned() }),
             false => self.carry_out(command, &message["params"]),
@@ -277,11 +280,16 @@ impl Connection<'_> {
                 self.event("serial-monitor:data", &json!({ "bytes": bytes }))?;
             }
         }
-        if self.conduct.lose_after.is_some_and(|limit| self.printed >= limit) {
+        if self.has_printed(self.conduct.freeze_after)
+            && let Some(simulation) = &mut self.simulation
+        {
+            simulation.freeze();
+        }
+        if self.has_printed(self.conduct.lose_after) {
             let _lost = self.socket.get_ref().shutdown(std::net::Shutdown::Both);
             return Err(Error::ConnectionClosed);
         }
-        if self.conduct.pause_after.is_some_and(|limit| self.printed >= limit) {
+        if self.has_printed(self.conduct.pause_after) {
             self.printed = 0;
             paused = Some(String::new());
         }
@@ -292,6 +300,10 @@ impl Connection<'_> {
             self.event("sim:pause", &json!({ "pausePoint": id, "pausePointInfo": {} }))?;
         }
         Ok(())
+    }
+
+    fn has_printed(&self, limit: Option<usize>) -> bool {
+        limit.is_some_and(|limit| self.printed >= limit)
     }
 
     fn event(&mut self, event: &str, payload: &Value) -> Result<(), Error> {

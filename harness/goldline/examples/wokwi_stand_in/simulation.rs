@@ -25,6 +25,7 @@ pub struct Simulation {
     /// Time that went by before the last pause.
     before: Duration,
     runs_since: Option<Instant>,
+    is_frozen: bool,
 }
 
 /// A unit with power.
@@ -40,7 +41,7 @@ impl Simulation {
     /// A unit without power.
     pub fn new(board: Board, flash: Vec<u8>, faults: Vec<Fault>) -> Self {
         let (on, before, runs_since) = (None, Duration::ZERO, None);
-        Self { board, faults, flash, on, before, runs_since }
+        Self { board, faults, flash, on, before, runs_since, is_frozen: false }
     }
 
     /// Lets time go on; the first time, power comes.
@@ -57,6 +58,14 @@ impl Simulation {
         self.before += self.runs_since.take().map_or(Duration::ZERO, |since| since.elapsed());
     }
 
+    /// Time stands still for good, although it is said to go on.
+    pub fn freeze(&mut self) {
+        if !self.is_frozen {
+            self.pause();
+            self.is_frozen = true;
+        }
+    }
+
     /// Takes power away. What was uploaded is what the flash holds again.
     pub fn restart(&mut self) {
         self.on = None;
@@ -65,7 +74,7 @@ impl Simulation {
 
     /// Whether time goes on.
     pub fn is_running(&self) -> bool {
-        self.runs_since.is_some()
+        self.runs_since.is_some() || self.is_frozen
     }
 
     /// Since power came.
@@ -76,7 +85,7 @@ impl Simulation {
 
     /// What the unit printed, if anything.
     pub fn printed(&self) -> Option<Vec<u8>> {
-        let on = self.on.as_ref().filter(|_| self.is_running())?;
+        let on = self.on.as_ref().filter(|_| self.is_running() && !self.is_frozen)?;
         match on.printed.try_recv() {
             Ok(bytes) => Some(bytes).filter(|_| self.board.is_heard),
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,

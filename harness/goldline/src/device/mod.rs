@@ -117,6 +117,14 @@ pub trait Device: Send {
         None
     }
 
+    /// Whether what runs the unit is well and gave it its time: asked before a unit is blamed for its silence.
+    ///
+    /// # Errors
+    /// What was wrong with it.
+    fn vouch(&mut self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
     /// Why the line ended, where more is known than that it did.
     fn ending(&self) -> Option<DeviceError> {
         None

@@ -321,6 +321,7 @@ impl Run {
                 }
                 Err(failure) => {
                     let failure = self.outranked(self.explained(failure)).await;
+                    let failure = self.excused_by_device(failure).await;
                     let failure = self.excused_by_nest(failure);
                     self.stop(step.name(), failure);
                     break;

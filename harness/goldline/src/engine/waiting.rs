@@ -112,6 +112,20 @@ impl Run {
             })
     }
 
+    /// A unit is not blamed for what it did not do in time where the device cannot vouch for that time. What its log
+    /// says stands by itself.
+    pub(super) async fn excused_by_device(&mut self, failure: Failure) -> Failure {
+        if !matches!(failure, Failure::Unit(_)) || self.shown_facts().cause().is_some() {
+            return failure;
+        }
+        self.vouched().await.err().unwrap_or(failure)
+    }
+
+    /// Asks the device whether it gave the unit its time.
+    pub(super) async fn vouched(&mut self) -> Result<(), Failure> {
+        self.with_device(|device| device.vouch()).await
+    }
+
     /// Many a firmware restarts when it finds no network or no service: the unit's own fault only where they
     /// are sound.
     async fn or_a_service(&mut self, cause: Diagnosis) -> Failure {

@@ -119,6 +119,9 @@ fn a_good_unit_passes_by_its_console_and_the_record_says_what_is_not_proven() {
     let ended = Ended::of(command.arg("--junit").arg(&junit));
     let record = ended.json();
     assert_eq!((ended.code(), why(&record)), (0, ("PASS", "none")), "{record:#}");
+    let read: goldline_record::Record =
+        serde_json::from_value(record.clone()).expect("others understand it");
+    assert_eq!(serde_json::to_value(read).expect("JSON"), record, "and lose nothing of it");
     assert_eq!(record["network"]["name"], "none");
     assert_eq!(record["emulator"], "Wokwi (a stand-in) 1.0.0");
     assert_eq!(record["unit"]["mac"], "24:0a:c4:00:01:10");
@@ -215,7 +218,7 @@ fn a_unit_that_is_misheard_is_restarted_and_heard_once_more() {
     assert!(evidence.contains("at the 1st attempt"), "{evidence}");
 }
 
-/// It was FAIL boot.loop, for a network that cannot be there.
+/// Many a firmware does, and no network of the plan can be there.
 #[test]
 fn a_unit_that_restarts_for_want_of_its_network_is_not_blamed() {
     let station = Station::new();
@@ -250,6 +253,8 @@ fn a_service_without_room_is_asked_again_where_that_is_wanted() {
 #[case(&["--silent"], "emulator.failed", "expected its hello", "run again")]
 #[case(&["--lose-after", "200"], "emulator.failed", "was lost", "run again")]
 #[case(&["--pause-after", "200"], "emulator.failed", "paused the simulation by itself", "simulation time that is left")]
+#[case(&["--freeze-after", "200"], "emulator.failed", "was not given the time", "more room")]
+#[case(&["--mute-after", "200"], "emulator.failed", "did not answer", "run again")]
 #[case(&["--refuse", "sim:start"], "emulator.refused", "refuses sim:start: Not in your plan (code 402)", "what the service refuses")]
 #[case(&["--refuse", "serial-monitor:write"], "emulator.refused", "refuses serial-monitor:write", "what the service refuses")]
 fn what_the_service_does_wrong_is_an_error_with_its_own_advice(

@@ -34,6 +34,10 @@ pub enum WokwiError {
     NoAnswer { url: String, command: &'static str, within_s: u64 },
     #[error("{url} paused the simulation by itself, {at_s:.1} simulated seconds after its start")]
     Paused { url: String, at_s: f64 },
+    #[error(
+        "the simulation had {simulated_s:.1} s in {real_s:.1} s: the unit was not given the time that it was waited for"
+    )]
+    Slow { simulated_s: f64, real_s: f64 },
     #[error("the connection to {url} was lost: {reason}")]
     Lost { url: String, reason: String },
     #[error("{action}: nothing of the unit's flash can be read back from Wokwi")]
@@ -95,6 +99,9 @@ impl WokwiError {
             }
             Self::Paused { .. } => {
                 "look at the simulation time that is left on https://wokwi.com/dashboard/ci, then run again"
+            }
+            Self::Slow { .. } => {
+                "give the waits of the profile more room (boot_s, within_s), or draw a smaller diagram, then run again"
             }
             Self::NoReadBack { .. } | Self::PastTheEnd { .. } | Self::Blank => {
                 "report this: Goldline asked its own device for what it cannot do"

@@ -11,7 +11,13 @@ mod server;
 mod session;
 mod socket;
 
-use std::{collections::BTreeMap, fs::File, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
 
 pub use error::WokwiError;
 
@@ -22,12 +28,15 @@ use super::{
 };
 use crate::{identity::Mac, profile::Chip};
 use diagram::{Diagram, DiagramError};
-use protocol::Command;
+use protocol::{Command, Status};
 use server::{NoServer, Server};
 use session::{Ending, Session};
 
 /// What a unit that stands still has said is all there when nothing more came for so long.
 const SILENCE: Duration = Duration::from_millis(30);
+
+/// Of real time, below which a simulation is too slow to blame a unit for what it did not do in time.
+const SLOWEST: f64 = 0.5;
 
 /// A unit cannot be simulated.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +117,7 @@ pub fn open_wokwi(unit: WokwiUnit) -> Result<Box<dyn Device>, DeviceError> {
         line,
         flash: BTreeMap::new(),
         is_loaded: false,
+        runs_since: None,
     }))
 }
 
@@ -125,10 +135,16 @@ struct WokwiDevice {
     flash: BTreeMap<u32, Vec<u8>>,
     /// Whether the service has all of it.
     is_loaded: bool,
+    /// Since when time goes on for the unit.
+    runs_since: Option<Instant>,
 }
 
 impl WokwiDevice {
     fn execute(&mut self, command: Command) -> Result<(), WokwiError> {
+        self.ask(command).map(drop)
+    }
+
+    fn ask(&mut self, command: Command) -> Result<Value, WokwiError> {
         let handle = self.line.handle();
         let session = self.session.as_mut().ok_or(WokwiError::Blank)?;
         session.execute(command, &|| handle.is_cancelled())
@@ -148,8 +164,14 @@ impl WokwiDevice {
         }
         self.execute(Command::listen())?;
         self.execute(Command::start(&sections, self.unit.flash_size))?;
-        self.execute(Command::resume())?;
+        self.resume()?;
         self.is_loaded = true;
+        Ok(())
+    }
+
+    fn resume(&mut self) -> Result<(), WokwiError> {
+        self.execute(Command::resume())?;
+        self.runs_since = Some(Instant::now());
         Ok(())
     }
 }
@@ -214,7 +236,7 @@ impl Device for WokwiDevice {
         // What the boot before said must not be heard as what this one says.
         self.line.stillness().wait_out(SILENCE, || self.line.is_cancelled());
         self.line.console().listen();
-        Ok(self.execute(Command::resume())?)
+        Ok(self.resume()?)
     }
 
     fn type_text(&mut self, text: &[u8]) -> Result<(), DeviceError> {
@@ -231,6 +253,25 @@ impl Device for WokwiDevice {
 
     fn emulator(&self) -> Option<String> {
         self.app.clone()
+    }
+
+    fn vouch(&mut self) -> Result<(), DeviceError> {
+        let Some(since) = self.runs_since else { return Ok(()) };
+        let url = self.unit.server.url.clone();
+        // Before, so that a slow answer does not pass for a slow simulation.
+        let real_s = since.elapsed().as_secs_f64();
+        let answer = self.ask(Command::status())?;
+        let Ok(Status { running, nanos }) = serde_json::from_value(answer.clone()) else {
+            return Err(WokwiError::NotUnderstood { url, said: answer.to_string() }.into());
+        };
+        let simulated_s = nanos / 1e9;
+        match running {
+            false => Err(WokwiError::Paused { url, at_s: simulated_s }.into()),
+            true if simulated_s < real_s * SLOWEST => {
+                Err(WokwiError::Slow { simulated_s, real_s }.into())
+            }
+            true => Ok(()),
+        }
     }
 
     fn ending(&self) -> Option<DeviceError> {

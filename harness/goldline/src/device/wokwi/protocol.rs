@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 /// The version that is spoken here.
 pub(super) const VERSION: u64 = 1;
 
+/// The command that takes as long as its file is large.
+pub(super) const UPLOAD: &str = "file:upload";
 /// The commands between which a simulation stands still.
 pub(super) const RESTART: &str = "sim:restart";
 pub(super) const RESUME: &str = "sim:resume";
@@ -19,7 +21,7 @@ pub(super) enum Message {
     /// The first of a connection.
     Hello { version: Option<u64>, app: String },
     /// To a command.
-    Response { id: String, result: Result<(), Refusal> },
+    Response { id: String, result: Result<Value, Refusal> },
     /// Bytes of the unit's console.
     Console(Vec<u8>),
     /// The simulation stands still; after how many simulated seconds.
@@ -77,7 +79,7 @@ impl Message {
                     code: text_of(&raw.result["code"]),
                     message: text_of(&raw.result["message"]),
                 };
-                let result = if raw.error { Err(refusal()) } else { Ok(()) };
+                let result = if raw.error { Err(refusal()) } else { Ok(raw.result.clone()) };
                 Self::Response { id: text_of(&raw.id?), result }
             }
             "event" => match raw.event?.as_str() {
@@ -98,6 +100,13 @@ fn text_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+/// What a service answers to [`Command::status`].
+#[derive(Debug, PartialEq, Deserialize)]
+pub(super) struct Status {
+    pub(super) running: bool,
+    pub(super) nanos: f64,
+}
+
 /// What a service is told.
 pub(super) struct Command {
     pub(super) name: &'static str,
@@ -107,15 +116,12 @@ pub(super) struct Command {
 impl Command {
     /// A file that holds text: `diagram.json` must come so.
     pub(super) fn upload_text(name: &str, text: &str) -> Self {
-        Self { name: "file:upload", params: json!({ "name": name, "text": text }) }
+        Self { name: UPLOAD, params: json!({ "name": name, "text": text }) }
     }
 
     /// Any other file.
     pub(super) fn upload(name: &str, bytes: &[u8]) -> Self {
-        Self {
-            name: "file:upload",
-            params: json!({ "name": name, "binary": STANDARD.encode(bytes) }),
-        }
+        Self { name: UPLOAD, params: json!({ "name": name, "binary": STANDARD.encode(bytes) }) }
     }
 
     /// The console is to be told from now on.
@@ -142,6 +148,11 @@ impl Command {
     /// Begins anew with what was uploaded, and stands still until it is resumed.
     pub(super) fn restart() -> Self {
         Self { name: RESTART, params: json!({ "pause": true }) }
+    }
+
+    /// Asks whether time goes on, and how far it came.
+    pub(super) fn status() -> Self {
+        Self { name: "sim:status", params: json!({}) }
     }
 
     /// Types into the console.
@@ -174,7 +185,8 @@ mod tests {
         let refusal = Refusal { code: "4".to_owned(), message: "no diagram".to_owned() };
         assert_eq!(parse(refused), Message::Response { id: "3".to_owned(), result: Err(refusal) });
         let done = r#"{"type":"response","command":"sim:start","id":3,"result":{"a":1}}"#;
-        assert_eq!(parse(done), Message::Response { id: "3".to_owned(), result: Ok(()) });
+        let result = Ok(json!({ "a": 1 }));
+        assert_eq!(parse(done), Message::Response { id: "3".to_owned(), result });
         let other = r#"{"type":"event","event":"chips:log","payload":{"chip":"a","message":"b"}}"#;
         assert_eq!(parse(other), Message::Other);
         assert_eq!(

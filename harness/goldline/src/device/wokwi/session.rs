@@ -17,18 +17,21 @@ use std::{
 };
 
 use rustix::event::{PollFd, PollFlags, poll};
+use serde_json::Value;
 
 use super::{
     error::WokwiError,
-    protocol::{Command, Message, RESTART, RESUME, VERSION},
+    protocol::{Command, Message, RESTART, RESUME, UPLOAD, VERSION},
     server::Server,
     socket::Socket,
 };
 
 /// A service that has room says hello at once.
 const HELLO_LIMIT: Duration = Duration::from_secs(20);
-/// Longer than an upload of 16 MB takes on a slow line.
-const ANSWER_LIMIT: Duration = Duration::from_secs(120);
+/// For what the service has at hand.
+const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+/// Longer than 16 MB take on a slow line.
+const UPLOAD_LIMIT: Duration = Duration::from_secs(180);
 /// How soon a run that is stopped stops waiting.
 const SLICE: Duration = Duration::from_millis(20);
 /// How much of what is not understood is shown.
@@ -68,7 +71,7 @@ struct Pending {
 }
 
 /// Where the answer of a command goes.
-type Answer = Sender<Result<(), WokwiError>>;
+type Answer = Sender<Result<Value, WokwiError>>;
 
 impl Session {
     /// Connects, and waits until the service has said hello.
@@ -131,16 +134,17 @@ impl Session {
         &mut self,
         command: Command,
         stopped: &dyn Fn() -> bool,
-    ) -> Result<(), WokwiError> {
+    ) -> Result<Value, WokwiError> {
         self.next_id += 1;
         let (answer, answered) = channel();
         let name = command.name;
         let pending = Pending { command, id: self.next_id.to_string(), answer };
         self.commands.send(pending).map_err(|_| self.ended())?;
         self.wake();
-        let within_s = ANSWER_LIMIT.as_secs();
+        let limit = if name == UPLOAD { UPLOAD_LIMIT } else { ANSWER_LIMIT };
+        let within_s = limit.as_secs();
         let late = || WokwiError::NoAnswer { url: self.url.clone(), command: name, within_s };
-        self.wait(&answered, ANSWER_LIMIT, late, stopped)?
+        self.wait(&answered, limit, late, stopped)?
     }
 
     fn wait<T>(
