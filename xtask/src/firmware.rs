@@ -1,5 +1,5 @@
 //! `cargo xtask firmware`: builds the reference firmware's machine code, by whichever compiler for its chip is
-//! there.
+//! there: for the chip, and for QEMU's machine `virt`.
 //!
 //! Must not know what the firmware does, nor who flashes it.
 
@@ -8,6 +8,8 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
+
+use sha2::{Digest, Sha256};
 
 use crate::{
     Outcome,
@@ -19,6 +21,10 @@ const FOLDER: &str = "fixtures/firmware/reference";
 const TARGET: &str = "riscv32imc-unknown-none-elf";
 /// As the profiles in fixtures/profiles/reference name it.
 const ELF: &str = "target/firmware/reference/goldline-reference.elf";
+/// As the tests of the harness name them.
+const VIRT_ELF: &str = "target/firmware/reference/virt/goldline-reference.elf";
+const VIRT_BOOTLOADER: &str = "target/firmware/reference/virt/bootloader.bin";
+const VIRT: [&str; 3] = ["--no-default-features", "--features", "virt"];
 /// A target directory of its own: another compiler may build it, and `cargo clean` of the rest leaves it alone.
 const BUILT_IN: &str = "target/firmware";
 /// Of Debian's packages rustc-web and cargo-web; a rustup on the `PATH` stands before them.
@@ -37,27 +43,57 @@ enum Compiler {
     Debian,
 }
 
-/// Builds it; `words` go to cargo build.
+/// Builds it for both boards; `words` go to cargo build, and mean the chip's alone.
 pub fn build(words: &[&str]) -> Outcome {
     let compiler = Compiler::find()?;
     println!("building {FOLDER} for {TARGET} with {}", compiler.name());
+    compile(&compiler, "reference firmware", words)?;
+    keep(&read(&built("goldline-reference"))?, ELF)?;
+    if words.is_empty() {
+        compile(&compiler, "reference firmware for virt", &VIRT)?;
+        keep(&read(&built("goldline-reference"))?, VIRT_ELF)?;
+        keep(&sealed(read(&built("virt-bootloader"))?), VIRT_BOOTLOADER)?;
+    }
+    Ok(())
+}
+
+fn compile(compiler: &Compiler, name: &str, words: &[&str]) -> Outcome {
     let mut command = compiler.cargo();
     command.args(["--release", "--locked"]).args(words);
     command.current_dir(workspace::root().join(FOLDER));
     command.env("CARGO_TARGET_DIR", workspace::root().join(BUILT_IN));
     // The flags are those of the folder's own configuration.
     command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
-    section("reference firmware", || run(&mut command))?;
-    let built = workspace::root().join(BUILT_IN).join(TARGET).join("release/goldline-reference");
-    keep(&built, &workspace::root().join(ELF))?;
-    println!("built {ELF}");
+    section(name, || run(&mut command))
+}
+
+fn built(program: &str) -> PathBuf {
+    workspace::root().join(BUILT_IN).join(TARGET).join("release").join(program)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+}
+
+fn keep(bytes: &[u8], name: &str) -> Outcome {
+    let path = workspace::root().join(name);
+    let folder = path.parent().unwrap_or(&path);
+    let kept = fs::create_dir_all(folder).and_then(|()| fs::write(&path, bytes));
+    kept.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    println!("built {name}");
     Ok(())
 }
 
-fn keep(built: &Path, elf: &Path) -> Outcome {
-    let folder = elf.parent().unwrap_or(elf);
-    let copied = fs::create_dir_all(folder).and_then(|()| fs::copy(built, elf));
-    copied.map(|_| ()).map_err(|error| format!("cannot copy {}: {error}", built.display()))
+/// An image of one segment with what no linker can calculate: its checksum, and its SHA-256.
+fn sealed(mut image: Vec<u8>) -> Vec<u8> {
+    const SEGMENT: usize = 32;
+    const LINE: usize = 16;
+    let checksum = image.iter().skip(SEGMENT).fold(0xEF, |sum, byte| sum ^ byte);
+    image.resize(image.len() | (LINE - 1), 0);
+    image.push(checksum);
+    let digest = Sha256::digest(&image);
+    image.extend_from_slice(&digest);
+    image
 }
 
 impl Compiler {

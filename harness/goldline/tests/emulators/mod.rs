@@ -10,6 +10,7 @@ mod qemu;
 mod reference;
 mod transcripts;
 mod units;
+mod virt;
 mod wokwi;
 mod wokwi_peers;
 mod wokwi_stand_in;

@@ -1,0 +1,166 @@
+//! The reference firmware's machine code in QEMU as a distribution has it, on its machine `virt`: what a CI can run.
+//!
+//! It is the firmware's code on another board, and no ESP32: chip, ROM and drivers are proven in Espressif's QEMU and on
+//! boards. The network is Ethernet, so there is no WiFi password that could be wrong.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use rstest::rstest;
+
+use super::reference::{
+    Board, Edit, MISSING_KEY, OTHER_IDENTITY, PANIC, SAME, WRONG_CA, WRONG_PASSWORD,
+};
+use crate::end_to_end::program::{Ended, Station, check};
+
+const QEMU: &str = "qemu-system-riscv32";
+/// Only a program that hangs meets it.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// QEMU's first card has it.
+const MAC: &str = "52:54:00:12:34:56";
+
+fn board() -> Option<Board> {
+    let machines = Command::new(QEMU).args(["-M", "help"]).stdin(Stdio::null()).output();
+    let has_it =
+        |text: &[u8]| String::from_utf8_lossy(text).lines().any(|it| it.starts_with("virt "));
+    if !machines.is_ok_and(|machines| has_it(&machines.stdout)) {
+        eprintln!("skipped: {QEMU} of Debian's qemu-system-misc is not installed");
+        return None;
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    if !root.join("target/firmware/reference/virt/bootloader.bin").is_file() {
+        eprintln!("skipped: the reference firmware is not built: run cargo xtask firmware");
+        return None;
+    }
+    let built = Path::new(env!("CARGO_BIN_EXE_goldline")).with_file_name("examples");
+    let program = built.join("qemu_virt");
+    assert!(program.is_file(), "{} is not built: cargo build --examples", program.display());
+    Some(Board::Virt { program })
+}
+
+/// What a run says of the unit.
+fn diagnosis(ended: &Ended) -> (i32, String) {
+    let record = ended.json();
+    let code = record["diagnosis"]["code"].as_str().unwrap_or("nothing");
+    (ended.code(), code.to_owned())
+}
+
+#[test]
+fn a_blank_unit_passes_with_mutual_tls_and_a_command_that_is_answered() {
+    let Some(board) = board() else { return };
+    let good = board.run(SAME);
+    let record = good.json();
+    assert_eq!((good.code(), &record["verdict"]), (0, &"PASS".into()), "{record:#}");
+    assert_eq!(record["unit"]["mac"], MAC);
+    assert_eq!(record["network"]["name"], "wire");
+    let emulator = record["emulator"].as_str().expect("it is told");
+    assert!(emulator.starts_with("QEMU emulator version"), "{emulator}");
+    let connected = check(&record, "mqtt_connect")["measurements"].as_array().expect("some");
+    let measured = |name: &str| {
+        let found = connected.iter().find(|one| one["name"] == name);
+        found.unwrap_or_else(|| panic!("{name} is missing: {record:#}"))["value"].clone()
+    };
+    assert_eq!(measured("tls_version"), "TLSv1.3");
+    let uuid = record["unit"]["ids"]["uuid"].as_str().expect("it has one");
+    assert_eq!(measured("client_certificate"), format!("CN={uuid}"));
+    assert!(measured("round_trip_ms").is_number());
+}
+
+#[test]
+fn a_blank_unit_is_given_all_over_its_console_and_passes() {
+    let Some(board) = board() else { return };
+    let profile = board.profile("reference-console", &[]);
+    let good = board.run_profile(&profile, &[]);
+    let record = good.json();
+    assert_eq!((good.code(), &record["verdict"]), (0, &"PASS".into()), "{record:#}");
+    for id in ["factory_reset", "nvs_readback", "test_alert", "console_status"] {
+        assert_eq!(check(&record, id)["outcome"], "pass", "{id}");
+    }
+}
+
+#[rstest]
+#[case::wrong_password(WRONG_PASSWORD, "mqtt.bad_credentials")]
+#[case::wrong_ca(WRONG_CA, "mqtt.server_untrusted")]
+#[case::missing_key(MISSING_KEY, "firmware.configuration")]
+#[case::panic(PANIC, "boot.loop")]
+#[case::other_identity(OTHER_IDENTITY, "mqtt.identity_differs")]
+fn a_bad_unit_fails_by_its_reason(#[case] edit: Edit, #[case] code: &str) {
+    let Some(board) = board() else { return };
+    let bad = board.run(edit);
+    assert_eq!(diagnosis(&bad), (1, code.to_owned()), "{:#}", bad.json());
+}
+
+#[test]
+fn a_unit_that_nobody_told_the_time_trusts_no_certificate() {
+    let Some(board) = board() else { return };
+    let no_time =
+        [("[time]\nserver = \"time.example.test\"\n", ""), ("[[check]]\nid = \"time_sync\"\n", "")];
+    let profile = board.profile("reference", &no_time);
+    let bad = board.run_profile(&profile, &[]);
+    assert_eq!(diagnosis(&bad), (1, "mqtt.server_untrusted".to_owned()), "{:#}", bad.json());
+}
+
+#[test]
+fn a_bench_whose_clock_is_wrong_fails_no_unit() {
+    let Some(board) = board() else { return };
+    let profile = board.profile("reference", &[]);
+    let ended = board.run_profile(&profile, &["--fault", "time_server.wrong"]);
+    assert_eq!(diagnosis(&ended), (3, "testbed.time_server".to_owned()), "{:#}", ended.json());
+}
+
+#[test]
+fn a_unit_s_flash_is_kept_as_an_esp32_s_and_judged_again() {
+    let Some(board) = board() else { return };
+    let (station, profile) = (Station::new(), board.profile("reference-console", &[]));
+    let device = board.device("&flash-file=unit.bin");
+    for command in ["run", "check"] {
+        let ended =
+            Ended::of(&mut board.command(&station, &profile, &[command, "--device", &device]));
+        assert_eq!(ended.code(), 0, "{command}: {ended:?}");
+        let size = fs::metadata(station.path("unit.bin")).expect("it is kept").len();
+        assert_eq!(size, 4 << 20, "{command}");
+    }
+}
+
+#[test]
+fn nothing_of_it_outlives_a_program_that_is_killed() {
+    let Some(board) = board() else { return };
+    let station = Station::new();
+    // A broker that the bench does not answer for: the unit runs on without it.
+    let broker = ("value = \"{mqtt_broker}\"", "value = \"mqtts://other.example.test:8883\"");
+    let profile = board.profile("reference", &[broker]);
+    let device = board.device("");
+    let mut command = board.command(&station, &profile, &["run", "--device", &device]);
+    // Sockets and flash lie in here, so each of its processes names it.
+    let private = station.path("private");
+    fs::create_dir(&private).expect("a folder");
+    command.env("TMPDIR", &private).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("the program starts");
+    let is_running = |line: &str| line.starts_with(QEMU) && !line.contains("\0-S\0");
+    wait_until("a unit that runs", || processes(&private).iter().any(|line| is_running(line)));
+    child.kill().expect("it runs");
+    child.wait().expect("it is gone");
+    wait_until("the end of all", || processes(&private).is_empty());
+}
+
+/// The command lines of all processes that name this folder.
+fn processes(folder: &Path) -> Vec<String> {
+    let folder = folder.display().to_string();
+    let lines = fs::read_dir("/proc").expect("/proc").flatten().filter_map(|entry| {
+        let line = fs::read(entry.path().join("cmdline")).ok()?;
+        Some(String::from_utf8_lossy(&line).into_owned()).filter(|line| line.contains(&folder))
+    });
+    lines.collect()
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < PATIENCE, "{what} never came");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
