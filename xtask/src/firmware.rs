@@ -19,9 +19,11 @@ use crate::{
 
 const FOLDER: &str = "fixtures/firmware/reference";
 const TARGET: &str = "riscv32imc-unknown-none-elf";
-/// As the profiles in fixtures/profiles/reference name it.
+const PROFILES: &str = "fixtures/profiles/reference";
+/// As those profiles name it.
 const ELF: &str = "target/firmware/reference/goldline-reference.elf";
-/// As the tests of the harness name them.
+/// With profiles of its own, which name the two.
+const VIRT_FOLDER: &str = "target/firmware/reference/virt";
 const VIRT_ELF: &str = "target/firmware/reference/virt/goldline-reference.elf";
 const VIRT_BOOTLOADER: &str = "target/firmware/reference/virt/bootloader.bin";
 const VIRT: [&str; 3] = ["--no-default-features", "--features", "virt"];
@@ -53,8 +55,25 @@ pub fn build(words: &[&str]) -> Outcome {
         compile(&compiler, "reference firmware for virt", &VIRT)?;
         keep(&read(&built("goldline-reference"))?, VIRT_ELF)?;
         keep(&sealed(read(&built("virt-bootloader"))?), VIRT_BOOTLOADER)?;
+        for profile in profiles()? {
+            let name = profile.file_name().unwrap_or_default().to_string_lossy();
+            keep(&for_virt(&read(&profile)?), &format!("{VIRT_FOLDER}/{name}"))?;
+        }
     }
     Ok(())
+}
+
+fn profiles() -> Result<Vec<PathBuf>, String> {
+    let entries = fs::read_dir(workspace::root().join(PROFILES));
+    let entries = entries.map_err(|error| format!("cannot read {PROFILES}: {error}"))?;
+    Ok(entries.flatten().map(|entry| entry.path()).collect())
+}
+
+/// A profile that names what lies beside it: the code for `virt`, and the bootloader that loads it.
+fn for_virt(profile: &[u8]) -> Vec<u8> {
+    let profile = String::from_utf8_lossy(profile);
+    let profile = profile.replace(&format!("../../../{ELF}"), "goldline-reference.elf");
+    profile.replace("bootloader = \"esp-idf\"", "bootloader = \"bootloader.bin\"").into_bytes()
 }
 
 fn compile(compiler: &Compiler, name: &str, words: &[&str]) -> Outcome {
@@ -187,12 +206,24 @@ mod tests {
 
     #[test]
     fn the_profiles_name_the_file_that_is_built() {
-        let folder = workspace::root().join("fixtures/profiles/reference");
-        let profiles = fs::read_dir(folder).unwrap().flatten();
         let texts: Vec<_> =
-            profiles.map(|profile| fs::read_to_string(profile.path()).unwrap()).collect();
+            profiles().unwrap().iter().map(|path| fs::read_to_string(path).unwrap()).collect();
         assert!(!texts.is_empty());
         assert!(texts.iter().all(|text| text.contains(&format!("file = \"../../../{ELF}\""))));
+        for text in texts {
+            let text = String::from_utf8(for_virt(text.as_bytes())).unwrap();
+            assert!(text.contains("file = \"goldline-reference.elf\""));
+            assert!(text.contains("bootloader = \"bootloader.bin\""));
+        }
+    }
+
+    /// By esp_image_format.h: the checksum ends a line of 16 bytes, the SHA-256 of all follows.
+    #[test]
+    fn an_image_is_sealed_by_checksum_and_digest() {
+        let image = sealed([vec![0; 32], vec![0x12, 0x34, 0x56]].concat());
+        assert_eq!(image.len(), 48 + 32);
+        assert_eq!(image[47], 0xEF ^ 0x12 ^ 0x34 ^ 0x56);
+        assert_eq!(image[48..], Sha256::digest(&image[..48])[..]);
     }
 
     /// The compiler that builds the rest must be able to build it.

@@ -56,7 +56,8 @@ const CHORES: [Chore; 8] = [
     Chore {
         name: "firmware",
         help: "  firmware [ARGS…]         build the reference firmware's machine code, by rustup's toolchain or by Debian's
-                           packages, whichever is there; ARGS go to cargo build (--features wifi)
+                           packages, whichever is there: for the chip, and for QEMU's machine virt; ARGS go
+                           to cargo build, and mean the chip alone (--features wifi)
 ",
         run: firmware::build,
     },

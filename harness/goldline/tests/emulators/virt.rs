@@ -5,6 +5,7 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -86,12 +87,22 @@ fn a_blank_unit_is_given_all_over_its_console_and_passes() {
 #[case::wrong_password(WRONG_PASSWORD, "mqtt.bad_credentials")]
 #[case::wrong_ca(WRONG_CA, "mqtt.server_untrusted")]
 #[case::missing_key(MISSING_KEY, "firmware.configuration")]
-#[case::panic(PANIC, "boot.loop")]
 #[case::other_identity(OTHER_IDENTITY, "mqtt.identity_differs")]
 fn a_bad_unit_fails_by_its_reason(#[case] edit: Edit, #[case] code: &str) {
     let Some(board) = board() else { return };
     let bad = board.run(edit);
     assert_eq!(diagnosis(&bad), (1, code.to_owned()), "{:#}", bad.json());
+}
+
+#[test]
+fn a_unit_that_crashes_fails_with_the_line_that_did_it() {
+    let Some(board) = board() else { return };
+    let bad = board.run(PANIC);
+    assert_eq!(diagnosis(&bad), (1, "boot.loop".to_owned()), "{:#}", bad.json());
+    let first = &bad.json()["panic"]["frames"][0];
+    assert_eq!(first["function"], "crash", "{first}");
+    let place = first["place"].as_str().expect("it has one");
+    assert!(place.starts_with("fixtures/firmware/reference/src/main.rs:"), "{place}");
 }
 
 #[test]
@@ -124,6 +135,45 @@ fn a_unit_s_flash_is_kept_as_an_esp32_s_and_judged_again() {
         let size = fs::metadata(station.path("unit.bin")).expect("it is kept").len();
         assert_eq!(size, 4 << 20, "{command}");
     }
+}
+
+#[test]
+fn the_bootloader_starts_no_application_that_is_damaged() {
+    let Some(board) = board() else { return };
+    let Board::Virt { program } = &board else { unreachable!("that is the board") };
+    let (station, profile) = (Station::new(), board.profile("reference-console", &[]));
+    let device = board.device("&flash-file=unit.bin");
+    let mut command = board.command(&station, &profile, &["provision", "--device", &device]);
+    let provisioned = Ended::of(&mut command);
+    assert_eq!(provisioned.code(), 0, "{provisioned:?}");
+    let path = station.path("unit.bin");
+    assert_eq!(printed_up_to("Calling app_main()", program, &path), None);
+    let mut flash = fs::read(&path).expect("a flash");
+    flash[0x2_0000] ^= 1;
+    fs::write(&path, flash).expect("it is ours");
+    let refusal = printed_up_to("No bootable app", program, &path);
+    assert_eq!(refusal, Some("E (0) esp_image: image at 0x10000: Checksum failed".to_owned()));
+}
+
+/// Runs this flash until the unit prints so; what it said of its image before.
+fn printed_up_to(last: &str, program: &Path, flash: &Path) -> Option<String> {
+    let drive = format!("file={},if=mtd,format=raw", flash.display());
+    let words = ["-M", "virt", "-display", "none", "-monitor", "none", "-nic", "none"];
+    let mut qemu = Command::new(program);
+    qemu.args(words).args(["-serial", "stdio", "-drive", &drive]);
+    let mut qemu = qemu.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("it starts");
+    let lines = BufReader::new(qemu.stdout.take().expect("it is piped")).lines();
+    let mut of_image = None;
+    let mut lines = lines.map(|line| line.expect("the unit prints text"));
+    let found = lines.any(|line| {
+        let is_last = line.contains(last);
+        of_image = of_image.take().or(line.contains("esp_image").then_some(line));
+        is_last
+    });
+    qemu.kill().expect("it runs");
+    qemu.wait().expect("it is gone");
+    assert!(found, "the unit never printed {last}");
+    of_image
 }
 
 #[test]
