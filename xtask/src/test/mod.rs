@@ -31,6 +31,7 @@ const PEERS: &[Peer] = &[
     Peer { name: "mosquitto_pub", is_there: || on_path("mosquitto_pub") },
     Peer { name: "postgres", is_there: has_postgres },
     Peer { name: "curl", is_there: || on_path("curl") },
+    Peer { name: "qemu-system-riscv32", is_there: || on_path("qemu-system-riscv32") },
     Peer { name: "wokwi-client", is_there: || python_has("wokwi_client") },
     Peer { name: "@wokwi/client", is_there: has_node_client },
 ];
