@@ -14,7 +14,8 @@ use std::{
     convert::Infallible,
     env,
     os::unix::process::CommandExt,
-    process::{Command, ExitCode},
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
 };
 
 /// In Debian's package qemu-system-misc.
@@ -40,7 +41,27 @@ fn main() -> ExitCode {
 }
 
 fn become_qemu(given: &[String]) -> Result<Infallible, String> {
-    let mut qemu = Command::new(QEMU);
+    let program = find()?;
+    let mut qemu = Command::new(&program);
     qemu.args(arguments::translate(given)?);
-    Err(format!("{QEMU} does not start, install qemu-system-misc: {}", qemu.exec()))
+    Err(format!("{} does not start: {}", program.display(), qemu.exec()))
+}
+
+/// The first on the path that is not Espressif's: that has a machine `virt` too, and aborts on its processor.
+fn find() -> Result<PathBuf, String> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut programs = env::split_paths(&path).map(|folder| folder.join(QEMU));
+    let found = programs.find(|program| program.is_file() && has_virt_alone(program));
+    found.ok_or_else(|| {
+        format!(
+            "no {QEMU} on PATH with the machine virt, but Espressif's: install qemu-system-misc"
+        )
+    })
+}
+
+fn has_virt_alone(program: &Path) -> bool {
+    let said = Command::new(program).args(["-M", "help"]).stdin(Stdio::null()).output();
+    let machines = said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned());
+    let has = |text: &str, name: &str| text.lines().any(|line| line.starts_with(name));
+    machines.is_ok_and(|text| has(&text, "virt ") && !has(&text, "esp32"))
 }
