@@ -41,6 +41,7 @@ pub fn serve(stream: TcpStream, token: &str, conduct: &Conduct) {
         return eprintln!("wokwi_stand_in: {error}");
     }
     let mut connection = Connection {
+        token,
         socket,
         conduct,
         files: BTreeMap::new(),
@@ -57,6 +58,7 @@ pub fn serve(stream: TcpStream, token: &str, conduct: &Conduct) {
 }
 
 struct Connection<'a> {
+    token: &'a str,
     socket: WebSocket<TcpStream>,
     conduct: &'a Conduct,
     files: BTreeMap<String, Vec<u8>>,
@@ -119,7 +121,10 @@ impl Connection<'_> {
             return Ok(());
         }
         let done = match self.conduct.refuse.as_deref() == Some(command) {
-            true => Err(Refusal { code: 402, message: "Not in your plan".to_owned() }),
+            // As a careless service would say it.
+            true => {
+                Err(Refusal { code: 402, message: format!("Not in the plan of {}", self.token) })
+            }
             false => self.carry_out(command, &message["params"]),
         };
         let (error, result) = match done {

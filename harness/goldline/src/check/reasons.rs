@@ -109,6 +109,7 @@ pub fn reasons_to_stop(step: &Step) -> Vec<Code> {
         | Step::ReadDeviceId(_)
         | Step::SearchLeftovers(_)
         | Step::RecordInRegistry(_)
+        | Step::Try
         | Step::AwaitJoin
         | Step::AwaitTime
         | Step::AwaitConfiguration(_)

@@ -55,7 +55,7 @@ impl Run {
     /// After a step was done: whether the unit is changed further before it is tried.
     pub(super) fn note_changed(&mut self, index: usize) {
         let changes = |step: &Step| step.changes_unit();
-        let trial = |step: &&Step| !matches!(step, Step::Boot(Purpose::Trial));
+        let trial = |step: &&Step| !matches!(step, Step::Boot(Purpose::Trial) | Step::Try);
         let further = self.plan.steps[index + 1..].iter().take_while(trial).any(changes);
         if changes(&self.plan.steps[index]) && !further {
             self.change = Change::Done;

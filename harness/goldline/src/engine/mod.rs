@@ -384,6 +384,7 @@ impl Run {
             Step::StayUp(steady) => self.stay_up(*steady).await?,
             Step::OfferStranger => self.offer_stranger().await?,
             Step::Update(ota) => self.update(ota).await?,
+            Step::Try => self.try_as_it_runs()?,
             Step::AwaitApplication => self.await_start().await?,
             Step::AwaitJoin => return self.await_join().await,
             Step::AwaitBroker => return self.await_broker().await,

@@ -59,6 +59,14 @@ impl Run {
         Ok(())
     }
 
+    /// From now on the present boot is the trial; its log began with what the unit was given.
+    pub(super) fn try_as_it_runs(&mut self) -> Result<(), Failure> {
+        let boot = Boot { purpose: Purpose::Trial, ..self.running()?.clone() };
+        self.placed_mut()?.activity = Activity::Runs(boot);
+        self.seen.booted = true;
+        Ok(())
+    }
+
     /// Waits until the unit has an address; a unit without one is not waited for at the broker.
     pub(super) async fn await_join(&mut self) -> Result<Next, Failure> {
         let (mac, booted_at) = self.unit_and_boot()?;

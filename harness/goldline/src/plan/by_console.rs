@@ -35,9 +35,9 @@ pub enum NotByConsole {
     #[error("nothing stays in a unit on this device: it is flashed anew by each run")]
     NothingStays,
     #[error(
-        "units of the profile {profile} are given their values by a firmware, and nothing says whether what it writes outlives a reset on this device"
+        "units of the profile {profile} are given their values by {by}, which this device has no way for"
     )]
-    GivenByFirmware { profile: String },
+    NoWayToGive { profile: String, by: &'static str },
 }
 
 impl NotByConsole {
@@ -53,8 +53,8 @@ impl NotByConsole {
             }
             Self::Provable { .. } | Self::NotAsked { .. } => "leave it out".to_owned(),
             Self::NothingStays => "choose goldline run".to_owned(),
-            Self::GivenByFirmware { .. } => {
-                "choose a profile that flashes the values: method = \"factory_image\" or \"ca_registration\", without [[console.provision]]"
+            Self::NoWayToGive { .. } => {
+                "choose a profile that flashes the values or types them: method = \"factory_image\", \"ca_registration\" or \"console\""
                     .to_owned()
             }
         }
@@ -78,8 +78,13 @@ pub fn by_console(
     if scope != Scope::Run {
         return Err(NotByConsole::NothingStays);
     }
-    if !is_flashed_whole(&profile) {
-        return Err(NotByConsole::GivenByFirmware { profile: profile.name });
+    let by = match profile.method {
+        Method::FactoryImage | Method::CaRegistration | Method::Console => None,
+        Method::Portal => Some("a web portal"),
+        Method::FactoryFirmware => Some("a firmware that is flashed over later"),
+    };
+    if let Some(by) = by {
+        return Err(NotByConsole::NoWayToGive { profile: profile.name, by });
     }
     for &check in without {
         if profile.checks.iter().all(|spec| spec.id != check) {
@@ -99,17 +104,6 @@ pub fn by_console(
     let mut checks = profile.checks.clone();
     checks.retain(|spec| excluded.iter().all(|one| one.check != spec.id));
     Ok((Profile { checks, ..profile }, excluded))
-}
-
-/// Whether the bench flashes all of the unit's values, and no firmware writes any.
-fn is_flashed_whole(profile: &Profile) -> bool {
-    let console = profile.console.as_ref();
-    let is_told = console.is_some_and(|console| !console.provision.is_empty());
-    match profile.method {
-        Method::FactoryImage => true,
-        Method::CaRegistration => !is_told,
-        Method::Console | Method::Portal | Method::FactoryFirmware => false,
-    }
 }
 
 /// Why a check cannot be proven by the console; nothing where it can.
@@ -138,14 +132,21 @@ fn reason(check: CheckId, profile: &Profile) -> Option<&'static str> {
     }
 }
 
-/// The steps that are left. The start of the application, which a join or the flash would show, is waited for,
-/// and what came of it is looked at again at the end.
+/// The steps that are left. A unit that was given values over its console is tried as it runs: nothing says whether
+/// they would outlive a reset. The start of the application, which a join or the flash would show, is waited for, and
+/// what came of it is looked at again at the end.
 pub(super) fn steps_by_console(steps: Vec<Step>) -> Vec<Step> {
     let mut left = Vec::with_capacity(steps.len());
+    let mut runs = false;
     for step in steps.into_iter().filter(can_be_done) {
-        let starts = matches!(step, Step::Boot(Purpose::Trial));
-        left.push(step);
-        left.extend(starts.then_some(Step::AwaitApplication));
+        match step {
+            Step::Boot(Purpose::Trial) if runs => left.push(Step::Try),
+            Step::Boot(Purpose::Trial) => left.extend([step, Step::AwaitApplication]),
+            step => {
+                runs |= matches!(step, Step::Boot(Purpose::Provisioning));
+                left.push(step);
+            }
+        }
     }
     if !matches!(left.last(), Some(Step::AwaitApplication)) {
         left.push(Step::AwaitApplication);
@@ -161,6 +162,7 @@ fn can_be_done(step: &Step) -> bool {
         | Step::Erase
         | Step::Write(_)
         | Step::Boot(_)
+        | Step::Try
         | Step::AwaitApplication
         | Step::StayUp(_)
         | Step::ReadDeviceId(_)
@@ -247,15 +249,29 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_that_keeps_nothing_is_only_run_and_only_flashed() {
+    fn a_unit_that_keeps_nothing_is_only_run() {
         for scope in [Scope::Provision, Scope::Check, Scope::FactoryReset] {
             let refused = by_console(espvault(), scope, &UNPROVABLE).map(drop);
             assert_eq!(refused, Err(NotByConsole::NothingStays));
         }
-        for name in ["safesignal", "zeroconf-portal", "ble-gateway-factory"] {
+        for name in ["zeroconf-portal", "ble-gateway-factory"] {
             let profile = find(name, None).expect("it ships");
             let refused = by_console(profile, Scope::Run, &[]).map(drop);
-            assert_eq!(refused, Err(NotByConsole::GivenByFirmware { profile: name.to_owned() }));
+            assert!(matches!(refused, Err(NotByConsole::NoWayToGive { .. })), "{refused:?}");
         }
+    }
+
+    #[test]
+    fn a_unit_that_was_given_its_values_over_the_console_is_not_reset() {
+        let profile = find("safesignal", None).expect("it ships");
+        let all = profile.checks.iter().map(|spec| spec.id);
+        let without: Vec<CheckId> = all.filter(|id| reason(*id, &profile).is_some()).collect();
+        let (profile, excluded) = by_console(profile, Scope::Run, &without).expect("all named");
+        let plan = Plan::by_console(Arc::new(profile), Scope::Run, excluded);
+        let names: Vec<&str> = plan.steps.iter().map(Step::name).collect();
+        let from = names.iter().position(|name| *name == "boot_to_provision").expect("it starts");
+        let rest =
+            ["boot_to_provision", "console_provision", "try", "console_status", "application"];
+        assert_eq!(names[from..], rest);
     }
 }

@@ -139,6 +139,9 @@ impl fmt::Display for Step {
             Self::Update(_) => f.write_str(
                 "update the unit over the air; let it roll a bad update back; put the first application back",
             ),
+            Self::Try => f.write_str(
+                "try the unit as it runs; nothing says whether its values would outlive a reset there",
+            ),
             Self::AwaitApplication => f.write_str("wait until the application has said its start"),
             Self::AwaitJoin => f.write_str("wait until the unit has joined the network"),
             Self::AwaitBroker => {

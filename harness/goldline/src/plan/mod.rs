@@ -152,6 +152,8 @@ pub enum Step {
     SearchLeftovers(Region),
     /// Put the unit into the device registry, or into the queue for it.
     RecordInRegistry(Box<RegistrySpec>),
+    /// Try the unit as it runs since it was given its values, where a reset could lose them.
+    Try,
     /// Wait until the application runs and has said all of its start, where nothing else shows that it does.
     AwaitApplication,
     /// Wait until the unit has an address.
@@ -396,6 +398,7 @@ impl Step {
             | Self::ReadDeviceId(_)
             | Self::SearchLeftovers(_)
             | Self::RecordInRegistry(_)
+            | Self::Try
             | Self::AwaitApplication
             | Self::AwaitJoin
             | Self::AwaitTime
@@ -438,6 +441,7 @@ impl Step {
             Self::AwaitFactoryFirmware(_) => "factory_firmware",
             Self::SearchLeftovers(_) => "search_leftovers",
             Self::RecordInRegistry(_) => "registry",
+            Self::Try => "try",
             Self::AwaitApplication => "application",
             Self::AwaitJoin => "wifi_join",
             Self::AwaitTime => "time_sync",

@@ -120,7 +120,9 @@ fn needs(step: &Step) -> &'static [Need] {
                 &[Need::RunsToProvision]
             }
         },
-        Step::SubmitPortal(_) | Step::AwaitFactoryFirmware(_) => &[Need::RunsToProvision],
+        Step::Try | Step::SubmitPortal(_) | Step::AwaitFactoryFirmware(_) => {
+            &[Need::RunsToProvision]
+        }
         Step::AwaitJoin | Step::StayUp(_) => &[Need::RunsOnTrial],
         Step::AwaitTime
         | Step::AwaitConfiguration(_)
@@ -158,6 +160,7 @@ impl Standing {
             | Step::SearchLeftovers(_)
             | Step::CollectEvidence { .. } => Place::Loader,
             Step::Boot(purpose) => Place::Runs(*purpose),
+            Step::Try => Place::Runs(Purpose::Trial),
             Step::AwaitJoin => Place::Joined,
             Step::AwaitBroker => Place::Connected,
             _ => self.place,

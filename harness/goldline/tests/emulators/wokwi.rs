@@ -255,7 +255,7 @@ fn a_service_without_room_is_asked_again_where_that_is_wanted() {
 #[case(&["--pause-after", "200"], "emulator.failed", "paused the simulation by itself", "simulation time that is left")]
 #[case(&["--freeze-after", "200"], "emulator.failed", "was not given the time", "more room")]
 #[case(&["--mute-after", "200"], "emulator.failed", "did not answer", "run again")]
-#[case(&["--refuse", "sim:start"], "emulator.refused", "refuses sim:start: Not in your plan (code 402)", "what the service refuses")]
+#[case(&["--refuse", "sim:start"], "emulator.refused", "refuses sim:start: Not in the plan of (the token) (code 402)", "what the service refuses")]
 #[case(&["--refuse", "serial-monitor:write"], "emulator.refused", "refuses serial-monitor:write", "what the service refuses")]
 fn what_the_service_does_wrong_is_an_error_with_its_own_advice(
     #[case] conduct: &[&str],
@@ -267,6 +267,7 @@ fn what_the_service_does_wrong_is_an_error_with_its_own_advice(
     let ended = site.run(&service, "wokwi:");
     let record = ended.json();
     assert_eq!((ended.code(), why(&record)), (3, ("ERROR", code)), "{record:#}");
+    assert!(!format!("{ended:?}").contains(TOKEN));
     let said = |field: &str| record["diagnosis"][field].as_str().unwrap_or_default().to_owned();
     assert!(said("message").contains(message), "{record:#}");
     assert!(said("action").contains(action), "{record:#}");
@@ -382,12 +383,40 @@ fn a_service_that_must_not_be_asked_is_refused(
     assert!(!format!("{ended:?}").contains(TOKEN));
 }
 
+/// safesignal as it is: its values are typed, and it is tried without a reset, which could lose them.
+#[rstest]
+#[case("", "PASS", "none")]
+#[case("firmware.console_garbled", "FAIL", "console.unexpected_answer")]
+fn a_unit_is_given_its_values_over_the_console_and_tried_as_it_runs(
+    #[case] fault: &str,
+    #[case] verdict: &str,
+    #[case] code: &str,
+) {
+    let own = PROFILE
+        .replace("bootloader = \"esp-idf\"", "bootloader = \"bootloader.bin\"")
+        .replace("app = { model = \"safesignal\" }", "app = { file = \"app.bin\" }");
+    let site = Site::with(|_| own.clone());
+    let notes = site.station.path("notes");
+    let mut conduct = vec!["--notes", notes.to_str().expect("a path")];
+    conduct.extend(["--fault", fault].into_iter().filter(|_| !fault.is_empty()));
+    let without = format!("{WITHOUT},factory_reset,test_alert");
+    let words = ["wokwi:", "--without", &without];
+    let record = Ended::of(&mut site.command(&Service::that(&conduct), &words)).json();
+    assert_eq!(why(&record), (verdict, code), "{record:#}");
+    let told = fs::read_to_string(notes).expect("it was told something");
+    assert_eq!(told.matches("sim:restart").count(), 0, "{told}");
+    if verdict == "PASS" {
+        assert_eq!(check(&record, "console_status")["outcome"], "pass");
+        assert_eq!(check(&record, "secret_hygiene")["outcome"], "pass");
+    }
+}
+
 #[test]
-fn a_unit_that_its_own_firmware_provisions_is_refused() {
-    let (site, service) = (Site::with(|_| PROFILE.to_owned()), Service::start());
-    let own = PROFILE.replace("app = { model = \"safesignal\" }", "app = { file = \"app.bin\" }");
-    site.station.write("button.toml", own);
+fn a_unit_with_a_portal_is_refused() {
+    let (site, service) = (Site::new(), Service::start());
+    let portal = include_str!("../../../../fixtures/profiles/zeroconf-portal.toml");
+    site.station.write("button.toml", portal);
     let ended = site.run(&service, "wokwi:");
     assert_eq!(ended.code(), 2, "{ended:?}");
-    assert!(ended.said().contains("given their values by a firmware"), "{}", ended.said());
+    assert!(ended.said().contains("given their values by a web portal"), "{}", ended.said());
 }

@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 /// The version that is spoken here.
 pub(super) const VERSION: u64 = 1;
 
+/// How many characters of a service's words are kept.
+const LONGEST: usize = 500;
+
 /// The command that takes as long as its file is large.
 pub(super) const UPLOAD: &str = "file:upload";
 /// The commands between which a simulation stands still.
@@ -72,7 +75,9 @@ impl Message {
         Some(match raw.r#type.as_str() {
             "hello" => Self::Hello {
                 version: raw.version.as_ref().and_then(Value::as_u64),
-                app: [raw.name, raw.app].into_iter().flatten().collect::<Vec<_>>().join(" "),
+                app: shortened(
+                    &[raw.name, raw.app].into_iter().flatten().collect::<Vec<_>>().join(" "),
+                ),
             },
             "response" => {
                 let refusal = || Refusal {
@@ -89,15 +94,22 @@ impl Message {
                 "sim:pause" => Self::Paused { at_s: raw.nanos.unwrap_or_default() / 1e9 },
                 _ => Self::Other,
             },
-            "error" => Self::Error(raw.message.unwrap_or_else(|| "it does not say why".to_owned())),
+            "error" => {
+                let message = raw.message.as_deref().unwrap_or("it does not say why");
+                Self::Error(shortened(message))
+            }
             _ => Self::Other,
         })
     }
 }
 
-/// A JSON string without its quotes; anything else as it is.
+/// A JSON string without its quotes; anything else as it is. A record keeps its beginning.
 fn text_of(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    shortened(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(LONGEST).collect()
 }
 
 /// What a service answers to [`Command::status`].

@@ -25,6 +25,7 @@ use super::{
     server::Server,
     socket::Socket,
 };
+use crate::secret::Secret;
 
 /// A service that has room says hello at once.
 const HELLO_LIMIT: Duration = Duration::from_secs(20);
@@ -34,7 +35,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 const UPLOAD_LIMIT: Duration = Duration::from_secs(180);
 /// How soon a run that is stopped stops waiting.
 const SLICE: Duration = Duration::from_millis(20);
-/// How much of what is not understood is shown.
+/// How many characters of what is not understood are shown.
 const SHOWN: usize = 120;
 
 /// An open connection; it is closed when this is dropped.
@@ -99,6 +100,7 @@ impl Session {
             greet: Some(greet),
             waiting: BTreeMap::new(),
             console,
+            token: server.token.clone(),
             restarts: false,
             stands_still: false,
         };
@@ -199,6 +201,8 @@ struct Carrier {
     greet: Option<Sender<String>>,
     waiting: BTreeMap<String, (&'static str, Answer)>,
     console: File,
+    /// Never to be repeated, even if the service does.
+    token: Secret,
     /// From a restart to its answer: what comes is of the boot before.
     restarts: bool,
     /// From a restart until it is resumed.
@@ -264,6 +268,7 @@ impl Carrier {
 
     fn hear(&mut self, text: &str) -> Result<(), WokwiError> {
         let url = self.url.clone();
+        let text = &*text.replace(self.token.expose(), "(the token)");
         let not_understood = || WokwiError::NotUnderstood {
             url: self.url.clone(),
             said: text.chars().take(SHOWN).collect(),

@@ -106,6 +106,6 @@ super::codes! {
             "the plan of the account does not include what was asked for",
         ],
         operator: "call whoever looks after this station: no unit is at fault",
-        engineer: "look at the account's dashboard; make a new token and put it into WOKWI_CLI_TOKEN of the station or the CI",
+        engineer: "look at the account of the token on the pages of the service; make a new token and put it into WOKWI_CLI_TOKEN of the station or the CI",
     }
 }
