@@ -179,7 +179,8 @@ impl Bench {
     /// # Errors
     /// [`BenchError`] of the first service that cannot be lent.
     pub async fn lend(&self, place: &Place, plan: &BoundPlan) -> Result<Testbed, BenchError> {
-        if self.config.network == NetworkKind::Nat && !plan.has_throw_away_network() {
+        let may_be_seen = plan.bindings().has_throw_away_network(plan.profile());
+        if self.config.network == NetworkKind::Nat && !may_be_seen {
             return Err(BenchError::PasswordInArguments);
         }
         let offer = self.offer_to(plan)?;

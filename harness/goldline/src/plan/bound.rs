@@ -12,7 +12,7 @@ use goldline_nvs::{
 };
 use zeroize::Zeroizing;
 
-use super::{BindingError, Bindings, Content, Origin, Plan, Region, Text};
+use super::{BindingError, Bindings, Content, Plan, Region, Text};
 use crate::{
     hex::from_hex,
     image::FlashImages,
@@ -176,20 +176,6 @@ impl BoundPlan {
         };
         bound.refresh()?;
         Ok(bound)
-    }
-
-    /// Whether the network's password is nobody's secret: there is none, the profile declares it, or it was
-    /// made for this run.
-    pub fn has_throw_away_network(&self) -> bool {
-        let profile = self.profile();
-        let Some(wifi) = &profile.wifi else { return true };
-        let is_nobodys = |name: &str| {
-            self.bindings.origin(name) == Some(Origin::Random)
-                || self.bindings.get(name).is_some_and(|text| {
-                    text.expose().is_empty() || profile.declares(name, text.expose())
-                })
-        };
-        wifi.password.symbols().all(is_nobodys)
     }
 
     /// Takes in what a service gave to the unit; whatever waited for it becomes known.

@@ -80,6 +80,23 @@ fn the_declared_identity_is_the_samples() {
     assert_eq!(ids.len(), 2, "{ids:?}");
 }
 
+/// What may stand in the arguments of an emulator, which every user of the machine can read.
+#[test]
+fn a_network_of_the_profiles_own_sample_is_nobodys_secret() {
+    let profile = espvault();
+    let is_nobodys = |given: &Given| {
+        let bindings = resolve(given, Identity::Declared).expect("the samples are complete");
+        bindings.has_throw_away_network(&profile)
+    };
+    assert!(is_nobodys(&Given::default()));
+    assert!(!is_nobodys(&site(&profile)));
+    for (remembered, expected) in [("SecurePassword123", true), ("the-customers-own", false)] {
+        let mut given = Given::default();
+        given.take_remembered([("wifi_password".to_owned(), Secret::new(remembered))]);
+        assert_eq!(is_nobodys(&given), expected, "{remembered}");
+    }
+}
+
 #[test]
 fn a_lot_of_simulated_units_shares_the_site_only() {
     let mut sources = Counting { next: 41, ..Counting::default() };

@@ -83,6 +83,8 @@ pub(in crate::device) struct Places<'a> {
     pub(in crate::device) program: &'a str,
     /// The variable that names the program, or the folder that it lies in.
     pub(in crate::device) variable: &'a str,
+    /// Where an installer of its own puts it, below the user's home.
+    pub(in crate::device) at_home: Option<&'a str>,
     /// The folder of ESP-IDF's tools with its versions, and where it lies within one.
     pub(in crate::device) tool: (&'a str, &'a [&'a str]),
 }
@@ -99,14 +101,15 @@ impl Places<'_> {
         }
         let on_path = env::var_os("PATH").unwrap_or_default();
         let on_path = env::split_paths(&on_path).map(|folder| folder.join(self.program));
-        on_path.chain(self.of_esp_idf()).filter(|path| path.is_file()).collect()
+        let at_home = self.at_home.and_then(|folder| Some(home()?.join(folder).join(self.program)));
+        on_path.chain(at_home).chain(self.of_esp_idf()).filter(|path| path.is_file()).collect()
     }
 
     /// `~/.espressif/tools/qemu-riscv32/VERSION/qemu/bin/qemu-system-riscv32`, the newest name first.
     fn of_esp_idf(&self) -> Vec<PathBuf> {
         let tools = env::var_os("IDF_TOOLS_PATH").map(PathBuf::from);
-        let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".espressif"));
-        let Some(tools) = tools.or_else(home) else { return Vec::new() };
+        let at_home = || home().map(|home| home.join(".espressif"));
+        let Some(tools) = tools.or_else(at_home) else { return Vec::new() };
         let (tool, within) = self.tool;
         let Ok(versions) = fs::read_dir(tools.join("tools").join(tool)) else {
             return Vec::new();
@@ -118,6 +121,10 @@ impl Places<'_> {
         });
         programs.collect()
     }
+}
+
+fn home() -> Option<PathBuf> {
+    env::var_os("HOME").map(PathBuf::from)
 }
 
 /// What a program prints on its standard output.

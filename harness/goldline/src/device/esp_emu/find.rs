@@ -22,6 +22,7 @@ pub(super) fn find(
     let places = Places {
         program: "esp-emu",
         variable: "GOLDLINE_ESP_EMU",
+        at_home: Some(".local/bin"),
         tool: ("esp-emu", &["", "bin", "esp-emu/bin"]),
     };
     let needed: Vec<&str> = ARGUMENTS.into_iter().chain(with_efuse.then_some(EFUSE)).collect();

@@ -16,6 +16,7 @@ pub(super) fn find(
     let places = Places {
         program: machine.program,
         variable: "GOLDLINE_QEMU",
+        at_home: None,
         tool: (machine.tool, &["qemu/bin"]),
     };
     let mut looked = Vec::new();

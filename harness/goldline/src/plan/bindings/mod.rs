@@ -188,6 +188,19 @@ impl Bindings {
         Ok(Text::new(text, secret))
     }
 
+    /// Whether the network's password is nobody's secret: there is none, the profile declares it, or it was
+    /// made for this run.
+    pub fn has_throw_away_network(&self, profile: &Profile) -> bool {
+        let Some(wifi) = &profile.wifi else { return true };
+        let is_nobodys = |name: &str| {
+            self.origin(name) == Some(Origin::Random)
+                || self.get(name).is_some_and(|text| {
+                    text.expose().is_empty() || profile.declares(name, text.expose())
+                })
+        };
+        wifi.password.symbols().all(is_nobodys)
+    }
+
     /// Every value of the profile's, to be remembered for a later check; not what a run learns anew.
     pub fn to_remember(&self) -> BTreeMap<String, Secret> {
         let own = self.bound.iter().filter(|(_, bound)| bound.origin != Origin::Engine);

@@ -69,6 +69,16 @@ impl Behind {
         }
     }
 
+    /// Whether the guest would be known by its sockets.
+    pub(super) fn sees(&self) -> Result<(), String> {
+        match self.guest().leader {
+            Some(leader) if !owner::is_told(leader) => Err(format!(
+                "nobody tells which sockets process {leader} has, so the guest is not known from others: the emulator must be an ordinary program of this user's, without capabilities (setcap), on Linux"
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether the guest's emulator has that end of a connection or a socket; then the guest is joined.
     fn admits(&self, kind: owner::Kind, peer: SocketAddr) -> bool {
         let mut guest = self.guest();

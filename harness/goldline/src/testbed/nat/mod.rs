@@ -176,8 +176,8 @@ impl Network for Nat {
         self.segment().is_unit(station, unit)
     }
 
-    fn is_joined_by_bench(&self) -> bool {
-        false
+    fn sees_joins(&self) -> Option<Result<(), String>> {
+        Some(self.behind.sees())
     }
 
     fn redirect(&self, host: &Host, port: u16, listener: SocketAddr) -> Result<IpAddr, NoRedirect> {

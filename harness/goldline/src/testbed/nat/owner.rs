@@ -23,6 +23,18 @@ pub(super) fn holds(leader: u32, kind: Kind, socket: SocketAddr) -> bool {
             || linux::group_of(leader).any(|process| linux::has_one_of(process, &inodes)))
 }
 
+/// Whether the kernel tells what the process has open. It does not of a program with capabilities.
+#[cfg(target_os = "linux")]
+pub(super) fn is_told(process: u32) -> bool {
+    i32::try_from(process).is_ok_and(linux::is_told)
+}
+
+/// Nobody's where nobody tells.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_told(_: u32) -> bool {
+    false
+}
+
 /// Nobody's where nobody tells.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn holds(_: u32, _: Kind, _: SocketAddr) -> bool {
@@ -68,6 +80,11 @@ mod linux {
         SocketAddr::new(ip, address.port())
     }
 
+    pub(super) fn is_told(process: i32) -> bool {
+        let open = Process::new(process).and_then(|process| process.fd());
+        open.is_ok_and(|mut open| open.all(|open| open.is_ok()))
+    }
+
     pub(super) fn has_one_of(process: i32, inodes: &[u64]) -> bool {
         let open = Process::new(process).and_then(|process| process.fd());
         open.into_iter()
@@ -100,6 +117,7 @@ mod tests {
         let address = listener.local_addr().expect("its address");
         let connected = TcpStream::connect(address).expect("it listens");
         let (_accepted, peer) = listener.accept().expect("a connection");
+        assert!(is_told(own) && !is_told(u32::MAX));
         assert!(holds(own, Kind::Connection(address), peer));
         assert!(!holds(SOMEBODY_ELSE, Kind::Connection(address), peer), "it is not everybody's");
         assert!(!holds(own, Kind::Connection(peer), peer), "it leads elsewhere");

@@ -48,9 +48,10 @@ pub trait Network: fmt::Debug + Send + Sync {
         station == unit
     }
 
-    /// Whether the bench can join it as a unit does. Else its join says nothing of the access point.
-    fn is_joined_by_bench(&self) -> bool {
-        true
+    /// Whether a unit that joins would be seen, where the bench cannot join as the unit does and try it; `None`
+    /// where it can.
+    fn sees_joins(&self) -> Option<Result<(), String>> {
+        None
     }
 
     /// Leads connections for the host and port to a listener of the bench.
