@@ -7,7 +7,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::EspEmuError;
+use super::error::EspEmuError;
 use crate::{
     device::emulator::{flash::FlashFileError, program::NoEmulator},
     identity::Mac,

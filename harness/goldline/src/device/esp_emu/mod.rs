@@ -10,10 +10,12 @@
 //! Must not know what lies behind the guest's NAT: it is told what the access point is called.
 
 mod chip;
+mod error;
 mod find;
 mod power;
 
-pub use power::{EspEmuError, Uplink, UplinkOfRun};
+pub use error::EspEmuError;
+pub use power::{Uplink, UplinkOfRun};
 
 use super::{
     Device, DeviceError, EspEmuOptions,

@@ -7,19 +7,19 @@ use std::{
     io,
     net::Ipv4Addr,
     os::{fd::OwnedFd, unix::net::UnixStream},
-    path::PathBuf,
-    process::ExitStatus,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use tempfile::TempDir;
 
-use super::chip::{DEFAULT_MAC, Fuses};
+use super::{
+    chip::{DEFAULT_MAC, Fuses},
+    error::{END_LIMIT, EspEmuError, PASSPHRASE},
+};
 use crate::{
     device::emulator::{
         carrier::{Carrier, Console},
-        flash::{FlashFile, FlashFileError, Mark},
+        flash::{FlashFile, Mark},
         program::Emulator,
         unit::Supply,
     },
@@ -29,12 +29,8 @@ use crate::{
     secret::Secret,
 };
 
-/// From Ctrl-C until the flash is written.
-const END_LIMIT: Duration = Duration::from_secs(20);
 /// Its own log would stand between the lines of the unit's console.
 const QUIET: &[(&str, &str)] = &[("RUST_LOG", "error")];
-/// Characters of a WPA2 passphrase; an open network has none.
-const PASSPHRASE: std::ops::RangeInclusive<usize> = 8..=63;
 
 /// The network of the run, from when on it has one; asked each time that the unit is switched on.
 pub type Uplink = Box<dyn FnMut() -> io::Result<UplinkOfRun> + Send>;
@@ -50,32 +46,6 @@ pub struct UplinkOfRun {
     pub names: Ipv4Addr,
     /// Is told which process has the guest's connections, and the guest's MAC.
     pub attach: Box<dyn FnOnce(u32, Mac) + Send>,
-}
-
-/// The unit could not be switched.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the fields are what the messages show")]
-pub enum EspEmuError {
-    #[error("{program} cannot be started: {source}")]
-    Start { program: String, source: io::Error },
-    #[error("{program} ended by itself with {status}: {}", .words.lines().last().unwrap_or("it said nothing"))]
-    Ended { program: String, status: ExitStatus, words: String },
-    #[error("{program} did not end within {} s of Ctrl-C", END_LIMIT.as_secs())]
-    Endless { program: String },
-    #[error("{program} ended with {status} and did not write the flash back, so nobody knows what the unit wrote: {}", .words.lines().last().unwrap_or("it said nothing"))]
-    NotSaved { program: String, status: ExitStatus, words: String },
-    #[error("cannot use the eFuses {}: {reason}", .path.display())]
-    Efuse { path: PathBuf, reason: String },
-    #[error(
-        "the network's passphrase has {length} characters: esp-emu's access point takes {} to {}, or none",
-        PASSPHRASE.start(),
-        PASSPHRASE.end()
-    )]
-    Passphrase { length: usize },
-    #[error("the guest cannot be given a network: {0}")]
-    Network(io::Error),
-    #[error(transparent)]
-    Flash(#[from] FlashFileError),
 }
 
 /// What the unit is made of.
