@@ -11,6 +11,7 @@ mod fit;
 mod inspect;
 mod layout;
 mod model;
+mod network;
 mod says;
 mod spoilt;
 mod symbols;
@@ -36,6 +37,7 @@ pub use error::ImageError;
 pub use fit::{Role, Unfit};
 pub use inspect::{inspect, own_applications};
 pub use model::firmware_description;
+pub use network::knows_the_radio_only;
 pub use spoilt::{NotSpoilt, spoilt};
 pub use symbols::Symbols;
 

@@ -16,7 +16,8 @@ use crate::{
     },
     engine::OpenDevice,
     identity::Mac,
-    profile::{NvsKeyScheme, Profile},
+    image,
+    profile::{AppSource, NvsKeyScheme, Profile},
     simulated::{NotSimulated, simulated},
 };
 
@@ -254,8 +255,15 @@ fn esp_emu_unit(options: EspEmuOptions, profile: &Profile) -> EspEmuUnit {
     EspEmuUnit { chip: profile.chip, flash_size: profile.flash.size(), options }
 }
 
+/// An application that cannot be read is refused where images are made.
+fn knows_the_radio_only(profile: &Profile) -> bool {
+    let AppSource::File(file) = &profile.images.app else { return false };
+    file.read().is_ok_and(|app| image::knows_the_radio_only(&app))
+}
+
 fn emulated_unit(options: QemuOptions, profile: &Profile) -> EmulatedUnit {
-    EmulatedUnit { chip: profile.chip, flash_size: profile.flash.size(), options }
+    let needs_radio = profile.wifi.is_some() && knows_the_radio_only(profile);
+    EmulatedUnit { chip: profile.chip, flash_size: profile.flash.size(), options, needs_radio }
 }
 
 /// The simulated unit in this place of the order.

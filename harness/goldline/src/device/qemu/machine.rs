@@ -26,6 +26,8 @@ pub(super) struct Machine {
     pub(super) mac_words: u32,
     /// The card that needs no radio.
     pub(super) ethernet: &'static str,
+    /// What `-M` takes where the radio is emulated, and the radio's model as a card. Only forks have it.
+    pub(super) radio: Option<(&'static str, &'static str)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +53,7 @@ impl Machine {
                 efuse: "nvram.esp32.efuse",
                 mac_words: 0x3FF5_A004,
                 ethernet: "open_eth",
+                radio: Some(("esp32-picsimlab", "esp32_wifi")),
             },
             Chip::Esp32S3 => Self {
                 program: "qemu-system-xtensa",
@@ -63,6 +66,7 @@ impl Machine {
                 efuse: "nvram.esp32s3.efuse",
                 mac_words: 0x6000_7044,
                 ethernet: "open_eth",
+                radio: None,
             },
             Chip::Esp32C3 => Self {
                 program: "qemu-system-riscv32",
@@ -75,6 +79,7 @@ impl Machine {
                 efuse: "nvram.esp32c3.efuse",
                 mac_words: 0x6000_8844,
                 ethernet: "open_eth",
+                radio: Some(("esp32c3-picsimlab", "esp32c3_wifi")),
             },
             _ => return None,
         };

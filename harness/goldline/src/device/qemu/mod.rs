@@ -39,6 +39,8 @@ pub struct EmulatedUnit {
     pub flash_size: u32,
     /// From the device URL.
     pub options: QemuOptions,
+    /// Whether its firmware is to join a network and has nothing but the radio for it.
+    pub needs_radio: bool,
 }
 
 impl EmulatedUnit {
@@ -48,7 +50,13 @@ impl EmulatedUnit {
     /// [`NoEmulator`] says where was looked, and what was there.
     pub fn find_emulator(&self) -> Result<Emulator, NoEmulator> {
         let machine = self.machine()?;
-        find::find(&machine, &self.machine_name(&machine), self.options.binary.as_deref())
+        let name = self.machine_name(&machine);
+        find::find(&machine, &name, self.options.binary.as_deref(), self.takes_radio())
+    }
+
+    /// Whoever names a card or a machine knows what it is for.
+    fn takes_radio(&self) -> bool {
+        self.needs_radio && self.options.nic.is_none() && self.options.machine.is_none()
     }
 
     fn chip(&self) -> Chip {
@@ -65,7 +73,11 @@ impl EmulatedUnit {
     }
 
     fn machine_name(&self, machine: &Machine) -> String {
-        self.options.machine.clone().unwrap_or_else(|| machine.name.to_owned())
+        let own = match machine.radio {
+            Some((with_radio, _)) if self.takes_radio() => with_radio,
+            _ => machine.name,
+        };
+        self.options.machine.clone().unwrap_or_else(|| own.to_owned())
     }
 }
 
@@ -88,7 +100,10 @@ pub fn open_qemu(
     let nic = match unit.options.nic.as_deref() {
         Some("none") => None,
         Some(model) => Some(model.to_owned()),
-        None => Some(machine.ethernet.to_owned()),
+        None => {
+            let radio = machine.radio.filter(|_| unit.takes_radio());
+            Some(radio.map_or(machine.ethernet, |(_, model)| model).to_owned())
+        }
     };
     let parts = Parts {
         machine_name: unit.machine_name(&machine),
