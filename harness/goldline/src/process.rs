@@ -17,13 +17,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::{Errno, ioctl_fionread},
+    process::{Pid, Signal, kill_process_group},
+};
 
 /// How often a child that is waited for is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Bytes of what a tied program says that are kept: the last ones tell why it ended.
 const WORDS_KEPT: usize = 16 * 1024;
+
+/// What was said is kept within so long, unless somebody says more and more.
+const WORDS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Becomes the program, and leaves a watcher behind that ends it when the line to its owner breaks: a killed
 /// owner can end nobody. A line of text is the owner's farewell.
@@ -189,10 +196,18 @@ impl Tied {
         }
     }
 
-    /// The last that it said.
+    /// The last that it said, with all that it had said before it ended.
     pub fn last_words(&self) -> String {
-        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&words).trim().to_owned()
+        let began = Instant::now();
+        loop {
+            let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_all = ioctl_fionread(&self.life_line).is_ok_and(|left| left == 0);
+            if is_all || began.elapsed() > WORDS_WITHIN {
+                return String::from_utf8_lossy(&words).trim().to_owned();
+            }
+            drop(words);
+            sleep(LOOK_EVERY);
+        }
     }
 }
 
@@ -205,8 +220,16 @@ impl Drop for Tied {
 
 fn keep_words(heard: &mut UnixStream, words: &Mutex<Vec<u8>>) {
     let mut buffer = [0; 4096];
-    while let Ok(count @ 1..) = heard.read(&mut buffer) {
+    loop {
+        let mut fds = [PollFd::new(heard, PollFlags::IN)];
+        match poll(&mut fds, None) {
+            Ok(_) => {}
+            Err(Errno::INTR) => continue,
+            Err(_) => return,
+        }
+        // Read with the lock: what was said is either still to be read or kept.
         let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(count @ 1..) = heard.read(&mut buffer) else { return };
         words.extend_from_slice(&buffer[..count]);
         let excess = words.len().saturating_sub(WORDS_KEPT);
         words.drain(..excess);
@@ -241,10 +264,6 @@ mod tests {
         let mut program = tied("echo out; echo err >&2; exit 3", None);
         let status = program.wait_within(PATIENCE).expect("waited").expect("it ends");
         assert_eq!(status.code(), Some(3));
-        let began = Instant::now();
-        while program.last_words() != "out\nerr" && began.elapsed() < PATIENCE {
-            std::thread::yield_now();
-        }
         assert_eq!(program.last_words(), "out\nerr");
     }
 
@@ -269,10 +288,6 @@ mod tests {
         let mut said = String::new();
         (&ours).read_to_string(&mut said).expect("nobody else has it open");
         assert_eq!(said, "hello\n");
-        let began = Instant::now();
-        while program.last_words() != "err" && began.elapsed() < PATIENCE {
-            std::thread::yield_now();
-        }
         assert_eq!(program.last_words(), "err");
     }
 

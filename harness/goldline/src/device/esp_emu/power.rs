@@ -182,7 +182,13 @@ impl Supply for Power {
 
     fn look_after(&mut self) -> Result<(), EspEmuError> {
         let Some(guest) = &mut self.guest else { return Ok(()) };
-        let ended = guest.process.ended();
+        let terminal = self.terminal.lock().unwrap_or_else(PoisonError::into_inner);
+        // Its console closes a moment before it has ended.
+        let ended = match terminal.is_none() {
+            true => guest.process.wait_within(END_LIMIT),
+            false => guest.process.ended(),
+        };
+        drop(terminal);
         match ended.map_err(|source| EspEmuError::Start { program: self.program(), source })? {
             None => Ok(()),
             Some(status) => {
