@@ -160,7 +160,7 @@ fn first_diagnosis(checks: &[CheckRecord], outcome: Outcome) -> Option<Diagnosis
 
 fn judge_one(spec: &CheckSpec, plan: Option<&BoundPlan>, seen: &Observations) -> CheckRecord {
     let Some(plan) = plan else { return Finding::not_run().into_record(spec.id) };
-    if seen.emulator_hung && !ON_FLASH.contains(&spec.id) {
+    if seen.not_vouched_for && !ON_FLASH.contains(&spec.id) {
         return Finding::not_run().into_record(spec.id);
     }
     let finding = match spec.id {

@@ -29,8 +29,9 @@ pub struct Observations {
     pub before_boot: Option<Evidence>,
     /// Taken after the firmware ran.
     pub after_boot: Option<Evidence>,
-    /// Whether the emulator that runs the unit hung: nothing that the unit did not do is its own then.
-    pub emulator_hung: bool,
+    /// Whether the device could not vouch for itself, such as an emulator that hung: what the unit did not do is not
+    /// its own then.
+    pub not_vouched_for: bool,
     /// Whether the unit was reset into its application.
     pub booted: bool,
     /// The serial log since the boot of the trial.

@@ -91,15 +91,6 @@ pub trait Device: Send {
         None
     }
 
-    /// Whether what the running unit fails to do may be held against it. Only an emulator has a reason of its
-    /// own to say no.
-    ///
-    /// # Errors
-    /// The emulator's own failure.
-    fn refuse_to_blame(&mut self) -> Result<(), DeviceError> {
-        Ok(())
-    }
-
     /// Types into the console of the running unit.
     ///
     /// # Errors

@@ -301,7 +301,7 @@ impl Run {
             }
             self.note_stage(Stage { name: step.stage(), duration_ms, attempts });
             self.events.send(Event::StepEnded { index, duration_ms });
-            let outcome = self.unless_emulator_hangs(outcome).await;
+            let outcome = self.if_vouched_for(outcome).await;
             if let Some(start) = self.hear_again(&outcome) {
                 index = start;
                 continue;
@@ -321,7 +321,6 @@ impl Run {
                 }
                 Err(failure) => {
                     let failure = self.outranked(self.explained(failure)).await;
-                    let failure = self.excused_by_device(failure).await;
                     let failure = self.excused_by_nest(failure);
                     self.stop(step.name(), failure);
                     break;

@@ -80,24 +80,24 @@ impl Run {
         }
     }
 
-    /// An emulator that hangs is the reason of whatever its unit does not do. A unit that printed its crash hangs
-    /// by itself.
-    pub(super) async fn unless_emulator_hangs(
+    /// A unit is not blamed for what it did not do where the device cannot vouch for itself: its emulator hangs, or
+    /// gave the unit no time. What the log says stands by itself.
+    pub(super) async fn if_vouched_for(
         &mut self,
         outcome: Result<Next, Failure>,
     ) -> Result<Next, Failure> {
         let missed = match &outcome {
             Ok(Next::GoOn) => self.seen.start.is_some_and(|start| start.steady_ms.is_none()),
             Ok(Next::Enough) => true,
-            Err(failure) => failure.blames_unit(),
+            Err(failure) => matches!(failure, Failure::Unit(_)),
         };
-        if !missed || self.running().is_err() || self.hearing.facts().crashes() > 0 {
+        if !missed || self.running().is_err() || self.shown_facts().cause().is_some() {
             return outcome;
         }
-        match self.with_device(|device| device.refuse_to_blame()).await {
+        match self.vouched().await {
             Ok(()) => outcome,
             Err(failure) => {
-                self.seen.emulator_hung = true;
+                self.seen.not_vouched_for = true;
                 Err(failure)
             }
         }
@@ -110,15 +110,6 @@ impl Run {
             && excluded.iter().any(|one| {
                 matches!(one.check, CheckId::WifiJoin | CheckId::NetworkJoin | CheckId::MqttConnect)
             })
-    }
-
-    /// A unit is not blamed for what it did not do in time where the device cannot vouch for that time. What its log
-    /// says stands by itself.
-    pub(super) async fn excused_by_device(&mut self, failure: Failure) -> Failure {
-        if !matches!(failure, Failure::Unit(_)) || self.shown_facts().cause().is_some() {
-            return failure;
-        }
-        self.vouched().await.err().unwrap_or(failure)
     }
 
     /// Asks the device whether it gave the unit its time.

@@ -175,7 +175,7 @@ impl<S: Supply> Device for EmulatedDevice<S> {
         self.last_reset
     }
 
-    fn refuse_to_blame(&mut self) -> Result<(), DeviceError> {
+    fn vouch(&mut self) -> Result<(), DeviceError> {
         refuse_standstill(&mut self.supply)
     }
 

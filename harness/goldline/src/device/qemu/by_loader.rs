@@ -111,7 +111,7 @@ impl Device for ByLoader {
         self.last_reset
     }
 
-    fn refuse_to_blame(&mut self) -> Result<(), DeviceError> {
+    fn vouch(&mut self) -> Result<(), DeviceError> {
         refuse_standstill(&mut *locked(&self.power))
     }
 
