@@ -23,7 +23,8 @@ pub const CRATES: [Layers; 4] = [
         crate_name: "goldline",
         sources: "harness/goldline/src",
         layers: &[
-            &["build", "clock", "hex", "identity", "output_file", "process", "secret"],
+            &["clock", "esp_image", "hex", "identity", "output_file", "process", "secret"],
+            &["build"],
             &["profile", "record", "simulated", "tls"],
             &["client", "device", "image", "registry", "testbed"],
             &["check", "plan"],

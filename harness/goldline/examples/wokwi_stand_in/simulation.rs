@@ -49,7 +49,10 @@ impl Simulation {
         if self.on.is_none() {
             self.on = Some(On::new(&self.board, &self.flash, &self.faults)?);
         }
-        self.runs_since.get_or_insert_with(Instant::now);
+        // A unit may have printed enough to be frozen before it is told to go on.
+        if !self.is_frozen {
+            self.runs_since.get_or_insert_with(Instant::now);
+        }
         Ok(())
     }
 
