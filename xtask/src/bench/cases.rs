@@ -145,6 +145,10 @@ pub fn all(binary: &Path, folder: &Path) -> Result<Vec<Row>, String> {
     let run = [goldline, "run", "--json"];
     let machine_code = workspace::root().join("fixtures/profiles/reference/reference.toml");
     let machine_code = [goldline, "run", text(&machine_code)?, "--json", "--device", "qemu:"];
+    let virt = workspace::root().join("target/firmware/reference/virt/reference.toml");
+    let translator = workspace::root().join("target/debug/examples/qemu_virt");
+    let on_virt = format!("qemu:?machine=virt&binary={}", text(&translator)?);
+    let on_virt = [goldline, "run", text(&virt)?, "--json", "--device", &on_virt];
     let ours = [goldline, "nvs", "generate", csv, image, NVS_SIZE];
     let module = "esp_idf_nvs_partition_gen";
     let theirs = [python, "-m", module, "generate", csv, reference_image, NVS_SIZE];
@@ -161,6 +165,13 @@ pub fn all(binary: &Path, folder: &Path) -> Result<Vec<Row>, String> {
             .limits(Limits { wall_s: Some(0.1), peak_bytes: None }),
         // Needs a QEMU that is found, and `cargo xtask firmware`; skipped by name without.
         Row::new("whole run of the reference firmware in QEMU", folder, &machine_code)
+            .reads(|sample| passed(sample).map(|_| sample.wall_s))
+            .limits(Limits { wall_s: Some(6.0), peak_bytes: None }),
+        Row::new("  of it, without the guest's own boot and trial", folder, &machine_code)
+            .reads(backend)
+            .limits(Limits { wall_s: Some(0.3), peak_bytes: None }),
+        // Needs Debian's QEMU, `cargo xtask firmware`, and the example that translates for it.
+        Row::new("the same firmware on the machine virt", folder, &on_virt)
             .reads(|sample| passed(sample).map(|_| sample.wall_s))
             .limits(Limits { wall_s: Some(6.0), peak_bytes: None }),
         Row::new("goldline nvs generate", folder, &ours).writes(image).against(reference),
@@ -208,6 +219,18 @@ fn first_byte(sample: &Sample) -> Result<f64, String> {
     Ok(duration_ms.ok_or_else(|| format!("the record has no stage {FIRST_BYTE}"))? / 1000.0)
 }
 
+/// Seconds of a run in which its unit did not run: what the bench and its emulator add to the firmware's own time.
+fn backend(sample: &Sample) -> Result<f64, String> {
+    const OF_THE_GUEST: [&str; 6] =
+        ["boot", "wifi_join", "time_sync", "mqtt_connect", "mqtt_command", "console_status"];
+    let record = passed(sample)?;
+    let stages = record["stages"].as_array().into_iter().flatten();
+    let guests = stages
+        .filter(|stage| stage["name"].as_str().is_some_and(|name| OF_THE_GUEST.contains(&name)));
+    let guest_ms: f64 = guests.filter_map(|stage| stage["duration_ms"].as_f64()).sum();
+    Ok(sample.wall_s - guest_ms / 1000.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,6 +243,13 @@ mod tests {
     fn the_first_byte_is_read_from_the_record() {
         let record = r#"{"verdict":"PASS","stages":[{"name":"first_byte","duration_ms":37}]}"#;
         assert_eq!(first_byte(&printed(record)), Ok(0.037));
+    }
+
+    #[test]
+    fn the_guests_own_time_is_not_the_backends() {
+        let record = r#"{"verdict":"PASS","stages":[{"name":"erase","duration_ms":50},{"name":"boot","duration_ms":600},{"name":"mqtt_connect","duration_ms":300}]}"#;
+        let own = backend(&printed(record)).expect("it passed");
+        assert!((own - 0.1).abs() < 1e-9, "{own}");
     }
 
     #[test]

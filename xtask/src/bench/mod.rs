@@ -23,6 +23,9 @@ const DEFAULT_ROUNDS: usize = 5;
 const IN_PROCESS: [(&str, &str); 2] =
     [("goldline-nvs", "figures"), ("goldline-simulator", "simulator_figures")];
 
+/// Figures that tests of the program print: the bench's network in user space. They are built with optimisation.
+const PRINTED_BY_TESTS: &str = "testbed::wire::figures";
+
 /// Measures every case, prints the table, and then the figures that are taken in process.
 pub fn run_rounds(words: &[&str]) -> Outcome {
     let options = Options::parse(words)?;
@@ -45,7 +48,12 @@ pub fn run_rounds(words: &[&str]) -> Outcome {
             run(&mut cargo(["run", "--release", "-q", "-p", crate_name, "--example", example]))
         })?;
     }
-    Ok(())
+    section("the wire", || {
+        let words = ["test", "--release", "-q", "-p", "goldline", "--test", "program"];
+        // One after the other, or each would be in the other's figures.
+        let only = [PRINTED_BY_TESTS, "--", "--ignored", "--nocapture", "--test-threads", "1"];
+        run(&mut cargo(words.into_iter().chain(only)))
+    })
 }
 
 struct Options {

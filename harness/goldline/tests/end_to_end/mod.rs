@@ -23,6 +23,7 @@ mod credentials;
 mod damaged_state;
 mod drafts;
 mod dry_run;
+pub mod elsewhere;
 mod external_broker;
 mod faults;
 mod flash_dumps;

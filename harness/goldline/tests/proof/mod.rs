@@ -5,6 +5,7 @@
 //! said. Each sweep prints its figures, and fails when a single verdict is wrong.
 
 mod damages;
+mod elsewhere;
 mod kills;
 mod load;
 mod matrix;

@@ -40,7 +40,7 @@ pub fn faults() -> Vec<String> {
 }
 
 /// The shipped profile, with deadlines that nobody waits long for.
-fn hasty(product: &str, longest: u64) -> String {
+pub fn hasty(product: &str, longest: u64) -> String {
     const WAITS: [&str; 6] = ["wifi_s", "mqtt_s", "service_s", "command_s", "boot_s", "within_s"];
     with_waits(product, |key, seconds| WAITS.contains(&key).then(|| seconds.min(longest)))
 }
