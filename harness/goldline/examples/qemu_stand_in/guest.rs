@@ -71,8 +71,7 @@ impl Guest {
         match (self.is_esp32, self.unit.hangs()) {
             (true, true) => "\r\nCPU#0\r\nPC=40081da0\r\nPS=00060523\r\n",
             (true, false) => "\r\nCPU#0\r\nPC=401e1a46\r\nPS=00060320\r\n",
-            (false, true) => "\r\nCPU#0\r\n pc       4207d658\r\n mstatus  00001880\r\n",
-            (false, false) => "\r\nCPU#0\r\n pc       4207d658\r\n mstatus  00001888\r\n",
+            (false, _) => "\r\nCPU#0\r\n pc       4207d658\r\n mstatus  00001888\r\n",
         }
     }
 

@@ -91,7 +91,10 @@ impl Run {
             Ok(Next::Enough) => true,
             Err(failure) => matches!(failure, Failure::Unit(_)),
         };
-        if !missed || self.running().is_err() || self.shown_facts().cause().is_some() {
+        let facts = self.shown_facts();
+        let told =
+            facts.cause().is_some() || facts.configuration.is_some() || facts.gave_up.is_some();
+        if !missed || told || self.running().is_err() {
             return outcome;
         }
         match self.vouched().await {
