@@ -202,7 +202,7 @@ fn a_sound_application_in_another_dress_is_taken(#[case] dress: fn(Vec<u8>) -> V
 fn a_damaged_application_is_refused_by_what_damages_it() {
     let app = shipped(Chip::Esp32).app;
     let (end, length) = (app.len() - 32, app.len());
-    for at in [2, 4, 8, 12, 15, 17, 24, 40, end / 2, end - 20] {
+    for at in [4, 8, 12, 15, 17, 24, 40, end / 2, end - 20] {
         let flipped = with(app.clone(), at, app[at] ^ 0x10);
         let found = reason(&flipped);
         let damaged = matches!(
@@ -212,7 +212,9 @@ fn a_damaged_application_is_refused_by_what_damages_it() {
         assert!(damaged, "byte {at}: {found:?}");
     }
     // The bootloader compares the hash, whatever was written over.
-    assert_eq!(reason(&with(app.clone(), 3, app[3] ^ 0x10)), Unfit::SettingsEdited);
+    for at in [2, 3] {
+        assert_eq!(reason(&with(app.clone(), at, app[at] ^ 0x10)), Unfit::SettingsEdited);
+    }
     for at in [end, length - 1] {
         let found = reason(&with(app.clone(), at, app[at] ^ 1));
         assert_eq!(found, Unfit::Damage(Damage::Hash), "byte {at}");
