@@ -22,6 +22,7 @@ pub(super) fn judge(spec: &CheckSpec, seen: &Observations) -> Finding {
         None => explain(join, facts, &mut finding),
     }
     judge_resets(spec, seen, &mut finding);
+    finding.evidence.extend(seen.traffic.iter().cloned());
     finding
 }
 

@@ -71,6 +71,8 @@ pub struct Observations {
     pub leaked: BTreeSet<String>,
     /// Whether the application started and went on, where nothing else tells.
     pub start: Option<StartObservation>,
+    /// What a wire saw of the unit since its last start, for people.
+    pub traffic: Vec<String>,
     /// The wait for the network, when it took place.
     pub join: Option<JoinObservation>,
     /// The wait for the broker, when it took place.

@@ -34,6 +34,7 @@ mod rewrite;
 mod rivalry;
 mod signs;
 mod steady;
+mod traffic;
 mod trial;
 mod trust;
 mod update;
@@ -328,6 +329,7 @@ impl Run {
             }
         }
         self.keep_console();
+        self.note_traffic();
         self.note_first_byte();
     }
 

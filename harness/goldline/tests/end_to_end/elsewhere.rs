@@ -57,6 +57,10 @@ fn a_sound_unit_passes(#[case] profile: &str, #[case] chip: &str) {
     assert_eq!((ended.code(), &record["verdict"]), (0, &"PASS".into()), "{record:#}");
     assert_eq!(check(&record, "network_join")["outcome"], "pass", "{record:#}");
     assert_eq!(record["network"]["name"], "wire");
+    let seen = check(&record, "network_join")["evidence"].to_string();
+    for words in ["on the wire: DHCP", "on the wire: asked for", "on the wire: connected to"] {
+        assert!(seen.contains(words), "{words}: {seen}");
+    }
 }
 
 #[rstest]
