@@ -32,7 +32,7 @@ pub use emulator::{
 pub use esp_emu::{EspEmuError, EspEmuUnit, Uplink, UplinkOfRun, open_esp_emu};
 pub use line::LineHandle;
 pub use port::{LineError, NotAPort, refuse_what_is_no_port};
-pub use qemu::{EmulatedUnit, GuestError, Plug, PowerError, open_qemu};
+pub use qemu::{EmulatedUnit, GuestError, Plug, PowerError, Radio, open_qemu};
 pub use remote::open_remote;
 pub use reset::ResetError;
 pub use serial::open_serial;

@@ -10,8 +10,8 @@ use super::faults::Faults;
 use crate::{
     device::{
         DeviceUrl, DeviceUrlError, EmulatedUnit, Emulator, EspEmuOptions, EspEmuUnit, NoEmulator,
-        NoWokwi, NotAPort, Plug, QemuOptions, SimulatedUnit, SimulatorOptions, Uplink, WokwiUnit,
-        open_esp_emu, open_qemu, open_remote, open_serial, open_simulator, open_wokwi,
+        NoWokwi, NotAPort, Plug, QemuOptions, Radio, SimulatedUnit, SimulatorOptions, Uplink,
+        WokwiUnit, open_esp_emu, open_qemu, open_remote, open_serial, open_simulator, open_wokwi,
         refuse_what_is_no_port,
     },
     engine::OpenDevice,
@@ -262,8 +262,12 @@ fn knows_the_radio_only(profile: &Profile) -> bool {
 }
 
 fn emulated_unit(options: QemuOptions, profile: &Profile) -> EmulatedUnit {
-    let needs_radio = profile.wifi.is_some() && knows_the_radio_only(profile);
-    EmulatedUnit { chip: profile.chip, flash_size: profile.flash.size(), options, needs_radio }
+    let radio = match (knows_the_radio_only(profile), &profile.wifi) {
+        (false, _) => Radio::Unneeded,
+        (true, None) => Radio::Wanted,
+        (true, Some(_)) => Radio::Needed,
+    };
+    EmulatedUnit { chip: profile.chip, flash_size: profile.flash.size(), options, radio }
 }
 
 /// The simulated unit in this place of the order.

@@ -21,6 +21,8 @@ pub struct Emulator {
     pub path: PathBuf,
     /// What it says of its version.
     pub version: String,
+    /// Whether it was found for the radio that it emulates.
+    pub with_radio: bool,
 }
 
 /// No emulator for a chip.

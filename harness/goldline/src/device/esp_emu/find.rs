@@ -29,7 +29,7 @@ pub(super) fn find(
     let mut looked = Vec::new();
     for path in places.candidates(named) {
         match inspect(&path, chip, &needed) {
-            Ok(version) => return Ok(Emulator { path, version }),
+            Ok(version) => return Ok(Emulator { path, version, with_radio: false }),
             Err(reason) => looked.push((path, reason)),
         }
     }

@@ -7,14 +7,40 @@ use std::path::{Path, PathBuf};
 use super::machine::Machine;
 use crate::device::emulator::program::{Emulator, NoEmulator, Places, say};
 
-/// The first program that has the machine. One that was named is the only candidate. `for_radio` says that the
-/// machine is asked for its radio alone.
+/// The first program that has the machine. One that was named is the only candidate.
 pub(super) fn find(
     machine: &Machine,
     machine_name: &str,
     named: Option<&Path>,
-    for_radio: bool,
 ) -> Result<Emulator, NoEmulator> {
+    search(machine, machine_name, named).map_err(|looked| NoEmulator::NotFound {
+        emulator: "QEMU",
+        can: format!("emulates {machine_name}"),
+        looked,
+        action: "install Espressif's QEMU (with ESP-IDF: python tools/idf_tools.py install qemu-xtensa qemu-riscv32), put it on PATH, or name it with GOLDLINE_QEMU=PATH or ?binary=PATH",
+    })
+}
+
+/// The same of the chip's machine with a radio.
+pub(super) fn find_with_radio(
+    machine: &Machine,
+    named: Option<&Path>,
+) -> Result<Emulator, NoEmulator> {
+    let Some((with_radio, _)) = machine.radio else {
+        return Err(without_radio(machine.name, Vec::new()));
+    };
+    match search(machine, with_radio, named) {
+        Ok(emulator) => Ok(Emulator { with_radio: true, ..emulator }),
+        Err(looked) => Err(without_radio(machine.name, looked)),
+    }
+}
+
+/// Else where was looked, and why it is not there.
+fn search(
+    machine: &Machine,
+    machine_name: &str,
+    named: Option<&Path>,
+) -> Result<Emulator, Vec<(PathBuf, String)>> {
     let places = Places {
         program: machine.program,
         variable: "GOLDLINE_QEMU",
@@ -22,24 +48,13 @@ pub(super) fn find(
         tool: (machine.tool, &["qemu/bin"]),
     };
     let mut looked = Vec::new();
-    if for_radio && machine.radio.is_none() {
-        return Err(without_radio(machine.name, looked));
-    }
     for path in places.candidates(named) {
         match inspect(&path, machine_name) {
-            Ok(version) => return Ok(Emulator { path, version }),
+            Ok(version) => return Ok(Emulator { path, version, with_radio: false }),
             Err(reason) => looked.push((path, reason)),
         }
     }
-    if for_radio {
-        return Err(without_radio(machine.name, looked));
-    }
-    Err(NoEmulator::NotFound {
-        emulator: "QEMU",
-        can: format!("emulates {machine_name}"),
-        looked,
-        action: "install Espressif's QEMU (with ESP-IDF: python tools/idf_tools.py install qemu-xtensa qemu-riscv32), put it on PATH, or name it with GOLDLINE_QEMU=PATH or ?binary=PATH",
-    })
+    Err(looked)
 }
 
 /// A firmware that knows no other network would be waited for in vain, and blamed for it.
@@ -73,7 +88,7 @@ mod tests {
     #[test]
     fn a_chip_whose_radio_nobody_emulates_is_refused_before_it_is_looked_for() {
         let machine = Machine::of(Chip::Esp32S3).expect("QEMU has it");
-        let refused = find(&machine, machine.name, None, true).expect_err("it has no radio");
+        let refused = find_with_radio(&machine, None).expect_err("it has no radio");
         let said = refused.to_string();
         assert!(said.contains("emulates the WiFi of esp32s3"), "{said}");
         assert!(refused.action().contains("CONFIG_ETH_USE_OPENETH"), "{}", refused.action());

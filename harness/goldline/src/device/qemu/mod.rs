@@ -39,8 +39,19 @@ pub struct EmulatedUnit {
     pub flash_size: u32,
     /// From the device URL.
     pub options: QemuOptions,
-    /// Whether its firmware is to join a network and has nothing but the radio for it.
-    pub needs_radio: bool,
+    /// What its firmware has for a network.
+    pub radio: Radio,
+}
+
+/// What a firmware wants with a radio.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Radio {
+    /// Nothing, or it has an emulator's Ethernet card for it as well.
+    Unneeded,
+    /// It has nothing else, and may crash where there is none; it is asked to join nothing.
+    Wanted,
+    /// It has nothing else, and is to join a network.
+    Needed,
 }
 
 impl EmulatedUnit {
@@ -50,13 +61,17 @@ impl EmulatedUnit {
     /// [`NoEmulator`] says where was looked, and what was there.
     pub fn find_emulator(&self) -> Result<Emulator, NoEmulator> {
         let machine = self.machine()?;
-        let name = self.machine_name(&machine);
-        find::find(&machine, &name, self.options.binary.as_deref(), self.takes_radio())
-    }
-
-    /// Whoever names a card or a machine knows what it is for.
-    fn takes_radio(&self) -> bool {
-        self.needs_radio && self.options.nic.is_none() && self.options.machine.is_none()
+        let named = self.options.binary.as_deref();
+        // Whoever names a card or a machine knows what it is for.
+        let is_free = self.options.nic.is_none() && self.options.machine.is_none();
+        if is_free && self.radio != Radio::Unneeded {
+            let found = find::find_with_radio(&machine, named);
+            if found.is_ok() || self.radio == Radio::Needed {
+                return found;
+            }
+        }
+        let name = self.options.machine.as_deref().unwrap_or(machine.name);
+        find::find(&machine, name, named)
     }
 
     fn chip(&self) -> Chip {
@@ -70,14 +85,6 @@ impl EmulatedUnit {
             has: Machine::CHIPS,
             action: "name one of those chips, or test on a real port",
         })
-    }
-
-    fn machine_name(&self, machine: &Machine) -> String {
-        let own = match machine.radio {
-            Some((with_radio, _)) if self.takes_radio() => with_radio,
-            _ => machine.name,
-        };
-        self.options.machine.clone().unwrap_or_else(|| own.to_owned())
     }
 }
 
@@ -97,16 +104,15 @@ pub fn open_qemu(
         .map_err(PowerError::from)?;
     let (master, path) = terminal()?;
     let line = Line::open(&path, ROM_BAUD)?;
+    let radio = machine.radio.filter(|_| emulator.with_radio);
+    let own = radio.map_or(machine.name, |(with_radio, _)| with_radio);
     let nic = match unit.options.nic.as_deref() {
         Some("none") => None,
         Some(model) => Some(model.to_owned()),
-        None => {
-            let radio = machine.radio.filter(|_| unit.takes_radio());
-            Some(radio.map_or(machine.ethernet, |(_, model)| model).to_owned())
-        }
+        None => Some(radio.map_or(machine.ethernet, |(_, model)| model).to_owned()),
     };
     let parts = Parts {
-        machine_name: unit.machine_name(&machine),
+        machine_name: unit.options.machine.clone().unwrap_or_else(|| own.to_owned()),
         machine,
         emulator,
         nic,
