@@ -79,7 +79,7 @@ mod tests {
         assert_bad(
             "plan/mod.rs",
             "use std::fmt;\nuse crate::engine::Engine;",
-            "harness/goldline/src/plan/mod.rs:2: plan (layer 3) imports upward from engine (layer 5)",
+            "harness/goldline/src/plan/mod.rs:2: plan (layer 4) imports upward from engine (layer 6)",
         );
     }
 
@@ -89,11 +89,11 @@ mod tests {
             "use crate::{record::{self, Deadline}, store::{run as store},\n cli::{Args, Exit}};";
         let found = found("report.rs", text);
         assert!(
-            found[0].contains("report.rs:1: report (layer 6) imports sideways from store"),
+            found[0].contains("report.rs:1: report (layer 7) imports sideways from store"),
             "{found:?}"
         );
         assert!(
-            found[1].contains("report.rs:2: report (layer 6) imports upward from cli"),
+            found[1].contains("report.rs:2: report (layer 7) imports upward from cli"),
             "{found:?}"
         );
     }

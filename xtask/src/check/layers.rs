@@ -142,14 +142,14 @@ mod tests {
         assert_eq!(HARNESS.refusal("cli", "identity"), None);
         assert_eq!(HARNESS.refusal("engine", "engine"), None);
         let upward = HARNESS.refusal("plan", "engine").expect("refused");
-        assert_eq!(upward, "plan (layer 3) imports upward from engine (layer 5)");
+        assert_eq!(upward, "plan (layer 4) imports upward from engine (layer 6)");
     }
 
     #[test]
     fn neighbours_are_named_one_way() {
         assert_eq!(HARNESS.refusal("check", "plan"), None);
         let sideways = HARNESS.refusal("plan", "check").expect("refused");
-        assert_eq!(sideways, "plan (layer 3) imports sideways from check (layer 3)");
+        assert_eq!(sideways, "plan (layer 4) imports sideways from check (layer 4)");
     }
 
     #[test]
