@@ -49,7 +49,7 @@ pub fn run_rounds(words: &[&str]) -> Outcome {
         })?;
     }
     section("the wire", || {
-        let words = ["test", "--release", "-q", "-p", "goldline", "--test", "program"];
+        let words = ["test", "--release", "-q", "-p", "goldline", "--test", "library"];
         // One after the other, or each would be in the other's figures.
         let only = [PRINTED_BY_TESTS, "--", "--ignored", "--nocapture", "--test-threads", "1"];
         run(&mut cargo(words.into_iter().chain(only)))
