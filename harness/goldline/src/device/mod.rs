@@ -305,6 +305,9 @@ impl DeviceError {
             Self::Simulator(_) => Some(
                 "correct what was asked of the simulated unit with --device and --fault, then test it again",
             ),
+            Self::Hung { .. } | Self::StandsStill { .. } => Some(
+                "run it again where less runs beside it (--retry-errors N does), take a chip of one core or another version of QEMU; on a real unit its watchdog would say where",
+            ),
             Self::NotInLoader { .. } => Some(
                 "put the unit into its download mode (hold BOOT while pressing reset) and begin again, or name a reset with ?reset=lines or ?reset=command:PROGRAM",
             ),

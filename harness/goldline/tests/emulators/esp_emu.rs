@@ -8,17 +8,19 @@ use std::{
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::{
+    parts::{attempts, image},
+    processes::{self, Process, wait_until},
+};
 use crate::end_to_end::program::{Ended, PROFILE, Station};
 
-/// Only a program that hangs meets it.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// The base MAC of esp-emu's chips.
 const MAC: &str = "24:0a:c4:00:00:01";
 
@@ -86,22 +88,8 @@ impl Site {
     }
 
     /// The emulator's processes, the watcher of each included.
-    fn processes(&self) -> Vec<Pid> {
-        let folder = self.folder.path().display().to_string();
-        let of_ours = |entry: fs::DirEntry| {
-            let pid = entry.file_name().to_str()?.parse().ok()?;
-            let line = fs::read(entry.path().join("cmdline")).ok()?;
-            String::from_utf8_lossy(&line).contains(&folder).then(|| Pid::from_raw(pid)).flatten()
-        };
-        fs::read_dir("/proc").expect("/proc").flatten().filter_map(of_ours).collect()
-    }
-
-    fn wait_until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
-        let began = Instant::now();
-        while !is_so(self) {
-            assert!(began.elapsed() < PATIENCE, "{what} never came");
-            std::thread::sleep(Duration::from_millis(2));
-        }
+    fn processes(&self) -> Vec<Process> {
+        processes::naming(self.folder.path())
     }
 
     /// Starts a run whose unit never connects, and waits until it has booted.
@@ -109,19 +97,14 @@ impl Site {
         let mut command = self.command(&["run", "--device", "esp-emu:"]);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let child = child.expect("the program starts");
-        self.wait_until("a unit that runs", |site| {
-            site.processes().iter().any(|pid| is_running(*pid))
-        });
+        wait_until("a unit that runs", || self.processes().iter().any(is_running));
         child
     }
 }
 
 /// Whether a process is an emulator with a flash, and no watcher.
-fn is_running(pid: Pid) -> bool {
-    let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
-    let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
-    let is_emulator = words.first().is_some_and(|word| word.ends_with(b"esp-emu"));
-    is_emulator && words.contains(&&b"--firmware"[..])
+fn is_running(process: &Process) -> bool {
+    process.is("esp-emu", "--firmware")
 }
 
 /// The shipped profile for a chip that esp-emu has, with a broker at a port that nobody else has: all guests of
@@ -136,25 +119,10 @@ fn with_a_port_of_its_own(profile: String) -> String {
     profile.replace("mqtts://prod.broker.com:8883", &format!("mqtts://prod.broker.com:{port}"))
 }
 
-/// An image of ESP-IDF's form ends on 16 bytes.
-fn image(flash: &[u8], start: usize, end: usize) -> Vec<u8> {
-    let bytes = &flash[start..end];
-    let length = bytes.iter().rposition(|byte| *byte != 0xFF).expect("an image") + 1;
-    bytes[..length.next_multiple_of(16)].to_vec()
-}
-
 /// A broker that the bench does not answer for: the unit runs on without it.
 fn silent(profile: String) -> String {
     let elsewhere = "value = \"mqtts://other.example.test:8883\"";
     with_a_port_of_its_own(profile.replace("value = \"{mqtt_broker}\"", elsewhere))
-}
-
-fn attempts(record: &Value, stage: &str) -> u64 {
-    let stages = record["stages"].as_array().expect("stages");
-    let stage = stages.iter().find(|it| it["name"] == stage);
-    stage.unwrap_or_else(|| panic!("no such stage in {record:#}"))["attempts"]
-        .as_u64()
-        .expect("a number")
 }
 
 /// A guest asks for names at port 53 of this machine's loopback.
@@ -374,7 +342,7 @@ fn an_emulator_that_dies_says_nothing_of_the_unit() {
     }
     let site = Site::with(silent);
     let child = site.start();
-    for pid in site.processes().into_iter().filter(|pid| is_running(*pid)) {
+    for Process { pid, .. } in site.processes().into_iter().filter(is_running) {
         kill_process(pid, Signal::KILL).expect("it runs");
     }
     let ended = Ended::from(child.wait_with_output().expect("it ends"));
@@ -391,7 +359,7 @@ fn an_emulator_ends_with_a_program_that_is_killed() {
     let mut child = site.start();
     child.kill().expect("it runs");
     child.wait().expect("it is gone");
-    site.wait_until("the emulator's end", |site| site.processes().is_empty());
+    wait_until("the emulator's end", || site.processes().is_empty());
 }
 
 #[test]

@@ -7,6 +7,8 @@
 
 mod esp_emu;
 mod esp_emu_service;
+mod parts;
+mod processes;
 mod qemu;
 mod reference;
 mod transcripts;

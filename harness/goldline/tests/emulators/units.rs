@@ -5,17 +5,17 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use rustix::process::{Signal, kill_process};
 
-use super::qemu::Emulator;
+use super::{
+    parts::{attempts, image},
+    processes::{self, Process, wait_until},
+    qemu::Emulator,
+};
 use crate::end_to_end::program::{Ended, PROFILE, Station};
 
-/// Only a program that hangs meets it.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// The base MAC of QEMU's ESP32.
 const MAC: &str = "10:01:00:c4:0a:24";
 
@@ -58,22 +58,8 @@ impl Site {
     }
 
     /// The emulator's processes, the watcher of each included.
-    fn processes(&self) -> Vec<Pid> {
-        let folder = self.emulator.folder().display().to_string();
-        let of_ours = |entry: fs::DirEntry| {
-            let pid = entry.file_name().to_str()?.parse().ok()?;
-            let line = fs::read(entry.path().join("cmdline")).ok()?;
-            String::from_utf8_lossy(&line).contains(&folder).then(|| Pid::from_raw(pid)).flatten()
-        };
-        fs::read_dir("/proc").expect("/proc").flatten().filter_map(of_ours).collect()
-    }
-
-    fn wait_until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
-        let began = Instant::now();
-        while !is_so(self) {
-            assert!(began.elapsed() < PATIENCE, "{what} never came");
-            std::thread::sleep(Duration::from_millis(2));
-        }
+    fn processes(&self) -> Vec<Process> {
+        processes::naming(self.emulator.folder())
     }
 
     /// Starts a run whose unit never connects, and waits until it has booted.
@@ -82,40 +68,20 @@ impl Site {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let child = child.expect("the program starts");
         // The first emulator only tells the MAC; the second one boots.
-        self.wait_until("a unit that runs", |site| {
-            site.processes().iter().any(|pid| is_running(*pid))
-        });
+        wait_until("a unit that runs", || self.processes().iter().any(is_running));
         child
     }
 }
 
 /// Whether a process is an emulator that runs its guest: one with a console and without `-S`, so that neither
 /// the one that is asked for its version nor the watcher is taken for it.
-fn is_running(pid: Pid) -> bool {
-    let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
-    let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
-    let is_emulator = words.first().is_some_and(|word| word.ends_with(b"qemu-system-xtensa"));
-    is_emulator && words.contains(&&b"-serial"[..]) && !words.contains(&&b"-S"[..])
-}
-
-/// An image of ESP-IDF's form ends on 16 bytes.
-fn image(flash: &[u8], start: usize, end: usize) -> Vec<u8> {
-    let bytes = &flash[start..end];
-    let length = bytes.iter().rposition(|byte| *byte != 0xFF).expect("an image") + 1;
-    bytes[..length.next_multiple_of(16)].to_vec()
+fn is_running(process: &Process) -> bool {
+    process.is("qemu-system-xtensa", "-serial") && !process.has("-S")
 }
 
 fn silent(profile: String) -> String {
     // A broker that the bench does not answer for: the unit runs on without it.
     profile.replace("value = \"{mqtt_broker}\"", "value = \"mqtts://other.example.test:8883\"")
-}
-
-fn attempts(record: &Value, stage: &str) -> u64 {
-    let stages = record["stages"].as_array().expect("stages");
-    let stage = stages.iter().find(|it| it["name"] == stage);
-    stage.unwrap_or_else(|| panic!("no such stage in {record:#}"))["attempts"]
-        .as_u64()
-        .expect("a number")
 }
 
 #[test]
@@ -179,7 +145,7 @@ fn a_unit_s_flash_is_kept_in_the_named_file() {
 fn an_emulator_that_dies_says_nothing_of_the_unit() {
     let site = Site::with(silent);
     let child = site.start();
-    for pid in site.processes().into_iter().filter(|pid| is_running(*pid)) {
+    for Process { pid, .. } in site.processes().into_iter().filter(is_running) {
         kill_process(pid, Signal::KILL).expect("it runs");
     }
     let ended = Ended::from(child.wait_with_output().expect("it ends"));
@@ -193,7 +159,7 @@ fn an_emulator_ends_with_a_program_that_is_killed() {
     let mut child = site.start();
     child.kill().expect("it runs");
     child.wait().expect("it is gone");
-    site.wait_until("the emulator's end", |site| site.processes().is_empty());
+    wait_until("the emulator's end", || site.processes().is_empty());
 }
 
 #[test]

@@ -8,19 +8,17 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use rstest::rstest;
 
-use super::reference::{
-    Board, Edit, MISSING_KEY, OTHER_IDENTITY, PANIC, SAME, WRONG_CA, WRONG_PASSWORD,
+use super::{
+    processes::{self, Process, wait_until},
+    reference::{Board, Edit, MISSING_KEY, OTHER_IDENTITY, PANIC, SAME, WRONG_CA, WRONG_PASSWORD},
 };
 use crate::end_to_end::program::{Ended, Station, check};
 
 const QEMU: &str = "qemu-system-riscv32";
-/// Only a program that hangs meets it.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// QEMU's first card has it.
 const MAC: &str = "52:54:00:12:34:56";
 
@@ -194,27 +192,9 @@ fn nothing_of_it_outlives_a_program_that_is_killed() {
     fs::create_dir(&private).expect("a folder");
     command.env("TMPDIR", &private).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().expect("the program starts");
-    let is_running = |line: &str| line.contains(QEMU) && !line.contains("\0-S\0");
-    wait_until("a unit that runs", || processes(&private).iter().any(|line| is_running(line)));
+    let is_running = |process: &Process| process.is(QEMU, "-M") && !process.has("-S");
+    wait_until("a unit that runs", || processes::naming(&private).iter().any(is_running));
     child.kill().expect("it runs");
     child.wait().expect("it is gone");
-    wait_until("the end of all", || processes(&private).is_empty());
-}
-
-/// The command lines of all processes that name this folder.
-fn processes(folder: &Path) -> Vec<String> {
-    let folder = folder.display().to_string();
-    let lines = fs::read_dir("/proc").expect("/proc").flatten().filter_map(|entry| {
-        let line = fs::read(entry.path().join("cmdline")).ok()?;
-        Some(String::from_utf8_lossy(&line).into_owned()).filter(|line| line.contains(&folder))
-    });
-    lines.collect()
-}
-
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < PATIENCE, "{what} never came");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    wait_until("the end of all", || processes::naming(&private).is_empty());
 }

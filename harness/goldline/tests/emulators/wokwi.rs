@@ -11,7 +11,10 @@ use std::{
 use rstest::rstest;
 use serde_json::Value;
 
-use super::wokwi_stand_in::{Service, TOKEN};
+use super::{
+    parts::image,
+    wokwi_stand_in::{Service, TOKEN},
+};
 use crate::end_to_end::program::{Ended, Station, check};
 
 /// Only a program that hangs meets it.
@@ -95,13 +98,6 @@ fn sections(text: &str) -> Vec<String> {
         *last += "\n";
     }
     sections
-}
-
-/// An image of ESP-IDF's form ends on 16 bytes.
-fn image(flash: &[u8], start: usize, end: usize) -> Vec<u8> {
-    let bytes = &flash[start..end];
-    let length = bytes.iter().rposition(|byte| *byte != 0xFF).expect("an image") + 1;
-    bytes[..length.next_multiple_of(16)].to_vec()
 }
 
 pub fn why(record: &Value) -> (&str, &str) {

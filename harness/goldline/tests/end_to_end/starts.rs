@@ -37,15 +37,15 @@ fn a_unit_that_starts_and_goes_on_passes() {
 #[test]
 fn a_unit_that_crashes_fails() {
     let (station, _) = drafted();
-    for (fault, code) in
-        [("firmware.boot_loop", "boot.loop"), ("chip.watchdog", "boot.loop"), ("flash.app_bit", "")]
-    {
+    for (fault, judge, code) in [
+        ("firmware.boot_loop", "start", "boot.loop"),
+        ("chip.watchdog", "start", "boot.loop"),
+        ("flash.app_bit", "flash_integrity", "flash.region_differs"),
+    ] {
         let record = run(&station, &["--fault", fault]);
         assert_eq!(record["verdict"], "FAIL", "{fault}: {record:#}");
-        if !code.is_empty() {
-            assert_eq!(record["diagnosis"]["code"], code, "{fault}: {record:#}");
-            assert_eq!(check(&record, "start")["outcome"], "fail", "{fault}");
-        }
+        assert_eq!(record["diagnosis"]["code"], code, "{fault}: {record:#}");
+        assert_eq!(check(&record, judge)["outcome"], "fail", "{fault}");
     }
 }
 

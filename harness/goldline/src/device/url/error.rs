@@ -1,5 +1,9 @@
 //! What is wrong with a device URL, and the option values that several kinds of device take.
 
+use std::path::PathBuf;
+
+use crate::profile::{Chip, UnknownChip};
+
 /// A text is no device URL.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DeviceUrlError {
@@ -41,6 +45,17 @@ pub enum DeviceUrlError {
         /// What it should be.
         expected: String,
     },
+}
+
+pub(super) fn chip(url: &str, option: &str, value: &str) -> Result<Chip, DeviceUrlError> {
+    value.parse().map_err(|error: UnknownChip| wrong(url, option, value, &error.to_string()))
+}
+
+pub(super) fn file(url: &str, option: &str, value: &str) -> Result<PathBuf, DeviceUrlError> {
+    match value {
+        "" => Err(wrong(url, option, value, "the path of a file")),
+        path => Ok(PathBuf::from(path)),
+    }
 }
 
 pub(super) fn switch(url: &str, option: &str, value: &str) -> Result<bool, DeviceUrlError> {

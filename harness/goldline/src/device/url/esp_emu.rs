@@ -4,8 +4,8 @@
 
 use std::path::PathBuf;
 
-use super::error::{DeviceUrlError, unknown, wrong};
-use crate::profile::{Chip, UnknownChip};
+use super::error::{DeviceUrlError, chip, file, unknown};
+use crate::profile::Chip;
 
 /// The names of the options, for people.
 const EXPECTED: &str = "chip, binary, efuse, flash-file";
@@ -31,10 +31,7 @@ impl EspEmuOptions {
     pub(super) fn parse(url: &str, options: &[(&str, &str)]) -> Result<Self, DeviceUrlError> {
         let mut parsed = Self::default();
         for &(option, value) in options {
-            let path = || match value {
-                "" => Err(wrong(url, option, value, "the path of a file")),
-                path => Ok(Some(PathBuf::from(path))),
-            };
+            let path = || file(url, option, value).map(Some);
             match option {
                 "chip" => parsed.chip = Some(chip(url, option, value)?),
                 "binary" => parsed.binary = path()?,
@@ -45,8 +42,4 @@ impl EspEmuOptions {
         }
         Ok(parsed)
     }
-}
-
-fn chip(url: &str, option: &str, value: &str) -> Result<Chip, DeviceUrlError> {
-    value.parse().map_err(|error: UnknownChip| wrong(url, option, value, &error.to_string()))
 }

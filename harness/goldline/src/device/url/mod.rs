@@ -12,16 +12,13 @@ mod wokwi;
 use std::{path::PathBuf, str::FromStr};
 
 pub use error::DeviceUrlError;
-use error::{number, switch, unknown, wrong};
+use error::{chip, number, switch, unknown, wrong};
 pub use esp_emu::EspEmuOptions;
 pub use qemu::{Provision, QemuOptions};
 pub use remote::{RemotePort, RemoteProtocol};
 pub use wokwi::WokwiOptions;
 
-use crate::{
-    identity::Mac,
-    profile::{Chip, UnknownChip},
-};
+use crate::{identity::Mac, profile::Chip};
 
 /// A device as the user names it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -176,12 +173,7 @@ fn simulator(url: &str, options: &[(&str, &str)]) -> Result<SimulatorOptions, De
     let mut parsed = SimulatorOptions::default();
     for &(option, value) in options {
         match option {
-            "chip" => {
-                parsed.chip =
-                    Some(value.parse().map_err(|error: UnknownChip| {
-                        wrong(url, option, value, &error.to_string())
-                    })?)
-            }
+            "chip" => parsed.chip = Some(chip(url, option, value)?),
             "mac" => {
                 parsed.mac = Some(value.parse().map_err(|_| {
                     wrong(url, option, value, "a MAC address such as a4:cf:12:34:56:78")

@@ -4,8 +4,8 @@
 
 use std::path::PathBuf;
 
-use super::error::{DeviceUrlError, unknown, wrong};
-use crate::profile::{Chip, UnknownChip};
+use super::error::{DeviceUrlError, chip, file, unknown, wrong};
+use crate::profile::Chip;
 
 /// The names of the options, for people.
 const EXPECTED: &str = "chip, binary, flash-file, nic, machine, efuse, provision";
@@ -47,10 +47,7 @@ impl QemuOptions {
     pub(super) fn parse(url: &str, options: &[(&str, &str)]) -> Result<Self, DeviceUrlError> {
         let mut parsed = Self::default();
         for &(option, value) in options {
-            let path = || match value {
-                "" => Err(wrong(url, option, value, "the path of a file")),
-                path => Ok(Some(PathBuf::from(path))),
-            };
+            let path = || file(url, option, value).map(Some);
             let name = || match is_a_name(value) {
                 true => Ok(Some(value.to_owned())),
                 false => Err(wrong(url, option, value, "a name of letters, digits, - and _")),
@@ -68,10 +65,6 @@ impl QemuOptions {
         }
         Ok(parsed)
     }
-}
-
-fn chip(url: &str, option: &str, value: &str) -> Result<Chip, DeviceUrlError> {
-    value.parse().map_err(|error: UnknownChip| wrong(url, option, value, &error.to_string()))
 }
 
 fn provision(url: &str, option: &str, value: &str) -> Result<Provision, DeviceUrlError> {

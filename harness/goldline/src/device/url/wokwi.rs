@@ -4,11 +4,8 @@
 
 use std::path::PathBuf;
 
-use super::error::{DeviceUrlError, unknown, wrong};
-use crate::{
-    identity::Mac,
-    profile::{Chip, UnknownChip},
-};
+use super::error::{DeviceUrlError, chip, unknown, wrong};
+use crate::{identity::Mac, profile::Chip};
 
 /// The names of the options, for people.
 const EXPECTED: &str = "chip, mac, diagram";
@@ -33,11 +30,7 @@ impl WokwiOptions {
         let mut parsed = Self::default();
         for &(option, value) in options {
             match option {
-                "chip" => {
-                    parsed.chip = Some(value.parse().map_err(|error: UnknownChip| {
-                        wrong(url, option, value, &error.to_string())
-                    })?)
-                }
+                "chip" => parsed.chip = Some(chip(url, option, value)?),
                 "mac" => {
                     parsed.mac = Some(value.parse().map_err(|_| {
                         wrong(url, option, value, "a MAC address such as 24:0a:c4:12:45:56")
