@@ -18,18 +18,22 @@ fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH", sys.argv[1].encode(), IFF_TAP | 
 listener = socket.create_server(("127.0.0.1", 0))
 print(listener.getsockname()[1], flush=True)
 
-unit, is_cut, received = None, False, b""
+unit, is_cut, received, orders = None, False, b"", b""
 while True:
     ready, _, _ = select.select([tap, listener, 0] + ([unit] if unit else []), [], [])
     if 0 in ready:
-        order = os.read(0, 100).decode().strip()
-        if not order:
+        piece = os.read(0, 100)
+        if not piece:
             break
-        is_cut = order == "cut"
-        if is_cut and unit:
-            unit.close()
-            unit = None
-        print(order, flush=True)
+        # A line may come in pieces.
+        orders += piece
+        *lines, orders = orders.split(b"\n")
+        for line in lines:
+            is_cut = line == b"cut"
+            if is_cut and unit:
+                unit.close()
+                unit = None
+            print(line.decode(), flush=True)
         continue
     if listener in ready:
         accepted, _ = listener.accept()
