@@ -13,7 +13,7 @@
 //! | 5 | `engine` | the only interpreter of a plan's steps |
 //! | 4 | `bench` | what units must reach, lent to runs; does as a unit should, to tell whose fault a failure is |
 //! | 3 | `check`, `plan` | judge observations; turn a profile into steps |
-//! | 2 | `device`, `testbed`, `client`, `image`, `registry` | the unit, what it must reach, what the bench calls, what is flashed, where it is listed |
+//! | 2 | `device`, `jig`, `testbed`, `client`, `image`, `registry` | the unit, what measures it, what it must reach, what the bench calls, what is flashed, where it is listed |
 //! | 1 | [`profile`], [`record`], `simulated`, `tls` | one product's description; everything about one run; the simulator's chip for a profile's; whom the bench trusts |
 //! | 0 | [`identity`], [`secret`], [`clock`], [`hex`](mod@hex), [`process`], [`output_file`], [`build`] | words that everything shares; files that a user named; what a build system left |
 
@@ -31,6 +31,7 @@ mod esp_image;
 pub mod hex;
 pub mod identity;
 pub mod image;
+pub mod jig;
 pub mod output_file;
 pub mod plan;
 pub mod process;

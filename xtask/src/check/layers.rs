@@ -26,7 +26,7 @@ pub const CRATES: [Layers; 4] = [
             &["clock", "esp_image", "hex", "identity", "output_file", "process", "secret"],
             &["build"],
             &["profile", "record", "simulated", "tls"],
-            &["client", "device", "image", "registry", "testbed"],
+            &["client", "device", "image", "jig", "registry", "testbed"],
             &["check", "plan"],
             &["bench"],
             &["engine"],

@@ -29,6 +29,13 @@ pub(super) fn judge(seen: &Observations) -> Finding {
             }
         }
     }
+    let measured = dialogue.exchanges.iter().filter_map(|exchange| {
+        // What was not answered is blamed above.
+        let (sought, found) =
+            exchange.measured.as_ref().filter(|_| exchange.problem().is_none())?;
+        Some(Measurement::number(&sought.name, *found, &sought.unit, sought.limits))
+    });
+    finding.measure(Code::MeasuredOutOfLimits, measured);
     let answered =
         dialogue.exchanges.iter().filter(|exchange| exchange.problem().is_none()).count();
     let all = Limits { lower: Some(dialogue.exchanges.len() as f64), upper: None };

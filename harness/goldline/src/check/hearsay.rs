@@ -162,6 +162,7 @@ mod tests {
         #[case] expected: bool,
     ) {
         let exchange = ExchangeObservation {
+            measured: None,
             sent: "reset".to_owned(),
             answer: Vec::new(),
             earlier: None,

@@ -6,6 +6,7 @@
 
 mod boot_fact;
 mod ca_registration;
+mod command;
 mod conduct;
 mod console_status;
 mod crash;
@@ -42,6 +43,7 @@ use crate::{
 };
 
 pub use boot_fact::BootFact;
+pub(crate) use command::is_met;
 pub use crash::Crash;
 pub use interface_off::NOT_PROVEN;
 pub use line::{LineKind, is_logged, kind_of, plain};
@@ -50,9 +52,9 @@ pub use nvs_foreign::FRAMEWORKS;
 pub use observations::{
     AlertObservation, Answered, ApiObservation, Blame, BrokerObservation, CaObservation, Conduct,
     DeviceIdObservation, DialogueObservation, Difference, Evidence, ExchangeObservation, Hearsay,
-    JoinObservation, Leftovers, Observations, Observer, OtaObservation, Outgoing, PortalSeen,
-    Refusal, RegistryObservation, Remaining, ServiceObservation, SpanDigest, StartObservation,
-    Stop, TrustObservation, UpdateObservation,
+    JoinObservation, Leftovers, Observations, Observer, OtaObservation, Outgoing,
+    OwnTestObservation, PortalSeen, Refusal, RegistryObservation, Remaining, ServiceObservation,
+    SpanDigest, StartObservation, Stop, TrustObservation, UpdateObservation,
 };
 pub use reasons::{reasons, reasons_to_stop};
 pub use witness::{Credential, ProbeReport, Service, UnitSuccess, Witness};
@@ -159,9 +161,9 @@ fn first_diagnosis(checks: &[CheckRecord], outcome: Outcome) -> Option<Diagnosis
 }
 
 fn judge_one(spec: &CheckSpec, plan: Option<&BoundPlan>, seen: &Observations) -> CheckRecord {
-    let Some(plan) = plan else { return Finding::not_run().into_record(spec.id) };
+    let Some(plan) = plan else { return Finding::not_run().into_record(spec.name()) };
     if seen.not_vouched_for && !ON_FLASH.contains(&spec.id) {
-        return Finding::not_run().into_record(spec.id);
+        return Finding::not_run().into_record(spec.name());
     }
     let finding = match spec.id {
         CheckId::FlashIntegrity => flash_integrity::judge(plan, seen),
@@ -180,10 +182,11 @@ fn judge_one(spec: &CheckSpec, plan: Option<&BoundPlan>, seen: &Observations) ->
         CheckId::TestAlert => test_alert::judge(spec, plan, seen),
         CheckId::ConsoleStatus => console_status::judge(seen),
         CheckId::InterfaceOff => interface_off::judge(plan, seen),
+        CheckId::Command => command::judge(spec, seen),
         CheckId::ServerTrust => server_trust::judge(plan, seen),
         CheckId::OtaUpdate => ota_update::judge(spec, plan, seen),
     };
-    let mut record = finding.into_record(spec.id);
+    let mut record = finding.into_record(spec.name());
     record.evidence.extend(heard_before(spec.id, seen));
     record
 }
@@ -304,7 +307,7 @@ impl Finding {
         self.measurements.push(measured);
     }
 
-    fn into_record(self, id: CheckId) -> CheckRecord {
+    fn into_record(self, id: &str) -> CheckRecord {
         let (outcome, diagnosis) = match self.blame {
             _ if !self.ran => (Outcome::NotRun, None),
             // Nothing passes unmeasured, however well it looks.
@@ -313,7 +316,7 @@ impl Finding {
             Some((outcome, diagnosis)) => (outcome, Some(diagnosis)),
         };
         CheckRecord {
-            id: id.name().to_owned(),
+            id: id.to_owned(),
             outcome,
             diagnosis,
             measurements: self.measurements,

@@ -12,8 +12,9 @@ use time::OffsetDateTime;
 use super::{UnitLog, Witness};
 use crate::{
     device::{ChipFacts, ConsoleLine},
+    jig::Reading,
     plan::Moment,
-    profile::CheckId,
+    profile::{CheckId, ConsoleMeasure},
     record::{Code, Diagnosis, Outcome, Panic},
     tls::Expiry,
 };
@@ -63,6 +64,8 @@ pub struct Observations {
     pub alert: Option<AlertObservation>,
     /// The network that the unit must not open any more.
     pub portal: Option<PortalSeen>,
+    /// What programs of the product's own measured, by the names of their tests.
+    pub own_tests: BTreeMap<String, OwnTestObservation>,
     /// The broker that the unit must not trust.
     pub trust: Option<TrustObservation>,
     /// The updates that were tried.
@@ -304,7 +307,7 @@ pub struct DeviceIdObservation {
 }
 
 /// A dialogue with the unit's console.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct DialogueObservation {
     /// Which one.
     pub name: String,
@@ -312,8 +315,18 @@ pub struct DialogueObservation {
     pub exchanges: Vec<ExchangeObservation>,
 }
 
+/// What came of a program that was asked to measure; secrets are masked.
+#[derive(Clone, PartialEq, Debug)]
+pub struct OwnTestObservation {
+    /// What it measured, or why nothing is known.
+    pub reading: Result<Reading, String>,
+    /// What the witness of the instrument said, where a value is not as it must be and there is one: its words, or
+    /// why it does not vouch for it.
+    pub vouched: Option<Result<String, String>>,
+}
+
 /// One line and its answer; secrets are masked.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct ExchangeObservation {
     /// What was typed.
     pub sent: String,
@@ -325,6 +338,8 @@ pub struct ExchangeObservation {
     pub restarted: bool,
     /// What the answer came to.
     pub answered: Answered,
+    /// The number that is sought in it, and what was found.
+    pub measured: Option<(ConsoleMeasure, Option<f64>)>,
     /// What it must hold, by its templates.
     pub expected: Vec<String>,
     /// How long it might take, in seconds.

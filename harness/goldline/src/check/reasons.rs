@@ -25,6 +25,11 @@ pub fn reasons(check: CheckId, profile: &Profile) -> Vec<Code> {
     let salted = profile.provisioning_api.as_ref().is_some_and(|api| api.password.is_some());
     let mut codes = of_check(check);
     codes.retain(|code| *code != Code::MqttSaltRetired || salted);
+    let console = profile.console.iter().flat_map(|console| &console.status);
+    let measures = console.filter_map(|line| line.measure.as_ref()).next().is_some();
+    if check == CheckId::ConsoleStatus && !measures {
+        codes.retain(|code| *code != Code::MeasuredOutOfLimits);
+    }
     codes
 }
 
@@ -75,8 +80,11 @@ fn of_check(check: CheckId) -> Vec<Code> {
             Code::FirmwareConfiguration,
         ],
         CheckId::TestAlert => vec![Code::AlertMissing, Code::AlertNotConfirmed],
-        CheckId::ConsoleStatus => [&[Code::ConsoleNotProvisioned], TYPED].concat(),
+        CheckId::ConsoleStatus => {
+            [&[Code::ConsoleNotProvisioned, Code::MeasuredOutOfLimits], TYPED].concat()
+        }
         CheckId::InterfaceOff => vec![Code::InterfaceStillOn],
+        CheckId::Command => vec![Code::MeasuredOutOfLimits],
         CheckId::ServerTrust => vec![Code::TrustsAnyone, Code::TrustNotTried],
         CheckId::OtaUpdate => {
             vec![Code::OtaAcceptedBadImage, Code::OtaFailed, Code::OtaNotRolledBack]
@@ -119,6 +127,7 @@ pub fn reasons_to_stop(step: &Step) -> Vec<Code> {
         | Step::Alert(_)
         | Step::SeekPortal(_)
         | Step::OfferStranger
+        | Step::Measure(_)
         | Step::StayUp(_)
         | Step::Update(_) => Vec::new(),
     }

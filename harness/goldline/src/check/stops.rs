@@ -244,6 +244,7 @@ mod tests {
         let problem = |lines: &[&str]| {
             let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
             let seen = ExchangeObservation {
+                measured: None,
                 sent: "status".to_owned(),
                 answer: Vec::new(),
                 earlier: None,
@@ -275,6 +276,7 @@ mod tests {
         let broken = Some(Witness::of_probe(report(Err("reason 201".to_owned()))));
         let blame = |depends_on: Option<Code>, witness: Option<Witness>| {
             let seen = ExchangeObservation {
+                measured: None,
                 sent: "join Lab".to_owned(),
                 answer: Vec::new(),
                 earlier: None,

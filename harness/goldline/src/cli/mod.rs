@@ -97,7 +97,7 @@ fn profile_command(command: ProfileCommand) -> miette::Result<u8> {
             match profile::check(&file, folder(&profiles)) {
                 Ok(text) => Ok(text),
                 Err(profile::CheckError::Profile(error)) => Err(error),
-                Err(error @ profile::CheckError::Images(_)) => return Err(problem::usage(error)),
+                Err(error) => return Err(problem::usage(error)),
             }
         }
         ProfileCommand::Schema => Ok(crate::profile::json_schema()),

@@ -16,6 +16,7 @@ use crate::{
     build::{LeftOut, LeftOutPlace},
     image::{ImageError, inspect},
     plan::{Plan, Scope},
+    process::Unusable,
     profile::{
         AppSource, BootloaderSource, Caller, CatalogError, CheckId, Deadlines, DialogueName,
         EndpointPolicy, Exchange, Method, Mqtt, Partition, Profile, ValueSource, ValueSpec, find,
@@ -50,6 +51,14 @@ pub enum CheckError {
     /// The profile itself.
     #[error(transparent)]
     Profile(#[from] CatalogError),
+    /// The programs of its own tests.
+    #[error("the test {test} has no program: {error}")]
+    Program {
+        /// The test's name.
+        test: String,
+        /// What is wrong with the program.
+        error: Unusable,
+    },
     /// What it names as images.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Images(Vec<ImageError>),
@@ -65,6 +74,10 @@ pub fn check(file: &str, dir: Option<&Path>) -> Result<String, CheckError> {
     let faults = inspect(&profile);
     if !faults.is_empty() {
         return Err(CheckError::Images(faults));
+    }
+    for own in profile.own_tests() {
+        own.refuse_unusable()
+            .map_err(|error| CheckError::Program { test: own.name.clone(), error })?;
     }
     let mut text = format!(
         "{file}: valid: {} on {}, {} partitions, {} values, {} NVS keys, {} checks\n",
@@ -361,7 +374,7 @@ fn policy(policy: EndpointPolicy) -> &'static str {
 fn explain_checks(text: &mut String, profile: &Profile) {
     heading(text, "What is checked, in this order");
     for check in &profile.checks {
-        line(text, format_args!("  {:15} {}", check.id.name(), check.id.what()));
+        line(text, format_args!("  {:15} {}", check.name(), check.id.what()));
         for (name, limits) in &check.limits {
             line(text, format_args!("  {:15}   {name}: {}", "", range(*limits)));
         }

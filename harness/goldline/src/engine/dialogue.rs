@@ -70,6 +70,14 @@ impl Heard {
         }
     }
 
+    /// A digit that a bit on the wire changed is no measurement of the unit.
+    fn is_out_of_limits(&self, exchange: &Exchange) -> bool {
+        let sought = exchange.measure.as_ref().filter(|_| self.answered == Answered::Well);
+        sought.is_some_and(|sought| {
+            !sought.find(&self.answer).is_some_and(|found| sought.limits.hold(found))
+        })
+    }
+
     /// Neither an echo nor a word of the unit's came.
     fn is_silent(&self) -> bool {
         let said_nothing =
@@ -134,7 +142,8 @@ impl Run {
         let first = if dialogue.retype { Attempt::First } else { Attempt::Only };
         let mut heard = self.typed(dialogue, exchange, &line, first).await?;
         let mut earlier = None;
-        if dialogue.retype && heard.is_doubtful(exchange) {
+        let doubtful = heard.is_doubtful(exchange) || heard.is_out_of_limits(exchange);
+        if dialogue.retype && doubtful {
             let console = self.console()?;
             self.await_silence(&console).await?;
             if !has_restarted(self.hearing.facts()) {
@@ -167,7 +176,12 @@ impl Run {
             Some(need) if !well => Some(self.witness_for(need).await?),
             _ => None,
         };
+        let measured = exchange.measure.clone().map(|sought| {
+            let found = sought.find(&heard.answer);
+            (sought, found)
+        });
         Ok(ExchangeObservation {
+            measured,
             sent: line.shown,
             answer: shown(heard.answer),
             earlier,

@@ -20,6 +20,7 @@ mod flash_reading;
 mod flashing;
 mod hearing;
 mod leftovers;
+mod measuring;
 mod nest;
 mod paste;
 mod phase;
@@ -216,6 +217,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
 
 /// A run under way.
 struct Run {
+    run_id: Uuid,
     plan: Plan,
     images: FlashImages,
     bench: Arc<Bench>,
@@ -252,6 +254,7 @@ struct Run {
 impl Run {
     fn new(job: Job, events: Events, cancel: CancellationToken) -> Self {
         Self {
+            run_id: job.run_id,
             plan: job.plan,
             images: job.images,
             bench: job.bench,
@@ -383,6 +386,7 @@ impl Run {
             Step::AwaitCaCall(ca) => return self.await_ca_call(ca).await,
             Step::SeekPortal(portal) => self.seek_portal(portal)?,
             Step::StayUp(steady) => self.stay_up(*steady).await?,
+            Step::Measure(own) => self.measure(own).await?,
             Step::OfferStranger => self.offer_stranger().await?,
             Step::Update(ota) => self.update(ota).await?,
             Step::Try => self.try_as_it_runs()?,

@@ -11,6 +11,7 @@ const UNREAD: &str = "the flash of the unit cannot be read back where it runs";
 const NOT_THE_BENCHS: &str =
     "the unit's network is none of the bench's, which does not see it join";
 const OUT_OF_REACH: &str = "the services of the bench are out of the unit's reach";
+const ELSEWHERE: &str = "no program of the bench measures a unit that runs elsewhere";
 const UNSEEN: &str = "the bench does not see which networks the unit opens where it runs";
 
 /// A check of the profile that a run goes without.
@@ -121,6 +122,7 @@ fn reason(check: CheckId, profile: &Profile) -> Option<&'static str> {
             let by_unit = profile.ca.as_ref().is_some_and(|ca| ca.called_by == Caller::Unit);
             by_unit.then_some(OUT_OF_REACH)
         }
+        CheckId::Command => Some(ELSEWHERE),
         CheckId::InterfaceOff => {
             profile.interface_off.as_ref().is_some_and(|off| off.portal).then_some(UNSEEN)
         }
@@ -184,6 +186,7 @@ fn can_be_done(step: &Step) -> bool {
         | Step::Command(_)
         | Step::Alert(_)
         | Step::SeekPortal(_)
+        | Step::Measure(_)
         | Step::OfferStranger
         | Step::Update(_) => false,
     }
@@ -191,7 +194,7 @@ fn can_be_done(step: &Step) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, sync::Arc};
+    use std::sync::Arc;
 
     use super::*;
     use crate::{
@@ -241,8 +244,7 @@ mod tests {
         });
         assert_eq!(without(CheckId::MqttConnect), absent);
         let check = CheckId::SecretHygiene;
-        let spec =
-            CheckSpec { id: check, without_radio: None, silent: false, limits: BTreeMap::new() };
+        let spec = CheckSpec::of(check);
         profile.checks.push(spec);
         let refused = by_console(profile, Scope::Run, &[check]).map(drop);
         assert_eq!(refused, Err(NotByConsole::Provable { check }));

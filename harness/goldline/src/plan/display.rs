@@ -53,7 +53,10 @@ impl fmt::Display for Plan {
         if self.scope != Scope::Provision {
             writeln!(f, "\nchecks")?;
             for check in self.checks() {
-                writeln!(f, "  {}{}", check.id.name(), Limits(&check.limits))?;
+                match &check.own {
+                    Some(own) => writeln!(f, "  {own}")?,
+                    None => writeln!(f, "  {}{}", check.name(), Limits(&check.limits))?,
+                }
             }
         }
         if !self.excluded.is_empty() {
@@ -133,6 +136,7 @@ impl fmt::Display for Step {
             Self::StayUp(steady) => {
                 write!(f, "watch that the application runs for {} s", steady.as_secs())
             }
+            Self::Measure(own) => write!(f, "measure {}, with {}", own.name, own.program),
             Self::OfferStranger => f.write_str(
                 "answer for the broker with the certificate of an unknown CA; the unit must refuse it",
             ),
@@ -204,12 +208,7 @@ impl fmt::Display for Limits<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, (name, limits)) in self.0.iter().enumerate() {
             f.write_str(if index == 0 { ": " } else { ", " })?;
-            match (limits.lower, limits.upper) {
-                (Some(lower), Some(upper)) => write!(f, "{lower} ≤ {name} ≤ {upper}")?,
-                (Some(lower), None) => write!(f, "{name} ≥ {lower}")?,
-                (None, Some(upper)) => write!(f, "{name} ≤ {upper}")?,
-                (None, None) => write!(f, "{name}")?,
-            }
+            f.write_str(&limits.around(name))?;
         }
         Ok(())
     }

@@ -27,8 +27,8 @@ use crate::{
     image::FlashImages,
     profile::{
         Alert, Ca, Caller, CheckId, CheckSpec, CommandRoundTrip, ConsoleSpec, DialogueName,
-        Exchange, FactoryFirmware, LineEnd, Ota, Part, Partition, Portal, Profile, ProvisioningApi,
-        Quoting, RegistrySpec, ScrapedId,
+        Exchange, FactoryFirmware, LineEnd, Ota, OwnTest, Part, Partition, Portal, Profile,
+        ProvisioningApi, Quoting, RegistrySpec, ScrapedId,
     },
 };
 
@@ -174,6 +174,8 @@ pub enum Step {
     SeekPortal(Box<Portal>),
     /// Watch that the application goes on running for so long.
     StayUp(Duration),
+    /// Let a program of the product's own measure the unit as it runs.
+    Measure(Arc<OwnTest>),
     /// Ask the unit to trust a broker that it must not trust.
     OfferStranger,
     /// Update the unit over the air, let it refuse a bad update, and put the first application back.
@@ -372,6 +374,7 @@ impl Step {
                 "write_factory_firmware".to_owned()
             }
             Self::Write(region) => format!("{}_{}", self.name(), region.name),
+            Self::Measure(own) => own.name.clone(),
             _ => self.name().to_owned(),
         }
     }
@@ -409,6 +412,7 @@ impl Step {
             | Self::Alert(_)
             | Self::SeekPortal(_)
             | Self::StayUp(_)
+            | Self::Measure(_)
             | Self::OfferStranger => false,
         }
     }
@@ -452,6 +456,7 @@ impl Step {
             Self::Alert(_) => "test_alert",
             Self::SeekPortal(_) => "portal_off",
             Self::StayUp(_) => "steady",
+            Self::Measure(_) => "measure",
             Self::OfferStranger => "server_trust",
             Self::Update(_) => "ota_update",
         }

@@ -75,5 +75,5 @@ fn stand_in(spec: &CheckSpec) -> Option<CheckSpec> {
     let measured = id.measurements();
     let mut limits = spec.limits.clone();
     limits.retain(|name, _| measured.contains(&name.as_str()));
-    Some(CheckSpec { id, without_radio: None, silent: false, limits })
+    Some(CheckSpec { limits, ..CheckSpec::of(id) })
 }

@@ -123,7 +123,7 @@ fn needs(step: &Step) -> &'static [Need] {
         Step::Try | Step::SubmitPortal(_) | Step::AwaitFactoryFirmware(_) => {
             &[Need::RunsToProvision]
         }
-        Step::AwaitJoin | Step::StayUp(_) => &[Need::RunsOnTrial],
+        Step::AwaitJoin | Step::StayUp(_) | Step::Measure(_) => &[Need::RunsOnTrial],
         Step::AwaitTime
         | Step::AwaitConfiguration(_)
         | Step::AwaitCaCall(_)

@@ -49,8 +49,12 @@ pub(super) fn trial(profile: &Profile, scope: Scope) -> Vec<Step> {
     let seek = profile.portal.clone().filter(|_| gone && profile.mqtt.is_some());
     let seek = seek.map(|portal| Step::SeekPortal(Box::new(portal)));
     let steady = Step::StayUp(profile.deadlines.steady);
+    steps.extend(checked(CheckId::Start).then_some(steady));
+    // While nothing else is asked of the unit, and before it is led astray.
+    if scope.includes(CheckId::Command, profile) {
+        steps.extend(profile.own_tests().cloned().map(Step::Measure));
+    }
     for (id, step) in [
-        (CheckId::Start, Some(steady)),
         (CheckId::TestAlert, alert),
         (CheckId::ConsoleStatus, status),
         (CheckId::InterfaceOff, off),

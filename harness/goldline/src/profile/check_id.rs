@@ -35,6 +35,8 @@ pub enum CheckId {
     ConsoleStatus,
     /// What must be off after provisioning is off, as far as it can be seen.
     InterfaceOff,
+    /// What a program of the product's own measures.
+    Command,
     /// The unit refuses a broker that it should not trust.
     ServerTrust,
     /// An update arrives, a bad one is rolled back, NVS is kept.
@@ -45,7 +47,7 @@ pub enum CheckId {
 
 impl CheckId {
     /// Every check.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::FlashIntegrity,
         Self::NvsReadback,
         Self::DeviceId,
@@ -61,6 +63,7 @@ impl CheckId {
         Self::TestAlert,
         Self::ConsoleStatus,
         Self::InterfaceOff,
+        Self::Command,
         Self::ServerTrust,
         Self::OtaUpdate,
         Self::SecretHygiene,
@@ -84,6 +87,7 @@ impl CheckId {
             Self::TestAlert => "test_alert",
             Self::ConsoleStatus => "console_status",
             Self::InterfaceOff => "interface_off",
+            Self::Command => "command",
             Self::ServerTrust => "server_trust",
             Self::OtaUpdate => "ota_update",
             Self::SecretHygiene => "secret_hygiene",
@@ -116,6 +120,7 @@ impl CheckId {
             Self::InterfaceOff => {
                 "what gave the unit its values is off, as far as it can be seen without a radio"
             }
+            Self::Command => "what a program of the product's own measures is within its limits",
             Self::ServerTrust => "the unit refuses a broker whose certificate it should not trust",
             Self::OtaUpdate => "an update arrives and runs, a bad one is rolled back, NVS is kept",
             Self::SecretHygiene => "the unit prints no secret of its own in the serial log",
@@ -156,6 +161,7 @@ impl CheckId {
             | Self::FactoryReset
             | Self::ConsoleStatus
             | Self::InterfaceOff
+            | Self::Command
             | Self::ServerTrust
             | Self::SecretHygiene => &[],
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use super::{Profile, Template};
+use super::{ConsoleMeasure, Profile, Template};
 
 /// The dialogues that a product's console knows.
 #[derive(Clone, Debug)]
@@ -63,6 +63,8 @@ pub struct Exchange {
     pub within: Duration,
     /// Whether the unit restarts by itself afterwards.
     pub restarts: bool,
+    /// A number in its answer that is judged; in the status alone.
+    pub measure: Option<ConsoleMeasure>,
     /// What the unit must reach to answer well; nothing for a line that it answers by itself.
     pub needs: Option<Need>,
 }

@@ -13,6 +13,7 @@ mod host;
 mod interface;
 mod nearest;
 mod nvs_content;
+mod own_test;
 mod parse;
 mod position;
 mod problem;
@@ -23,7 +24,7 @@ mod service;
 mod station_file;
 mod template;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     build::{ImageFile, LeftOut},
@@ -44,6 +45,7 @@ pub use host::{Host, HostError};
 pub use interface::Interface;
 pub use nearest::did_you_mean;
 pub use nvs_content::{NvsContent, NvsEncoding, NvsEncryption, NvsEntry, NvsKeyScheme};
+pub use own_test::{ConsoleMeasure, Demand, OwnTest};
 pub use position::LineColumn;
 pub use problem::{Located, Problem, ProfileError};
 pub use schema::json_schema;
@@ -125,6 +127,11 @@ impl Profile {
     /// The command that proves a unit alive.
     pub fn command(&self) -> Option<&CommandRoundTrip> {
         self.mqtt.as_ref()?.command.as_ref()
+    }
+
+    /// The tests of the product's own, in order.
+    pub fn own_tests(&self) -> impl Iterator<Item = &Arc<OwnTest>> {
+        self.checks.iter().filter_map(|check| check.own.as_ref())
     }
 
     /// Whether a unit must show its broker a certificate.
@@ -439,6 +446,8 @@ pub struct Deadlines {
 pub struct CheckSpec {
     /// Which check.
     pub id: CheckId,
+    /// Of `command`, the program that measures.
+    pub own: Option<Arc<OwnTest>>,
     /// What stands in for it on a network without a radio.
     pub without_radio: Option<CheckId>,
     /// Whether the application prints nothing, so that no line of it is waited for.
@@ -449,8 +458,13 @@ pub struct CheckSpec {
 
 impl CheckSpec {
     /// A check without limits.
-    fn of(id: CheckId) -> Self {
-        Self { id, without_radio: None, silent: false, limits: BTreeMap::new() }
+    pub(crate) fn of(id: CheckId) -> Self {
+        Self { id, own: None, without_radio: None, silent: false, limits: BTreeMap::new() }
+    }
+
+    /// What records call it: a test of the product's own has a name of its own.
+    pub fn name(&self) -> &str {
+        self.own.as_ref().map_or(self.id.name(), |own| &own.name)
     }
 }
 

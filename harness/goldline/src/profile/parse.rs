@@ -10,6 +10,7 @@ mod dialogue;
 mod flash;
 mod learnt;
 mod needs;
+mod own_tests;
 mod services;
 mod values;
 
@@ -118,7 +119,7 @@ impl Problems {
         let alert = raw.alert.map(|raw| self.alert(raw, &scope));
         let reprovision = self.reprovision(raw.reprovision, &values, &scope);
         let deadlines = self.deadlines(&raw.deadlines);
-        let checks = self.checks(raw.check, wifi.is_some());
+        let checks = self.checks(raw.check, wifi.is_some(), folder);
         let profile = Profile {
             name: name?,
             digest: String::new(),

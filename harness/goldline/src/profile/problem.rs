@@ -201,6 +201,22 @@ pub enum Problem {
     CheckTwice { id: &'static str },
     #[error("the check {id} has no `silent`: only start waits for a line of the application")]
     SilentCheck { id: &'static str },
+    #[error("the check {id} has no `{key}`: only command has")]
+    KeyOfCommand { key: &'static str, id: &'static str },
+    #[error("the check command needs `{key}`")]
+    CommandLacks { key: &'static str },
+    #[error(
+        "the name \"{name}\" cannot be one of a test: expected lowercase letters, digits and `_`, and no name of another check"
+    )]
+    TestName { name: String },
+    #[error("the command is empty: expected a program and its arguments")]
+    EmptyCommand,
+    #[error(
+        "{name} is demanded to be nothing, or two things at once: expected `equals`, or lower, upper or both with a `unit`"
+    )]
+    Demand { name: String },
+    #[error("a number is measured in the answers of [[console.status]] only")]
+    MeasuredElsewhere,
     #[error(
         "the limits of {name} let nothing pass, or bind nothing: expected lower, upper or both, lower not above upper"
     )]
@@ -258,6 +274,11 @@ impl Problem {
             }
             Self::PassphraseLength { .. } => {
                 "give the value in it min_bytes = 8 and max_bytes = 63, or what the firmware's buffer holds; min_bytes = 0 where the network may be open, and no password at all where it is"
+            }
+            Self::CommandLacks { key: "name" } => "say what records are to call it: name = \"led\"",
+            Self::CommandLacks { key: "command" } => "name the program: command = [\"./led.sh\"]",
+            Self::CommandLacks { key: "limits" } => {
+                "say what must be measured: limits = { brightness = { lower = 200, upper = 900, unit = \"lx\" } }"
             }
             Self::NoNonce { .. } => "let the firmware repeat an id of the command in its answer",
             Self::Length { what: "sample", .. } => {

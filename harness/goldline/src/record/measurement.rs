@@ -14,6 +14,24 @@ pub struct Limits {
     pub upper: Option<f64>,
 }
 
+impl Limits {
+    /// The bounds around a name, for people: `-70 ≤ rssi ≤ 0`.
+    pub fn around(&self, name: &str) -> String {
+        match (self.lower, self.upper) {
+            (Some(lower), Some(upper)) => format!("{lower} ≤ {name} ≤ {upper}"),
+            (Some(lower), None) => format!("{name} ≥ {lower}"),
+            (None, Some(upper)) => format!("{name} ≤ {upper}"),
+            (None, None) => name.to_owned(),
+        }
+    }
+
+    /// Whether a number is within them.
+    pub fn hold(&self, value: f64) -> bool {
+        self.lower.is_none_or(|lower| value >= lower)
+            && self.upper.is_none_or(|upper| value <= upper)
+    }
+}
+
 /// One measured value. A measurement that was never set fails.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Measurement {
@@ -34,10 +52,7 @@ pub struct Measurement {
 impl Measurement {
     /// Judges a number against its limits; `None` was never measured and fails.
     pub fn number(name: &str, value: Option<f64>, unit: &str, limits: Limits) -> Self {
-        let within = value.is_some_and(|value| {
-            limits.lower.is_none_or(|lower| value >= lower)
-                && limits.upper.is_none_or(|upper| value <= upper)
-        });
+        let within = value.is_some_and(|value| limits.hold(value));
         Self {
             name: name.to_owned(),
             value: value.map_or(Value::Null, number),

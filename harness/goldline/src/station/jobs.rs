@@ -28,6 +28,7 @@ use crate::{
     identity::Mac,
     image::{FlashImages, ImageError, Symbols},
     plan::{Bindings, Given},
+    process::Unusable,
     record::{Code, Diagnosis},
     store::{Holder, RecordStore, StateDirectory, StoreError},
     testbed::{authority::Authority, nat::EmulatedAccessPoint, network::NetworkKind},
@@ -57,6 +58,8 @@ pub enum JobsError {
     Link { address: SocketAddr, error: io::Error },
     #[error(transparent)]
     Untrusting(#[from] Untrusting),
+    #[error("the test {test} has no program: {error}")]
+    Program { test: String, error: Unusable },
 }
 
 impl JobsError {
@@ -68,6 +71,9 @@ impl JobsError {
                 Some("free that address, or choose another in --network wire:HOST:PORT".to_owned())
             }
             Self::Untrusting(error) => Some(error.action()),
+            Self::Program { .. } => {
+                Some("correct `command` or `witness` of that check in the profile".to_owned())
+            }
             Self::Store(_) | Self::Images(_) | Self::Replaced(_) => None,
         }
     }
@@ -89,6 +95,7 @@ pub(super) fn jobs(
         images.refuse_machine_code(&order.profile)?;
     }
     let symbols = Symbols::of(&order.profile, &images)?;
+    refuse_unusable_programs(order)?;
     // A unit that reaches nothing of the bench need not trust it.
     if order.network.kind != NetworkKind::None {
         refuse_untrusting(&order.plan, &order.given, &images, &shown(order, &bench))?;
@@ -151,6 +158,15 @@ pub(super) fn jobs(
         jobs.push(Planned { index, job, numbers });
     }
     Ok(jobs)
+}
+
+/// Without its program a test would be an ERROR of every unit.
+fn refuse_unusable_programs(order: &Order) -> Result<(), JobsError> {
+    for own in order.profile.own_tests() {
+        own.refuse_unusable()
+            .map_err(|error| JobsError::Program { test: own.name.clone(), error })?;
+    }
+    Ok(())
 }
 
 /// An emulated unit's way to the network, each time that it is switched on.

@@ -45,6 +45,7 @@ mod one_bit;
 mod open_networks;
 mod output_files;
 mod own_builds;
+mod own_tests;
 mod panics;
 mod products;
 pub mod program;

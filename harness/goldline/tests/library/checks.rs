@@ -761,6 +761,7 @@ fn outcome(profile: &str, check: &str, seen: &Observations) -> Outcome {
 #[case::status("safesignal", "console_status", |seen: &mut Observations, witness| {
     let depends_on = Some(Code::TestbedAccessPoint);
     let line = ExchangeObservation {
+        measured: None,
         sent: "status".to_owned(),
         answer: Vec::new(),
         earlier: None,

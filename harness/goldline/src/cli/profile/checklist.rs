@@ -11,7 +11,7 @@ use super::{line, range, size};
 use crate::{
     check::{reasons, reasons_to_stop},
     plan::{Plan, Scope, Step},
-    profile::{CatalogError, CheckSpec, Profile, find},
+    profile::{CatalogError, CheckSpec, Demand, Profile, find},
     record::Code,
 };
 
@@ -79,11 +79,22 @@ fn row(check: &CheckSpec) -> String {
     let limit = |(name, limits): (&String, _)| format!("`{name}` {}", range(limits));
     let limits: Vec<String> =
         check.limits.iter().map(|(name, limits)| limit((name, *limits))).collect();
+    let own = check.own.iter().flat_map(|own| &own.demands);
+    let limits: Vec<String> = limits.into_iter().chain(own.map(demand)).collect();
     let limits = if limits.is_empty() { "as planned".to_owned() } else { limits.join(", ") };
     let instead = check.without_radio.map_or_else(String::new, |other| {
         format!(" (without a radio `{}`: {})", other.name(), other.what())
     });
-    format!("| `{}` | {}{instead} | {limits} |", check.id.name(), check.id.what())
+    format!("| `{}` | {}{instead} | {limits} |", check.name(), check.id.what())
+}
+
+fn demand((name, demand): (&String, &Demand)) -> String {
+    match demand {
+        Demand::Within { limits, unit } => {
+            format!("`{name}` {} {unit}", range(*limits)).trim_end().to_owned()
+        }
+        Demand::Is(word) => format!("`{name}` is {word}"),
+    }
 }
 
 fn verdicts(text: &mut String) {
@@ -126,7 +137,7 @@ fn places(plan: &Plan) -> Vec<(String, Vec<Code>)> {
     }
     let mut places = vec![("While it is provisioned".to_owned(), stops)];
     for check in plan.checks() {
-        places.push((format!("`{}`", check.id.name()), reasons(check.id, &plan.profile)));
+        places.push((format!("`{}`", check.name()), reasons(check.id, &plan.profile)));
         if let Some(other) = check.without_radio {
             places.push((format!("`{}`", other.name()), reasons(other, &plan.profile)));
         }

@@ -24,7 +24,7 @@ use crate::{
         unit::Supply,
     },
     identity::Mac,
-    process::{Given, Tied},
+    process::{Environment, Given, Tied},
     profile::Chip,
     secret::Secret,
 };
@@ -115,8 +115,11 @@ impl Power {
         };
         let (ours, theirs) = UnixStream::pair()?;
         let theirs = OwnedFd::from(theirs);
-        let given =
-            Given { input: Some(theirs.try_clone()?), output: Some(theirs), environment: QUIET };
+        let given = Given {
+            input: Some(theirs.try_clone()?),
+            output: Some(theirs),
+            environment: Environment::And(QUIET),
+        };
         let process = Tied::spawn(&self.parts.emulator.path, arguments, given)?;
         let carrier = Carrier::new(ours, Console { master, vanished: Arc::new(vanished) })?;
         Ok((process, carrier))

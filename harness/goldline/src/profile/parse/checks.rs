@@ -1,6 +1,6 @@
 //! The sections `deadlines` and `check`.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use super::Problems;
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 /// Without these a unit whose flash is bad would be booted, and could pass.
 const ALWAYS: [CheckId; 2] = [CheckId::FlashIntegrity, CheckId::NvsReadback];
 /// How long anything but a boot may take where the profile does not say.
-const UNLESS_GIVEN: Duration = Duration::from_secs(20);
+pub(super) const UNLESS_GIVEN: Duration = Duration::from_secs(20);
 /// How long an application must run without a crash where the profile does not say.
 const STEADY: Duration = Duration::from_secs(5);
 /// Longer than anyone stands in front of a jig, in seconds.
@@ -46,12 +46,25 @@ impl Problems {
     }
 
     /// A product that joins nothing is watched whether it runs at all, also where its list does not say so.
-    pub(super) fn checks(&mut self, raw: At<Vec<RawCheck>>, joins: bool) -> Vec<CheckSpec> {
+    pub(super) fn checks(
+        &mut self,
+        raw: At<Vec<RawCheck>>,
+        joins: bool,
+        folder: Option<&Path>,
+    ) -> Vec<CheckSpec> {
         let span = raw.span();
         let mut checks: Vec<CheckSpec> = Vec::new();
         for raw in raw.into_inner() {
             let names = CheckId::ALL.map(|check| (check.name(), check));
             let Some(id) = self.one_of("check", &raw.id, &names) else { continue };
+            if id == CheckId::Command {
+                let taken: Vec<String> =
+                    checks.iter().map(|check| check.name().to_owned()).collect();
+                let own = self.own_test(raw, folder, &taken).map(Arc::new);
+                checks.extend(own.map(|own| CheckSpec { own: Some(own), ..CheckSpec::of(id) }));
+                continue;
+            }
+            self.refuse_keys_of_command(&raw, id);
             if checks.iter().any(|check| check.id == id) {
                 self.push(raw.id.span(), Problem::CheckTwice { id: id.name() });
             }
@@ -65,7 +78,7 @@ impl Problems {
                 self.push(silent.span(), Problem::SilentCheck { id: id.name() });
             }
             let silent = raw.silent.is_some_and(At::into_inner);
-            checks.push(CheckSpec { id, without_radio, silent, limits });
+            checks.push(CheckSpec { id, own: None, without_radio, silent, limits });
         }
         for id in ALWAYS {
             if !checks.iter().any(|check| check.id == id) {
@@ -86,7 +99,7 @@ impl Problems {
     ) -> BTreeMap<String, Limits> {
         let names: Vec<_> = check.measurements().iter().map(|name| (*name, ())).collect();
         let mut limits = BTreeMap::new();
-        for (name, RawLimits { lower, upper }) in raw {
+        for (name, RawLimits { lower, upper, .. }) in raw {
             if self.one_of("measurement", &name, &names).is_none() {
                 continue;
             }
@@ -100,7 +113,7 @@ impl Problems {
 }
 
 /// Whether there is a bound and a number within it; NaN is neither.
-fn passes_something(lower: Option<f64>, upper: Option<f64>) -> bool {
+pub(super) fn passes_something(lower: Option<f64>, upper: Option<f64>) -> bool {
     match (lower, upper) {
         (None, None) => false,
         (Some(lower), Some(upper)) => lower <= upper,

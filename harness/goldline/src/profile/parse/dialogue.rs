@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use regex::Regex;
-
 use super::{Problems, values::Names};
 use crate::profile::{
     ConsoleSpec, Exchange, LineEnd, Need, Paste, Quoting, ScrapedId,
@@ -44,6 +42,11 @@ impl Problems {
         };
         let provision = self.exchanges(&raw.provision, scope);
         let wifi = self.exchanges(&raw.wifi, scope);
+        for dialogue in [&raw.provision, &raw.wifi, &raw.factory_reset, &raw.off] {
+            for measure in dialogue.iter().filter_map(|line| line.measure.as_ref()) {
+                self.push(measure.span(), Problem::MeasuredElsewhere);
+            }
+        }
         let status = self.exchanges(&raw.status, scope);
         let factory_reset = self.exchanges(&raw.factory_reset, scope);
         let off = self.exchanges(&raw.off, scope);
@@ -64,19 +67,7 @@ impl Problems {
     fn scraped_id(&mut self, raw: &RawDeviceId, scope: &Names<'_>) -> Option<ScrapedId> {
         let expected = self.template(&raw.expected, scope);
         let within = self.deadline(&raw.within_s);
-        let pattern = match Regex::new(raw.pattern.get_ref()) {
-            Ok(pattern) if pattern.captures_len() == 2 => Some(pattern),
-            Ok(pattern) => {
-                let found = pattern.captures_len() - 1;
-                self.push(raw.pattern.span(), Problem::PatternGroups { found });
-                None
-            }
-            Err(error) => {
-                let reason = error.to_string().replace('\n', " ");
-                self.push(raw.pattern.span(), Problem::Pattern { reason });
-                None
-            }
-        };
+        let pattern = self.pattern_of_one_group(&raw.pattern);
         Some(ScrapedId { pattern: pattern?, expected: expected?, within })
     }
 
@@ -98,6 +89,7 @@ impl Problems {
         let known = [("wifi", Need::Wifi), ("broker", Need::Broker), ("ca", Need::Ca)];
         let needs = raw.needs.as_ref().map(|needs| self.one_of("needs", needs, &known));
         let needs = needs.map_or(Some(None), |known| known.map(Some));
+        let measure = raw.measure.as_ref().and_then(|raw| self.console_measure(raw.get_ref()));
         Some(Exchange {
             send: send?,
             paste: paste?,
@@ -105,6 +97,7 @@ impl Problems {
             refuse,
             within,
             restarts: raw.restarts,
+            measure,
             needs: needs?,
         })
     }

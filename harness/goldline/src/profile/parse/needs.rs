@@ -6,11 +6,12 @@ use super::Problems;
 use crate::profile::{
     Caller, CheckId, ConsoleSpec, DialogueName, Feature, Method, NvsKeyScheme, Profile,
     problem::Problem,
-    raw::{RawCa, RawProfile},
+    raw::{At, RawCa, RawConsole, RawProfile},
 };
 
 const OTA: &str = "[ota]";
 const ALERT: &str = "[alert]";
+const MEASURED: &str = "measure of [[console.status]]";
 const CALLED_CA: &str = "[ca] with called_by = \"unit\"";
 
 /// Where to point when a section is missing: at whoever needs it.
@@ -32,6 +33,7 @@ impl Places {
             service("[config_server]", raw.config_server.as_ref().map(|raw| raw.url.span())),
             service(OTA, raw.ota.as_ref().map(|raw| raw.topic.span())),
             service(ALERT, raw.alert.as_ref().map(|raw| raw.topic.span())),
+            service(MEASURED, raw.console.as_ref().and_then(measured)),
             service(CALLED_CA, raw.ca.as_ref().and_then(called_by_unit)),
         ];
         Self {
@@ -61,6 +63,15 @@ impl Problems {
     /// What is reached over a network needs one, and what is said over the broker needs that.
     fn sections_of_services(&mut self, profile: &Profile, places: &Places) {
         for (section, at) in &places.services {
+            let has_status =
+                || profile.checks.iter().any(|check| check.id == CheckId::ConsoleStatus);
+            if *section == MEASURED {
+                if !has_status() {
+                    let needed = "the check console_status, which judges it";
+                    self.push(at.clone(), Problem::SectionNeeds { section, needed });
+                }
+                continue;
+            }
             let over_broker = [OTA, ALERT].contains(section);
             let needed = match () {
                 () if over_broker && profile.mqtt.is_none() => "[mqtt]",
@@ -153,9 +164,14 @@ fn missing_for_check(profile: &Profile, check: CheckId) -> Option<&'static str> 
         CheckId::FlashIntegrity
         | CheckId::NvsReadback
         | CheckId::Start
+        | CheckId::Command
         | CheckId::SecretHygiene => return None,
     };
     (!there).then_some(section)
+}
+
+fn measured(console: &RawConsole) -> Option<Range<usize>> {
+    console.status.iter().find_map(|line| line.measure.as_ref()).map(At::span)
 }
 
 fn called_by_unit(ca: &RawCa) -> Option<Range<usize>> {

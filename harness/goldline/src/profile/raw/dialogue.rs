@@ -66,9 +66,26 @@ pub(in crate::profile) struct RawExchange {
     /// Whether the unit restarts by itself afterwards.
     #[serde(default)]
     pub restarts: bool,
+    /// For a line of the status: a number in its answer, with its limits.
+    pub measure: Option<At<RawMeasure>>,
     /// What the unit must reach to answer well: wifi, broker or ca. Without it the answer is the unit's alone,
     /// and a wrong one its fault.
     pub needs: Option<Text>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::profile) struct RawMeasure {
+    /// What records call it, such as "battery".
+    pub name: Text,
+    /// A regular expression with one group, the number, such as "battery: ([0-9]+) mV".
+    pub pattern: Text,
+    /// Such as "mV"; a count has none.
+    pub unit: Option<Text>,
+    /// Smallest good value.
+    pub lower: Option<f64>,
+    /// Largest good value.
+    pub upper: Option<f64>,
 }
 
 #[derive(Deserialize, JsonSchema)]

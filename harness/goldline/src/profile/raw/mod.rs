@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(super) use at::At;
-pub(super) use dialogue::{RawConsole, RawDeviceId, RawExchange, RawPaste};
+pub(super) use dialogue::{RawConsole, RawDeviceId, RawExchange, RawMeasure, RawPaste};
 pub(super) use services::{
     RawAlert, RawCa, RawConfigServer, RawFactory, RawInterfaceOff, RawOta, RawPortal,
     RawProvisioningApi, RawRegistry, RawTime, RawUpdate,
@@ -309,6 +309,18 @@ pub(super) struct RawCheck {
     /// What stands in for this check on a network without a radio: network_join for wifi_join. Without it, the
     /// profile is refused there.
     pub without_radio: Option<Text>,
+    /// For the check command: what records call the test, such as "led".
+    pub name: Option<Text>,
+    /// For the check command: the program that measures, and its arguments. A path starts at the profile's
+    /// folder. It reads a question in JSON and answers {"measurements": {"NAME": VALUE}}.
+    pub command: Option<At<Vec<Text>>>,
+    /// For the check command: a program that ends well when the instrument itself is sound. It is asked before a
+    /// unit is blamed.
+    pub witness: Option<At<Vec<Text>>>,
+    /// For the check command: how long each of the programs may take, in seconds; 20 unless given.
+    pub within_s: Option<At<u64>>,
+    /// For the check command: variables of the environment that its programs find, beside PATH, HOME and the like.
+    pub environment: Option<At<Vec<Text>>>,
     /// For the check start: the application prints nothing by itself, and no line of it is waited for.
     pub silent: Option<At<bool>>,
     /// Limits by measurement.
@@ -323,4 +335,8 @@ pub(super) struct RawLimits {
     pub lower: Option<f64>,
     /// Largest good value.
     pub upper: Option<f64>,
+    /// For the check command: the unit of the number, such as "mA".
+    pub unit: Option<Text>,
+    /// For the check command: the word that the value must be, instead of a number; true and false are two.
+    pub equals: Option<Text>,
 }

@@ -1,6 +1,30 @@
 //! The other services of a product: configuration, time, registry, alerts, updates.
 
 super::codes! {
+    /// What a test of the product's own measured is out of its limits.
+    MeasuredOutOfLimits = "measured.out_of_limits" {
+        action: "compare the value with a good unit's in the same nest; rework what the test is about, or correct the limit in the profile",
+        causes: [
+            "the part that is measured is missing, placed the wrong way round, or of another type",
+            "the unit does not do at that moment what the test expects of it",
+            "the contact or the sensor of the nest is dirty, or out of its place",
+            "the limit was set from too few units",
+        ],
+        operator: "re-seat the unit and test it again; set it aside if it is out of limits again",
+        engineer: "run the test's program by hand with the question from the documentation; measure a golden unit in the same nest, and compare nests",
+    }
+    /// A program that measures, or its instrument, failed: nothing is said of the unit.
+    InstrumentFailed = "instrument.failed" {
+        action: "run the test's program by hand, mend the instrument or the program, then test the unit again",
+        causes: [
+            "the instrument is switched off, unplugged, or held by another program",
+            "the program ended with an error, or took longer than within_s",
+            "its answer is no JSON, or lacks a value that the profile asks for",
+            "the instrument's own witness does not vouch for it",
+        ],
+        operator: "call: the unit is not at fault; test it again when the instrument is sound",
+        engineer: "pipe a question into the program as the documentation shows it; its last line on standard error stands in the message",
+    }
     /// The provisioning or configuration server cannot be reached.
     ConfigUnreachable = "config.unreachable" {
         action: "verify that the config server is running, and its address and network",

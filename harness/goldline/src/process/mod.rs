@@ -2,6 +2,8 @@
 //!
 //! Must not know what the child does (QEMU, a broker, a hook).
 
+mod program;
+
 use std::{
     collections::BTreeSet,
     ffi::OsString,
@@ -22,6 +24,8 @@ use rustix::{
     io::{Errno, ioctl_fionread},
     process::{Pid, Signal, kill_process_group},
 };
+
+pub use program::{Program, ProgramError, Unusable};
 
 /// How often a child that is waited for is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -133,8 +137,23 @@ pub struct Given {
     pub input: Option<OwnedFd>,
     /// Its standard output; its last words without it.
     pub output: Option<OwnedFd>,
-    /// Variables of its environment, beside those of this process.
-    pub environment: &'static [(&'static str, &'static str)],
+    /// What it finds in its environment.
+    pub environment: Environment,
+}
+
+/// The variables that a program finds. None is ever one that holds a secret.
+#[derive(Debug)]
+pub enum Environment {
+    /// Those of this process, and these.
+    And(&'static [(&'static str, &'static str)]),
+    /// These alone.
+    Only(Vec<(OsString, OsString)>),
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        Self::And(&[])
+    }
 }
 
 impl Tied {
@@ -152,7 +171,10 @@ impl Tied {
         })?;
         let mut command = Command::new("/bin/sh");
         command.args(["-c", TIE, "goldline"]).arg(program).args(arguments);
-        command.envs(given.environment.iter().copied());
+        match given.environment {
+            Environment::And(more) => command.envs(more.iter().copied()),
+            Environment::Only(variables) => command.env_clear().envs(variables),
+        };
         command.stdin(given.input.map_or_else(Stdio::null, Stdio::from));
         let theirs = OwnedFd::from(theirs);
         command.stdout(given.output.map_or_else(|| theirs.try_clone(), Ok)?).stderr(theirs);
@@ -279,7 +301,7 @@ mod tests {
     #[test]
     fn what_a_tied_program_prints_may_go_elsewhere() {
         let (ours, theirs) = UnixStream::pair().expect("a pair");
-        let environment = &[("GREETING", "hello")];
+        let environment = Environment::And(&[("GREETING", "hello")]);
         let given = Given { input: None, output: Some(theirs.into()), environment };
         let arguments = ["-c", "echo $GREETING; echo err >&2"].map(OsString::from);
         let mut program =
