@@ -154,6 +154,7 @@ mod tests {
             program,
             witness: None,
             within: Duration::from_secs(1),
+            uses: Vec::new(),
             demands: demands.map(|(name, demand)| (name.to_owned(), demand)).into(),
         };
         CheckSpec { own: Some(Arc::new(own)), ..CheckSpec::of(CheckId::Command) }

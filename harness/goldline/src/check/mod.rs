@@ -83,6 +83,7 @@ pub fn judge(
     let judge = |spec| judge_one(spec, plan, seen);
     let mut checks: Vec<CheckRecord> =
         profile.checks.iter().filter(|spec| scope.includes(spec.id, profile)).map(judge).collect();
+    weigh_nest(&mut checks, seen);
     let mut stopped = seen.stopped.as_ref().map(|stop| stop.diagnosis.clone());
     name_panic(&mut checks, stopped.as_mut(), seen);
     if scope == Scope::Provision {
@@ -105,6 +106,29 @@ fn verdict(checks: &[CheckRecord], seen: &Observations) -> Verdict {
         Verdict::Fail => Verdict::Fail,
         _ if seen.aborted => Verdict::Aborted,
         verdict => verdict,
+    }
+}
+
+/// A nest's supply can break down as well as a unit's own: only one that is known to be good lets a unit be blamed
+/// for what follows of it.
+fn weigh_nest(checks: &mut [CheckRecord], seen: &Observations) {
+    let Some(nest) = &seen.nest else { return };
+    let follows = [Code::BootLoop, Code::BootUnexpectedReset, Code::BootSilent];
+    for check in checks.iter_mut().filter(|check| check.outcome == Outcome::Fail) {
+        let Some(why) = check.diagnosis.as_mut().filter(|why| follows.contains(&why.code)) else {
+            continue;
+        };
+        match nest {
+            Ok(witness) => why.message += &format!("; witness: {witness}"),
+            Err(unknown) => {
+                let message = format!(
+                    "the unit's supply broke down, which the nest's can do too, and {unknown}: {}",
+                    why.message
+                );
+                check.outcome = Outcome::Error;
+                *why = Diagnosis::new(Code::NestUnsure, message);
+            }
+        }
     }
 }
 

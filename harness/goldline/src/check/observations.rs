@@ -64,6 +64,8 @@ pub struct Observations {
     pub alert: Option<AlertObservation>,
     /// The network that the unit must not open any more.
     pub portal: Option<PortalSeen>,
+    /// Of a unit on contacts that lost its supply: by what its nest is known to be good, or why nobody knows.
+    pub nest: Option<Result<String, String>>,
     /// What programs of the product's own measured, by the names of their tests.
     pub own_tests: BTreeMap<String, OwnTestObservation>,
     /// The broker that the unit must not trust.

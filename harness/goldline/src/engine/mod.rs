@@ -22,6 +22,7 @@ mod hearing;
 mod leftovers;
 mod measuring;
 mod nest;
+mod outage;
 mod paste;
 mod phase;
 mod ping;
@@ -33,6 +34,7 @@ mod registry_row;
 mod reprovisioning;
 mod rewrite;
 mod rivalry;
+mod sharing;
 mod signs;
 mod steady;
 mod traffic;
@@ -55,7 +57,7 @@ use crate::{
     identity::Mac,
     image::{FlashImages, Symbols},
     plan::{Bindings, BoundPlan, Claim, Content, Excluded, Plan, Purpose, Step},
-    profile::{CheckId, Interface, ValueSource, ValueSpec},
+    profile::{CheckId, Interface, Resource, ValueSource, ValueSpec},
     record::{
         CheckRecord, Diagnosis, EarlierRun, EndpointRecord, NetworkRecord, NotProven, Outcome,
         Provenance, RadioProof, Record, Replacement, SCHEMA, Simulation, Stage, Unit,
@@ -69,10 +71,12 @@ use echo::Typed;
 pub use event::{Event, Events};
 use failure::Failure;
 use hearing::Hearing;
-pub use nest::Stand;
+pub use nest::{AskNest, PrepareNest, Stand};
+pub use outage::Outages;
 use phase::Phase;
 pub use registration::EnrolUnit;
 pub use registry_row::{News, NoRow, registry_row};
+pub use sharing::{Held, Shares, TakeShare};
 
 /// Opens the device of a run.
 pub type OpenDevice = Box<dyn FnOnce() -> Result<Box<dyn Device>, DeviceError> + Send>;
@@ -131,6 +135,12 @@ pub struct Job {
     pub device_url: String,
     /// Whether a contact may be at fault.
     pub stand: Stand,
+    /// Makes the nest ready that the unit lies in.
+    pub prepare: Option<PrepareNest>,
+    /// What the unit shares with others.
+    pub shares: Shares,
+    /// The ports that go away of all units that are run beside it.
+    pub outages: Outages,
     /// The batch of units.
     pub lot: Option<String>,
     /// Who runs it.
@@ -232,6 +242,10 @@ struct Run {
     confirm_alert: Option<AskOperator>,
     device_url: String,
     stand: Stand,
+    prepare: Option<PrepareNest>,
+    shares: Shares,
+    held: Vec<(Resource, Held)>,
+    outages: Outages,
     phase: Phase,
     /// While the run lasts, the bench's CA signs for its unit.
     expected_at_ca: Option<ExpectedRegistration>,
@@ -269,6 +283,10 @@ impl Run {
             confirm_alert: job.confirm_alert,
             device_url: job.device_url,
             stand: job.stand,
+            prepare: job.prepare,
+            shares: job.shares,
+            held: Vec::new(),
+            outages: job.outages,
             phase: Phase::Unopened(job.open_device, job.values),
             expected_at_ca: None,
             device: None,
@@ -286,6 +304,11 @@ impl Run {
 
     /// Does the steps in order until one cannot be done.
     async fn perform(&mut self) {
+        if self.prepare.is_some()
+            && let Err(failure) = self.timed("nest", Self::prepare_nest).await
+        {
+            return self.stop("nest", failure);
+        }
         if let Err(failure) = self.timed("open", Self::open).await {
             return self.stop("open", failure);
         }
@@ -296,8 +319,13 @@ impl Run {
                 self.remember_start(index, *purpose);
             }
             self.events.send(Event::StepStarted { index });
+            let shared = self.wait_for_shares(step).await;
             let began = Instant::now();
-            let outcome = self.step(step).await;
+            let outcome = match shared {
+                Ok(()) => self.step(step).await,
+                Err(failure) => Err(failure),
+            };
+            self.give_shares_back(step);
             let duration_ms = millis(began.elapsed());
             let attempts = std::mem::replace(&mut self.attempts, 1);
             if outcome.is_ok() {
@@ -324,14 +352,16 @@ impl Run {
                     }
                 }
                 Err(failure) => {
-                    let failure = self.outranked(self.explained(failure)).await;
-                    let failure = self.excused_by_nest(failure);
+                    let failure = self.one_of_several(self.explained(failure)).await;
+                    let failure = self.outranked(failure).await;
+                    let failure = self.excused_by_nest(failure).await;
                     self.stop(step.name(), failure);
                     break;
                 }
             }
         }
         self.keep_console();
+        self.ask_after_supply().await;
         self.note_traffic();
         self.note_first_byte();
     }

@@ -1,30 +1,49 @@
 //! What a contact of the nest or its supply can do as well as the unit: a real one that is silent, or whose
-//! supply breaks down, is bad only where the nest is known to be good, and nothing here knows that yet.
+//! supply breaks down, is bad only where somebody knows that the nest is good.
 //!
-//! Must not know how ports are opened.
+//! Must not know how ports are opened, or nests switched.
+
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use super::{Failure, Run};
 use crate::{
     check::LogFacts,
+    identity::Mac,
     record::{Code, Diagnosis},
 };
 
+/// Makes a nest ready before its port is opened; it may be told to give up. Blocks.
+pub type PrepareNest = Box<dyn FnOnce(&dyn Fn() -> bool) -> Result<(), Diagnosis> + Send>;
+
+/// Whether the nest of a unit is known to be good, and by what; or why nobody knows.
+pub type AskNest = Arc<
+    dyn Fn(Option<Mac>) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send>>
+        + Send
+        + Sync,
+>;
+
 /// Where a unit stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone)]
 pub enum Stand {
-    /// In a nest, on contacts.
-    Nest,
+    /// On contacts, and who knows of them.
+    Nest(Option<AskNest>),
     /// In memory, where nothing comes loose.
     Simulated,
 }
 
 impl Stand {
     /// What stopped a unit, or the nest's own possible fault.
-    pub(super) fn excuses(self, failure: Failure, facts: &LogFacts, lines: usize) -> Failure {
-        let Failure::Unit(diagnosis) = failure else { return failure };
-        if self == Self::Simulated {
-            return Failure::Unit(diagnosis);
-        }
+    async fn excuses(
+        self,
+        failure: Failure,
+        mac: Option<Mac>,
+        facts: &LogFacts,
+        lines: usize,
+    ) -> Failure {
+        let (mut diagnosis, ask) = match (failure, self) {
+            (Failure::Unit(diagnosis), Self::Nest(ask)) => (diagnosis, ask),
+            (failure, _) => return failure,
+        };
         let what = if lines == 0 {
             "the unit printed nothing"
         } else if facts.lost_supply() {
@@ -32,23 +51,57 @@ impl Stand {
         } else {
             return Failure::Unit(diagnosis);
         };
-        let message = format!("{what}, which a contact or the nest's supply can do too");
-        Failure::Service(Diagnosis::new(
-            Code::NestUnsure,
-            format!("{message}: {}", diagnosis.message),
-        ))
+        match known(ask, mac).await {
+            Ok(witness) => {
+                diagnosis.message += &format!("; witness: {witness}");
+                Failure::Unit(diagnosis)
+            }
+            Err(why) => {
+                let message = format!(
+                    "{what}, which a contact or the nest's supply can do too, and {why}: {}",
+                    diagnosis.message
+                );
+                Failure::Service(Diagnosis::new(Code::NestUnsure, message))
+            }
+        }
+    }
+}
+
+async fn known(ask: Option<AskNest>, mac: Option<Mac>) -> Result<String, String> {
+    match ask {
+        Some(ask) => ask(mac).await,
+        None => Err("no [[nest]] of a station file vouches for it".to_owned()),
     }
 }
 
 impl Run {
-    /// A unit that ran, and what stopped it.
-    pub(super) fn excused_by_nest(&self, failure: Failure) -> Failure {
-        match (self.running(), self.console()) {
-            (Ok(_), Ok(console)) => {
-                self.stand.excuses(failure, &self.hearing.facts(), console.printed())
-            }
-            _ => failure,
+    /// What is known of the nest of a unit that went on, or was given up, without its supply: its checks are judged by
+    /// that.
+    pub(super) async fn ask_after_supply(&mut self) {
+        let Stand::Nest(ask) = self.stand.clone() else { return };
+        if self.seen.stopped.is_none() && self.seen.console.facts().lost_supply() {
+            let mac = self.seen.chip.as_ref().map(|chip| chip.mac);
+            self.seen.nest = Some(known(ask, mac).await);
         }
+    }
+
+    /// Has the nest made ready, where the unit lies in one.
+    pub(super) async fn prepare_nest(&mut self) -> Result<(), Failure> {
+        let Some(prepare) = self.prepare.take() else { return Ok(()) };
+        let cancel = self.cancel.clone();
+        let prepared = tokio::task::spawn_blocking(move || prepare(&|| cancel.is_cancelled()));
+        match prepared.await? {
+            Err(_) if self.cancel.is_cancelled() => Err(Failure::Aborted),
+            prepared => prepared.map_err(Failure::Service),
+        }
+    }
+
+    /// A unit that ran, and what stopped it.
+    pub(super) async fn excused_by_nest(&mut self, failure: Failure) -> Failure {
+        let (Ok(_), Ok(console)) = (self.running(), self.console()) else { return failure };
+        let (facts, printed) = (self.hearing.facts(), console.printed());
+        let mac = self.seen.chip.as_ref().map(|chip| chip.mac);
+        self.stand.clone().excuses(failure, mac, &facts, printed).await
     }
 }
 
@@ -61,6 +114,21 @@ mod tests {
 
     const START: &str = "rst:0x1 (POWERON_RESET),boot:0x13";
 
+    async fn said(stand: Stand, lines: &[&str]) -> Failure {
+        let line = |text: &&str| ConsoleLine { at_ms: 0, text: (*text).to_owned() };
+        let log = UnitLog::of(lines.iter().map(line).collect());
+        let failure = Failure::Unit(Diagnosis::new(Code::BootLoop, "it does not start"));
+        stand.excuses(failure, None, log.facts(), lines.len()).await
+    }
+
+    fn nest(known: Result<&'static str, &'static str>) -> Stand {
+        let known = known.map(str::to_owned).map_err(str::to_owned);
+        Stand::Nest(Some(Arc::new(move |_| {
+            let known = known.clone();
+            Box::pin(async { known })
+        })))
+    }
+
     #[rstest]
     #[case::silent(&[], Code::NestUnsure)]
     #[case::brown_out(&[START, "E BOD: Brownout detector was triggered"], Code::NestUnsure)]
@@ -68,14 +136,29 @@ mod tests {
     #[case::panic(&[START, "Guru Meditation Error: Core  0 panic'ed"], Code::BootLoop)]
     #[case::watchdog(&[START, "rst:0x8 (TG1WDT_SYS_RESET),boot:0x13"], Code::BootLoop)]
     #[case::other(&[START, "I (9) main_task: Calling app_main()"], Code::BootLoop)]
-    fn a_nest_may_be_silent_or_weak_and_cannot_panic(#[case] lines: &[&str], #[case] code: Code) {
-        let line = |text: &&str| ConsoleLine { at_ms: 0, text: (*text).to_owned() };
-        let log = UnitLog::of(lines.iter().map(line).collect());
-        let failure = || Failure::Unit(Diagnosis::new(Code::BootLoop, "it does not start"));
-        let said = Stand::Nest.excuses(failure(), log.facts(), lines.len());
-        assert_eq!(said.diagnosis().code, code);
-        assert_eq!(said.blames_unit(), code != Code::NestUnsure);
-        let said = Stand::Simulated.excuses(failure(), log.facts(), lines.len());
-        assert!(said.blames_unit());
+    #[tokio::test]
+    async fn a_nest_may_be_silent_or_weak_and_cannot_panic(
+        #[case] lines: &[&str],
+        #[case] code: Code,
+    ) {
+        for stand in [Stand::Nest(None), nest(Err("nobody knows"))] {
+            let said = said(stand, lines).await;
+            assert_eq!(said.diagnosis().code, code);
+            assert_eq!(said.blames_unit(), code != Code::NestUnsure);
+        }
+        let known = said(nest(Ok("the nest 3 passed another unit 4 min ago")), lines).await;
+        assert_eq!((known.diagnosis().code, known.blames_unit()), (Code::BootLoop, true));
+        let is_told = known.diagnosis().message.contains("witness: the nest 3 passed");
+        assert_eq!(is_told, code == Code::NestUnsure, "only where it was asked");
+        assert!(said(Stand::Simulated, lines).await.blames_unit());
+    }
+
+    #[tokio::test]
+    async fn who_does_not_know_the_nest_says_why() {
+        let said = said(nest(Err("its last PASS is 3 h old")), &[]).await.diagnosis();
+        assert!(
+            said.message.contains("can do too, and its last PASS is 3 h old: it does"),
+            "{said:?}"
+        );
     }
 }

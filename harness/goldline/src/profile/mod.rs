@@ -18,6 +18,7 @@ mod parse;
 mod position;
 mod problem;
 mod raw;
+mod resource;
 mod schema;
 mod secret_source;
 mod service;
@@ -48,6 +49,7 @@ pub use nvs_content::{NvsContent, NvsEncoding, NvsEncryption, NvsEntry, NvsKeySc
 pub use own_test::{ConsoleMeasure, Demand, OwnTest};
 pub use position::LineColumn;
 pub use problem::{Located, Problem, ProfileError};
+pub use resource::{NoResource, Resource};
 pub use schema::json_schema;
 pub use secret_source::{SecretError, SecretSource};
 pub use service::{
@@ -55,8 +57,8 @@ pub use service::{
     ProvisioningApi, RegistrySpec, TimeServer, Update,
 };
 pub use station_file::{
-    CaService, ConfigServerService, MqttService, RegistryService, Setting, StationFile,
-    StationFileError, StationFileProblem, WifiService,
+    CaService, ConfigServerService, Lock, MqttService, Nest, Power, RegistryService, Setting,
+    StationFile, StationFileError, StationFileProblem, WifiService,
 };
 pub use template::{Piece, Template, TemplateError, UnboundSymbol};
 

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use regex::Regex;
 
+use super::Resource;
 use crate::{
     process::{Program, Unusable},
     record::Limits,
@@ -22,6 +23,8 @@ pub struct OwnTest {
     pub witness: Option<Program>,
     /// How long each of the two may take.
     pub within: Duration,
+    /// What it shares with other units, for as long as it measures.
+    pub uses: Vec<Resource>,
     /// What must be measured, by name; never nothing.
     pub demands: BTreeMap<String, Demand>,
 }

@@ -11,6 +11,7 @@ use super::{
     host::HostError,
     nearest::suggestion,
     position::LineColumn,
+    resource::NoResource,
     template::TemplateError,
 };
 
@@ -209,6 +210,8 @@ pub enum Problem {
         "the name \"{name}\" cannot be one of a test: expected lowercase letters, digits and `_`, and no name of another check"
     )]
     TestName { name: String },
+    #[error(transparent)]
+    Resource(#[from] NoResource),
     #[error("the command is empty: expected a program and its arguments")]
     EmptyCommand,
     #[error(

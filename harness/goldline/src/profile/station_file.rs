@@ -34,6 +34,8 @@
 //! Secrets never stand in it; no error repeats a value, in case one does. Reads the file, and none of
 //! the places that it names.
 
+mod nests;
+
 use std::{
     collections::BTreeMap,
     fmt, fs, io,
@@ -46,8 +48,10 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{LineColumn, SecretSource, nearest::did_you_mean};
+use super::{LineColumn, NoResource, Resource, SecretSource, nearest::did_you_mean};
 use crate::secret::Secret;
+
+pub use nests::{Lock, Nest, Power};
 
 /// The services of a station and the values of its site.
 #[derive(Clone, Debug, Default)]
@@ -70,6 +74,10 @@ pub struct StationFile {
     pub previous: BTreeMap<String, SecretSource>,
     /// Whether only a network will do that proves a unit's radio.
     pub requires_radio: bool,
+    /// `[[nest]]`: where units lie.
+    pub nests: Vec<Nest>,
+    /// `[resources]`: how much there is of what nests share, by name.
+    pub resources: BTreeMap<Resource, u32>,
 }
 
 /// The broker that the station itself uses, with the station's own credentials.
@@ -156,9 +164,22 @@ pub enum StationFileProblem {
     SourceCount { key: String, count: usize },
     #[error("the command of `{key}` is empty: expected a program and its arguments")]
     EmptyCommand { key: String },
+    #[error(transparent)]
+    Resource(#[from] NoResource),
+    #[error("the nest {name} stands twice")]
+    NestTwice { name: String },
+    #[error(
+        "the name \"{name}\" cannot be one of a nest: expected letters, digits and dashes, and not \"all\""
+    )]
+    NestName { name: String },
+    #[error("`{key}` without `{needs}`: neither is of use alone")]
+    Alone { key: &'static str, needs: &'static str },
+    #[error("`{key}` is no whole number from {least} to {most}")]
+    Number { key: String, least: u64, most: u64 },
 }
 
 type Found<'a> = Spanned<DeValue<'a>>;
+type Key<'a> = Spanned<std::borrow::Cow<'a, str>>;
 type Fault = (Range<usize>, StationFileProblem);
 
 impl StationFile {
@@ -238,8 +259,18 @@ impl Reader<'_> {
                         }
                     }
                 }
+                "nest" => station.nests = self.nests(value)?,
+                "resources" => station.resources = nests::resources(table("resources", value)?)?,
                 _ => {
-                    let known = ["services", "values", "previous", "require", "station"];
+                    let known = [
+                        "services",
+                        "values",
+                        "previous",
+                        "require",
+                        "station",
+                        "nest",
+                        "resources",
+                    ];
                     return Err(unknown(key, &known));
                 }
             }
@@ -395,7 +426,7 @@ fn missing(whole: &Found<'_>, section: &'static str, key: &'static str) -> Fault
     (whole.span(), StationFileProblem::MissingKey { section, key })
 }
 
-fn unknown(key: &Spanned<std::borrow::Cow<'_, str>>, expected: &[&'static str]) -> Fault {
+fn unknown(key: &Key<'_>, expected: &[&'static str]) -> Fault {
     let (name, expected) = (key.get_ref().to_string(), expected.to_vec());
     (key.span(), StationFileProblem::UnknownKey { key: name, expected })
 }

@@ -29,6 +29,9 @@ pub struct Provenance {
     /// Which station, by the name in its file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub station: Option<String>,
+    /// The port of the nest that the unit lay in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
     /// What the emulator that ran the unit says of its version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub emulator: Option<String>,

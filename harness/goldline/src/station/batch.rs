@@ -17,6 +17,7 @@ use super::{
     jobs::{self, JobsError, Planned},
     journal::{Journal, Journalled, Watcher},
     leases::{Taken, settle},
+    nests::{NestOfRun, NestsError},
     order::Order,
     outputs::Outputs,
     remembered::{provisioned_unit, remember},
@@ -61,6 +62,8 @@ pub enum BatchError {
     #[error(transparent)]
     Output(#[from] OutputError),
     #[error(transparent)]
+    Nests(#[from] NestsError),
+    #[error(transparent)]
     Lease(#[from] LeaseError),
     #[error(transparent)]
     Panicked(#[from] JoinError),
@@ -71,6 +74,7 @@ impl BatchError {
     pub fn action(&self) -> Option<String> {
         match self {
             Self::Jobs(error) => error.action(),
+            Self::Nests(error) => error.action(),
             Self::Store(_) | Self::Output(_) | Self::Lease(_) | Self::Panicked(_) => None,
         }
     }
@@ -113,23 +117,34 @@ impl<'a> Batch<'a> {
     ) -> BatchEnded {
         let Self { jobs, failures, keeper } = self;
         let mut runs = JoinSet::new();
-        for (Planned { index, job, numbers }, journal) in jobs {
+        for (Planned { index, job, numbers, nest }, journal) in jobs {
             let (events, seen) = Events::channel();
             let scope = job.plan.scope;
             let follower = tokio::spawn(journal.follow(seen, watch()));
             let run = engine::run(job, events, cancel.clone());
             let failures = failures.clone();
             runs.spawn(async move {
-                let finished = run.await;
+                // Of its own, so that a nest is left as it must be when it panics, too.
+                let ended = tokio::spawn(run).await;
+                let left = leave(nest, ended.as_ref().ok().map(|finished| &finished.record)).await;
+                let finished = ended?;
                 // A panic in the display was printed already; the run itself is done.
                 let journalled = follower.await.ok();
                 // Here, and not where runs are kept one after the other: a database may be slow.
                 let told = failures.tell(scope, &finished).await;
-                EndedRun { index, scope, numbers, finished, journalled, told }
+                Ok(EndedRun { index, scope, numbers, finished, journalled, told, left })
             });
         }
         keeper.keep_all(runs).await
     }
+}
+
+/// Leaves the nest of a run that ended. It may take as long as its programs do.
+async fn leave(nest: Option<NestOfRun>, record: Option<&Record>) -> Result<(), NestsError> {
+    let Some(nest) = nest else { return Ok(()) };
+    let record = record.cloned();
+    let left = tokio::task::spawn_blocking(move || nest.leave(record.as_ref()));
+    left.await.unwrap_or_else(|panic| Err(NestsError::NotLeftWell(panic.to_string())))
 }
 
 /// A run that ended.
@@ -143,6 +158,8 @@ struct EndedRun {
     journalled: Option<Journalled>,
     /// Whether the registry knows of a failure, or will.
     told: Result<(), StoreError>,
+    /// Whether its nest is as it must be left.
+    left: Result<(), NestsError>,
 }
 
 /// What all runs of a batch are kept in.
@@ -157,12 +174,12 @@ struct Keeper<'a> {
 
 impl Keeper<'_> {
     /// Keeps each run as soon as it ends.
-    async fn keep_all(self, mut runs: JoinSet<EndedRun>) -> BatchEnded {
+    async fn keep_all(self, mut runs: JoinSet<Result<EndedRun, JoinError>>) -> BatchEnded {
         let BatchEnded { mut records, mut credentials, mut troubles } = BatchEnded::default();
         while let Some(ended) = runs.join_next().await {
             let mut run = match ended {
-                Ok(run) => run,
-                Err(panic) => {
+                Ok(Ok(run)) => run,
+                Ok(Err(panic)) | Err(panic) => {
                     troubles.push(panic.into());
                     continue;
                 }
@@ -191,6 +208,7 @@ impl Keeper<'_> {
         let (run_id, log) = (run.finished.record.run_id, serial_log(&run.finished.observations));
         troubles.extend(self.state.keep_log(run_id, &log).err().map(Into::into));
         troubles.extend(self.remember(run).err());
+        troubles.extend(std::mem::replace(&mut run.left, Ok(())).err().map(Into::into));
         troubles.extend(std::mem::replace(&mut run.told, Ok(())).err().map(Into::into));
         troubles.extend(self.account_for(run).err().map(Into::into));
         troubles.extend(self.give_back(run).err().map(Into::into));

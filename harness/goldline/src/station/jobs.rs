@@ -14,6 +14,7 @@ use super::{
     enrolment::enroller,
     identities::{claimer, with_replaced},
     leases::{Leasing, Rehearsal, Taken},
+    nests::{self, NestOfRun, NestsError},
     order::Order,
     provenance::provenance,
     remembered::{Recall, RememberedError},
@@ -24,7 +25,7 @@ use crate::{
     bench::{Bench, BenchConfig, Place},
     clock::Clock,
     device::{ChipFacts, Plug, Uplink, UplinkOfRun},
-    engine::{Job, Stand, ValuesOfUnit},
+    engine::{Job, Outages, Stand, ValuesOfUnit},
     identity::Mac,
     image::{FlashImages, ImageError, Symbols},
     plan::{Bindings, Given},
@@ -40,6 +41,8 @@ pub(super) struct Planned {
     pub(super) index: usize,
     pub(super) job: Job,
     pub(super) numbers: Taken,
+    /// What it lies in.
+    pub(super) nest: Option<NestOfRun>,
 }
 
 /// An order cannot be begun.
@@ -57,6 +60,8 @@ pub enum JobsError {
     #[error("the wire of a unit cannot listen at {address}: {error}")]
     Link { address: SocketAddr, error: io::Error },
     #[error(transparent)]
+    Nests(#[from] NestsError),
+    #[error(transparent)]
     Untrusting(#[from] Untrusting),
     #[error("the test {test} has no program: {error}")]
     Program { test: String, error: Unusable },
@@ -70,6 +75,7 @@ impl JobsError {
             Self::Link { .. } => {
                 Some("free that address, or choose another in --network wire:HOST:PORT".to_owned())
             }
+            Self::Nests(error) => error.action(),
             Self::Untrusting(error) => Some(error.action()),
             Self::Program { .. } => {
                 Some("correct `command` or `witness` of that check in the profile".to_owned())
@@ -100,6 +106,9 @@ pub(super) fn jobs(
     if order.network.kind != NetworkKind::None {
         refuse_untrusting(&order.plan, &order.given, &images, &shown(order, &bench))?;
     }
+    nests::take_back_what_was_left(state)?;
+    let outages = Outages::among(attempt.units().len());
+    let shares = nests::shares(state, &order.resources);
     let mut jobs = Vec::with_capacity(attempt.units().len());
     for (index, retries) in attempt.units() {
         let index = *index;
@@ -122,6 +131,9 @@ pub(super) fn jobs(
             let taken = |error| JobsError::Link { address, error };
             place.listen(address).map_err(taken)?;
         }
+        let nest = order.nests[index].as_ref();
+        let nest = nest.map(|nest| NestOfRun::take(state, nest)).transpose()?;
+        let ask_nest = nest.as_ref().map(|nest| nest.ask(records, clock));
         let simulation = order.faults.simulation(index);
         let emulator = order.emulators[index].as_ref();
         let surroundings = Surroundings {
@@ -144,18 +156,27 @@ pub(super) fn jobs(
             enrol: enroller(state, order, clock),
             confirm_alert: order.confirm_alert.clone(),
             open_device: opener(device, index, &order.profile, &order.faults, surroundings),
-            provenance: provenance(order, &images, &bench_ca, emulator, simulation.as_ref()),
+            provenance: provenance(
+                order,
+                &images,
+                &bench_ca,
+                (order.nests[index].as_ref(), emulator),
+                simulation.as_ref(),
+            ),
             simulation,
             place,
             device_url: name.clone(),
-            stand: if url.is_real() { Stand::Nest } else { Stand::Simulated },
+            stand: if url.is_real() { Stand::Nest(ask_nest) } else { Stand::Simulated },
+            prepare: nest.as_ref().map(|nest| nest.preparer(&shares)),
+            shares: shares.clone(),
+            outages: outages.clone(),
             lot: order.lot.clone(),
             operator: order.operator.clone(),
             replaces: order.replaces.clone(),
             retries: retries.clone(),
             began: attempt.began(),
         };
-        jobs.push(Planned { index, job, numbers });
+        jobs.push(Planned { index, job, numbers, nest });
     }
     Ok(jobs)
 }

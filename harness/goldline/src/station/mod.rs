@@ -33,6 +33,7 @@ mod identities;
 mod jobs;
 mod journal;
 mod leases;
+mod nests;
 mod order;
 mod outputs;
 mod provenance;

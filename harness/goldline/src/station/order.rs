@@ -3,6 +3,7 @@
 //! Reads the files that a request names. Touches no device and no state.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -14,6 +15,7 @@ use super::{
     endpoints::{self, EndpointsError},
     faults::{Faults, FaultsError},
     goldens::{GoldenError, OfRun},
+    nests::{self, NestsError},
     refusals::{self, Refusal},
     registry_url::{RegistryUrlError, registry_url_if_any},
     request::{ReplacedRequest, Request},
@@ -26,7 +28,9 @@ use crate::{
     engine::AskOperator,
     identity::MacError,
     plan::{Given, Identity, NotByConsole, Plan, Scope, Unprovable, by_console, on_network},
-    profile::{CatalogError, CheckId, Profile, StationFile, StationFileError, find},
+    profile::{
+        CatalogError, CheckId, Nest, Profile, Resource, StationFile, StationFileError, find,
+    },
     record::Replacement,
     registry::RegistryUrl,
     testbed::broker::ExternalBroker,
@@ -43,6 +47,10 @@ pub struct Order {
     pub(super) plan: Plan,
     pub(super) network: ChosenNetwork,
     pub(super) devices: Vec<NamedDevice>,
+    /// The nest that each lies in.
+    pub(super) nests: Vec<Option<Nest>>,
+    /// How much there is of what they share.
+    pub(super) resources: BTreeMap<Resource, u32>,
     /// What runs those that are emulated.
     pub(super) emulators: Vec<Option<Emulator>>,
     /// Those that a service simulates.
@@ -75,6 +83,8 @@ pub enum OrderError {
     #[error(transparent)]
     Profile(#[from] CatalogError),
     #[error(transparent)]
+    Nests(#[from] NestsError),
+    #[error(transparent)]
     Devices(#[from] DevicesError),
     #[error(transparent)]
     Faults(#[from] FaultsError),
@@ -104,6 +114,7 @@ impl OrderError {
         match self {
             Self::Refused(refusal) => Some(refusal.action()),
             Self::Faults(error) => Some(error.action()),
+            Self::Nests(error) => error.action(),
             Self::Devices(error) => error.action(),
             Self::Values(error) => error.action(),
             Self::Identities(error) => error.action(),
@@ -125,7 +136,9 @@ impl Order {
     /// [`OrderError`] says what of it cannot be carried out.
     pub fn new(request: &Request, scope: Scope) -> Result<Self, OrderError> {
         let station = request.station_file.as_deref().map(StationFile::load).transpose()?;
-        let devices = devices::parse(&request.devices)?;
+        let placed = nests::placed(&request.devices, station.as_ref())?;
+        let urls: Vec<String> = placed.iter().map(|(_, url, _)| url.clone()).collect();
+        let mut devices = devices::parse(&urls)?;
         devices::refuse_no_ports(&devices)?;
         let real = devices.iter().any(|(_, url)| url.is_real());
         let name = match &request.profile {
@@ -205,6 +218,13 @@ impl Order {
             twins::refuse_twins(&profile, &given, identity)?;
         }
         values::refuse_unsayable(&profile, &given)?;
+        let resources = station.as_ref().map(|station| station.resources.clone());
+        let resources = resources.unwrap_or_default();
+        let mut nests = vec![None; devices.len()];
+        for (index, (name, _, nest)) in placed.into_iter().enumerate() {
+            devices[index].0 = name;
+            nests[index] = nest;
+        }
         Ok(Self {
             station: station.as_ref().and_then(|station| station.name.clone()),
             plan,
@@ -212,6 +232,8 @@ impl Order {
             profile,
             network,
             devices,
+            nests,
+            resources,
             emulators,
             units_elsewhere,
             identity,

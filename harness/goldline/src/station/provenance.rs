@@ -8,6 +8,7 @@ use crate::{
     device::Emulator,
     hex::hex,
     image::FlashImages,
+    profile::Nest,
     record::{ImageRecord, Provenance, Simulation},
 };
 
@@ -16,7 +17,7 @@ pub(super) fn provenance(
     order: &Order,
     images: &FlashImages,
     bench_ca: &str,
-    emulator: Option<&Emulator>,
+    (nest, emulator): (Option<&Nest>, Option<&Emulator>),
     simulation: Option<&Simulation>,
 ) -> Provenance {
     let der = CertificateDer::from_pem_slice(bench_ca.as_bytes());
@@ -28,6 +29,7 @@ pub(super) fn provenance(
         golden: order.plan.golden.as_deref().map(sha256),
         bench_ca: der.ok().map(|der| sha256(&der)),
         station: order.station.clone(),
+        port: nest.map(|nest| nest.device.clone()),
         emulator: emulator.map(|emulator| emulator.version.clone()),
         seed: simulation.map(|simulation| simulation.seed),
     }

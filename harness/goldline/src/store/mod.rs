@@ -15,6 +15,8 @@
 //! leases/espvault.number.jsonl  every number that was given, and what became of it; append only
 //! journal.jsonl                 where a run begins, changes its unit, has settled it, and ends; append only
 //! running/RUN                   locked while that run goes on
+//! nests/NAME.lock NAME.json     who uses a nest; what is to be taken back after a run that was killed
+//! shares/NAME.N.lock            who has a piece of what nests share
 //! logs/RUN.log                  what that run's unit printed, bounded
 //! records.sqlite                every run's record, and the outbox; its rows are sealed
 //! copies/                       inventory, identities and leases once more
@@ -31,10 +33,12 @@ mod journal;
 mod leases;
 mod ledger;
 mod logs;
+mod nests;
 mod outbox;
 mod private;
 mod records;
 mod seal;
+mod shares;
 mod twofold;
 
 use std::{
@@ -53,11 +57,13 @@ pub use identities::{Claimant, HeldIdentity, IdentityError};
 pub use journal::{Changing, Durable, Started, UnderWay};
 pub use leases::{Holder, Lease, LeaseError, LeaseOutcome, LeaseState, Series, Settlement};
 pub use ledger::UnitEntry;
+pub use nests::{HeldNest, NestInUse, ToTakeBack};
 pub use outbox::{Delivered, NotDelivered, Outbox, OutboxKey, Waiting};
 pub use records::{
     Found, RecordStore, RunFilter, RunOutcome, RunOutcomeError, RunSummary, Unsettled,
 };
 use seal::StationKey;
+pub use shares::Share;
 
 /// The state directory cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -40,6 +40,7 @@ mod mosquitto;
 mod names;
 mod near_misses;
 mod neighbours;
+mod nests;
 mod networks;
 mod one_bit;
 mod open_networks;

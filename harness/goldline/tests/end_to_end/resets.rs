@@ -57,6 +57,11 @@ pub fn serve_unit(station: &Station, options: &[&str]) -> ChildGuard {
 
 /// A unit with firmware of its own, as a real one has.
 pub fn provision(station: &Station, device: &str) -> Ended {
+    provision_with(station, device, &[])
+}
+
+/// The same, with more arguments.
+pub fn provision_with(station: &Station, device: &str, more: &[&str]) -> Ended {
     let values = [
         "wifi_ssid=Shop",
         "wifi_password=@password",
@@ -64,7 +69,7 @@ pub fn provision(station: &Station, device: &str) -> Ended {
     ];
     let values = values.into_iter().flat_map(|value| ["--set", value]);
     let arguments = ["provision", "espvault.toml", "--json", "--device", device];
-    station.unit(arguments.into_iter().chain(values))
+    station.unit(arguments.into_iter().chain(values).chain(more.iter().copied()))
 }
 
 /// An error of the station, not of the unit: the exit code tells, for provisioning gives no verdict.

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     process::Program,
     profile::{
-        CheckId, ConsoleMeasure, Demand, OwnTest,
+        CheckId, ConsoleMeasure, Demand, OwnTest, Resource,
         problem::Problem,
         raw::{At, RawCheck, RawLimits, RawMeasure, Text},
     },
@@ -50,8 +50,16 @@ impl Problems {
             None => None,
         };
         let within = raw.within_s.as_ref().map_or(UNLESS_GIVEN, |raw| self.deadline(raw));
+        let uses = raw.uses.map_or_else(Vec::new, |names| self.resources(&names));
         let demands = self.demands(raw.limits);
-        Some(OwnTest { name: raw.name?.into_inner(), program: program?, witness, within, demands })
+        Some(OwnTest {
+            name: raw.name?.into_inner(),
+            program: program?,
+            witness,
+            within,
+            uses,
+            demands,
+        })
     }
 
     /// What belongs to a test of the product's own, and stands with another check.
@@ -61,6 +69,7 @@ impl Problems {
             ("command", raw.command.as_ref().map(At::span)),
             ("witness", raw.witness.as_ref().map(At::span)),
             ("within_s", raw.within_s.as_ref().map(At::span)),
+            ("uses", raw.uses.as_ref().map(At::span)),
             ("environment", raw.environment.as_ref().map(At::span)),
         ];
         for (key, span) in keys {
@@ -109,6 +118,17 @@ impl Problems {
             }
         };
         Some(Program { program, arguments, environment: environment.to_vec() })
+    }
+
+    fn resources(&mut self, names: &At<Vec<Text>>) -> Vec<Resource> {
+        let mut resources = Vec::new();
+        for name in names.get_ref() {
+            match name.get_ref().parse() {
+                Ok(resource) => resources.push(resource),
+                Err(problem) => self.push(name.span(), Problem::from(problem)),
+            }
+        }
+        resources
     }
 
     fn demands(&mut self, raw: BTreeMap<Text, RawLimits>) -> BTreeMap<String, Demand> {

@@ -319,6 +319,9 @@ pub(super) struct RawCheck {
     pub witness: Option<At<Vec<Text>>>,
     /// For the check command: how long each of the programs may take, in seconds; 20 unless given.
     pub within_s: Option<At<u64>>,
+    /// For the check command: what it shares with other units, such as "spectrometer": one at a time, or as many as
+    /// [resources] of the station file says.
+    pub uses: Option<At<Vec<Text>>>,
     /// For the check command: variables of the environment that its programs find, beside PATH, HOME and the like.
     pub environment: Option<At<Vec<Text>>>,
     /// For the check start: the application prints nothing by itself, and no line of it is waited for.

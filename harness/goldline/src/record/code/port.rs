@@ -26,6 +26,17 @@ super::codes! {
         operator: "re-seat unit and cable, then test again; set the unit aside if it happens twice",
         engineer: "read the kernel's messages of that moment (dmesg): a disconnect is cable, hub or supply; measure the current while the radio starts",
     }
+    /// The ports of several units went away at once.
+    PortsVanished = "port.several_vanished" {
+        action: "look at what the ports have in common, a hub, its cable or its supply, or the server that offers them; then test the units again",
+        causes: [
+            "a USB hub lost its supply, reset itself, or was unplugged",
+            "the units together draw more than the hub gives when their radios start",
+            "the machine that offers the ports on the network, or the way to it, is gone",
+        ],
+        operator: "do not set the units aside: check the hub's plug and supply, then test them again; call if it happens twice",
+        engineer: "read the kernel's messages of that moment (dmesg): the hub's own disconnect stands before those of its ports; measure the hub's supply under load",
+    }
     /// A unit in a nest is silent, or its supply breaks down: the unit's fault or the nest's.
     NestUnsure = "nest.contact_or_supply" {
         action: "re-seat the unit and switch it off and on, then test it again; test another unit in the same nest: when that passes and this one fails again, this one is bad",
@@ -37,6 +48,28 @@ super::codes! {
         ],
         operator: "re-seat the unit and test again; then test another unit here, and this one in another nest",
         engineer: "measure the supply at the unit while its radio starts; clean and measure the contacts; count how often this nest says so",
+    }
+    /// No unit lies in the nest, or its lid is open.
+    NestEmpty = "nest.empty" {
+        action: "lay a unit into the nest and close its lid, then begin again",
+        causes: [
+            "nobody has laid a unit in, or the lid is not closed",
+            "the switch of the lid is dirty or out of its place",
+        ],
+        operator: "lay the unit in, close the lid, and begin again",
+        engineer: "run the program of `present` in the station file by hand: 0 is there, 1 is not",
+    }
+    /// A program that switches the nest failed: its supply, its lid or its lamp.
+    NestFailed = "nest.failed" {
+        action: "run the program in the message by hand, mend the jig, then test the unit again",
+        causes: [
+            "the relay or its controller is unplugged, or another program holds it",
+            "the program is not where the station file says, or may not be executed",
+            "it takes longer than within_s",
+            "what the nest shares with others was not to be had in time",
+        ],
+        operator: "call: the unit is not at fault; do not reach into the nest before its supply is known to be off",
+        engineer: "run the program with the same arguments as this user; its last line on standard error stands in the message",
     }
     /// The port cannot be used: it is not there, not allowed, held by someone else, or cannot do what is asked.
     PortUnusable = "port.unusable" {

@@ -1,0 +1,239 @@
+//! `[[nest]]` and `[resources]`: what a station has for each unit that lies in it, and what its nests share.
+//!
+//! ```toml
+//! [[nest]]
+//! name = "1"
+//! device = "serial:/dev/ttyUSB0?baud=921600"
+//! power_on = ["./relay", "1", "on"]
+//! power_off = ["./relay", "1", "off"]
+//! off_ms = 500                          # how long it is off before it is on
+//! present = ["./lid", "1"]              # ends with 0 when a unit lies there and the lid is closed, with 1 when not
+//! lock = ["./lock", "1", "shut"]
+//! unlock = ["./lock", "1", "open"]
+//! lamp = ["./lamp", "1"]                # is told running, pass, fail or error besides
+//! witness = ["./contacts", "1"]         # ends with 0 when contacts and supply are sound
+//! vouches_min = 60                      # how long a PASS tells that the nest was sound
+//! within_s = 10                         # how long each of them may take
+//! uses = ["shield_box"]
+//!
+//! [resources]
+//! shield_box = 1
+//! joins = 2                             # how many units may be joining at once
+//! ```
+
+use std::{collections::BTreeMap, ops::Range, path::PathBuf, time::Duration};
+
+use toml::de::{DeTable, DeValue};
+
+use super::{
+    Fault, Found, Reader, StationFileProblem, StationFileProblem::Alone, missing, plain, table,
+    unknown, wrong_type,
+};
+use crate::{process::Program, profile::Resource};
+
+/// Stands for every nest: `--device nest:all`.
+pub const ALL: &str = "all";
+const KEYS: &[&str] = &[
+    "name",
+    "device",
+    "power_on",
+    "power_off",
+    "off_ms",
+    "present",
+    "lock",
+    "unlock",
+    "lamp",
+    "witness",
+    "vouches_min",
+    "within_s",
+    "uses",
+];
+/// Long enough for the capacitors of a board without load.
+const OFF: Duration = Duration::from_millis(500);
+const WITHIN: Duration = Duration::from_secs(10);
+const VOUCHES: Duration = Duration::from_secs(60 * 60);
+
+/// A place for one unit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Nest {
+    /// As people call it: `--device nest:NAME`.
+    pub name: String,
+    /// URL of its device.
+    pub device: String,
+    /// Its supply.
+    pub power: Option<Power>,
+    /// Whether a unit lies there and the lid is closed.
+    pub present: Option<Program>,
+    /// What holds the lid.
+    pub lock: Option<Lock>,
+    /// Told `running`, `pass`, `fail` or `error` as its last argument.
+    pub lamp: Option<Program>,
+    /// Whether contacts and supply are sound.
+    pub witness: Option<Program>,
+    /// How long a PASS of another unit tells that the nest was sound.
+    pub vouches: Duration,
+    /// How long each program may take.
+    pub within: Duration,
+    /// Names of what it shares with others, for as long as a run lasts.
+    pub uses: Vec<Resource>,
+}
+
+/// The supply of a nest.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Power {
+    /// Switches it on.
+    pub on: Program,
+    /// Switches it off.
+    pub off: Program,
+    /// How long it is off before it is switched on.
+    pub off_time: Duration,
+}
+
+/// What holds the lid of a nest.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lock {
+    /// Shuts it.
+    pub shut: Program,
+    /// Opens it.
+    pub open: Program,
+}
+
+impl Nest {
+    /// All programs that it has.
+    pub fn programs(&self) -> impl Iterator<Item = &Program> {
+        let power = self.power.iter().flat_map(|power| [&power.on, &power.off]);
+        let lock = self.lock.iter().flat_map(|lock| [&lock.shut, &lock.open]);
+        let others = [&self.present, &self.lamp, &self.witness].into_iter().flatten();
+        power.chain(lock).chain(others)
+    }
+}
+
+impl Reader<'_> {
+    /// All of `[[nest]]`.
+    pub(super) fn nests(&self, whole: &Found<'_>) -> Result<Vec<Nest>, Fault> {
+        let DeValue::Array(tables) = whole.get_ref() else {
+            return Err(wrong_type("nest", whole, "tables: [[nest]]"));
+        };
+        let mut nests: Vec<Nest> = Vec::with_capacity(tables.len());
+        for found in tables {
+            let nest = self.nest(table("nest", found)?, found)?;
+            if nests.iter().any(|other| other.name == nest.name) {
+                return Err((found.span(), StationFileProblem::NestTwice { name: nest.name }));
+            }
+            nests.push(nest);
+        }
+        Ok(nests)
+    }
+
+    fn nest(&self, section: &DeTable<'_>, whole: &Found<'_>) -> Result<Nest, Fault> {
+        for (key, _) in section {
+            if !KEYS.contains(&key.get_ref().as_ref()) {
+                return Err(unknown(key, KEYS));
+            }
+        }
+        let text = |key: &'static str| section.get(key).map(|value| plain(key, value)).transpose();
+        let program =
+            |key: &'static str| section.get(key).map(|value| self.program(key, value)).transpose();
+        let needed = |key| text(key)?.ok_or_else(|| missing(whole, "nest", key));
+        let name = needed("name")?;
+        if name.is_empty()
+            || name == ALL
+            || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        {
+            return Err((whole.span(), StationFileProblem::NestName { name }));
+        }
+        let off_time = span(section, "off_ms", 1, 60_000, Duration::from_millis)?.unwrap_or(OFF);
+        let power =
+            both(whole, ("power_on", program("power_on")?), ("power_off", program("power_off")?))?;
+        let lock = both(whole, ("lock", program("lock")?), ("unlock", program("unlock")?))?;
+        let minutes = |minutes| Duration::from_secs(60 * minutes);
+        Ok(Nest {
+            name,
+            device: needed("device")?,
+            power: power.map(|(on, off)| Power { on, off, off_time }),
+            present: program("present")?,
+            lock: lock.map(|(shut, open)| Lock { shut, open }),
+            lamp: program("lamp")?,
+            witness: program("witness")?,
+            vouches: span(section, "vouches_min", 1, 1440, minutes)?.unwrap_or(VOUCHES),
+            within: span(section, "within_s", 1, 600, Duration::from_secs)?.unwrap_or(WITHIN),
+            uses: section.get("uses").map_or(Ok(Vec::new()), uses)?,
+        })
+    }
+
+    /// A path starts at the file's folder; another name is looked up in `PATH`.
+    fn program(&self, key: &str, value: &Found<'_>) -> Result<Program, Fault> {
+        let mut words = texts(key, value)?;
+        if words.first().is_none_or(String::is_empty) {
+            let key = key.to_owned();
+            return Err((value.span(), StationFileProblem::EmptyCommand { key }));
+        }
+        let named = words.remove(0);
+        let program = match named.contains('/') {
+            true => self.folder.join(named),
+            false => PathBuf::from(named),
+        };
+        Ok(Program { program, arguments: words, environment: Vec::new() })
+    }
+}
+
+fn uses(value: &Found<'_>) -> Result<Vec<Resource>, Fault> {
+    texts("uses", value)?.iter().map(|name| resource(name, value.span())).collect()
+}
+
+fn resource(name: &str, place: Range<usize>) -> Result<Resource, Fault> {
+    name.parse().map_err(|error| (place, StationFileProblem::Resource(error)))
+}
+
+/// How much there is of what nests share, by name.
+pub(super) fn resources(section: &DeTable<'_>) -> Result<BTreeMap<Resource, u32>, Fault> {
+    let count = |(name, value): (&super::Key<'_>, &Found<'_>)| {
+        let resource = resource(name.get_ref(), name.span())?;
+        let count = whole_number(resource.as_str(), value, 1, 256)?;
+        Ok((resource, u32::try_from(count).unwrap_or(u32::MAX)))
+    };
+    section.iter().map(count).collect()
+}
+
+/// Two programs of which neither is of use without the other.
+fn both(
+    whole: &Found<'_>,
+    (one, first): (&'static str, Option<Program>),
+    (other, second): (&'static str, Option<Program>),
+) -> Result<Option<(Program, Program)>, Fault> {
+    match (first, second) {
+        (Some(first), Some(second)) => Ok(Some((first, second))),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err((whole.span(), Alone { key: one, needs: other })),
+        (None, Some(_)) => Err((whole.span(), Alone { key: other, needs: one })),
+    }
+}
+
+fn span(
+    section: &DeTable<'_>,
+    key: &'static str,
+    least: u64,
+    most: u64,
+    of: fn(u64) -> Duration,
+) -> Result<Option<Duration>, Fault> {
+    let Some(value) = section.get(key) else { return Ok(None) };
+    whole_number(key, value, least, most).map(of).map(Some)
+}
+
+fn whole_number(key: &str, value: &Found<'_>, least: u64, most: u64) -> Result<u64, Fault> {
+    let number = value
+        .get_ref()
+        .as_integer()
+        .and_then(|integer| u64::from_str_radix(integer.as_str(), integer.radix()).ok());
+    number.filter(|number| (least..=most).contains(number)).ok_or_else(|| {
+        let key = key.to_owned();
+        (value.span(), StationFileProblem::Number { key, least, most })
+    })
+}
+
+fn texts(key: &str, value: &Found<'_>) -> Result<Vec<String>, Fault> {
+    let DeValue::Array(words) = value.get_ref() else {
+        return Err(wrong_type(key, value, "a list of texts"));
+    };
+    words.iter().map(|word| plain(key, word)).collect()
+}

@@ -1,0 +1,284 @@
+//! The nests of an order: which one each unit lies in, made ready for its run, and left as it must be left whatever
+//! comes of that; and what nests share.
+//!
+//! The only file of the station that switches anything. What was begun is on the disk before it is done, so that the
+//! next start takes back what a run that was killed has left.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use time::OffsetDateTime;
+
+use crate::{
+    clock::Clock,
+    engine::{AskNest, Held, PrepareNest, Shares},
+    identity::Mac,
+    jig::{self, Lamp},
+    process::{Program, Unusable},
+    profile::{Nest, Resource, StationFile},
+    record::{Code, Diagnosis, Record, Verdict},
+    store::{
+        HeldNest, NestInUse, RecordStore, RunFilter, RunOutcome, StateDirectory, StoreError,
+        ToTakeBack,
+    },
+};
+
+/// How a nest is named as a device.
+const SCHEME: &str = "nest:";
+/// Every nest of the station file.
+const ALL: &str = "nest:all";
+/// How often a piece that others have is looked for: no event tells across processes that one is free.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Longer than any run that holds one.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// A nest cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum NestsError {
+    #[error("--device {device}: {}", existing(.nests))]
+    Unknown { device: String, nests: Vec<String> },
+    #[error(transparent)]
+    InUse(#[from] NestInUse),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the nest {nest} has no program: {error}")]
+    Program { nest: String, error: Unusable },
+    #[error("a run that was killed left the nest {nest}, and it cannot be taken back: {why}")]
+    Left { nest: String, why: String },
+    #[error("{0}")]
+    NotLeftWell(String),
+}
+
+impl NestsError {
+    /// What to do about it, where the message does not say so.
+    pub fn action(&self) -> Option<String> {
+        let action = match self {
+            Self::Unknown { .. } => {
+                "name one of them, or describe it in [[nest]] of the station file (--station FILE)"
+            }
+            Self::Program { .. } => "correct it in [[nest]] of the station file",
+            Self::InUse(NestInUse::Held { .. }) => "wait for its end, or choose another nest",
+            Self::Left { .. } | Self::NotLeftWell(_) => {
+                "do not reach into the nest before its supply is known to be off; run the programs of the message by hand and mend what fails: the next start tries them again"
+            }
+            Self::InUse(NestInUse::Store(_)) | Self::Store(_) => return None,
+        };
+        Some(action.to_owned())
+    }
+}
+
+fn existing(nests: &[String]) -> String {
+    match nests {
+        [] => "the station has no nest".to_owned(),
+        names => format!("there is no such nest: there are {}", names.join(", ")),
+    }
+}
+
+/// A device as it was asked for, the URL that it is, and the nest that it is in.
+pub(super) type Placed = (String, String, Option<Nest>);
+
+/// The devices of a request, in order; `nest:all` is every nest of the station.
+///
+/// # Errors
+/// [`NestsError::Unknown`] names the nests there are.
+pub(super) fn placed(
+    devices: &[String],
+    station: Option<&StationFile>,
+) -> Result<Vec<Placed>, NestsError> {
+    let nests = station.map_or(&[][..], |station| &station.nests);
+    let mut placed: Vec<Placed> = Vec::with_capacity(devices.len());
+    let of_nest = |nest: &Nest| {
+        let name = format!("{SCHEME}{}", nest.name);
+        (name, nest.device.clone(), Some(nest.clone()))
+    };
+    for device in devices {
+        let Some(name) = device.strip_prefix(SCHEME) else {
+            placed.push((device.clone(), device.clone(), None));
+            continue;
+        };
+        let before = placed.len();
+        let named = nests.iter().filter(|nest| device == ALL || nest.name == name);
+        placed.extend(named.map(of_nest));
+        if placed.len() == before {
+            let nests = nests.iter().map(|nest| nest.name.clone()).collect();
+            return Err(NestsError::Unknown { device: device.clone(), nests });
+        }
+    }
+    Ok(placed)
+}
+
+/// Takes back what runs that were killed have left. Touches no nest that another process uses. Blocks.
+///
+/// # Errors
+/// [`NestsError::Left`] when a nest cannot be left as it must be.
+pub(super) fn take_back_what_was_left(state: &StateDirectory) -> Result<(), NestsError> {
+    for nest in state.nests_left()? {
+        match state.hold_nest(&nest) {
+            Ok(held) => take_back_left(&held)?,
+            Err(NestInUse::Held { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn take_back_left(held: &HeldNest) -> Result<(), NestsError> {
+    let Some(left) = held.left()? else { return Ok(()) };
+    tracing::warn!(nest = held.name(), "a run that was killed left this nest: it is taken back");
+    jig::take_back(held.name(), &left.programs, left.within())
+        .map_err(|why| NestsError::Left { nest: held.name().to_owned(), why })?;
+    Ok(held.taken_back()?)
+}
+
+/// A nest that a run has.
+#[derive(Clone)]
+pub(super) struct NestOfRun {
+    nest: Arc<Nest>,
+    held: Arc<HeldNest>,
+    shared: Arc<Mutex<Vec<Held>>>,
+}
+
+impl NestOfRun {
+    /// Takes a nest for a run of this process.
+    pub(super) fn take(state: &StateDirectory, nest: &Nest) -> Result<Self, NestsError> {
+        nest.programs()
+            .try_for_each(Program::refuse_unusable)
+            .map_err(|error| NestsError::Program { nest: nest.name.clone(), error })?;
+        let held = Arc::new(state.hold_nest(&nest.name)?);
+        Ok(Self { nest: Arc::new(nest.clone()), held, shared: Arc::default() })
+    }
+
+    /// What makes it ready, once it has what it shares with others.
+    pub(super) fn preparer(&self, shares: &Shares) -> PrepareNest {
+        let (this, shares) = (self.clone(), shares.clone());
+        Box::new(move |given_up| {
+            let mut uses = this.nest.uses.clone();
+            uses.sort();
+            for resource in &uses {
+                let share = (shares.take)(resource, given_up)?;
+                let Some(share) = share else { return Err(aborted()) };
+                this.shared.lock().unwrap_or_else(PoisonError::into_inner).push(share);
+            }
+            let to_take_back = this.to_take_back(Lamp::Error);
+            let noted = this.held.will_take_back(&to_take_back);
+            noted.map_err(|error| Diagnosis::new(Code::StationState, error.to_string()))?;
+            jig::make_ready(&this.nest, given_up).map_err(|error| error.diagnosis())
+        })
+    }
+
+    /// Leaves it as it must be left; `record` is missing of a run that broke down. Blocks.
+    ///
+    /// # Errors
+    /// [`NestsError::NotLeftWell`]: then the next start tries again.
+    pub(super) fn leave(self, record: Option<&Record>) -> Result<(), NestsError> {
+        if self.held.left()?.is_none() {
+            return Ok(());
+        }
+        let ToTakeBack { programs, .. } = self.to_take_back(lamp_of(record));
+        jig::take_back(&self.nest.name, &programs, self.nest.within)
+            .map_err(NestsError::NotLeftWell)?;
+        Ok(self.held.taken_back()?)
+    }
+
+    /// Who knows whether contacts and supply are sound: the nest's own witness, else another unit's PASS.
+    pub(super) fn ask(&self, records: &RecordStore, clock: &Clock) -> AskNest {
+        let (nest, records, clock) = (Arc::clone(&self.nest), records.clone(), clock.clone());
+        Arc::new(move |mac| {
+            let (nest, records, now) = (Arc::clone(&nest), records.clone(), clock.now());
+            Box::pin(async move {
+                let asked = Arc::clone(&nest);
+                let witness =
+                    tokio::task::spawn_blocking(move || jig::bear_witness(&asked, &|| false));
+                match witness.await {
+                    Ok(Some(Ok(words))) => Ok(format!("the nest {} is sound {words}", nest.name)),
+                    Ok(Some(Err(why))) => Err(format!("its witness does not vouch for it ({why})")),
+                    Ok(None) => last_pass(&nest, &records, mac, now).await,
+                    Err(panic) => Err(format!("its witness broke down ({panic})")),
+                }
+            })
+        })
+    }
+
+    fn to_take_back(&self, lamp: Lamp) -> ToTakeBack {
+        let programs = jig::taking_back(&self.nest, lamp);
+        ToTakeBack { programs, within_s: self.nest.within.as_secs() }
+    }
+}
+
+/// The newest run of another unit in the nest must have been a PASS, not long ago.
+async fn last_pass(
+    nest: &Nest,
+    records: &RecordStore,
+    mac: Option<Mac>,
+    now: OffsetDateTime,
+) -> Result<String, String> {
+    let device = format!("{SCHEME}{}", nest.name);
+    let since = now - nest.vouches;
+    let filter = RunFilter { since: Some(since), ..RunFilter::default() };
+    let runs = records.list(&filter).await.map_err(|error| error.to_string())?;
+    let others =
+        runs.iter().filter(|run| run.device == device && run.mac.is_some() && run.mac != mac);
+    let newest = others.max_by_key(|run| run.started_at);
+    let minutes = nest.vouches.as_secs() / 60;
+    match newest {
+        Some(run) if run.outcome == RunOutcome::Judged(Verdict::Pass) => {
+            let ago = (now - run.started_at).whole_minutes();
+            Ok(format!("the nest {} passed another unit {ago} min ago", nest.name))
+        }
+        Some(_) => Err(format!("the last other unit in the nest {} did not pass", nest.name)),
+        None => Err(format!("no other unit passed in the nest {} within {minutes} min", nest.name)),
+    }
+}
+
+fn lamp_of(record: Option<&Record>) -> Lamp {
+    match record.and_then(|record| record.verdict) {
+        Some(Verdict::Pass) => Lamp::Pass,
+        Some(Verdict::Fail) => Lamp::Fail,
+        Some(Verdict::Error | Verdict::Aborted) => Lamp::Error,
+        // What is only provisioned has no verdict: it went well, or there is a reason.
+        None if record.is_some_and(|record| record.diagnosis.is_none()) => Lamp::Pass,
+        None => Lamp::Error,
+    }
+}
+
+fn aborted() -> Diagnosis {
+    Diagnosis::new(Code::Aborted, "the run was stopped")
+}
+
+/// What the units of a station share: so many as its file says, one where it says nothing.
+pub(super) fn shares(state: &StateDirectory, counts: &BTreeMap<Resource, u32>) -> Shares {
+    let (state, counts) = (state.clone(), counts.clone());
+    Shares {
+        joins_are_counted: counts.contains_key(&Resource::joins()),
+        take: Arc::new(move |resource, given_up| {
+            let count = counts.get(resource).copied().unwrap_or(1);
+            wait_for_share(&state, resource, count, given_up)
+        }),
+    }
+}
+
+fn wait_for_share(
+    state: &StateDirectory,
+    resource: &Resource,
+    count: u32,
+    given_up: &dyn Fn() -> bool,
+) -> Result<Option<Held>, Diagnosis> {
+    let began = Instant::now();
+    while !given_up() {
+        match state.try_share(resource, count) {
+            Ok(Some(share)) => return Ok(Some(Box::new(share) as Box<dyn Send>)),
+            Ok(None) if began.elapsed() < PATIENCE => sleep(LOOK_EVERY),
+            Ok(None) => {
+                let minutes = PATIENCE.as_secs() / 60;
+                let message = format!("{resource} was in use for {minutes} min: there are {count}");
+                return Err(Diagnosis::new(Code::NestFailed, message));
+            }
+            Err(error) => return Err(Diagnosis::new(Code::StationState, error.to_string())),
+        }
+    }
+    Ok(None)
+}
