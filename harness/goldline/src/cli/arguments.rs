@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    ca::CaCommand, codes::CodesArguments, golden::GoldenCommand, ids::IdsCommand,
-    init::InitArguments, nvs::NvsArguments, operator, overwrite::OverwriteArgument,
-    records::RecordsCommand, registry::RegistryCommand, simulator::SimulatorCommand,
-    station::StationCommand, testbed::TestbedCommand,
+    ca::CaCommand, codes::CodesArguments, device::DeviceCommand, golden::GoldenCommand,
+    ids::IdsCommand, init::InitArguments, nvs::NvsArguments, operator,
+    overwrite::OverwriteArgument, records::RecordsCommand, registry::RegistryCommand,
+    simulator::SimulatorCommand, station::StationCommand, testbed::TestbedCommand,
 };
 use crate::{
     profile::Part,
@@ -69,6 +69,9 @@ pub(super) enum Command {
     /// This station's own state
     #[command(subcommand)]
     Station(StationCommand),
+    /// Serial ports, and the unit at one, without a profile
+    #[command(subcommand)]
+    Device(DeviceCommand),
     /// The simulated unit
     #[command(subcommand)]
     Simulator(SimulatorCommand),
@@ -91,6 +94,7 @@ impl Command {
             | Self::Ca(_)
             | Self::Codes(_)
             | Self::Golden(_)
+            | Self::Device(_)
             | Self::Testbed(_)
             | Self::Station(_)
             | Self::Simulator(_) => false,

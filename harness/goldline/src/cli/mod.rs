@@ -5,6 +5,7 @@
 mod arguments;
 mod ca;
 mod codes;
+mod device;
 mod exit;
 mod golden;
 mod ids;
@@ -71,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Testbed(command) => testbed::run(&command),
         Command::Station(command) => station::run(&command),
         Command::Simulator(command) => simulator::run(command),
+        Command::Device(command) => device::run(&command),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -10,6 +10,7 @@ mod line;
 mod loader;
 mod patience;
 mod port;
+mod ports;
 mod qemu;
 mod remote;
 mod reset;
@@ -32,6 +33,9 @@ pub use emulator::{
 pub use esp_emu::{EspEmuError, EspEmuUnit, Uplink, UplinkOfRun, open_esp_emu};
 pub use line::LineHandle;
 pub use port::{LineError, NotAPort, refuse_what_is_no_port};
+pub use ports::{
+    Holder, Holders, How, Known, MAKERS, Machine, Port, UsbPlace, holders, known, serial_ports,
+};
 pub use qemu::{EmulatedUnit, GuestError, Plug, PowerError, Radio, open_qemu};
 pub use remote::open_remote;
 pub use reset::ResetError;

@@ -17,7 +17,7 @@ for path in map(pathlib.Path, sys.argv[2:]):
 ";
 
 /// Python of the environment that holds the judge.
-fn python() -> Option<PathBuf> {
+pub fn python() -> Option<PathBuf> {
     let repository = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     let venv = std::env::var_os("GOLDLINE_VENV").map_or(repository.join(".venv"), PathBuf::from);
     let python = venv.join("bin/python");

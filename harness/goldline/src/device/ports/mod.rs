@@ -1,0 +1,14 @@
+//! The serial ports of this machine: what hangs on each, who has it open, and which one somebody means.
+//!
+//! Reads what Linux tells in `/sys`, `/dev` and `/proc`; opens no port. Must not know the loader's protocol.
+
+mod accounts;
+mod bridge;
+mod holder;
+mod inventory;
+mod machine;
+
+pub use bridge::{Known, MAKERS, known};
+pub use holder::{Holder, Holders, How, holders};
+pub use inventory::{Port, UsbPlace, serial_ports};
+pub use machine::Machine;
