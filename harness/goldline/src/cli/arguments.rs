@@ -279,6 +279,7 @@ impl RunArguments {
             profile: self.profile.clone(),
             profiles: self.profiles.clone(),
             devices: self.devices.clone(),
+            touches_nothing: self.dry_run,
             network: self.network.clone(),
             without: self.without.clone(),
             lot: self.lot.clone(),

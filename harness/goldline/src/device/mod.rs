@@ -34,7 +34,8 @@ pub use esp_emu::{EspEmuError, EspEmuUnit, Uplink, UplinkOfRun, open_esp_emu};
 pub use line::LineHandle;
 pub use port::{LineError, NotAPort, refuse_what_is_no_port};
 pub use ports::{
-    Holder, Holders, How, Known, MAKERS, Machine, Port, UsbPlace, holders, known, serial_ports,
+    Asked, ChoiceError, Chosen, Holder, Holders, How, Known, MAKERS, Machine, Port, UsbPlace,
+    choose, find_unit, holders, known, serial_ports,
 };
 pub use qemu::{EmulatedUnit, GuestError, Plug, PowerError, Radio, open_qemu};
 pub use remote::open_remote;
@@ -42,8 +43,8 @@ pub use reset::ResetError;
 pub use serial::open_serial;
 pub use simulator::{SimulatedUnit, open_simulator};
 pub use url::{
-    DeviceUrl, DeviceUrlError, EspEmuOptions, Provision, QemuOptions, RemotePort, RemoteProtocol,
-    ResetMethod, SimulatorOptions, WokwiOptions,
+    DeviceName, DeviceUrl, DeviceUrlError, EspEmuOptions, PortChoice, Provision, QemuOptions,
+    RemotePort, RemoteProtocol, ResetMethod, SimulatorOptions, SoughtPort, WokwiOptions,
 };
 pub use wokwi::{NoWokwi, WokwiError, WokwiUnit, open_wokwi};
 

@@ -2,17 +2,24 @@
 //!
 //! Opens nothing itself.
 
-use std::sync::Arc;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use goldline_simulator::{World, flash::FileError};
 
-use super::faults::Faults;
+use super::{
+    faults::Faults,
+    sought_ports::{self, Unfound},
+};
 use crate::{
     device::{
-        DeviceUrl, DeviceUrlError, EmulatedUnit, Emulator, EspEmuOptions, EspEmuUnit, NoEmulator,
-        NoWokwi, NotAPort, Plug, QemuOptions, Radio, SimulatedUnit, SimulatorOptions, Uplink,
-        WokwiUnit, open_esp_emu, open_qemu, open_remote, open_serial, open_simulator, open_wokwi,
-        refuse_what_is_no_port,
+        ChoiceError, Chosen, DeviceName, DeviceUrl, DeviceUrlError, EmulatedUnit, Emulator,
+        EspEmuOptions, EspEmuUnit, NoEmulator, NoWokwi, NotAPort, Plug, QemuOptions, Radio,
+        SimulatedUnit, SimulatorOptions, Uplink, WokwiUnit, open_esp_emu, open_qemu, open_remote,
+        open_serial, open_simulator, open_wokwi, refuse_what_is_no_port,
     },
     engine::OpenDevice,
     identity::Mac,
@@ -38,6 +45,8 @@ pub enum DevicesError {
     #[error(transparent)]
     FlashFile(#[from] FileError),
     #[error(transparent)]
+    Choice(#[from] ChoiceError),
+    #[error(transparent)]
     NotAPort(#[from] NotAPort),
     #[error(transparent)]
     NoEmulator(#[from] NoEmulator),
@@ -54,6 +63,7 @@ impl DevicesError {
             Self::SameUnit { .. } => {
                 Some("name each unit once; simulated ones differ by mac and flash-file".to_owned())
             }
+            Self::Choice(error) => Some(error.action().to_owned()),
             Self::NotAPort(error) => Some(error.action().to_owned()),
             Self::NoEmulator(error) => Some(error.action().to_owned()),
             Self::NoWokwi(error) => Some(error.action().to_owned()),
@@ -62,31 +72,71 @@ impl DevicesError {
     }
 }
 
-/// Parses the devices; without any, one simulated unit.
-pub(super) fn parse(urls: &[String]) -> Result<Vec<NamedDevice>, DevicesError> {
+/// Parses the devices, and finds the ports that can be found without asking units; without any, one simulated unit.
+pub(super) fn parse(urls: &[String]) -> Result<(Vec<NamedDevice>, Vec<Unfound>), DevicesError> {
     if urls.is_empty() {
-        return Ok(vec![("simulator:".to_owned(), DeviceUrl::default())]);
+        return Ok((vec![("simulator:".to_owned(), DeviceUrl::default())], Vec::new()));
     }
     let mut devices: Vec<NamedDevice> = Vec::with_capacity(urls.len());
+    let mut unfound = Vec::new();
     for url in urls {
-        let parsed: DeviceUrl = url.parse()?;
-        let index = devices.len();
-        let mut others = devices.iter().enumerate();
-        if let Some((_, (one, _))) =
-            others.find(|(other, (_, device))| is_same_unit((*other, device), (index, &parsed)))
-        {
-            return Err(DevicesError::SameUnit { one: one.clone(), other: url.clone() });
-        }
-        devices.push((url.clone(), parsed));
+        let device = match url.parse()? {
+            DeviceName::Place(place) => (url.clone(), place),
+            DeviceName::Port(sought) => match sought_ports::without_asking(&sought)? {
+                Chosen::Port(path) => found_at(url, sought.at(&path)),
+                Chosen::OfUnit(mac) => {
+                    // No port has this name; nothing opens it before the unit was asked for.
+                    let nowhere = sought.at(Path::new(&sought.choice.to_string()));
+                    unfound.push(Unfound { index: devices.len(), mac, sought });
+                    (url.clone(), nowhere)
+                }
+            },
+        };
+        devices.push(device);
     }
-    Ok(devices)
+    refuse_same_units(&devices)?;
+    Ok((devices, unfound))
+}
+
+/// Asks for the units whose ports nothing else tells: the first touch of any.
+pub(super) fn find(unfound: &[Unfound], devices: &mut [NamedDevice]) -> Result<(), DevicesError> {
+    for Unfound { index, mac, sought } in unfound {
+        let found = sought_ports::by_asking(sought, *mac)?;
+        devices[*index] = found_at(&devices[*index].0, found);
+    }
+    refuse_same_units(devices)
+}
+
+/// What was named, and the port that it was found to be.
+fn found_at(named: &str, url: DeviceUrl) -> NamedDevice {
+    match &url {
+        DeviceUrl::Serial { path, .. } => (format!("{named} ({})", path.display()), url),
+        _ => (named.to_owned(), url),
+    }
+}
+
+fn refuse_same_units(devices: &[NamedDevice]) -> Result<(), DevicesError> {
+    for (index, (other, device)) in devices.iter().enumerate() {
+        let mut before = devices[..index].iter().enumerate();
+        if let Some((_, (one, _))) =
+            before.find(|(at, (_, before))| is_same_unit((*at, before), (index, device)))
+        {
+            return Err(DevicesError::SameUnit { one: one.clone(), other: other.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// What a path leads to, so that a link and its target are one port.
+fn node(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Whether two devices, each with its place in the order, are one unit.
 fn is_same_unit(one: (usize, &DeviceUrl), other: (usize, &DeviceUrl)) -> bool {
     match (one, other) {
         ((_, DeviceUrl::Serial { path: one, .. }), (_, DeviceUrl::Serial { path: other, .. })) => {
-            one == other
+            node(one) == node(other)
         }
         // A server has one client at a time, whatever it is talked to with.
         ((_, DeviceUrl::Remote(one)), (_, DeviceUrl::Remote(other))) => {

@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | `request` → `order` → `carrying_out`: an `attempt` is a `batch` of `jobs` | the way from what is asked to what came of it |
 //! | `rounds` | which rows of a file of units are still to be made, where one jig makes them in turn |
-//! | `refusals`, `devices`, `faults`, `endpoints`, `registry_url` | what an order names, and what is refused of it |
+//! | `refusals`, `devices`, `sought_ports`, `faults`, `endpoints`, `registry_url` | what an order names, and what is refused of it |
 //! | `values`, `leases`, `twins`, `identities`, `remembered` | a unit's values: given, made, its alone, or known from before |
 //! | `journal`, `changes`, `outputs`, `credentials`, `enrolment` | what is kept of a run, and where |
 //! | `trust` | whether the firmware can trust the bench at all |
@@ -43,6 +43,7 @@ mod remembered;
 mod request;
 mod rounds;
 mod sample_unit;
+mod sought_ports;
 mod state_directory;
 mod trust;
 mod twins;
@@ -69,6 +70,7 @@ pub use remembered::RememberedError;
 pub use request::{BrokerRequest, ReplacedRequest, Request, ServiceRequest};
 pub use rounds::Rows;
 pub use sample_unit::{SampleError, SampleUnit};
+pub use sought_ports::{ask_unit, find_port};
 pub use state_directory::open_state;
 pub use trust::{Answer, Called, Shown, Untrusting, services_of};
 pub use twins::{IdentitiesError, Twins};

@@ -138,7 +138,7 @@ impl Order {
         let station = request.station_file.as_deref().map(StationFile::load).transpose()?;
         let placed = nests::placed(&request.devices, station.as_ref())?;
         let urls: Vec<String> = placed.iter().map(|(_, url, _)| url.clone()).collect();
-        let mut devices = devices::parse(&urls)?;
+        let (mut devices, unfound) = devices::parse(&urls)?;
         devices::refuse_no_ports(&devices)?;
         let real = devices.iter().any(|(_, url)| url.is_real());
         let name = match &request.profile {
@@ -218,12 +218,17 @@ impl Order {
             twins::refuse_twins(&profile, &given, identity)?;
         }
         values::refuse_unsayable(&profile, &given)?;
+        if !request.touches_nothing {
+            devices::find(&unfound, &mut devices)?;
+        }
         let resources = station.as_ref().map(|station| station.resources.clone());
         let resources = resources.unwrap_or_default();
         let mut nests = vec![None; devices.len()];
         for (index, (name, _, nest)) in placed.into_iter().enumerate() {
-            devices[index].0 = name;
-            nests[index] = nest;
+            // Of a port that was sought, what was found.
+            let Some(nest) = nest else { continue };
+            let device = std::mem::replace(&mut devices[index].0, name);
+            nests[index] = Some(Nest { device, ..nest });
         }
         Ok(Self {
             station: station.as_ref().and_then(|station| station.name.clone()),

@@ -16,6 +16,8 @@ pub struct Request {
     pub profiles: Option<PathBuf>,
     /// Where the units are, as URLs; one simulated unit without any.
     pub devices: Vec<String>,
+    /// No unit is touched, not even to find its port: what is asked for is shown and not done.
+    pub touches_nothing: bool,
     /// What lies between the units and the services: `air`, `cable` or `wire:HOST:PORT`; an access point unless
     /// given.
     pub network: Option<String>,

@@ -49,6 +49,7 @@ mod output_files;
 mod own_builds;
 mod own_tests;
 mod panics;
+mod port_choice;
 mod ports;
 mod products;
 pub mod program;

@@ -175,3 +175,31 @@ fn a_lock_file_counts_for_as_long_as_its_process_lives() {
     drop(elsewhere);
     assert_eq!(list(&jig)[0]["held_by"], json!([]));
 }
+
+/// Pseudo terminals have no modem lines, so that none of these units can be reset: what is said of them is how it went.
+#[test]
+fn units_are_asked_on_request_and_only_where_it_does_no_harm() {
+    let station = Station::new();
+    let jig = Jig::new(&station);
+    bench(&jig);
+    let [held, free] = [Terminal::new(), Terminal::new()];
+    jig.wire("ttyUSB0", &held.path);
+    jig.wire("ttyUSB2", &free.path);
+    let _holder = hold(&held);
+    let ended = Ended::of(jig.command().args(["device", "list", "--identify", "--json"]));
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    let ports = ended.json();
+    let why = |name: &str| -> Option<String> {
+        let mut ports = ports.as_array().expect("an array").iter();
+        let port = ports.find(|port| port["path"] == jig.port(name)).expect("it is listed");
+        assert_eq!(port["unit"], Value::Null);
+        port["not_identified"].as_str().map(str::to_owned)
+    };
+    assert_eq!(why("ttyACM1"), None, "an Arduino is nobody's to reset");
+    assert_eq!(why("ttyAMA0"), None, "nor is whatever hangs on the machine's own UART");
+    assert!(why("ttyUSB0").expect("why").starts_with("its port is held by sleep (pid "));
+    assert!(why("ttyUSB2").expect("why").contains("its modem lines cannot be set"));
+    assert!(why("ttyUSB10").expect("why").contains("cannot open"));
+    let table = Ended::of(jig.command().args(["device", "list", "--identify"])).stdout;
+    assert!(table.lines().next().expect("heads").ends_with("UNIT"), "{table}");
+}

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::{
     cli::{exit, output, table::aligned},
-    device::{Holder, How, Known, Machine, Port, holders, serial_ports},
+    device::{ChipFacts, Holder, How, Known, Machine, Port, holders, serial_ports},
+    station::ask_unit,
 };
 
 #[derive(Args)]
@@ -16,8 +17,12 @@ pub(in crate::cli) struct ListArguments {
     /// Print a JSON array
     #[arg(long)]
     json: bool,
+    /// Reset each unit that may be an ESP32's into its loader, ask for chip and MAC, and start it again; ports that
+    /// others have are left alone
+    #[arg(long)]
+    identify: bool,
     /// Print the JSON Schema of that array, and nothing else
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with_all = ["json", "identify"])]
     schema: bool,
 }
 
@@ -43,6 +48,23 @@ struct ListedPort {
     /// Whether there are processes of other users' into which this user may not look: nobody in `held_by` is no
     /// proof then
     some_unseen: bool,
+    /// What its unit said of itself with --identify; null of one that was not asked, or did not answer
+    unit: Option<ListedUnit>,
+    /// Why the unit did not say who it is; null of one that did, or was not asked
+    not_identified: Option<String>,
+}
+
+/// A unit, in its own words.
+#[derive(Serialize, JsonSchema)]
+struct ListedUnit {
+    /// Such as `esp32c3`
+    chip: String,
+    /// Major and minor, such as `3.0`
+    revision: Option<String>,
+    /// Base MAC
+    mac: String,
+    /// Of the flash, in bytes
+    flash_size: u32,
 }
 
 /// What hangs on a port, as far as the port tells.
@@ -106,12 +128,19 @@ pub(super) fn list(arguments: &ListArguments) -> miette::Result<u8> {
         return Ok(exit::PASS);
     }
     let machine = Machine::of_environment();
-    let ports: Vec<ListedPort> =
-        serial_ports(&machine).into_iter().map(|port| listed(&machine, port)).collect();
+    let mut ports = Vec::new();
+    for port in serial_ports(&machine) {
+        let asked = arguments.identify && port.may_be_asked();
+        let mut listed = listed(&machine, port);
+        if asked {
+            listed.identify();
+        }
+        ports.push(listed);
+    }
     if arguments.json {
         output::print_json(&ports)?;
     } else {
-        output::print(&table(&ports))?;
+        output::print(&table(&ports, arguments.identify))?;
     }
     Ok(exit::PASS)
 }
@@ -140,10 +169,37 @@ fn listed(machine: &Machine, port: Port) -> ListedPort {
         }),
         held_by: held.seen.into_iter().map(ListedHolder::from).collect(),
         some_unseen: held.some_unseen,
+        unit: None,
+        not_identified: None,
         path: port.path,
         by_id: port.by_id,
         by_path: port.by_path,
         driver: port.driver,
+    }
+}
+
+impl ListedPort {
+    /// Asks the unit, unless somebody has its port.
+    fn identify(&mut self) {
+        if !self.held_by.is_empty() {
+            self.not_identified = Some(format!("its port is held by {}", held_by(&self.held_by)));
+            return;
+        }
+        match ask_unit(&self.path) {
+            Ok(facts) => self.unit = Some(ListedUnit::from(facts)),
+            Err(error) => self.not_identified = Some(error.to_string()),
+        }
+    }
+}
+
+impl From<ChipFacts> for ListedUnit {
+    fn from(ChipFacts { chip, revision, mac, flash_size }: ChipFacts) -> Self {
+        Self {
+            chip: chip.to_string(),
+            revision: revision.map(|(major, minor)| format!("{major}.{minor}")),
+            mac: mac.to_string(),
+            flash_size,
+        }
     }
 }
 
@@ -163,13 +219,19 @@ no serial port is plugged in; if one should be: look at its cable (many carry po
 when it was plugged in (dmesg)
 ";
 
-fn table(ports: &[ListedPort]) -> String {
+fn table(ports: &[ListedPort], identified: bool) -> String {
     if ports.is_empty() {
         return NO_PORTS.to_owned();
     }
     let heads = ["PORT", "WHAT", "USB ID", "SERIAL NUMBER", "HUB", "DRIVER", "HELD BY"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     rows.extend(ports.iter().map(row));
+    if identified {
+        rows[0].push("UNIT".to_owned());
+        for (row, port) in rows[1..].iter_mut().zip(ports) {
+            row.push(unit(port));
+        }
+    }
     aligned(&rows)
 }
 
@@ -190,6 +252,14 @@ fn row(port: &ListedPort) -> Vec<String> {
         or_dash(port.driver.clone()),
         held_by(&port.held_by),
     ]
+}
+
+fn unit(port: &ListedPort) -> String {
+    match (&port.unit, &port.not_identified) {
+        (Some(unit), _) => format!("{} {}", unit.chip, unit.mac),
+        (None, Some(why)) => why.clone(),
+        (None, None) => "-".to_owned(),
+    }
 }
 
 fn path(path: &Path) -> String {

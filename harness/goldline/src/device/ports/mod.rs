@@ -4,11 +4,13 @@
 
 mod accounts;
 mod bridge;
+mod choice;
 mod holder;
 mod inventory;
 mod machine;
 
 pub use bridge::{Known, MAKERS, known};
+pub use choice::{Asked, ChoiceError, Chosen, choose, find_unit};
 pub use holder::{Holder, Holders, How, holders};
 pub use inventory::{Port, UsbPlace, serial_ports};
 pub use machine::Machine;

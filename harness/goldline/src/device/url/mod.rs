@@ -5,6 +5,7 @@
 
 mod error;
 mod esp_emu;
+mod port;
 mod qemu;
 mod remote;
 mod wokwi;
@@ -14,6 +15,7 @@ use std::{path::PathBuf, str::FromStr};
 pub use error::DeviceUrlError;
 use error::{chip, number, switch, unknown, wrong};
 pub use esp_emu::EspEmuOptions;
+pub use port::{DeviceName, PortChoice, SoughtPort};
 pub use qemu::{Provision, QemuOptions};
 pub use remote::{RemotePort, RemoteProtocol};
 pub use wokwi::WokwiOptions;
