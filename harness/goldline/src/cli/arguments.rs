@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    ca::CaCommand, codes::CodesArguments, device::DeviceCommand, golden::GoldenCommand,
-    ids::IdsCommand, init::InitArguments, nvs::NvsArguments, operator,
-    overwrite::OverwriteArgument, records::RecordsCommand, registry::RegistryCommand,
+    ca::CaCommand, codes::CodesArguments, device::DeviceCommand,
+    esp_environment::port_of_environment, golden::GoldenCommand, ids::IdsCommand,
+    init::InitArguments, nvs::NvsArguments, operator, output, overwrite::OverwriteArgument,
+    problem::usage, records::RecordsCommand, registry::RegistryCommand,
     simulator::SimulatorCommand, station::StationCommand, testbed::TestbedCommand,
 };
 use crate::{
@@ -159,7 +160,7 @@ pub(super) struct RunArguments {
     /// Name of a shipped profile, a name under --profiles, or a path; espvault on the simulator
     pub(super) profile: Option<String>,
     /// Where the unit is: simulator:, esp-emu:, qemu:, /dev/ttyUSB0, serial:…, rfc2217://HOST:PORT, socket://HOST:PORT,
-    /// wokwi:; several run in parallel
+    /// wokwi:; several run in parallel. Where none is named, the port of ESPPORT and ESPBAUD, or else the simulator
     #[arg(long = "device", env = "GOLDLINE_DEVICE", value_name = "URL")]
     pub(super) devices: Vec<String>,
     /// What lies between the units and the services: air; cable or wire:HOST:PORT, which prove nothing of a
@@ -268,17 +269,27 @@ pub(super) struct RunArguments {
 }
 
 impl RunArguments {
-    /// What is asked of the station.
-    pub(super) fn request(&self) -> Request {
+    /// What is asked of the station. A port that the environment names is told.
+    ///
+    /// # Errors
+    /// When the environment names one that cannot be used.
+    pub(super) fn request(&self) -> miette::Result<Request> {
+        let mut devices = self.devices.clone();
+        if devices.is_empty()
+            && let Some(port) = port_of_environment().map_err(usage)?
+        {
+            output::complain(&port.to_string());
+            devices.push(port.device);
+        }
         let service = |url: &Option<String>, trust: &Option<PathBuf>| {
             url.clone().map(|url| ServiceRequest { url, trust: trust.clone() })
         };
         // clap lets neither stand without the other.
         let broker = self.broker.clone().zip(self.broker_trust.clone());
-        Request {
+        Ok(Request {
             profile: self.profile.clone(),
             profiles: self.profiles.clone(),
-            devices: self.devices.clone(),
+            devices,
             touches_nothing: self.dry_run,
             network: self.network.clone(),
             without: self.without.clone(),
@@ -306,7 +317,7 @@ impl RunArguments {
             retry_errors: self.retry_errors,
             confirm_alert: self.confirm_alert.then(operator::ask_on_terminal),
             state: self.state.clone(),
-        }
+        })
     }
 
     /// The files of a round, of which there are several.

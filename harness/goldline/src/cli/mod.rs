@@ -6,6 +6,7 @@ mod arguments;
 mod ca;
 mod codes;
 mod device;
+mod esp_environment;
 mod exit;
 mod golden;
 mod ids;

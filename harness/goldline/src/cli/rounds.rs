@@ -22,7 +22,7 @@ const HELP_WITH_ROWS: &str = "press Enter (identifiers pick other rows, q ends)"
 /// Runs rounds until someone ends them, or no row is left; the code is the worst run's.
 pub(super) fn run(arguments: &RunArguments, scope: Scope) -> miette::Result<u8> {
     let session = Session::start()?;
-    let request = arguments.request();
+    let request = arguments.request()?;
     let mut rounds = Rounds { rows: Rows::of(&request).map_err(of_station)?, done: Vec::new() };
     let known = session.wait(rounds.rows.settle_known(&request)).map_err(of_store)?;
     if known > 0 {

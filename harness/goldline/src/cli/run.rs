@@ -12,7 +12,7 @@ pub(super) fn run(arguments: &RunArguments, scope: Scope) -> miette::Result<u8> 
     if arguments.repeat {
         return rounds::run(arguments, scope);
     }
-    let ready = Ready::new(&arguments.request(), &arguments.outputs(), scope)?;
+    let ready = Ready::new(&arguments.request()?, &arguments.outputs(), scope)?;
     if arguments.dry_run {
         output::print(&ready.plan().to_string())?;
         return Ok(exit::PASS);

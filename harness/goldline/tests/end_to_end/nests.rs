@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     program::{Ended, PROFILE, Station, check},
-    resets::{product, provision_with},
+    resets::{product, provision_command},
 };
 
 /// Only a program that hangs meets it.
@@ -286,7 +286,8 @@ fn a_unit_that_is_there_only_while_it_has_power_is_provisioned() {
         "jig.toml",
         "[[nest]]\nname = \"1\"\ndevice = \"serial:unit?reset=none\"\npower_on = [\"./power\", \"on\"]\npower_off = [\"./power\", \"off\"]\n",
     );
-    let ended = provision_with(&station, "nest:1", &["--station", "jig.toml"]);
+    let more = ["--device", "nest:1", "--station", "jig.toml"];
+    let ended = Ended::of(&mut provision_command(&station, &more));
     assert_eq!(ended.code(), 0, "{ended:?}");
     assert!(!station.path("unit").exists() && !station.path("pid").exists(), "it is off");
     assert_eq!(ended.json()["port"], "serial:unit?reset=none");

@@ -59,7 +59,11 @@ impl Station {
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_goldline"));
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("GOLDLINE_") {
+            let text = name.to_string_lossy();
+            if ["GOLDLINE_", "ESPPORT", "ESPBAUD", "ESPTOOL_"]
+                .iter()
+                .any(|ours| text.starts_with(ours))
+            {
                 command.env_remove(name);
             }
         }

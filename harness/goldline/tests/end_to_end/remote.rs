@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::{
     program::{Ended, Station},
-    resets::{NVS, is_provisioned, product, provision as provision_product},
+    resets::{NVS, is_provisioned, product, provision as provision_product, provision_command},
 };
 
 const APP: usize = 0x20000;
@@ -64,6 +64,18 @@ fn a_real_unit_is_provisioned_over_rfc2217_which_resets_it() {
     is_provisioned(&station, &provision_product(&station, &url));
     // A second time, from the application that runs now or from whatever the last reset left.
     is_provisioned(&station, &provision_product(&station, &format!("{url}?baud=921600")));
+}
+
+/// As idf.py's users have it in their shell, with what pyserial alone understands.
+#[test]
+fn a_unit_is_found_where_the_environment_says() {
+    let station = product();
+    let (_unit, url) = serve(&station, RFC2217, &[]);
+    let mut command = provision_command(&station, &[]);
+    command.env("ESPPORT", format!("{url}?ign_set_control")).env("ESPBAUD", "921600");
+    let ended = Ended::of(&mut command);
+    let taken = format!("device {url}?baud=921600 (of ESPPORT and ESPBAUD)\n");
+    assert_eq!((ended.code(), ended.stderr.as_str()), (0, taken.as_str()), "{}", ended.stdout);
 }
 
 #[test]

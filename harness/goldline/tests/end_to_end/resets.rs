@@ -7,7 +7,7 @@ use std::{
     io::{BufRead, BufReader},
     os::unix::fs::PermissionsExt,
     path::PathBuf,
-    process::Stdio,
+    process::{Command, Stdio},
 };
 
 use goldline::{
@@ -57,19 +57,19 @@ pub fn serve_unit(station: &Station, options: &[&str]) -> ChildGuard {
 
 /// A unit with firmware of its own, as a real one has.
 pub fn provision(station: &Station, device: &str) -> Ended {
-    provision_with(station, device, &[])
+    Ended::of(&mut provision_command(station, &["--device", device]))
 }
 
-/// The same, with more arguments.
-pub fn provision_with(station: &Station, device: &str, more: &[&str]) -> Ended {
+/// The same with arguments of one's own.
+pub fn provision_command(station: &Station, more: &[&str]) -> Command {
     let values = [
         "wifi_ssid=Shop",
         "wifi_password=@password",
         "mqtt_broker=mqtts://broker.example.test:8883",
     ];
     let values = values.into_iter().flat_map(|value| ["--set", value]);
-    let arguments = ["provision", "espvault.toml", "--json", "--device", device];
-    station.unit(arguments.into_iter().chain(values).chain(more.iter().copied()))
+    let arguments = ["provision", "espvault.toml", "--json"];
+    station.unit_command(arguments.into_iter().chain(values).chain(more.iter().copied()))
 }
 
 /// An error of the station, not of the unit: the exit code tells, for provisioning gives no verdict.

@@ -191,6 +191,42 @@ fn a_real_port_of_the_environment_needs_its_profile_too() {
     assert_refused(&station, &ended, "a real port needs its profile named");
 }
 
+/// What idf.py and esptool take is taken, where nothing else is named, and said.
+#[rstest]
+#[case::idf("ESPPORT", "ESPBAUD")]
+#[case::esptool("ESPTOOL_PORT", "ESPTOOL_BAUD")]
+fn the_port_of_espressifs_variables_needs_its_profile_too(#[case] port: &str, #[case] baud: &str) {
+    let station = Station::new();
+    let run = |arguments: &[&str]| {
+        let mut command = station.unit_command(["run"].iter().chain(arguments));
+        Ended::of(command.env(port, "/dev/ttyS99").env(baud, "921600"))
+    };
+    let ended = run(&[]);
+    assert_refused(&station, &ended, "a real port needs its profile named");
+    let taken = format!("device serial:/dev/ttyS99?baud=921600 (of {port} and {baud})");
+    assert!(ended.said().contains(&taken), "{ended:?}");
+    let ended = run(&["--device", "simulator:", "--dry-run"]);
+    assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""), "{ended:?}");
+    let mut command = station.unit_command(["run", "--dry-run"]);
+    let ended = Ended::of(command.env(port, "/dev/ttyS99").env("GOLDLINE_DEVICE", "simulator:"));
+    assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""), "{ended:?}");
+}
+
+#[test]
+fn a_rate_of_the_environment_that_is_none_is_refused() {
+    let station = Station::new();
+    let mut command = station.unit_command(["provision", "espvault"]);
+    let ended = Ended::of(command.env("ESPPORT", "/dev/ttyS99").env("ESPBAUD", "fast"));
+    assert_refused(
+        &station,
+        &ended,
+        "ESPBAUD is \"fast\": expected a baud rate from 300 to 6000000",
+    );
+    let mut command = station.unit_command(["run", "--dry-run"]);
+    let ended = Ended::of(command.env("ESPBAUD", "fast"));
+    assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""), "no port, no rate: {ended:?}");
+}
+
 /// Two runs of one unit at once would each judge what the other does to it.
 #[rstest]
 #[case::flash_file(

@@ -44,7 +44,10 @@ impl Station {
         let mut command = Command::new(env!("CARGO_BIN_EXE_goldline"));
         for (name, _) in std::env::vars_os() {
             let name_text = name.to_string_lossy();
-            if name_text.starts_with("GOLDLINE_") || name_text.starts_with("PG") {
+            if ["GOLDLINE_", "PG", "ESPPORT", "ESPTOOL_"]
+                .iter()
+                .any(|one| name_text.starts_with(one))
+            {
                 command.env_remove(name);
             }
         }
