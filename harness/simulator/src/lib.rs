@@ -23,6 +23,7 @@
 
 pub mod boot;
 pub mod chip;
+mod circuit;
 mod damage;
 pub mod fault;
 pub mod firmware;

@@ -8,11 +8,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::chip::{self, Chip, Model};
+use crate::circuit::{Circuit, LineState, ResetCircuit};
 use crate::damage::Damage;
 use crate::fault::{Fault, Faults};
 use crate::flash::{Nor, SECTOR_SIZE};
 use crate::port::{Link, Port, Pty, Wire};
-use crate::unit::{LineState, ResetCircuit, Unit};
+use crate::unit::Unit;
 use crate::world::World;
 
 pub use crate::start::{Mode, StartError};
@@ -39,6 +40,10 @@ pub struct Config {
     /// No chip does that. It stands for the reset by DTR and RTS, which a pseudo-terminal cannot
     /// carry, so that tools which reset on their own work there too.
     pub sync_resets: bool,
+    /// Whether the port is the chip's own USB: its control lines act as the USB Serial/JTAG controller's do, and
+    /// a port with a link goes at each reset and returns under its name. What is printed before a client opened
+    /// it again is lost.
+    pub native_usb: bool,
     /// Whether everything takes its time: bytes that of the UART's baud rate, and what
     /// [`Config::timed_erase`] names.
     pub paced: bool,
@@ -70,6 +75,7 @@ impl Config {
             link: None,
             mode: Mode::Download,
             sync_resets: false,
+            native_usb: false,
             paced: false,
             timed_erase: false,
             keeps_queue_over_reset: false,
@@ -136,7 +142,12 @@ impl Simulator {
         }
         let port_path = config.link.as_deref().unwrap_or(pty.path()).to_owned();
         let wire_faults = faults.clone();
-        let unit = Unit::new(chip, faults, world, link, config.sync_resets);
+        let circuit = match config.native_usb {
+            true => Circuit::UsbSerialJtag,
+            false => Circuit::Transistors,
+        };
+        let is_native_usb = config.native_usb || faults.has(Fault::ChipUsbVanishes);
+        let unit = Unit::new(chip, faults, world, link, config.sync_resets, is_native_usb);
         let (line_sender, line_receiver) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -146,7 +157,7 @@ impl Simulator {
                 let wire = wire.with_bit_in(config.bit_in.as_deref());
                 match Port::serve(pty, wire, config.keeps_queue_over_reset) {
                     Ok(port) => {
-                        let circuit = ResetCircuit::new(line_receiver);
+                        let circuit = ResetCircuit::new(circuit, line_receiver);
                         tokio::select! {
                             _ = stopped => {}
                             () = unit.live(port, circuit, config.mode) => {}
@@ -159,7 +170,8 @@ impl Simulator {
             runtime.shutdown_timeout(Duration::from_millis(100));
         };
         let thread = thread::Builder::new().name("simulated-unit".to_owned()).spawn(life)?;
-        Ok(Self { port_path, lines: Lines(line_sender), stop: Some(stop), thread: Some(thread) })
+        let lines = Lines { sender: line_sender, circuit };
+        Ok(Self { port_path, lines, stop: Some(stop), thread: Some(thread) })
     }
 
     /// The device file that clients open.
@@ -215,25 +227,26 @@ impl Drop for Simulator {
     }
 }
 
-/// DTR and RTS behind the usual two-transistor circuit that drives EN and GPIO0.
+/// DTR and RTS behind the usual two-transistor circuit that drives EN and GPIO0, or of a native USB.
 #[derive(Debug, Clone)]
-pub struct Lines(mpsc::UnboundedSender<LineState>);
+pub struct Lines {
+    sender: mpsc::UnboundedSender<LineState>,
+    circuit: Circuit,
+}
 
 impl Lines {
     /// Sets both lines; true is asserted, as in terminal programs.
     ///
-    /// RTS alone holds the chip in reset, DTR alone holds GPIO0 low, both together do neither.
+    /// Behind the circuit RTS alone holds the chip in reset, DTR alone holds GPIO0 low, both together do neither.
     pub fn set(&self, dtr: bool, rts: bool) {
         // A unit that is switched off has no lines; nothing is lost by not telling it.
-        let _ = self.0.send(LineState { dtr, rts });
+        let _ = self.sender.send(LineState { dtr, rts });
     }
 
     /// Resets the chip into a mode.
     pub fn reset_into(&self, mode: Mode) {
-        self.set(false, true);
-        if mode == Mode::Download {
-            self.set(true, false);
+        for (dtr, rts) in self.circuit.reset_into(mode) {
+            self.set(*dtr, *rts);
         }
-        self.set(false, false);
     }
 }

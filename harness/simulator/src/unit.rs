@@ -3,15 +3,15 @@
 //! The only place where chip, port, boot and firmware meet. A reset drops the running session, and
 //! with it everything that the session held open.
 
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::boot::{self, ResetReason};
 use crate::chip::Chip;
+use crate::circuit::ResetCircuit;
 use crate::fault::{Fault, Faults};
 use crate::firmware::{self, Console, Keyboard};
 use crate::loader::{Exit, Loader};
@@ -22,8 +22,6 @@ use crate::world::World;
 /// How long a boot that failed lasts until the watchdog resets the chip; a real one takes longer,
 /// but no client waits for more than the repetition.
 const WATCHDOG: Duration = Duration::from_millis(150);
-/// How long the reset line stays low when RTS is released into the state where both are asserted.
-const RESET_HOLD: Duration = Duration::from_millis(600);
 /// With `wire.vanish`, the port goes instead of answering one of so many blocks of flash data. They are few
 /// because a small image, deflated, has only one.
 const VANISHING_BLOCKS: u64 = 3;
@@ -34,57 +32,6 @@ const RAM_PROGRAM_PERIOD: Duration = Duration::from_millis(250);
 const USB_ABSENCE: Duration = Duration::from_millis(100);
 const CHUNK: usize = 0x4000;
 
-/// The control lines as a client sets them; true is asserted.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct LineState {
-    pub(crate) dtr: bool,
-    pub(crate) rts: bool,
-}
-
-/// The circuit that makes reset and strapping from the control lines.
-pub(crate) struct ResetCircuit {
-    lines: UnboundedReceiver<LineState>,
-}
-
-impl ResetCircuit {
-    pub(crate) fn new(lines: UnboundedReceiver<LineState>) -> Self {
-        Self { lines }
-    }
-
-    async fn next(&mut self) -> LineState {
-        match self.lines.recv().await {
-            Some(state) => state,
-            None => pending().await,
-        }
-    }
-
-    /// Waits until EN goes low.
-    async fn asserted(&mut self) {
-        loop {
-            let state = self.next().await;
-            if state.rts && !state.dtr {
-                return;
-            }
-        }
-    }
-
-    /// Waits until EN is high again, and reads the strapping pin.
-    async fn released(&mut self) -> Mode {
-        let mut between = false;
-        loop {
-            let state = tokio::select! {
-                state = self.next() => state,
-                () = sleep(RESET_HOLD), if between => return Mode::Boot,
-            };
-            match (state.dtr, state.rts) {
-                (true, false) => return Mode::Download,
-                (false, false) => return Mode::Boot,
-                (dtr, _) => between = dtr,
-            }
-        }
-    }
-}
-
 /// One unit.
 pub(crate) struct Unit {
     chip: Chip,
@@ -94,6 +41,8 @@ pub(crate) struct Unit {
     link: Option<Link>,
     /// Whether clients reset the chip by opening the port and sending SYNC.
     sync_resets: bool,
+    /// Whether the port is a native USB, which goes with each reset.
+    is_native_usb: bool,
 }
 
 /// Why a session ended, and into which mode the chip goes.
@@ -106,8 +55,9 @@ impl Unit {
         world: Arc<dyn World>,
         link: Option<Link>,
         sync_resets: bool,
+        is_native_usb: bool,
     ) -> Self {
-        Self { chip, faults, world, link, sync_resets }
+        Self { chip, faults, world, link, sync_resets, is_native_usb }
     }
 
     /// Lives until it is dropped.
@@ -129,7 +79,7 @@ impl Unit {
                     (circuit.released().await, ResetReason::PowerOn)
                 }
             };
-            if self.faults.has(Fault::ChipUsbVanishes)
+            if self.is_native_usb
                 && let Err(error) = self.come_back(&mut port).await
             {
                 tracing::error!(%error, "simulated port did not return");
@@ -144,7 +94,7 @@ impl Unit {
             link.hide();
             port.hang_up();
             sleep(USB_ABSENCE).await;
-            let pty = Pty::open(self.sync_resets)?;
+            let pty = Pty::open(true)?;
             link.point_to(pty.path())?;
             port.replace(pty)?;
         }

@@ -45,6 +45,7 @@ impl Ready {
         let began = Instant::now();
         let order = Order::new(request, scope).map_err(of_station)?;
         let outputs = Outputs::look(outputs, &order).map_err(of_station)?;
+        order.notes().for_each(|note| output::complain(&note));
         Ok(Self { began, order, outputs })
     }
 

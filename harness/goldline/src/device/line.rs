@@ -186,11 +186,11 @@ impl Line {
         })
     }
 
-    /// Sets the modem lines of the unit's port, DTR first.
+    /// Sets the modem lines of the unit's port, both in one write; one that is not named stays as it is.
     ///
     /// # Errors
     /// When the port has none.
-    pub fn set_lines(&mut self, dtr: bool, rts: bool) -> serialport::Result<()> {
+    pub fn set_lines(&mut self, dtr: Option<bool>, rts: Option<bool>) -> serialport::Result<()> {
         self.transport.set_lines(dtr, rts)
     }
 }

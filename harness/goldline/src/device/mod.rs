@@ -6,6 +6,7 @@
 mod console;
 mod emulator;
 mod esp_emu;
+mod esptool_configuration;
 mod line;
 mod loader;
 mod patience;
@@ -14,11 +15,13 @@ mod ports;
 mod qemu;
 mod remote;
 mod reset;
+mod sequence;
 mod serial;
 mod simulator;
 mod stillness;
 mod transport;
 mod url;
+mod usb;
 mod wokwi;
 
 use std::time::Instant;
@@ -31,6 +34,7 @@ pub use emulator::{
     program::{Emulator, NoEmulator},
 };
 pub use esp_emu::{EspEmuError, EspEmuUnit, Uplink, UplinkOfRun, open_esp_emu};
+pub use esptool_configuration::{ConfigurationError, CustomReset};
 pub use line::LineHandle;
 pub use port::{LineError, NotAPort, refuse_what_is_no_port};
 pub use ports::{
@@ -40,6 +44,7 @@ pub use ports::{
 pub use qemu::{EmulatedUnit, GuestError, Plug, PowerError, Radio, open_qemu};
 pub use remote::open_remote;
 pub use reset::ResetError;
+pub use sequence::{Sequence, SequenceError};
 pub use serial::open_serial;
 pub use simulator::{SimulatedUnit, open_simulator};
 pub use url::{
@@ -165,6 +170,9 @@ pub enum DeviceError {
     /// The port cannot be used.
     #[error(transparent)]
     Line(#[from] LineError),
+    /// esptool's configuration names a reset that is none.
+    #[error(transparent)]
+    Esptool(#[from] ConfigurationError),
     /// Nothing speaks the loader's protocol.
     #[error("nothing answered on {port} to the loader's SYNC ({detail})")]
     NoAnswer {
@@ -284,7 +292,9 @@ impl DeviceError {
     /// The diagnosis of this error.
     pub fn code(&self) -> Code {
         match self {
-            Self::Line(_) | Self::Reset { .. } | Self::Simulator(_) => Code::PortUnusable,
+            Self::Line(_) | Self::Esptool(_) | Self::Reset { .. } | Self::Simulator(_) => {
+                Code::PortUnusable
+            }
             Self::Emulator(_) | Self::EspEmu(_) | Self::Hung { .. } | Self::StandsStill { .. } => {
                 Code::EmulatorFailed
             }
@@ -305,6 +315,7 @@ impl DeviceError {
     pub fn action(&self) -> Option<&'static str> {
         match self {
             Self::Line(error) => Some(error.action()),
+            Self::Esptool(error) => Some(error.action()),
             Self::Reset { source, .. } => Some(source.action()),
             Self::Wokwi(error) => Some(error.action()),
             Self::Simulator(_) => Some(
@@ -314,7 +325,7 @@ impl DeviceError {
                 "run it again where less runs beside it (--retry-errors N does), take a chip of one core or another version of QEMU; on a real unit its watchdog would say where",
             ),
             Self::NotInLoader { .. } => Some(
-                "put the unit into its download mode (hold BOOT while pressing reset) and begin again, or name a reset with ?reset=lines or ?reset=command:PROGRAM",
+                "put the unit into its download mode (hold BOOT while pressing reset) and begin again, or name a reset with ?reset=classic or ?reset=command:PROGRAM",
             ),
             _ => None,
         }

@@ -16,15 +16,16 @@ use super::{
 /// [`DeviceError::Line`] when nobody listens there, or whoever does speaks another protocol.
 pub fn open_remote(remote: RemotePort) -> Result<Box<dyn Device>, DeviceError> {
     let name = remote.name();
+    let reset = remote.reset.settled(None)?;
     let (transport, baud) = match remote.protocol {
         RemoteProtocol::Raw => (Transport::raw(&remote.address, &name)?, None),
         RemoteProtocol::Rfc2217 => {
-            let by_default = (remote.reset != ResetMethod::None).then_some(DEFAULT_BAUD);
+            let by_default = (reset != ResetMethod::None).then_some(DEFAULT_BAUD);
             let transport = Transport::rfc2217(&remote.address, ROM_BAUD, &name)?;
             (transport, remote.baud.or(by_default))
         }
     };
     let line = Line::over(name.clone(), transport)?;
-    let unit = Unit::new(name, line, remote.reset.into());
+    let unit = Unit::new(name, line, reset.into());
     Ok(Box::new(LoaderDevice::new(unit, baud)))
 }

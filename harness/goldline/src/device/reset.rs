@@ -8,16 +8,12 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
-    thread::sleep,
     time::Duration,
 };
 
-use super::{BootMode, DeviceError, ResetMethod, line::Line};
+use super::{BootMode, CustomReset, DeviceError, ResetMethod, line::Line, sequence::Sequence};
 use crate::process::ChildGuard;
 
-/// How long EN is held low, and GPIO0 after it: the circuit's own capacitor sets these times.
-const RESET_HOLD: Duration = Duration::from_millis(100);
-const STRAP_HOLD: Duration = Duration::from_millis(50);
 /// Long enough for a jig that moves a relay or asks a power supply over the network.
 const PROGRAM_LIMIT: Duration = Duration::from_secs(10);
 /// The ROM speaks within milliseconds; a power supply may take its time to come up.
@@ -27,8 +23,13 @@ const BOOT_LOG: &str = "rst:0x";
 
 /// What resets a unit.
 pub(super) enum Reset {
-    /// The usual circuit of two transistors: RTS alone pulls EN low, DTR alone pulls GPIO0 low.
-    Lines,
+    /// DTR and RTS.
+    Lines {
+        /// Into the loader.
+        download: Sequence,
+        /// Into the application.
+        application: Sequence,
+    },
     /// Nothing: somebody puts the unit into its loader.
     None,
     /// A program, called with `download` or `application` and the port's path.
@@ -75,7 +76,7 @@ impl ResetError {
                 "for a port without DTR and RTS name another reset: ?reset=command:PROGRAM, or ?reset=none with the unit in its download mode"
             }
             Self::NoMeans => {
-                "name a reset that starts the application: ?reset=lines or ?reset=command:PROGRAM"
+                "name a reset that starts the application: ?reset=classic or ?reset=command:PROGRAM"
             }
             Self::Program { .. } => {
                 "check the program's path and that it may be executed; it is called with download or application, and the port"
@@ -95,7 +96,17 @@ impl ResetError {
 impl From<ResetMethod> for Reset {
     fn from(method: ResetMethod) -> Self {
         match method {
-            ResetMethod::Lines => Self::Lines,
+            // What was not settled is what esptool does without a configuration.
+            ResetMethod::Lines | ResetMethod::AsEsptool | ResetMethod::Esptool => {
+                Self::Lines { download: Sequence::classic(), application: Sequence::hard() }
+            }
+            ResetMethod::UsbJtag => Self::Lines {
+                download: Sequence::usb_jtag(),
+                application: Sequence::usb_jtag_hard(),
+            },
+            ResetMethod::Custom(CustomReset { download, application, .. }) => {
+                Self::Lines { download, application }
+            }
             ResetMethod::None => Self::None,
             ResetMethod::Command(program) => Self::Command { program, limit: PROGRAM_LIMIT },
         }
@@ -112,7 +123,8 @@ impl Reset {
         port: &str,
     ) -> Result<(), ResetError> {
         match (self, mode) {
-            (Self::Lines, _) => set_lines(line, mode),
+            (Self::Lines { download, .. }, BootMode::Download) => play(download, line),
+            (Self::Lines { application, .. }, BootMode::Application) => play(application, line),
             (Self::None, BootMode::Download) => Ok(()),
             (Self::None, BootMode::Application) => Err(ResetError::NoMeans),
             (Self::Control(control), _) => control(mode),
@@ -127,14 +139,11 @@ impl Reset {
     }
 }
 
-fn set_lines(line: &mut Line, mode: BootMode) -> Result<(), ResetError> {
-    line.set_lines(false, true)?;
-    sleep(RESET_HOLD);
-    if mode == BootMode::Download {
-        line.set_lines(true, false)?;
-        sleep(STRAP_HOLD);
-    }
-    Ok(line.set_lines(false, false)?)
+fn play(sequence: &Sequence, line: &mut Line) -> Result<(), ResetError> {
+    sequence.play(line).map_err(|error| match line.is_cancelled() {
+        true => ResetError::Stopped,
+        false => error.into(),
+    })
 }
 
 fn run(
@@ -368,7 +377,8 @@ mod tests {
 
     #[test]
     fn a_port_without_modem_lines_says_which_resets_there_are() {
-        let error = Jig::new().reset(Reset::Lines, BootMode::Download).expect_err("it has none");
+        let reset = ResetMethod::Lines.into();
+        let error = Jig::new().reset(reset, BootMode::Download).expect_err("it has none");
         assert!(error.action().contains("?reset=none"), "{}", error.action());
     }
 

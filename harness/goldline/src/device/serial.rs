@@ -22,6 +22,7 @@ pub fn open_serial(
     baud: Option<u32>,
     reset: ResetMethod,
 ) -> Result<Box<dyn Device>, DeviceError> {
+    let reset = reset.settled(Some(path))?;
     let by_default = (reset != ResetMethod::None).then_some(DEFAULT_BAUD);
     let line = Line::open(path, ROM_BAUD)?;
     let unit = Unit::new(path.display().to_string(), line, reset.into());

@@ -16,10 +16,10 @@ use super::{
 };
 use crate::{
     device::{
-        ChoiceError, Chosen, DeviceName, DeviceUrl, DeviceUrlError, EmulatedUnit, Emulator,
-        EspEmuOptions, EspEmuUnit, NoEmulator, NoWokwi, NotAPort, Plug, QemuOptions, Radio,
-        SimulatedUnit, SimulatorOptions, Uplink, WokwiUnit, open_esp_emu, open_qemu, open_remote,
-        open_serial, open_simulator, open_wokwi, refuse_what_is_no_port,
+        ChoiceError, Chosen, ConfigurationError, DeviceName, DeviceUrl, DeviceUrlError,
+        EmulatedUnit, Emulator, EspEmuOptions, EspEmuUnit, NoEmulator, NoWokwi, NotAPort, Plug,
+        QemuOptions, Radio, SimulatedUnit, SimulatorOptions, Uplink, WokwiUnit, open_esp_emu,
+        open_qemu, open_remote, open_serial, open_simulator, open_wokwi, refuse_what_is_no_port,
     },
     engine::OpenDevice,
     identity::Mac,
@@ -40,6 +40,8 @@ pub(super) type NamedDevice = (String, DeviceUrl);
 pub enum DevicesError {
     #[error(transparent)]
     Url(#[from] DeviceUrlError),
+    #[error(transparent)]
+    Esptool(#[from] ConfigurationError),
     #[error("the devices {one} and {other} are the same unit")]
     SameUnit { one: String, other: String },
     #[error(transparent)]
@@ -64,6 +66,7 @@ impl DevicesError {
                 Some("name each unit once; simulated ones differ by mac and flash-file".to_owned())
             }
             Self::Choice(error) => Some(error.action().to_owned()),
+            Self::Esptool(error) => Some(error.action().to_owned()),
             Self::NotAPort(error) => Some(error.action().to_owned()),
             Self::NoEmulator(error) => Some(error.action().to_owned()),
             Self::NoWokwi(error) => Some(error.action().to_owned()),
@@ -92,7 +95,8 @@ pub(super) fn parse(urls: &[String]) -> Result<(Vec<NamedDevice>, Vec<Unfound>),
                 }
             },
         };
-        devices.push(device);
+        let (name, place) = device;
+        devices.push((name, place.settled()?));
     }
     refuse_same_units(&devices)?;
     Ok((devices, unfound))
@@ -101,7 +105,7 @@ pub(super) fn parse(urls: &[String]) -> Result<(Vec<NamedDevice>, Vec<Unfound>),
 /// Asks for the units whose ports nothing else tells: the first touch of any.
 pub(super) fn find(unfound: &[Unfound], devices: &mut [NamedDevice]) -> Result<(), DevicesError> {
     for Unfound { index, mac, sought } in unfound {
-        let found = sought_ports::by_asking(sought, *mac)?;
+        let found = sought_ports::by_asking(sought, *mac)?.settled()?;
         devices[*index] = found_at(&devices[*index].0, found);
     }
     refuse_same_units(devices)

@@ -267,6 +267,14 @@ impl Order {
         self.devices.len()
     }
 
+    /// What a person should know of it that nobody named.
+    pub fn notes(&self) -> impl Iterator<Item = String> {
+        self.devices.iter().filter_map(|(name, url)| {
+            let file = url.reset_file()?;
+            Some(format!("{name} is reset as {} says", file.display()))
+        })
+    }
+
     /// The files that simulated and emulated units keep their flash in.
     pub fn flash_files(&self) -> impl Iterator<Item = &Path> {
         self.devices.iter().filter_map(|(_, url)| match url {

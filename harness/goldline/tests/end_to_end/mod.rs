@@ -64,6 +64,7 @@ mod reference;
 mod regression;
 mod remote;
 mod reprovisioning;
+mod reset_lines;
 mod resets;
 mod restarting;
 mod restored_state;

@@ -23,11 +23,11 @@ use super::{
 
 const APP: usize = 0x20000;
 const DEADLINE: Duration = Duration::from_secs(60);
-const RFC2217: [&str; 2] = ["--rfc2217", "127.0.0.1:0"];
-const RAW: [&str; 2] = ["--tcp", "127.0.0.1:0"];
+pub const RFC2217: [&str; 2] = ["--rfc2217", "127.0.0.1:0"];
+pub const RAW: [&str; 2] = ["--tcp", "127.0.0.1:0"];
 
 /// A unit in another process, and the URL of its port.
-fn serve(station: &Station, port: [&str; 2], options: &[&str]) -> (ChildGuard, String) {
+pub fn serve(station: &Station, port: [&str; 2], options: &[&str]) -> (ChildGuard, String) {
     let mut command = station.command();
     command.args(["simulator", "serve", "--flash-file", "unit.flash"]).args(port).args(options);
     let mut unit = ChildGuard::spawn(command.stdout(Stdio::piped())).expect("the unit starts");
@@ -248,7 +248,8 @@ fn a_unit_behind_espressifs_server_is_provisioned(#[case] profile: &str, #[case]
     let port = free.expect("an address").port();
     // The reset that it makes by itself needs a terminal, which its client's end of RFC 2217 is not.
     let sequence = "[esptool]\ncustom_reset_sequence = D0|R1|W0.1|D1|R0|W0.05|D0\n";
-    let configuration = station.write("esptool.cfg", sequence);
+    // Not where Goldline would find it: its own reset is to be seen.
+    let configuration = station.write("server.cfg", sequence);
     let mut command = Command::new(esptool.with_file_name("esp_rfc2217_server"));
     command.args(["-p", &port.to_string(), &unit]).env("ESPTOOL_CFGFILE", configuration);
     command.env("PYTHONUNBUFFERED", "1").stdout(Stdio::piped()).stderr(Stdio::null());
@@ -263,7 +264,7 @@ fn a_unit_behind_espressifs_server_is_provisioned(#[case] profile: &str, #[case]
     assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""), "{}", ended.stdout);
 }
 
-fn esptool() -> Option<PathBuf> {
+pub fn esptool() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv");
     let venv = std::env::var_os("GOLDLINE_VENV").map_or(beside, PathBuf::from);
     let program = venv.join("bin/esptool");

@@ -22,6 +22,8 @@ pub(crate) struct Port {
     /// Bytes that are still on the wire, or were put back.
     incoming: Vec<u8>,
     wire: Wire,
+    /// Whether no client opened the terminal since it returned: what is sent meanwhile is lost.
+    is_unheard: bool,
 }
 
 #[derive(Debug)]
@@ -90,12 +92,15 @@ impl Port {
     /// Serves the terminal; must be called inside a runtime. `keeps_queue`: see [`Outgoing`].
     pub(crate) fn serve(pty: Pty, wire: Wire, keeps_queue: bool) -> io::Result<Self> {
         let outgoing = Outgoing::new(wire.pace(), keeps_queue);
-        Ok(Self { line: Some(Line::over(pty)?), outgoing, incoming: Vec::new(), wire })
+        let line = Some(Line::over(pty)?);
+        Ok(Self { line, outgoing, incoming: Vec::new(), wire, is_unheard: false })
     }
 
-    /// Serves another terminal instead: clients of the one before see a hang-up.
+    /// Serves another terminal instead: clients of the one before see a hang-up, and nothing of what is sent
+    /// before one of them opens this one.
     pub(crate) fn replace(&mut self, pty: Pty) -> io::Result<()> {
         self.hang_up();
+        self.is_unheard = true;
         self.line = Some(Line::over(pty)?);
         Ok(())
     }
@@ -122,6 +127,10 @@ impl Port {
 
     fn send(&mut self, bytes: &[u8]) {
         if self.wire.silent || self.line.is_none() || bytes.is_empty() {
+            return;
+        }
+        self.is_unheard &= !self.was_opened();
+        if self.is_unheard {
             return;
         }
         let late = self.wire.lateness();

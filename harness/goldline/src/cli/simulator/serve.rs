@@ -9,12 +9,15 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use goldline_simulator::{
-    Config, Fault, Mode, NetworkPort, Protocol, Simulator, Stack, World,
+    Config, Fault, Lines, Mode, NetworkPort, Protocol, Simulator, Stack, World,
     flash::{Nor, SECTOR_SIZE},
     world::Silence,
 };
 use miette::Report;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{Signal, SignalKind, signal},
+};
 
 use crate::{
     cli::{
@@ -56,6 +59,10 @@ pub(in crate::cli) struct ServeArguments {
     /// Serve RFC 2217, with DTR and RTS, on a TCP address
     #[arg(long, value_name = "ADDR")]
     rfc2217: Option<SocketAddr>,
+    /// Let the port be the chip's own USB: DTR and RTS act as those of S3, C3 and C6 do, and a pseudo-terminal goes
+    /// at each reset and returns under its --pty LINK. What is printed before it is opened again is lost
+    #[arg(long)]
+    native_usb: bool,
     /// Give the unit a network stack of its own, whose Ethernet frames go to a bench that listens at this TCP
     /// address; the unit connects, and keeps trying. Without it, no network is heard
     #[arg(long, value_name = "wire:ADDR")]
@@ -117,7 +124,9 @@ pub(super) fn serve(arguments: &ServeArguments) -> miette::Result<()> {
         .tcp
         .map(|address| (address, Protocol::Raw))
         .or(arguments.rfc2217.map(|address| (address, Protocol::Rfc2217)));
-    let config = Config { sync_resets: listener.is_none(), ..config };
+    // A native USB that went at a SYNC would go again at the next.
+    let sync_resets = listener.is_none() && !config.native_usb;
+    let config = Config { sync_resets, ..config };
     let world: Arc<dyn World> = match arguments.network {
         Some(Wire(bench)) => Arc::new(Stack::reach(bench).map_err(usage)?),
         None => Arc::new(Silence),
@@ -129,8 +138,9 @@ pub(super) fn serve(arguments: &ServeArguments) -> miette::Result<()> {
         Some(network) => network.url(),
         None => simulator.port_path().display().to_string(),
     };
+    let signals = Signals::listen()?;
     output::print(&format!("{port}\n"))?;
-    wait_for_interrupt()
+    signals.wait_for_interrupt(&simulator.lines())
 }
 
 fn listen(
@@ -150,6 +160,7 @@ fn config(arguments: &ServeArguments) -> miette::Result<Config> {
     })?;
     config.flash_file.clone_from(&arguments.flash_file);
     config.link.clone_from(&arguments.pty);
+    config.native_usb = arguments.native_usb;
     config.paced = arguments.pace;
     config.timed_erase = arguments.timed_erase;
     config.seed = arguments.seed;
@@ -197,14 +208,48 @@ fn flash_firmware(name: &str, file: &Path, flash_size: u32) -> miette::Result<()
     Ok(())
 }
 
-fn wait_for_interrupt() -> miette::Result<()> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(usage)?;
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate()).map_err(usage)?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted.map_err(usage),
-            _ = terminate.recv() => Ok(()),
-        }
-    })
+/// What ends the unit, and its buttons: reset, and reset while BOOT is held.
+struct Signals {
+    runtime: Runtime,
+    interrupt: Signal,
+    terminate: Signal,
+    reset: Signal,
+    reset_with_boot: Signal,
+}
+
+impl Signals {
+    /// From here on they do not kill the process.
+    fn listen() -> miette::Result<Self> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(usage)?;
+        let entered = runtime.enter();
+        let [interrupt, terminate, reset, reset_with_boot] = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::user_defined1(),
+            SignalKind::user_defined2(),
+        ]
+        .map(|kind| signal(kind).map_err(usage));
+        drop(entered);
+        Ok(Self {
+            runtime,
+            interrupt: interrupt?,
+            terminate: terminate?,
+            reset: reset?,
+            reset_with_boot: reset_with_boot?,
+        })
+    }
+
+    fn wait_for_interrupt(mut self, lines: &Lines) -> miette::Result<()> {
+        self.runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    _ = self.interrupt.recv() => return Ok(()),
+                    _ = self.terminate.recv() => return Ok(()),
+                    _ = self.reset.recv() => lines.reset_into(Mode::Boot),
+                    _ = self.reset_with_boot.recv() => lines.reset_into(Mode::Download),
+                }
+            }
+        })
+    }
 }

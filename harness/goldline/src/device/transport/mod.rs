@@ -2,6 +2,7 @@
 //!
 //! A transport is written to from several places, and read in one: its [`Source`].
 
+mod modem;
 mod remote;
 mod telnet;
 
@@ -96,15 +97,18 @@ impl Transport {
         }
     }
 
-    /// Sets DTR, then RTS.
+    /// Sets DTR and RTS, both in one write; one that is not named stays as it is.
     ///
     /// # Errors
     /// When the port has no such lines.
-    pub(super) fn set_lines(&mut self, dtr: bool, rts: bool) -> serialport::Result<()> {
+    pub(super) fn set_lines(
+        &mut self,
+        dtr: Option<bool>,
+        rts: Option<bool>,
+    ) -> serialport::Result<()> {
         match self {
             Self::Serial(port) => {
-                port.write_data_terminal_ready(dtr)?;
-                port.write_request_to_send(rts)
+                modem::set_lines(port, dtr, rts).map_err(|error| io::Error::from(error).into())
             }
             Self::Remote(remote) => remote.set_lines(dtr, rts),
         }

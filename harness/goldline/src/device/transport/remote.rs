@@ -141,12 +141,14 @@ impl Remote {
         }
     }
 
-    /// Sets DTR, then RTS, each only where it changes: Espressif's server resets the unit itself, and takes
-    /// what is said twice for another reset.
+    /// Sets DTR and RTS in one write, each only where it changes: Espressif's server resets the unit itself, and
+    /// takes what is said twice for another reset. One that is not named stays as it is. What is asserted comes
+    /// first: the server sets them in turn, and between the two no line may seem released that is not meant to
+    /// be, which a chip's own USB takes for the wish to start its application.
     ///
     /// # Errors
     /// When the server has gone, and on a raw port, which has no such lines.
-    pub(super) fn set_lines(&self, dtr: bool, rts: bool) -> serialport::Result<()> {
+    pub(super) fn set_lines(&self, dtr: Option<bool>, rts: Option<bool>) -> serialport::Result<()> {
         let Some(server) = &self.0.server else {
             return Err(serialport::Error::new(
                 serialport::ErrorKind::InvalidInput,
@@ -154,9 +156,10 @@ impl Remote {
             ));
         };
         let mut lines = server.lines.lock().expect("no thread panics while it sets lines");
-        let dtr = (lines.dtr.replace(dtr) != Some(dtr)).then_some(Request::Dtr(dtr));
-        let rts = (lines.rts.replace(rts) != Some(rts)).then_some(Request::Rts(rts));
-        let requests: Vec<Request> = dtr.into_iter().chain(rts).collect();
+        let dtr = dtr.filter(|dtr| lines.dtr.replace(*dtr) != Some(*dtr)).map(Request::Dtr);
+        let rts = rts.filter(|rts| lines.rts.replace(*rts) != Some(*rts)).map(Request::Rts);
+        let mut requests: Vec<Request> = dtr.into_iter().chain(rts).collect();
+        requests.sort_by_key(|request| !request.asserts());
         if lines.are_silent {
             return Ok(self.send(&requests)?);
         }
@@ -383,4 +386,59 @@ fn notice_its_end(stream: &TcpStream) -> io::Result<()> {
     sockopt::set_tcp_keepidle(stream, PROBE_PAUSE)?;
     sockopt::set_tcp_keepintvl(stream, PROBE_PAUSE)?;
     Ok(sockopt::set_socket_keepalive(stream, true)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::TcpListener, sync::mpsc, thread};
+
+    use super::*;
+
+    /// A server that acknowledges everything; what came in each piece.
+    fn server() -> (String, mpsc::Receiver<Vec<u8>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("its address").to_string();
+        let (pieces, received) = mpsc::channel();
+        thread::spawn(move || {
+            let (mut client, _) = listener.accept().expect("a client");
+            client.write_all(&[255, 251, 44, 255, 253, 44]).expect("it listens");
+            let mut buffer = [0; 1024];
+            while let Ok(count @ 1..) = client.read(&mut buffer) {
+                let mut piece = buffer[..count].to_vec();
+                let _heard = pieces.send(piece.clone());
+                // An answer has the number of its request plus 100.
+                for at in 3..piece.len() {
+                    if piece[at - 3..at] == [255, 250, 44] {
+                        piece[at] += 100;
+                    }
+                }
+                let _answered = client.write_all(&piece);
+            }
+        });
+        (address, received)
+    }
+
+    /// Between two segments lies time in which a unit may start otherwise; and a chip's own USB starts its
+    /// application when no line is asserted.
+    #[test]
+    fn both_lines_change_in_one_piece_and_what_is_asserted_comes_first() {
+        let (address, pieces) = server();
+        let (remote, mut source) =
+            Remote::rfc2217(&address, 115_200, "rfc2217://test").expect("it agrees");
+        thread::spawn(move || while !matches!(source.read(&mut [0; 64]), Ok(0)) {});
+        let set = |dtr, rts| {
+            while pieces.try_recv().is_ok() {}
+            remote.set_lines(dtr, rts).expect("acknowledged");
+            pieces.try_recv().expect("what was acknowledged has come")
+        };
+        let bytes = |requests: &[Request]| -> Vec<u8> {
+            requests.iter().flat_map(|request| request.bytes()).collect()
+        };
+        let (on, off) = (Some(true), Some(false));
+        assert_eq!(set(off, on), bytes(&[Request::Rts(true), Request::Dtr(false)]));
+        assert_eq!(set(on, off), bytes(&[Request::Dtr(true), Request::Rts(false)]));
+        assert_eq!(set(off, on), bytes(&[Request::Rts(true), Request::Dtr(false)]));
+        assert_eq!(set(None, off), bytes(&[Request::Rts(false)]), "the other stays as it is");
+        assert_eq!(set(on, off), bytes(&[Request::Dtr(true)]), "and what is so is not said again");
+    }
 }

@@ -63,6 +63,11 @@ impl Request {
         }
     }
 
+    /// Whether it asserts a line.
+    pub(super) fn asserts(self) -> bool {
+        matches!(self, Self::Dtr(true) | Self::Rts(true))
+    }
+
     /// The request as it is sent.
     pub(super) fn bytes(self) -> Vec<u8> {
         let (command, value) = self.encoded();

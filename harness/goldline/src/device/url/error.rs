@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::profile::{Chip, UnknownChip};
+use crate::{
+    device::sequence::SequenceError,
+    profile::{Chip, UnknownChip},
+};
 
 /// A text is no device URL.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -32,6 +35,14 @@ pub enum DeviceUrlError {
         option: String,
         /// The names there are.
         expected: &'static str,
+    },
+    /// The sequence of a reset is none.
+    #[error("reset in device \"{url}\": {error}")]
+    Sequence {
+        /// As given.
+        url: String,
+        /// What is wrong with it.
+        error: SequenceError,
     },
     /// An option's value is wrong.
     #[error("option \"{option}\" in device \"{url}\" is \"{value}\": expected {expected}")]

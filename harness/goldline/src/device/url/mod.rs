@@ -8,9 +8,13 @@ mod esp_emu;
 mod port;
 mod qemu;
 mod remote;
+mod reset;
 mod wokwi;
 
-use std::{path::PathBuf, str::FromStr};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 pub use error::DeviceUrlError;
 use error::{chip, number, switch, unknown, wrong};
@@ -18,8 +22,10 @@ pub use esp_emu::EspEmuOptions;
 pub use port::{DeviceName, PortChoice, SoughtPort};
 pub use qemu::{Provision, QemuOptions};
 pub use remote::{RemotePort, RemoteProtocol};
+pub use reset::ResetMethod;
 pub use wokwi::WokwiOptions;
 
+use super::ConfigurationError;
 use crate::{identity::Mac, profile::Chip};
 
 /// A device as the user names it.
@@ -44,18 +50,6 @@ pub enum DeviceUrl {
     Remote(RemotePort),
     /// A unit that Wokwi simulates.
     Wokwi(WokwiOptions),
-}
-
-/// What resets a unit on a serial port.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub enum ResetMethod {
-    /// DTR and RTS.
-    #[default]
-    Lines,
-    /// Nothing: somebody puts the unit into its download mode.
-    None,
-    /// A program of the jig.
-    Command(PathBuf),
 }
 
 /// What may be asked of a simulated unit.
@@ -105,6 +99,34 @@ impl DeviceUrl {
     /// Whether what it boots is machine code, so that a description of firmware is none.
     pub fn runs_machine_code(&self) -> bool {
         !matches!(self, Self::Simulator(_)) && !self.is_simulated_elsewhere()
+    }
+
+    /// The same, with what resets its unit known: esptool's configuration is read where that counts.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`] when that configuration cannot be followed.
+    pub fn settled(self) -> Result<Self, ConfigurationError> {
+        Ok(match self {
+            Self::Serial { path, baud, reset } => {
+                let reset = reset.settled(Some(&path))?;
+                Self::Serial { path, baud, reset }
+            }
+            Self::Remote(port) => {
+                Self::Remote(RemotePort { reset: port.reset.settled(None)?, ..port })
+            }
+            other => other,
+        })
+    }
+
+    /// The file of esptool's that says what resets the unit.
+    pub fn reset_file(&self) -> Option<&Path> {
+        match self {
+            Self::Serial { reset: ResetMethod::Custom(custom), .. }
+            | Self::Remote(RemotePort { reset: ResetMethod::Custom(custom), .. }) => {
+                custom.of.as_deref()
+            }
+            _ => None,
+        }
     }
 
     /// Whether somebody puts the unit into its loader, and nothing starts its application.
@@ -163,7 +185,7 @@ impl FromStr for DeviceUrl {
         for (option, value) in options {
             match option {
                 "baud" => baud = Some(number(url, option, value)?),
-                "reset" => reset = reset_method(url, option, value)?,
+                "reset" => reset = ResetMethod::parse(url, option, value)?,
                 _ => return Err(unknown(url, option, "baud, reset")),
             }
         }
@@ -198,17 +220,6 @@ fn simulator(url: &str, options: &[(&str, &str)]) -> Result<SimulatorOptions, De
         }
     }
     Ok(parsed)
-}
-
-fn reset_method(url: &str, option: &str, value: &str) -> Result<ResetMethod, DeviceUrlError> {
-    match (value, value.strip_prefix("command:")) {
-        ("lines", _) => Ok(ResetMethod::Lines),
-        ("none", _) => Ok(ResetMethod::None),
-        (_, Some(program)) if !program.is_empty() => {
-            Ok(ResetMethod::Command(PathBuf::from(program)))
-        }
-        _ => Err(wrong(url, option, value, "lines, none or command:PROGRAM")),
-    }
 }
 
 #[cfg(test)]
@@ -255,7 +266,7 @@ mod tests {
         let port = |baud| DeviceUrl::Serial {
             path: PathBuf::from("/dev/ttyUSB0"),
             baud,
-            reset: ResetMethod::Lines,
+            reset: ResetMethod::AsEsptool,
         };
         assert_eq!("/dev/ttyUSB0".parse(), Ok(port(None)));
         assert_eq!("serial:/dev/ttyUSB0?baud=921600".parse(), Ok(port(Some(921_600))));
@@ -266,6 +277,9 @@ mod tests {
     fn a_serial_port_says_what_resets_its_unit() {
         for (option, expected) in [
             ("lines", ResetMethod::Lines),
+            ("classic", ResetMethod::Lines),
+            ("usb-jtag", ResetMethod::UsbJtag),
+            ("esptool", ResetMethod::Esptool),
             ("none", ResetMethod::None),
             ("command:/opt/jig/reset", ResetMethod::Command(PathBuf::from("/opt/jig/reset"))),
         ] {
@@ -285,7 +299,7 @@ mod tests {
         assert_eq!((raw.protocol, &raw.reset), (RemoteProtocol::Raw, &ResetMethod::None));
         let both = port("rfc2217://[::1]:4000/?baud=921600&simulated=true");
         assert_eq!((both.name().as_str(), both.baud), ("rfc2217://[::1]:4000", Some(921_600)));
-        assert_eq!(both.reset, ResetMethod::Lines);
+        assert_eq!(both.reset, ResetMethod::AsEsptool);
     }
 
     /// What a real unit would be told of a simulated one is refused; the URL alone says which it is.
@@ -320,8 +334,13 @@ mod tests {
             ("simulator:?mac=1", "MAC address"),
             ("simulator:?stale=yes", "expected true or false"),
             ("/dev/ttyUSB0?baud=fast", "baud rate"),
-            ("/dev/ttyUSB0?reset=button", "expected lines, none or command:PROGRAM"),
-            ("/dev/ttyUSB0?reset=command:", "expected lines, none or command:PROGRAM"),
+            ("/dev/ttyUSB0?reset=button", "custom:SEQUENCE, esptool, none or command:PROGRAM"),
+            ("/dev/ttyUSB0?reset=command:", "custom:SEQUENCE, esptool, none or command:PROGRAM"),
+            ("/dev/ttyUSB0?reset=classic:D0", "expected classic, usb-jtag"),
+            ("/dev/ttyUSB0?reset=custom:D0|R1|X9", "step \"X9\" at character 7 is none"),
+            ("/dev/ttyUSB0?reset=custom:", "the sequence is empty"),
+            ("socket://jig:4000?reset=custom:D0|R1", "a raw socket has no modem lines"),
+            ("socket://jig:4000?reset=esptool", "a raw socket has no modem lines"),
             ("/dev/ttyUSB0?rset=none", "expected one of baud, reset"),
             ("simulator:?reset=none", "unknown option"),
             ("esp-emu:?nic=none", "expected one of chip, binary, efuse, flash-file"),

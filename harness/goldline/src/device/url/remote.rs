@@ -5,7 +5,6 @@
 use super::{
     ResetMethod,
     error::{DeviceUrlError, number, switch, unknown, wrong},
-    reset_method,
 };
 
 /// A serial port that a server offers on the network.
@@ -55,17 +54,19 @@ impl RemotePort {
             protocol,
             address: format!("{host}:{port}"),
             baud: None,
-            reset: if is_raw { ResetMethod::None } else { ResetMethod::Lines },
+            reset: if is_raw { ResetMethod::None } else { ResetMethod::default() },
             simulated: false,
         };
         for &(option, value) in options {
             match option {
                 "baud" if !is_raw => parsed.baud = Some(number(url, option, value)?),
-                "reset" if is_raw && value == "lines" => {
-                    let expected = "none or command:PROGRAM: a raw socket has no modem lines";
-                    return Err(wrong(url, option, value, expected));
+                "reset" => {
+                    parsed.reset = ResetMethod::parse(url, option, value)?;
+                    if is_raw && parsed.reset.needs_lines() {
+                        let expected = "none or command:PROGRAM: a raw socket has no modem lines";
+                        return Err(wrong(url, option, value, expected));
+                    }
                 }
-                "reset" => parsed.reset = reset_method(url, option, value)?,
                 "simulated" => parsed.simulated = switch(url, option, value)?,
                 _ if is_raw => return Err(unknown(url, option, "reset, simulated")),
                 _ => return Err(unknown(url, option, "baud, reset, simulated")),
