@@ -410,6 +410,13 @@ impl Device for LoaderDevice {
         self.unit.reset_into(BootMode::Application)
     }
 
+    fn wait_in_loader(&mut self) -> Result<(), DeviceError> {
+        self.flasher = None;
+        self.unit.line().hang_up();
+        self.unit.line_mut().set_baud(ROM_BAUD)?;
+        self.unit.reset_into(BootMode::Download)
+    }
+
     fn type_text(&mut self, text: &[u8]) -> Result<(), DeviceError> {
         let sent = self.unit.line_mut().send(text);
         let port = self.unit.name();

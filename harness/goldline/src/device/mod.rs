@@ -39,7 +39,7 @@ pub use line::LineHandle;
 pub use port::{LineError, NotAPort, refuse_what_is_no_port};
 pub use ports::{
     Asked, ChoiceError, Chosen, Holder, Holders, How, Known, MAKERS, Machine, Port, UsbPlace,
-    choose, find_unit, holders, known, serial_ports,
+    choose, find_unit, holders, known, only_candidate, serial_ports,
 };
 pub use qemu::{EmulatedUnit, GuestError, Plug, PowerError, Radio, open_qemu};
 pub use remote::open_remote;
@@ -95,6 +95,14 @@ pub trait Device: Send {
     /// # Errors
     /// When the unit cannot be reset.
     fn boot(&mut self) -> Result<(), DeviceError>;
+
+    /// Leaves the unit in its loader for somebody else, as a reset would.
+    ///
+    /// # Errors
+    /// When it cannot be reset.
+    fn wait_in_loader(&mut self) -> Result<(), DeviceError> {
+        self.identify().map(drop)
+    }
 
     /// The reset that the last [`Device::boot`] ended with, where it needed more than one.
     fn last_reset(&self) -> Option<Instant> {

@@ -73,7 +73,8 @@ impl PanicFrame {
             || name.starts_with("std::")
     }
 
-    fn words(&self) -> String {
+    /// Such as `wifi_start at main/wifi.c:42`.
+    pub fn words(&self) -> String {
         let function = self.function.as_deref().unwrap_or("an unknown function");
         match &self.place {
             Some(place) => format!("{function} at {place}"),

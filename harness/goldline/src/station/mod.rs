@@ -14,9 +14,11 @@
 //! | `journal`, `changes`, `outputs`, `credentials`, `enrolment` | what is kept of a run, and where |
 //! | `trust` | whether the firmware can trust the bench at all |
 //! | `sample_unit`, `goldens` | what a profile's declared unit is given, kept for review |
+//! | `bare_unit` | a unit without a profile |
 //! | `certificates`, `state_directory` | what a station has without a run |
 
 mod attempt;
+mod bare_unit;
 mod batch;
 mod carrying_out;
 mod certificates;
@@ -49,6 +51,7 @@ mod trust;
 mod twins;
 mod values;
 
+pub use bare_unit::{BareUnitError, open_bare_unit};
 pub use batch::BatchError;
 pub use carrying_out::{Ended, carry_out};
 pub use certificates::{IssueError, IssueRequest, Subject, issue_certificate};

@@ -21,6 +21,7 @@ mod console_certificates;
 mod covered_flash;
 mod credentials;
 mod damaged_state;
+mod device_commands;
 mod drafts;
 mod dry_run;
 pub mod elsewhere;

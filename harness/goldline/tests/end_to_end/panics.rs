@@ -22,7 +22,7 @@ __attribute__((section(".at_main"), used, noinline)) int app_main(void) {
 const ELF_DIGEST: usize = 24 + 8 + 144;
 
 /// The ELF of the project in the station's folder.
-fn elf(station: &Station) -> Vec<u8> {
+pub fn elf(station: &Station) -> Vec<u8> {
     for folder in ["main", "build"] {
         fs::create_dir(station.path(folder)).expect("a folder");
     }

@@ -6,9 +6,11 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::info::Info;
+
 use crate::{
     cli::{exit, output, table::aligned},
-    device::{ChipFacts, Holder, How, Known, Machine, Port, holders, serial_ports},
+    device::{Holder, How, Known, Machine, Port, holders, serial_ports},
     station::ask_unit,
 };
 
@@ -49,22 +51,9 @@ struct ListedPort {
     /// proof then
     some_unseen: bool,
     /// What its unit said of itself with --identify; null of one that was not asked, or did not answer
-    unit: Option<ListedUnit>,
+    unit: Option<Info>,
     /// Why the unit did not say who it is; null of one that did, or was not asked
     not_identified: Option<String>,
-}
-
-/// A unit, in its own words.
-#[derive(Serialize, JsonSchema)]
-struct ListedUnit {
-    /// Such as `esp32c3`
-    chip: String,
-    /// Major and minor, such as `3.0`
-    revision: Option<String>,
-    /// Base MAC
-    mac: String,
-    /// Of the flash, in bytes
-    flash_size: u32,
 }
 
 /// What hangs on a port, as far as the port tells.
@@ -186,19 +175,8 @@ impl ListedPort {
             return;
         }
         match ask_unit(&self.path) {
-            Ok(facts) => self.unit = Some(ListedUnit::from(facts)),
+            Ok(facts) => self.unit = Some(Info::from(facts)),
             Err(error) => self.not_identified = Some(error.to_string()),
-        }
-    }
-}
-
-impl From<ChipFacts> for ListedUnit {
-    fn from(ChipFacts { chip, revision, mac, flash_size }: ChipFacts) -> Self {
-        Self {
-            chip: chip.to_string(),
-            revision: revision.map(|(major, minor)| format!("{major}.{minor}")),
-            mac: mac.to_string(),
-            flash_size,
         }
     }
 }
@@ -256,7 +234,7 @@ fn row(port: &ListedPort) -> Vec<String> {
 
 fn unit(port: &ListedPort) -> String {
     match (&port.unit, &port.not_identified) {
-        (Some(unit), _) => format!("{} {}", unit.chip, unit.mac),
+        (Some(unit), _) => unit.in_short(),
         (None, Some(why)) => why.clone(),
         (None, None) => "-".to_owned(),
     }

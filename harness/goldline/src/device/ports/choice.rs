@@ -2,7 +2,7 @@
 //!
 //! Asks no unit itself: whoever can is handed in.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use super::{
     bridge::Known,
@@ -32,6 +32,10 @@ pub enum ChoiceError {
     None { choice: String, there: String },
     #[error("{count} serial ports are {choice}, and one is meant:{fits}")]
     Several { choice: String, count: usize, fits: String },
+    #[error("no serial port has an ESP32 or a bridge to one: {there}")]
+    NoCandidate { there: String },
+    #[error("{count} serial ports may have the unit, and one is meant:{fits}")]
+    Candidates { count: usize, fits: String },
     #[error("no serial port has the unit {mac}:{asked}")]
     NoUnit { mac: Mac, asked: String },
 }
@@ -40,6 +44,8 @@ impl ChoiceError {
     /// What to do about it.
     pub fn action(&self) -> &'static str {
         match self {
+            Self::NoCandidate { .. } => "plug the unit in, or name where it is with --device",
+            Self::Candidates { .. } => "name it with --device, as it stands behind each",
             Self::None { .. } => {
                 "plug it in, or name one that is there; goldline device list shows what each is"
             }
@@ -69,6 +75,20 @@ pub fn choose(machine: &Machine, choice: &PortChoice) -> Result<Chosen, ChoiceEr
             count: several.len(),
             fits: lines(several),
         }),
+    }
+}
+
+/// The one port that may have a unit, where nobody named any.
+///
+/// # Errors
+/// [`ChoiceError`] lists them where there are several, and all ports where there is none.
+pub fn only_candidate(machine: &Machine) -> Result<Port, ChoiceError> {
+    let ports = serial_ports(machine);
+    let candidates: Vec<&Port> = ports.iter().filter(|port| port.may_be_asked()).collect();
+    match candidates.as_slice() {
+        [port] => Ok((*port).clone()),
+        [] => Err(ChoiceError::NoCandidate { there: there_are(&ports) }),
+        several => Err(ChoiceError::Candidates { count: several.len(), fits: lines(several) }),
     }
 }
 
@@ -151,13 +171,15 @@ fn there_are(ports: &[Port]) -> String {
 
 /// A line for each: its path, what it is, and what it is found by again.
 fn lines(ports: &[&Port]) -> String {
-    ports.iter().map(|port| format!("\n  {}", line(port))).collect()
+    ports.iter().map(|port| format!("\n  {port}")).collect()
 }
 
-fn line(port: &Port) -> String {
-    let path = port.path.display();
-    let Some(usb) = &port.usb else { return format!("{path}, not on USB") };
-    let what = port.known().map(|known| format!("{}, ", known.words())).unwrap_or_default();
-    let serial = usb.serial.as_ref().map(|serial| format!("serial:usb={serial}, "));
-    format!("{path}, {what}{}serial:hub={}", serial.unwrap_or_default(), usb.place())
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        let Some(usb) = &self.usb else { return write!(f, "{path}, not on USB") };
+        let what = self.known().map(|known| format!("{}, ", known.words())).unwrap_or_default();
+        let serial = usb.serial.as_ref().map(|serial| format!("serial:usb={serial}, "));
+        write!(f, "{path}, {what}{}serial:hub={}", serial.unwrap_or_default(), usb.place())
+    }
 }

@@ -10,7 +10,7 @@ mod inventory;
 mod machine;
 
 pub use bridge::{Known, MAKERS, known};
-pub use choice::{Asked, ChoiceError, Chosen, choose, find_unit};
+pub use choice::{Asked, ChoiceError, Chosen, choose, find_unit, only_candidate};
 pub use holder::{Holder, Holders, How, holders};
 pub use inventory::{Port, UsbPlace, serial_ports};
 pub use machine::Machine;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    DeviceUrl,
+    DeviceUrl, ResetMethod,
     error::{DeviceUrlError, wrong},
 };
 use crate::identity::Mac;
@@ -46,6 +46,13 @@ pub enum PortChoice {
     },
     /// The base MAC of its unit.
     Mac(Mac),
+}
+
+impl DeviceName {
+    /// A port by its path, with the usual options.
+    pub fn at(path: &Path) -> DeviceUrl {
+        DeviceUrl::Serial { path: path.to_owned(), baud: None, reset: ResetMethod::default() }
+    }
 }
 
 impl SoughtPort {
@@ -114,7 +121,6 @@ fn hub(value: &str) -> Option<PortChoice> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::ResetMethod;
 
     fn sought(url: &str) -> SoughtPort {
         match url.parse() {

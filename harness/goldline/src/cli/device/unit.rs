@@ -1,0 +1,161 @@
+//! The unit that a command is about: which one is meant, how it is opened, and how its failures end a command.
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use miette::Report;
+use std::io::{IsTerminal, stderr};
+
+use crate::{
+    cli::{
+        exit, output,
+        problem::{usage, usage_with_help},
+    },
+    device::{ChipFacts, Device, DeviceError, DeviceName, DeviceUrl, Machine, only_candidate},
+    station::{BareUnitError, find_port, open_bare_unit},
+};
+
+#[derive(Args)]
+pub(in crate::cli) struct DeviceArgument {
+    /// Where the unit is: /dev/ttyUSB0, serial:usb=…, serial:hub=…, serial:mac=…, rfc2217://HOST:PORT,
+    /// socket://HOST:PORT, simulator:?flash-file=FILE, qemu:?chip=…&flash-file=FILE; the only port with an ESP32 or a
+    /// bridge unless given
+    #[arg(long, env = "GOLDLINE_DEVICE", value_name = "URL")]
+    device: Option<String>,
+}
+
+/// Why a command did not do what was asked.
+pub(super) enum Failure {
+    /// It could not be asked for, and nothing was touched; or an output cannot be written.
+    Usage(Report),
+    /// The unit or its port failed.
+    Device(DeviceError),
+    /// The unit was found bad.
+    BadUnit(Report),
+}
+
+pub(super) type Outcome = Result<u8, Failure>;
+
+impl From<Report> for Failure {
+    fn from(report: Report) -> Self {
+        Self::Usage(report)
+    }
+}
+
+impl From<DeviceError> for Failure {
+    fn from(error: DeviceError) -> Self {
+        Self::Device(error)
+    }
+}
+
+impl Failure {
+    /// Tells what is to be told, and leaves what makes the exit code.
+    pub(super) fn end(self) -> miette::Result<u8> {
+        match self {
+            Self::Usage(report) => Err(report),
+            Self::BadUnit(report) => {
+                output::complain(&format!("{report:?}"));
+                Ok(exit::FAIL)
+            }
+            Self::Device(error) => {
+                let action = error.action().unwrap_or_else(|| error.code().action());
+                let code = if error.blames_unit() { exit::FAIL } else { exit::ERROR };
+                output::complain(&format!("{:?}", usage_with_help(error, action)));
+                Ok(code)
+            }
+        }
+    }
+}
+
+/// A unit that was opened.
+pub(super) struct Opened {
+    pub(super) device: Box<dyn Device>,
+    pub(super) url: DeviceUrl,
+}
+
+impl DeviceArgument {
+    pub(super) fn open(&self) -> Result<Opened, Failure> {
+        let url = self.url()?;
+        let device = open_bare_unit(url.clone()).map_err(|error| match error {
+            BareUnitError::Device(error) => Failure::Device(error),
+            BareUnitError::NotAPort(error) => {
+                let action = error.action();
+                Failure::Usage(usage_with_help(error, action))
+            }
+            BareUnitError::NoEmulator(error) => {
+                let action = error.action();
+                Failure::Usage(usage_with_help(error, action))
+            }
+            error => Failure::Usage(usage(error)),
+        })?;
+        Ok(Opened { device, url })
+    }
+
+    /// What people call it.
+    pub(super) fn name(&self) -> String {
+        self.device.clone().unwrap_or_else(|| "the port".to_owned())
+    }
+
+    fn url(&self) -> Result<DeviceUrl, Failure> {
+        let of_choice = |error: crate::device::ChoiceError| {
+            let action = error.action();
+            usage_with_help(error, action)
+        };
+        let Some(named) = &self.device else {
+            let port = only_candidate(&Machine::of_environment()).map_err(of_choice)?;
+            output::complain(&format!("the unit at {port}"));
+            return Ok(DeviceName::at(&port.path));
+        };
+        match named.parse().map_err(usage)? {
+            DeviceName::Place(url) => Ok(url),
+            DeviceName::Port(sought) => Ok(find_port(&sought).map_err(of_choice)?),
+        }
+    }
+}
+
+impl Opened {
+    pub(super) fn identify(&mut self) -> Result<ChipFacts, Failure> {
+        Ok(self.device.identify()?)
+    }
+
+    /// Starts the application of a unit that goes on when this process ends. What was asked for was done already: that
+    /// it does not start is told, and is no failure of it.
+    pub(super) fn leave(mut self) {
+        let goes_on = self.url.is_real() || self.url.is_simulated_elsewhere();
+        if !goes_on || self.url.is_reset_by_hand() {
+            return;
+        }
+        if let Err(error) = self.device.boot() {
+            output::complain(&format!("the unit was not started again: {error}"));
+        }
+    }
+}
+
+/// Refuses what lies past the end of the flash.
+pub(super) fn refuse_past_the_end(
+    offset: u32,
+    size: u32,
+    what: &str,
+    facts: &ChipFacts,
+) -> Result<(), Failure> {
+    let end = u64::from(offset) + u64::from(size);
+    if end <= u64::from(facts.flash_size) {
+        return Ok(());
+    }
+    let flash = facts.flash_size;
+    Err(Failure::Usage(usage(format!(
+        "{what} ends at {end:#x}, and the flash at {flash:#x}: name an offset and a size that lie in it; nothing was \
+         written"
+    ))))
+}
+
+/// A bar for people on a terminal.
+pub(super) fn bar(total: u64, title: String) -> ProgressBar {
+    if !stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{msg} {bytes:>10} of {total_bytes} {wide_bar}");
+    let bar = ProgressBar::new(total);
+    bar.set_style(style.expect("the template is sound"));
+    bar.set_message(title);
+    bar
+}
