@@ -12,7 +12,7 @@ use super::{
     line::{is_crash, is_error, is_of_application, pattern, plain},
     restarts::Restarts,
 };
-use crate::device::ConsoleLine;
+use crate::device::{AWAY, ConsoleLine};
 
 /// More reasons than anyone reads; a unit that resets for hours must not eat the station's memory.
 const REASONS_KEPT: usize = 1000;
@@ -135,6 +135,8 @@ pub struct LogFacts {
     pub tls: Option<String>,
     restarts: Restarts,
     refused_for_good: bool,
+    /// Whether the port was away meanwhile.
+    has_missed: bool,
 }
 
 impl UnitLog {
@@ -172,6 +174,12 @@ impl LogFacts {
     /// Whether the application ever started.
     pub fn has_application(&self) -> bool {
         self.application_lines > 0
+    }
+
+    /// Whether the bench was not listening when the unit started, and heard nothing of an application since: what
+    /// it may have said first is no evidence that it did not.
+    pub fn is_unheard(&self) -> bool {
+        self.has_missed && !self.has_application()
     }
 
     /// Whether the boot loader said that there is nothing to run, and no application came after all.
@@ -237,6 +245,13 @@ impl LogFacts {
     /// Reads one more line; whether it tells anything new.
     pub fn take(&mut self, text: &str) -> bool {
         let text = &*plain(text);
+        if text.starts_with(AWAY) {
+            // The chip was reset, as far as anybody knows, and what it said first was not heard.
+            self.has_missed = true;
+            self.restarts.greet();
+            self.restarts.load();
+            return true;
+        }
         let first = self.restarts.awaits_application() && is_of_application(text);
         if first {
             self.start_application();

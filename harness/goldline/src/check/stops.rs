@@ -28,6 +28,12 @@ pub fn never_started(within_s: u64) -> Diagnosis {
     Diagnosis::new(Code::BootSilent, message)
 }
 
+/// The port was away when the unit started, and nothing came afterwards.
+pub fn not_heard() -> Diagnosis {
+    let message = "the port was away when the unit started, and nothing of an application was heard afterwards: what it said first may have been lost";
+    Diagnosis::new(Code::NestUnsure, message)
+}
+
 /// No line of an application after the unit was to restart by itself; `otherwise` is what it did.
 pub fn not_restarted(otherwise: &str, within_s: u64) -> Diagnosis {
     Diagnosis::new(Code::BootSilent, format!("the unit {otherwise} within {within_s} s"))

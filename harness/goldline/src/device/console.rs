@@ -20,6 +20,11 @@ pub const CAUGHT_UP: Duration = Duration::from_millis(200);
 /// Bytes after which a line without an end is cut.
 const LINE_LIMIT: usize = 4096;
 
+/// How the bench's own line begins where the port was away, as a native USB is when its chip is reset.
+pub const AWAY: &str = "[the port was away for";
+/// And where the connection to it was lost, which leaves its unit alone.
+pub(super) const DISCONNECTED: &str = "[the connection to the port was lost for";
+
 /// One line of the serial log.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ConsoleLine {
@@ -136,6 +141,16 @@ impl Console {
                 state.end_line();
             }
         }
+        drop(state);
+        self.0.notify();
+    }
+
+    /// The port was away: what was printed meanwhile is lost, which the log says. Nothing, where nobody listens.
+    pub(super) fn miss(&self, text: &str) {
+        let mut state = self.state();
+        state.end_line();
+        state.partial.extend(text.bytes());
+        state.end_line();
         drop(state);
         self.0.notify();
     }

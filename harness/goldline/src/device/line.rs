@@ -25,8 +25,10 @@ use std::{
 
 use super::{
     console::Console,
+    loader::ROM_BAUD,
     patience::Patience,
     port::LineError,
+    presence::{Presence, Reopen},
     stillness::Stillness,
     transport::{Source, Transport},
 };
@@ -43,7 +45,6 @@ const BACKLOG: u32 = 1024;
 /// A unit's line; its threads end when it is dropped.
 pub struct Line {
     port_name: String,
-    transport: Transport,
     shared: Arc<Shared>,
     reader: Option<JoinHandle<()>>,
 }
@@ -52,7 +53,7 @@ struct Shared {
     ended: AtomicBool,
     /// Set once by a [`LineHandle`]: no later session may begin either.
     cancelled: AtomicBool,
-    vanished: AtomicBool,
+    presence: Presence,
     first_byte: OnceLock<Instant>,
     /// Whether the unit sent anything since the session began.
     answered: AtomicBool,
@@ -76,21 +77,32 @@ impl Line {
     /// # Errors
     /// [`LineError::Open`] when the port is missing, busy or not allowed.
     pub fn open(path: &Path, baud: u32) -> Result<Self, LineError> {
-        Self::over(path.display().to_string(), Transport::serial(path, baud)?)
+        Self::start(path.display().to_string(), Transport::serial(path, baud)?, baud, None)
     }
 
-    /// Starts reading a port that was opened; `port_name` is what people call it.
+    /// Starts reading a port that was opened, and may go for a while.
     ///
     /// # Errors
     /// [`LineError::Pty`] when the system has no thread left.
-    pub(super) fn over(
+    pub(super) fn that_returns(
+        port_name: String,
+        opened: (Transport, Source),
+        baud: u32,
+        reopen: Reopen,
+    ) -> Result<Self, LineError> {
+        Self::start(port_name, opened, baud, Some(reopen))
+    }
+
+    fn start(
         port_name: String,
         (transport, source): (Transport, Source),
+        baud: u32,
+        reopen: Option<Reopen>,
     ) -> Result<Self, LineError> {
         let shared = Arc::new(Shared {
             ended: AtomicBool::new(false),
             cancelled: AtomicBool::new(false),
-            vanished: AtomicBool::new(false),
+            presence: Presence::new(transport, baud, reopen),
             first_byte: OnceLock::new(),
             answered: AtomicBool::new(false),
             session: Mutex::new(None),
@@ -101,7 +113,7 @@ impl Line {
             let shared = Arc::clone(&shared);
             move || read_unit(source, &shared)
         })?;
-        Ok(Self { port_name, transport, shared, reader: Some(reader) })
+        Ok(Self { port_name, shared, reader: Some(reader) })
     }
 
     /// Starts a session for espflash and returns the path of its PTY. A session that is still open is
@@ -114,13 +126,9 @@ impl Line {
         self.shared.answered.store(false, Ordering::Release);
         let (session, path) = open_session()?;
         let session = Arc::new(session);
-        let unit = self
-            .transport
-            .try_clone()
-            .map_err(|source| LineError::Open { port: self.port_name.clone(), source })?;
         std::thread::Builder::new().name("line-writer".to_owned()).spawn({
             let (session, shared) = (Arc::clone(&session), Arc::clone(&self.shared));
-            move || write_unit(unit, &session, &shared)
+            move || write_unit(&session, &shared)
         })?;
         *self.shared.session() = Some(session);
         // Cancelled before there was a session to hang up, for instance while the unit was reset.
@@ -140,8 +148,11 @@ impl Line {
     /// # Errors
     /// When the port does not take them.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.transport.write_all(bytes)?;
-        self.transport.flush()
+        let written = self.shared.presence.with(|transport| {
+            transport.write_all(bytes)?;
+            Ok(transport.flush()?)
+        });
+        Ok(written?)
     }
 
     /// What others may do with the line while a call blocks on it.
@@ -149,9 +160,19 @@ impl Line {
         LineHandle(Arc::clone(&self.shared))
     }
 
-    /// Whether the port went away.
+    /// Whether the port went away for good; waits while it may return.
     pub fn has_vanished(&self) -> bool {
-        self.shared.vanished.load(Ordering::Acquire)
+        self.shared.presence.is_gone()
+    }
+
+    /// How often the port went away and came back.
+    pub(super) fn returns(&self) -> u32 {
+        self.shared.presence.returns()
+    }
+
+    /// Says whether what is under way can be taken up again when the port goes and comes back.
+    pub(super) fn be_fragile(&self, is_fragile: bool) {
+        self.shared.presence.be_fragile(is_fragile);
     }
 
     /// Whether the unit sent anything since the session began.
@@ -179,11 +200,10 @@ impl Line {
     /// # Errors
     /// [`LineError::Baud`] when the port refuses the rate.
     pub fn set_baud(&mut self, baud: u32) -> Result<(), LineError> {
-        self.transport.set_baud(baud).map_err(|source| LineError::Baud {
-            port: self.port_name.clone(),
-            baud,
-            source,
-        })
+        let set = self.shared.presence.with(|transport| transport.set_baud(baud));
+        set.map_err(|source| LineError::Baud { port: self.port_name.clone(), baud, source })?;
+        self.shared.presence.keep_baud(baud);
+        Ok(())
     }
 
     /// Sets the modem lines of the unit's port, both in one write; one that is not named stays as it is.
@@ -191,7 +211,7 @@ impl Line {
     /// # Errors
     /// When the port has none.
     pub fn set_lines(&mut self, dtr: Option<bool>, rts: Option<bool>) -> serialport::Result<()> {
-        self.transport.set_lines(dtr, rts)
+        self.shared.presence.with(|transport| transport.set_lines(dtr, rts))
     }
 }
 
@@ -306,12 +326,27 @@ fn open_raw(path: &Path) -> io::Result<OwnedFd> {
     Ok(slave)
 }
 
-/// Unit → console and espflash, until the line ends or the port vanishes.
+/// Unit → console and espflash, until the line ends or the port vanishes for good.
 fn read_unit(mut unit: Source, shared: &Shared) {
+    loop {
+        read_while_there(unit, shared);
+        if shared.ended.load(Ordering::Acquire) {
+            return;
+        }
+        let went = Instant::now();
+        match shared.presence.look_for(|| shared.is_given_up()) {
+            Some(source) => unit = source,
+            None => return shared.vanish(),
+        }
+        shared.console.miss(&shared.presence.said(went.elapsed()));
+    }
+}
+
+fn read_while_there(mut unit: Source, shared: &Shared) {
     let mut buffer = [0; 16 * 1024];
     while !shared.ended.load(Ordering::Acquire) {
         match unit.read(&mut buffer) {
-            Ok(0) => return shared.vanish(),
+            Ok(0) => return,
             Ok(count) => {
                 shared.deliver(&buffer[..count]);
                 if unit.waiting() >= BACKLOG {
@@ -320,12 +355,16 @@ fn read_unit(mut unit: Source, shared: &Shared) {
             }
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return shared.vanish(),
+            Err(_) => return,
         }
     }
 }
 
 impl Shared {
+    fn is_given_up(&self) -> bool {
+        self.ended.load(Ordering::Acquire) || self.cancelled.load(Ordering::Acquire)
+    }
+
     fn deliver(&self, bytes: &[u8]) {
         self.console.feed(bytes);
         self.stillness.disturb(bytes);
@@ -337,16 +376,30 @@ impl Shared {
         }
     }
 
+    /// Writes to the port as it is now; `unit` is kept from one write to the next.
+    fn write(&self, unit: &mut Option<(u32, Transport)>, bytes: &[u8]) -> io::Result<()> {
+        if unit.as_ref().is_none_or(|(returns, _)| *returns != self.presence.returns()) {
+            let away = || io::Error::from(io::ErrorKind::NotConnected);
+            let (returns, transport) = self.presence.transport().ok_or_else(away)?;
+            *unit = Some((returns, transport?));
+        }
+        match unit {
+            Some((_, transport)) => transport.write_all(bytes),
+            None => Ok(()),
+        }
+    }
+
     fn vanish(&self) {
-        self.vanished.store(true, Ordering::Release);
+        self.presence.give_up();
         self.console.close();
         self.hang_up();
     }
 }
 
 /// espflash → unit, until the session hangs up.
-fn write_unit(mut unit: Transport, session: &Session, shared: &Shared) {
+fn write_unit(session: &Session, shared: &Shared) {
     let mut buffer = [0; 16 * 1024];
+    let mut unit: Option<(u32, Transport)> = None;
     while !session.hung_up.load(Ordering::Acquire) {
         if !session.wait_for(PollFlags::IN) {
             continue;
@@ -357,12 +410,16 @@ fn write_unit(mut unit: Transport, session: &Session, shared: &Shared) {
                 // Before the unit can say anything itself.
                 let told = session.patience().sent(&buffer[..count]);
                 session.give(told.unwrap_or_default());
-                unit.write_all(&buffer[..count])
+                shared.write(&mut unit, &buffer[..count])
             }
             Err(_) => break,
         };
-        if written.is_err() {
-            return shared.vanish();
+        match written {
+            Ok(()) => {}
+            // What was asked of a port that is away is asked again; the reader looks for it.
+            Err(error)
+                if shared.presence.may_return() && error.kind() != io::ErrorKind::TimedOut => {}
+            Err(_) => return shared.vanish(),
         }
     }
     // The last owner of the master closes it here or in `deliver`, and espflash sees the hang-up.

@@ -163,7 +163,9 @@ impl LoaderDevice {
         call: impl FnOnce(&mut Flasher) -> Result<T, espflash::Error>,
     ) -> Result<T, DeviceError> {
         let flasher = self.flasher.as_mut().ok_or(DeviceError::NotIdentified { action })?;
+        self.unit.line().be_fragile(true);
         let outcome = catch_unwind(AssertUnwindSafe(|| call(flasher)));
+        self.unit.line().be_fragile(false);
         match outcome {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(self.explain(action, &error)),
@@ -288,6 +290,18 @@ impl LoaderDevice {
             let line = self.unit.line();
             line.stillness().wait(SILENCE, SILENCE_LIMIT, || line.is_cancelled());
         }
+        let returns = self.unit.line().returns();
+        match self.speak() {
+            // A native USB that was away meanwhile waits in its loader now; one more reset would take it away again.
+            Err(_) if !self.unit.line().has_vanished() && self.unit.line().returns() != returns => {
+                self.speak()
+            }
+            connected => connected,
+        }
+    }
+
+    /// Has espflash speak to the loader.
+    fn speak(&self) -> Result<Flasher, DeviceError> {
         let path = self.unit.line().attach()?;
         let serial =
             serialport::new(path.to_string_lossy(), ROM_BAUD).open_native().map_err(|source| {

@@ -12,6 +12,7 @@ mod loader;
 mod patience;
 mod port;
 mod ports;
+mod presence;
 mod qemu;
 mod remote;
 mod reset;
@@ -28,7 +29,7 @@ use std::time::Instant;
 
 use crate::{identity::Mac, profile::Chip, record::Code};
 
-pub use console::{CAUGHT_UP, Console, ConsoleLine, Listener, NumberedLine};
+pub use console::{AWAY, CAUGHT_UP, Console, ConsoleLine, Listener, NumberedLine};
 pub use emulator::{
     flash::FlashFileError,
     program::{Emulator, NoEmulator},

@@ -1,13 +1,26 @@
 //! A unit on a serial port that a server offers on the network.
 
+use std::{
+    io::ErrorKind,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
 use super::{
     Device, DeviceError, RemotePort, RemoteProtocol, ResetMethod,
+    console::DISCONNECTED,
     line::Line,
     loader::{LoaderDevice, ROM_BAUD},
+    port::LineError,
+    presence::{Open, Reopen},
     reset::Unit,
     serial::DEFAULT_BAUD,
-    transport::Transport,
+    transport::{Source, Transport},
 };
+
+/// How long a server is waited for that does not listen: one that is restarted is back by then.
+const SERVER_LIMIT: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Connects to a unit's port. Unless given the rate of transfers is that of a serial port; a raw port keeps the
 /// one it has.
@@ -17,15 +30,40 @@ use super::{
 pub fn open_remote(remote: RemotePort) -> Result<Box<dyn Device>, DeviceError> {
     let name = remote.name();
     let reset = remote.reset.settled(None)?;
-    let (transport, baud) = match remote.protocol {
-        RemoteProtocol::Raw => (Transport::raw(&remote.address, &name)?, None),
+    let baud = match remote.protocol {
+        RemoteProtocol::Raw => None,
         RemoteProtocol::Rfc2217 => {
             let by_default = (reset != ResetMethod::None).then_some(DEFAULT_BAUD);
-            let transport = Transport::rfc2217(&remote.address, ROM_BAUD, &name)?;
-            (transport, remote.baud.or(by_default))
+            remote.baud.or(by_default)
         }
     };
-    let line = Line::over(name.clone(), transport)?;
+    let (protocol, address, called) = (remote.protocol, remote.address, name.clone());
+    let open: Open = Box::new(move |rate| match protocol {
+        RemoteProtocol::Raw => Transport::raw(&address, &called),
+        RemoteProtocol::Rfc2217 => Transport::rfc2217(&address, rate, &called),
+    });
+    let opened = await_server(&open)?;
+    let reopen = Reopen { open, said: DISCONNECTED };
+    let line = Line::that_returns(name.clone(), opened, ROM_BAUD, reopen)?;
     let unit = Unit::new(name, line, reset.into());
     Ok(Box::new(LoaderDevice::new(unit, baud)))
+}
+
+/// Opens the port; a connection that is refused may be taken when its server is back.
+fn await_server(open: &Open) -> Result<(Transport, Source), LineError> {
+    let began = Instant::now();
+    loop {
+        match open(ROM_BAUD) {
+            Err(LineError::Connect { source, .. })
+                if is_of_a_restart(source.kind()) && began.elapsed() < SERVER_LIMIT =>
+            {
+                sleep(LOOK);
+            }
+            opened => return opened,
+        }
+    }
+}
+
+fn is_of_a_restart(reason: ErrorKind) -> bool {
+    matches!(reason, ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset)
 }

@@ -11,13 +11,17 @@ use std::{
     time::Duration,
 };
 
-use super::{BootMode, CustomReset, DeviceError, ResetMethod, line::Line, sequence::Sequence};
+use super::{
+    AWAY, BootMode, CustomReset, DeviceError, ResetMethod, line::Line, sequence::Sequence,
+};
 use crate::process::ChildGuard;
 
 /// Long enough for a jig that moves a relay or asks a power supply over the network.
 const PROGRAM_LIMIT: Duration = Duration::from_secs(10);
 /// The ROM speaks within milliseconds; a power supply may take its time to come up.
 const BOOT_LOG_LIMIT: Duration = Duration::from_secs(5);
+/// How often a sequence is begun in which the port went away; esptool's number.
+const RESETS: u32 = 3;
 /// The ROM of every chip says why it was reset before it does anything else.
 const BOOT_LOG: &str = "rst:0x";
 
@@ -139,11 +143,22 @@ impl Reset {
     }
 }
 
+/// A native USB may go as soon as its chip is reset, before the sequence is at its end: then the rest of it, to a
+/// port that came back, is no reset.
 fn play(sequence: &Sequence, line: &mut Line) -> Result<(), ResetError> {
-    sequence.play(line).map_err(|error| match line.is_cancelled() {
-        true => ResetError::Stopped,
-        false => error.into(),
-    })
+    let mut left = RESETS;
+    loop {
+        left -= 1;
+        let returns = line.returns();
+        let Err(error) = sequence.play(line) else { return Ok(()) };
+        if line.is_cancelled() {
+            return Err(ResetError::Stopped);
+        }
+        let came_back = !line.has_vanished() && line.returns() != returns;
+        if left == 0 || !came_back {
+            return Err(error.into());
+        }
+    }
 }
 
 fn run(
@@ -166,10 +181,12 @@ fn run(
     }
 }
 
-/// A program that ended well need not have reset anything.
+/// A program that ended well need not have reset anything. A port that went and came back did: what the ROM said
+/// meanwhile was not heard.
 fn await_boot_log(program: &Path, limit: Duration, line: &Line) -> Result<(), ResetError> {
     let stopped = || line.is_cancelled();
-    let proven = line.console().wait_for_line(limit, |text| text.contains(BOOT_LOG), stopped);
+    let shows = |text: &str| text.contains(BOOT_LOG) || text.starts_with(AWAY);
+    let proven = line.console().wait_for_line(limit, shows, stopped);
     match proven {
         true => Ok(()),
         false if stopped() => Err(ResetError::Stopped),

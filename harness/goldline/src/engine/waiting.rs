@@ -97,6 +97,10 @@ impl Run {
         if !missed || told || self.running().is_err() {
             return outcome;
         }
+        if facts.is_unheard() {
+            self.seen.not_vouched_for = true;
+            return Err(Failure::Service(stops::not_heard()));
+        }
         match self.vouched().await {
             Ok(()) => outcome,
             Err(failure) => {

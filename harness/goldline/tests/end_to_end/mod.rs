@@ -40,6 +40,7 @@ mod junit;
 mod lots;
 mod mosquitto;
 mod names;
+mod native_usb;
 mod near_misses;
 mod neighbours;
 mod nests;

@@ -86,6 +86,13 @@ impl Transport {
         }
     }
 
+    /// Ends what is left of it, for all clones: a server may serve one client at a time.
+    pub(super) fn close(&self) {
+        if let Self::Remote(remote) = self {
+            remote.close();
+        }
+    }
+
     /// Sets the rate of the unit's port.
     ///
     /// # Errors

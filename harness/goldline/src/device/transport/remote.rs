@@ -5,7 +5,7 @@
 use std::{
     collections::VecDeque,
     io::{self, Read, Write},
-    net::{TcpStream, ToSocketAddrs},
+    net::{Shutdown, TcpStream, ToSocketAddrs},
     sync::{Arc, Condvar, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
@@ -120,6 +120,12 @@ impl Remote {
         // What was printed before anyone asked was in the buffers that were purged.
         source.payload.clear();
         Ok((remote, source))
+    }
+
+    /// Ends the connection, for all clones.
+    pub(super) fn close(&self) {
+        // One that has ended already is what is wanted.
+        let _ended = self.0.stream().shutdown(Shutdown::Both);
     }
 
     /// Sets the rate of the unit's port. A raw port has its own.

@@ -1,0 +1,162 @@
+//! Whether a line's port is there: a native USB goes when its chip is reset, and a server may be restarted.
+//!
+//! What was under way when it went is lost, unless nothing was.
+
+use std::{
+    sync::{
+        Condvar, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use super::{
+    port::LineError,
+    transport::{Source, Transport},
+};
+
+/// How long a port may stay away. A hub that is slow, and a machine that is busy, take seconds.
+pub(super) const RETURN_LIMIT: Duration = Duration::from_secs(10);
+/// So often it is looked for.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How a port that went is opened anew.
+pub(super) struct Reopen {
+    /// Opens it, at a rate.
+    pub(super) open: Open,
+    /// What the console's log says of its absence, before the time.
+    pub(super) said: &'static str,
+}
+
+/// Opens a port at a rate.
+pub(super) type Open = Box<dyn Fn(u32) -> Result<(Transport, Source), LineError> + Send + Sync>;
+
+/// The port of a line, and where it is.
+pub(super) struct Presence {
+    reopen: Option<Reopen>,
+    state: Mutex<State>,
+    changed: Condvar,
+    /// What is under way cannot be taken up again.
+    is_fragile: AtomicBool,
+}
+
+struct State {
+    place: Place,
+    baud: u32,
+    returns: u32,
+}
+
+enum Place {
+    There(Transport),
+    Away,
+    Gone,
+}
+
+impl Presence {
+    pub(super) fn new(transport: Transport, baud: u32, reopen: Option<Reopen>) -> Self {
+        let state = State { place: Place::There(transport), baud, returns: 0 };
+        let (changed, is_fragile) = (Condvar::new(), AtomicBool::new(false));
+        Self { reopen, state: Mutex::new(state), changed, is_fragile }
+    }
+
+    /// How often the port came back.
+    pub(super) fn returns(&self) -> u32 {
+        self.state().returns
+    }
+
+    /// Whether a port that goes now is waited for.
+    pub(super) fn may_return(&self) -> bool {
+        self.reopen.is_some() && !self.is_fragile.load(Ordering::Acquire)
+    }
+
+    /// Says whether what is under way can be taken up again.
+    pub(super) fn be_fragile(&self, is_fragile: bool) {
+        self.is_fragile.store(is_fragile, Ordering::Release);
+    }
+
+    /// The way to the port, with the number of its returns; `None` while it is away.
+    pub(super) fn transport(&self) -> Option<(u32, serialport::Result<Transport>)> {
+        let state = self.state();
+        match &state.place {
+            Place::There(transport) => Some((state.returns, transport.try_clone())),
+            Place::Away | Place::Gone => None,
+        }
+    }
+
+    /// Does something to the port, which is waited for where it is away.
+    ///
+    /// # Errors
+    /// What the port says, or that it is gone.
+    pub(super) fn with<T>(
+        &self,
+        act: impl FnOnce(&mut Transport) -> serialport::Result<T>,
+    ) -> serialport::Result<T> {
+        match self.settled() {
+            // A clone: an answer may take its time, and the port may go meanwhile.
+            Some(transport) => act(&mut transport?),
+            None => {
+                Err(serialport::Error::new(serialport::ErrorKind::NoDevice, "the port went away"))
+            }
+        }
+    }
+
+    /// Keeps the rate at which the port is opened anew.
+    pub(super) fn keep_baud(&self, baud: u32) {
+        self.state().baud = baud;
+    }
+
+    /// Whether the port is gone for good; waits while it may return.
+    pub(super) fn is_gone(&self) -> bool {
+        self.settled().is_none()
+    }
+
+    fn settled(&self) -> Option<serialport::Result<Transport>> {
+        let away = |state: &mut State| matches!(state.place, Place::Away);
+        let state = self.changed.wait_while(self.state(), away);
+        match &state.expect("no thread panics while it holds the port").place {
+            Place::There(transport) => Some(transport.try_clone()),
+            Place::Away | Place::Gone => None,
+        }
+    }
+
+    /// What is said of an absence of such a length.
+    pub(super) fn said(&self, away: Duration) -> String {
+        let said = self.reopen.as_ref().map_or("", |reopen| reopen.said);
+        format!("{said} {} ms: what was printed meanwhile was not heard]", away.as_millis())
+    }
+
+    /// The port went away: looks for it until it is back, or the time is up, or somebody ends it.
+    pub(super) fn look_for(&self, given_up: impl Fn() -> bool) -> Option<Source> {
+        let reopen = self.reopen.as_ref().filter(|_| self.may_return())?;
+        let baud = {
+            let mut state = self.state();
+            if let Place::There(transport) = std::mem::replace(&mut state.place, Place::Away) {
+                transport.close();
+            }
+            state.baud
+        };
+        let began = Instant::now();
+        while began.elapsed() < RETURN_LIMIT && !given_up() {
+            if let Ok((transport, source)) = (reopen.open)(baud) {
+                let mut state = self.state();
+                state.place = Place::There(transport);
+                state.returns += 1;
+                self.changed.notify_all();
+                return Some(source);
+            }
+            sleep(LOOK);
+        }
+        None
+    }
+
+    /// It will not return.
+    pub(super) fn give_up(&self) {
+        self.state().place = Place::Gone;
+        self.changed.notify_all();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no thread panics while it holds the port")
+    }
+}

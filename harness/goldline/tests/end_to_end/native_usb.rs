@@ -1,0 +1,94 @@
+//! A chip's own USB goes at each reset and comes back: the same unit is found again, and what it said meanwhile is no
+//! evidence.
+//!
+//! The unit is the simulator in a process of its own; its port is a pseudo-terminal that goes and returns.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use goldline::process::ChildGuard;
+use rstest::rstest;
+use serde_json::Value;
+
+use super::{
+    build_folders::esp_idf,
+    own_builds,
+    program::{Station, check},
+    resets::{is_provisioned, product, provision, serve_unit},
+};
+
+/// A unit, and a jig whose program presses its buttons.
+fn serve(station: &Station, options: &[&str]) -> (ChildGuard, String) {
+    let options = [&["--native-usb", "--flash-file", "unit.flash"], options].concat();
+    let mut unit = serve_unit(station, &options);
+    let pid = unit.child().id();
+    let script = format!(
+        "#!/bin/sh\ncase $1 in download) kill -USR2 {pid} ;; application) kill -USR1 {pid} ;; esac\n"
+    );
+    let jig = station.write("jig", script);
+    fs::set_permissions(&jig, fs::Permissions::from_mode(0o700)).expect("its mode");
+    (unit, format!("serial:unit?reset=command:{}", jig.display()))
+}
+
+/// A product that joins nothing, whose own firmware is judged by its log.
+fn watched() -> Station {
+    let (station, _) = own_builds::station(esp_idf);
+    let drafted = station.goldline(["init", "build"]);
+    station.write("own.toml", drafted.stdout.replace("steady_s = 10", "steady_s = 1"));
+    station
+}
+
+fn run(station: &Station, device: &str) -> Value {
+    station.unit(["run", "own.toml", "--json", "--out", "out", "--device", device]).json()
+}
+
+#[rstest]
+#[case::at_once(&[])]
+#[case::paced(&["--pace"])]
+#[case::from_its_application(&["--mode", "boot"])]
+fn its_port_is_found_again_when_it_enters_the_loader(#[case] options: &[&str]) {
+    let station = product();
+    let (_unit, device) = serve(&station, options);
+    is_provisioned(&station, &provision(&station, &device));
+    is_provisioned(&station, &provision(&station, &device));
+}
+
+#[test]
+fn a_run_passes_though_early_lines_are_lost() {
+    let station = watched();
+    let (_unit, device) = serve(&station, &["--pace", "--fault", "firmware.slow_boot"]);
+    let record = run(&station, &device);
+    assert_eq!(record["verdict"], "PASS", "{record:#}");
+    assert_eq!(check(&record, "start")["outcome"], "pass", "{record:#}");
+    let log = fs::read_to_string(station.path("out/console.log")).expect("its log");
+    assert!(log.contains("[the port was away for"), "{log}");
+}
+
+/// As it was: FAIL, "no application started". Its ROM and its application had said all they say before the port was
+/// back.
+#[test]
+fn a_unit_whose_first_words_alone_tell_is_not_blamed() {
+    let station = watched();
+    // Unpaced, all of it is said at once.
+    let (_unit, device) = serve(&station, &[]);
+    let record = run(&station, &device);
+    let log = fs::read_to_string(station.path("out/console.log")).expect("its log");
+    assert_eq!(record["verdict"], "ERROR", "{log}{record:#}");
+    assert_eq!(record["diagnosis"]["code"], "nest.contact_or_supply", "{record:#}");
+    let message = record["diagnosis"]["message"].as_str().expect("a text");
+    assert!(message.contains("the port was away when the unit started"), "{message}");
+}
+
+/// A pulled cable does not come back; what was written meanwhile is lost.
+#[test]
+fn a_port_that_goes_for_good_vanished() {
+    let station = product();
+    let (mut unit, device) = serve(&station, &["--fault", "wire.vanish"]);
+    let ended = provision(&station, &device);
+    let record = ended.json();
+    assert_eq!(
+        (ended.code(), &record["diagnosis"]["code"]),
+        (3, &"port.vanished".into()),
+        "{record:#}"
+    );
+    unit.child().kill().expect("it runs");
+}
