@@ -25,7 +25,6 @@ use std::{
 
 use super::{
     console::Console,
-    loader::ROM_BAUD,
     patience::Patience,
     port::LineError,
     presence::{Presence, Reopen},
