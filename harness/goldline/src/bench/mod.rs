@@ -85,6 +85,8 @@ pub struct BenchConfig {
     pub broker: Option<ExternalBroker>,
     /// The CA that is already there; without it the testbed's answers.
     pub ca: Option<External>,
+    /// Why real units may be led to the bench's servers, for the record.
+    pub redirected_because: Option<String>,
     /// PEM of the root that a certificate of that CA must come of; without it, the answer's own counts.
     pub ca_root: Option<String>,
     /// The provisioning server that is already there; without it the testbed's answers.
@@ -214,6 +216,11 @@ impl Bench {
         self.config.broker.as_ref()
     }
 
+    /// Why real units may be led to the bench's servers.
+    pub fn redirected_because(&self) -> Option<&str> {
+        self.config.redirected_because.as_deref()
+    }
+
     /// The CA that is already there.
     pub fn external_ca(&self) -> Option<&External> {
         self.config.ca.as_ref()
@@ -238,7 +245,10 @@ impl Bench {
 impl BenchConfig {
     /// As [`Bench::trusted`].
     pub fn trusted(&self) -> String {
-        let own = self.authority.root_pem();
-        self.broker.as_ref().map_or(own.to_owned(), |broker| [own, &broker.trust].join("\n"))
+        let own = self.authority.server_trust();
+        match &self.broker {
+            Some(broker) => [own.as_str(), &broker.trust].join("\n"),
+            None => own,
+        }
     }
 }

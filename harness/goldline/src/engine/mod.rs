@@ -502,7 +502,8 @@ impl Run {
 
     fn into_parts(self) -> (Observations, Option<BoundPlan>, Vec<Stage>, Vec<EndpointRecord>) {
         let broker = self.bench.external_broker().map(|broker| broker.endpoint.to_string());
-        let records = |plan| endpoint_records(plan, broker);
+        let because = self.bench.redirected_because().map(str::to_owned);
+        let records = |plan| endpoint_records(plan, broker, because);
         let plan = self.phase.into_plan();
         let endpoints = plan.as_ref().map(records).unwrap_or_default();
         (self.seen, plan, self.stages, endpoints)
@@ -544,12 +545,17 @@ fn not_proven(excluded: &Excluded) -> NotProven {
     NotProven { id: excluded.check.name().to_owned(), because: excluded.because.to_owned() }
 }
 
-fn endpoint_records(plan: &BoundPlan, broker: Option<String>) -> Vec<EndpointRecord> {
+fn endpoint_records(
+    plan: &BoundPlan,
+    broker: Option<String>,
+    because: Option<String>,
+) -> Vec<EndpointRecord> {
     let planned = plan.endpoint.as_ref().zip(plan.profile().mqtt.as_ref());
     let record = planned.map(|(endpoint, mqtt)| EndpointRecord {
         service: "mqtt".to_owned(),
         shipped: endpoint.to_string(),
         policy: mqtt.policy.name().to_owned(),
+        accept_redirect: because.filter(|_| broker.is_none()),
         answered_by: broker.unwrap_or_else(|| "built-in bench".to_owned()),
     });
     record.into_iter().collect()

@@ -157,8 +157,8 @@ impl Run {
         for (name, value) in &factory.constants {
             constants.insert(name.clone(), plan.render(value)?.expose().to_owned());
         }
-        let trust = self.bench.authority().root_pem();
-        let app = compile_factory_app(&profile, factory, &constants, trust)
+        let trust = self.bench.trusted();
+        let app = compile_factory_app(&profile, factory, &constants, &trust)
             .map_err(|error| Failure::Service(stops::station(error)))?;
         Ok(self.bound_mut()?.take_factory_app(app)?)
     }

@@ -148,9 +148,10 @@ impl Run {
         }
         let way = self.testbed()?.way_to_ca(is_tls(planned));
         let way = way.ok_or(Failure::NotOffered("CA"))?;
-        let root = self.bench.authority().root_pem();
-        let client = usable(HttpClient::dialled(Arc::new(way), Some(root)))?;
-        Ok((client, planned.to_owned(), Some(root.to_owned())))
+        let authority = self.bench.authority();
+        let trust = authority.server_trust();
+        let client = usable(HttpClient::dialled(Arc::new(way), Some(&trust)))?;
+        Ok((client, planned.to_owned(), Some(authority.root_pem().to_owned())))
     }
 
     /// Asks the provisioning server for the unit's MQTT credentials, and compares them with what the
@@ -217,8 +218,8 @@ impl Run {
         }
         let way = self.testbed()?.way_to_config_server(is_tls(planned));
         let way = way.ok_or(Failure::NotOffered("config server"))?;
-        let root = self.bench.authority().root_pem();
-        Ok((usable(HttpClient::dialled(Arc::new(way), Some(root)))?, planned.to_owned()))
+        let trust = self.bench.authority().server_trust();
+        Ok((usable(HttpClient::dialled(Arc::new(way), Some(&trust)))?, planned.to_owned()))
     }
 
     /// Puts the unit into the registry. One that is away does not stop the line: the row is queued.

@@ -163,6 +163,11 @@ impl Given {
         set.map(|(name, _)| name.clone())
     }
 
+    /// All that was given, by whatever way, with the values' names.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        self.values.iter().map(|(name, (text, _))| (name.as_str(), text))
+    }
+
     /// The text that was given for a value.
     pub fn text(&self, name: &str) -> Option<&Secret> {
         self.values.get(name).map(|(text, _)| text)

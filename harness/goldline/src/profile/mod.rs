@@ -57,8 +57,8 @@ pub use service::{
     ProvisioningApi, RegistrySpec, TimeServer, Update,
 };
 pub use station_file::{
-    CaService, ConfigServerService, Lock, MqttService, Nest, Power, RegistryService, Setting,
-    StationFile, StationFileError, StationFileProblem, WifiService,
+    CaService, ConfigServerService, Lock, MqttService, Nest, Power, Redirect, RedirectedBy,
+    RegistryService, Setting, StationFile, StationFileError, StationFileProblem, WifiService,
 };
 pub use template::{Piece, Template, TemplateError, UnboundSymbol};
 

@@ -35,6 +35,7 @@
 //! the places that it names.
 
 mod nests;
+mod redirect;
 
 use std::{
     collections::BTreeMap,
@@ -52,6 +53,7 @@ use super::{LineColumn, NoResource, Resource, SecretSource, nearest::did_you_mea
 use crate::secret::Secret;
 
 pub use nests::{Lock, Nest, Power};
+pub use redirect::{Redirect, RedirectedBy};
 
 /// The services of a station and the values of its site.
 #[derive(Clone, Debug, Default)]
@@ -76,6 +78,8 @@ pub struct StationFile {
     pub requires_radio: bool,
     /// `[[nest]]`: where units lie.
     pub nests: Vec<Nest>,
+    /// `[redirect]`: who certifies the bench's servers for real units.
+    pub redirect: Option<Redirect>,
     /// `[resources]`: how much there is of what nests share, by name.
     pub resources: BTreeMap<Resource, u32>,
 }
@@ -166,6 +170,8 @@ pub enum StationFileProblem {
     EmptyCommand { key: String },
     #[error(transparent)]
     Resource(#[from] NoResource),
+    #[error("[redirect] names none or two of `certificate` and `ca`: expected one of them")]
+    RedirectedBy,
     #[error("the nest {name} stands twice")]
     NestTwice { name: String },
     #[error(
@@ -260,6 +266,7 @@ impl Reader<'_> {
                     }
                 }
                 "nest" => station.nests = self.nests(value)?,
+                "redirect" => station.redirect = Some(self.redirect(value)?),
                 "resources" => station.resources = nests::resources(table("resources", value)?)?,
                 _ => {
                     let known = [
@@ -269,6 +276,7 @@ impl Reader<'_> {
                         "require",
                         "station",
                         "nest",
+                        "redirect",
                         "resources",
                     ];
                     return Err(unknown(key, &known));

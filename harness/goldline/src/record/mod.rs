@@ -167,8 +167,11 @@ pub struct EndpointRecord {
     pub shipped: String,
     /// `redirected`, `test_then_final` or `bench`.
     pub policy: String,
-    /// What answered; so far always `built-in bench`.
+    /// What answered: `built-in bench`, or the URL of a broker that was already there.
     pub answered_by: String,
+    /// Why the bench might answer for that name, in someone's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accept_redirect: Option<String>,
 }
 
 /// One part of the run.

@@ -17,6 +17,7 @@ use super::{
     nests::{self, NestOfRun, NestsError},
     order::Order,
     provenance::provenance,
+    redirects::{self, RedirectError},
     remembered::{Recall, RememberedError},
     trust::{Shown, Untrusting, refuse_untrusting},
     values::{self, ValuesError},
@@ -28,7 +29,7 @@ use crate::{
     engine::{Job, Outages, Stand, ValuesOfUnit},
     identity::Mac,
     image::{FlashImages, ImageError, Symbols},
-    plan::{Bindings, Given},
+    plan::{Bindings, Given, Scope},
     process::Unusable,
     record::{Code, Diagnosis},
     store::{Holder, RecordStore, StateDirectory, StoreError},
@@ -63,6 +64,12 @@ pub enum JobsError {
     Nests(#[from] NestsError),
     #[error(transparent)]
     Untrusting(#[from] Untrusting),
+    #[error(transparent)]
+    Redirect(#[from] RedirectError),
+    #[error(
+        "{what} trusts the bench's own CA, and would be shipped so: whoever has the bench's key could stand in for every service"
+    )]
+    ShipsTrust { what: String },
     #[error("the test {test} has no program: {error}")]
     Program { test: String, error: Unusable },
 }
@@ -77,6 +84,11 @@ impl JobsError {
             }
             Self::Nests(error) => error.action(),
             Self::Untrusting(error) => Some(error.action()),
+            Self::Redirect(error) => Some(error.action().to_owned()),
+            Self::ShipsTrust { .. } => Some(
+                "flash the build that trusts the product's own CA, and give the bench a certificate of that in [redirect] of the station file, or name the broker that is there (--broker); a simulated unit may trust the bench"
+                    .to_owned(),
+            ),
             Self::Program { .. } => {
                 Some("correct `command` or `witness` of that check in the profile".to_owned())
             }
@@ -93,7 +105,11 @@ pub(super) fn jobs(
     (state, records): (&StateDirectory, &RecordStore),
     clock: &Clock,
 ) -> Result<Vec<Planned>, JobsError> {
-    let authority = Arc::new(state.authority(clock)?);
+    let mut authority = state.authority(clock)?;
+    if let Some(redirect) = &order.redirect {
+        authority = authority.with_servers_of(redirects::maker(redirect, clock)?);
+    }
+    let authority = Arc::new(authority);
     let bench_ca = authority.root_pem().to_owned();
     let bench = Arc::new(bench(order, authority, clock));
     let images = FlashImages::build(&order.profile, &bench.trusted())?;
@@ -102,6 +118,7 @@ pub(super) fn jobs(
     }
     let symbols = Symbols::of(&order.profile, &images)?;
     refuse_unusable_programs(order)?;
+    refuse_shipping_trust(order, &images, &bench_ca)?;
     // A unit that reaches nothing of the bench need not trust it.
     if order.network.kind != NetworkKind::None {
         refuse_untrusting(&order.plan, &order.given, &images, &shown(order, &bench))?;
@@ -181,6 +198,22 @@ pub(super) fn jobs(
     Ok(jobs)
 }
 
+/// A real unit that is judged is shipped as it is.
+fn refuse_shipping_trust(
+    order: &Order,
+    images: &FlashImages,
+    bench_root: &str,
+) -> Result<(), JobsError> {
+    let is_real = order.devices.iter().any(|(_, url)| url.is_real());
+    if !is_real || order.plan.scope == Scope::Provision {
+        return Ok(());
+    }
+    match redirects::what_trusts_the_bench(images, &order.given, bench_root) {
+        Some(what) => Err(JobsError::ShipsTrust { what }),
+        None => Ok(()),
+    }
+}
+
 /// Without its program a test would be an ERROR of every unit.
 fn refuse_unusable_programs(order: &Order) -> Result<(), JobsError> {
     for own in order.profile.own_tests() {
@@ -217,6 +250,7 @@ fn bench(order: &Order, authority: Arc<Authority>, clock: &Clock) -> Bench {
         faults: order.faults.testbed.clone().into(),
         broker: order.broker.clone(),
         ca: order.ca.clone(),
+        redirected_because: order.redirect.as_ref().and_then(|it| it.because.clone()),
         ca_root: order.ca_root.clone(),
         config_server: order.config_server.clone(),
         clock: clock.clone(),
@@ -227,7 +261,7 @@ fn bench(order: &Order, authority: Arc<Authority>, clock: &Clock) -> Bench {
 fn shown(order: &Order, bench: &Bench) -> Shown {
     let authority = bench.authority();
     Shown {
-        bench: Some([authority.root_pem(), authority.intermediate_pem()].concat()),
+        bench: Some(authority.shown_by_servers()),
         broker: order.broker.as_ref().map(|broker| broker.trust.clone()),
     }
 }

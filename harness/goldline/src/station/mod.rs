@@ -39,6 +39,7 @@ mod nests;
 mod order;
 mod outputs;
 mod provenance;
+mod redirects;
 mod refusals;
 mod registry_url;
 mod remembered;

@@ -29,7 +29,8 @@ use crate::{
     identity::MacError,
     plan::{Given, Identity, NotByConsole, Plan, Scope, Unprovable, by_console, on_network},
     profile::{
-        CatalogError, CheckId, Nest, Profile, Resource, StationFile, StationFileError, find,
+        CatalogError, CheckId, Nest, Profile, Redirect, Resource, StationFile, StationFileError,
+        find,
     },
     record::Replacement,
     registry::RegistryUrl,
@@ -49,6 +50,8 @@ pub struct Order {
     pub(super) devices: Vec<NamedDevice>,
     /// The nest that each lies in.
     pub(super) nests: Vec<Option<Nest>>,
+    /// Who certifies the bench's servers for real units.
+    pub(super) redirect: Option<Redirect>,
     /// How much there is of what they share.
     pub(super) resources: BTreeMap<Resource, u32>,
     /// What runs those that are emulated.
@@ -174,6 +177,8 @@ impl Order {
         }
         if real {
             refusals::refuse_bench_on_real_port(&profile, scope, network.kind)?;
+            let redirect = station.as_ref().and_then(|station| station.redirect.as_ref());
+            refusals::refuse_what_would_ship(&profile, scope, request, redirect)?;
         }
         if devices.iter().any(|(_, url)| url.is_simulated_elsewhere()) {
             refusals::refuse_faults_elsewhere(faults.of_units().next(), request.seed)?;
@@ -221,6 +226,7 @@ impl Order {
         if !request.touches_nothing {
             devices::find(&unfound, &mut devices)?;
         }
+        let redirect = station.as_ref().and_then(|station| station.redirect.clone());
         let resources = station.as_ref().map(|station| station.resources.clone());
         let resources = resources.unwrap_or_default();
         let mut nests = vec![None; devices.len()];
@@ -238,6 +244,7 @@ impl Order {
             network,
             devices,
             nests,
+            redirect,
             resources,
             emulators,
             units_elsewhere,

@@ -8,7 +8,7 @@ use super::request::Request;
 use crate::{
     plan::{Given, Plan, Scope, Step},
     profile::{
-        AppSource, CheckId, Endpoint, EndpointPolicy, Method, Part, Profile, StationFile,
+        AppSource, CheckId, Endpoint, EndpointPolicy, Method, Part, Profile, Redirect, StationFile,
         did_you_mean,
     },
     testbed::network::NetworkKind,
@@ -56,6 +56,14 @@ pub enum Refusal {
         "the access point and broker of this bench are in this process: a real unit cannot reach them"
     )]
     QcOnRealPort,
+    #[error(
+        "units of the profile {profile} ask for the broker that they are shipped with, and nobody said by what right the bench answers a real one in its place"
+    )]
+    RedirectNotAccepted { profile: String },
+    #[error(
+        "a real unit would be shipped with what the bench's own {service} gave it, which knows no product"
+    )]
+    BenchServiceOnRealPort { service: &'static str, option: &'static str },
     #[error("units of the profile {profile} must be started, which a port with reset=none cannot")]
     NoReset { profile: String },
     #[error("--confirm-alert: no test alert is sent for the profile {profile}")]
@@ -119,6 +127,14 @@ impl Refusal {
             Self::BenchOnRealPort => "choose the policy redirected or test_then_final",
             Self::QcOnRealPort => {
                 "goldline provision flashes a real unit and reads it back; its QC needs a station"
+            }
+            Self::RedirectNotAccepted { .. } => {
+                "name the broker that is there (--broker URL --broker-trust FILE), or put into [redirect] of the station file a certificate for that name from a CA that the unit trusts, with accept_redirect = \"because …\""
+            }
+            Self::BenchServiceOnRealPort { option, .. } => {
+                return format!(
+                    "name the product's own: {option} URL; goldline provision flashes a real unit without a verdict"
+                );
             }
             Self::NoReset { .. } => "name a reset: ?reset=lines or ?reset=command:PROGRAM",
             Self::NoAlert { .. } => {
@@ -203,6 +219,31 @@ pub(super) fn refuse_bench_on_real_port(
         return Err(Refusal::QcOnRealPort);
     }
     Ok(())
+}
+
+/// What a real unit that is judged would be shipped with: a broker's address that the bench answered for, what a
+/// CA or a provisioning server of the bench's gave it.
+pub(super) fn refuse_what_would_ship(
+    profile: &Profile,
+    scope: Scope,
+    request: &Request,
+    redirect: Option<&Redirect>,
+) -> Result<(), Refusal> {
+    if scope == Scope::Provision {
+        return Ok(());
+    }
+    if profile.ca.is_some() && request.ca.is_none() {
+        return Err(Refusal::BenchServiceOnRealPort { service: "CA", option: "--ca" });
+    }
+    if profile.provisioning_api.is_some() && request.config_server.is_none() {
+        let (service, option) = ("provisioning server", "--config-server");
+        return Err(Refusal::BenchServiceOnRealPort { service, option });
+    }
+    let accepted = redirect.is_some_and(|redirect| redirect.because.is_some());
+    match profile.mqtt.is_some() && request.broker.is_none() && !accepted {
+        true => Err(Refusal::RedirectNotAccepted { profile: profile.name.clone() }),
+        false => Ok(()),
+    }
 }
 
 /// What is wrong with a unit is told to the process that it is in.
@@ -348,6 +389,17 @@ pub(super) fn refuse_scope(
 mod tests {
     use super::*;
     use crate::profile::find;
+
+    /// The mock server's credentials are no account of anybody's.
+    #[test]
+    fn credentials_of_the_benchs_own_server_are_refused_to_a_real_unit() {
+        let profile = find("ble-gateway", None).expect("it ships");
+        let refused = |scope| refuse_what_would_ship(&profile, scope, &Request::default(), None);
+        let refusal = refused(Scope::Run).expect_err("it would ship");
+        assert!(refusal.to_string().contains("the bench's own provisioning server gave it"));
+        assert!(refusal.action().contains("--config-server URL"), "{}", refusal.action());
+        assert_eq!(refused(Scope::Provision), Ok(()));
+    }
 
     /// A product of flash and NVS alone needs nothing that a real unit cannot reach.
     #[test]

@@ -90,7 +90,7 @@ impl Untrusting {
         "one of these: (1) write the bench's CA into NVS, where the firmware reads it from there: a key with the \
          value {issued.root_certificate}, or a value given with --set; it is ca/root.pem of the state directory. \
          (2) flash a build variant that carries the bench's CA. (3) show a certificate for the name that comes of a \
-         CA which the unit trusts: the bench's own services take none yet, a broker of yours may have one. (4) name \
+         CA which the unit trusts: [redirect] of the station file names it. (4) name \
          that broker: --broker mqtts://HOST:PORT --broker-trust FILE. Firmware that verifies nothing, or takes its \
          CA from elsewhere, is run with trusts_elsewhere = true in [images]"
             .to_owned()

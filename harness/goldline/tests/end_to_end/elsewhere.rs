@@ -39,7 +39,7 @@ pub fn run_elsewhere(
 }
 
 /// An address of the loopback that no other test listens at, with a port that is free there.
-fn free_address() -> String {
+pub fn free_address() -> String {
     static COUNTER: AtomicU8 = AtomicU8::new(1);
     let [.., high, low] = std::process::id().to_be_bytes();
     let last = COUNTER.fetch_add(1, Ordering::Relaxed);

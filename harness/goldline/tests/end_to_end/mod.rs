@@ -62,6 +62,7 @@ mod rabbitmq;
 mod record;
 mod record_crate;
 mod records;
+mod redirects;
 mod reference;
 mod regression;
 mod remote;

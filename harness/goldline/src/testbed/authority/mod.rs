@@ -4,6 +4,7 @@
 //! ECDSA P-256, all certificates X.509 v3 with bounded validity (RFC 5280). Private keys leave as
 //! [`Secret`] only.
 
+mod maker;
 mod stored;
 
 use rcgen::{
@@ -13,9 +14,10 @@ use rcgen::{
 };
 use time::{Duration, OffsetDateTime};
 
+pub use maker::{Maker, MakerError, MakerPem};
 pub use stored::AuthorityPem;
 
-use crate::{clock::Clock, hex::hex, secret::Secret};
+use crate::{clock::Clock, hex::hex, secret::Secret, tls::Distrust};
 
 const ROOT_VALIDITY: Duration = Duration::days(3650);
 const INTERMEDIATE_VALIDITY: Duration = Duration::days(1825);
@@ -79,6 +81,16 @@ pub enum AuthorityError {
         /// What it should belong to.
         expected: &'static str,
     },
+    /// What a server of that name would show is not trusted by units.
+    #[error(
+        "units would not trust what a server shows them as \"{name}\": {why}; give a certificate for that name"
+    )]
+    NotTrusted {
+        /// Its name.
+        name: String,
+        /// Why not.
+        why: Distrust,
+    },
     /// The operating system's generator failed.
     #[error("the operating system gives no random bytes: {0}; check the machine")]
     Random(getrandom::Error),
@@ -110,6 +122,8 @@ pub struct Issued {
 pub struct Authority {
     pem: AuthorityPem,
     intermediate: Issuer<'static, KeyPair>,
+    /// Who certifies servers in its place.
+    maker: Option<Maker>,
     clock: Clock,
 }
 
@@ -159,7 +173,7 @@ impl Authority {
             intermediate_certificate: certificate.pem(),
             intermediate_key: Secret::new(key.serialize_pem()),
         };
-        Ok(Self { pem, intermediate: Issuer::new(params, key), clock })
+        Ok(Self { pem, intermediate: Issuer::new(params, key), maker: None, clock })
     }
 
     /// Takes a stored authority up again.
@@ -176,7 +190,29 @@ impl Authority {
                     reason: source.to_string(),
                 }
             })?;
-        Ok(Self { pem, intermediate, clock })
+        Ok(Self { pem, intermediate, maker: None, clock })
+    }
+
+    /// With a maker who certifies servers in its place. Devices are certified as before.
+    #[must_use]
+    pub fn with_servers_of(self, maker: Maker) -> Self {
+        Self { maker: Some(maker), ..self }
+    }
+
+    /// PEM of what must be trusted to trust the bench's servers: its root, and what a maker's units trust.
+    pub fn server_trust(&self) -> String {
+        match &self.maker {
+            Some(maker) => [self.root_pem(), maker.trusted_pem()].join("\n"),
+            None => self.root_pem().to_owned(),
+        }
+    }
+
+    /// PEM of whom its servers show: the bench's root and intermediate, or what a maker's units trust.
+    pub fn shown_by_servers(&self) -> String {
+        match &self.maker {
+            Some(maker) => maker.trusted_pem().to_owned(),
+            None => [self.root_pem(), self.intermediate_pem()].concat(),
+        }
     }
 
     /// What must be stored to [`Authority::load`] it again.
@@ -203,6 +239,9 @@ impl Authority {
         names: &[String],
         validity: Duration,
     ) -> Result<Issued, AuthorityError> {
+        if let Some(maker) = &self.maker {
+            return maker.issue_server(names, validity);
+        }
         let subject = names.first().map_or("a server without a name", String::as_str);
         let refuse = |source| AuthorityError::Issue { subject: subject.to_owned(), source };
         if names.is_empty() {

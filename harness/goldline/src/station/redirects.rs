@@ -1,0 +1,79 @@
+//! By what right real units are led to the bench: a certificate from a CA that they trust, and somebody's reason.
+//!
+//! Reads the files that the station file names. Must not know what a network is.
+
+use std::{fs, io, path::PathBuf};
+
+use crate::{
+    clock::Clock,
+    image::{FlashImages, carried},
+    plan::Given,
+    profile::{Redirect, RedirectedBy, SecretError},
+    testbed::authority::{Maker, MakerError, MakerPem},
+};
+
+/// `[redirect]` of the station file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RedirectError {
+    #[error("[redirect]: cannot read {}: {error}", .path.display())]
+    File { path: PathBuf, error: io::Error },
+    #[error("[redirect]: {0}")]
+    Secret(#[from] SecretError),
+    #[error("[redirect]: {0}")]
+    Maker(#[from] MakerError),
+}
+
+impl RedirectError {
+    /// What to do about it.
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::File { .. } | Self::Secret(_) => {
+                "correct the place in [redirect] of the station file, or this user's rights to it"
+            }
+            Self::Maker(MakerError::NotTrusted(_)) => {
+                "give the CA that issues and the one that units trust, with a way from one to the other"
+            }
+            Self::Maker(_) => {
+                "look at the files with openssl x509 -text and openssl pkey, and correct them in [redirect] of the station file"
+            }
+        }
+    }
+}
+
+/// Who certifies the bench's servers.
+///
+/// # Errors
+/// [`RedirectError`] says what of it cannot be used.
+pub(super) fn maker(redirect: &Redirect, clock: &Clock) -> Result<Maker, RedirectError> {
+    let read = |path: &PathBuf| {
+        fs::read_to_string(path).map_err(|error| RedirectError::File { path: path.clone(), error })
+    };
+    let (RedirectedBy::Certificate(certificate) | RedirectedBy::Ca(certificate)) = &redirect.by;
+    let pem = MakerPem {
+        trusted: read(&redirect.trusts)?,
+        certificate: read(certificate)?,
+        key: redirect.key.read()?,
+        passphrase: redirect.passphrase.as_ref().map(|source| source.read()).transpose()?,
+    };
+    Ok(match &redirect.by {
+        RedirectedBy::Certificate(_) => Maker::with_certificate(&pem, clock.clone())?,
+        RedirectedBy::Ca(_) => Maker::as_ca(&pem, clock.clone())?,
+    })
+}
+
+/// What trusts the bench's own CA among what a unit would be shipped with: its image, or a value.
+pub(super) fn what_trusts_the_bench(
+    images: &FlashImages,
+    given: &[Given],
+    bench_root: &str,
+) -> Option<String> {
+    if carried(&images.app).iter().any(|found| found.issuer.may_vouch_for(bench_root)) {
+        return Some("its application".to_owned());
+    }
+    let body: String = bench_root.lines().filter(|line| !line.starts_with("-----")).collect();
+    let holds = |text: &str| text.split_whitespace().collect::<String>().contains(&body);
+    given.iter().find_map(|given| {
+        let (name, _) = given.texts().find(|(_, text)| holds(text.expose()))?;
+        Some(format!("the value \"{name}\""))
+    })
+}
