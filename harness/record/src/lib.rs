@@ -20,6 +20,6 @@ pub use expectation::NotPassed;
 pub use program::{Goldline, Run, RunError};
 pub use record::{
     Check, Diagnosis, EarlierRun, Endpoint, Firmware, Image, Measurement, Network, NotProven,
-    Record, Replacement, SCHEMA, Simulation, Stage, Unit,
+    Record, Replacement, SCHEMA, Simulation, Stage, Transfer, Unit,
 };
 pub use verdict::{Outcome, RadioProof, Verdict};

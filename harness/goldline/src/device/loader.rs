@@ -17,8 +17,8 @@ use espflash::{
 use md5::{Digest, Md5};
 use serialport::UsbPortInfo;
 
-use super::{BootMode, ChipFacts, Device, DeviceError, LineHandle, reset::Unit};
-use crate::profile::Chip;
+use super::{BootMode, ChipFacts, Device, DeviceError, LineError, LineHandle, reset::Unit};
+use crate::{profile::Chip, record::Transfer};
 
 /// The ROM listens at this rate after a reset.
 pub(super) const ROM_BAUD: u32 = 115_200;
@@ -31,6 +31,10 @@ const ROM_BLOCK: u32 = 64;
 /// How often a call is tried. What a machine that is busy or a bit on the wire did to one is no longer
 /// there at the next; a unit that cannot answer fails as often as it is tried.
 const ATTEMPTS: u32 = 3;
+/// How often at a rate that is not the ROM's: then a lower one is taken.
+const AT_A_RATE: u32 = 2;
+/// Those that every bridge has, down to the ROM's own.
+const LOWER_RATES: [u32; 4] = [921_600, 460_800, 230_400, ROM_BAUD];
 /// A refusal by the flash may be a request that arrived damaged: those of the loader carry no checksum.
 const REFUSALS: u32 = 2;
 /// How often the unit is asked who it is until two answers in a row agree.
@@ -60,8 +64,7 @@ const NOT_IN_TIME: &str = "Timeout while running";
 /// A unit behind a port that speaks the loader's protocol.
 pub(super) struct LoaderDevice {
     unit: Unit,
-    /// Rate of the transfer after the stub runs; `None` stays at [`ROM_BAUD`].
-    baud: Option<u32>,
+    rate: Rate,
     flasher: Option<Flasher>,
     /// Who answered when the unit was first identified.
     known: Option<ChipFacts>,
@@ -82,7 +85,8 @@ pub(super) enum Speaker {
 impl LoaderDevice {
     pub(super) fn new(unit: Unit, baud: Option<u32>) -> Self {
         let speaker = Speaker::Stub;
-        Self { unit, baud, flasher: None, known: None, attempts: 1, speaker }
+        let rate = Rate::up_to(baud);
+        Self { unit, rate, flasher: None, known: None, attempts: 1, speaker }
     }
 
     /// With another speaker than the stub.
@@ -96,18 +100,38 @@ impl LoaderDevice {
         &mut self,
         mut call: impl FnMut(&mut Self) -> Result<T, DeviceError>,
     ) -> Result<T, DeviceError> {
-        let mut attempt = 1;
+        let (mut tried, mut attempt) = (1, 1);
         loop {
-            self.attempts = self.attempts.max(attempt);
+            self.attempts = self.attempts.max(tried);
             let error = match call(self) {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
-            if attempt >= self.most_attempts(&error) {
+            let most = self.most_attempts(&error);
+            tracing::info!(%error, attempt, "it failed");
+            tried += 1;
+            attempt += 1;
+            if most > 1 && attempt > AT_A_RATE && self.leave_rate(&error) {
+                // At that rate the wire was at fault, if it was.
+                attempt = 1;
+            } else if attempt > most {
                 return Err(error);
             }
-            tracing::info!(%error, attempt, "trying again");
-            attempt += 1;
+        }
+    }
+
+    /// Goes on at a lower rate, if there is one. A refusal of the flash may be a damaged request too; it is
+    /// asked for once more, at the lowest.
+    fn leave_rate(&mut self, error: &DeviceError) -> bool {
+        // Who cannot reset the unit cannot tell it another rate either.
+        if self.unit.is_reset_by_hand() {
+            return false;
+        }
+        match error {
+            DeviceError::Garbled { .. } | DeviceError::TimedOut { .. } => self.rate.lower(),
+            DeviceError::Loader { .. } => self.rate.lowest(),
+            DeviceError::Line(LineError::Baud { .. }) => self.rate.lower(),
+            _ => false,
         }
     }
 
@@ -122,6 +146,8 @@ impl LoaderDevice {
         match error {
             DeviceError::Garbled { .. } | DeviceError::TimedOut { .. } => ATTEMPTS,
             DeviceError::Loader { .. } => REFUSALS,
+            // A bridge that does not take a rate takes a lower one.
+            DeviceError::Line(LineError::Baud { .. }) if self.rate.is_raised() => ATTEMPTS,
             _ => 1,
         }
     }
@@ -283,6 +309,7 @@ impl LoaderDevice {
         self.flasher = None;
         self.unit.line().console().pause();
         self.unit.line_mut().set_baud(ROM_BAUD)?;
+        self.rate.is_used = false;
         self.unit.line().hang_up();
         self.unit.line().stillness().begin();
         self.unit.reset_into(BootMode::Download)?;
@@ -342,7 +369,9 @@ impl LoaderDevice {
 
     /// Raises the rate on both sides; espflash only knows its own PTY.
     fn raise_baud(&mut self) -> Result<(), DeviceError> {
-        if let Some(baud) = self.baud.filter(|baud| *baud != ROM_BAUD) {
+        let baud = self.rate.baud;
+        if baud != ROM_BAUD {
+            self.rate.is_used = true;
             self.with_flasher("change the baud rate", |flasher| flasher.change_baud(baud))?;
             self.unit.line_mut().set_baud(baud)?;
         }
@@ -443,6 +472,50 @@ impl Device for LoaderDevice {
 
     fn line(&self) -> LineHandle {
         self.unit.line().handle()
+    }
+
+    fn transfer(&self) -> Option<Transfer> {
+        let Rate { baud, left, is_asked, .. } = &self.rate;
+        is_asked.then(|| Transfer { baud: *baud, left: left.clone() })
+    }
+}
+
+/// How fast the loader is spoken to once it answers.
+struct Rate {
+    baud: u32,
+    /// Those that were left for a lower one.
+    left: Vec<u32>,
+    /// Whether it was raised since the loader was entered last.
+    is_used: bool,
+    /// Whether there is any other than the ROM's.
+    is_asked: bool,
+}
+
+impl Rate {
+    /// `None` stays at [`ROM_BAUD`].
+    fn up_to(baud: Option<u32>) -> Self {
+        let is_asked = baud.is_some();
+        Self { baud: baud.unwrap_or(ROM_BAUD), left: Vec::new(), is_used: false, is_asked }
+    }
+
+    fn is_raised(&self) -> bool {
+        self.is_used && self.baud > ROM_BAUD
+    }
+
+    /// The next lower rate, if the present one was used and is not the lowest.
+    fn lower(&mut self) -> bool {
+        let lower = LOWER_RATES.into_iter().find(|lower| *lower < self.baud);
+        self.change_to(lower)
+    }
+
+    fn lowest(&mut self) -> bool {
+        self.change_to(Some(ROM_BAUD))
+    }
+
+    fn change_to(&mut self, baud: Option<u32>) -> bool {
+        let Some(baud) = baud.filter(|_| self.is_raised()) else { return false };
+        self.left.push(std::mem::replace(&mut self.baud, baud));
+        true
     }
 }
 

@@ -27,7 +27,11 @@ mod wokwi;
 
 use std::time::Instant;
 
-use crate::{identity::Mac, profile::Chip, record::Code};
+use crate::{
+    identity::Mac,
+    profile::Chip,
+    record::{Code, Transfer},
+};
 
 pub use console::{AWAY, CAUGHT_UP, Console, ConsoleLine, Listener, NumberedLine};
 pub use emulator::{
@@ -121,6 +125,11 @@ pub trait Device: Send {
 
     /// The line to the unit: its serial log, and a way to cancel a call that blocks.
     fn line(&self) -> LineHandle;
+
+    /// How fast its loader is spoken to, where its port has rates.
+    fn transfer(&self) -> Option<Transfer> {
+        None
+    }
 
     /// What emulates the unit, where that is known only once it was reached.
     fn emulator(&self) -> Option<String> {

@@ -194,6 +194,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
     run.perform().await;
     let change = run.change;
     provenance.emulator = provenance.emulator.or_else(|| run.device.as_ref()?.emulator());
+    provenance.transfer = run.device.as_ref().and_then(|device| device.transfer());
     let (mut observations, plan, stages, endpoints) = run.into_parts();
     observations.panic = crashed::seen(&observations, &profile, &symbols);
 

@@ -35,9 +35,22 @@ pub struct Provenance {
     /// What the emulator that ran the unit says of its version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub emulator: Option<String>,
+    /// How fast the unit was spoken to, where its port has rates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<Transfer>,
     /// What repeats the moments and places of simulated faults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+}
+
+/// The rates of the transfers with a unit's loader.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Transfer {
+    /// The one that the run ended with.
+    pub baud: u32,
+    /// Those that were left for a lower one, because calls failed at them again and again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<u32>,
 }
 
 /// One image.

@@ -8,7 +8,8 @@ use crate::{
     check::NOT_PROVEN,
     engine::Event,
     record::{
-        CheckRecord, EarlierRun, Measurement, NotProven, Outcome, RadioProof, Record, Verdict,
+        CheckRecord, EarlierRun, Measurement, NotProven, Outcome, RadioProof, Record, Transfer,
+        Verdict,
     },
 };
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -111,6 +112,13 @@ pub fn verdict_text(record: &Record) -> String {
     let unseen: Vec<&str> = not_seen(record).collect();
     if !unseen.is_empty() {
         line(&mut text, &format!("             not proven without a radio: {}", unseen.join(", ")));
+    }
+    if let Some(Transfer { baud, left }) = &record.provenance.transfer
+        && !left.is_empty()
+    {
+        let left: Vec<String> = left.iter().map(u32::to_string).collect();
+        let left = left.join(" and ");
+        line(&mut text, &format!("             {baud} baud, after errors at {left}"));
     }
     for stage in record.stages.iter().filter(|stage| stage.attempts > 1) {
         line(&mut text, &format!("             {} {}", stage.name, at_attempt(stage.attempts)));

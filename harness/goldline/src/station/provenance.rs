@@ -31,6 +31,7 @@ pub(super) fn provenance(
         station: order.station.clone(),
         port: nest.map(|nest| nest.device.clone()),
         emulator: emulator.map(|emulator| emulator.version.clone()),
+        transfer: None,
         seed: simulation.map(|simulation| simulation.seed),
     }
 }

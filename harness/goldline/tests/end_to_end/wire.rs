@@ -70,6 +70,25 @@ fn neither_does_a_slower_rate(#[values(115_200, 230_400, 460_800)] baud: u32) {
     assert_passes(&run("espvault", &device, None, 0).1);
 }
 
+/// Without a lower rate it was ERROR, or FAIL `flash.write_failed` where a request arrived damaged.
+#[rstest]
+fn a_rate_that_the_wire_does_not_take_is_left_for_a_lower_one(#[values(1, 2, 3)] seed: u64) {
+    let (_station, ended) = run("espvault", "simulator:?baud=921600", Some("wire.fast_rate"), seed);
+    let record = assert_passes(&ended);
+    assert_eq!(record["transfer"]["baud"], 230_400, "{record:#}");
+    assert_eq!(record["transfer"]["left"], serde_json::json!([921_600, 460_800]), "{record:#}");
+}
+
+#[test]
+fn a_rate_that_the_wire_takes_is_kept_and_recorded() {
+    let station = Station::new();
+    let ended = station.unit(["run", "espvault", "--json", "--device", "simulator:?baud=921600"]);
+    assert_eq!(assert_passes(&ended)["transfer"], serde_json::json!({ "baud": 921_600 }));
+    let arguments = ["--fault", "wire.fast_rate", "--device", "simulator:?baud=460800"];
+    let ended = station.unit(["run", "espvault"].iter().chain(&arguments));
+    assert!(ended.stdout.contains("230400 baud, after errors at 460800"), "{}", ended.stdout);
+}
+
 /// What the unit printed before its reset lies in the buffers of a jig; the loader's answers come behind.
 #[rstest]
 #[case::portal("ble-gateway-portal")]

@@ -43,6 +43,8 @@ pub enum Fault {
     WireBitRequest,
     /// `wire.bit_typed`
     WireBitTyped,
+    /// `wire.fast_rate`
+    WireFastRate,
     /// `flash.app_bit`
     FlashAppBit,
     /// `flash.nvs_bit`
@@ -164,6 +166,7 @@ impl Fault {
         Self::WireBitConsole,
         Self::WireBitRequest,
         Self::WireBitTyped,
+        Self::WireFastRate,
         Self::FlashAppBit,
         Self::FlashNvsBit,
         Self::FlashNvsKeyMissing,
@@ -277,6 +280,10 @@ impl Fault {
             Self::WireBitTyped => (
                 "wire.bit_typed",
                 "One bit is inverted on the wire, in what is typed to the firmware's console.",
+            ),
+            Self::WireFastRate => (
+                "wire.fast_rate",
+                "Above 230400 baud, bytes on the wire arrive with inverted bits.",
             ),
             Self::FlashAppBit => (
                 "flash.app_bit",

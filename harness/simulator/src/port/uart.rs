@@ -107,9 +107,7 @@ impl Port {
 
     /// The UART's rate changed.
     pub(crate) fn set_baud(&mut self, baud: u32) {
-        if let Some(incoming) = &mut self.wire.incoming {
-            incoming.set_baud(baud);
-        }
+        self.wire.set_baud(baud);
         self.outgoing.set_baud(baud);
     }
 

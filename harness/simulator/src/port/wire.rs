@@ -40,6 +40,17 @@ impl Wire {
         Self { flip: text.map(Flip::in_text).or(self.flip), ..self }
     }
 
+    /// The UART's rate changed.
+    pub(super) fn set_baud(&mut self, baud: u32) {
+        if let Some(incoming) = &mut self.incoming {
+            incoming.set_baud(baud);
+        }
+        if let Some((incoming, outgoing)) = &mut self.noise {
+            incoming.set_baud(baud);
+            outgoing.set_baud(baud);
+        }
+    }
+
     /// A pace for what goes, where bytes take time.
     pub(super) fn pace(&self) -> Option<Pace> {
         self.incoming.is_some().then(|| Pace::new(ROM_BAUD))
