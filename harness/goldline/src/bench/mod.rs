@@ -20,7 +20,7 @@ use crate::{
     clock::Clock,
     identity::Mac,
     plan::{BoundPlan, NotLearnt},
-    profile::{HostError, UnboundSymbol},
+    profile::{HostError, Interface, UnboundSymbol},
     testbed::{
         Services, Testbed, TestbedError,
         air::{Air, AirPort},
@@ -30,6 +30,7 @@ use crate::{
         join_external,
         nat::EmulatedAccessPoint,
         network::NetworkKind,
+        nic::{NoNic, SecondUnit},
         wire::Loss,
     },
 };
@@ -40,6 +41,9 @@ pub enum BenchError {
     /// A service does not start.
     #[error(transparent)]
     Testbed(#[from] TestbedError),
+    /// Two units cannot be told apart.
+    #[error(transparent)]
+    SecondUnit(#[from] SecondUnit),
     /// The network's password is somebody's.
     #[error(
         "the network's password is not the profile's sample, and would stand in the arguments of the emulator, where every user of the machine can read it"
@@ -161,14 +165,24 @@ impl Place {
 impl Bench {
     /// A bench whose services start when the first run needs them.
     pub fn new(config: BenchConfig) -> Self {
-        let BenchConfig { network, authority, faults, clock, .. } = &config;
-        let services = Services::new(*network, Arc::clone(authority), faults, clock.clone());
-        Self {
-            air: services.air().clone(),
-            services: Mutex::new(services),
-            successes: Successes::default(),
-            config,
-        }
+        let air = Air::new(config.network);
+        Self::on(air, config)
+    }
+
+    /// A bench on an interface that it has for itself, whatever network the configuration names. Needs a tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// [`NoNic`] says why the interface cannot be had.
+    pub fn on_interface(name: &str, config: BenchConfig) -> Result<Self, NoNic> {
+        let air = Air::on_interface(name, config.clock.clone())?;
+        Ok(Self::on(air, BenchConfig { network: NetworkKind::Nic, ..config }))
+    }
+
+    fn on(air: Air, config: BenchConfig) -> Self {
+        let BenchConfig { authority, faults, clock, .. } = &config;
+        let services = Services::new(air.clone(), Arc::clone(authority), faults, clock.clone());
+        Self { air, services: Mutex::new(services), successes: Successes::default(), config }
     }
 
     /// A place for the unit of one run. Needs a tokio runtime.
@@ -187,7 +201,9 @@ impl Bench {
         }
         let offer = self.offer_to(plan)?;
         let joined = join_external(&offer, &self.air).await?;
-        Ok(self.services.lock().await.lend(&place.0, offer, joined).await?)
+        let testbed = self.services.lock().await.lend(&place.0, offer, joined).await?;
+        place.0.bind(&stations_of(plan))?;
+        Ok(testbed)
     }
 
     /// What its units succeeded at.
@@ -240,6 +256,15 @@ impl Bench {
     pub fn clock(&self) -> &Clock {
         &self.config.clock
     }
+}
+
+/// What a unit may call itself on a network, its own address first.
+fn stations_of(plan: &BoundPlan) -> Vec<Mac> {
+    let Some(base) = plan.bindings().mac() else { return Vec::new() };
+    let chip = plan.profile().chip;
+    let others = [Interface::Station, Interface::Ethernet];
+    let others = others.into_iter().filter_map(|interface| chip.mac_of(interface, base));
+    [base].into_iter().chain(others.filter(|mac| *mac != base)).collect()
 }
 
 impl BenchConfig {

@@ -94,6 +94,7 @@ impl Failure {
             Self::Bench(
                 BenchError::Host(_) | BenchError::Url { .. } | BenchError::PasswordInArguments,
             ) => Code::StationState,
+            Self::Bench(BenchError::SecondUnit(_)) => Code::TestbedIdentityInUse,
             Self::PortVanished => Code::PortVanished,
             Self::IdentityTaken(_) => Code::IdentityTaken,
             Self::Values(diagnosis) => diagnosis.code,

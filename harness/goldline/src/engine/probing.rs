@@ -165,6 +165,10 @@ fn has_a_certificate(plan: &BoundPlan, bench: &Bench) -> bool {
 
 /// Where the bench cannot repeat what the unit did: a success since the unit first failed there.
 fn another_unit(testbed: &Testbed, plan: &BoundPlan, bench: &Bench) -> Result<Witness, Failure> {
+    if let Some(fault) = testbed.network.fault() {
+        let tried = format!("use {}", plan.broker_name());
+        return Ok(Witness::of_probe(ProbeReport { tried, outcome: Err(fault) }));
+    }
     let failed = testbed.broker.unit_connections();
     let failed = failed.iter().find(|connection| !connection.is_accepted());
     let credential = credential(plan)?;

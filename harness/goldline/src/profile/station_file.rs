@@ -27,6 +27,9 @@
 //! [previous]          # salts that are valid still, while they change
 //! salt = { file = "/run/secrets/salt-2026" }
 //!
+//! [network]
+//! use = "nic:wlan1"   # what lies between real units and the services, unless --network says otherwise
+//!
 //! [require]
 //! radio = true        # no run whose network cannot prove the unit's WiFi
 //! ```
@@ -74,6 +77,8 @@ pub struct StationFile {
     pub values: BTreeMap<String, Setting>,
     /// `[previous]`: the salts before those in `values`, by name, as long as they are valid beside them.
     pub previous: BTreeMap<String, SecretSource>,
+    /// What lies between its real units and the services, as `--network` names it.
+    pub network: Option<String>,
     /// Whether only a network will do that proves a unit's radio.
     pub requires_radio: bool,
     /// `[[nest]]`: where units lie.
@@ -249,6 +254,14 @@ impl Reader<'_> {
                         station.previous.insert(name.get_ref().to_string(), source);
                     }
                 }
+                "network" => {
+                    for (name, value) in table("network", value)? {
+                        match name.get_ref().as_ref() {
+                            "use" => station.network = Some(plain("use", value)?),
+                            _ => return Err(unknown(name, &["use"])),
+                        }
+                    }
+                }
                 "require" => {
                     for (name, value) in table("require", value)? {
                         match name.get_ref().as_ref() {
@@ -273,6 +286,7 @@ impl Reader<'_> {
                         "services",
                         "values",
                         "previous",
+                        "network",
                         "require",
                         "station",
                         "nest",

@@ -9,11 +9,13 @@ use crate::{
 };
 
 /// What lies between the units of an order and the services.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct ChosenNetwork {
     pub(super) kind: NetworkKind,
     /// Where the first unit's link comes in; the next ones have the ports after it.
     first_link: Option<SocketAddr>,
+    /// The interface that all units are on.
+    interface: Option<String>,
 }
 
 /// A network cannot be had for an order.
@@ -24,6 +26,10 @@ pub enum NetworkError {
     Unknown(#[from] UnknownNetwork),
     #[error("\"{address}\" is no address to listen at")]
     Address { address: String },
+    #[error("nic names no interface")]
+    NoInterface,
+    #[error("{device} is in this process, and an interface leads to units outside")]
+    NotOnInterface { device: String },
     #[error("units cannot find a port that the system chooses")]
     NoPort,
     #[error("the network {network} has no address: its units are in this process")]
@@ -62,16 +68,21 @@ impl NetworkError {
             Self::Address { .. } | Self::NoPort | Self::Nowhere { .. } => {
                 Some("name an address and a port, such as --network wire:127.0.0.1:7700")
             }
+            Self::NoInterface => {
+                Some("name it, such as --network nic:wlan1; ip link lists those of this machine")
+            }
             Self::AddressOfNothing { .. } => Some("leave it out, or choose wire:HOST:PORT"),
             Self::TooFewPorts { .. } => Some("choose a lower port, or fewer units"),
             Self::OwnNat { .. } => Some("leave --network out, or name it nat"),
             Self::OneGuest { .. } => Some("test them one after the other"),
             Self::NotBehindNat { .. } => {
-                Some("choose --network air, cable or wire:HOST:PORT for it")
+                Some("choose --network air, cable, nic:NAME or wire:HOST:PORT for it")
             }
             Self::OutOfReach { .. } => Some("leave --network out"),
             Self::Mixed => Some("name the others in a command of their own"),
-            Self::InThisProcess { .. } => Some("choose --network air or cable for it"),
+            Self::InThisProcess { .. } | Self::NotOnInterface { .. } => {
+                Some("choose --network air or cable for it")
+            }
             Self::InAnEmulator { .. } | Self::OwnWire { .. } => {
                 Some("leave --network out, or name it wire")
             }
@@ -80,6 +91,17 @@ impl NetworkError {
 }
 
 impl ChosenNetwork {
+    /// The network that a station has for its real units, where none is named and they are all real or stand for it.
+    pub(super) fn of_station<'a>(
+        named: Option<&'a str>,
+        of_station: Option<&'a str>,
+        devices: &[NamedDevice],
+    ) -> Option<&'a str> {
+        let is_outside =
+            |url: &DeviceUrl| matches!(url, DeviceUrl::Serial { .. } | DeviceUrl::Remote(_));
+        named.or(of_station.filter(|_| devices.iter().all(|(_, url)| is_outside(url))))
+    }
+
     /// The network of these units. Unless one is named, it is that of their kind: a NAT for esp-emu, a wire for
     /// other emulators, else air.
     pub(super) fn of(text: Option<&str>, devices: &[NamedDevice]) -> Result<Self, NetworkError> {
@@ -90,13 +112,13 @@ impl ChosenNetwork {
                 return Err(NetworkError::OutOfReach { network });
             }
             None if elsewhere > 0 && elsewhere < devices.len() => return Err(NetworkError::Mixed),
-            None if elsewhere > 0 => Self { kind: NetworkKind::None, first_link: None },
+            None if elsewhere > 0 => Self::named(NetworkKind::None),
             Some(text) => Self::parse(text)?,
             None if devices.iter().any(|(_, url)| matches!(url, DeviceUrl::EspEmu(_))) => {
-                Self { kind: NetworkKind::Nat, first_link: None }
+                Self::named(NetworkKind::Nat)
             }
             None if devices.iter().any(|(_, url)| url.is_emulated()) => {
-                Self { kind: NetworkKind::Wire, first_link: None }
+                Self::named(NetworkKind::Wire)
             }
             None => Self::default(),
         };
@@ -104,20 +126,34 @@ impl ChosenNetwork {
         Ok(network)
     }
 
+    fn named(kind: NetworkKind) -> Self {
+        Self { kind, ..Self::default() }
+    }
+
     /// Takes the name of a network apart.
     fn parse(text: &str) -> Result<Self, NetworkError> {
-        let Some((name, address)) = text.split_once(':') else {
-            return Ok(Self { kind: text.parse()?, first_link: None });
+        let (name, place) = match text.split_once(':') {
+            Some((name, place)) => (name, Some(place)),
+            None => (text, None),
         };
         let kind: NetworkKind = name.parse()?;
-        if kind != NetworkKind::Wire {
-            return Err(NetworkError::AddressOfNothing { network: kind });
+        match (kind, place) {
+            (NetworkKind::Nic, None | Some("")) => Err(NetworkError::NoInterface),
+            (NetworkKind::Nic, Some(interface)) => {
+                Ok(Self { interface: Some(interface.to_owned()), ..Self::named(kind) })
+            }
+            (NetworkKind::Wire, Some(address)) => Self::wire_at(address),
+            (_, None) => Ok(Self::named(kind)),
+            (_, Some(_)) => Err(NetworkError::AddressOfNothing { network: kind }),
         }
+    }
+
+    fn wire_at(address: &str) -> Result<Self, NetworkError> {
         let no_address = |_| NetworkError::Address { address: address.to_owned() };
         let first: SocketAddr = address.parse().map_err(no_address)?;
         match first.port() {
             0 => Err(NetworkError::NoPort),
-            _ => Ok(Self { kind, first_link: Some(first) }),
+            _ => Ok(Self { first_link: Some(first), ..Self::named(NetworkKind::Wire) }),
         }
     }
 
@@ -138,6 +174,9 @@ impl ChosenNetwork {
                 }
                 DeviceUrl::Qemu(_) if self.first_link.is_some() => {
                     return Err(NetworkError::OwnWire { device });
+                }
+                DeviceUrl::Simulator(_) if self.kind == NetworkKind::Nic => {
+                    return Err(NetworkError::NotOnInterface { device });
                 }
                 DeviceUrl::Simulator(_) if wired => {
                     return Err(NetworkError::InThisProcess { device });
@@ -161,6 +200,11 @@ impl ChosenNetwork {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The interface that the units are on, if they are on one.
+    pub(super) fn interface(&self) -> Option<&str> {
+        self.interface.as_deref()
     }
 
     /// Where the link of the unit in this place of the order comes in, if it comes from outside.

@@ -33,7 +33,7 @@ use crate::{
     process::Unusable,
     record::{Code, Diagnosis},
     store::{Holder, RecordStore, StateDirectory, StoreError},
-    testbed::{authority::Authority, nat::EmulatedAccessPoint, network::NetworkKind},
+    testbed::{authority::Authority, nat::EmulatedAccessPoint, network::NetworkKind, nic::NoNic},
 };
 
 /// A job, and the numbers that it takes for its unit.
@@ -63,6 +63,8 @@ pub enum JobsError {
     #[error(transparent)]
     Nests(#[from] NestsError),
     #[error(transparent)]
+    NoNic(#[from] NoNic),
+    #[error(transparent)]
     Untrusting(#[from] Untrusting),
     #[error(transparent)]
     Redirect(#[from] RedirectError),
@@ -83,6 +85,7 @@ impl JobsError {
                 Some("free that address, or choose another in --network wire:HOST:PORT".to_owned())
             }
             Self::Nests(error) => error.action(),
+            Self::NoNic(error) => error.action(),
             Self::Untrusting(error) => Some(error.action()),
             Self::Redirect(error) => Some(error.action().to_owned()),
             Self::ShipsTrust { .. } => Some(
@@ -111,7 +114,7 @@ pub(super) fn jobs(
     }
     let authority = Arc::new(authority);
     let bench_ca = authority.root_pem().to_owned();
-    let bench = Arc::new(bench(order, authority, clock));
+    let bench = Arc::new(bench(order, authority, clock)?);
     let images = FlashImages::build(&order.profile, &bench.trusted())?;
     if order.devices.iter().any(|(_, url)| !url.runs_machine_code()) {
         images.refuse_machine_code(&order.profile)?;
@@ -243,8 +246,8 @@ fn uplink(place: &Place) -> Uplink {
     })
 }
 
-fn bench(order: &Order, authority: Arc<Authority>, clock: &Clock) -> Bench {
-    Bench::new(BenchConfig {
+fn bench(order: &Order, authority: Arc<Authority>, clock: &Clock) -> Result<Bench, NoNic> {
+    let config = BenchConfig {
         network: order.network.kind,
         authority,
         faults: order.faults.testbed.clone().into(),
@@ -254,7 +257,11 @@ fn bench(order: &Order, authority: Arc<Authority>, clock: &Clock) -> Bench {
         ca_root: order.ca_root.clone(),
         config_server: order.config_server.clone(),
         clock: clock.clone(),
-    })
+    };
+    match order.network.interface() {
+        Some(interface) => Bench::on_interface(interface, config),
+        None => Ok(Bench::new(config)),
+    }
 }
 
 /// Whom the services of the bench show.

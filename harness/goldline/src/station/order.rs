@@ -103,6 +103,8 @@ pub enum OrderError {
     Registry(#[from] RegistryUrlError),
     #[error("--network: {0}")]
     Network(#[from] NetworkError),
+    #[error("[network] use in the station file: {0}")]
+    NetworkOfStation(NetworkError),
     #[error(transparent)]
     Unprovable(#[from] Unprovable),
     #[error(transparent)]
@@ -125,7 +127,9 @@ impl OrderError {
             Self::Registry(error) => error.action(),
             Self::Unprovable(error) => Some(error.action()),
             Self::NotByConsole(error) => Some(error.action()),
-            Self::Network(error) => error.action().map(str::to_owned),
+            Self::Network(error) | Self::NetworkOfStation(error) => {
+                error.action().map(str::to_owned)
+            }
             Self::Golden(error) => error.action(),
             Self::StationFile(_) | Self::ReplacedMac(_) | Self::Profile(_) => None,
         }
@@ -149,7 +153,7 @@ impl Order {
             None if !real => DEFAULT_PROFILE,
             None => return Err(Refusal::NoProfile.into()),
         };
-        let network = ChosenNetwork::of(request.network.as_deref(), &devices)?;
+        let network = network_of(request, station.as_ref(), &devices)?;
         refusals::refuse_unproven_radio(station.as_ref(), network.kind)?;
         let profile = find(name, request.profiles.as_deref())?;
         let without = refusals::checks_named(&request.without)?;
@@ -290,6 +294,22 @@ impl Order {
             DeviceUrl::Qemu(options) => options.flash_file.as_deref(),
             DeviceUrl::Serial { .. } | DeviceUrl::Remote(_) | DeviceUrl::Wokwi(_) => None,
         })
+    }
+}
+
+/// What is named, else what the station has for real units.
+fn network_of(
+    request: &Request,
+    station: Option<&StationFile>,
+    devices: &[NamedDevice],
+) -> Result<ChosenNetwork, OrderError> {
+    let (named, of_station) =
+        (request.network.as_deref(), station.and_then(|s| s.network.as_deref()));
+    let text = ChosenNetwork::of_station(named, of_station, devices);
+    let chosen = ChosenNetwork::of(text, devices);
+    match named {
+        None if text.is_some() => chosen.map_err(OrderError::NetworkOfStation),
+        _ => Ok(chosen?),
     }
 }
 

@@ -52,10 +52,8 @@ pub enum Refusal {
         EndpointPolicy::Bench.name()
     )]
     BenchOnRealPort,
-    #[error(
-        "the access point and broker of this bench are in this process: a real unit cannot reach them"
-    )]
-    QcOnRealPort,
+    #[error("the network {network} is in this process: a real unit cannot reach it")]
+    QcOnRealPort { network: NetworkKind },
     #[error(
         "units of the profile {profile} ask for the broker that they are shipped with, and nobody said by what right the bench answers a real one in its place"
     )]
@@ -125,8 +123,8 @@ impl Refusal {
                 "name the product's own firmware in the profile: app = { file = \"build/app.elf\" }"
             }
             Self::BenchOnRealPort => "choose the policy redirected or test_then_final",
-            Self::QcOnRealPort => {
-                "goldline provision flashes a real unit and reads it back; its QC needs a station"
+            Self::QcOnRealPort { .. } => {
+                "choose --network nic:NAME, the interface of an access point or a switch that the unit is on, or wire:HOST:PORT; goldline provision flashes a real unit and reads it back without any"
             }
             Self::RedirectNotAccepted { .. } => {
                 "name the broker that is there (--broker URL --broker-trust FILE), or put into [redirect] of the station file a certificate for that name from a CA that the unit trusts, with accept_redirect = \"because …\""
@@ -214,9 +212,9 @@ pub(super) fn refuse_bench_on_real_port(
     if profile.mqtt.as_ref().is_some_and(|mqtt| mqtt.policy == EndpointPolicy::Bench) {
         return Err(Refusal::BenchOnRealPort);
     }
-    let is_reached = network == NetworkKind::Wire || !profile.reaches_network();
-    if scope != Scope::Provision && !is_reached {
-        return Err(Refusal::QcOnRealPort);
+    let leads_outside = matches!(network, NetworkKind::Wire | NetworkKind::Nic);
+    if scope != Scope::Provision && !leads_outside && profile.reaches_network() {
+        return Err(Refusal::QcOnRealPort { network });
     }
     Ok(())
 }
@@ -407,7 +405,11 @@ mod tests {
         let mut profile = find("espvault", None).expect("it ships");
         profile.images.app = AppSource::File("build/app.bin".into());
         let refused = refuse_bench_on_real_port(&profile, Scope::Run, NetworkKind::Air);
-        assert_eq!(refused, Err(Refusal::QcOnRealPort));
+        let network = NetworkKind::Air;
+        assert_eq!(refused, Err(Refusal::QcOnRealPort { network }));
+        for network in [NetworkKind::Nic, NetworkKind::Wire] {
+            assert_eq!(refuse_bench_on_real_port(&profile, Scope::Run, network), Ok(()));
+        }
         (profile.wifi, profile.mqtt) = (None, None);
         assert_eq!(refuse_bench_on_real_port(&profile, Scope::Run, NetworkKind::Air), Ok(()));
     }

@@ -18,8 +18,8 @@ pub struct Request {
     pub devices: Vec<String>,
     /// No unit is touched, not even to find its port: what is asked for is shown and not done.
     pub touches_nothing: bool,
-    /// What lies between the units and the services: `air`, `cable` or `wire:HOST:PORT`; an access point unless
-    /// given.
+    /// What lies between the units and the services: `air`, `cable`, `nic:NAME` or `wire:HOST:PORT`; an access
+    /// point unless given.
     pub network: Option<String>,
     /// The checks that the run goes without, by name, where the devices cannot prove them.
     pub without: Vec<String>,

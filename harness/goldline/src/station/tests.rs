@@ -133,8 +133,8 @@ fn broker(folder: &Path, login: &str) -> Request {
 #[case::qc_on_a_real_port(
     own_app,
     Scope::Run,
-    "the access point and broker of this bench are in this process",
-    "goldline provision flashes a real unit"
+    "the network air is in this process: a real unit cannot reach it",
+    "choose --network nic:NAME"
 )]
 #[case::units_that_nothing_starts(
     |folder: &Path| {
@@ -185,8 +185,41 @@ fn broker(folder: &Path, login: &str) -> Request {
 #[case::unknown_network(
     |_: &Path| Request { network: Some("tap".to_owned()), ..of("espvault") },
     Scope::Run,
-    "--network: unknown network \"tap\": expected air, cable, nat or wire:HOST:PORT",
+    "--network: unknown network \"tap\": expected air, cable, nat, nic:NAME or wire:HOST:PORT",
     ""
+)]
+#[case::interface_without_a_name(
+    |folder: &Path| Request { network: Some("nic".to_owned()), ..own_app(folder) },
+    Scope::Run,
+    "--network: nic names no interface",
+    "such as --network nic:wlan1"
+)]
+#[case::network_of_the_station_file(
+    |folder: &Path| {
+        let station = folder.join("station.toml");
+        fs::write(&station, "[network]\nuse = \"nic\"\n").expect("a file");
+        Request { station_file: Some(station), ..own_app(folder) }
+    },
+    Scope::Run,
+    "[network] use in the station file: nic names no interface",
+    "such as --network nic:wlan1"
+)]
+#[case::network_that_overrides_it(
+    |folder: &Path| {
+        let station = folder.join("station.toml");
+        fs::write(&station, "[network]\nuse = \"nic:wlan1\"\n").expect("a file");
+        let (station_file, network) = (Some(station), Some("air".to_owned()));
+        Request { station_file, network, ..own_app(folder) }
+    },
+    Scope::Run,
+    "the network air is in this process",
+    "choose --network nic:NAME"
+)]
+#[case::interface_to_a_unit_of_this_process(
+    |_: &Path| Request { network: Some("nic:wlan1".to_owned()), ..of("espvault") },
+    Scope::Run,
+    "--network: simulator: is in this process, and an interface leads to units outside",
+    "choose --network air or cable for it"
 )]
 #[case::wire_to_a_unit_of_this_process(
     |_: &Path| Request { network: Some("wire:127.0.0.1:7700".to_owned()), ..of("espvault") },

@@ -25,9 +25,10 @@ use super::{
     fault::TestbedFault,
     nat::Nat,
     network::{Addresses, Network, NetworkKind, Party, Segment, Signal, Station},
+    nic::{Nic, NicPort, NoNic, SecondUnit},
     wire::Wire,
 };
-use crate::{clock::Clock, secret::Secret};
+use crate::{clock::Clock, identity::Mac, secret::Secret};
 
 /// What a unit without a radio is told of one: a signal in the middle of what a link can have.
 const NO_SIGNAL: Signal = Signal { bssid: [0; 6], channel: 1, rssi_dbm: -50 };
@@ -38,12 +39,24 @@ pub struct Air {
     kind: NetworkKind,
     callers: Callers,
     addresses: Addresses,
+    /// The interface that units are on, where they are on one.
+    nic: Option<Arc<Nic>>,
 }
 
 impl Air {
     /// With an access point for each run, or a cable.
     pub fn new(kind: NetworkKind) -> Self {
         Self { kind, ..Self::default() }
+    }
+
+    /// On an interface that the bench has for itself. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// [`NoNic`] says why it cannot be had.
+    pub fn on_interface(name: &str, clock: Clock) -> Result<Self, NoNic> {
+        let air = Self::new(NetworkKind::Nic);
+        let nic = Nic::open(name, air.callers.clone(), clock)?;
+        Ok(Self { nic: Some(Arc::new(nic)), ..air })
     }
 
     /// Whose connections are whose.
@@ -54,9 +67,10 @@ impl Air {
     /// A place for one unit, which hears nothing until a network is set up around it. Needs a tokio runtime.
     pub fn place(&self) -> Arc<AirPort> {
         let run = Borrower::new();
-        let wire = (self.kind == NetworkKind::Wire).then(Wire::new);
+        let wire = matches!(self.kind, NetworkKind::Wire | NetworkKind::Nic).then(Wire::new);
+        let nic = self.nic.as_ref().map(|nic| nic.port(run));
         let (network, nat) = (OnceLock::new(), OnceLock::new());
-        Arc::new(AirPort { run, network, wire, nat, runtime: Handle::current() })
+        Arc::new(AirPort { run, network, wire, nic, nat, runtime: Handle::current() })
     }
 
     /// Sets up the network of a run around its unit; a unit stays with the first.
@@ -70,7 +84,10 @@ impl Air {
         let set_up = || -> Arc<dyn Network> {
             let (callers, addresses) = (self.callers.clone(), self.addresses.clone());
             if let Some(wire) = &place.wire {
-                let segment = Segment::on_wire(place.run, callers, addresses, clock);
+                let segment = match &self.nic {
+                    Some(nic) => Segment::on_medium(place.run, callers, nic.medium(), clock),
+                    None => Segment::on_wire(place.run, callers, addresses, clock),
+                };
                 let segment = Arc::new(segment);
                 wire.surround(Arc::clone(&segment));
                 return segment;
@@ -84,9 +101,11 @@ impl Air {
             let segment = Segment::of_run(place.run, callers, addresses, clock);
             match self.kind {
                 NetworkKind::Air => Arc::new(AccessPoint::around(segment, config, faults)),
-                NetworkKind::Cable | NetworkKind::Wire | NetworkKind::Nat | NetworkKind::None => {
-                    Arc::new(segment)
-                }
+                NetworkKind::Cable
+                | NetworkKind::Wire
+                | NetworkKind::Nic
+                | NetworkKind::Nat
+                | NetworkKind::None => Arc::new(segment),
             }
         };
         Arc::clone(place.network.get_or_init(set_up))
@@ -100,6 +119,8 @@ pub struct AirPort {
     network: OnceLock<Arc<dyn Network>>,
     /// Where the frames of a unit of another process come in.
     wire: Option<Wire>,
+    /// What tells them apart from those of others, where there are others.
+    nic: Option<NicPort>,
     /// What an emulator's guest reaches, once the run is lent its network.
     nat: OnceLock<Arc<Nat>>,
     runtime: Handle,
@@ -109,6 +130,17 @@ impl AirPort {
     /// The run whose unit stands here.
     pub fn run(&self) -> Borrower {
         self.run
+    }
+
+    /// Tells whose frames are the unit's, on an interface that others are on as well; see [`NicPort::bind`].
+    ///
+    /// # Errors
+    /// [`SecondUnit`].
+    pub fn bind(&self, macs: &[Mac]) -> Result<(), SecondUnit> {
+        match (&self.nic, &self.wire) {
+            (Some(nic), Some(wire)) => nic.bind(macs, wire),
+            _ => Ok(()),
+        }
     }
 
     /// Where the unit's frames come in.

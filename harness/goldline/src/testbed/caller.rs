@@ -53,6 +53,8 @@ pub enum Caller {
     Unit(Borrower),
     /// The bench itself, for a run.
     Bench(Borrower),
+    /// A station on an interface of the bench that is no run's unit.
+    Guest,
     /// Anybody else on the machine.
     Stranger,
 }
@@ -62,7 +64,7 @@ impl Caller {
     pub fn borrower(self) -> Option<Borrower> {
         match self {
             Self::Unit(borrower) | Self::Bench(borrower) => Some(borrower),
-            Self::Stranger => None,
+            Self::Guest | Self::Stranger => None,
         }
     }
 

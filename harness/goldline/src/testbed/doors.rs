@@ -12,7 +12,7 @@ use std::{
 
 use tokio::task::AbortHandle;
 
-use super::caller::{Caller, Who};
+use super::caller::Who;
 
 #[derive(Clone)]
 pub(super) struct Doors {
@@ -65,7 +65,7 @@ impl Doors {
             let number = open.turn;
             let held = Held {
                 from: who.peer.ip(),
-                is_strangers: who.caller == Caller::Stranger,
+                is_strangers: who.caller.borrower().is_none(),
                 task: None,
                 waits_since: Some(number),
             };
@@ -140,6 +140,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::testbed::caller::Caller;
 
     fn admit(doors: &Doors, from: u8) -> (Arc<Place>, AbortHandle) {
         admit_as(doors, from, Caller::Stranger)

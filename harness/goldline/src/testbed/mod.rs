@@ -21,6 +21,7 @@ pub mod fault;
 pub mod http_server;
 pub mod nat;
 pub mod network;
+pub mod nic;
 pub mod room;
 pub mod server_tls;
 mod services;
@@ -39,6 +40,7 @@ use crate::{
     secret::Secret,
 };
 use access_point::AccessPointConfig;
+use air::Air;
 use authority::{Authority, AuthorityError};
 use broker::{Account, Broker, BrokerError, ClientAuth, ExternalBroker};
 use ca::{CaError, CertificateAuthorityApi};
@@ -166,8 +168,8 @@ impl Testbed {
     /// [`TestbedError`] of the first service that does not start; those already started end.
     pub async fn start(config: TestbedConfig) -> Result<Self, TestbedError> {
         let TestbedConfig { authority, faults, clock, .. } = &config;
-        let kind = NetworkKind::default();
-        let mut services = Services::new(kind, Arc::clone(authority), faults, clock.clone());
+        let air = Air::new(NetworkKind::default());
+        let mut services = Services::new(air, Arc::clone(authority), faults, clock.clone());
         let place = services.air().place();
         let joined = join_external(&config, services.air()).await?;
         services.lend(&place, config, joined).await

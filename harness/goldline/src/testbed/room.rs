@@ -17,27 +17,35 @@ pub struct Rooms<R> {
     of: RwLock<HashMap<Borrower, Arc<R>>>,
     /// Where callers go for whom there is no other; without it they are turned away.
     anyone: Option<Arc<R>>,
+    /// Where stations go that are no run's unit, on an interface of the bench.
+    guests: Option<Arc<R>>,
 }
 
 impl<R> Rooms<R> {
     /// For the units of runs only.
     pub fn of_runs() -> Arc<Self> {
-        Arc::new(Self { of: RwLock::default(), anyone: None })
+        Arc::new(Self { of: RwLock::default(), anyone: None, guests: None })
+    }
+
+    /// For the units of runs, and one room for all guests.
+    pub fn of_runs_and_guests(room: Arc<R>) -> Arc<Self> {
+        Arc::new(Self { of: RwLock::default(), anyone: None, guests: Some(room) })
     }
 
     /// One room more, for whoever has none.
     pub fn with_anyone(room: Arc<R>) -> Arc<Self> {
-        Arc::new(Self { of: RwLock::default(), anyone: Some(room) })
+        Arc::new(Self { of: RwLock::default(), anyone: Some(room), guests: None })
     }
 
     /// The room that a caller enters; none means that the service has nothing for it.
     pub fn enter(&self, caller: Caller) -> Option<Arc<R>> {
-        match caller.borrower() {
-            None => None,
-            Some(run) => {
+        match caller {
+            Caller::Unit(run) | Caller::Bench(run) => {
                 let rooms = self.of.read().unwrap_or_else(PoisonError::into_inner);
                 rooms.get(&run).cloned()
             }
+            Caller::Guest => self.guests.clone(),
+            Caller::Stranger => None,
         }
         .or_else(|| self.anyone.clone())
     }

@@ -19,7 +19,7 @@ use super::{
         self, ConfigEntrance, ConfigServer, ConfigServerConfig, CreateUser, MakeCredentials,
     },
     fault::{Faults, TestbedFault},
-    network::{Network, NetworkKind},
+    network::Network,
     time_server::{TimeEntrance, TimeServer},
     update_server::{UpdateEntrance, UpdateServer},
 };
@@ -57,15 +57,10 @@ struct Base {
 
 impl Services {
     /// No service yet.
-    pub fn new(
-        network: NetworkKind,
-        authority: Arc<Authority>,
-        faults: &Faults,
-        clock: Clock,
-    ) -> Self {
+    pub fn new(air: Air, authority: Arc<Authority>, faults: &Faults, clock: Clock) -> Self {
         let faults = faults.list().to_vec();
         Self {
-            base: Base { air: Air::new(network), authority, faults, clock },
+            base: Base { air, authority, faults, clock },
             brokers: Vec::new(),
             cas: Vec::new(),
             config_servers: Vec::new(),

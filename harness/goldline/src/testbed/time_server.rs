@@ -76,7 +76,9 @@ impl TimeEntrance {
         faults: &[TestbedFault],
         callers: &Callers,
     ) -> io::Result<Arc<Self>> {
-        Self::open_with(clock, faults, callers, Rooms::of_runs()).await
+        let guests = Room { log: Arc::new(EventLog::new(clock.clone())) };
+        let rooms = Rooms::of_runs_and_guests(Arc::new(guests));
+        Self::open_with(clock, faults, callers, rooms).await
     }
 
     async fn open_with(

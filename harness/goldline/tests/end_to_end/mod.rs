@@ -45,6 +45,7 @@ mod near_misses;
 mod neighbours;
 mod nests;
 mod networks;
+mod nic;
 mod one_bit;
 mod open_networks;
 mod output_files;
@@ -81,7 +82,7 @@ mod secret_table;
 mod secrets;
 mod starts;
 
-mod trust;
+pub mod trust;
 mod two_sided;
 mod usage;
 mod values;

@@ -29,7 +29,7 @@ const BECAUSE: &str =
     "because the bench's network is closed, and the certificate ends with the day";
 
 /// A product whose application trusts its maker's CA, and what the maker has.
-fn product() -> (Station, AuthorityPem) {
+pub fn product() -> (Station, AuthorityPem) {
     let station = Station::new();
     let own = PROFILE.replacen("{ model = \"espvault\" }", "{ file = \"app.elf\" }", 1);
     station.write("espvault.toml", own);
@@ -49,7 +49,7 @@ fn product() -> (Station, AuthorityPem) {
     (station, pem)
 }
 
-fn redirect(station: &Station, lines: &str) {
+pub fn redirect(station: &Station, lines: &str) {
     station.write("jig.toml", format!("[redirect]\ntrusts = \"root.pem\"\n{lines}\n"));
 }
 

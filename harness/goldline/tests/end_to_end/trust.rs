@@ -11,14 +11,14 @@ const CERTIFICATES: &str =
     include_str!("../../../../fixtures/profiles/safesignal-certificates.toml");
 
 /// Where a product has its bootloader and its application.
-struct Places {
+pub struct Places {
     profile: &'static str,
     text: &'static str,
     bootloader: std::ops::Range<usize>,
     app: std::ops::Range<usize>,
 }
 
-const ESPVAULT: Places = Places {
+pub const ESPVAULT: Places = Places {
     profile: "espvault",
     text: PROFILE,
     bootloader: 0x1000..0x8000,
@@ -32,7 +32,7 @@ const SAFESIGNAL: Places = Places {
 };
 
 /// A station whose profile `own.toml` flashes the images that this station made.
-fn with_images_of(maker: &Station, places: &Places) -> Station {
+pub fn with_images_of(maker: &Station, places: &Places) -> Station {
     let ended = maker.unit(["provision", places.profile, "--device", DEVICE]);
     assert_eq!(ended.code(), 0, "{ended:?}");
     let flash = fs::read(maker.path("unit.flash")).expect("the unit's flash");

@@ -15,6 +15,7 @@ use goldline::{
     testbed::{
         Services, Testbed, TestbedConfig,
         access_point::AccessPointConfig,
+        air::Air,
         authority::Authority,
         broker::{Account, Admission, RefusedBecause},
         caller::{Borrower, Caller, Callers},
@@ -61,7 +62,7 @@ impl Shared {
     fn start() -> Self {
         let authority = Arc::new(authority());
         let services = Services::new(
-            NetworkKind::Air,
+            Air::new(NetworkKind::Air),
             Arc::clone(&authority),
             &Faults::default(),
             Clock::system(),

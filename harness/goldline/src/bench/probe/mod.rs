@@ -40,6 +40,9 @@ use crate::{
 /// Why a probe failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
+    /// The network itself does not work, or did not for a while: whoever joins it now proves nothing.
+    #[error("{0}")]
+    NetworkFailed(String),
     /// The access point does not take the planned credentials.
     #[error("the access point refused the bench with reason {}", .0.reason)]
     NotJoined(Refusal),

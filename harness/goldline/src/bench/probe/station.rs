@@ -62,8 +62,11 @@ impl BenchStation {
     /// Joins the network as a new station.
     ///
     /// # Errors
-    /// [`ProbeError::NotJoined`], [`ProbeError::NoAddress`].
+    /// [`ProbeError::NetworkFailed`], [`ProbeError::NotJoined`], [`ProbeError::NoAddress`].
     pub fn join(&self, network: PlannedNetwork<'_>) -> Result<Joined, ProbeError> {
+        if let Some(fault) = self.network.fault() {
+            return Err(ProbeError::NetworkFailed(fault));
+        }
         static STATIONS: AtomicU16 = AtomicU16::new(FIRST_NUMBER + 1);
         let [a, b, c, d] = MAC_PREFIX;
         let [high, low] = STATIONS.fetch_add(1, Ordering::Relaxed).to_be_bytes();

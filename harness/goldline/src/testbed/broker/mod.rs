@@ -332,14 +332,17 @@ impl Broker {
         let (ended, tasks) = (CancellationToken::new(), TaskTracker::new());
         let listener = ended;
         let ended = listener.child_token();
-        let room = Arc::new(Room::new(&config, clock, ended.clone()));
+        let room = Arc::new(Room::new(&config, clock.clone(), ended.clone()));
+        // They hear nobody but themselves there.
+        let guests = Room { allow_anonymous: true, ..Room::new(&config, clock, ended.clone()) };
+        let guests = Arc::new(guests);
         let bench = Mutex::new(room.tenant.open(BENCH, true)?);
         let door = Arc::new(Door {
             tls: Arc::new(tls),
             expiry: Expiry::first_in(&config.server.signed.chain),
             callers: config.callers,
             rooms: match config.runs_only {
-                true => Rooms::of_runs(),
+                true => Rooms::of_runs_and_guests(guests),
                 false => Rooms::with_anyone(Arc::clone(&room)),
             },
             handshake_deadline: config.handshake_deadline,

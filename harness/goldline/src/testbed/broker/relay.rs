@@ -23,7 +23,7 @@ use super::{
 use crate::{
     profile::Endpoint,
     testbed::{
-        caller::{Caller, Callers, Who},
+        caller::{Callers, Who},
         doors::{Doors, Place},
     },
 };
@@ -61,7 +61,7 @@ impl Relay {
                     let Ok(own) = stream.local_addr() else { continue };
                     let who = Who { peer, caller: self.callers.claim(peer, own) };
                     // The way is the bench's and its unit's: it leads no stranger to somebody's broker.
-                    if who.caller == Caller::Stranger {
+                    if who.caller.borrower().is_none() {
                         continue;
                     }
                     if !doors.make_room(peer.ip()) {

@@ -4,17 +4,30 @@ use std::{
     collections::BTreeSet,
     net::Ipv4Addr,
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
+use super::by_station::ByStation;
+use crate::identity::Mac;
+
 /// Stations are numbered within the /16; 0 is the network, 1 the gateway, the last is broadcast.
-const STATIONS: std::ops::Range<u16> = 2..u16::MAX;
+pub(super) const STATIONS: std::ops::Range<u16> = 2..u16::MAX;
 
 /// What is taken of 127.77.0.0/16, and of 10.77.0.0/16 with it. Cheap to clone: all clones are one.
 #[derive(Clone, Debug, Default)]
 pub struct Addresses(Arc<Mutex<Pool>>);
 
 #[derive(Debug)]
-struct Pool {
+enum Pool {
+    /// Each station gets the lowest that is free, whoever else has its hardware address: on links of their own two
+    /// may have the same.
+    InTurn(InTurn),
+    /// A station is known by its hardware address, and has its own again.
+    ByStation(ByStation),
+}
+
+#[derive(Debug)]
+struct InTurn {
     /// From here on nothing was ever taken.
     fresh: u16,
     /// Taken once, and free again.
@@ -23,11 +36,11 @@ struct Pool {
 
 impl Default for Pool {
     fn default() -> Self {
-        Self { fresh: STATIONS.start, returned: BTreeSet::new() }
+        Self::InTurn(InTurn { fresh: STATIONS.start, returned: BTreeSet::new() })
     }
 }
 
-impl Pool {
+impl InTurn {
     fn take(&mut self) -> Option<u16> {
         if let Some(returned) = self.returned.pop_first() {
             return Some(returned);
@@ -38,18 +51,28 @@ impl Pool {
     }
 }
 
-/// An address, free again when this is dropped.
+/// An address, free again when this is dropped: at once, or when its station believes in it no longer.
 #[derive(Debug)]
 pub(super) struct AddressLease {
     number: u16,
+    mac: Mac,
     of: Addresses,
 }
 
 impl Addresses {
-    /// The lowest that is free; none when all are taken.
-    pub(super) fn take(&self) -> Option<AddressLease> {
-        let number = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        Some(AddressLease { number, of: self.clone() })
+    /// For stations of one interface, which are told apart by their hardware addresses and believe in an address for
+    /// so long after it was last given.
+    pub fn by_station(believed: Duration) -> Self {
+        Self(Arc::new(Mutex::new(Pool::ByStation(ByStation::new(believed)))))
+    }
+
+    /// One for a station; none when all are taken.
+    pub(super) fn take(&self, mac: Mac) -> Option<AddressLease> {
+        let number = match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Pool::InTurn(pool) => pool.take()?,
+            Pool::ByStation(pool) => pool.take(mac, Instant::now())?,
+        };
+        Some(AddressLease { number, mac, of: self.clone() })
     }
 }
 
@@ -60,6 +83,8 @@ pub(super) enum Subnet {
     Loopback,
     /// 10.77.0.0/16, for stations with a TCP/IP stack: none takes an address of loopback from a wire.
     Wire,
+    /// The same on an interface that other stations are on as well.
+    Shared,
     /// 192.168.4.0/24 behind an emulator's NAT, which its guest has alone; other stations are the bench's own,
     /// and have addresses of 127.77.0.0/16.
     Nat,
@@ -70,7 +95,7 @@ impl Subnet {
     pub(super) fn gateway(self) -> Ipv4Addr {
         match self {
             Self::Nat => Ipv4Addr::new(192, 168, 4, 1),
-            Self::Loopback | Self::Wire => self.address(1),
+            Self::Loopback | Self::Wire | Self::Shared => self.address(1),
         }
     }
 
@@ -78,7 +103,7 @@ impl Subnet {
         let [high, low] = number.to_be_bytes();
         match self {
             Self::Loopback | Self::Nat => Ipv4Addr::new(127, 77, high, low),
-            Self::Wire => Ipv4Addr::new(10, 77, high, low),
+            Self::Wire | Self::Shared => Ipv4Addr::new(10, 77, high, low),
         }
     }
 }
@@ -97,6 +122,11 @@ impl AddressLease {
 
 impl Drop for AddressLease {
     fn drop(&mut self) {
-        self.of.0.lock().unwrap_or_else(PoisonError::into_inner).returned.insert(self.number);
+        match &mut *self.of.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Pool::InTurn(pool) => {
+                pool.returned.insert(self.number);
+            }
+            Pool::ByStation(pool) => pool.give_back(self.mac, Instant::now()),
+        }
     }
 }

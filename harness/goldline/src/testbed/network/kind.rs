@@ -16,6 +16,9 @@ pub enum NetworkKind {
     /// Ethernet frames on a socket, for units of other processes with a TCP/IP stack of their own: emulators,
     /// simulated units served elsewhere. Proves what a cable does, and that the stack works.
     Wire,
+    /// An interface of this machine that the bench has for itself, for real units: an access point, a switch, a
+    /// cable. Proves what a wire does. That a unit came by radio is the access point's to say, and it is not asked.
+    Nic,
     /// An emulator's own access point, and its own NAT to services on this machine's loopback. The join with the
     /// unit's own password is the emulator's to refuse: the bench sees what comes out of it.
     Nat,
@@ -25,14 +28,14 @@ pub enum NetworkKind {
 
 /// A network that there is not.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown network \"{name}\": expected air, cable, nat or wire:HOST:PORT")]
+#[error("unknown network \"{name}\": expected air, cable, nat, nic:NAME or wire:HOST:PORT")]
 pub struct UnknownNetwork {
     name: String,
 }
 
 impl NetworkKind {
     /// Every network that may be asked for.
-    pub const ALL: [Self; 4] = [Self::Air, Self::Cable, Self::Wire, Self::Nat];
+    pub const ALL: [Self; 5] = [Self::Air, Self::Cable, Self::Wire, Self::Nic, Self::Nat];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -40,6 +43,7 @@ impl NetworkKind {
             Self::Air => "air",
             Self::Cable => "cable",
             Self::Wire => "wire",
+            Self::Nic => "nic",
             Self::Nat => "nat",
             Self::None => "none",
         }
@@ -50,7 +54,9 @@ impl NetworkKind {
         match self {
             Self::Air => Proofs { radio: true, own_networks: true },
             Self::Nat => Proofs { radio: true, own_networks: false },
-            Self::Cable | Self::Wire | Self::None => Proofs { radio: false, own_networks: false },
+            Self::Cable | Self::Wire | Self::Nic | Self::None => {
+                Proofs { radio: false, own_networks: false }
+            }
         }
     }
 }

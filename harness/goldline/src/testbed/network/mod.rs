@@ -6,7 +6,10 @@
 //! plans nor checks nor what is said on a connection. Signal strength is in dBm.
 
 mod addresses;
+mod by_station;
+mod directory;
 mod kind;
+mod medium;
 pub(super) mod own_networks;
 mod redirect;
 mod refusal;
@@ -23,6 +26,7 @@ use tokio::sync::mpsc;
 
 pub use addresses::Addresses;
 pub use kind::{NetworkKind, UnknownNetwork};
+pub use medium::Medium;
 pub use own_networks::UnitNetwork;
 pub use redirect::NoRedirect;
 pub use refusal::{Refusal, reason};
@@ -51,6 +55,12 @@ pub trait Network: fmt::Debug + Send + Sync {
     /// Whether a unit that joins would be seen, where the bench cannot join as the unit does and try it; `None`
     /// where it can.
     fn sees_joins(&self) -> Option<Result<(), String>> {
+        None
+    }
+
+    /// What is wrong with the network itself, or was since the run began, as far as it can tell: with it, what a unit
+    /// did not do is not the unit's fault.
+    fn fault(&self) -> Option<String> {
         None
     }
 

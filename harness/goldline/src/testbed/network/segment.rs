@@ -11,7 +11,7 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::io::Errno;
@@ -20,6 +20,8 @@ use super::{
     Addresses, Link, Network, NetworkEvent, NetworkKind, NoRedirect, Party, Proofs, Refusal,
     Station, UnitNetwork, Visitors,
     addresses::{AddressLease, Subnet},
+    directory::{Directory, Kind},
+    medium::{BELIEVED, Medium},
     reason,
 };
 use crate::{
@@ -37,18 +39,23 @@ use crate::{
 pub(in crate::testbed) const GATEWAY: Ipv4Addr = Ipv4Addr::new(127, 77, 0, 1);
 /// The segment's mask.
 pub(in crate::testbed) const NETMASK: Ipv4Addr = Ipv4Addr::new(255, 255, 0, 0);
-/// TEST-NET-1 of RFC 5737: an address that never leads anywhere by accident.
-const SERVICES: [u8; 3] = [192, 0, 2];
+/// How long a lease on a wire lasts: shorter than a soak, so that renewals are met; longer than any run.
+const LEASE: Duration = Duration::from_secs(12 * 3600);
 /// A unit has one interface or two; whoever counts MACs up shall not take the addresses of others.
 const MOST_PLUGGED_IN: usize = 8;
 
 /// Stations of one run, and where what they open leads.
 #[derive(Debug)]
 pub struct Segment {
-    run: Borrower,
+    /// Whose unit its stations are; none for stations of nobody.
+    run: Option<Borrower>,
     callers: Callers,
     addresses: Addresses,
     subnet: Subnet,
+    began: Instant,
+    /// What it shares with others, where it is not alone.
+    medium: Option<Medium>,
+    directory: Arc<Mutex<Directory>>,
     state: Mutex<State>,
     log: Arc<EventLog<NetworkEvent>>,
 }
@@ -61,10 +68,6 @@ struct State {
     joined: HashMap<Ipv4Addr, Mac>,
     /// Who came over the link of the run's unit.
     plugged_in: HashSet<Mac>,
-    names: HashMap<Host, Ipv4Addr>,
-    services: HashMap<SocketAddr, SocketAddr>,
-    /// Where datagrams are answered.
-    datagrams: HashMap<SocketAddr, SocketAddr>,
 }
 
 impl Segment {
@@ -84,6 +87,19 @@ impl Segment {
         Self::of_subnet(Subnet::Nat, run, callers, addresses, clock)
     }
 
+    /// As [`Self::on_wire`], on an interface that others are on as well.
+    pub fn on_medium(run: Borrower, callers: Callers, medium: &Medium, clock: Clock) -> Self {
+        let addresses = medium.addresses().clone();
+        let segment = Self::of_subnet(Subnet::Shared, run, callers, addresses, clock);
+        Self { medium: Some(medium.clone()), ..segment }
+    }
+
+    /// For a station on such an interface that is no run's unit: it reaches what any of them reaches, as nobody.
+    pub(in crate::testbed) fn of_guest(callers: Callers, medium: &Medium, clock: Clock) -> Self {
+        let segment = Self::on_medium(Borrower::new(), callers, medium, clock);
+        Self { run: None, directory: Arc::clone(medium.everyones()), ..segment }
+    }
+
     fn of_subnet(
         subnet: Subnet,
         run: Borrower,
@@ -91,8 +107,32 @@ impl Segment {
         addresses: Addresses,
         clock: Clock,
     ) -> Self {
-        let log = Arc::new(EventLog::new(clock));
-        Self { run, callers, addresses, subnet, state: Mutex::default(), log }
+        Self {
+            run: Some(run),
+            callers,
+            addresses,
+            subnet,
+            began: Instant::now(),
+            medium: None,
+            directory: Arc::default(),
+            state: Mutex::default(),
+            log: Arc::new(EventLog::new(clock)),
+        }
+    }
+
+    /// Whether other stations are on the same medium, and answer for themselves.
+    pub(in crate::testbed) fn is_shared(&self) -> bool {
+        self.subnet == Subnet::Shared
+    }
+
+    /// Whether its stations are of no run.
+    pub(in crate::testbed) fn is_nobodys(&self) -> bool {
+        self.run.is_none()
+    }
+
+    /// For how long a station is given its address.
+    pub(in crate::testbed) fn lease(&self) -> Duration {
+        if self.is_shared() { BELIEVED } else { LEASE }
     }
 
     /// The way out, and the DNS server, and the mask.
@@ -127,12 +167,12 @@ impl Segment {
 
     /// Whether a name leads somewhere; nobody asked for it.
     pub(in crate::testbed) fn knows(&self, name: &str) -> bool {
-        name.parse::<Host>().is_ok_and(|host| self.state().names.contains_key(&host))
+        self.directory().address_of(name).is_some()
     }
 
     /// Whether datagrams are answered there.
     pub(in crate::testbed) fn hears(&self, to: SocketAddr) -> bool {
-        self.state().datagrams.contains_key(&to)
+        self.directory().listener(Kind::Datagrams, to).is_some()
     }
 
     /// Gives a station an address, if it may join.
@@ -159,22 +199,44 @@ impl Segment {
     }
 
     fn caller(&self, party: Party) -> Caller {
-        match party {
-            Party::Unit => Caller::Unit(self.run),
-            Party::Bench => Caller::Bench(self.run),
+        match (self.run, party) {
+            (Some(run), Party::Unit) => Caller::Unit(run),
+            (Some(run), Party::Bench) => Caller::Bench(run),
+            (None, _) => Caller::Guest,
         }
     }
 
     /// Where something of a station leads, if the station is joined, and what the service sees it as.
-    fn leads<T>(
+    fn leads(
         &self,
         from: Ipv4Addr,
-        find: impl FnOnce(&State) -> Option<T>,
-    ) -> io::Result<(Ipv4Addr, Option<T>)> {
-        let state = self.state();
-        let lease = state.joined.get(&from).and_then(|mac| state.leases.get(mac));
-        let lease = lease.ok_or(Errno::NETUNREACH)?;
-        Ok((lease.on_loopback(), find(&state)))
+        kind: Kind,
+        to: SocketAddr,
+    ) -> io::Result<(Ipv4Addr, Option<SocketAddr>)> {
+        let own = {
+            let state = self.state();
+            let lease = state.joined.get(&from).and_then(|mac| state.leases.get(mac));
+            lease.ok_or(Errno::NETUNREACH)?.on_loopback()
+        };
+        Ok((own, self.directory().listener(kind, to)))
+    }
+
+    fn lead(
+        &self,
+        kind: Kind,
+        host: &Host,
+        port: u16,
+        listener: SocketAddr,
+    ) -> Result<IpAddr, NoRedirect> {
+        if let Some(medium) = &self.medium {
+            let mut everyones = medium.everyones().lock().unwrap_or_else(PoisonError::into_inner);
+            everyones.lead(kind, (host, port), listener, self.subnet)?;
+        }
+        self.directory().lead(kind, (host, port), listener, self.subnet)
+    }
+
+    fn directory(&self) -> MutexGuard<'_, Directory> {
+        self.directory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -196,11 +258,12 @@ impl Network for Segment {
         station == unit || self.state().plugged_in.contains(&station)
     }
 
+    fn fault(&self) -> Option<String> {
+        self.medium.as_ref()?.fault_since(self.began)
+    }
+
     fn redirect(&self, host: &Host, port: u16, listener: SocketAddr) -> Result<IpAddr, NoRedirect> {
-        let mut state = self.state();
-        let address = state.address_of(host, self.subnet)?;
-        state.services.insert(SocketAddr::new(address, port), listener);
-        Ok(address)
+        self.lead(Kind::Connections, host, port, listener)
     }
 
     fn redirect_datagrams(
@@ -209,10 +272,7 @@ impl Network for Segment {
         port: u16,
         socket: SocketAddr,
     ) -> Result<IpAddr, NoRedirect> {
-        let mut state = self.state();
-        let address = state.address_of(host, self.subnet)?;
-        state.datagrams.insert(SocketAddr::new(address, port), socket);
-        Ok(address)
+        self.lead(Kind::Datagrams, host, port, socket)
     }
 
     fn leave(&self, mac: [u8; 6]) {
@@ -230,20 +290,16 @@ impl Network for Segment {
     }
 
     fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<IpAddr> {
-        let answer = {
-            let state = self.state();
-            state.joined.get(&from).and_then(|_| {
-                let host = name.parse().ok()?;
-                state.names.get::<Host>(&host).copied().map(IpAddr::from)
-            })
-        };
+        let is_joined = self.state().joined.contains_key(&from);
+        let answer = is_joined.then(|| self.directory().address_of(name)).flatten();
+        let answer = answer.map(IpAddr::from);
         self.record(NetworkEvent::Resolved { from, name: name.to_owned(), answer });
         answer
     }
 
     fn connect(&self, from: Ipv4Addr, to: SocketAddr, party: Party) -> io::Result<TcpStream> {
         let to = canonical(to);
-        let listener = self.leads(from, |state| state.services.get(&to).copied());
+        let listener = self.leads(from, Kind::Connections, to);
         let listener =
             listener.and_then(|(own, found)| Ok((own, found.ok_or(Errno::CONNREFUSED)?)));
         let caller = self.caller(party);
@@ -262,7 +318,7 @@ impl Network for Segment {
         limit: Duration,
     ) -> io::Result<Vec<u8>> {
         let to = canonical(to);
-        let answer = match self.leads(from, |state| state.datagrams.get(&to).copied())? {
+        let answer = match self.leads(from, Kind::Datagrams, to)? {
             (own, Some(socket)) => {
                 self.callers.ask(own, socket, self.caller(party), datagram, limit)
             }
@@ -307,28 +363,6 @@ impl Network for Segment {
 }
 
 impl State {
-    /// The address that stands for a host: its own if it is one, else the next free one.
-    fn address_of(&mut self, host: &Host, subnet: Subnet) -> Result<IpAddr, NoRedirect> {
-        if let Some(literal) = host.address() {
-            return Ok(literal);
-        }
-        if subnet == Subnet::Nat {
-            self.names.insert(host.clone(), subnet.gateway());
-            return Ok(subnet.gateway().into());
-        }
-        if let Some(&known) = self.names.get(host) {
-            return Ok(known.into());
-        }
-        let [a, b, c] = SERVICES;
-        let number = u8::try_from(self.names.len() + 1).ok().filter(|&number| number < u8::MAX);
-        let Some(number) = number else {
-            return Err(NoRedirect::TooManyNames { name: host.to_string() });
-        };
-        let address = Ipv4Addr::new(a, b, c, number);
-        self.names.insert(host.clone(), address);
-        Ok(address.into())
-    }
-
     fn join(&mut self, mac: Mac, addresses: &Addresses, subnet: Subnet) -> Option<Ipv4Addr> {
         let address = self.lease(mac, addresses, subnet)?;
         self.joined.insert(address, mac);
@@ -339,7 +373,7 @@ impl State {
         if let Some(leased) = self.leases.get(&mac) {
             return Some(leased.address(subnet));
         }
-        let lease = addresses.take()?;
+        let lease = addresses.take(mac)?;
         let address = lease.address(subnet);
         self.leases.insert(mac, lease);
         Some(address)

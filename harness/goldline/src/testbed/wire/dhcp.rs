@@ -9,9 +9,6 @@ use smoltcp::wire::{
     DhcpMessageType, DhcpOption, DhcpPacket, DhcpRepr, EthernetAddress, Ipv4Address,
 };
 
-/// Shorter than a soak, so that renewals are met; longer than any run.
-const LEASE: Duration = Duration::from_secs(12 * 3600);
-
 const HOST_NAME: u8 = 12;
 const REQUESTED: u8 = 50;
 const MESSAGE_TYPE: u8 = 53;
@@ -32,8 +29,9 @@ pub(super) struct Said {
     pub(super) server: Option<Ipv4Addr>,
     pub(super) host_name: Option<String>,
     pub(super) class: Option<String>,
+    /// Whether it hears nothing yet that is sent to its own address.
+    pub(super) broadcast: bool,
     transaction: u32,
-    broadcast: bool,
 }
 
 /// The messages of a client.
@@ -100,11 +98,12 @@ pub(super) fn read(payload: &[u8]) -> Option<Said> {
     })
 }
 
-/// The answer to it, of a gateway with this mask, which is the DNS server too.
+/// The answer to it, of a gateway with this mask, which is the DNS server too, and gives addresses for so long.
 pub(super) fn answer(
     said: &Said,
     answer: Answer,
     (gateway, mask): (Ipv4Addr, Ipv4Addr),
+    lease: Duration,
 ) -> Vec<u8> {
     let (message_type, given, leased) = match answer {
         Answer::Offer(address) => (DhcpMessageType::Offer, address, true),
@@ -113,7 +112,7 @@ pub(super) fn answer(
         Answer::Refuse => (DhcpMessageType::Nak, Ipv4Addr::UNSPECIFIED, false),
     };
     let refused = answer == Answer::Refuse;
-    let seconds = u32::try_from(LEASE.as_secs()).expect("a lease is short");
+    let seconds = u32::try_from(lease.as_secs()).expect("a lease is short");
     let client_ip = match answer {
         Answer::AcknowledgeOwn(own) => own,
         _ if said.has_it && !refused => said.wanted.unwrap_or(Ipv4Addr::UNSPECIFIED),

@@ -15,8 +15,8 @@ use smoltcp::{
 };
 
 /// The bench's own end of every link: a locally administered address.
-pub(super) const OWN_MAC: [u8; 6] = [0x02, 0x47, 0x4C, 0x00, 0x00, 0x01];
-const BROADCAST: [u8; 6] = [0xFF; 6];
+pub(in crate::testbed) const OWN_MAC: [u8; 6] = [0x02, 0x47, 0x4C, 0x00, 0x00, 0x01];
+pub(in crate::testbed) const BROADCAST: [u8; 6] = [0xFF; 6];
 /// Ports of DHCP.
 const DHCP_SERVER: u16 = 67;
 const DHCP_CLIENT: u16 = 68;
@@ -47,6 +47,12 @@ pub(super) enum Seen<'f> {
 pub(super) struct Ends {
     pub(super) unit: SocketAddrV4,
     pub(super) to: SocketAddrV4,
+}
+
+/// Who sent a frame, and to whom; none when it has no header.
+pub(in crate::testbed) fn ends_of(frame: &[u8]) -> Option<([u8; 6], [u8; 6])> {
+    let frame = EthernetFrame::new_checked(frame).ok()?;
+    Some((frame.src_addr().0, frame.dst_addr().0))
 }
 
 /// Looks at a frame; who sent it comes first.
@@ -152,11 +158,12 @@ pub(super) fn datagram(mac: [u8; 6], ends: Ends, payload: &[u8]) -> Vec<u8> {
     udp_frame(mac, ends.to, ends.unit, payload)
 }
 
-/// A DHCP message. It goes to everybody on the link: a unit has no address yet that it would hear another at,
-/// and behind an emulated access point its hardware address is another than it says.
-pub(super) fn dhcp(gateway: Ipv4Addr, payload: &[u8]) -> Vec<u8> {
+/// A DHCP message, to a hardware address or to everybody on the link.
+pub(super) fn dhcp(gateway: Ipv4Addr, to: Option<[u8; 6]>, payload: &[u8]) -> Vec<u8> {
     let from = SocketAddrV4::new(gateway, DHCP_SERVER);
-    udp_frame(BROADCAST, from, SocketAddrV4::new(Ipv4Addr::BROADCAST, DHCP_CLIENT), payload)
+    // It has no address yet that it would hear another at.
+    let everybody = SocketAddrV4::new(Ipv4Addr::BROADCAST, DHCP_CLIENT);
+    udp_frame(to.unwrap_or(BROADCAST), from, everybody, payload)
 }
 
 fn udp_frame(mac: [u8; 6], from: SocketAddrV4, to: SocketAddrV4, payload: &[u8]) -> Vec<u8> {

@@ -295,7 +295,18 @@ impl Served {
         let units = sender == target
             || self.stations.contains_key(&target)
             || self.reserved.values().any(|reserved| *reserved == target);
-        !units && (!sender.is_unspecified() || target == self.gateway.0)
+        !units
+            && !self.is_of_others(target)
+            && (!sender.is_unspecified() || target == self.gateway.0)
+    }
+
+    /// Whether somebody else may have that address, and answers for it: on an interface that others are on as well
+    /// all in its network; of a station that is no unit's, whatever it has brought with it too.
+    fn is_of_others(&self, target: Ipv4Addr) -> bool {
+        let (gateway, mask) = self.gateway;
+        let network = |address: Ipv4Addr| address.to_bits() & mask.to_bits();
+        let may_be = self.segment.is_nobodys() || network(target) == network(gateway);
+        self.segment.is_shared() && may_be && target != gateway
     }
 
     /// The hardware address of the station that has an address. One that was given none has brought its own,
@@ -386,8 +397,11 @@ impl Served {
             });
         }
         if let Some(answer) = answer {
-            let message = dhcp::answer(said, answer, self.gateway);
-            self.stack.lock().send(frame::dhcp(self.gateway.0, &message));
+            let message = dhcp::answer(said, answer, self.gateway, self.segment.lease());
+            // Behind an emulated access point the unit's hardware address is another than it says; where others
+            // listen, it is not theirs to hear.
+            let to = (self.segment.is_shared() && !said.broadcast).then_some(mac);
+            self.stack.lock().send(frame::dhcp(self.gateway.0, to, &message));
         }
     }
 

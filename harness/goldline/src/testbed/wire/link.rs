@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 /// What one frame of Ethernet holds, without its checksum: 1500 bytes, a header, and the tag of a VLAN.
 pub const LONGEST_FRAME: usize = 1518;
 /// Frames that wait each way. What a unit does not read waits no further, and is sent again by whoever sent it.
-const WAITING: usize = 64;
+pub(in crate::testbed) const WAITING: usize = 64;
 
 /// The link of one unit. Ends when this is dropped.
 #[derive(Debug)]
@@ -26,8 +26,7 @@ pub struct FrameLink {
     pub(super) incoming: mpsc::Receiver<Vec<u8>>,
     pub(super) outgoing: mpsc::Sender<Vec<u8>>,
     reader: JoinHandle<LinkEnd>,
-    _reader: AbortOnDropHandle<()>,
-    _writer: AbortOnDropHandle<()>,
+    _tasks: Vec<AbortOnDropHandle<()>>,
 }
 
 /// Why a link ended.
@@ -86,12 +85,23 @@ impl FrameLink {
         let (outgoing, to_send) = mpsc::channel(WAITING);
         let reading = read(received);
         let (end, reader) = tokio::sync::oneshot::channel();
-        let _reader = AbortOnDropHandle::new(tokio::spawn(async move {
+        let reading = tokio::spawn(async move {
             let _unasked = end.send(reading.await);
-        }));
+        });
         let reader = tokio::spawn(async move { reader.await.unwrap_or(LinkEnd::Bench) });
-        let _writer = AbortOnDropHandle::new(tokio::spawn(write(to_send)));
-        Self { incoming, outgoing, reader, _reader, _writer }
+        let tasks = [reading, tokio::spawn(write(to_send))];
+        let _tasks = tasks.map(AbortOnDropHandle::new).into();
+        Self { incoming, outgoing, reader, _tasks }
+    }
+
+    /// One of several over the same medium, whose frames somebody tells apart: what comes in for it, and where all of
+    /// them send. Needs a tokio runtime.
+    pub(in crate::testbed) fn through(
+        incoming: mpsc::Receiver<Vec<u8>>,
+        outgoing: mpsc::Sender<Vec<u8>>,
+    ) -> Self {
+        let reader = tokio::spawn(async { LinkEnd::Bench });
+        Self { incoming, outgoing, reader, _tasks: Vec::new() }
     }
 
     /// Why it ended, after its last frame.

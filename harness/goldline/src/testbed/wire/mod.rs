@@ -25,7 +25,7 @@
 
 mod carrier;
 mod dhcp;
-mod frame;
+pub(super) mod frame;
 mod gateway;
 pub mod link;
 mod pace;
@@ -39,7 +39,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    runtime::Handle,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use carrier::Kept;
@@ -116,6 +121,16 @@ impl Wire {
     pub fn attach(&self, link: FrameLink) {
         let _entered = self.runtime.enter();
         self.socket.attach(link);
+    }
+
+    /// Serves frames that somebody else tells apart from those of other stations; as [`Self::attach`].
+    pub(super) fn attach_through(
+        &self,
+        incoming: mpsc::Receiver<Vec<u8>>,
+        outgoing: mpsc::Sender<Vec<u8>>,
+    ) {
+        let _entered = self.runtime.enter();
+        self.socket.attach(FrameLink::through(incoming, outgoing));
     }
 
     /// A new link, and the unit's end of it, which an emulator inherits; an earlier link ends first. What is

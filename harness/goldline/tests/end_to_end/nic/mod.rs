@@ -1,0 +1,360 @@
+//! Units on an interface that the bench has for itself, in a network namespace: what a real unit on a switch or behind
+//! an access point finds.
+
+mod line;
+
+use std::path::Path;
+
+use rstest::rstest;
+use serde_json::Value;
+
+use super::{
+    program::{Ended, Station, check},
+    redirects::{product, redirect},
+};
+use line::{Beside, Line, can_be_had};
+
+const NETWORKS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/networks.md"));
+const MAC: &str = "24:0a:c4:00:02:10";
+const OTHER: &str = "24:0a:c4:00:02:14";
+const NIC: &str = "nic:nic0";
+/// A unit that joins and does no more: the bench waits for it, and there is time for others.
+const STUCK: &str = "firmware.stuck";
+
+fn run(line: &Line, station: &Station, profile: &str, devices: &[&str]) -> Ended {
+    line.run(&command(station, profile, devices))
+}
+
+fn command(station: &Station, profile: &str, devices: &[&str]) -> std::process::Command {
+    let mut command = station.unit_command(["run", profile, "--json", "--network", NIC]);
+    command.args(devices.iter().flat_map(|device| ["--device", device]));
+    command
+}
+
+fn join_of(record: &Value) -> String {
+    check(record, "network_join")["evidence"].to_string()
+}
+
+#[rstest]
+#[case::flashed("espvault", "esp32")]
+#[case::typed_to("safesignal", "esp32s3")]
+fn a_sound_unit_passes(#[case] profile: &str, #[case] chip: &str) {
+    if !can_be_had() {
+        return;
+    }
+    let (mut line, station) = (Line::new(), Station::new());
+    let device = line.unit(&station, chip, MAC, None);
+    let ended = run(&line, &station, profile, &[&device]);
+    let record = ended.json();
+    assert_eq!((ended.code(), &record["verdict"]), (0, &"PASS".into()), "{record:#}");
+    assert_eq!(record["network"]["name"], "nic");
+    assert_eq!(record["network"]["radio"], "not_proven");
+    for words in ["on the wire: DHCP", "on the wire: asked for", "on the wire: connected to"] {
+        assert!(join_of(&record).contains(words), "{words}: {record:#}");
+    }
+}
+
+/// The station file names the interface once; the simulator of this process is not on it.
+#[test]
+fn the_station_file_names_it_for_real_ports() {
+    if !can_be_had() {
+        return;
+    }
+    let (mut line, station) = (Line::new(), Station::new());
+    let file = station.write("station.toml", "[network]\nuse = \"nic:nic0\"\n");
+    let device = line.unit(&station, "esp32", MAC, None);
+    for (device, network) in [(device.as_str(), "nic"), ("simulator:", "air")] {
+        let mut command = station.unit_command(["run", "espvault", "--json", "--device", device]);
+        let ended = line.run(command.arg("--station").arg(&file));
+        let record = ended.json();
+        assert_eq!((ended.code(), &record["network"]["name"]), (0, &network.into()), "{record:#}");
+    }
+}
+
+/// A port that says nothing of a simulation, and an application that is a file: the way of every real unit.
+#[test]
+fn a_real_port_goes_the_same_way() {
+    if !can_be_had() {
+        return;
+    }
+    let (mut line, (station, _)) = (Line::new(), product());
+    redirect(
+        &station,
+        "ca = \"ca.pem\"\nkey = { file = \"ca.key\" }\naccept_redirect = \"closed\"",
+    );
+    let device = line.unit(&station, "esp32", MAC, None);
+    let port = device.trim_end_matches("?simulated=true");
+    let mut command = command(&station, "espvault.toml", &[port]);
+    command.args(["--station", "jig.toml"]);
+    for value in [
+        "wifi_ssid=Line",
+        "wifi_password=@password",
+        "mqtt_broker=mqtts://broker.example.test:8883",
+    ] {
+        command.args(["--set", value]);
+    }
+    let ended = line.run(&command);
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    let record = ended.json();
+    assert_eq!((&record["verdict"], &record["network"]["name"]), (&"PASS".into(), &"nic".into()));
+    assert!(record["simulation"].is_null(), "{record:#}");
+}
+
+/// As on a wire.
+#[rstest]
+#[case("firmware.mqtt_password", "mqtt.bad_credentials")]
+#[case("firmware.wrong_ca", "mqtt.server_untrusted")]
+#[case("radio.deaf", "network.not_joined")]
+fn a_bad_one_fails_for_what_it_is(#[case] fault: &str, #[case] code: &str) {
+    if !can_be_had() {
+        return;
+    }
+    let (mut line, station) = (Line::new(), Station::new());
+    let device = line.unit(&station, "esp32", MAC, Some(fault));
+    let ended = run(&line, &station, "espvault", &[&device]);
+    let record = ended.json();
+    assert_eq!((ended.code(), &record["diagnosis"]["code"]), (1, &code.into()), "{record:#}");
+}
+
+#[test]
+fn two_units_at_once_are_told_apart() {
+    if !can_be_had() {
+        return;
+    }
+    let (mut line, station) = (Line::new(), Station::new());
+    let sound = line.unit(&station, "esp32", MAC, None);
+    let bad = line.unit(&station, "esp32", OTHER, Some("firmware.mqtt_password"));
+    let records = run(&line, &station, "espvault", &[&sound, &bad]).json();
+    assert_eq!((&records[0]["verdict"], &records[0]["unit"]["mac"]), (&"PASS".into(), &MAC.into()));
+    assert_eq!(records[1]["diagnosis"]["code"], "mqtt.bad_credentials", "{records:#}");
+    assert_eq!(records[1]["unit"]["mac"], OTHER);
+    assert_ne!(join_of(&records[0]), join_of(&records[1]), "each has its own address");
+}
+
+/// A plain machine gets an address, names and services; and nothing of it is held for, or against, the unit, which
+/// never comes to the broker.
+#[test]
+fn a_machine_beside_is_served_and_is_nobodys_evidence() {
+    if !can_be_had() {
+        return;
+    }
+    let (mut line, station) = (Line::new(), Station::new());
+    let device = line.unit(&station, "esp32", MAC, Some(STUCK));
+    let machine = line.machine();
+    let running = Beside::start(line.within(&command(&station, "espvault", &[&device])));
+    line.wait_for_bench();
+    let given = machine.get_address();
+    assert!(given.starts_with("10.77.") && given.ends_with(" 600"), "a short lease: {given}");
+    machine.wait_for_name("prod.broker.com");
+    assert!(!machine.exec("getent", &["ahostsv4", "elsewhere.example.test"]).status.success());
+    let subscribe = |root: &str| {
+        let words =
+            ["-h", "prod.broker.com", "-p", "8883", "-t", "hello", "-E", "-W", "5", "--cafile"];
+        machine.exec("mosquitto_sub", &[&words[..], &[root]].concat())
+    };
+    let root = station.state().join("ca/root.pem").display().to_string();
+    let subscribed = subscribe(&root);
+    assert!(subscribed.status.success(), "{subscribed:?}");
+    assert!(!subscribe("/etc/ssl/certs/ca-certificates.crt").status.success(), "another CA");
+    let ping = machine.exec("busybox", &["ping", "-c", "1", "-W", "5", "10.77.0.1"]);
+    assert!(ping.status.success(), "{ping:?}");
+    let (code, record) = running.end();
+    let record: Value = serde_json::from_str(&record).expect("a record");
+    assert_eq!(
+        (code, &record["diagnosis"]["code"]),
+        (1, &"mqtt.not_connected".into()),
+        "{record:#}"
+    );
+}
+
+#[test]
+fn a_machine_beside_looks_at_a_service_over_https() {
+    if !can_be_had() {
+        return;
+    }
+    let (mut line, station) = (Line::new(), Station::new());
+    let device = line.unit(&station, "esp32s3 --flash-size 16", MAC, Some(STUCK));
+    let machine = line.machine();
+    let mut command = command(&station, "zeroconf-ca", &[&device]);
+    command.args(["--set", "ca_url=https://ca.example.test:8443"]);
+    let running = Beside::start(line.within(&command));
+    line.wait_for_bench();
+    machine.get_address();
+    machine.wait_for_name("ca.example.test");
+    let root = station.state().join("ca/root.pem").display().to_string();
+    let format = ["-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", &root];
+    let called =
+        machine.exec("curl", &[&format[..], &["https://ca.example.test:8443/health"]].concat());
+    assert_eq!(String::from_utf8_lossy(&called.stdout), "403", "a guest is no unit: {called:?}");
+    drop(running);
+}
+
+/// The bench has no address in the kernel, and what is for it is for nobody there.
+#[test]
+fn nothing_of_the_machine_is_reached_over_it() {
+    if !can_be_had() {
+        return;
+    }
+    let (mut line, station) = (Line::new(), Station::new());
+    let device = line.unit(&station, "esp32", MAC, Some(STUCK));
+    let machine = line.machine();
+    // Where the machine itself is, and would forward to.
+    line.ip("link add site0 type bridge");
+    line.ip("address add 198.51.100.7/24 dev site0");
+    line.ip("link set site0 up");
+    let mut server = std::process::Command::new("python3");
+    server.args(["-c", "import socket, time; s = socket.create_server(('', 9000)); print('up', flush=True); time.sleep(600)"]);
+    line.start(&server);
+    let mut forward = std::process::Command::new("sh");
+    forward.args(["-c", "echo 1 > /proc/sys/net/ipv4/ip_forward; echo done"]);
+    line.start(&forward);
+    let running = Beside::start(line.within(&command(&station, "espvault", &[&device])));
+    line.wait_for_bench();
+    machine.get_address();
+    machine.wait_for_name("prod.broker.com");
+    for address in ["10.77.0.1", "198.51.100.7", "192.0.2.1"] {
+        let script = format!(
+            "import socket\ntry: socket.create_connection(('{address}', 9000), 5)\nexcept ConnectionRefusedError: print('refused')"
+        );
+        let tried = machine.exec("python3", &["-c", &script]);
+        assert_eq!(
+            String::from_utf8_lossy(&tried.stdout).trim(),
+            "refused",
+            "{address}: {tried:?}"
+        );
+    }
+    drop(running);
+}
+
+#[test]
+fn an_interface_that_goes_down_is_the_benchs_fault() {
+    if !can_be_had() {
+        return;
+    }
+    let (mut line, station) = (Line::new(), Station::new());
+    let device = line.unit(&station, "esp32", MAC, None);
+    let running = Beside::start(line.within(&command(&station, "espvault", &[&device])));
+    line.wait_for_bench();
+    line.ip("link set nic0 down");
+    let (code, record) = running.end();
+    let record: Value = serde_json::from_str(&record).expect("a record");
+    assert_eq!((code, &record["diagnosis"]["code"]), (3, &"testbed.network".into()), "{record:#}");
+    assert!(
+        record["diagnosis"]["message"].to_string().contains("the interface nic0"),
+        "{record:#}"
+    );
+}
+
+/// One address is one unit's.
+#[test]
+fn two_units_with_one_address_are_seen() {
+    if !can_be_had() {
+        return;
+    }
+    let (mut line, station) = (Line::new(), Station::new());
+    let one = line.unit(&station, "esp32", MAC, None);
+    let other = line.unit(&station, "esp32", MAC, None);
+    let ended = run(&line, &station, "espvault", &[&one, &other]);
+    let records = ended.json();
+    let of_both: Vec<&Value> = (0..2).map(|unit| &records[unit]["diagnosis"]["code"]).collect();
+    assert!(of_both.iter().any(|code| !code.is_null()), "{records:#}");
+    assert_ne!(ended.code(), 0);
+}
+
+#[rstest]
+#[case::unknown("nic:none9", "there is no interface \"none9\"", "--network nic:NAME")]
+#[case::loopback("nic:lo", "is the loopback", "name the interface of an access point")]
+#[case::part("nic:port0", "is a part of br0", "choose --network nic:br0")]
+#[case::down("nic:down0", "the interface down0 is down", "sudo ip link set down0 up")]
+#[case::address("nic:site0", "has the address 198.51.100.7", "sudo ip address flush dev site0")]
+#[case::default_route("nic:way0", "default route", "an interface of its own")]
+fn an_interface_that_is_not_the_benchs_is_refused(
+    #[case] network: &str,
+    #[case] why: &str,
+    #[case] action: &str,
+) {
+    if !can_be_had() {
+        return;
+    }
+    let (line, station) = (Line::new(), Station::new());
+    for name in ["down0", "site0", "way0"] {
+        line.ip(&format!("link add {name} type bridge"));
+    }
+    line.ip("address add 198.51.100.7/24 dev site0");
+    for name in ["site0", "way0"] {
+        line.ip(&format!("link set {name} up"));
+    }
+    line.ip("route add default dev way0");
+    let device = "rfc2217://127.0.0.1:1?simulated=true";
+    let words = ["run", "espvault", "--json", "--device", device, "--network", network];
+    let ended = line.run(&station.unit_command(words));
+    assert_eq!(ended.code(), 2, "{ended:?}");
+    let said = ended.said();
+    assert!(said.contains(why) && said.contains(action), "{said}");
+}
+
+/// The right is asked for before a unit is touched, and the command that gives it is named.
+#[test]
+fn without_the_right_the_command_that_gives_it_is_named() {
+    if !can_be_had() {
+        return;
+    }
+    let (line, station) = (Line::new(), Station::new());
+    let device = "rfc2217://127.0.0.1:1?simulated=true";
+    let words = ["run", "espvault", "--json", "--device", device, "--network", NIC];
+    let command = station.unit_command(words);
+    let mut without = std::process::Command::new("setpriv");
+    without.args(["--bounding-set", "-net_raw", "--inh-caps", "-net_raw", "--"]);
+    without.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            without.env(name, value);
+        }
+    }
+    let ended = line.run(&without);
+    let said = ended.said();
+    assert_eq!(ended.code(), 2, "{ended:?}");
+    assert!(said.contains("must not read and send frames on the interface nic0"), "{said}");
+    assert!(said.contains("sudo setcap cap_net_raw+ep /"), "{said}");
+}
+
+#[test]
+fn a_second_bench_on_an_interface_is_refused() {
+    if !can_be_had() {
+        return;
+    }
+    let (mut line, station) = (Line::new(), Station::new());
+    let device = line.unit(&station, "esp32", MAC, Some(STUCK));
+    let running = Beside::start(line.within(&command(&station, "espvault", &[&device])));
+    line.wait_for_bench();
+    let second = Station::new();
+    let ended = run(&line, &second, "espvault", &["rfc2217://127.0.0.1:1?simulated=true"]);
+    assert_eq!(ended.code(), 2, "{ended:?}");
+    assert!(ended.said().contains("another bench has the interface nic0"), "{}", ended.said());
+    drop(running);
+}
+
+/// hostapd reads its file before it looks for a radio, and says which of its lines it does not know.
+#[test]
+fn hostapd_takes_the_configuration_of_the_guide() {
+    let hostapd =
+        ["/usr/sbin/hostapd", "/usr/bin/hostapd"].into_iter().find(|path| Path::new(path).exists());
+    let Some(hostapd) = hostapd else {
+        assert!(std::env::var_os("CI").is_none(), "CI has the packages of ci/install");
+        println!("skipped: hostapd is not installed");
+        return;
+    };
+    let (_, rest) = NETWORKS.split_once("```ini\n").expect("a configuration");
+    let (shown, _) = rest.split_once("```").expect("its end");
+    let shown = shown.replace("interface=wlan1", "interface=goldline-none");
+    let station = Station::new();
+    let read = |text: &str| {
+        let file = station.write("line.conf", text);
+        let ended = Ended::of(std::process::Command::new(hostapd).arg(file));
+        (ended.stdout.contains("errors found in configuration file"), ended)
+    };
+    let (has_errors, ended) = read(&shown);
+    assert!(!has_errors && ended.stdout.contains("nl80211"), "it looks for the radio: {ended:?}");
+    let (has_errors, ended) = read(&shown.replace("ap_isolate", "isolate"));
+    assert!(has_errors, "what is wrong is seen: {ended:?}");
+}
