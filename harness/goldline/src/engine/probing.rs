@@ -67,11 +67,27 @@ pub(super) async fn at_network(testbed: &Testbed, plan: &BoundPlan) -> Result<Wi
         let outcome = format!("the emulator was given the name {ssid} and the planned password");
         return Ok(Witness::of_probe(ProbeReport { tried, outcome: seen.map(|()| outcome) }));
     }
+    if let Some(namesake) = namesake(testbed, plan) {
+        let tried = "tell the unit from other stations".to_owned();
+        return Ok(Witness::of_probe(ProbeReport { tried, outcome: Err(namesake) }));
+    }
     Ok(Witness::of_probe(report(
         format!("join {ssid} with the planned password"),
         format!("joined {ssid} with the planned password and got an address"),
         join_network(&station(testbed), planned_network(plan)?).await,
     )))
+}
+
+/// A station with another hardware address than the unit's that calls itself at the broker as the unit does: the unit
+/// itself, with an address that does not follow from its chip's, or another that was given its identity.
+fn namesake(testbed: &Testbed, plan: &BoundPlan) -> Option<String> {
+    let client_id = &plan.broker().ok()?.client_id;
+    let from = *testbed.broker.guests_called(client_id).first()?;
+    let station = testbed.network.station_seen_as(from)?;
+    let (id, _) = plan.bindings().redact(client_id);
+    Some(format!(
+        "the station {station} calls itself {id} at the broker, as this unit does, and has no address of the unit's chip: it is another unit with this identity, or the unit's interface has an address of its own"
+    ))
 }
 
 /// Joins the planned network, connects to the planned broker, and sends a message there and back.

@@ -132,7 +132,8 @@ impl AirPort {
         self.run
     }
 
-    /// Tells whose frames are the unit's, on an interface that others are on as well; see [`NicPort::bind`].
+    /// Tells whose frames are the unit's, on an interface that others are on as well: those of these addresses, of
+    /// which the first is its own and the others follow from it.
     ///
     /// # Errors
     /// [`SecondUnit`].

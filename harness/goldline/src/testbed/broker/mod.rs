@@ -22,13 +22,16 @@ mod session;
 use std::{
     collections::HashMap,
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
 use rumqttd::protocol::{Packet, Publish};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    time::Instant,
+};
 use tokio_util::{
     bytes::Bytes,
     sync::{CancellationToken, DropGuard},
@@ -162,6 +165,8 @@ impl BrokerConfig {
 
 /// Where connections arrive: one for all rooms.
 struct Door {
+    /// What stations did here that are no run's unit.
+    guests: Arc<log::BrokerLog>,
     tls: Arc<rustls::ServerConfig>,
     /// Of what it shows.
     expiry: Option<Expiry>,
@@ -248,6 +253,7 @@ pub struct Broker {
     /// What ends the listener with the last who has a room behind it, or the port that is held but not
     /// listened on, for the fault `broker.down`.
     held: Arc<Held>,
+    began: Instant,
 }
 
 enum Kind {
@@ -316,7 +322,7 @@ impl Broker {
         tasks.spawn(relay.accept(listener, ended.clone(), tasks.clone()));
         let kind = Kind::External(joined);
         let held = Arc::new(Held { _listener: ended.clone().drop_guard(), _reserved: None });
-        Ok(Self { address, log, open, kind, ended, tasks, held })
+        Ok(Self { address, log, open, kind, ended, tasks, held, began: Instant::now() })
     }
 
     fn prepare(
@@ -336,8 +342,10 @@ impl Broker {
         // They hear nobody but themselves there.
         let guests = Room { allow_anonymous: true, ..Room::new(&config, clock, ended.clone()) };
         let guests = Arc::new(guests);
+        let log_of_guests = Arc::clone(&guests.log);
         let bench = Mutex::new(room.tenant.open(BENCH, true)?);
         let door = Arc::new(Door {
+            guests: log_of_guests,
             tls: Arc::new(tls),
             expiry: Expiry::first_in(&config.server.signed.chain),
             callers: config.callers,
@@ -353,7 +361,8 @@ impl Broker {
         let (log, open) = (Arc::clone(&room.log), room.open.clone());
         let kind = Kind::BuiltIn { door: Arc::clone(&door), room: Lent::own(room), bench };
         let held = Arc::new(Held { _listener: listener.drop_guard(), _reserved: reserved });
-        Ok((Self { address, log, open, kind, ended, tasks, held }, door))
+        let began = Instant::now();
+        Ok((Self { address, log, open, kind, ended, tasks, held, began }, door))
     }
 
     /// Gives a run a broker of its own behind the same door: its accounts, its topics and its log are no
@@ -381,7 +390,21 @@ impl Broker {
         let room = door.rooms.lend(run, lent);
         let kind = Kind::BuiltIn { door: Arc::clone(door), room, bench };
         let (address, tasks, held) = (self.address, self.tasks.clone(), Arc::clone(&self.held));
-        Ok(Self { address, log, open, kind, ended, tasks, held })
+        Ok(Self { address, log, open, kind, ended, tasks, held, began: Instant::now() })
+    }
+
+    /// From where stations that are no run's unit have called themselves so since this began.
+    pub fn guests_called(&self, client_id: &str) -> Vec<IpAddr> {
+        let Kind::BuiltIn { door, .. } = &self.kind else { return Vec::new() };
+        let called = |connection: &Connection| {
+            let connect = connection.connect.as_ref();
+            connection.opened >= self.began
+                && connect.is_some_and(|connect| connect.client_id == client_id)
+        };
+        let connections = door.guests.connections().into_iter().filter(called);
+        let mut found: Vec<IpAddr> = connections.map(|connection| connection.peer.ip()).collect();
+        found.dedup();
+        found
     }
 
     /// Where units are led to.

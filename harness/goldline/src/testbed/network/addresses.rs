@@ -2,16 +2,13 @@
 
 use std::{
     collections::BTreeSet,
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use super::by_station::ByStation;
+use super::by_station::{ByStation, STATIONS};
 use crate::identity::Mac;
-
-/// Stations are numbered within the /16; 0 is the network, 1 the gateway, the last is broadcast.
-pub(super) const STATIONS: std::ops::Range<u16> = 2..u16::MAX;
 
 /// What is taken of 127.77.0.0/16, and of 10.77.0.0/16 with it. Cheap to clone: all clones are one.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +70,16 @@ impl Addresses {
             Pool::ByStation(pool) => pool.take(mac, Instant::now())?,
         };
         Some(AddressLease { number, mac, of: self.clone() })
+    }
+
+    /// Whose an address is, as services see it; none where addresses do not tell.
+    pub(super) fn station_seen_as(&self, address: IpAddr) -> Option<Mac> {
+        let IpAddr::V4(address) = address else { return None };
+        let [127, 77, high, low] = address.octets() else { return None };
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Pool::InTurn(_) => None,
+            Pool::ByStation(pool) => pool.station_of(u16::from_be_bytes([high, low])),
+        }
     }
 }
 

@@ -9,8 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::addresses::STATIONS;
 use crate::identity::Mac;
+
+/// Stations are numbered within the /16; 0 is the network, 1 the gateway, the last is broadcast.
+pub(super) const STATIONS: std::ops::Range<u16> = 2..u16::MAX;
 
 #[derive(Debug)]
 pub(super) struct ByStation {
@@ -44,6 +46,12 @@ impl ByStation {
         self.taken.insert(number);
         self.stations.insert(mac, Station { number, holders: 1, rests_until: now });
         Some(number)
+    }
+
+    /// Who has a number, or had it last.
+    pub(super) fn station_of(&self, number: u16) -> Option<Mac> {
+        let mut stations = self.stations.iter();
+        stations.find(|(_, station)| station.number == number).map(|(mac, _)| *mac)
     }
 
     pub(super) fn give_back(&mut self, mac: Mac, now: Instant) {

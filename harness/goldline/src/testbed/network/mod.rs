@@ -64,6 +64,11 @@ pub trait Network: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Which station services see under an address, where stations are told apart by their hardware addresses.
+    fn station_seen_as(&self, _: IpAddr) -> Option<Mac> {
+        None
+    }
+
     /// Leads connections for the host and port to a listener of the bench.
     ///
     /// # Errors

@@ -262,6 +262,10 @@ impl Network for Segment {
         self.medium.as_ref()?.fault_since(self.began)
     }
 
+    fn station_seen_as(&self, address: IpAddr) -> Option<Mac> {
+        self.medium.as_ref()?.addresses().station_seen_as(address)
+    }
+
     fn redirect(&self, host: &Host, port: u16, listener: SocketAddr) -> Result<IpAddr, NoRedirect> {
         self.lead(Kind::Connections, host, port, listener)
     }

@@ -32,7 +32,7 @@ pub use switch::SecondUnit;
 
 use super::{
     caller::{Borrower, Callers},
-    network::{Medium, Segment},
+    network::Medium,
     wire::Wire,
 };
 use crate::{clock::Clock, identity::Mac};
@@ -137,9 +137,4 @@ fn be_alone(name: &str) -> Result<UnixListener, NoNic> {
         io::ErrorKind::AddrInUse => NoNic::InUse { name: name.to_owned() },
         _ => NoNic::Open { name: name.to_owned(), source: error },
     })
-}
-
-/// The network of a station that is no run's unit.
-fn network_of_guest(callers: &Callers, medium: &Medium, clock: &Clock) -> Arc<Segment> {
-    Arc::new(Segment::of_guest(callers.clone(), medium, clock.clone()))
 }

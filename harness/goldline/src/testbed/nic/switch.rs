@@ -18,7 +18,7 @@ use crate::{
     identity::Mac,
     testbed::{
         caller::{Borrower, Callers},
-        network::Medium,
+        network::{Medium, Segment},
         wire::{
             Wire,
             frame::{BROADCAST, OWN_MAC, ends_of},
@@ -110,7 +110,8 @@ impl Switch {
     /// Begins to serve a station that is no unit's.
     fn receive(&self, frames: mpsc::Receiver<Vec<u8>>) -> Wire {
         let wire = Wire::new();
-        wire.surround(super::network_of_guest(&self.callers, &self.medium, &self.clock));
+        let (callers, clock) = (self.callers.clone(), self.clock.clone());
+        wire.surround(Arc::new(Segment::of_guest(callers, &self.medium, clock)));
         wire.attach(FrameLink::through(frames, self.outgoing.clone()));
         wire
     }

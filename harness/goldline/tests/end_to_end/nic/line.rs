@@ -174,6 +174,11 @@ impl Machine {
         fs::read_to_string(found).expect("an address").trim().to_owned()
     }
 
+    /// Takes another hardware address.
+    pub fn be(&self, mac: &str) {
+        done("ip", &["-n", &self.name, "link", "set", "eth0", "address", mac]);
+    }
+
     /// Runs a program here to its end.
     pub fn exec(&self, program: &str, arguments: &[&str]) -> Output {
         let mut command = Command::new(program);

@@ -245,6 +245,32 @@ fn an_interface_that_goes_down_is_the_benchs_fault() {
     );
 }
 
+/// A unit with this one's identity and another address is no evidence of this one, and is named: whether it is the unit
+/// itself with an address of its own, nobody here can tell.
+#[test]
+fn a_namesake_with_another_address_is_named() {
+    if !can_be_had() {
+        return;
+    }
+    let (mut line, station) = (Line::new(), Station::new());
+    let device = line.unit(&station, "esp32", MAC, Some("radio.no_ip"));
+    let machine = line.machine();
+    machine.be(OTHER);
+    let running = Beside::start(line.within(&command(&station, "espvault", &[&device])));
+    line.wait_for_bench();
+    machine.get_address();
+    machine.wait_for_name("prod.broker.com");
+    let root = station.state().join("ca/root.pem").display().to_string();
+    let words = ["-h", "prod.broker.com", "-p", "8883", "-i", "VAULT-00001", "-t", "hello", "-n"];
+    let published = machine.exec("mosquitto_pub", &[&words[..], &["--cafile", &root]].concat());
+    assert!(published.status.success(), "{published:?}");
+    let (code, record) = running.end();
+    let record: Value = serde_json::from_str(&record).expect("a record");
+    assert_eq!((code, &record["diagnosis"]["code"]), (3, &"testbed.network".into()), "{record:#}");
+    let message = record["diagnosis"]["message"].to_string();
+    assert!(message.contains(OTHER) && message.contains("as this unit does"), "{message}");
+}
+
 /// One address is one unit's.
 #[test]
 fn two_units_with_one_address_are_seen() {
@@ -257,8 +283,8 @@ fn two_units_with_one_address_are_seen() {
     let ended = run(&line, &station, "espvault", &[&one, &other]);
     let records = ended.json();
     let of_both: Vec<&Value> = (0..2).map(|unit| &records[unit]["diagnosis"]["code"]).collect();
-    assert!(of_both.iter().any(|code| !code.is_null()), "{records:#}");
-    assert_ne!(ended.code(), 0);
+    assert!(of_both.contains(&&"testbed.identity_in_use".into()), "{records:#}");
+    assert_eq!(ended.code(), 3);
 }
 
 #[rstest]
@@ -316,6 +342,30 @@ fn without_the_right_the_command_that_gives_it_is_named() {
     assert_eq!(ended.code(), 2, "{ended:?}");
     assert!(said.contains("must not read and send frames on the interface nic0"), "{said}");
     assert!(said.contains("sudo setcap cap_net_raw+ep /"), "{said}");
+}
+
+/// Nobody needs to be root.
+#[test]
+fn that_right_alone_is_enough() {
+    if !can_be_had() {
+        return;
+    }
+    let (mut line, station) = (Line::new(), Station::new());
+    let device = line.unit(&station, "esp32", MAC, None);
+    let command = command(&station, "espvault", &[&device]);
+    // Where another user can reach it.
+    let program = station.path("goldline");
+    std::fs::copy(command.get_program(), &program).expect("a copy");
+    let folder = station.path("");
+    let nobody =
+        std::process::Command::new("chown").args(["-R", "65534:65534"]).arg(&folder).status();
+    assert!(nobody.expect("it starts").success());
+    let mut alone = std::process::Command::new("setpriv");
+    alone.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+    alone.args(["--inh-caps", "-all,+net_raw", "--ambient-caps", "-all,+net_raw", "--"]);
+    alone.arg(&program).args(command.get_args()).env("HOME", &folder).current_dir(&folder);
+    let ended = line.run(&alone);
+    assert_eq!((ended.code(), &ended.json()["verdict"]), (0, &"PASS".into()), "{ended:?}");
 }
 
 #[test]
