@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{ChildStdout, Command, Output, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
@@ -132,17 +132,46 @@ impl Line {
         until("a bench has the interface", has_it);
     }
 
+    /// Looks for the bench's last word to a station that asks for an address; what is returned waits for it.
+    pub fn watch_for_lease_of(&mut self, mac: &str) -> impl FnOnce() + use<> {
+        let script = format!(
+            "import socket\n\
+             s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))\n\
+             s.bind(('nic0', 0))\n\
+             print('looking', flush=True)\n\
+             while True:\n    \
+                 f = s.recv(2000)\n    \
+                 if f[:6] == bytes.fromhex('{}') and f[34:36] == b'\\0\\x43' and b'\\x35\\x01\\x05' in f: break\n\
+             print('given', flush=True)\n",
+            mac.replace(':', "")
+        );
+        let mut command = Command::new("python3");
+        command.args(["-c", &script]);
+        let (said, mut more) = self.begin(&command);
+        assert_eq!(said, "looking");
+        move || {
+            let mut given = String::new();
+            more.read_line(&mut given).expect("it says something");
+            assert_eq!(given.trim_end(), "given");
+        }
+    }
+
     /// Starts something that lasts as long as the line; its first line of text.
     pub fn start(&mut self, command: &Command) -> String {
+        self.begin(command).0
+    }
+
+    fn begin(&mut self, command: &Command) -> (String, BufReader<ChildStdout>) {
         let mut command = self.within(command);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = ChildGuard::spawn(&mut command).expect("it starts");
         let output = child.child().stdout.take().expect("stdout is a pipe");
         let mut said = String::new();
-        BufReader::new(output).read_line(&mut said).expect("it says something");
+        let mut output = BufReader::new(output);
+        output.read_line(&mut said).expect("it says something");
         assert!(!said.is_empty(), "{command:?} said nothing");
         self.running.push(child);
-        said.trim_end().to_owned()
+        (said.trim_end().to_owned(), output)
     }
 }
 

@@ -245,6 +245,32 @@ fn an_interface_that_goes_down_is_the_benchs_fault() {
     );
 }
 
+/// Neither that it is down when the unit is judged, nor that it was while the unit should have come.
+#[rstest]
+#[case::for_good(false)]
+#[case::for_a_moment(true)]
+fn nor_is_one_that_goes_down_under_a_unit_that_joined(#[case] comes_up_again: bool) {
+    if !can_be_had() {
+        return;
+    }
+    let (mut line, station) = (Line::new(), Station::new());
+    let device = line.unit(&station, "esp32", MAC, Some(STUCK));
+    let wait_for_lease = line.watch_for_lease_of(MAC);
+    let running = Beside::start(line.within(&command(&station, "espvault", &[&device])));
+    wait_for_lease();
+    line.ip("link set nic0 down");
+    if comes_up_again {
+        line.ip("link set nic0 up");
+    }
+    let (code, record) = running.end();
+    let record: Value = serde_json::from_str(&record).expect("a record");
+    assert_eq!((code, &record["verdict"]), (3, &"ERROR".into()), "{record:#}");
+    assert_eq!(check(&record, "network_join")["outcome"], "pass", "{record:#}");
+    let diagnosis = &record["diagnosis"];
+    assert!(diagnosis["code"].to_string().contains("testbed."), "{diagnosis:#}");
+    assert!(diagnosis["message"].to_string().contains("the interface nic0"), "{diagnosis:#}");
+}
+
 /// A unit with this one's identity and another address is no evidence of this one, and is named: whether it is the unit
 /// itself with an address of its own, nobody here can tell.
 #[test]
