@@ -24,6 +24,17 @@ impl Unprovable {
     /// What to do about it.
     pub fn action(&self) -> String {
         match self {
+            Self::Check { network: NetworkKind::Nic, check, .. } => match check.without_radio() {
+                Some(other) => format!(
+                    "let {0} stand in for it: without_radio = \"{0}\" in the profile's [[check]]",
+                    other.name()
+                ),
+                None => "take it out of the profile for this line".to_owned(),
+            },
+            Self::OwnNetwork { network: NetworkKind::Nic, .. } => {
+                "describe another way to configure the unit in the profile, such as its console"
+                    .to_owned()
+            }
             Self::Check { check, .. } => match check.without_radio() {
                 Some(other) => format!(
                     "let {} stand in for it, without_radio = \"{}\" in the profile's [[check]], or choose --network {}",

@@ -149,6 +149,9 @@ impl Refusal {
             Self::ServiceOutOfReach { .. } | Self::BrokerOutOfReach { .. } => {
                 "leave it out, and go without what needs it: --without CHECK"
             }
+            Self::RadioRequired { network: NetworkKind::Nic } => {
+                "take radio = true out of [require]: how a unit comes to an interface, its access point knows, which is not asked"
+            }
             Self::RadioRequired { .. } => {
                 "choose --network air, or take radio = true out of [require] where this is no line"
             }

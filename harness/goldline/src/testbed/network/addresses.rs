@@ -72,6 +72,18 @@ impl Addresses {
         Some(AddressLease { number, mac, of: self.clone() })
     }
 
+    /// Lets a station use an address of the subnet's that it was not given; none when that is another's.
+    pub(super) fn bring(&self, mac: Mac, address: Ipv4Addr) -> Option<Brought> {
+        let [_, _, high, low] = address.octets();
+        let number = u16::from_be_bytes([high, low]);
+        let is_its_own = match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            // On a link of its own nobody else has any.
+            Pool::InTurn(_) => true,
+            Pool::ByStation(pool) => pool.bring(mac, number, Instant::now()),
+        };
+        is_its_own.then(|| Brought { number, of: self.clone() })
+    }
+
     /// Whose an address is, as services see it; none where addresses do not tell.
     pub(super) fn station_seen_as(&self, address: IpAddr) -> Option<Mac> {
         let IpAddr::V4(address) = address else { return None };
@@ -79,6 +91,22 @@ impl Addresses {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Pool::InTurn(_) => None,
             Pool::ByStation(pool) => pool.station_of(u16::from_be_bytes([high, low])),
+        }
+    }
+}
+
+/// An address that a station brought with it; another may have it a while after this is dropped.
+#[derive(Debug)]
+pub(super) struct Brought {
+    number: u16,
+    of: Addresses,
+}
+
+impl Drop for Brought {
+    fn drop(&mut self) {
+        let mut pool = self.of.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Pool::ByStation(pool) = &mut *pool {
+            pool.leave(self.number, Instant::now());
         }
     }
 }
@@ -98,6 +126,11 @@ pub(super) enum Subnet {
 }
 
 impl Subnet {
+    /// Whether an address is of those that stations are given.
+    pub(super) fn has(self, address: Ipv4Addr) -> bool {
+        address.octets()[..2] == self.gateway().octets()[..2]
+    }
+
     /// The way out, and the DNS server.
     pub(super) fn gateway(self) -> Ipv4Addr {
         match self {

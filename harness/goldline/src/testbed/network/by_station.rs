@@ -20,6 +20,9 @@ pub(super) struct ByStation {
     believed: Duration,
     stations: HashMap<Mac, Station>,
     taken: HashSet<u16>,
+    /// Which stations use a number that they were not given here: their own, or one that a bench before this one gave.
+    /// With the moment from which on nobody serves them any more.
+    brought: HashMap<u16, (Mac, Option<Instant>)>,
 }
 
 #[derive(Debug)]
@@ -33,7 +36,7 @@ struct Station {
 
 impl ByStation {
     pub(super) fn new(believed: Duration) -> Self {
-        Self { believed, stations: HashMap::new(), taken: HashSet::new() }
+        Self { believed, stations: HashMap::new(), taken: HashSet::new(), brought: HashMap::new() }
     }
 
     pub(super) fn take(&mut self, mac: Mac, now: Instant) -> Option<u16> {
@@ -42,7 +45,11 @@ impl ByStation {
             return Some(station.number);
         }
         self.forget_those_who_are_gone(now);
-        let number = numbers_from(mac).find(|number| !self.taken.contains(number))?;
+        let is_free = |number: &u16| {
+            let brought = self.brought.get(number);
+            !self.taken.contains(number) && brought.is_none_or(|(whose, _)| *whose == mac)
+        };
+        let number = numbers_from(mac).find(is_free)?;
         self.taken.insert(number);
         self.stations.insert(mac, Station { number, holders: 1, rests_until: now });
         Some(number)
@@ -61,7 +68,26 @@ impl ByStation {
         }
     }
 
+    /// Whether a station may use a number that it was not given: nobody else has it, or gets it until it was left.
+    pub(super) fn bring(&mut self, mac: Mac, number: u16, now: Instant) -> bool {
+        self.forget_those_who_are_gone(now);
+        let of_other = |whose: Mac| whose != mac;
+        let is_anothers = self.station_of(number).is_some_and(of_other)
+            || self.brought.get(&number).is_some_and(|(whose, _)| of_other(*whose));
+        if !is_anothers {
+            self.brought.insert(number, (mac, None));
+        }
+        !is_anothers
+    }
+
+    pub(super) fn leave(&mut self, number: u16, now: Instant) {
+        if let Some((_, left)) = self.brought.get_mut(&number) {
+            *left = Some(now);
+        }
+    }
+
     fn forget_those_who_are_gone(&mut self, now: Instant) {
+        self.brought.retain(|_, (_, left)| left.is_none_or(|left| left + self.believed > now));
         let taken = &mut self.taken;
         self.stations.retain(|_, station| {
             let stays = station.holders > 0 || station.rests_until > now;
@@ -135,6 +161,21 @@ mod tests {
         assert_eq!(pool.take(unit(1), now + LEASE / 2), first);
         let elsewhere = ByStation::new(LEASE).take(unit(1), now);
         assert_eq!(elsewhere, first, "of a bench that was started anew too");
+    }
+
+    #[test]
+    fn an_address_that_a_station_brings_is_given_to_nobody_else_and_the_other_way_round() {
+        let (now, mut pool) = (Instant::now(), ByStation::new(LEASE));
+        let would_be = ByStation::new(LEASE).take(unit(1), now).expect("there is one");
+        assert!(pool.bring(unit(2), would_be, now), "nobody has it");
+        let given = pool.take(unit(1), now).expect("there is another");
+        assert_ne!(given, would_be);
+        assert!(!pool.bring(unit(2), given, now), "that is another's");
+        assert!(!pool.bring(unit(3), would_be, now), "and this one's is brought");
+        assert!(!pool.bring(unit(3), would_be, now + LEASE), "for as long as it is used");
+        pool.leave(would_be, now + LEASE);
+        assert!(!pool.bring(unit(3), would_be, now + LEASE), "and believed in");
+        assert!(pool.bring(unit(3), would_be, now + 2 * LEASE));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use super::{
     Addresses, Link, Network, NetworkEvent, NetworkKind, NoRedirect, Party, Proofs, Refusal,
     Station, UnitNetwork, Visitors,
-    addresses::{AddressLease, Subnet},
+    addresses::{AddressLease, Brought, Subnet},
     directory::{Directory, Kind},
     medium::{BELIEVED, Medium},
     reason,
@@ -64,6 +64,8 @@ pub struct Segment {
 struct State {
     /// Who has which address; kept after a station leaves, so that an address is never shared.
     leases: HashMap<Mac, AddressLease>,
+    /// What stations use that they were not given.
+    brought: HashMap<Ipv4Addr, Brought>,
     /// Who is joined now, by the address that the station has.
     joined: HashMap<Ipv4Addr, Mac>,
     /// Who came over the link of the run's unit.
@@ -411,6 +413,12 @@ impl State {
             .any(|(other, lease)| *other != mac && lease.address(subnet) == address);
         if others || self.joined.get(&address).is_some_and(|other| *other != mac) {
             return Err(Refusal { reason: reason::ASSOC_FAIL });
+        }
+        let is_strange = address != reserved && subnet.has(address);
+        if is_strange && !self.brought.contains_key(&address) {
+            let brought = addresses.bring(mac, address);
+            let brought = brought.ok_or(Refusal { reason: reason::ASSOC_FAIL })?;
+            self.brought.insert(address, brought);
         }
         self.joined.insert(address, mac);
         Ok(address)

@@ -271,6 +271,29 @@ fn nor_is_one_that_goes_down_under_a_unit_that_joined(#[case] comes_up_again: bo
     assert!(diagnosis["message"].to_string().contains("the interface nic0"), "{diagnosis:#}");
 }
 
+/// The second attempt has the interface again, and its verdict.
+#[test]
+fn a_run_that_is_an_error_is_run_again_on_the_same_interface() {
+    if !can_be_had() {
+        return;
+    }
+    let (mut line, station) = (Line::new(), Station::new());
+    let device = line.unit(&station, "esp32", MAC, Some(STUCK));
+    let wait_for_lease = line.watch_for_lease_of(MAC);
+    let mut command = command(&station, "espvault", &[&device]);
+    let running = Beside::start(line.within(command.args(["--retry-errors", "1"])));
+    wait_for_lease();
+    line.ip("link set nic0 down");
+    line.ip("link set nic0 up");
+    let (code, record) = running.end();
+    let record: Value = serde_json::from_str(&record).expect("a record");
+    assert_eq!(
+        (code, &record["diagnosis"]["code"]),
+        (1, &"mqtt.not_connected".into()),
+        "{record:#}"
+    );
+}
+
 /// A unit with this one's identity and another address is no evidence of this one, and is named: whether it is the unit
 /// itself with an address of its own, nobody here can tell.
 #[test]
