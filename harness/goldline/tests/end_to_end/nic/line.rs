@@ -111,6 +111,14 @@ impl Line {
         done("ip", &[&["-n", &self.name][..], &words.split(' ').collect::<Vec<_>>()].concat());
     }
 
+    /// The hardware address of an interface.
+    pub fn mac_of(&self, interface: &str) -> String {
+        let path = format!("/sys/class/net/{interface}/address");
+        let mut command = Command::new("cat");
+        let output = self.within(command.arg(path)).output().expect("it starts");
+        String::from_utf8(output.stdout).expect("text").trim().to_owned()
+    }
+
     /// A command, in the line's namespace.
     pub fn within(&self, command: &Command) -> Command {
         within(&self.name, command)

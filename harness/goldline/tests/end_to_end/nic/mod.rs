@@ -189,6 +189,52 @@ fn a_machine_beside_looks_at_a_service_over_https() {
     drop(running);
 }
 
+/// Thousands of stations that come at once take neither the unit's place nor its time, and the bench does not grow by
+/// them.
+#[test]
+fn a_flood_of_stations_takes_nothing_from_the_unit() {
+    if !can_be_had() {
+        return;
+    }
+    let (mut line, station) = (Line::new(), Station::new());
+    let device = line.unit(&station, "esp32", MAC, None);
+    let machine = line.machine();
+    let running = Beside::start(line.within(&command(&station, "espvault", &[&device])));
+    line.wait_for_bench();
+    // A DISCOVER each, from addresses that nobody had before.
+    let script = "
+import os, socket, struct
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+offers = set()
+def hear(limit):
+    s.settimeout(limit)
+    try:
+        while frame := s.recv(2000):
+            if frame[6:12] == bytes.fromhex('02474c000001') and frame[34:36] == b'\\0\\x43': offers.add(frame[:6])
+    except OSError: pass
+s.bind(('eth0', 0))
+for number in range(5000):
+    mac = b'\\x02\\x99' + struct.pack('>I', number)
+    dhcp = struct.pack('>4BI8x12x', 1, 1, 6, 0, number) + mac + b'\\0' * 202
+    dhcp += bytes([0x63, 0x82, 0x53, 0x63, 53, 1, 1, 255]) + b'\\0' * 50
+    udp = struct.pack('>4H', 68, 67, 8 + len(dhcp), 0) + dhcp
+    head = struct.pack('>BBHHHBBH4s4s', 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, b'\\0' * 4, b'\\xff' * 4)
+    check = sum(struct.unpack('>10H', head))
+    check = ~((check & 0xffff) + (check >> 16)) & 0xffff
+    head = head[:10] + struct.pack('>H', check) + head[12:]
+    s.send(b'\\xff' * 6 + mac + b'\\x08\\x00' + head + udp)
+    if number % 32 == 0: hear(0.001)
+hear(1)
+print(len(offers))
+";
+    let flooded = machine.exec("python3", &["-c", script]);
+    let served = String::from_utf8_lossy(&flooded.stdout).trim().parse::<usize>();
+    assert!(served.as_ref().is_ok_and(|served| (64..=128).contains(served)), "{flooded:?}");
+    let (code, record) = running.end();
+    let record: Value = serde_json::from_str(&record).expect("a record");
+    assert_eq!((code, &record["verdict"]), (0, &"PASS".into()), "{record:#}");
+}
+
 /// The bench has no address in the kernel, and what is for it is for nobody there.
 #[test]
 fn nothing_of_the_machine_is_reached_over_it() {
@@ -223,6 +269,14 @@ fn nothing_of_the_machine_is_reached_over_it() {
             "{address}: {tried:?}"
         );
     }
+    // Nor by who writes to the kernel's own hardware address: what it answers finds no way back.
+    let kernels = line.mac_of("nic0");
+    let script = format!(
+        "ip route add 198.51.100.7/32 dev eth0 && ip neighbour add 198.51.100.7 lladdr {kernels} dev eth0 && \
+         python3 -c \"import socket\ntry: socket.create_connection(('198.51.100.7', 9000), 3)\nexcept OSError: print('no way')\""
+    );
+    let tried = machine.exec("sh", &["-c", &script]);
+    assert_eq!(String::from_utf8_lossy(&tried.stdout).trim(), "no way", "{tried:?}");
     drop(running);
 }
 
