@@ -41,7 +41,7 @@ pub use emulator::{
 pub use esp_emu::{EspEmuError, EspEmuUnit, Uplink, UplinkOfRun, open_esp_emu};
 pub use esptool_configuration::{ConfigurationError, CustomReset};
 pub use line::LineHandle;
-pub use port::{LineError, NotAPort, refuse_what_is_no_port};
+pub use port::{Barrier, LineError, NotAPort, refuse_what_is_no_port};
 pub use ports::{
     Asked, ChoiceError, Chosen, Holder, Holders, How, Known, MAKERS, Machine, Port, UsbPlace,
     choose, find_unit, holders, known, only_candidate, serial_ports,

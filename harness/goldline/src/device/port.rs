@@ -53,6 +53,22 @@ pub enum LineError {
         /// The operating system's or serialport's reason.
         source: serialport::Error,
     },
+    /// Somebody else has the port.
+    #[error("cannot open {port}: it is held by {holders}")]
+    Held {
+        /// Path of the port.
+        port: String,
+        /// Program and number of each, as far as they can be seen.
+        holders: String,
+    },
+    /// This user may not open the port.
+    #[error("cannot open {port}: permission denied; {barrier}")]
+    NotAllowed {
+        /// Path of the port.
+        port: String,
+        /// What keeps the user from it.
+        barrier: Barrier,
+    },
     /// Nobody is reached at a port on the network.
     #[error("cannot connect to {port}: {source}")]
     Connect {
@@ -92,11 +108,43 @@ pub enum LineError {
     },
 }
 
+/// What keeps a user from a port.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are what the messages show")]
+pub enum Barrier {
+    #[error("it is the group {group}'s, and {user} is not in it: sudo usermod -aG {group} {user}")]
+    Group { user: String, group: String },
+    #[error("{user} was put into its group {group} after this login")]
+    OldLogin { user: String, group: String },
+    #[error("it is {owner}'s alone (mode {mode:o}), and no group's")]
+    OwnerOnly { owner: String, mode: u32 },
+}
+
+impl Barrier {
+    fn action(&self) -> &'static str {
+        match self {
+            Self::Group { .. } => {
+                "run that command, which puts the user into the port's group (usually dialout), then log in anew; or let a udev rule give the port to whoever sits there, as ci/jig/60-goldline.rules does"
+            }
+            Self::OldLogin { .. } => {
+                "log out and in again, then test the unit again: a process gets its groups when its user logs in"
+            }
+            Self::OwnerOnly { .. } => {
+                "let a udev rule give the port to a group, as ci/jig/60-goldline.rules does (usually dialout), and plug it in anew"
+            }
+        }
+    }
+}
+
 impl LineError {
     /// What to do about it.
     pub fn action(&self) -> &'static str {
         match self {
             Self::Open { source, .. } => to_open(source.kind()),
+            Self::Held { .. } => {
+                "close the program that holds the port, or name another port; then test the unit again"
+            }
+            Self::NotAllowed { barrier, .. } => barrier.action(),
             Self::Connect { .. } => {
                 "start what serves the port there (goldline simulator serve --rfc2217, esp_rfc2217_server, ser2net), or correct --device"
             }

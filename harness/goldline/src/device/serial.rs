@@ -14,6 +14,7 @@ use super::{
     line::Line,
     loader::{LoaderDevice, ROM_BAUD},
     port::LineError,
+    ports::claim,
     presence::Reopen,
     reset::Unit,
     transport::{Source, Transport},
@@ -30,7 +31,7 @@ pub(super) const DEFAULT_BAUD: u32 = 460_800;
 /// ROM's own rate where nothing resets the unit: the next SYNC comes at that rate.
 ///
 /// # Errors
-/// [`DeviceError::Line`] when the port cannot be opened.
+/// [`DeviceError::Line`] when the port cannot be opened, or somebody else has it.
 pub fn open_serial(
     path: &Path,
     baud: Option<u32>,
@@ -38,7 +39,8 @@ pub fn open_serial(
 ) -> Result<Box<dyn Device>, DeviceError> {
     let reset = reset.settled(Some(path))?;
     let by_default = (reset != ResetMethod::None).then_some(DEFAULT_BAUD);
-    let opened = await_port(path)?;
+    claim::refuse_held(path)?;
+    let opened = await_port(path).map_err(|error| claim::explained(path, error))?;
     let line = Line::that_returns(path.display().to_string(), opened, ROM_BAUD, reopening(path))?;
     let unit = Unit::new(path.display().to_string(), line, reset.into());
     Ok(Box::new(LoaderDevice::new(unit, baud.or(by_default))))

@@ -53,6 +53,7 @@ mod own_builds;
 mod own_tests;
 mod panics;
 mod port_choice;
+mod port_locks;
 mod ports;
 mod products;
 pub mod program;

@@ -1,4 +1,6 @@
 //! Which USB vendors and products bring a UART to an ESP32, or are one.
+//!
+//! The udev rule in `ci/jig/60-goldline.rules` names the same vendors; a test holds it to this table.
 
 /// What hangs on USB, as far as its numbers tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +67,8 @@ pub fn known(vendor: u16, product: u16) -> Option<Known> {
 
 #[cfg(test)]
 mod tests {
+    use regex::Regex;
+
     use super::*;
 
     #[test]
@@ -75,6 +79,31 @@ mod tests {
         assert_eq!(known(0x303A, 0x1001), Some(Known::UsbSerialJtag));
         assert_eq!(known(0x303A, 0x4001), Some(Known::EspressifUsb));
         assert_eq!(known(0x2341, 0x0043), None, "an Arduino Uno");
+    }
+
+    /// udev's own checker came with systemd 254, which not every machine has: this reads what the file uses of the
+    /// language, and nothing else.
+    #[test]
+    fn the_udev_rule_opens_the_ports_of_every_maker_and_of_no_other() {
+        let rules =
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../ci/jig/60-goldline.rules"));
+        let rule = Regex::new(r#"^[A-Z]+(\{[A-Za-z_]+\})?(==|\+=|=)"[^"]+"$"#).expect("a pattern");
+        let mut opened = Vec::new();
+        for line in rules.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let parts: Vec<&str> = line.split(", ").collect();
+            assert!(parts.iter().all(|part| rule.is_match(part)), "{line}");
+            for part in
+                ["SUBSYSTEM==\"tty\"", "GROUP=\"dialout\"", "MODE=\"0660\"", "TAG+=\"uaccess\""]
+            {
+                assert!(parts.contains(&part), "no {part} in {line}");
+            }
+            let vendor = parts.iter().find_map(|part| part.strip_prefix("ATTRS{idVendor}==\""));
+            let vendor = vendor.expect("a vendor").trim_end_matches('"');
+            // udev compares text: sysfs has four small digits.
+            assert!(vendor.len() == 4 && vendor == vendor.to_lowercase(), "{line}");
+            opened.push(u16::from_str_radix(vendor, 16).expect("hexadecimal"));
+        }
+        assert_eq!(opened, MAKERS.map(|(vendor, _)| vendor));
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl fmt::Display for Holders {
 /// Who has a port. A pseudo terminal is served by the process that has its other end, which is no holder.
 pub fn holders(machine: &Machine, port: &Path) -> Holders {
     let Ok(metadata) = fs::metadata(port) else { return Holders::default() };
-    if !metadata.file_type().is_char_device() {
+    if !metadata.file_type().is_char_device() || major(metadata.rdev()) == MEMORY_DEVICES {
         return Holders::default();
     }
     let node = Node { number: metadata.rdev(), place: (metadata.dev(), metadata.ino()) };
@@ -148,6 +148,8 @@ fn has_open(machine: &Machine, pid: u32, number: u64) -> Option<bool> {
     Some(open)
 }
 
+/// `/dev/null` and its like, which everybody has open.
+const MEMORY_DEVICES: u32 = 1;
 /// Numbers of the pseudo terminals of Linux: 256 for each of these, from the first on.
 const PSEUDO_TERMINALS: std::ops::RangeInclusive<u32> = 136..=143;
 

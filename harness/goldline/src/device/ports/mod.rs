@@ -5,6 +5,7 @@
 mod accounts;
 mod bridge;
 mod choice;
+pub(super) mod claim;
 mod holder;
 mod inventory;
 mod machine;

@@ -9,6 +9,7 @@ mod telnet;
 use std::{
     io::{self, Read, Write},
     path::Path,
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -24,8 +25,9 @@ const WRITE_LIMIT: Duration = Duration::from_secs(5);
 
 /// The way to a unit's port.
 pub(super) enum Transport {
-    /// A port of this machine's.
-    Serial(TTYPort),
+    /// A port of this machine's. One for all who write: serialport gives the port free for others (TIOCNXCL) as
+    /// soon as any copy of it is closed.
+    Serial(Arc<Mutex<TTYPort>>),
     /// A port on the network.
     Remote(Remote),
 }
@@ -50,7 +52,7 @@ impl Transport {
         let tty = builder.open_native().map_err(refuse)?;
         let mut source = tty.try_clone_native().map_err(refuse)?;
         source.set_timeout(READ_SLICE).map_err(refuse)?;
-        Ok((Self::Serial(tty), Source::Serial(source)))
+        Ok((Self::Serial(Arc::new(Mutex::new(tty))), Source::Serial(source)))
     }
 
     /// Connects to a port that carries bytes and nothing else; `port` is what people call it.
@@ -81,7 +83,7 @@ impl Transport {
     /// When the system has no descriptor left.
     pub(super) fn try_clone(&self) -> serialport::Result<Self> {
         match self {
-            Self::Serial(port) => port.try_clone_native().map(Self::Serial),
+            Self::Serial(port) => Ok(Self::Serial(Arc::clone(port))),
             Self::Remote(remote) => Ok(Self::Remote(remote.clone())),
         }
     }
@@ -99,7 +101,7 @@ impl Transport {
     /// When the port refuses the rate.
     pub(super) fn set_baud(&mut self, baud: u32) -> serialport::Result<()> {
         match self {
-            Self::Serial(port) => port.set_baud_rate(baud),
+            Self::Serial(port) => locked(port).set_baud_rate(baud),
             Self::Remote(remote) => remote.set_baud(baud),
         }
     }
@@ -115,24 +117,29 @@ impl Transport {
     ) -> serialport::Result<()> {
         match self {
             Self::Serial(port) => {
-                modem::set_lines(port, dtr, rts).map_err(|error| io::Error::from(error).into())
+                let port = locked(port);
+                modem::set_lines(&port, dtr, rts).map_err(|error| io::Error::from(error).into())
             }
             Self::Remote(remote) => remote.set_lines(dtr, rts),
         }
     }
 }
 
+fn locked(port: &Mutex<TTYPort>) -> MutexGuard<'_, TTYPort> {
+    port.lock().expect("no thread panics while it holds the port")
+}
+
 impl Write for Transport {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Serial(port) => port.write(bytes),
+            Self::Serial(port) => locked(port).write(bytes),
             Self::Remote(remote) => remote.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Serial(port) => port.flush(),
+            Self::Serial(port) => locked(port).flush(),
             Self::Remote(_) => Ok(()),
         }
     }
