@@ -6,7 +6,7 @@ use std::{
     net::TcpListener,
     os::unix::fs::{PermissionsExt, symlink},
     path::Path,
-    process::{ChildStdout, Stdio},
+    process::{ChildStdout, Command, Stdio},
     sync::mpsc::{Sender, channel},
     thread,
     time::Duration,
@@ -21,6 +21,7 @@ use super::{
     jig::{CP2102N, Jig, Terminal, Usb},
     panics::elf,
     program::{Ended, Station},
+    remote::esptool,
 };
 
 const MAC: &str = "24:0a:c4:00:00:07";
@@ -133,6 +134,29 @@ fn a_flash_is_written_read_and_erased_on_every_kind_of_device(#[case] kind: Kind
     assert_eq!(done(&ended), "erased the whole flash\n");
     let flash = fs::read(station.path("unit.flash")).expect("the unit's flash");
     assert!(flash.len() == FLASH && flash.iter().all(|byte| *byte == 0xFF));
+}
+
+/// Another program is the judge of what is in the flash, and takes turns with Goldline on one port.
+#[test]
+fn esptool_finds_what_goldline_flashed_and_goldline_reads_what_esptool_wrote() {
+    let Some(esptool) = esptool() else { return };
+    let station = Station::new();
+    let (_unit, port) = serve(&station, &[]);
+    let device = format!("{port}?reset=none");
+    let [ours, theirs] = [noise(30_000, 6), noise(8192, 7)];
+    station.write("ours.bin", &ours);
+    station.write("theirs.bin", &theirs);
+    let by_esptool = |words: &[&str]| {
+        let mut command = Command::new(&esptool);
+        command.args(["--port", &port, "--before", "no-reset", "--after", "no-reset"]).args(words);
+        let ended = Ended::of(command.current_dir(station.path("")));
+        assert_eq!(ended.code(), 0, "{ended:?}");
+    };
+    done(&station.goldline(["device", "flash", "0x10000", "ours.bin", "--device", &device]));
+    by_esptool(&["verify-flash", "0x10000", "ours.bin"]);
+    by_esptool(&["write-flash", "0x20000", "theirs.bin"]);
+    done(&station.goldline(["device", "read", "0x20000", "8K", "out.bin", "--device", &device]));
+    assert!(fs::read(station.path("out.bin")).expect("what was read") == theirs);
 }
 
 #[rstest]

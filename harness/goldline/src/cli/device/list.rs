@@ -1,6 +1,6 @@
 //! `goldline device list`: a table for people, an array for programs.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use schemars::JsonSchema;
@@ -10,7 +10,7 @@ use super::info::Info;
 
 use crate::{
     cli::{exit, output, table::aligned},
-    device::{Holder, How, Known, Machine, Port, holders, serial_ports},
+    device::{Holder, Holders, How, Known, Machine, Port, UsbPlace, holders, serial_ports},
     station::ask_unit,
 };
 
@@ -111,43 +111,74 @@ enum HeldBy {
     LockFile,
 }
 
+/// A port, who has it, and what its unit said if it was asked.
+struct Seen {
+    port: Port,
+    held: Holders,
+    unit: Option<Result<Info, String>>,
+}
+
 pub(super) fn list(arguments: &ListArguments) -> miette::Result<u8> {
     if arguments.schema {
         output::print_json(&schemars::schema_for!(Vec<ListedPort>))?;
         return Ok(exit::PASS);
     }
     let machine = Machine::of_environment();
-    let mut ports = Vec::new();
-    for port in serial_ports(&machine) {
-        let asked = arguments.identify && port.may_be_asked();
-        let mut listed = listed(&machine, port);
-        if asked {
-            listed.identify();
-        }
-        ports.push(listed);
-    }
+    let ports = serial_ports(&machine).into_iter();
+    let seen: Vec<Seen> = ports.map(|port| Seen::new(&machine, port, arguments.identify)).collect();
     if arguments.json {
-        output::print_json(&ports)?;
+        output::print_json(&seen.into_iter().map(ListedPort::from).collect::<Vec<_>>())?;
     } else {
-        output::print(&table(&ports, arguments.identify))?;
+        output::print(&table(&seen, arguments.identify))?;
     }
     Ok(exit::PASS)
 }
 
-fn listed(machine: &Machine, port: Port) -> ListedPort {
-    let held = holders(machine, &port.path);
-    let known = port.known();
-    let kind = match (known, &port.usb) {
-        (Some(Known::Bridge(_)), _) => PortKind::Bridge,
-        (Some(Known::UsbSerialJtag | Known::EspressifUsb), _) => PortKind::Esp,
-        (None, Some(_)) => PortKind::OtherUsb,
-        (None, None) => PortKind::Uart,
-    };
-    ListedPort {
-        url: port.usb.as_ref().map(|usb| format!("serial:hub={}", usb.place())),
-        kind,
-        name: known.map(Known::words),
-        usb: port.usb.map(|usb| ListedUsb {
+impl Seen {
+    fn new(machine: &Machine, port: Port, identify: bool) -> Self {
+        let held = holders(machine, &port.path);
+        let unit = (identify && port.may_be_asked()).then(|| match held.seen.is_empty() {
+            false => Err(format!("its port is held by {held}")),
+            true => ask_unit(&port.path).map(Info::from).map_err(|error| error.to_string()),
+        });
+        Self { port, held, unit }
+    }
+}
+
+impl From<Seen> for ListedPort {
+    fn from(Seen { port, held, unit }: Seen) -> Self {
+        let known = port.known();
+        let kind = match (known, &port.usb) {
+            (Some(Known::Bridge(_)), _) => PortKind::Bridge,
+            (Some(Known::UsbSerialJtag | Known::EspressifUsb), _) => PortKind::Esp,
+            (None, Some(_)) => PortKind::OtherUsb,
+            (None, None) => PortKind::Uart,
+        };
+        let (unit, not_identified) = match unit {
+            Some(Ok(unit)) => (Some(unit), None),
+            Some(Err(why)) => (None, Some(why)),
+            None => (None, None),
+        };
+        Self {
+            url: port.usb.as_ref().map(|usb| format!("serial:hub={}", usb.place())),
+            kind,
+            name: known.map(Known::words),
+            usb: port.usb.map(ListedUsb::from),
+            held_by: held.seen.into_iter().map(ListedHolder::from).collect(),
+            some_unseen: held.some_unseen,
+            unit,
+            not_identified,
+            path: port.path,
+            by_id: port.by_id,
+            by_path: port.by_path,
+            driver: port.driver,
+        }
+    }
+}
+
+impl From<UsbPlace> for ListedUsb {
+    fn from(usb: UsbPlace) -> Self {
+        Self {
             vendor_id: format!("{:04x}", usb.vendor),
             product_id: format!("{:04x}", usb.product),
             vendor: usb.vendor_name,
@@ -155,28 +186,6 @@ fn listed(machine: &Machine, port: Port) -> ListedPort {
             serial: usb.serial,
             hub: usb.hub,
             interface: usb.interface,
-        }),
-        held_by: held.seen.into_iter().map(ListedHolder::from).collect(),
-        some_unseen: held.some_unseen,
-        unit: None,
-        not_identified: None,
-        path: port.path,
-        by_id: port.by_id,
-        by_path: port.by_path,
-        driver: port.driver,
-    }
-}
-
-impl ListedPort {
-    /// Asks the unit, unless somebody has its port.
-    fn identify(&mut self) {
-        if !self.held_by.is_empty() {
-            self.not_identified = Some(format!("its port is held by {}", held_by(&self.held_by)));
-            return;
-        }
-        match ask_unit(&self.path) {
-            Ok(facts) => self.unit = Some(Info::from(facts)),
-            Err(error) => self.not_identified = Some(error.to_string()),
         }
     }
 }
@@ -197,63 +206,32 @@ no serial port is plugged in; if one should be: look at its cable (many carry po
 when it was plugged in (dmesg)
 ";
 
-fn table(ports: &[ListedPort], identified: bool) -> String {
-    if ports.is_empty() {
+fn table(seen: &[Seen], identified: bool) -> String {
+    if seen.is_empty() {
         return NO_PORTS.to_owned();
     }
-    let heads = ["PORT", "WHAT", "USB ID", "SERIAL NUMBER", "HUB", "DRIVER", "HELD BY"];
-    let mut rows = vec![heads.map(str::to_owned).to_vec()];
-    rows.extend(ports.iter().map(row));
-    if identified {
-        rows[0].push("UNIT".to_owned());
-        for (row, port) in rows[1..].iter_mut().zip(ports) {
-            row.push(unit(port));
-        }
-    }
-    aligned(&rows)
+    let heads = ["PORT", "WHAT", "USB ID", "SERIAL NUMBER", "HUB", "DRIVER", "HELD BY", "UNIT"];
+    let columns = if identified { heads.len() } else { heads.len() - 1 };
+    let rows = std::iter::once(heads.map(str::to_owned)).chain(seen.iter().map(row));
+    aligned(&rows.map(|row| row[..columns].to_vec()).collect::<Vec<_>>())
 }
 
-fn row(port: &ListedPort) -> Vec<String> {
+fn row(Seen { port, held, unit }: &Seen) -> [String; 8] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let usb = port.usb.as_ref();
-    let what = port.name.map(str::to_owned).or_else(|| usb?.product.clone());
-    let place = |usb: &ListedUsb| match usb.interface {
-        Some(interface) => format!("{}:{interface}", usb.hub),
-        None => usb.hub.clone(),
-    };
-    vec![
-        path(&port.path),
-        or_dash(what),
-        or_dash(usb.map(|usb| format!("{}:{}", usb.vendor_id, usb.product_id))),
+    let known = port.known().map(|known| known.words().to_owned());
+    let unit = unit.as_ref().map(|unit| match unit {
+        Ok(unit) => unit.in_short(),
+        Err(why) => why.clone(),
+    });
+    [
+        port.path.display().to_string(),
+        or_dash(known.or_else(|| usb?.product_name.clone())),
+        or_dash(usb.map(|usb| format!("{:04x}:{:04x}", usb.vendor, usb.product))),
         or_dash(usb.and_then(|usb| usb.serial.clone())),
-        or_dash(usb.map(place)),
+        or_dash(usb.map(UsbPlace::place)),
         or_dash(port.driver.clone()),
-        held_by(&port.held_by),
+        or_dash((!held.seen.is_empty()).then(|| held.to_string())),
+        or_dash(unit),
     ]
-}
-
-fn unit(port: &ListedPort) -> String {
-    match (&port.unit, &port.not_identified) {
-        (Some(unit), _) => unit.in_short(),
-        (None, Some(why)) => why.clone(),
-        (None, None) => "-".to_owned(),
-    }
-}
-
-fn path(path: &Path) -> String {
-    path.display().to_string()
-}
-
-fn held_by(held: &[ListedHolder]) -> String {
-    let name = |holder: &ListedHolder| {
-        let program = holder.program.as_deref().unwrap_or("?");
-        match &holder.user {
-            Some(user) => format!("{program} (pid {} of {user})", holder.pid),
-            None => format!("{program} (pid {})", holder.pid),
-        }
-    };
-    if held.is_empty() {
-        return "-".to_owned();
-    }
-    held.iter().map(name).collect::<Vec<_>>().join(", ")
 }
