@@ -31,7 +31,7 @@ pub fn open_remote(remote: RemotePort) -> Result<Box<dyn Device>, DeviceError> {
     let name = remote.name();
     let reset = remote.reset.settled(None)?;
     let baud = match remote.protocol {
-        RemoteProtocol::Raw => None,
+        RemoteProtocol::Raw | RemoteProtocol::Unix => None,
         RemoteProtocol::Rfc2217 => {
             let by_default = (reset != ResetMethod::None).then_some(DEFAULT_BAUD);
             remote.baud.or(by_default)
@@ -40,6 +40,7 @@ pub fn open_remote(remote: RemotePort) -> Result<Box<dyn Device>, DeviceError> {
     let (protocol, address, called) = (remote.protocol, remote.address, name.clone());
     let open: Open = Box::new(move |rate| match protocol {
         RemoteProtocol::Raw => Transport::raw(&address, &called),
+        RemoteProtocol::Unix => Transport::unix(&address, &called),
         RemoteProtocol::Rfc2217 => Transport::rfc2217(&address, rate, &called),
     });
     let opened = await_server(&open)?;
@@ -52,11 +53,17 @@ pub fn open_remote(remote: RemotePort) -> Result<Box<dyn Device>, DeviceError> {
 /// Opens the port; a connection that is refused may be taken when its server is back.
 fn await_server(open: &Open) -> Result<(Transport, Source), LineError> {
     let began = Instant::now();
+    let mut is_told = false;
     loop {
         match open(ROM_BAUD) {
             Err(LineError::Connect { source, .. })
                 if is_of_a_restart(source.kind()) && began.elapsed() < SERVER_LIMIT =>
             {
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::warn!(
+                        "no server listens there: {source}; waiting for it up to {SERVER_LIMIT:?}"
+                    );
+                }
                 sleep(LOOK);
             }
             opened => return opened,
@@ -65,5 +72,7 @@ fn await_server(open: &Open) -> Result<(Transport, Source), LineError> {
 }
 
 fn is_of_a_restart(reason: ErrorKind) -> bool {
-    matches!(reason, ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset)
+    use ErrorKind::{ConnectionRefused, ConnectionReset, NotFound};
+    // A socket's path is not there while its server is not.
+    matches!(reason, ConnectionRefused | ConnectionReset | NotFound)
 }

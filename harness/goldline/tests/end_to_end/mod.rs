@@ -28,6 +28,7 @@ pub mod elsewhere;
 mod external_broker;
 mod faults;
 mod flash_dumps;
+mod foreign_servers;
 mod full_disk;
 mod goldens;
 mod guide;

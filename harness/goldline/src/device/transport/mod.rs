@@ -4,6 +4,7 @@
 
 mod modem;
 mod remote;
+mod stream;
 mod telnet;
 
 use std::{
@@ -61,6 +62,15 @@ impl Transport {
     /// [`LineError::Connect`] when nobody listens there.
     pub(super) fn raw(address: &str, port: &str) -> Result<(Self, Source), LineError> {
         let (remote, source) = Remote::raw(address, port)?;
+        Ok((Self::Remote(remote), Source::Remote(source)))
+    }
+
+    /// The same at a socket of this machine's.
+    ///
+    /// # Errors
+    /// [`LineError::Connect`] when nobody listens there.
+    pub(super) fn unix(path: &str, port: &str) -> Result<(Self, Source), LineError> {
+        let (remote, source) = Remote::unix(path, port)?;
         Ok((Self::Remote(remote), Source::Remote(source)))
     }
 

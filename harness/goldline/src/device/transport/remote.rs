@@ -5,28 +5,21 @@
 use std::{
     collections::VecDeque,
     io::{self, Read, Write},
-    net::{Shutdown, TcpStream, ToSocketAddrs},
     sync::{Arc, Condvar, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
-use rustix::net::sockopt;
-
 use super::{
     READ_SLICE, WRITE_LIMIT,
+    stream::Stream,
     telnet::{Answer, Decoded, Request, Telnet, escaped},
 };
 use crate::device::port::LineError;
 
-/// For each address of a host.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long a server may take to agree, and to acknowledge a request.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// The same of a modem line. Espressif's own server acknowledges none, and does what it was asked.
 const LINE_LIMIT: Duration = Duration::from_secs(1);
-/// A host that vanished is noticed, be it asked or not.
-const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(20);
-const PROBE_PAUSE: Duration = Duration::from_secs(5);
 /// More than any request has answers.
 const ANSWERS: usize = 64;
 const PIECE: usize = 16 * 1024;
@@ -37,7 +30,7 @@ pub(in crate::device) struct Remote(Arc<Shared>);
 
 struct Shared {
     /// Held for as long as it takes to write what belongs together.
-    stream: Mutex<TcpStream>,
+    stream: Mutex<Stream>,
     /// Only of RFC 2217.
     server: Option<Server>,
 }
@@ -67,7 +60,7 @@ struct Said {
 
 /// What comes from a port on the network.
 pub(in crate::device) struct RemoteSource {
-    stream: TcpStream,
+    stream: Stream,
     shared: Arc<Shared>,
     telnet: Option<Telnet>,
     /// Payload that nobody has read yet.
@@ -80,7 +73,15 @@ impl Remote {
     /// # Errors
     /// [`LineError::Connect`] when nobody listens there.
     pub(super) fn raw(address: &str, port: &str) -> Result<(Self, RemoteSource), LineError> {
-        connect(address, None, port)
+        connect(Stream::tcp(address), None, port)
+    }
+
+    /// The same at a socket of this machine's.
+    ///
+    /// # Errors
+    /// [`LineError::Connect`] when nobody listens there.
+    pub(super) fn unix(path: &str, port: &str) -> Result<(Self, RemoteSource), LineError> {
+        connect(Stream::unix(path), None, port)
     }
 
     /// Connects to a port with rate and modem lines.
@@ -93,7 +94,7 @@ impl Remote {
         baud: u32,
         port: &str,
     ) -> Result<(Self, RemoteSource), LineError> {
-        let (remote, mut source) = connect(address, Some(Server::default()), port)?;
+        let (remote, mut source) = connect(Stream::tcp(address), Some(Server::default()), port)?;
         let port = || port.to_owned();
         let agreed = source.agree(&remote);
         agreed
@@ -124,8 +125,7 @@ impl Remote {
 
     /// Ends the connection, for all clones.
     pub(super) fn close(&self) {
-        // One that has ended already is what is wanted.
-        let _ended = self.0.stream().shutdown(Shutdown::Both);
+        self.0.stream().shutdown();
     }
 
     /// Sets the rate of the unit's port. A raw port has its own.
@@ -218,7 +218,7 @@ impl Remote {
 }
 
 impl Shared {
-    fn stream(&self) -> MutexGuard<'_, TcpStream> {
+    fn stream(&self) -> MutexGuard<'_, Stream> {
         self.stream.lock().expect("no thread panics while it writes")
     }
 }
@@ -350,17 +350,15 @@ impl Drop for RemoteSource {
 }
 
 fn connect(
-    address: &str,
+    stream: io::Result<Stream>,
     server: Option<Server>,
     port: &str,
 ) -> Result<(Remote, RemoteSource), LineError> {
     let is_telnet = server.is_some();
-    let opened = reach(address).and_then(|stream| {
-        stream.set_nodelay(true)?;
-        stream.set_write_timeout(Some(WRITE_LIMIT))?;
+    let opened = stream.and_then(|stream| {
+        stream.set_write_timeout(WRITE_LIMIT)?;
         let source = stream.try_clone()?;
-        source.set_read_timeout(Some(READ_SLICE))?;
-        notice_its_end(&stream)?;
+        source.set_read_timeout(READ_SLICE)?;
         Ok((stream, source))
     });
     let (stream, source) =
@@ -373,25 +371,6 @@ fn connect(
         payload: VecDeque::new(),
     };
     Ok((Remote(shared), source))
-}
-
-fn reach(address: &str) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in address.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, CONNECT_LIMIT) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-fn notice_its_end(stream: &TcpStream) -> io::Result<()> {
-    let limit = u32::try_from(UNACKNOWLEDGED_LIMIT.as_millis()).unwrap_or(u32::MAX);
-    sockopt::set_tcp_user_timeout(stream, limit)?;
-    sockopt::set_tcp_keepidle(stream, PROBE_PAUSE)?;
-    sockopt::set_tcp_keepintvl(stream, PROBE_PAUSE)?;
-    Ok(sockopt::set_socket_keepalive(stream, true)?)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::{
 pub enum DeviceUrlError {
     /// No such kind of device.
     #[error(
-        "unknown device \"{url}\": expected simulator:, esp-emu:, qemu:, /dev/…, serial:…, rfc2217://HOST:PORT, socket://HOST:PORT, or wokwi:"
+        "unknown device \"{url}\": expected simulator:, esp-emu:, qemu:, /dev/…, serial:…, rfc2217://HOST:PORT, socket://HOST:PORT, unix:PATH, or wokwi:"
     )]
     Scheme {
         /// As given.

@@ -1,5 +1,5 @@
 //! Where a unit is: `simulator:`, `esp-emu:`, `qemu:`, `/dev/ttyUSB0`, `serial:…`, `rfc2217://…`, `socket://…`,
-//! `wokwi:`.
+//! `unix:…`, `wokwi:`.
 //!
 //! Must not open anything.
 
@@ -168,7 +168,7 @@ impl FromStr for DeviceUrl {
         if place == "wokwi:" || place == "wokwi" {
             return WokwiOptions::parse(url, &options).map(Self::Wokwi);
         }
-        for protocol in [RemoteProtocol::Raw, RemoteProtocol::Rfc2217] {
+        for protocol in [RemoteProtocol::Raw, RemoteProtocol::Unix, RemoteProtocol::Rfc2217] {
             if let Some(address) = place.strip_prefix(protocol.scheme()) {
                 return RemotePort::parse(url, protocol, address, &options).map(Self::Remote);
             }
@@ -297,6 +297,11 @@ mod tests {
         };
         let raw = port("socket://127.0.0.1:4000");
         assert_eq!((raw.protocol, &raw.reset), (RemoteProtocol::Raw, &ResetMethod::None));
+        let unix = port("unix:/run/jig.sock?simulated=true");
+        assert_eq!(
+            (unix.protocol, unix.name().as_str()),
+            (RemoteProtocol::Unix, "unix:/run/jig.sock")
+        );
         let both = port("rfc2217://[::1]:4000/?baud=921600&simulated=true");
         assert_eq!((both.name().as_str(), both.baud), ("rfc2217://[::1]:4000", Some(921_600)));
         assert_eq!(both.reset, ResetMethod::AsEsptool);
@@ -319,6 +324,9 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (url, part) in [
+            ("unix:", "unknown device"),
+            ("unix:/run/jig.sock?baud=9600", "expected one of reset, simulated"),
+            ("unix:/run/jig.sock?reset=classic", "a raw socket has no modem lines"),
             ("rfc2217://", "expected rfc2217://HOST:PORT"),
             ("rfc2217://jig", "expected rfc2217://HOST:PORT"),
             ("socket://:4000", "expected socket://HOST:PORT"),

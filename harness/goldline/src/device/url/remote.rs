@@ -1,4 +1,4 @@
-//! `rfc2217://HOST:PORT` and `socket://HOST:PORT`: serial ports that a server offers.
+//! `rfc2217://HOST:PORT`, `socket://HOST:PORT` and `unix:PATH`: serial ports that a server offers.
 //!
 //! Must not open anything.
 
@@ -12,7 +12,7 @@ use super::{
 pub struct RemotePort {
     /// How it is talked to.
     pub protocol: RemoteProtocol,
-    /// Host and port, such as `jig.example.test:4000`.
+    /// Host and port, such as `jig.example.test:4000`, or a path.
     pub address: String,
     /// Rate of transfers; a raw port has one of its own.
     pub baud: Option<u32>,
@@ -27,6 +27,8 @@ pub struct RemotePort {
 pub enum RemoteProtocol {
     /// Bytes and nothing else: `socket://`.
     Raw,
+    /// The same at a socket of this machine's: `unix:`.
+    Unix,
     /// With rate and modem lines: `rfc2217://`.
     Rfc2217,
 }
@@ -42,17 +44,14 @@ impl RemotePort {
         address: &str,
         options: &[(&str, &str)],
     ) -> Result<Self, DeviceUrlError> {
-        let (host, port) = address.rsplit_once(':').unwrap_or_default();
-        // pyserial's examples end in a slash at times.
-        let port = port.strip_suffix('/').unwrap_or(port);
-        if host.is_empty() || !port.parse::<u16>().is_ok_and(|port| port != 0) {
-            let url = url.to_owned();
-            return Err(DeviceUrlError::Address { url, scheme: protocol.scheme() });
-        }
-        let is_raw = protocol == RemoteProtocol::Raw;
+        let is_raw = protocol != RemoteProtocol::Rfc2217;
+        let address = match protocol {
+            RemoteProtocol::Unix => path(url, address)?,
+            RemoteProtocol::Raw | RemoteProtocol::Rfc2217 => host_and_port(url, protocol, address)?,
+        };
         let mut parsed = Self {
             protocol,
-            address: format!("{host}:{port}"),
+            address,
             baud: None,
             reset: if is_raw { ResetMethod::None } else { ResetMethod::default() },
             simulated: false,
@@ -86,7 +85,30 @@ impl RemoteProtocol {
     pub(super) fn scheme(self) -> &'static str {
         match self {
             Self::Raw => "socket://",
+            Self::Unix => "unix:",
             Self::Rfc2217 => "rfc2217://",
         }
+    }
+}
+
+fn host_and_port(
+    url: &str,
+    protocol: RemoteProtocol,
+    address: &str,
+) -> Result<String, DeviceUrlError> {
+    let (host, port) = address.rsplit_once(':').unwrap_or_default();
+    // pyserial's examples end in a slash at times.
+    let port = port.strip_suffix('/').unwrap_or(port);
+    if host.is_empty() || !port.parse::<u16>().is_ok_and(|port| port != 0) {
+        let url = url.to_owned();
+        return Err(DeviceUrlError::Address { url, scheme: protocol.scheme() });
+    }
+    Ok(format!("{host}:{port}"))
+}
+
+fn path(url: &str, path: &str) -> Result<String, DeviceUrlError> {
+    match path.is_empty() {
+        true => Err(DeviceUrlError::Scheme { url: url.to_owned() }),
+        false => Ok(path.to_owned()),
     }
 }
