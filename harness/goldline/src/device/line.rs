@@ -333,6 +333,8 @@ fn read_unit(mut unit: Source, shared: &Shared) {
             return;
         }
         let went = Instant::now();
+        // Before anything of the unit's comes again: espflash would wait among an application's words for ever.
+        shared.end_conversation();
         match shared.presence.look_for(|| shared.is_given_up()) {
             Some(source) => unit = source,
             None => return shared.vanish(),
@@ -360,6 +362,14 @@ fn read_while_there(mut unit: Source, shared: &Shared) {
 }
 
 impl Shared {
+    /// Hangs up on a loader that had answered: what it was told is lost. Who only waits for one goes on waiting.
+    fn end_conversation(&self) {
+        let session = self.session().clone();
+        if session.is_some_and(|session| session.patience().has_begun()) {
+            self.hang_up();
+        }
+    }
+
     fn is_given_up(&self) -> bool {
         self.ended.load(Ordering::Acquire) || self.cancelled.load(Ordering::Acquire)
     }

@@ -37,6 +37,11 @@ enum Stage {
 }
 
 impl Patience {
+    /// Whether the loader has answered.
+    pub(super) fn has_begun(&self) -> bool {
+        self.stage != Stage::Entering
+    }
+
     /// Sees what goes to the unit, and says what espflash is to be told before it goes.
     pub(super) fn sent(&mut self, bytes: &[u8]) -> Option<&'static [u8]> {
         let mut starts = false;

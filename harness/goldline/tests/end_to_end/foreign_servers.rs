@@ -59,7 +59,7 @@ fn ser2net(station: &Station, connector: &str) -> (ChildGuard, String) {
 }
 
 /// A program of the jig that presses the unit's buttons.
-fn buttons(station: &Station, unit: &mut ChildGuard) -> String {
+pub fn buttons(station: &Station, unit: &mut ChildGuard) -> String {
     let pid = unit.child().id();
     let script = format!(
         "#!/bin/sh\ncase $1 in download) kill -USR2 {pid} ;; application) kill -USR1 {pid} ;; esac\n"

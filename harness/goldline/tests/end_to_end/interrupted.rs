@@ -52,7 +52,7 @@ fn start(station: &Station, words: &[&str], reached: impl Fn(&Station) -> usize)
     child
 }
 
-fn at_stage(stage: &str) -> impl Fn(&Station) -> usize {
+pub fn at_stage(stage: &str) -> impl Fn(&Station) -> usize {
     move |station| lines(station, "changing").iter().filter(|line| line["stage"] == stage).count()
 }
 

@@ -4,6 +4,7 @@
 mod abort;
 mod alert;
 mod awkward_values;
+mod bad_days;
 mod bad_profiles;
 mod batch;
 mod bench_faults;
