@@ -124,6 +124,7 @@ const SIMULATOR: Layers = Layers {
         &["chip"],
         &["boot", "loader", "port"],
         &["firmware", "start"],
+        &["circuit"],
         &["unit"],
         &["simulator"],
         &["network"],
