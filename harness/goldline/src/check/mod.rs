@@ -52,7 +52,7 @@ pub use nvs_foreign::FRAMEWORKS;
 pub use observations::{
     AlertObservation, Answered, ApiObservation, Blame, BrokerObservation, CaObservation, Conduct,
     DeviceIdObservation, DialogueObservation, Difference, Evidence, ExchangeObservation, Hearsay,
-    JoinObservation, Leftovers, Observations, Observer, OtaObservation, Outgoing,
+    JoinObservation, Leftovers, Lost, NestDoubt, Observations, Observer, OtaObservation, Outgoing,
     OwnTestObservation, PortalSeen, Refusal, RegistryObservation, Remaining, ServiceObservation,
     SpanDigest, StartObservation, Stop, TrustObservation, UpdateObservation,
 };
@@ -112,17 +112,24 @@ fn verdict(checks: &[CheckRecord], seen: &Observations) -> Verdict {
 /// A nest's supply can break down as well as a unit's own: only one that is known to be good lets a unit be blamed
 /// for what follows of it.
 fn weigh_nest(checks: &mut [CheckRecord], seen: &Observations) {
-    let Some(nest) = &seen.nest else { return };
-    let follows = [Code::BootLoop, Code::BootUnexpectedReset, Code::BootSilent];
+    let Some(NestDoubt { lost, known }) = &seen.nest else { return };
+    let resets = [Code::BootLoop, Code::BootUnexpectedReset, Code::BootSilent];
+    let of_flash = |id: &str| ON_FLASH.iter().any(|check| check.name() == id);
     for check in checks.iter_mut().filter(|check| check.outcome == Outcome::Fail) {
-        let Some(why) = check.diagnosis.as_mut().filter(|why| follows.contains(&why.code)) else {
+        let follows = |code| match lost {
+            Lost::Supply => resets.contains(&code),
+            // Whatever a unit is asked for over a contact that is open.
+            Lost::Words => !of_flash(&check.id),
+        };
+        let Some(why) = check.diagnosis.as_mut().filter(|why| follows(why.code)) else {
             continue;
         };
-        match nest {
+        match known {
             Ok(witness) => why.message += &format!("; witness: {witness}"),
             Err(unknown) => {
                 let message = format!(
-                    "the unit's supply broke down, which the nest's can do too, and {unknown}: {}",
+                    "{}, which a contact or the nest's supply can do too, and {unknown}: {}",
+                    lost.words(),
                     why.message
                 );
                 check.outcome = Outcome::Error;

@@ -64,8 +64,8 @@ pub struct Observations {
     pub alert: Option<AlertObservation>,
     /// The network that the unit must not open any more.
     pub portal: Option<PortalSeen>,
-    /// Of a unit on contacts that lost its supply: by what its nest is known to be good, or why nobody knows.
-    pub nest: Option<Result<String, String>>,
+    /// Of a unit on contacts, what it lost that its nest can lose as well.
+    pub nest: Option<NestDoubt>,
     /// What programs of the product's own measured, by the names of their tests.
     pub own_tests: BTreeMap<String, OwnTestObservation>,
     /// The broker that the unit must not trust.
@@ -315,6 +315,34 @@ pub struct DialogueObservation {
     pub name: String,
     /// Line by line, up to the first that was not answered well.
     pub exchanges: Vec<ExchangeObservation>,
+}
+
+/// What a contact or a nest's supply can do as well as a unit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NestDoubt {
+    /// What was seen.
+    pub lost: Lost,
+    /// By what the nest is known to be good, or why nobody knows.
+    pub known: Result<String, String>,
+}
+
+/// What was lost on the way to a unit, or by it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lost {
+    /// It printed nothing at all.
+    Words,
+    /// Its supply broke down.
+    Supply,
+}
+
+impl Lost {
+    /// As the beginning of a sentence.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Words => "the unit printed nothing",
+            Self::Supply => "the unit's supply broke down",
+        }
+    }
 }
 
 /// What came of a program that was asked to measure; secrets are masked.

@@ -160,7 +160,7 @@ pub(super) struct RunArguments {
     /// Name of a shipped profile, a name under --profiles, or a path; espvault on the simulator
     pub(super) profile: Option<String>,
     /// Where the unit is: simulator:, esp-emu:, qemu:, /dev/ttyUSB0, serial:…, rfc2217://HOST:PORT, socket://HOST:PORT,
-    /// unix:PATH, wokwi:; several run in parallel. Where none is named, the port of ESPPORT and ESPBAUD, or else the simulator
+    /// unix:PATH, wokwi:, nest:NAME and nest:all of the station file; several run in parallel. Where none is named, the port of ESPPORT and ESPBAUD, or else the simulator
     #[arg(long = "device", env = "GOLDLINE_DEVICE", value_name = "URL")]
     pub(super) devices: Vec<String>,
     /// What lies between the units and the services: air; cable, nic:NAME or wire:HOST:PORT, which prove nothing of a

@@ -13,7 +13,7 @@ use crate::{
     plan::Scope,
     record::Record,
     report::verdict_text,
-    station::{Request, Rows},
+    station::{Request, Rows, places},
 };
 
 const HELP: &str = "press Enter, or q to end";
@@ -28,9 +28,9 @@ pub(super) fn run(arguments: &RunArguments, scope: Scope) -> miette::Result<u8> 
     if known > 0 {
         output::complain(&format!("made before, and passed over: {}", counted(known, "row")));
     }
-    let places = request.devices.len().max(1);
+    let units = places(&request).map_err(of_station)?;
     let mut code = exit::PASS;
-    while let Some(rows) = rounds.ask(&session, places) {
+    while let Some(rows) = rounds.ask(&session, units) {
         let number = rounds.done.last().map_or(1, |(number, ..)| number + 1);
         let round = arguments.of_round(number);
         let ready = Ready::new(&of_rows(&request, &rows), &round, scope);

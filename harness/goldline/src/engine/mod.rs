@@ -57,7 +57,7 @@ use crate::{
     identity::Mac,
     image::{FlashImages, Symbols},
     plan::{Bindings, BoundPlan, Claim, Content, Excluded, Plan, Purpose, Step},
-    profile::{CheckId, Interface, Resource, ValueSource, ValueSpec},
+    profile::{CheckId, Interface, Profile, Resource, ValueSource, ValueSpec},
     record::{
         CheckRecord, Diagnosis, EarlierRun, EndpointRecord, NetworkRecord, NotProven, Outcome,
         Provenance, RadioProof, Record, Replacement, SCHEMA, Simulation, Stage, Unit,
@@ -163,6 +163,8 @@ pub struct Finished {
     pub product: String,
     /// What the run did to the unit.
     pub change: Change,
+    /// The bench's own services that gave the unit some of its values.
+    pub of_bench: Vec<&'static str>,
     /// What was planned for this very unit; `None` when it was never identified.
     pub plan: Option<BoundPlan>,
 }
@@ -188,6 +190,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
     let retries = job.retries.clone();
     let network = job.bench.network();
     let symbols = job.symbols.clone();
+    let of_bench = given_by_bench(&job.bench, &profile, &job.stand);
     let not_proven = job.plan.excluded.iter().map(not_proven).collect();
 
     let mut run = Run::new(job, events.clone(), cancel);
@@ -223,7 +226,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
         not_proven,
     };
     events.send(Event::Ended(Box::new(record.clone())));
-    Finished { record, observations, product, change, plan }
+    Finished { record, observations, product, change, of_bench, plan }
 }
 
 /// A run under way.
@@ -362,7 +365,7 @@ impl Run {
             }
         }
         self.keep_console();
-        self.ask_after_supply().await;
+        self.ask_after_nest().await;
         self.note_traffic();
         self.note_first_byte();
     }
@@ -582,6 +585,19 @@ fn interfaces(chip: &ChipFacts) -> BTreeMap<String, Mac> {
     let named = |(interface, mac): (Interface, Mac)| (interface.name().to_owned(), mac);
     // What no chip can have is nobody's address.
     chip.chip.macs(chip.mac).filter(|_| chip.mac.is_a_chips()).map(named).collect()
+}
+
+/// What nobody but the bench knows, and a real unit must not be shipped with.
+fn given_by_bench(bench: &Bench, profile: &Profile, stand: &Stand) -> Vec<&'static str> {
+    let services = [
+        ("CA", profile.ca.is_some() && bench.external_ca().is_none()),
+        (
+            "provisioning server",
+            profile.provisioning_api.is_some() && bench.external_config_server().is_none(),
+        ),
+        ("samples", matches!(stand, Stand::Simulated)),
+    ];
+    services.into_iter().filter(|(_, is_bench)| *is_bench).map(|(service, _)| service).collect()
 }
 
 /// The secrets in the unit that the profile gives to more units than one.

@@ -7,7 +7,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use super::{Failure, Run};
 use crate::{
-    check::LogFacts,
+    check::{LogFacts, Lost, NestDoubt},
     identity::Mac,
     record::{Code, Diagnosis},
 };
@@ -44,19 +44,14 @@ impl Stand {
             (Failure::Unit(diagnosis), Self::Nest(ask)) => (diagnosis, ask),
             (failure, _) => return failure,
         };
-        let what = if lines == 0 {
-            "the unit printed nothing"
-        } else if facts.lost_supply() {
-            "the unit's supply broke down"
-        } else {
-            return Failure::Unit(diagnosis);
-        };
+        let Some(lost) = lost(facts, lines) else { return Failure::Unit(diagnosis) };
         match known(ask, mac).await {
             Ok(witness) => {
                 diagnosis.message += &format!("; witness: {witness}");
                 Failure::Unit(diagnosis)
             }
             Err(why) => {
+                let what = lost.words();
                 let message = format!(
                     "{what}, which a contact or the nest's supply can do too, and {why}: {}",
                     diagnosis.message
@@ -64,6 +59,15 @@ impl Stand {
                 Failure::Service(Diagnosis::new(Code::NestUnsure, message))
             }
         }
+    }
+}
+
+/// What a nest can lose as well as the unit in it.
+fn lost(facts: &LogFacts, lines: usize) -> Option<Lost> {
+    match () {
+        () if lines == 0 => Some(Lost::Words),
+        () if facts.lost_supply() => Some(Lost::Supply),
+        () => None,
     }
 }
 
@@ -75,13 +79,15 @@ async fn known(ask: Option<AskNest>, mac: Option<Mac>) -> Result<String, String>
 }
 
 impl Run {
-    /// What is known of the nest of a unit that went on, or was given up, without its supply: its checks are judged by
-    /// that.
-    pub(super) async fn ask_after_supply(&mut self) {
+    /// What is known of the nest of a unit that was tried to the end, and said nothing or lost its supply: its checks
+    /// are judged by that.
+    pub(super) async fn ask_after_nest(&mut self) {
         let Stand::Nest(ask) = self.stand.clone() else { return };
-        if self.seen.stopped.is_none() && self.seen.console.facts().lost_supply() {
+        let console = &self.seen.console;
+        let lost = lost(console.facts(), console.lines().len());
+        if let Some(lost) = lost.filter(|_| self.seen.booted && self.seen.stopped.is_none()) {
             let mac = self.seen.chip.as_ref().map(|chip| chip.mac);
-            self.seen.nest = Some(known(ask, mac).await);
+            self.seen.nest = Some(NestDoubt { lost, known: known(ask, mac).await });
         }
     }
 

@@ -23,6 +23,8 @@ pub type TakeShare =
 /// What the units of a station share.
 #[derive(Clone)]
 pub struct Shares {
+    /// What the unit's nest holds for the whole run.
+    pub held_already: Vec<Resource>,
     /// Whether only so many units may be joining at once.
     pub joins_are_counted: bool,
     /// Takes a piece.
@@ -66,7 +68,11 @@ impl Run {
         };
         // Whoever takes several takes them in one order, so that no two wait for each other.
         needed.sort();
-        needed.retain(|wanted| self.held.iter().all(|(held, _)| held != wanted));
+        needed.dedup();
+        needed.retain(|wanted| {
+            self.held.iter().all(|(held, _)| held != wanted)
+                && !self.shares.held_already.contains(wanted)
+        });
         needed
     }
 

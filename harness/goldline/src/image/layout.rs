@@ -2,7 +2,11 @@
 //!
 //! Must not know what a profile names as its files.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
 
 use esp_idf_part::PartitionTable;
 use espflash::{
@@ -53,15 +57,22 @@ pub(super) fn lay_out(
     let settings = FlashSettings::new(None, Some(flash_size(profile.flash.size())?), None);
     let chip = esp_chip(profile.chip);
     let data = FlashData::new(settings, 0, None, chip, crystal(profile.chip));
-    let format = IdfBootloaderFormat::new(
-        elf,
-        &data,
-        Some(&table_path),
-        bootloader,
-        Some(profile.flash.table_offset()),
-        Some(&profile.images.app_partition),
-    )
-    .map_err(|error| layout(error.to_string()))?;
+    // espflash panics where the application's description lies in no segment that this chip loads.
+    let made = catch_unwind(AssertUnwindSafe(|| {
+        IdfBootloaderFormat::new(
+            elf,
+            &data,
+            Some(&table_path),
+            bootloader,
+            Some(profile.flash.table_offset()),
+            Some(&profile.images.app_partition),
+        )
+    }));
+    let of_another =
+        "its description lies where this chip loads nothing: the ELF file is another chip's";
+    let format = made
+        .map_err(|_panic| layout(of_another.to_owned()))?
+        .map_err(|error| layout(error.to_string()))?;
     let app_offset = profile.flash.partition(&profile.images.app_partition).map(|app| app.offset);
     let (mut bootloader, mut app) = (None, None);
     for segment in format.flash_segments() {

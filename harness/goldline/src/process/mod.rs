@@ -36,10 +36,10 @@ const WORDS_KEPT: usize = 16 * 1024;
 /// What was said is kept within so long, unless somebody says more and more.
 const WORDS_WITHIN: Duration = Duration::from_secs(1);
 
-/// Becomes the program, and leaves a watcher behind that ends it when the line to its owner breaks: a killed
+/// Becomes the program, and leaves a watcher behind that ends it, with all that it started in its group, when the line to its owner breaks: a killed
 /// owner can end nobody. A line of text is the owner's farewell.
 const TIE: &str =
-    r#"( exec 3<&2 </dev/null >/dev/null 2>&1; read -r _ <&3 || kill -9 $$ ) & exec "$@""#;
+    r#"( exec 3<&2 </dev/null >/dev/null 2>&1; read -r _ <&3 || kill -9 -$$ ) & exec "$@""#;
 
 /// Variables that hold secrets; of the process, as the environment is.
 static HELD_BACK: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());

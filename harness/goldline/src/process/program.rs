@@ -109,7 +109,7 @@ impl Program {
                     if answer.len() > LONGEST_ANSWER {
                         return Err(ProgramError::TooMuch { program: self.to_string() });
                     }
-                    continue;
+                    false
                 }
                 // Something that it started may hold its output open.
                 Err(error) if is_silence(&error) => ended.is_some(),
@@ -276,6 +276,17 @@ mod tests {
     fn one_that_talks_without_end_is_ended() {
         let error = run("while :; do echo talk; done").expect_err("too much");
         assert!(matches!(error, ProgramError::TooMuch { .. }), "{error}");
+    }
+
+    /// A word now and then is no reason to wait longer.
+    #[test]
+    fn one_that_goes_on_talking_is_ended_in_time() {
+        let (_folder, program) = script("while :; do echo .; sleep 0.01; done");
+        let limit = Duration::from_millis(500);
+        let began = Instant::now();
+        let error = program.run(b"", limit, || false).expect_err("it goes on");
+        assert!(matches!(error, ProgramError::TooSlow { .. }), "{error}");
+        assert!(began.elapsed() < PATIENCE);
     }
 
     #[test]

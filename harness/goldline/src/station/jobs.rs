@@ -26,7 +26,7 @@ use crate::{
     bench::{Bench, BenchConfig, Place},
     clock::Clock,
     device::{ChipFacts, Plug, Uplink, UplinkOfRun},
-    engine::{Job, Outages, Stand, ValuesOfUnit},
+    engine::{Job, Outages, Shares, Stand, ValuesOfUnit},
     identity::Mac,
     image::{FlashImages, ImageError, Symbols},
     plan::{Bindings, Given, Scope},
@@ -126,7 +126,8 @@ pub(super) fn jobs(
     if order.network.kind != NetworkKind::None {
         refuse_untrusting(&order.plan, &order.given, &images, &shown(order, &bench))?;
     }
-    nests::take_back_what_was_left(state)?;
+    nests::refuse_crosswise(&order.nests, &order.profile)?;
+    nests::take_back_what_was_left(state, &order.nests)?;
     let outages = Outages::among(attempt.units().len());
     let shares = nests::shares(state, &order.resources);
     let mut jobs = Vec::with_capacity(attempt.units().len());
@@ -139,7 +140,8 @@ pub(super) fn jobs(
         let taker =
             Taker { run_id, lot: order.lot.clone(), clock: clock.clone(), taken: numbers.clone() };
         let values = if order.plan.scope.remembers() {
-            remembered(order, state, given, &images, taker)
+            let ships = url.is_real() && order.plan.scope != Scope::FactoryReset;
+            remembered(order, state, given, &images, (taker, ships))
         } else {
             let mut rehearsal = Rehearsal::of(state, &order.profile.name, index)?;
             let (plan, now) = (&order.plan, clock.now());
@@ -188,7 +190,10 @@ pub(super) fn jobs(
             device_url: name.clone(),
             stand: if url.is_real() { Stand::Nest(ask_nest) } else { Stand::Simulated },
             prepare: nest.as_ref().map(|nest| nest.preparer(&shares)),
-            shares: shares.clone(),
+            shares: Shares {
+                held_already: nest.as_ref().map(|nest| nest.uses().to_vec()).unwrap_or_default(),
+                ..shares.clone()
+            },
             outages: outages.clone(),
             lot: order.lot.clone(),
             operator: order.operator.clone(),
@@ -208,10 +213,11 @@ fn refuse_shipping_trust(
     bench_root: &str,
 ) -> Result<(), JobsError> {
     let is_real = order.devices.iter().any(|(_, url)| url.is_real());
-    if !is_real || order.plan.scope == Scope::Provision {
+    // What is only provisioned has no verdict, and what is taken back is not shipped.
+    if !is_real || matches!(order.plan.scope, Scope::Provision | Scope::FactoryReset) {
         return Ok(());
     }
-    match redirects::what_trusts_the_bench(images, &order.given, bench_root) {
+    match redirects::what_trusts_the_bench(&order.profile, images, &order.given, bench_root) {
         Some(what) => Err(JobsError::ShipsTrust { what }),
         None => Ok(()),
     }
@@ -305,7 +311,7 @@ fn remembered(
     state: &StateDirectory,
     given: Given,
     images: &FlashImages,
-    taker: Taker,
+    (taker, ships): (Taker, bool),
 ) -> ValuesOfUnit {
     let recall = Recall {
         state: state.clone(),
@@ -314,6 +320,7 @@ fn remembered(
         identity: order.identity,
         given,
         taken: taker.taken.clone(),
+        ships,
     };
     Box::new(move |chip: &ChipFacts| {
         recall.values_of(taker.holder(chip.mac)).map_err(|error| error.diagnosis())

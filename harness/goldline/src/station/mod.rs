@@ -66,7 +66,7 @@ pub use goldens::{GoldenError, Goldens};
 pub use jobs::JobsError;
 pub use journal::Watcher;
 pub use leases::{ScrapError, numbers_given, scrap};
-pub use order::{Order, OrderError};
+pub use order::{Order, OrderError, places};
 pub use outputs::{Outputs, OutputsError, OutputsRequest};
 pub use refusals::Refusal;
 pub use registry_url::{RegistryUrlError, registry_url};

@@ -19,11 +19,11 @@ use crate::{
     identity::Mac,
     jig::{self, Lamp},
     process::{Program, Unusable},
-    profile::{Nest, Resource, StationFile},
+    profile::{Nest, Profile, Resource, StationFile},
     record::{Code, Diagnosis, Record, Verdict},
     store::{
-        HeldNest, NestInUse, RecordStore, RunFilter, RunOutcome, StateDirectory, StoreError,
-        ToTakeBack,
+        HeldNest, NestInUse, RecordStore, RunFilter, RunOutcome, RunSummary, StateDirectory,
+        StoreError, ToTakeBack,
     },
 };
 
@@ -33,8 +33,8 @@ const SCHEME: &str = "nest:";
 const ALL: &str = "nest:all";
 /// How often a piece that others have is looked for: no event tells across processes that one is free.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Longer than any run that holds one.
-const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// Longer than all runs of a jig that hold one before.
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 /// A nest cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +45,10 @@ pub enum NestsError {
     InUse(#[from] NestInUse),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(
+        "the nest {nest} holds {held} for its whole run, and the test {test} waits for {wanted} meanwhile: another nest that does so the other way round would wait for ever"
+    )]
+    Crosswise { nest: String, held: Resource, test: String, wanted: Resource },
     #[error("the nest {nest} has no program: {error}")]
     Program { nest: String, error: Unusable },
     #[error("a run that was killed left the nest {nest}, and it cannot be taken back: {why}")]
@@ -59,6 +63,11 @@ impl NestsError {
         let action = match self {
             Self::Unknown { .. } => {
                 "name one of them, or describe it in [[nest]] of the station file (--station FILE)"
+            }
+            Self::Crosswise { wanted, .. } => {
+                return Some(format!(
+                    "let the nests use {wanted} too, or name it so that it comes later in the alphabet"
+                ));
             }
             Self::Program { .. } => "correct it in [[nest]] of the station file",
             Self::InUse(NestInUse::Held { .. }) => "wait for its end, or choose another nest",
@@ -111,14 +120,24 @@ pub(super) fn placed(
     Ok(placed)
 }
 
-/// Takes back what runs that were killed have left. Touches no nest that another process uses. Blocks.
+/// Takes back what runs that were killed have left. Touches no nest that another process uses; one that nobody
+/// wants now and that cannot be taken back is only told. Blocks.
 ///
 /// # Errors
 /// [`NestsError::Left`] when a nest cannot be left as it must be.
-pub(super) fn take_back_what_was_left(state: &StateDirectory) -> Result<(), NestsError> {
+pub(super) fn take_back_what_was_left(
+    state: &StateDirectory,
+    wanted: &[Option<Nest>],
+) -> Result<(), NestsError> {
     for nest in state.nests_left()? {
         match state.hold_nest(&nest) {
-            Ok(held) => take_back_left(&held)?,
+            Ok(held) => match take_back_left(&held) {
+                Err(error) if wanted.iter().flatten().all(|wanted| wanted.name != nest) => {
+                    // Of another nest's trouble no unit here is to suffer.
+                    tracing::error!("{error}; {}", error.action().unwrap_or_default());
+                }
+                taken_back => taken_back?,
+            },
             Err(NestInUse::Held { .. }) => {}
             Err(error) => return Err(error.into()),
         }
@@ -150,6 +169,11 @@ impl NestOfRun {
             .map_err(|error| NestsError::Program { nest: nest.name.clone(), error })?;
         let held = Arc::new(state.hold_nest(&nest.name)?);
         Ok(Self { nest: Arc::new(nest.clone()), held, shared: Arc::default() })
+    }
+
+    /// What it holds for the whole run.
+    pub(super) fn uses(&self) -> &[Resource] {
+        &self.nest.uses
     }
 
     /// What makes it ready, once it has what it shares with others.
@@ -220,8 +244,10 @@ async fn last_pass(
     let since = now - nest.vouches;
     let filter = RunFilter { since: Some(since), ..RunFilter::default() };
     let runs = records.list(&filter).await.map_err(|error| error.to_string())?;
-    let others =
-        runs.iter().filter(|run| run.device == device && run.mac.is_some() && run.mac != mac);
+    // A run that never came to its unit speaks against the nest as well.
+    let of_others = |run: &&RunSummary| run.mac.is_none() || run.mac != mac;
+    let judged = |run: &&RunSummary| matches!(run.outcome, RunOutcome::Judged(_));
+    let others = runs.iter().filter(|run| run.device == device).filter(judged).filter(of_others);
     let newest = others.max_by_key(|run| run.started_at);
     let minutes = nest.vouches.as_secs() / 60;
     match newest {
@@ -249,10 +275,30 @@ fn aborted() -> Diagnosis {
     Diagnosis::new(Code::Aborted, "the run was stopped")
 }
 
+/// What is held is held in one order, the alphabet's, so that no two runs wait for each other.
+pub(super) fn refuse_crosswise(
+    nests: &[Option<Nest>],
+    profile: &Profile,
+) -> Result<(), NestsError> {
+    for nest in nests.iter().flatten() {
+        let Some(held) = nest.uses.iter().max() else { continue };
+        for own in profile.own_tests() {
+            let before = own.uses.iter().find(|used| *used < held && !nest.uses.contains(used));
+            if let Some(wanted) = before {
+                let (nest, test) = (nest.name.clone(), own.name.clone());
+                let (held, wanted) = (held.clone(), wanted.clone());
+                return Err(NestsError::Crosswise { nest, held, test, wanted });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// What the units of a station share: so many as its file says, one where it says nothing.
 pub(super) fn shares(state: &StateDirectory, counts: &BTreeMap<Resource, u32>) -> Shares {
     let (state, counts) = (state.clone(), counts.clone());
     Shares {
+        held_already: Vec::new(),
         joins_are_counted: counts.contains_key(&Resource::joins()),
         take: Arc::new(move |resource, given_up| {
             let count = counts.get(resource).copied().unwrap_or(1);

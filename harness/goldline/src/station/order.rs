@@ -136,6 +136,15 @@ impl OrderError {
     }
 }
 
+/// How many units a request is for: `nest:all` is as many as the station has nests.
+///
+/// # Errors
+/// [`OrderError`] when the station file cannot be read, or has no such nest.
+pub fn places(request: &Request) -> Result<usize, OrderError> {
+    let station = request.station_file.as_deref().map(StationFile::load).transpose()?;
+    Ok(nests::placed(&request.devices, station.as_ref())?.len().max(1))
+}
+
 impl Order {
     /// Takes a request apart, and reads the files that it names.
     ///

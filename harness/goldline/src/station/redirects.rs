@@ -8,7 +8,7 @@ use crate::{
     clock::Clock,
     image::{FlashImages, carried},
     plan::Given,
-    profile::{Redirect, RedirectedBy, SecretError},
+    profile::{Piece, Profile, Redirect, RedirectedBy, SecretError},
     testbed::authority::{Maker, MakerError, MakerPem},
 };
 
@@ -63,15 +63,27 @@ pub(super) fn maker(redirect: &Redirect, clock: &Clock) -> Result<Maker, Redirec
 
 /// What trusts the bench's own CA among what a unit would be shipped with: its image, or a value.
 pub(super) fn what_trusts_the_bench(
+    profile: &Profile,
     images: &FlashImages,
     given: &[Given],
     bench_root: &str,
 ) -> Option<String> {
-    if carried(&images.app).iter().any(|found| found.issuer.may_vouch_for(bench_root)) {
+    let trusts =
+        |image: &Vec<u8>| carried(image).iter().any(|found| found.issuer.may_vouch_for(bench_root));
+    if trusts(&images.app) || images.updates.iter().any(trusts) {
         return Some("its application".to_owned());
+    }
+    if images.others.iter().any(trusts) {
+        return Some("what the build has for another partition".to_owned());
     }
     let body: String = bench_root.lines().filter(|line| !line.starts_with("-----")).collect();
     let holds = |text: &str| text.split_whitespace().collect::<String>().contains(&body);
+    let literal = profile.nvs.entries.iter().find(|entry| {
+        entry.value.parts().iter().any(|part| matches!(part, Piece::Text(text) if holds(text)))
+    });
+    if let Some(entry) = literal {
+        return Some(format!("the key \"{}\" of its NVS", entry.key));
+    }
     given.iter().find_map(|given| {
         let (name, _) = given.texts().find(|(_, text)| holds(text.expose()))?;
         Some(format!("the value \"{name}\""))

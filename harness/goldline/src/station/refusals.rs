@@ -230,7 +230,8 @@ pub(super) fn refuse_what_would_ship(
     request: &Request,
     redirect: Option<&Redirect>,
 ) -> Result<(), Refusal> {
-    if scope == Scope::Provision {
+    // What is only provisioned has no verdict, and what is taken back is not shipped.
+    if matches!(scope, Scope::Provision | Scope::FactoryReset) {
         return Ok(());
     }
     if profile.ca.is_some() && request.ca.is_none() {

@@ -24,6 +24,10 @@ pub enum RememberedError {
         "the profile {profile} or its images changed since {mac} was provisioned; check it with the old ones, or provision it again"
     )]
     OtherProduct { mac: Mac, profile: String },
+    #[error(
+        "{mac} was given values by the bench's own {services}, which nobody else knows: a real unit is not shipped so; provision it with the product's own"
+    )]
+    OfTheBench { mac: Mac, services: String },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -37,6 +41,7 @@ impl RememberedError {
             Self::NeverProvisioned { .. }
             | Self::OtherProfile { .. }
             | Self::OtherProduct { .. } => Code::UnitUnknown,
+            Self::OfTheBench { .. } => Code::EndpointBench,
             Self::Store(_) | Self::Binding(_) => Code::StationState,
         };
         Diagnosis::new(code, self.to_string())
@@ -53,12 +58,14 @@ pub(super) struct Recall {
     /// What is given now outranks what is remembered.
     pub(super) given: Given,
     pub(super) taken: Taken,
+    /// Whether the unit will be shipped as it is judged.
+    pub(super) ships: bool,
 }
 
 impl Recall {
     /// The values of the unit that the holder names.
     pub(super) fn values_of(self, holder: Holder) -> Result<Bindings, RememberedError> {
-        let Self { state, profile, product, identity, mut given, taken } = self;
+        let Self { state, profile, product, identity, mut given, taken, ships } = self;
         let mac = holder.mac;
         let unit = state.recall(mac)?.ok_or(RememberedError::NeverProvisioned { mac })?;
         if unit.profile != profile.name {
@@ -67,6 +74,10 @@ impl Recall {
         }
         if unit.product != product {
             return Err(RememberedError::OtherProduct { mac, profile: profile.name.clone() });
+        }
+        if ships && !unit.of_bench.is_empty() {
+            let services = unit.of_bench.join(" and ");
+            return Err(RememberedError::OfTheBench { mac, services });
         }
         let changing: Vec<String> = given.set_names().collect();
         let made_of_it = |name: &String| {
@@ -93,7 +104,13 @@ pub(super) fn remember(
     let (Some(plan), Some(mac)) = (&finished.plan, provisioned_unit(scope, finished)) else {
         return Ok(());
     };
+    let of_bench = match scope.provisions() {
+        true => finished.of_bench.iter().map(ToString::to_string).collect(),
+        // What one part is given anew leaves the others as they were.
+        false => state.recall(mac)?.map(|unit| unit.of_bench).unwrap_or_default(),
+    };
     state.remember(&UnitEntry {
+        of_bench,
         mac,
         profile: record.profile.clone(),
         product: finished.product.clone(),

@@ -27,6 +27,8 @@ pub struct UnitEntry {
     pub run_id: Uuid,
     /// When.
     pub provisioned_at: OffsetDateTime,
+    /// The bench's own services that gave it some of its values: nobody else knows these.
+    pub of_bench: Vec<String>,
     /// Its values by name.
     pub values: BTreeMap<String, Secret>,
 }
@@ -40,6 +42,8 @@ struct Stored {
     run_id: Uuid,
     #[serde(with = "time::serde::rfc3339")]
     provisioned_at: OffsetDateTime,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    of_bench: Vec<String>,
     /// Nonce and ciphertext of the values, in hex.
     sealed_values: String,
 }
@@ -62,6 +66,7 @@ impl StateDirectory {
             product: unit.product.clone(),
             run_id: unit.run_id,
             provisioned_at: unit.provisioned_at,
+            of_bench: unit.of_bench.clone(),
             sealed_values: hex(&self.key.seal(&name, &plain)?),
         };
         let text = serde_json::to_vec_pretty(&stored).expect("an entry becomes JSON");
@@ -93,6 +98,7 @@ impl StateDirectory {
             product: stored.product,
             run_id: stored.run_id,
             provisioned_at: stored.provisioned_at,
+            of_bench: stored.of_bench,
             values: values.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
         }))
     }
@@ -114,6 +120,7 @@ mod tests {
             product: "00".to_owned(),
             run_id: Uuid::nil(),
             provisioned_at: OffsetDateTime::UNIX_EPOCH,
+            of_bench: Vec::new(),
             values: BTreeMap::from([("mqtt_password".to_owned(), secret.clone())]),
         };
         assert!(state.recall(mac).expect("readable").is_none());

@@ -442,3 +442,72 @@ fn the_page_s_jig_passes_its_units() {
     assert_eq!(log(&station)[..7], first);
     assert!(log(&station)[7..].contains(&"2 on".to_owned()));
 }
+
+/// What a nest holds for its whole run, its test does not wait for once more.
+#[test]
+fn a_resource_of_the_nest_and_of_its_test_is_taken_once() {
+    let station = jig();
+    station.write("jig.toml", nest(1, "uses = [\"meter\"]"));
+    executable(&station, "meter", "echo '{\"measurements\":{\"current\":42}}'");
+    let test = "\n[[check]]\nid = \"command\"\nname = \"supply\"\ncommand = [\"./meter\"]\nuses = [\"meter\"]\nlimits = { current = { upper = 80 } }\n";
+    station.write("vault.toml", format!("{PROFILE}{test}"));
+    let words = ["run", "vault.toml", "--json", "--station", "jig.toml", "--device", "nest:1"];
+    let ended = station.unit(words);
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    // The other way round two runs could wait for each other.
+    station.write("vault.toml", format!("{PROFILE}{}", test.replace("[\"meter\"]", "[\"bench\"]")));
+    let ended = station.unit(words);
+    assert_eq!(ended.code(), 2, "{ended:?}");
+    assert!(ended.said().contains("holds meter for its whole run"), "{}", ended.said());
+}
+
+/// The programs of a killed run are found from whatever folder the next one starts in.
+#[test]
+fn a_nest_is_taken_back_from_another_folder() {
+    let station = jig();
+    let mut child = start_until_on(&station, &["--fault", "wire.silent"]);
+    child.kill().expect("it runs");
+    child.wait().expect("it is gone");
+    fs::create_dir(station.path("elsewhere")).expect("a folder");
+    let mut command = station.unit_command(["run", "espvault", "--json", "--fault", "wire.silent"]);
+    Ended::of(command.current_dir(station.path("elsewhere")));
+    let told = fs::read_to_string(station.path("elsewhere/log")).expect("it was switched");
+    assert_eq!(told, "1 off\n1 open\n1 lamp error\n");
+}
+
+/// One nest that cannot be taken back stops nobody who does not want it.
+#[test]
+fn a_nest_that_is_stuck_is_no_other_nest_s_trouble() {
+    let station = jig();
+    let mut child = start_until_on(&station, &["--fault", "wire.silent"]);
+    child.kill().expect("it runs");
+    child.wait().expect("it is gone");
+    executable(&station, "switch", "[ $1 != 1 ]");
+    station.write("jig.toml", format!("{}{}", nest(1, ""), nest(2, "")));
+    let ended = station.unit([&arguments(&[])[..6], &["nest:2"]].concat());
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    let ended = station.unit(arguments(&[]));
+    assert!(ended.code() == 2 && ended.said().contains("left the nest 1"), "{ended:?}");
+}
+
+/// `nest:all` with rows: as many at a time as there are nests.
+#[test]
+fn rows_are_taken_as_many_at_a_time_as_there_are_nests() {
+    let station = jig();
+    station.write("jig.toml", format!("{}{}", nest(1, ""), nest(2, "")));
+    station.write("units.csv", "number\n1\n2\n");
+    let mut command = station.unit_command(["run", "espvault", "--json", "--loop", "--lot", "A"]);
+    command.args(["--station", "jig.toml", "--device", "nest:all", "--units", "units.csv"]);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut keys = child.stdin.take().expect("its keyboard");
+    std::io::Write::write_all(&mut keys, b"\nq\n").expect("it reads");
+    drop(keys);
+    let ended = Ended::from(child.wait_with_output().expect("it ends"));
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    assert_eq!(ended.json().as_array().expect("records").len(), 2, "{ended:?}");
+}

@@ -206,6 +206,55 @@ fn a_certificate_of_the_bench_s_ca_is_refused_to_a_real_unit() {
     assert!(said.contains("the bench's own CA gave it") && said.contains("--ca URL"), "{said}");
 }
 
+/// What a real unit was given without a verdict does not become good by a check that names another CA.
+#[test]
+fn a_unit_with_a_certificate_of_the_bench_s_is_not_judged_later_either() {
+    let (station, _) = product();
+    let fixture = |folder: &str| {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
+        fs::read_to_string(format!("{root}/{folder}/zeroconf-ca.toml")).expect("it ships")
+    };
+    let root = fs::read_to_string(station.path("root.pem")).expect("the maker's");
+    let chip = simulated(Chip::Esp32S3).expect("it is simulated");
+    let app = goldline_simulator::firmware::compile(&fixture("firmware"), &root, chip);
+    station.write("app.elf", app.expect("the firmware compiles"));
+    let model = "{ model = \"zeroconf-ca\" }";
+    let file = "{ file = \"app.elf\" }\ntrusts_elsewhere = true";
+    station.write("own.toml", fixture("profiles").replacen(model, file, 1));
+    redirect(&station, "ca = \"ca.pem\"\nkey = { file = \"ca.key\" }\naccept_redirect = \"x\"");
+    let wire = free_address();
+    let mut command = station.command();
+    command.args(["simulator", "serve", "--chip", "esp32s3", "--flash-size", "16"]);
+    command.args(["--rfc2217", "127.0.0.1:0", "--network", &wire]);
+    let mut unit = ChildGuard::spawn(command.stdout(Stdio::piped())).expect("the unit starts");
+    let output = unit.child().stdout.take().expect("stdout is a pipe");
+    let mut url = String::new();
+    BufReader::new(output).read_line(&mut url).expect("it says its port");
+    let unit = ["own.toml", "--json", "--network", &wire, "--device", url.trim_end()];
+    let values = ["wifi_ssid=Shop", "wifi_password=@password", "ca_url=https://ca.example.test"];
+    let values: Vec<&str> = values.into_iter().flat_map(|value| ["--set", value]).collect();
+    let ended = station.unit(["provision"].into_iter().chain(unit).chain(values.iter().copied()));
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    let other = ["--ca", "https://ca.example.test", "--ca-trust", "root.pem"];
+    let record = station.unit(["check"].into_iter().chain(unit).chain(other).chain(STATION)).json();
+    assert_eq!(record["diagnosis"]["code"], "endpoint.bench_would_ship", "{record:#}");
+    let message = record["diagnosis"]["message"].as_str().expect("words");
+    assert!(message.contains("values by the bench's own CA"), "{message}");
+}
+
+/// It was a panic, and exit code 101.
+#[test]
+fn an_application_of_another_chip_of_the_same_kind_is_refused() {
+    let (station, _) = product();
+    let text = fs::read_to_string(station.path("espvault.toml")).expect("the profile");
+    let other = text.replacen("model = \"esp32\"", "model = \"esp32s3\"", 1);
+    assert_ne!(other, text);
+    station.write("espvault.toml", other);
+    let ended = station.goldline(["profile", "check", "espvault.toml"]);
+    assert_eq!(ended.code(), 2, "{ended:?}");
+    assert!(ended.said().contains("the ELF file is another chip's"), "{}", ended.said());
+}
+
 /// Samples are everybody's, and a bench's address is nobody's.
 #[rstest]
 #[case::a_sample(None, "the value \"wifi_ssid\" is not given")]

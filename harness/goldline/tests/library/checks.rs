@@ -7,9 +7,9 @@ use std::{io, net::Ipv4Addr, sync::Arc};
 use goldline::{
     check::{
         AlertObservation, Answered, BrokerObservation, CaObservation, DialogueObservation,
-        Evidence, ExchangeObservation, JoinObservation, Observations, Observer, OtaObservation,
-        ProbeReport, Refusal, Remaining, ServiceObservation, SpanDigest, Stop, TrustObservation,
-        UnitLog, UpdateObservation, Witness, judge,
+        Evidence, ExchangeObservation, JoinObservation, Lost, NestDoubt, Observations, Observer,
+        OtaObservation, ProbeReport, Refusal, Remaining, ServiceObservation, SpanDigest, Stop,
+        TrustObservation, UnitLog, UpdateObservation, Witness, judge,
     },
     device::{ChipFacts, ConsoleLine},
     identity::Mac,
@@ -627,6 +627,32 @@ fn on_a_cable_a_unit_without_an_address_fails_only_with_a_witness(
     unused.join().witness = witness(sound);
     (unused.seen.broker, unused.seen.after_boot) = (None, None);
     unused.expect(verdict, code);
+}
+
+/// A contact that is open is silent as well as a unit; what lies in the flash is the unit's all the same.
+#[rstest]
+#[case::known(Ok("the nest 3 passed another unit"), Verdict::Fail, None)]
+#[case::unknown(Err("no other unit passed"), Verdict::Error, Some(Code::NestUnsure))]
+fn a_silent_unit_is_blamed_where_its_nest_is_known_to_be_good(
+    #[case] known: Result<&str, &str>,
+    #[case] verdict: Verdict,
+    #[case] code: Option<Code>,
+) {
+    let silent = || {
+        let mut case = Case::good();
+        case.not_joined(None, witness(true));
+        case.edit_log(Vec::clear);
+        let known = known.map(str::to_owned).map_err(str::to_owned);
+        case.seen.nest = Some(NestDoubt { lost: Lost::Words, known });
+        case
+    };
+    let (found, why, checks) = silent().judge();
+    assert_eq!(found, verdict, "{checks:#?}");
+    assert_eq!(code.unwrap_or(Code::BootSilent), why.expect("a reason"), "{checks:#?}");
+    let mut damaged = silent();
+    damaged.nvs()[40] ^= 1;
+    let (found, why, checks) = damaged.judge();
+    assert_eq!((found, why), (Verdict::Fail, Some(Code::NvsDamaged)), "{checks:#?}");
 }
 
 /// With `radio.no_ip` the broker was waited for, and failed too, 51 s after the reset.

@@ -7,6 +7,7 @@ use std::io::{IsTerminal, stderr};
 
 use crate::{
     cli::{
+        esp_environment::port_of_environment,
         exit, output,
         problem::{usage, usage_with_help},
     },
@@ -17,8 +18,8 @@ use crate::{
 #[derive(Args)]
 pub(in crate::cli) struct DeviceArgument {
     /// Where the unit is: /dev/ttyUSB0, serial:usb=…, serial:hub=…, serial:mac=…, rfc2217://HOST:PORT,
-    /// socket://HOST:PORT, simulator:?flash-file=FILE, qemu:?chip=…&flash-file=FILE; the only port with an ESP32 or a
-    /// bridge unless given
+    /// socket://HOST:PORT, unix:PATH, simulator:?flash-file=FILE, qemu:?chip=…&flash-file=FILE; unless given the port of
+    /// ESPPORT and ESPBAUD, or else the only port with an ESP32 or a bridge
     #[arg(long, env = "GOLDLINE_DEVICE", value_name = "URL")]
     device: Option<String>,
 }
@@ -100,7 +101,15 @@ impl DeviceArgument {
             let action = error.action();
             usage_with_help(error, action)
         };
-        let Some(named) = &self.device else {
+        let of_environment = match &self.device {
+            Some(_) => None,
+            None => port_of_environment().map_err(usage)?,
+        };
+        if let Some(port) = &of_environment {
+            output::complain(&port.to_string());
+        }
+        let named = self.device.as_ref().or(of_environment.as_ref().map(|port| &port.device));
+        let Some(named) = named else {
             let port = only_candidate(&Machine::of_environment()).map_err(of_choice)?;
             output::complain(&format!("the unit at {port}"));
             return Ok(DeviceName::at(&port.path));

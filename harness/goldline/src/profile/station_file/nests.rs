@@ -170,7 +170,8 @@ impl Reader<'_> {
         }
         let named = words.remove(0);
         let program = match named.contains('/') {
-            true => self.folder.join(named),
+            // What a killed run left is taken back from whatever folder the next one starts in.
+            true => absolute(self.folder.join(named)),
             false => PathBuf::from(named),
         };
         Ok(Program { program, arguments: words, environment: Vec::new() })
@@ -183,6 +184,10 @@ fn uses(value: &Found<'_>) -> Result<Vec<Resource>, Fault> {
 
 fn resource(name: &str, place: Range<usize>) -> Result<Resource, Fault> {
     name.parse().map_err(|error| (place, StationFileProblem::Resource(error)))
+}
+
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 /// How much there is of what nests share, by name.
