@@ -9,10 +9,10 @@ use regex::{Regex, RegexSet};
 
 use super::{
     crash::{self, Crash},
-    line::{is_crash, is_error, is_of_application, pattern, plain},
+    line::{LineKind, is_crash, is_error, is_of_application, kind_of, pattern, plain},
     restarts::Restarts,
 };
-use crate::device::{AWAY, ConsoleLine};
+use crate::device::{Absence, ConsoleLine};
 
 /// More reasons than anyone reads; a unit that resets for hours must not eat the station's memory.
 const REASONS_KEPT: usize = 1000;
@@ -135,8 +135,10 @@ pub struct LogFacts {
     pub tls: Option<String>,
     restarts: Restarts,
     refused_for_good: bool,
-    /// Whether the port was away meanwhile.
+    /// Whether the port was away meanwhile, or the connection to it lost.
     has_missed: bool,
+    /// The next line may have lost its beginning.
+    is_cut: bool,
 }
 
 impl UnitLog {
@@ -245,18 +247,29 @@ impl LogFacts {
     /// Reads one more line; whether it tells anything new.
     pub fn take(&mut self, text: &str) -> bool {
         let text = &*plain(text);
-        if text.starts_with(AWAY) {
-            // The chip was reset, as far as anybody knows, and what it said first was not heard.
-            self.has_missed = true;
-            self.restarts.greet();
-            self.restarts.load();
+        if let Some(absence) = Absence::told_by(text) {
+            self.miss(absence);
             return true;
         }
-        let first = self.restarts.awaits_application() && is_of_application(text);
+        // The end of a line of the ROM's looks like a firmware's own words.
+        let is_cut = std::mem::take(&mut self.is_cut) && kind_of(text) == LineKind::Said;
+        let first = self.restarts.awaits_application() && is_of_application(text) && !is_cut;
         if first {
             self.start_application();
         }
         TELLING.is_match(text) && self.note(text) || first
+    }
+
+    /// What was said meanwhile was not heard, a reset where the port itself was away.
+    fn miss(&mut self, absence: Absence) {
+        self.has_missed = true;
+        match absence {
+            Absence::Port => self.restarts.miss_reset(),
+            Absence::Connection => {
+                self.is_cut = true;
+                self.restarts.miss_words();
+            }
+        }
     }
 
     fn note(&mut self, text: &str) -> bool {
@@ -440,6 +453,51 @@ mod tests {
             let counted = (facts.unexpected_resets(), facts.crashes(), facts.application_lines);
             assert_eq!(counted, (0, 0, 2), "{at}.{bit}: {restarted:?}");
         }
+    }
+
+    const AWAY: &str = "[the port was away for 300 ms: what was printed meanwhile was not heard]";
+    const LOST: &str =
+        "[the connection to the port was lost for 90 ms: what was printed meanwhile was not heard]";
+    const ROM: &str =
+        "ets Jul 29 2019 12:21:46\nrst:0x1 (POWERON_RESET),boot:0x13\nload:0x3fff0030,len:1184\n";
+
+    /// The bench's own line was an application's first, and a lost connection was no reason to have heard nothing.
+    #[test]
+    fn a_lost_connection_is_nobodys_word() {
+        for log in
+            [LOST.to_owned(), format!("{ROM}{LOST}"), format!("{ROM}{LOST}\n80078000,len:13232")]
+        {
+            let facts = facts(&log);
+            assert!(!facts.has_application() && facts.is_unheard(), "{log}");
+            assert_eq!(facts.unexpected_resets(), 0, "{log}");
+        }
+        for app in ["I (9) app: up", "\u{fffd}dy\nready"] {
+            let facts = facts(&format!("{LOST}\n{app}"));
+            assert!(facts.has_application() && !facts.is_unheard(), "{app}");
+        }
+        let running = facts(&format!("{ROM}I (9) app: up\n{LOST}\nI (900) app: on"));
+        assert_eq!((running.application_lines, running.unexpected_resets()), (1, 0));
+    }
+
+    /// A bridge that goes and comes back under a running application does not reset its chip.
+    #[test]
+    fn a_port_that_was_away_is_not_held_against_the_unit() {
+        let app = "I (9) app: up";
+        for log in [
+            format!("{ROM}{app}\n{AWAY}\nI (900) app: on"),
+            format!("{ROM}{app}\n{AWAY}\n{ROM}{app}"),
+            format!("{AWAY}\n{ROM}{app}"),
+            format!("{AWAY}\n{app}"),
+        ] {
+            let facts = facts(&log);
+            assert_eq!((facts.unexpected_resets(), facts.crashes()), (0, 0), "{log}");
+            assert!(facts.has_application() && !facts.is_unheard(), "{log}");
+        }
+        let hung = "rst:0x8 (TG1WDT_SYS_RESET),boot:0x13";
+        let twice = facts(&format!("{AWAY}\n{ROM}{app}\n{hung}"));
+        assert_eq!((twice.unexpected_resets(), twice.crashes()), (1, 1), "one reset is excused");
+        let crashed = facts(&format!("{ROM}{app}\nGuru Meditation Error\n{AWAY}\n{ROM}{app}"));
+        assert_eq!((crashed.unexpected_resets(), crashed.crashes()), (1, 1), "it said so itself");
     }
 
     #[test]

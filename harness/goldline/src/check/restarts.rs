@@ -14,6 +14,8 @@ pub(super) struct Restarts {
     asked_for: usize,
     /// Resets for any reason that are to come: an update that is rolled back crashes first.
     excused: usize,
+    /// The port was away, and of one reset, if there was any, the ROM's words may come yet.
+    missed: bool,
     start: Start,
 }
 
@@ -48,6 +50,10 @@ impl Restarts {
     pub(super) fn reset(&mut self, by_software: bool) {
         let crashed = self.start.crashed;
         self.start = Start::default();
+        if !crashed && std::mem::take(&mut self.missed) {
+            self.begun = true;
+            return;
+        }
         if !std::mem::replace(&mut self.begun, true) && !crashed {
             return;
         }
@@ -74,6 +80,25 @@ impl Restarts {
             self.reset(true);
         }
         self.begun = true;
+        self.start.loaded = true;
+    }
+
+    /// The port was away: the chip may have been reset, asked for or not, and nobody can hold that against the unit.
+    /// A crash that was heard before is its own.
+    pub(super) fn miss_reset(&mut self) {
+        if self.start.crashed {
+            self.reset(false);
+        } else if self.asked_for > 0 {
+            self.asked_for -= 1;
+        } else {
+            self.excused = self.excused.saturating_sub(1);
+        }
+        self.missed = true;
+        self.start = Start { loaded: true, ..Start::default() };
+    }
+
+    /// The unit was not heard for a while: where the ROM has loaded nothing yet, it may have.
+    pub(super) fn miss_words(&mut self) {
         self.start.loaded = true;
     }
 
@@ -115,6 +140,7 @@ mod tests {
                 "app" => restarts.application(),
                 "rom" => restarts.greet(),
                 "load" => restarts.load(),
+                "away" => restarts.miss_reset(),
                 reason => restarts.reset(reason == SOFT),
             }
         }
@@ -144,6 +170,22 @@ mod tests {
         assert_eq!(after(&[&lost[..], &["rom", SOFT, "load", "app"]].concat()), 1, "the bench's");
         let mistaken = ["rom", BENCH, "rom", "load", "app", "load", "load"];
         assert_eq!(after(&mistaken), 0, "a line of the ROM's that looked like an application's");
+    }
+
+    #[test]
+    fn a_port_that_was_away_excuses_one_reset() {
+        let start = [BENCH, "load", "app"];
+        let then = |events: &[&'static str]| after(&[&start[..], events].concat());
+        assert_eq!(after(&["away", BENCH, "load", "app"]), 0, "the bench's own came behind it");
+        assert_eq!(then(&["away"]), 0, "a bridge went and came back");
+        assert_eq!(then(&["away", "app", "away", "app", "away", "app"]), 0);
+        assert_eq!(then(&["away", "rom", BENCH, "load", "app"]), 0, "the chip went with it");
+        assert_eq!(then(&["away", "rom", "load", "app"]), 0, "and the line of its reset was lost");
+        assert_eq!(then(&["away", BENCH, "app", BENCH]), 1, "one");
+        assert_eq!(then(&["ask", "away", SOFT, "app"]), 0);
+        assert_eq!(then(&["ask", "away", SOFT, "app", SOFT]), 1, "it was asked once");
+        assert_eq!(then(&["ask", "away", "app", SOFT, "app"]), 0, "it went before the restart");
+        assert_eq!(then(&["crash", "away", BENCH, "app"]), 1, "the crash was heard");
     }
 
     #[test]

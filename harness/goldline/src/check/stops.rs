@@ -28,9 +28,9 @@ pub fn never_started(within_s: u64) -> Diagnosis {
     Diagnosis::new(Code::BootSilent, message)
 }
 
-/// The port was away when the unit started, and nothing came afterwards.
+/// The port was away when the unit started, or the connection to it lost, and nothing came afterwards.
 pub fn not_heard() -> Diagnosis {
-    let message = "the port was away when the unit started, and nothing of an application was heard afterwards: what it said first may have been lost";
+    let message = "nobody heard the unit start: the port was away, or the connection to it lost, and nothing of an application was heard afterwards";
     Diagnosis::new(Code::NestUnsure, message)
 }
 

@@ -20,10 +20,31 @@ pub const CAUGHT_UP: Duration = Duration::from_millis(200);
 /// Bytes after which a line without an end is cut.
 const LINE_LIMIT: usize = 4096;
 
-/// How the bench's own line begins where the port was away, as a native USB is when its chip is reset.
-pub const AWAY: &str = "[the port was away for";
-/// And where the connection to it was lost, which leaves its unit alone.
-pub(super) const DISCONNECTED: &str = "[the connection to the port was lost for";
+/// Why the bench heard nothing for a while, in a line of its own: nobody's word, and least of all the unit's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Absence {
+    /// The port was away, as a native USB is when its chip is reset.
+    Port,
+    /// The connection to the port was lost, which leaves the unit alone.
+    Connection,
+}
+
+impl Absence {
+    /// How the line begins, before the time.
+    pub(super) fn begins(self) -> &'static str {
+        match self {
+            Self::Port => "[the port was away for",
+            Self::Connection => "[the connection to the port was lost for",
+        }
+    }
+
+    /// What a line says of an absence, where it is one of those.
+    pub fn told_by(text: &str) -> Option<Self> {
+        [Self::Port, Self::Connection]
+            .into_iter()
+            .find(|absence| text.starts_with(absence.begins()))
+    }
+}
 
 /// One line of the serial log.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -80,6 +101,8 @@ struct State {
 struct Kept {
     room: usize,
     printed: usize,
+    /// Of these, those that the bench said itself.
+    own: usize,
     first: Shelf,
     telling: Shelf,
     last: Shelf,
@@ -145,10 +168,16 @@ impl Console {
         self.0.notify();
     }
 
-    /// The port was away: what was printed meanwhile is lost, which the log says. Nothing, where nobody listens.
-    pub(super) fn miss(&self, text: &str) {
+    /// The unit was not heard for a while: what was printed meanwhile is lost, which the log says. Nothing, where
+    /// nobody listens.
+    pub(super) fn miss(&self, absence: Absence, lasted: Duration) {
+        let (begins, ms) = (absence.begins(), lasted.as_millis());
+        let text = format!("{begins} {ms} ms: what was printed meanwhile was not heard]");
         let mut state = self.state();
         state.end_line();
+        if state.listening_since.is_some() {
+            state.kept.own += 1;
+        }
         state.partial.extend(text.bytes());
         state.end_line();
         drop(state);
@@ -176,9 +205,15 @@ impl Console {
         self.state().closed
     }
 
-    /// How many lines were printed so far, kept or not.
+    /// How many lines the log has so far, kept or not, the bench's own among them.
     pub fn printed(&self) -> usize {
         self.state().kept.printed
+    }
+
+    /// How many of them the unit printed.
+    pub fn printed_by_unit(&self) -> usize {
+        let state = self.state();
+        state.kept.printed - state.kept.own
     }
 
     /// The line that has not ended: a prompt waits there.
@@ -191,14 +226,15 @@ impl Console {
         self.state().bytes
     }
 
-    /// The lines that were kept, without the first `seen`.
+    /// The unit's lines that were kept, without the first `seen` of the log.
     pub fn lines_after(&self, seen: usize) -> Vec<ConsoleLine> {
         let state = self.state();
-        let lines = state.kept.lines().filter(|heard| heard.number >= seen);
-        lines.map(|heard| heard.line.clone()).collect()
+        let lines =
+            state.kept.lines().filter(|heard| heard.number >= seen).map(|heard| &heard.line);
+        lines.filter(|line| Absence::told_by(&line.text).is_none()).cloned().collect()
     }
 
-    /// All lines that were kept.
+    /// All lines that were kept, the bench's own among them.
     pub fn lines(&self) -> Vec<NumberedLine> {
         self.state().kept.lines().cloned().collect()
     }
@@ -315,7 +351,7 @@ impl Default for Kept {
 impl Kept {
     fn with_room(room: usize) -> Self {
         let [first, telling, last] = [(); 3].map(|()| Shelf::default());
-        Self { room, printed: 0, first, telling, last, lost: 0 }
+        Self { room, printed: 0, own: 0, first, telling, last, lost: 0 }
     }
 
     fn take(&mut self, line: ConsoleLine, tells: bool) {
@@ -406,6 +442,23 @@ mod tests {
         assert_eq!(reader.await.expect("the reader ends"), ("esp32> ".to_owned(), 1));
         console.listen();
         assert_eq!((console.partial(), console.bytes()), (String::new(), 0));
+    }
+
+    /// Counted among the unit's, it was an answer to what was typed, and a silent unit's only line.
+    #[test]
+    fn what_the_bench_says_of_an_absence_is_no_word_of_the_units() {
+        let console = Console::default();
+        console.miss(Absence::Port, CAUGHT_UP);
+        assert_eq!(console.printed(), 0, "nobody listens");
+        console.listen();
+        for absence in [Absence::Port, Absence::Connection] {
+            console.miss(absence, CAUGHT_UP);
+        }
+        assert_eq!((console.printed(), console.printed_by_unit()), (2, 0));
+        assert_eq!(console.lines_after(0), []);
+        console.feed(b"up\n");
+        assert_eq!((console.lines_after(0).len(), console.printed_by_unit()), (1, 1));
+        assert_eq!(console.lines().len(), 3, "the record has them all");
     }
 
     #[test]

@@ -339,7 +339,9 @@ fn read_unit(mut unit: Source, shared: &Shared) {
             Some(source) => unit = source,
             None => return shared.vanish(),
         }
-        shared.console.miss(&shared.presence.said(went.elapsed()));
+        if let Some(absence) = shared.presence.absence() {
+            shared.console.miss(absence, went.elapsed());
+        }
     }
 }
 

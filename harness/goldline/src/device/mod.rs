@@ -33,7 +33,7 @@ use crate::{
     record::{Code, Transfer},
 };
 
-pub use console::{AWAY, CAUGHT_UP, Console, ConsoleLine, Listener, NumberedLine};
+pub use console::{Absence, CAUGHT_UP, Console, ConsoleLine, Listener, NumberedLine};
 pub use emulator::{
     flash::FlashFileError,
     program::{Emulator, NoEmulator},

@@ -12,6 +12,7 @@ use std::{
 };
 
 use super::{
+    console::Absence,
     port::LineError,
     transport::{Source, Transport},
 };
@@ -25,8 +26,8 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(super) struct Reopen {
     /// Opens it, at a rate.
     pub(super) open: Open,
-    /// What the console's log says of its absence, before the time.
-    pub(super) said: &'static str,
+    /// What it is that goes.
+    pub(super) absence: Absence,
 }
 
 /// Opens a port at a rate.
@@ -120,10 +121,9 @@ impl Presence {
         }
     }
 
-    /// What is said of an absence of such a length.
-    pub(super) fn said(&self, away: Duration) -> String {
-        let said = self.reopen.as_ref().map_or("", |reopen| reopen.said);
-        format!("{said} {} ms: what was printed meanwhile was not heard]", away.as_millis())
+    /// What it is that goes and comes back, where anything does.
+    pub(super) fn absence(&self) -> Option<Absence> {
+        self.reopen.as_ref().map(|reopen| reopen.absence)
     }
 
     /// The port went away: looks for it until it is back, or the time is up, or somebody ends it.

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Device, DeviceError, RemotePort, RemoteProtocol, ResetMethod,
-    console::DISCONNECTED,
+    console::Absence,
     line::Line,
     loader::{LoaderDevice, ROM_BAUD},
     port::LineError,
@@ -44,7 +44,7 @@ pub fn open_remote(remote: RemotePort) -> Result<Box<dyn Device>, DeviceError> {
         RemoteProtocol::Rfc2217 => Transport::rfc2217(&address, rate, &called),
     });
     let opened = await_server(&open)?;
-    let reopen = Reopen { open, said: DISCONNECTED };
+    let reopen = Reopen { open, absence: Absence::Connection };
     let line = Line::that_returns(name.clone(), opened, ROM_BAUD, reopen)?;
     let unit = Unit::new(name, line, reset.into());
     Ok(Box::new(LoaderDevice::new(unit, baud)))

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    AWAY, BootMode, CustomReset, DeviceError, ResetMethod, line::Line, sequence::Sequence,
+    Absence, BootMode, CustomReset, DeviceError, ResetMethod, line::Line, sequence::Sequence,
 };
 use crate::process::ChildGuard;
 
@@ -185,7 +185,8 @@ fn run(
 /// meanwhile was not heard.
 fn await_boot_log(program: &Path, limit: Duration, line: &Line) -> Result<(), ResetError> {
     let stopped = || line.is_cancelled();
-    let shows = |text: &str| text.contains(BOOT_LOG) || text.starts_with(AWAY);
+    let shows =
+        |text: &str| text.contains(BOOT_LOG) || Absence::told_by(text) == Some(Absence::Port);
     let proven = line.console().wait_for_line(limit, shows, stopped);
     match proven {
         true => Ok(()),

@@ -10,7 +10,7 @@ use std::{
 use serialport::ErrorKind;
 
 use super::{
-    AWAY, Device, DeviceError, ResetMethod,
+    Absence, Device, DeviceError, ResetMethod,
     line::Line,
     loader::{LoaderDevice, ROM_BAUD},
     port::LineError,
@@ -67,5 +67,5 @@ fn await_port(path: &Path) -> Result<(Transport, Source), LineError> {
 /// has one.
 fn reopening(path: &Path) -> Reopen {
     let name = usb::name_by_id(path).unwrap_or_else(|| path.to_owned());
-    Reopen { open: Box::new(move |baud| Transport::serial(&name, baud)), said: AWAY }
+    Reopen { open: Box::new(move |baud| Transport::serial(&name, baud)), absence: Absence::Port }
 }

@@ -105,7 +105,7 @@ impl Run {
     /// A unit that ran, and what stopped it.
     pub(super) async fn excused_by_nest(&mut self, failure: Failure) -> Failure {
         let (Ok(_), Ok(console)) = (self.running(), self.console()) else { return failure };
-        let (facts, printed) = (self.hearing.facts(), console.printed());
+        let (facts, printed) = (self.hearing.facts(), console.printed_by_unit());
         let mac = self.seen.chip.as_ref().map(|chip| chip.mac);
         self.stand.clone().excuses(failure, mac, &facts, printed).await
     }
