@@ -14,11 +14,10 @@ use super::{
     line::Line,
     loader::{LoaderDevice, ROM_BAUD},
     port::LineError,
-    ports::claim,
+    ports::{Machine, claim, socket::Socket},
     presence::Reopen,
     reset::Unit,
     transport::{Source, Transport},
-    usb,
 };
 
 /// How long a port is waited for that is not there.
@@ -41,7 +40,8 @@ pub fn open_serial(
     let by_default = (reset != ResetMethod::None).then_some(DEFAULT_BAUD);
     claim::refuse_held(path)?;
     let opened = await_port(path).map_err(|error| claim::explained(path, error))?;
-    let line = Line::that_returns(path.display().to_string(), opened, ROM_BAUD, reopening(path))?;
+    let reopen = reopening(Machine::of_environment(), path);
+    let line = Line::that_returns(path.display().to_string(), opened, ROM_BAUD, reopen)?;
     let unit = Unit::new(path.display().to_string(), line, reset.into());
     Ok(Box::new(LoaderDevice::new(unit, baud.or(by_default))))
 }
@@ -63,9 +63,50 @@ fn await_port(path: &Path) -> Result<(Transport, Source), LineError> {
     }
 }
 
-/// Opens the port, also when it has returned under another number: by the name that it has of what it is, where it
-/// has one.
-fn reopening(path: &Path) -> Reopen {
-    let name = usb::name_by_id(path).unwrap_or_else(|| path.to_owned());
-    Reopen { open: Box::new(move |baud| Transport::serial(&name, baud)), absence: Absence::Port }
+/// Opens the port, also when it has returned under another number, and never the one that has its number now.
+fn reopening(machine: Machine, path: &Path) -> Reopen {
+    let socket = Socket::of(machine, path);
+    let open = move |baud| {
+        let gone = || LineError::Open {
+            port: socket.to_string(),
+            source: serialport::Error::new(ErrorKind::NoDevice, "nothing is plugged in there"),
+        };
+        let port = socket.port().ok_or_else(gone)?;
+        let opened = Transport::serial(&port, baud)?;
+        // While it is open nothing else gets its number; before, something may have.
+        if socket.port().as_ref() == Some(&port) { Ok(opened) } else { Err(gone()) }
+    };
+    Reopen { open: Box::new(open), absence: Absence::Port }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+    use crate::device::{line::terminal, ports::socket::tests::Bridges};
+
+    /// Two nests on one hub, which blinks; udev's one link by id leads to the last that came, and so did the run of the
+    /// first.
+    #[test]
+    fn a_port_returns_and_not_its_neighbour_with_the_same_serial_number() {
+        let bridges = Bridges::new();
+        let (mut one, first) = terminal().expect("a pseudo terminal");
+        let (_two, second) = terminal().expect("a pseudo terminal");
+        bridges.plug("ttyUSB1", "1-1.2", &second);
+        bridges.plug("ttyUSB0", "1-1.1", &first);
+        let reopen = reopening(bridges.machine(), &bridges.path("dev/ttyUSB0"));
+        bridges.unplug("ttyUSB0");
+        bridges.unplug("ttyUSB1");
+        bridges.plug("ttyUSB0", "1-1.2", &second);
+        assert!((reopen.open)(ROM_BAUD).is_err(), "its own is away");
+        bridges.plug("ttyUSB1", "1-1.1", &first);
+        bridges.unplug("ttyUSB0");
+        bridges.plug("ttyUSB0", "1-1.2", &second);
+        let (mut transport, _source) = (reopen.open)(ROM_BAUD).expect("it is back");
+        transport.write_all(b"x").expect("it takes a byte");
+        let mut byte = [0];
+        one.read_exact(&mut byte).expect("the unit hears it");
+        assert_eq!(&byte, b"x");
+    }
 }

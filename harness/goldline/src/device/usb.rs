@@ -1,30 +1,10 @@
 //! What this machine knows of a port on USB.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 /// Espressif's, and the USB that is part of its chips.
 const SERIAL_JTAG: (&str, &str) = ("303a", "1001");
 const PORTS: &str = "/sys/class/tty";
-
-/// The name that a port has of what it is, which stays when its number changes: its link in `/dev/serial/by-id`.
-pub(super) fn name_by_id(port: &Path) -> Option<PathBuf> {
-    link_to(Path::new("/dev/serial/by-id"), port)
-}
-
-fn link_to(names: &Path, port: &Path) -> Option<PathBuf> {
-    // A name that somebody chose stays as it is.
-    if fs::symlink_metadata(port).ok()?.is_symlink() {
-        return None;
-    }
-    let links = fs::read_dir(names).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut links: Vec<PathBuf> =
-        links.filter(|link| fs::canonicalize(link).is_ok_and(|device| device == port)).collect();
-    links.sort();
-    links.into_iter().next()
-}
 
 /// Whether the port is a chip's own USB Serial/JTAG, which has a reset of its own.
 pub(super) fn is_serial_jtag(port: &Path) -> bool {
@@ -66,19 +46,5 @@ mod tests {
             assert_eq!(is_serial_jtag_in(&path("tty"), &port), expected, "{tty}");
         }
         assert!(!is_serial_jtag_in(&path("tty"), &path("ttyS0")));
-    }
-
-    #[test]
-    fn a_port_is_found_again_by_its_name_of_what_it_is() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let folder = folder.path().canonicalize().expect("its own path");
-        let (port, names) = (folder.join("ttyACM0"), folder.join("by-id"));
-        fs::write(&port, "").expect("what stands for the port");
-        fs::create_dir(&names).expect("a folder");
-        assert_eq!(link_to(&names, &port), None, "it has none");
-        let name = names.join("usb-Espressif_24:0A:C4:00:01:10-if00");
-        symlink("../ttyACM0", &name).expect("a name");
-        assert_eq!(link_to(&names, &port), Some(name.clone()));
-        assert_eq!(link_to(&names, &name), None, "that is what was named");
     }
 }

@@ -9,6 +9,7 @@ pub(super) mod claim;
 mod holder;
 mod inventory;
 mod machine;
+pub(super) mod socket;
 
 pub use bridge::{Known, MAKERS, known};
 pub use choice::{Asked, ChoiceError, Chosen, choose, find_unit, only_candidate};
