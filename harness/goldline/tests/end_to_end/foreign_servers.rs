@@ -29,7 +29,7 @@ use super::{
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-fn is_there(program: &str) -> bool {
+pub fn is_there(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     folders.push("/usr/sbin".into());
@@ -49,13 +49,17 @@ fn ser2net(station: &Station, connector: &str) -> (ChildGuard, String) {
     let text = format!(
         "%YAML 1.1\n---\nconnection: &unit\n  accepter: telnet(rfc2217),tcp,{comma}\n  connector: {connector}\n  options:\n    kickolduser: true\n"
     );
-    let configuration = station.write("ser2net.yaml", text);
+    (start_ser2net(station, &text), address)
+}
+
+/// A ser2net with this configuration.
+pub fn start_ser2net(station: &Station, configuration: &str) -> ChildGuard {
+    let configuration = station.write("ser2net.yaml", configuration);
     let mut command = Command::new("ser2net");
     command.env("PATH", format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default()));
     command.args(["-n", "-u", "-P"]).arg(station.path("ser2net.pid")).arg("-c").arg(configuration);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let server = ChildGuard::spawn(&mut command).expect("it starts");
-    (server, address)
+    ChildGuard::spawn(&mut command).expect("it starts")
 }
 
 /// A program of the jig that presses the unit's buttons.

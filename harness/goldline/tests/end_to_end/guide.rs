@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use super::{
     build_folders::esp_idf,
     own_builds,
+    page::commands,
     program::{Ended, Station},
 };
 
@@ -57,13 +58,6 @@ fn the_guides_fault_and_its_renamed_key_are_found() {
     let record = station.unit(["run", "doorbell.toml", "--json"]).json();
     let message = record["diagnosis"]["message"].as_str().expect("a sentence");
     assert!(message.contains("pass"), "{message}");
-}
-
-/// The commands of a page's blocks, in order.
-fn commands(page: &str) -> Vec<Vec<&str>> {
-    let blocks = page.split("```\n").skip(1).step_by(2);
-    let lines = blocks.flat_map(str::lines).filter(|line| line.starts_with("goldline "));
-    lines.map(|line| line.split_whitespace().skip(1).collect()).collect()
 }
 
 /// A newcomer's folder: a build, the flash of a good unit, and the secrets in files.

@@ -13,6 +13,7 @@ use rstest::rstest;
 use serde_json::Value;
 
 use super::{
+    page,
     program::{Ended, PROFILE, Station, check},
     resets::{product, provision_command},
 };
@@ -416,8 +417,7 @@ const PAGE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/ji
 #[test]
 fn the_page_s_jig_passes_its_units() {
     let station = jig();
-    let file = PAGE.split("```toml jig.toml\n").nth(1).expect("its file");
-    let file = file.split("```").next().expect("its end");
+    let file = page::file(PAGE, "jig.toml");
     let ports = file.matches("serial:/dev/serial/by-path/").count();
     let mut jig = String::new();
     for line in file.lines() {
@@ -431,12 +431,11 @@ fn the_page_s_jig_passes_its_units() {
     station.write("jig.toml", jig);
     executable(&station, "relay", "echo \"$@\" >> log");
     executable(&station, "supply", "true");
-    let block = PAGE.split("\n```\n").find(|block| block.starts_with("goldline "));
-    let commands: Vec<&str> = block.expect("its commands").lines().collect();
+    let commands = page::commands(PAGE);
     assert_eq!(commands.len(), 2);
     for command in commands {
-        let ended = station.unit(command.split_whitespace().skip(1));
-        assert_eq!(ended.code(), 0, "{command}: {ended:?}");
+        let ended = station.unit(&command);
+        assert_eq!(ended.code(), 0, "{command:?}: {ended:?}");
     }
     let first = ["1 shut", "1 lamp running", "1 off", "1 on", "1 off", "1 open", "1 lamp pass"];
     assert_eq!(log(&station)[..7], first);

@@ -1,7 +1,7 @@
 //! Units on an interface that the bench has for itself, in a network namespace: what a real unit on a switch or behind
 //! an access point finds.
 
-mod line;
+pub mod line;
 
 use std::path::Path;
 
@@ -490,6 +490,13 @@ fn a_second_bench_on_an_interface_is_refused() {
 /// hostapd reads its file before it looks for a radio, and says which of its lines it does not know.
 #[test]
 fn hostapd_takes_the_configuration_of_the_guide() {
+    let (_, rest) = NETWORKS.split_once("```ini\n").expect("a configuration");
+    let (shown, _) = rest.split_once("```").expect("its end");
+    hostapd_takes(&shown.replace("interface=wlan1", "interface=goldline-none"));
+}
+
+/// Whether it takes a configuration for an interface that is not there, and sees one that is wrong.
+pub fn hostapd_takes(shown: &str) {
     let hostapd =
         ["/usr/sbin/hostapd", "/usr/bin/hostapd"].into_iter().find(|path| Path::new(path).exists());
     let Some(hostapd) = hostapd else {
@@ -497,16 +504,13 @@ fn hostapd_takes_the_configuration_of_the_guide() {
         println!("skipped: hostapd is not installed");
         return;
     };
-    let (_, rest) = NETWORKS.split_once("```ini\n").expect("a configuration");
-    let (shown, _) = rest.split_once("```").expect("its end");
-    let shown = shown.replace("interface=wlan1", "interface=goldline-none");
     let station = Station::new();
     let read = |text: &str| {
         let file = station.write("line.conf", text);
         let ended = Ended::of(std::process::Command::new(hostapd).arg(file));
         (ended.stdout.contains("errors found in configuration file"), ended)
     };
-    let (has_errors, ended) = read(&shown);
+    let (has_errors, ended) = read(shown);
     assert!(!has_errors && ended.stdout.contains("nl80211"), "it looks for the radio: {ended:?}");
     let (has_errors, ended) = read(&shown.replace("ap_isolate", "isolate"));
     assert!(has_errors, "what is wrong is seen: {ended:?}");
