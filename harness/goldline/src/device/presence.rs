@@ -14,7 +14,7 @@ use std::{
 use super::{
     console::Absence,
     port::LineError,
-    transport::{Source, Transport},
+    transport::{Allowance, Source, Transport},
 };
 
 /// How long a port may stay away. A hub that is slow, and a machine that is busy, take seconds.
@@ -30,8 +30,9 @@ pub(super) struct Reopen {
     pub(super) absence: Absence,
 }
 
-/// Opens a port at a rate.
-pub(super) type Open = Box<dyn Fn(u32) -> Result<(Transport, Source), LineError> + Send + Sync>;
+/// Opens a port at a rate, in the time that it may take.
+pub(super) type Open =
+    Box<dyn Fn(u32, &Allowance<'_>) -> Result<(Transport, Source), LineError> + Send + Sync>;
 
 /// The port of a line, and where it is.
 pub(super) struct Presence {
@@ -138,7 +139,8 @@ impl Presence {
         };
         let began = Instant::now();
         while began.elapsed() < RETURN_LIMIT && !given_up() {
-            if let Ok((transport, source)) = (reopen.open)(baud) {
+            let allowed = Allowance::new(RETURN_LIMIT.saturating_sub(began.elapsed()), &given_up);
+            if let Ok((transport, source)) = (reopen.open)(baud, &allowed) {
                 let mut state = self.state();
                 state.place = Place::There(transport);
                 state.returns += 1;

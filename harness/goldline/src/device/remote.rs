@@ -15,11 +15,13 @@ use super::{
     presence::{Open, Reopen},
     reset::Unit,
     serial::DEFAULT_BAUD,
-    transport::{Source, Transport},
+    transport::{Allowance, Source, Transport},
 };
 
 /// How long a server is waited for that does not listen: one that is restarted is back by then.
 const SERVER_LIMIT: Duration = Duration::from_secs(5);
+/// How long one that listens may take for all that it has to agree to.
+const OPEN_LIMIT: Duration = Duration::from_secs(40);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Connects to a unit's port. Unless given the rate of transfers is that of a serial port; a raw port keeps the
@@ -38,10 +40,10 @@ pub fn open_remote(remote: RemotePort) -> Result<Box<dyn Device>, DeviceError> {
         }
     };
     let (protocol, address, called) = (remote.protocol, remote.address, name.clone());
-    let open: Open = Box::new(move |rate| match protocol {
-        RemoteProtocol::Raw => Transport::raw(&address, &called),
-        RemoteProtocol::Unix => Transport::unix(&address, &called),
-        RemoteProtocol::Rfc2217 => Transport::rfc2217(&address, rate, &called),
+    let open: Open = Box::new(move |rate, allowed| match protocol {
+        RemoteProtocol::Raw => Transport::raw(&address, &called, allowed),
+        RemoteProtocol::Unix => Transport::unix(&address, &called, allowed),
+        RemoteProtocol::Rfc2217 => Transport::rfc2217(&address, rate, &called, allowed),
     });
     let opened = await_server(&open)?;
     let reopen = Reopen { open, absence: Absence::Connection };
@@ -55,7 +57,7 @@ fn await_server(open: &Open) -> Result<(Transport, Source), LineError> {
     let began = Instant::now();
     let mut is_told = false;
     loop {
-        match open(ROM_BAUD) {
+        match open(ROM_BAUD, &Allowance::new(OPEN_LIMIT, &|| false)) {
             Err(LineError::Connect { source, .. })
                 if is_of_a_restart(source.kind()) && began.elapsed() < SERVER_LIMIT =>
             {

@@ -17,7 +17,7 @@ use super::{
     ports::{Machine, claim, socket::Socket},
     presence::Reopen,
     reset::Unit,
-    transport::{Source, Transport},
+    transport::{Allowance, Source, Transport},
 };
 
 /// How long a port is waited for that is not there.
@@ -66,7 +66,7 @@ fn await_port(path: &Path) -> Result<(Transport, Source), LineError> {
 /// Opens the port, also when it has returned under another number, and never the one that has its number now.
 fn reopening(machine: Machine, path: &Path) -> Reopen {
     let socket = Socket::of(machine, path);
-    let open = move |baud| {
+    let open = move |baud, _: &Allowance<'_>| {
         let gone = || LineError::Open {
             port: socket.to_string(),
             source: serialport::Error::new(ErrorKind::NoDevice, "nothing is plugged in there"),
@@ -99,11 +99,12 @@ mod tests {
         bridges.unplug("ttyUSB0");
         bridges.unplug("ttyUSB1");
         bridges.plug("ttyUSB0", "1-1.2", &second);
-        assert!((reopen.open)(ROM_BAUD).is_err(), "its own is away");
+        let allowed = Allowance::new(PORT_LIMIT, &|| false);
+        assert!((reopen.open)(ROM_BAUD, &allowed).is_err(), "its own is away");
         bridges.plug("ttyUSB1", "1-1.1", &first);
         bridges.unplug("ttyUSB0");
         bridges.plug("ttyUSB0", "1-1.2", &second);
-        let (mut transport, _source) = (reopen.open)(ROM_BAUD).expect("it is back");
+        let (mut transport, _source) = (reopen.open)(ROM_BAUD, &allowed).expect("it is back");
         transport.write_all(b"x").expect("it takes a byte");
         let mut byte = [0];
         one.read_exact(&mut byte).expect("the unit hears it");

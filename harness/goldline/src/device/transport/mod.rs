@@ -2,6 +2,7 @@
 //!
 //! A transport is written to from several places, and read in one: its [`Source`].
 
+mod allowance;
 mod modem;
 mod remote;
 mod stream;
@@ -17,6 +18,7 @@ use std::{
 use serialport::{SerialPort, TTYPort};
 
 use super::port::LineError;
+pub(super) use allowance::Allowance;
 use remote::{Remote, RemoteSource};
 
 /// How long a read that brings nothing lasts at most; data ends it at once.
@@ -60,8 +62,12 @@ impl Transport {
     ///
     /// # Errors
     /// [`LineError::Connect`] when nobody listens there.
-    pub(super) fn raw(address: &str, port: &str) -> Result<(Self, Source), LineError> {
-        let (remote, source) = Remote::raw(address, port)?;
+    pub(super) fn raw(
+        address: &str,
+        port: &str,
+        allowed: &Allowance<'_>,
+    ) -> Result<(Self, Source), LineError> {
+        let (remote, source) = Remote::raw(address, port, allowed)?;
         Ok((Self::Remote(remote), Source::Remote(source)))
     }
 
@@ -69,8 +75,12 @@ impl Transport {
     ///
     /// # Errors
     /// [`LineError::Connect`] when nobody listens there.
-    pub(super) fn unix(path: &str, port: &str) -> Result<(Self, Source), LineError> {
-        let (remote, source) = Remote::unix(path, port)?;
+    pub(super) fn unix(
+        path: &str,
+        port: &str,
+        allowed: &Allowance<'_>,
+    ) -> Result<(Self, Source), LineError> {
+        let (remote, source) = Remote::unix(path, port, allowed)?;
         Ok((Self::Remote(remote), Source::Remote(source)))
     }
 
@@ -82,8 +92,9 @@ impl Transport {
         address: &str,
         baud: u32,
         port: &str,
+        allowed: &Allowance<'_>,
     ) -> Result<(Self, Source), LineError> {
-        let (remote, source) = Remote::rfc2217(address, baud, port)?;
+        let (remote, source) = Remote::rfc2217(address, baud, port, allowed)?;
         Ok((Self::Remote(remote), Source::Remote(source)))
     }
 

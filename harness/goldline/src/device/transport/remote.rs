@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    READ_SLICE, WRITE_LIMIT,
+    Allowance, READ_SLICE, WRITE_LIMIT,
     stream::Stream,
     telnet::{Answer, Decoded, Request, Telnet, escaped},
 };
@@ -72,16 +72,24 @@ impl Remote {
     ///
     /// # Errors
     /// [`LineError::Connect`] when nobody listens there.
-    pub(super) fn raw(address: &str, port: &str) -> Result<(Self, RemoteSource), LineError> {
-        connect(Stream::tcp(address), None, port)
+    pub(super) fn raw(
+        address: &str,
+        port: &str,
+        allowed: &Allowance<'_>,
+    ) -> Result<(Self, RemoteSource), LineError> {
+        connect(Stream::tcp(address, allowed), None, port)
     }
 
     /// The same at a socket of this machine's.
     ///
     /// # Errors
     /// [`LineError::Connect`] when nobody listens there.
-    pub(super) fn unix(path: &str, port: &str) -> Result<(Self, RemoteSource), LineError> {
-        connect(Stream::unix(path), None, port)
+    pub(super) fn unix(
+        path: &str,
+        port: &str,
+        allowed: &Allowance<'_>,
+    ) -> Result<(Self, RemoteSource), LineError> {
+        connect(Stream::unix(path, allowed), None, port)
     }
 
     /// Connects to a port with rate and modem lines.
@@ -93,10 +101,12 @@ impl Remote {
         address: &str,
         baud: u32,
         port: &str,
+        allowed: &Allowance<'_>,
     ) -> Result<(Self, RemoteSource), LineError> {
-        let (remote, mut source) = connect(Stream::tcp(address), Some(Server::default()), port)?;
+        let stream = Stream::tcp(address, allowed);
+        let (remote, mut source) = connect(stream, Some(Server::default()), port)?;
         let port = || port.to_owned();
-        let agreed = source.agree(&remote);
+        let agreed = source.agree(&remote, allowed);
         agreed
             .map_err(|error| LineError::NotRfc2217 { port: port(), detail: error.to_string() })?;
         let setup = [
@@ -109,7 +119,9 @@ impl Remote {
         ];
         for request in setup {
             let done = remote.send(&[request]).and_then(|()| {
-                source.read_until(|said| said.answers.iter().any(|answer| answer.is_of(request)))
+                let is_answered =
+                    |said: &Said| said.answers.iter().any(|answer| answer.is_of(request));
+                source.read_until(is_answered, allowed)
             });
             done.map_err(|error| match error.kind() {
                 io::ErrorKind::TimedOut => {
@@ -265,30 +277,35 @@ impl RemoteSource {
     }
 
     /// Negotiates, until the server takes requests of its port.
-    fn agree(&mut self, remote: &Remote) -> io::Result<()> {
+    fn agree(&mut self, remote: &Remote, allowed: &Allowance<'_>) -> io::Result<()> {
         let greeting = self.telnet.as_mut().map(Telnet::greet).unwrap_or_default();
         remote.0.stream().write_all(&greeting)?;
         let until = Instant::now() + ANSWER_LIMIT;
         while !self.telnet.as_ref().is_some_and(Telnet::takes_requests) {
-            self.receive_by(until)?;
+            self.receive_by(until, allowed)?;
         }
         Ok(())
     }
 
     /// Reads on until the server said something.
-    fn read_until(&mut self, heard: impl Fn(&Said) -> bool) -> io::Result<()> {
+    fn read_until(
+        &mut self,
+        heard: impl Fn(&Said) -> bool,
+        allowed: &Allowance<'_>,
+    ) -> io::Result<()> {
         let until = Instant::now() + ANSWER_LIMIT;
         loop {
             if self.shared.server.as_ref().is_none_or(|server| heard(&server.said())) {
                 return Ok(());
             }
-            self.receive_by(until)?;
+            self.receive_by(until, allowed)?;
         }
     }
 
-    fn receive_by(&mut self, until: Instant) -> io::Result<()> {
+    fn receive_by(&mut self, until: Instant, allowed: &Allowance<'_>) -> io::Result<()> {
         let closed = || io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was closed");
         let late = || io::Error::new(io::ErrorKind::TimedOut, "no answer came in time");
+        allowed.step(READ_SLICE).map_err(|_| late())?;
         match self.receive() {
             Ok(0) => Err(closed()),
             Ok(_) if Instant::now() < until => Ok(()),
@@ -379,6 +396,8 @@ mod tests {
 
     use super::*;
 
+    const DEADLINE: Duration = Duration::from_secs(60);
+
     /// A server that acknowledges everything; what came in each piece.
     fn server() -> (String, mpsc::Receiver<Vec<u8>>) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -403,13 +422,31 @@ mod tests {
         (address, received)
     }
 
+    /// A port that returns within 10 s took 40 s to say that it does not, whoever wanted no more of it.
+    #[test]
+    fn a_server_that_says_nothing_is_left_in_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("its address").to_string();
+        let took = |allowed: &Allowance<'_>| {
+            let began = Instant::now();
+            let opened = Remote::rfc2217(&address, 115_200, "rfc2217://test", allowed);
+            assert!(opened.is_err(), "nobody agreed");
+            began.elapsed()
+        };
+        let in_time = took(&Allowance::new(Duration::from_millis(50), &|| false));
+        assert!(in_time < ANSWER_LIMIT, "{in_time:?}");
+        let given_up = took(&Allowance::new(DEADLINE, &|| true));
+        assert!(given_up < ANSWER_LIMIT, "{given_up:?}");
+    }
+
     /// Between two segments lies time in which a unit may start otherwise; and a chip's own USB starts its
     /// application when no line is asserted.
     #[test]
     fn both_lines_change_in_one_piece_and_what_is_asserted_comes_first() {
         let (address, pieces) = server();
+        let allowed = Allowance::new(DEADLINE, &|| false);
         let (remote, mut source) =
-            Remote::rfc2217(&address, 115_200, "rfc2217://test").expect("it agrees");
+            Remote::rfc2217(&address, 115_200, "rfc2217://test", &allowed).expect("it agrees");
         thread::spawn(move || while !matches!(source.read(&mut [0; 64]), Ok(0)) {});
         let set = |dtr, rts| {
             while pieces.try_recv().is_ok() {}

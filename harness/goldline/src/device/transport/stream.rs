@@ -4,13 +4,21 @@ use std::{
     io::{self, Read, Write},
     net::{Shutdown, TcpStream, ToSocketAddrs},
     os::unix::net::UnixStream,
+    thread::sleep,
     time::Duration,
 };
 
-use rustix::net::sockopt;
+use rustix::{
+    io::Errno,
+    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with, sockopt},
+};
+
+use super::Allowance;
 
 /// For each address of a host.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// So often a server is asked whose queue is full.
+const LOOK: Duration = Duration::from_millis(20);
 /// A host that vanished is noticed, be it asked or not.
 const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(20);
 const PROBE_PAUSE: Duration = Duration::from_secs(5);
@@ -25,16 +33,29 @@ pub(super) enum Stream {
 
 impl Stream {
     /// Connects to the first address of a host that answers. What is written leaves at once.
-    pub(super) fn tcp(address: &str) -> io::Result<Self> {
-        let stream = reach(address)?;
+    pub(super) fn tcp(address: &str, allowed: &Allowance<'_>) -> io::Result<Self> {
+        let stream = reach(address, allowed)?;
         stream.set_nodelay(true)?;
         notice_its_end(&stream)?;
         Ok(Self::Tcp(stream))
     }
 
     /// Connects to a socket of this machine's.
-    pub(super) fn unix(path: &str) -> io::Result<Self> {
-        UnixStream::connect(path).map(Self::Unix)
+    pub(super) fn unix(path: &str, allowed: &Allowance<'_>) -> io::Result<Self> {
+        let address = SocketAddrUnix::new(path)?;
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        loop {
+            match connect(&socket, &address) {
+                Ok(()) => break,
+                // As many wait as the server lets wait; one that hangs takes none of them.
+                Err(Errno::AGAIN) => sleep(allowed.step(LOOK)?),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let stream = UnixStream::from(socket);
+        stream.set_nonblocking(false)?;
+        Ok(Self::Unix(stream))
     }
 
     /// The same connection once more, for its reader.
@@ -93,10 +114,10 @@ impl Write for Stream {
     }
 }
 
-fn reach(address: &str) -> io::Result<TcpStream> {
+fn reach(address: &str, allowed: &Allowance<'_>) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in address.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, CONNECT_LIMIT) {
+        match TcpStream::connect_timeout(&address, allowed.step(CONNECT_LIMIT)?) {
             Ok(stream) => return Ok(stream),
             Err(error) => last = error,
         }
@@ -110,4 +131,36 @@ fn notice_its_end(stream: &TcpStream) -> io::Result<()> {
     sockopt::set_tcp_keepidle(stream, PROBE_PAUSE)?;
     sockopt::set_tcp_keepintvl(stream, PROBE_PAUSE)?;
     Ok(sockopt::set_socket_keepalive(stream, true)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::{bind, listen};
+
+    use super::*;
+
+    /// It blocked for ever, and with it the run.
+    #[test]
+    fn a_server_that_takes_nobody_is_left_in_time() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("unit");
+        let socket = || {
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).expect("a socket")
+        };
+        let address = SocketAddrUnix::new(&path).expect("a path");
+        let server = socket();
+        bind(&server, &address).and_then(|()| listen(&server, 0)).expect("it listens");
+        let mut waiting = Vec::new();
+        loop {
+            let client = socket();
+            match connect(&client, &address) {
+                Ok(()) => waiting.push(client),
+                Err(error) => break assert_eq!(error, Errno::AGAIN),
+            }
+        }
+        let path = path.to_str().expect("UTF-8");
+        let refused = Stream::unix(path, &Allowance::new(LOOK * 3, &|| false));
+        assert_eq!(refused.err().map(|error| error.kind()), Some(io::ErrorKind::TimedOut));
+    }
 }
