@@ -259,7 +259,7 @@ impl Bench {
 }
 
 /// What a unit may call itself on a network, its own address first.
-fn stations_of(plan: &BoundPlan) -> Vec<Mac> {
+pub(crate) fn stations_of(plan: &BoundPlan) -> Vec<Mac> {
     let Some(base) = plan.bindings().mac() else { return Vec::new() };
     let chip = plan.profile().chip;
     let others = [Interface::Station, Interface::Ethernet];

@@ -1,8 +1,9 @@
 //! Who says that a service was sound when a unit failed at it.
 //!
-//! A witness is sound for one of two reasons, and there is no third way to make one: the bench repeated
-//! the unit's own request to its end, or another unit had success at the same service with the same kind
-//! of credential a short while ago. Must not know how a request is repeated, nor what was made wrong with
+//! A witness is sound for one of three reasons, and there is no fourth way to make one: the bench repeated
+//! the unit's own request to its end, another unit had success at the same service with the same kind
+//! of credential a short while ago, or, where the bench itself cannot go the unit's way into its network,
+//! another came that way. Must not know how a request is repeated, nor what was made wrong with
 //! a service on purpose.
 
 use std::time::Duration;
@@ -92,6 +93,12 @@ impl Witness {
                 success.ago.as_secs()
             ),
         })
+    }
+
+    /// Who came the unit's way into its network; or that nobody is known to have, and what to do.
+    pub fn of_medium(came: Result<String, String>) -> Self {
+        let sound = came.is_ok();
+        Self { sound, detail: came.unwrap_or_else(|nobody| nobody) }
     }
 
     /// Whether the service did what the unit says it does not.

@@ -331,7 +331,7 @@ impl Run {
     async fn witness_for(&mut self, need: Need) -> Result<Witness, Failure> {
         let (testbed, plan) = (self.testbed()?, self.bound()?);
         match need {
-            Need::Wifi => at_network(testbed, plan).await,
+            Need::Wifi => at_network(testbed, plan, &self.way_in()?).await,
             Need::Broker => at_broker(testbed, plan, &self.bench, Talk::Command).await,
             Need::Ca => at_ca(testbed, plan, &self.bench, self.mac()?).await,
         }

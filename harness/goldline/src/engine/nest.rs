@@ -15,9 +15,18 @@ use crate::{
 /// Makes a nest ready before its port is opened; it may be told to give up. Blocks.
 pub type PrepareNest = Box<dyn FnOnce(&dyn Fn() -> bool) -> Result<(), Diagnosis> + Send>;
 
+/// What of a nest may be at fault in the place of its unit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Doubt {
+    /// Its contacts, or its supply.
+    Contacts,
+    /// The way from it into the network: who vouches for contacts and supply knows nothing of that.
+    Network,
+}
+
 /// Whether the nest of a unit is known to be good, and by what; or why nobody knows.
 pub type AskNest = Arc<
-    dyn Fn(Option<Mac>) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send>>
+    dyn Fn(Doubt, Option<Mac>) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send>>
         + Send
         + Sync,
 >;
@@ -32,6 +41,16 @@ pub enum Stand {
 }
 
 impl Stand {
+    /// What is known of the nest.
+    pub(super) async fn vouched(self, doubt: Doubt, mac: Option<Mac>) -> Result<String, String> {
+        match self {
+            Self::Nest(Some(ask)) => ask(doubt, mac).await,
+            Self::Nest(None) | Self::Simulated => {
+                Err("no [[nest]] of a station file vouches for it".to_owned())
+            }
+        }
+    }
+
     /// What stopped a unit, or the nest's own possible fault.
     async fn excuses(
         self,
@@ -40,12 +59,12 @@ impl Stand {
         facts: &LogFacts,
         lines: usize,
     ) -> Failure {
-        let (mut diagnosis, ask) = match (failure, self) {
-            (Failure::Unit(diagnosis), Self::Nest(ask)) => (diagnosis, ask),
+        let (mut diagnosis, stand) = match (failure, self) {
+            (Failure::Unit(diagnosis), stand @ Self::Nest(_)) => (diagnosis, stand),
             (failure, _) => return failure,
         };
         let Some(lost) = lost(facts, lines) else { return Failure::Unit(diagnosis) };
-        match known(ask, mac).await {
+        match stand.vouched(Doubt::Contacts, mac).await {
             Ok(witness) => {
                 diagnosis.message += &format!("; witness: {witness}");
                 Failure::Unit(diagnosis)
@@ -71,23 +90,19 @@ fn lost(facts: &LogFacts, lines: usize) -> Option<Lost> {
     }
 }
 
-async fn known(ask: Option<AskNest>, mac: Option<Mac>) -> Result<String, String> {
-    match ask {
-        Some(ask) => ask(mac).await,
-        None => Err("no [[nest]] of a station file vouches for it".to_owned()),
-    }
-}
-
 impl Run {
     /// What is known of the nest of a unit that was tried to the end, and said nothing or lost its supply: its checks
     /// are judged by that.
     pub(super) async fn ask_after_nest(&mut self) {
-        let Stand::Nest(ask) = self.stand.clone() else { return };
-        let console = &self.seen.console;
-        let lost = lost(console.facts(), console.lines().len());
+        let stand @ Stand::Nest(_) = self.stand.clone() else { return };
+        let Some(device) = &self.device else { return };
+        // What is kept of the log, and of that only what the unit itself said.
+        let printed = device.line().console().printed_by_unit();
+        let lost = lost(self.seen.console.facts(), printed);
         if let Some(lost) = lost.filter(|_| self.seen.booted && self.seen.stopped.is_none()) {
             let mac = self.seen.chip.as_ref().map(|chip| chip.mac);
-            self.seen.nest = Some(NestDoubt { lost, known: known(ask, mac).await });
+            let known = stand.vouched(Doubt::Contacts, mac).await;
+            self.seen.nest = Some(NestDoubt { lost, known });
         }
     }
 
@@ -129,7 +144,7 @@ mod tests {
 
     fn nest(known: Result<&'static str, &'static str>) -> Stand {
         let known = known.map(str::to_owned).map_err(str::to_owned);
-        Stand::Nest(Some(Arc::new(move |_| {
+        Stand::Nest(Some(Arc::new(move |_, _| {
             let known = known.clone();
             Box::pin(async { known })
         })))

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-use super::Failure;
+use super::{Failure, medium::WayIn};
 use crate::{
     bench::{
         Bench,
@@ -59,8 +59,12 @@ fn text(plan: &BoundPlan, template: &Template) -> Result<String, Failure> {
     Ok(plan.render(template)?.expose().to_owned())
 }
 
-/// Joins the planned network and gets an address.
-pub(super) async fn at_network(testbed: &Testbed, plan: &BoundPlan) -> Result<Witness, Failure> {
+/// Joins the planned network and gets an address; where units come over what the bench cannot go itself, asks who came.
+pub(super) async fn at_network(
+    testbed: &Testbed,
+    plan: &BoundPlan,
+    way_in: &WayIn,
+) -> Result<Witness, Failure> {
     let ssid = plan.network_name();
     if let Some(seen) = testbed.network.sees_joins() {
         let tried = format!("give the emulator's access point the name {ssid}");
@@ -71,11 +75,15 @@ pub(super) async fn at_network(testbed: &Testbed, plan: &BoundPlan) -> Result<Wi
         let tried = "tell the unit from other stations".to_owned();
         return Ok(Witness::of_probe(ProbeReport { tried, outcome: Err(namesake) }));
     }
-    Ok(Witness::of_probe(report(
+    let joined = Witness::of_probe(report(
         format!("join {ssid} with the planned password"),
         format!("joined {ssid} with the planned password and got an address"),
         join_network(&station(testbed), planned_network(plan)?).await,
-    )))
+    ));
+    Ok(match testbed.network.medium() {
+        Some(medium) if joined.is_sound() => way_in.over(medium).await,
+        _ => joined,
+    })
 }
 
 /// A station with another hardware address than the unit's that calls itself at the broker as the unit does: the unit
@@ -302,7 +310,7 @@ pub(super) async fn at_each(
     testbed: &Testbed,
     plan: &BoundPlan,
     bench: &Bench,
-    mac: Mac,
+    (mac, way_in): (Mac, &WayIn),
 ) -> Result<(Code, Witness), Failure> {
     let profile = plan.profile();
     let network = match bench.network().proves().radio {
@@ -314,7 +322,7 @@ pub(super) async fn at_each(
             ("reach nothing".to_owned(), Ok("nothing must be reached".to_owned()));
         return Ok((network, Witness::of_probe(ProbeReport { tried, outcome })));
     }
-    let mut asked = (network, at_network(testbed, plan).await?);
+    let mut asked = (network, at_network(testbed, plan, way_in).await?);
     if asked.1.is_sound() && profile.time.is_some() {
         asked = (Code::TestbedTime, at_time_server(testbed, plan, bench).await?);
     }

@@ -122,7 +122,7 @@ impl Run {
         let joined = join.address.is_some() && join.address_shown;
         if !joined {
             let plan = self.bound()?;
-            join.witness = Some(at_network(testbed, plan).await?);
+            join.witness = Some(at_network(testbed, plan, &self.way_in()?).await?);
         }
         if let Some((address, since)) = join.address.zip(associated_at) {
             let boot = self.running()?.clone();

@@ -5,7 +5,7 @@
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Failure, Next, Run, probing::at_each};
+use super::{Failure, Next, Run, phase::Placed, probing::at_each};
 use crate::{
     check::{LogFacts, stops},
     plan::Plan,
@@ -127,9 +127,11 @@ impl Run {
     /// Many a firmware restarts when it finds no network or no service: the unit's own fault only where they
     /// are sound.
     async fn or_a_service(&mut self, cause: Diagnosis) -> Failure {
-        let asked = match (self.testbed(), self.bound(), self.mac()) {
-            (Ok(testbed), Ok(plan), Ok(mac)) => at_each(testbed, plan, &self.bench, mac).await,
-            (Err(failure), ..) | (_, Err(failure), _) | (.., Err(failure)) => Err(failure),
+        let asked = match (self.placed(), self.way_in()) {
+            (Ok(Placed { testbed, plan, mac, .. }), Ok(way_in)) => {
+                at_each(testbed, plan, &self.bench, (*mac, &way_in)).await
+            }
+            (Err(failure), _) | (_, Err(failure)) => Err(failure),
         };
         match asked {
             Ok((_, witness)) if witness.is_sound() => {

@@ -11,20 +11,23 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::{
     clock::Clock,
-    engine::{AskNest, Held, PrepareNest, Shares},
+    engine::{AskNest, Doubt, Held, PrepareNest, Shares},
     identity::Mac,
     jig::{self, Lamp},
     process::{Program, Unusable},
-    profile::{Nest, Profile, Resource, StationFile},
+    profile::{CheckId, Nest, Profile, Resource, StationFile},
     record::{Code, Diagnosis, Record, Verdict},
     store::{
-        HeldNest, NestInUse, RecordStore, RunFilter, RunOutcome, RunSummary, StateDirectory,
+        Found, HeldNest, NestInUse, RecordStore, RunFilter, RunOutcome, RunSummary, StateDirectory,
         StoreError, ToTakeBack,
     },
+    testbed::network::NetworkKind,
 };
 
 /// How a nest is named as a device.
@@ -208,19 +211,26 @@ impl NestOfRun {
         Ok(self.held.taken_back()?)
     }
 
-    /// Who knows whether contacts and supply are sound: the nest's own witness, else another unit's PASS.
+    /// Who knows whether contacts and supply are sound: the nest's own witness, else another unit's PASS. Of its way into
+    /// the network only a unit that came in can tell.
     pub(super) fn ask(&self, records: &RecordStore, clock: &Clock) -> AskNest {
         let (nest, records, clock) = (Arc::clone(&self.nest), records.clone(), clock.clone());
-        Arc::new(move |mac| {
+        Arc::new(move |doubt, mac| {
             let (nest, records, now) = (Arc::clone(&nest), records.clone(), clock.now());
             Box::pin(async move {
+                if doubt == Doubt::Network {
+                    return last_join(&nest, &records, mac, now).await;
+                }
                 let asked = Arc::clone(&nest);
                 let witness =
                     tokio::task::spawn_blocking(move || jig::bear_witness(&asked, &|| false));
                 match witness.await {
                     Ok(Some(Ok(words))) => Ok(format!("the nest {} is sound {words}", nest.name)),
                     Ok(Some(Err(why))) => Err(format!("its witness does not vouch for it ({why})")),
-                    Ok(None) => last_pass(&nest, &records, mac, now).await,
+                    Ok(None) => {
+                        let passed = last_pass(&nest, &records, mac, now).await;
+                        passed.map(|(_, words)| words)
+                    }
                     Err(panic) => Err(format!("its witness broke down ({panic})")),
                 }
             })
@@ -239,25 +249,54 @@ async fn last_pass(
     records: &RecordStore,
     mac: Option<Mac>,
     now: OffsetDateTime,
-) -> Result<String, String> {
+) -> Result<(Uuid, String), String> {
     let device = format!("{SCHEME}{}", nest.name);
     let since = now - nest.vouches;
     let filter = RunFilter { since: Some(since), ..RunFilter::default() };
     let runs = records.list(&filter).await.map_err(|error| error.to_string())?;
     // A run that never came to its unit speaks against the nest as well.
     let of_others = |run: &&RunSummary| run.mac.is_none() || run.mac != mac;
-    let judged = |run: &&RunSummary| matches!(run.outcome, RunOutcome::Judged(_));
+    let judged = |run: &&RunSummary| matches!(run.outcome, RunOutcome::Judged(verdict) if verdict != Verdict::Aborted);
     let others = runs.iter().filter(|run| run.device == device).filter(judged).filter(of_others);
     let newest = others.max_by_key(|run| run.started_at);
     let minutes = nest.vouches.as_secs() / 60;
     match newest {
         Some(run) if run.outcome == RunOutcome::Judged(Verdict::Pass) => {
             let ago = (now - run.started_at).whole_minutes();
-            Ok(format!("the nest {} passed another unit {ago} min ago", nest.name))
+            Ok((run.run_id, format!("the nest {} passed another unit {ago} min ago", nest.name)))
         }
         Some(_) => Err(format!("the last other unit in the nest {} did not pass", nest.name)),
         None => Err(format!("no other unit passed in the nest {} within {minutes} min", nest.name)),
     }
+}
+
+/// As [`last_pass`], of a unit that came into its network, and over an interface of the bench.
+async fn last_join(
+    nest: &Nest,
+    records: &RecordStore,
+    mac: Option<Mac>,
+    now: OffsetDateTime,
+) -> Result<String, String> {
+    let (run_id, words) = last_pass(nest, records, mac, now).await?;
+    let found = records.find(run_id).await.map_err(|error| error.to_string())?;
+    let came_in = match &found {
+        Some(Found::Record(record)) => came_in_over_nic(record),
+        Some(Found::Unended(_)) | None => false,
+    };
+    match came_in {
+        true => Ok(words),
+        false => {
+            Err(format!("the last other unit in the nest {} was in no such network", nest.name))
+        }
+    }
+}
+
+/// Whether a unit that passed did so in a network that it came into over an interface of the bench.
+fn came_in_over_nic(record: &Value) -> bool {
+    let joined =
+        |checks: &Vec<Value>| checks.iter().any(|check| check["id"] == CheckId::NetworkJoin.name());
+    record["network"]["name"] == NetworkKind::Nic.name()
+        && record["checks"].as_array().is_some_and(joined)
 }
 
 fn lamp_of(record: Option<&Record>) -> Lamp {

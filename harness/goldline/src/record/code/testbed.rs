@@ -59,9 +59,10 @@ super::codes! {
         causes: [
             "the network's DHCP does not answer, or has no address left",
             "the cable or the switch of the bench is out",
+            "the access point behind the bench's interface is off, or has another name or password than the units are given",
         ],
-        operator: "check the bench's network cable, then test the unit again; call if it stays",
-        engineer: "ask for an address on that network from another machine",
+        operator: "check the bench's network cable and access point, then test the unit again; lay in a unit that is known to be good; call if it stays",
+        engineer: "ask for an address on that network from another machine: while one is served there, a unit that does not come is to blame",
     }
     /// The broker of the bench is at fault: the bench cannot connect with the planned credentials either.
     TestbedBroker = "testbed.broker" {

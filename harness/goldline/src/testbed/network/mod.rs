@@ -64,6 +64,12 @@ pub trait Network: fmt::Debug + Send + Sync {
         None
     }
 
+    /// What its stations come over outside of this process. A join of the bench's own goes nowhere near it, and proves
+    /// only that there are addresses left.
+    fn medium(&self) -> Option<&Medium> {
+        None
+    }
+
     /// Which station services see under an address, where stations are told apart by their hardware addresses.
     fn station_seen_as(&self, _: IpAddr) -> Option<Mac> {
         None

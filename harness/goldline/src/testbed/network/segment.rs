@@ -264,6 +264,10 @@ impl Network for Segment {
         self.medium.as_ref()?.fault_since(self.began)
     }
 
+    fn medium(&self) -> Option<&Medium> {
+        self.medium.as_ref()
+    }
+
     fn station_seen_as(&self, address: IpAddr) -> Option<Mac> {
         self.medium.as_ref()?.addresses().station_seen_as(address)
     }

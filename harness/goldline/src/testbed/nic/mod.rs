@@ -65,7 +65,7 @@ impl Nic {
         let interface = interface::find(name)?;
         let socket = socket::open(&interface)?;
         let alone = be_alone(name)?;
-        let medium = Medium::new({
+        let medium = Medium::new(name, {
             let name = name.to_owned();
             move || interface::fault_of(&name)
         });

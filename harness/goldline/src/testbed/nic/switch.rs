@@ -96,10 +96,14 @@ impl Switch {
         if !is_for_bench || is_no_station {
             return;
         }
+        let (station, now) = (Mac(from), Instant::now());
+        if to == OWN_MAC {
+            self.medium.hears(station, now);
+        }
         let mut stations = self.stations();
-        let frames = match stations.units.get(&Mac(from)) {
+        let frames = match stations.units.get(&station) {
             Some(unit) => Some(&unit.frames),
-            None => stations.guest(Mac(from), Instant::now(), |frames| self.receive(frames)),
+            None => stations.guest(station, now, |frames| self.receive(frames)),
         };
         if let Some(frames) = frames {
             // Who sends faster than it is served loses its own.

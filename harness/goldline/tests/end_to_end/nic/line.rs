@@ -223,6 +223,14 @@ impl Machine {
         within(&self.name, &command).output().expect("it starts")
     }
 
+    /// Has an address, and talks with the bench for as long as what comes back lives.
+    pub fn keep_talking(&self) -> ChildGuard {
+        self.get_address();
+        let mut ping = Command::new("busybox");
+        let mut ping = within(&self.name, ping.args(["ping", "10.77.0.1"]));
+        ChildGuard::spawn(ping.stdout(Stdio::null())).expect("it starts")
+    }
+
     /// Waits until a name is known here.
     pub fn wait_for_name(&self, name: &str) {
         let is_known = || self.exec("getent", &["ahostsv4", name]).status.success();

@@ -20,6 +20,12 @@ const OTHER: &str = "24:0a:c4:00:02:14";
 const NIC: &str = "nic:nic0";
 /// A unit that joins and does no more: the bench waits for it, and there is time for others.
 const STUCK: &str = "firmware.stuck";
+/// One that never comes.
+const DEAF: &str = "radio.deaf";
+const NOT_JOINED: &str = "network.not_joined";
+/// What a real port is given.
+const REAL: [&str; 3] =
+    ["wifi_ssid=Line", "wifi_password=@password", "mqtt_broker=mqtts://broker.example.test:8883"];
 
 fn run(line: &Line, station: &Station, profile: &str, devices: &[&str]) -> Ended {
     line.run(&command(station, profile, devices))
@@ -29,6 +35,10 @@ fn command(station: &Station, profile: &str, devices: &[&str]) -> std::process::
     let mut command = station.unit_command(["run", profile, "--json", "--network", NIC]);
     command.args(devices.iter().flat_map(|device| ["--device", device]));
     command
+}
+
+fn code_of(record: &Value) -> &str {
+    record["diagnosis"]["code"].as_str().unwrap_or_default()
 }
 
 fn join_of(record: &Value) -> String {
@@ -85,14 +95,7 @@ fn a_real_port_goes_the_same_way() {
     let device = line.unit(&station, "esp32", MAC, None);
     let port = device.trim_end_matches("?simulated=true");
     let mut command = command(&station, "espvault.toml", &[port]);
-    command.args(["--station", "jig.toml"]);
-    for value in [
-        "wifi_ssid=Line",
-        "wifi_password=@password",
-        "mqtt_broker=mqtts://broker.example.test:8883",
-    ] {
-        command.args(["--set", value]);
-    }
+    command.args(["--station", "jig.toml"]).args(REAL.map(|value| ["--set", value]).concat());
     let ended = line.run(&command);
     assert_eq!(ended.code(), 0, "{ended:?}");
     let record = ended.json();
@@ -104,7 +107,6 @@ fn a_real_port_goes_the_same_way() {
 #[rstest]
 #[case("firmware.mqtt_password", "mqtt.bad_credentials")]
 #[case("firmware.wrong_ca", "mqtt.server_untrusted")]
-#[case("radio.deaf", "network.not_joined")]
 fn a_bad_one_fails_for_what_it_is(#[case] fault: &str, #[case] code: &str) {
     if !can_be_had() {
         return;
@@ -114,6 +116,85 @@ fn a_bad_one_fails_for_what_it_is(#[case] fault: &str, #[case] code: &str) {
     let ended = run(&line, &station, "espvault", &[&device]);
     let record = ended.json();
     assert_eq!((ended.code(), &record["diagnosis"]["code"]), (1, &code.into()), "{record:#}");
+}
+
+/// Behind the interface may be an access point that is off, or has another passphrase: then every good unit does not
+/// come, and the bench's own join goes nowhere near it.
+#[test]
+fn a_unit_that_does_not_come_is_not_blamed_where_nobody_came() {
+    if !can_be_had() {
+        return;
+    }
+    let (mut line, station) = (Line::new(), Station::new());
+    let device = line.unit(&station, "esp32", MAC, Some(DEAF));
+    let ended = run(&line, &station, "espvault", &[&device]);
+    let record = ended.json();
+    assert_eq!((ended.code(), code_of(&record)), (3, "testbed.network"), "{record:#}");
+    let message = record["diagnosis"]["message"].to_string();
+    for words in ["no other station reached the bench over nic0", "access point or switch"] {
+        assert!(message.contains(words), "{words}: {message}");
+    }
+}
+
+#[test]
+fn it_is_blamed_where_another_unit_came() {
+    if !can_be_had() {
+        return;
+    }
+    let (mut line, station) = (Line::new(), Station::new());
+    let deaf = line.unit(&station, "esp32", MAC, Some(DEAF));
+    let sound = line.unit(&station, "esp32", OTHER, None);
+    let records = run(&line, &station, "espvault", &[&deaf, &sound]).json();
+    assert_eq!((code_of(&records[0]), &records[1]["verdict"]), (NOT_JOINED, &"PASS".into()));
+    assert!(join_of(&records[0]).contains(&format!("witness: the station {OTHER} reached")));
+}
+
+#[test]
+fn it_is_blamed_where_any_machine_talks_with_the_bench() {
+    if !can_be_had() {
+        return;
+    }
+    let (mut line, station) = (Line::new(), Station::new());
+    let device = line.unit(&station, "esp32", MAC, Some(DEAF));
+    let machine = line.machine();
+    let running = Beside::start(line.within(&command(&station, "espvault", &[&device])));
+    line.wait_for_bench();
+    let talking = machine.keep_talking();
+    let (code, record) = running.end();
+    drop(talking);
+    let record: Value = serde_json::from_str(&record).expect("a record");
+    assert_eq!((code, code_of(&record)), (1, NOT_JOINED), "{record:#}");
+    assert!(join_of(&record).contains("reached the bench over nic0 meanwhile"), "{record:#}");
+}
+
+/// Who vouches for contacts and supply knows nothing of an access point; the last unit that came in from there does.
+#[test]
+fn it_is_blamed_where_another_passed_in_its_nest() {
+    if !can_be_had() {
+        return;
+    }
+    let (mut line, (station, _)) = (Line::new(), product());
+    let deaf = line.unit(&station, "esp32", MAC, Some(DEAF));
+    let sound = line.unit(&station, "esp32", OTHER, None);
+    let run_in_nest = |device: &str| {
+        let port = device.trim_end_matches("?simulated=true");
+        let nest = format!(
+            "ca = \"ca.pem\"\nkey = {{ file = \"ca.key\" }}\naccept_redirect = \"closed\"\n\
+             [[nest]]\nname = \"1\"\ndevice = \"{port}\"\nwitness = [\"/bin/true\"]\n"
+        );
+        redirect(&station, &nest);
+        let mut command = command(&station, "espvault.toml", &["nest:1"]);
+        command.args(["--station", "jig.toml"]).args(REAL.map(|value| ["--set", value]).concat());
+        let ended = line.run(&command);
+        (ended.code(), ended.json())
+    };
+    let (code, record) = run_in_nest(&deaf);
+    assert_eq!((code, code_of(&record)), (3, "testbed.network"), "{record:#}");
+    let (code, record) = run_in_nest(&sound);
+    assert_eq!((code, &record["verdict"]), (0, &"PASS".into()), "{record:#}");
+    let (code, record) = run_in_nest(&deaf);
+    assert_eq!((code, code_of(&record)), (1, NOT_JOINED), "{record:#}");
+    assert!(join_of(&record).contains("witness: the nest 1 passed another unit"), "{record:#}");
 }
 
 #[test]
