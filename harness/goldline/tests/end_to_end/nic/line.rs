@@ -223,12 +223,24 @@ impl Machine {
         within(&self.name, &command).output().expect("it starts")
     }
 
-    /// Has an address, and talks with the bench for as long as what comes back lives.
-    pub fn keep_talking(&self) -> ChildGuard {
-        self.get_address();
-        let mut ping = Command::new("busybox");
-        let mut ping = within(&self.name, ping.args(["ping", "10.77.0.1"]));
-        ChildGuard::spawn(ping.stdout(Stdio::null())).expect("it starts")
+    /// Says something to an address of the bench's network again and again, for as long as what comes back lives. Knows
+    /// the bench's hardware address from before: a unit's start may be over sooner than it could be asked for.
+    pub fn keep_talking_to(&self, address: &str) -> ChildGuard {
+        for words in [
+            "address add 10.77.9.9/16 broadcast + dev eth0",
+            "neighbour add 10.77.0.1 lladdr 02:47:4c:00:00:01 dev eth0",
+        ] {
+            done("ip", &[&["-n", &self.name][..], &words.split(' ').collect::<Vec<_>>()].concat());
+        }
+        let script = format!(
+            "import socket, time\n\
+             s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+             s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)\n\
+             while True: s.sendto(b'hello', ('{address}', 9)); time.sleep(0.01)"
+        );
+        let mut talk = Command::new("python3");
+        let mut talk = within(&self.name, talk.args(["-c", &script]));
+        ChildGuard::spawn(&mut talk).expect("it starts")
     }
 
     /// Waits until a name is known here.

@@ -136,35 +136,42 @@ fn a_unit_that_does_not_come_is_not_blamed_where_nobody_came() {
     }
 }
 
+/// The other's whole run goes by while this one is waited for.
 #[test]
 fn it_is_blamed_where_another_unit_came() {
     if !can_be_had() {
         return;
     }
     let (mut line, station) = (Line::new(), Station::new());
-    let deaf = line.unit(&station, "esp32", MAC, Some(DEAF));
+    let bad = line.unit(&station, "esp32", MAC, Some("radio.no_ip"));
     let sound = line.unit(&station, "esp32", OTHER, None);
-    let records = run(&line, &station, "espvault", &[&deaf, &sound]).json();
+    let records = run(&line, &station, "espvault", &[&bad, &sound]).json();
     assert_eq!((code_of(&records[0]), &records[1]["verdict"]), (NOT_JOINED, &"PASS".into()));
     assert!(join_of(&records[0]).contains(&format!("witness: the station {OTHER} reached")));
 }
 
-#[test]
-fn it_is_blamed_where_any_machine_talks_with_the_bench() {
+/// Who is heard and has not heard the bench tells of half a way.
+#[rstest]
+#[case::with_the_bench("10.77.0.1", 1, NOT_JOINED)]
+#[case::to_all("10.77.255.255", 3, "testbed.network")]
+fn it_is_blamed_where_any_machine_talks(
+    #[case] to: &str,
+    #[case] ends_with: i32,
+    #[case] code: &str,
+) {
     if !can_be_had() {
         return;
     }
     let (mut line, station) = (Line::new(), Station::new());
     let device = line.unit(&station, "esp32", MAC, Some(DEAF));
     let machine = line.machine();
-    let running = Beside::start(line.within(&command(&station, "espvault", &[&device])));
-    line.wait_for_bench();
-    let talking = machine.keep_talking();
-    let (code, record) = running.end();
+    let talking = machine.keep_talking_to(to);
+    let ended = run(&line, &station, "espvault", &[&device]);
     drop(talking);
-    let record: Value = serde_json::from_str(&record).expect("a record");
-    assert_eq!((code, code_of(&record)), (1, NOT_JOINED), "{record:#}");
-    assert!(join_of(&record).contains("reached the bench over nic0 meanwhile"), "{record:#}");
+    let record = ended.json();
+    assert_eq!((ended.code(), code_of(&record)), (ends_with, code), "{record:#}");
+    let is_named = join_of(&record).contains("reached the bench over nic0 meanwhile");
+    assert_eq!(is_named, code == NOT_JOINED, "{record:#}");
 }
 
 /// Who vouches for contacts and supply knows nothing of an access point; the last unit that came in from there does.
