@@ -328,10 +328,13 @@ fn open_raw(path: &Path) -> io::Result<OwnedFd> {
 /// Unit → console and espflash, until the line ends or the port vanishes for good.
 fn read_unit(mut unit: Source, shared: &Shared) {
     loop {
-        read_while_there(unit, shared);
+        read_while_there(&mut unit, shared);
         if shared.ended.load(Ordering::Acquire) {
             return;
         }
+        // Before its end fails whoever waits for an answer: that is told by whether the port is there.
+        shared.presence.leave();
+        drop(unit);
         let went = Instant::now();
         // Before anything of the unit's comes again: espflash would wait among an application's words for ever.
         shared.end_conversation();
@@ -345,7 +348,7 @@ fn read_unit(mut unit: Source, shared: &Shared) {
     }
 }
 
-fn read_while_there(mut unit: Source, shared: &Shared) {
+fn read_while_there(unit: &mut Source, shared: &Shared) {
     let mut buffer = [0; 16 * 1024];
     while !shared.ended.load(Ordering::Acquire) {
         match unit.read(&mut buffer) {

@@ -308,7 +308,7 @@ impl LoaderDevice {
     fn connect(&mut self) -> Result<Flasher, DeviceError> {
         self.flasher = None;
         self.unit.line().console().pause();
-        self.unit.line_mut().set_baud(ROM_BAUD)?;
+        self.unit.set_baud(ROM_BAUD)?;
         self.rate.is_used = false;
         self.unit.line().hang_up();
         self.unit.line().stillness().begin();
@@ -373,7 +373,7 @@ impl LoaderDevice {
         if baud != ROM_BAUD {
             self.rate.is_used = true;
             self.with_flasher("change the baud rate", |flasher| flasher.change_baud(baud))?;
-            self.unit.line_mut().set_baud(baud)?;
+            self.unit.set_baud(baud)?;
         }
         Ok(())
     }
@@ -445,7 +445,7 @@ impl Device for LoaderDevice {
     fn boot(&mut self) -> Result<(), DeviceError> {
         let runs = self.flasher.take().is_none();
         self.unit.line().hang_up();
-        self.unit.line_mut().set_baud(ROM_BAUD)?;
+        self.unit.set_baud(ROM_BAUD)?;
         if runs {
             self.hush()?;
         }
@@ -456,7 +456,7 @@ impl Device for LoaderDevice {
     fn wait_in_loader(&mut self) -> Result<(), DeviceError> {
         self.flasher = None;
         self.unit.line().hang_up();
-        self.unit.line_mut().set_baud(ROM_BAUD)?;
+        self.unit.set_baud(ROM_BAUD)?;
         self.unit.reset_into(BootMode::Download)
     }
 

@@ -127,16 +127,17 @@ impl Presence {
         self.reopen.as_ref().map(|reopen| reopen.absence)
     }
 
-    /// The port went away: looks for it until it is back, or the time is up, or somebody ends it.
+    /// The port went away. Whoever asks for it waits until it is clear whether it returns.
+    pub(super) fn leave(&self) {
+        if let Place::There(transport) = std::mem::replace(&mut self.state().place, Place::Away) {
+            transport.close();
+        }
+    }
+
+    /// Looks for a port that left until it is back, or the time is up, or somebody ends it.
     pub(super) fn look_for(&self, given_up: impl Fn() -> bool) -> Option<Source> {
         let reopen = self.reopen.as_ref().filter(|_| self.may_return())?;
-        let baud = {
-            let mut state = self.state();
-            if let Place::There(transport) = std::mem::replace(&mut state.place, Place::Away) {
-                transport.close();
-            }
-            state.baud
-        };
+        let baud = self.state().baud;
         let began = Instant::now();
         while began.elapsed() < RETURN_LIMIT && !given_up() {
             let allowed = Allowance::new(RETURN_LIMIT.saturating_sub(began.elapsed()), &given_up);

@@ -229,6 +229,19 @@ impl Unit {
         matches!(self.reset, Reset::None)
     }
 
+    /// Sets the rate of its port; of one that went and came back once more.
+    pub(super) fn set_baud(&mut self, baud: u32) -> Result<(), DeviceError> {
+        let returns = self.line.returns();
+        let Err(error) = self.line.set_baud(baud) else { return Ok(()) };
+        if self.line.has_vanished() {
+            return Err(DeviceError::Vanished { port: self.name.clone(), action: "set its rate" });
+        }
+        match self.line.returns() == returns {
+            true => Err(error.into()),
+            false => Ok(self.line.set_baud(baud)?),
+        }
+    }
+
     /// Resets the unit.
     pub(super) fn reset_into(&mut self, mode: BootMode) -> Result<(), DeviceError> {
         let reset = self.reset.lead_into(mode, &mut self.line, &self.name);
