@@ -327,6 +327,8 @@ impl Talker {
         let (heard, is_heard) = channel();
         thread::spawn(move || {
             let Ok((mut client, _)) = listener.accept() else { return };
+            // Whoever comes again finds nobody.
+            drop(listener);
             while is_heard.recv_timeout(Duration::from_millis(10)).is_err() {
                 if client.write_all(b"ready\r\n").is_err() {
                     return;
