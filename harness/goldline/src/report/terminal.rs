@@ -96,7 +96,10 @@ pub fn verdict_text(record: &Record) -> String {
     let ids = record.unit.ids.values().cloned().collect::<Vec<_>>().join(" ");
     let mac = record.unit.mac.map_or("unknown unit".to_owned(), |mac| mac.to_string());
     let seconds = record.duration_ms as f64 / 1000.0;
-    line(&mut text, &format!("{verdict}  {} {mac} {ids}  {seconds:.2} s", record.profile));
+    // Whoever stands before a jig looks for the nest first.
+    let nest =
+        record.provenance.port.as_ref().map_or(String::new(), |_| format!("{} ", record.device));
+    line(&mut text, &format!("{verdict}  {} {nest}{mac} {ids}  {seconds:.2} s", record.profile));
     for check in &record.checks {
         line(&mut text, &check_line(check));
         for evidence in check.evidence.iter().filter(|_| check.outcome != Outcome::Pass) {
@@ -239,6 +242,15 @@ mod tests {
         {
             assert!(text(attempts).contains(&format!("identify {words}")), "{}", text(attempts));
         }
+    }
+
+    #[test]
+    fn a_unit_in_a_nest_is_found_by_it() {
+        let mut record = record();
+        record.device = "nest:3".to_owned();
+        record.provenance.port = Some("/dev/ttyUSB3".to_owned());
+        let text = verdict_text(&record);
+        assert!(text.starts_with("FAIL  espvault nest:3 unknown unit"), "{text}");
     }
 
     #[test]

@@ -109,7 +109,10 @@ async fn connect(path: &Path) -> Result<Database, StoreError> {
         .foreign_keys(true)
         .busy_timeout(BUSY)
         .disable_statement_logging();
-    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
+    // Nothing is kept up in the background: the task that sqlx starts for that counts its idle connections down below
+    // none now and then, and then looks through all numbers there are, while nothing can end it.
+    let pool = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+    let pool = pool.connect_with(options).await;
     let pool = pool.map_err(|source| StoreError::Database { path: path.clone(), source })?;
     Ok(Database { pool, path })
 }
