@@ -22,7 +22,6 @@ mod simulator;
 mod stillness;
 mod transport;
 mod url;
-mod usb;
 mod wokwi;
 
 use std::time::Instant;

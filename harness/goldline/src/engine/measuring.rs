@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Failure, Run, describe_unit};
+use super::{Failure, Run, recorded::describe_unit};
 use crate::{
     check::{OwnTestObservation, is_met},
     jig::{self, NoReading, Question, Reading},

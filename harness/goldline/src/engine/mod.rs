@@ -30,6 +30,7 @@ mod ping;
 mod portal;
 mod probing;
 mod readiness;
+mod recorded;
 mod registration;
 mod registry_row;
 mod reprovisioning;
@@ -45,7 +46,7 @@ mod update;
 mod validity;
 mod waiting;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -57,13 +58,13 @@ use crate::{
     device::{ChipFacts, ConsoleLine, Device, DeviceError, NumberedLine},
     identity::Mac,
     image::{FlashImages, Symbols},
-    plan::{Bindings, BoundPlan, Claim, Content, Excluded, Plan, Purpose, Step},
-    profile::{CheckId, Interface, Profile, Resource, ValueSource, ValueSpec},
+    plan::{Bindings, BoundPlan, Claim, Content, Plan, Purpose, Step},
+    profile::Resource,
     record::{
-        CheckRecord, Diagnosis, EarlierRun, EndpointRecord, NetworkRecord, NotProven, Outcome,
-        Provenance, RadioProof, Record, Replacement, SCHEMA, Simulation, Stage, Unit,
+        Diagnosis, EarlierRun, EndpointRecord, Outcome, Provenance, Record, Replacement, SCHEMA,
+        Simulation, Stage, Unit,
     },
-    testbed::{ca::ExpectedRegistration, network::NetworkKind},
+    testbed::ca::ExpectedRegistration,
 };
 
 use again::{Again, Given};
@@ -75,6 +76,7 @@ use hearing::Hearing;
 pub use nest::{AskNest, Doubt, PrepareNest, Stand};
 pub use outage::Outages;
 use phase::Phase;
+use recorded::{describe_unit, endpoint_records, given_by_bench, network_record, not_proven};
 pub use registration::EnrolUnit;
 pub use registry_row::{News, NoRow, registry_row};
 pub use sharing::{Held, Shares, TakeShare};
@@ -536,82 +538,6 @@ fn with_gaps(lines: Vec<NumberedLine>) -> Vec<ConsoleLine> {
         shown.push(line);
     }
     shown
-}
-
-/// A radio is proven by a check that nothing else passes.
-fn network_record(network: NetworkKind, checks: &[CheckRecord]) -> NetworkRecord {
-    let by_radio = |check: &&CheckRecord| check.id == CheckId::WifiJoin.name();
-    let passed = checks.iter().find(by_radio).is_some_and(|check| check.outcome == Outcome::Pass);
-    let radio = if passed { RadioProof::Proven } else { RadioProof::NotProven };
-    NetworkRecord { name: network.name().to_owned(), radio }
-}
-
-fn not_proven(excluded: &Excluded) -> NotProven {
-    NotProven { id: excluded.check.name().to_owned(), because: excluded.because.to_owned() }
-}
-
-fn endpoint_records(
-    plan: &BoundPlan,
-    broker: Option<String>,
-    because: Option<String>,
-) -> Vec<EndpointRecord> {
-    let planned = plan.endpoint.as_ref().zip(plan.profile().mqtt.as_ref());
-    let record = planned.map(|(endpoint, mqtt)| EndpointRecord {
-        service: "mqtt".to_owned(),
-        shipped: endpoint.to_string(),
-        policy: mqtt.policy.name().to_owned(),
-        accept_redirect: because.filter(|_| broker.is_none()),
-        answered_by: broker.unwrap_or_else(|| "built-in bench".to_owned()),
-    });
-    record.into_iter().collect()
-}
-
-fn describe_unit(seen: &Observations, plan: Option<&BoundPlan>) -> Unit {
-    let chip = seen.chip.as_ref();
-    Unit {
-        mac: chip.map(|chip| chip.mac),
-        interfaces: chip.map(interfaces).unwrap_or_default(),
-        chip: chip.map(|chip| match chip.revision {
-            Some((major, minor)) => format!("{} v{major}.{minor}", chip.chip),
-            None => chip.chip.to_string(),
-        }),
-        flash_size: chip.map(|chip| chip.flash_size),
-        ids: plan.map_or_else(BTreeMap::new, |plan| plan.bindings().public_ids(plan.profile())),
-        shared_secrets: plan.map(shared_secrets).unwrap_or_default(),
-        replaces: None,
-    }
-}
-
-fn interfaces(chip: &ChipFacts) -> BTreeMap<String, Mac> {
-    let named = |(interface, mac): (Interface, Mac)| (interface.name().to_owned(), mac);
-    // What no chip can have is nobody's address.
-    chip.chip.macs(chip.mac).filter(|_| chip.mac.is_a_chips()).map(named).collect()
-}
-
-/// What nobody but the bench knows, and a real unit must not be shipped with.
-fn given_by_bench(bench: &Bench, profile: &Profile, stand: &Stand) -> Vec<&'static str> {
-    let services = [
-        ("CA", profile.ca.is_some() && bench.external_ca().is_none()),
-        (
-            "provisioning server",
-            profile.provisioning_api.is_some() && bench.external_config_server().is_none(),
-        ),
-        ("samples", matches!(stand, Stand::Simulated)),
-    ];
-    services.into_iter().filter(|(_, is_bench)| *is_bench).map(|(service, _)| service).collect()
-}
-
-/// The secrets in the unit that the profile gives to more units than one.
-fn shared_secrets(plan: &BoundPlan) -> Vec<String> {
-    let profile = plan.profile();
-    let mqtt = profile.mqtt.iter().map(|mqtt| &mqtt.password);
-    let wifi = profile.wifi.iter().map(|wifi| &wifi.password);
-    let held = profile.nvs.entries.iter().map(|entry| &entry.value).chain(mqtt).chain(wifi);
-    let held: Vec<&str> = held.flat_map(|template| template.symbols()).collect();
-    let shared = |spec: &&ValueSpec| spec.shared || spec.source == ValueSource::Site;
-    let secrets =
-        profile.values.iter().filter(|spec| spec.secret && held.contains(&spec.name.as_str()));
-    secrets.filter(shared).map(|spec| spec.name.clone()).collect()
 }
 
 fn millis(duration: Duration) -> u64 {

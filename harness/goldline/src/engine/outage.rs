@@ -94,10 +94,10 @@ mod tests {
     }
 
     /// One unit, or all of them: nobody else is waited for.
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn nobody_waits_when_no_other_can_follow() {
-        let began = Instant::now();
+        let began = tokio::time::Instant::now();
         assert_eq!(Outages::among(1).note("a").await, ["a"]);
-        assert!(began.elapsed() < TOGETHER);
+        assert!(began.elapsed().is_zero());
     }
 }

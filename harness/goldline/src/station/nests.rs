@@ -225,7 +225,12 @@ impl NestOfRun {
                 let witness =
                     tokio::task::spawn_blocking(move || jig::bear_witness(&asked, &|| false));
                 match witness.await {
-                    Ok(Some(Ok(words))) => Ok(format!("the nest {} is sound {words}", nest.name)),
+                    Ok(Some(Ok(words))) if words.is_empty() => {
+                        Ok(format!("the witness of the nest {} vouches for it", nest.name))
+                    }
+                    Ok(Some(Ok(words))) => {
+                        Ok(format!("the witness of the nest {} vouches for it: {words}", nest.name))
+                    }
                     Ok(Some(Err(why))) => Err(format!("its witness does not vouch for it ({why})")),
                     Ok(None) => {
                         let passed = last_pass(&nest, &records, mac, now).await;

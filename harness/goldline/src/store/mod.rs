@@ -42,7 +42,7 @@ mod shares;
 mod twofold;
 
 use std::{
-    fs::{self, DirBuilder, OpenOptions},
+    fs::{self, DirBuilder, OpenOptions, TryLockError},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -293,15 +293,25 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 
 /// Holds a lock until dropped; another process waits for it.
 fn lock(path: &Path) -> Result<fs::File, StoreError> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(at(path))?;
+    let file = lock_file(path)?;
     file.lock().map_err(at(path))?;
     Ok(file)
+}
+
+/// The same, unless somebody has it: then what it says, unlocked.
+fn try_lock(path: &Path) -> Result<Result<fs::File, fs::File>, StoreError> {
+    let file = lock_file(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Ok(file)),
+        Err(TryLockError::WouldBlock) => Ok(Err(file)),
+        Err(TryLockError::Error(error)) => Err(at(path)(error)),
+    }
+}
+
+fn lock_file(path: &Path) -> Result<fs::File, StoreError> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true).mode(0o600);
+    options.open(path).map_err(at(path))
 }
 
 #[cfg(test)]

@@ -6,16 +6,15 @@
 //! ```
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File},
     io::{Read, Seek, SeekFrom, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{StateDirectory, StoreError, at, make_private_folder};
+use super::{StateDirectory, StoreError, at, make_private_folder, try_lock, write_private};
 use crate::process::Program;
 
 /// A nest that nobody else uses until this is dropped.
@@ -54,22 +53,17 @@ impl StateDirectory {
     pub fn hold_nest(&self, name: &str) -> Result<HeldNest, NestInUse> {
         let folder = self.nests()?;
         let path = folder.join(format!("{name}.lock"));
-        let mut options = OpenOptions::new();
-        let opened =
-            options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let mut lock = opened.map_err(at(&path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
+        let mut lock = match try_lock(&path)? {
+            Ok(lock) => lock,
+            Err(mut held) => {
                 let mut holder = String::new();
-                let _unknown = lock.read_to_string(&mut holder);
+                let _unknown = held.read_to_string(&mut holder);
                 return Err(NestInUse::Held {
                     nest: name.to_owned(),
                     holder: holder.trim().to_owned(),
                 });
             }
-            Err(TryLockError::Error(error)) => return Err(at(&path)(error).into()),
-        }
+        };
         let noted = lock
             .set_len(0)
             .and_then(|()| lock.seek(SeekFrom::Start(0)))
@@ -131,7 +125,7 @@ impl HeldNest {
     /// [`StoreError`] when it cannot be written: then it must not be done.
     pub fn will_take_back(&self, what: &ToTakeBack) -> Result<(), StoreError> {
         let bytes = serde_json::to_vec(what).expect("programs are plain data");
-        write(&self.left, &bytes).map_err(at(&self.left))
+        write_private(&self.left, &bytes)
     }
 
     /// Notes that it was done.
@@ -153,13 +147,4 @@ impl ToTakeBack {
     pub fn within(&self) -> Duration {
         Duration::from_secs(self.within_s)
     }
-}
-
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&new, path)
 }

@@ -1,9 +1,8 @@
 //! What units share, counted over all processes of the station: a lock for each piece there is.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
 
-use super::{StateDirectory, StoreError, at, make_private_folder};
+use super::{StateDirectory, StoreError, make_private_folder, try_lock};
 use crate::profile::Resource;
 
 /// One piece of a resource, until it is dropped, or its process ends.
@@ -23,13 +22,8 @@ impl StateDirectory {
         make_private_folder(&folder)?;
         for piece in 0..count {
             let path = folder.join(format!("{resource}.{piece}.lock"));
-            let mut options = OpenOptions::new();
-            let opened = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
-            let lock = opened.map_err(at(&path))?;
-            match lock.try_lock() {
-                Ok(()) => return Ok(Some(Share { _lock: lock })),
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(at(&path)(error)),
+            if let Ok(lock) = try_lock(&path)? {
+                return Ok(Some(Share { _lock: lock }));
             }
         }
         Ok(None)

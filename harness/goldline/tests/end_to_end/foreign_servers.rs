@@ -2,10 +2,8 @@
 //! and connections that are refused, lost and taken up again.
 
 use std::{
-    fs,
     io::{BufRead, BufReader, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
-    os::unix::fs::PermissionsExt,
     path::PathBuf,
     process::{Command, Stdio},
     sync::{
@@ -68,9 +66,14 @@ pub fn buttons(station: &Station, unit: &mut ChildGuard) -> String {
     let script = format!(
         "#!/bin/sh\ncase $1 in download) kill -USR2 {pid} ;; application) kill -USR1 {pid} ;; esac\n"
     );
-    let jig = station.write("jig", script);
-    fs::set_permissions(&jig, fs::Permissions::from_mode(0o700)).expect("its mode");
+    let jig = station.executable("jig", script);
     format!("reset=command:{}", jig.display())
+}
+
+/// `run` or `check` of a unit there, on a wire, to its PASS.
+fn passes(station: &Station, command: &str, device: &str, wire: &str) -> Value {
+    let words = [command, "espvault", "--json", "--device", device, "--network", wire];
+    assert_passes(&station.unit(words))
 }
 
 fn assert_passes(ended: &Ended) -> Value {
@@ -91,14 +94,10 @@ fn a_run_passes_through_ser2net_which_resets_the_unit() {
     let unit = url.strip_prefix("rfc2217://").expect("its address").replace(':', ",");
     let (_server, address) = ser2net(&station, &format!("telnet(rfc2217),tcp,{unit}"));
     let device = format!("rfc2217://{address}?simulated=true&baud=921600");
-    let ended =
-        station.unit(["run", "espvault", "--json", "--device", &device, "--network", &wire]);
-    let record = assert_passes(&ended);
+    let record = passes(&station, "run", &device, &wire);
     assert_eq!(check(&record, "network_join")["outcome"], "pass", "{record:#}");
     assert_eq!(record["transfer"], serde_json::json!({ "baud": 921_600 }), "{record:#}");
-    let ended =
-        station.unit(["check", "espvault", "--json", "--device", &device, "--network", &wire]);
-    assert_passes(&ended);
+    passes(&station, "check", &device, &wire);
 }
 
 /// In front of a terminal, which has no modem lines: a program of the jig resets the unit.
@@ -115,15 +114,7 @@ fn a_run_passes_through_ser2net_in_front_of_a_terminal() {
     let (_server, address) =
         ser2net(&station, &format!("serialdev,{},115200n81,local", port.display()));
     let device = format!("rfc2217://{address}?simulated=true&{reset}");
-    assert_passes(&station.unit([
-        "run",
-        "espvault",
-        "--json",
-        "--device",
-        &device,
-        "--network",
-        &wire,
-    ]));
+    passes(&station, "run", &device, &wire);
 }
 
 /// Raw bytes at a socket of this machine's.
@@ -143,15 +134,7 @@ fn a_run_passes_through_a_unix_socket_of_socats() {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let _socat = ChildGuard::spawn(&mut command).expect("it starts");
     let device = format!("unix:{}?simulated=true&{reset}", socket.display());
-    assert_passes(&station.unit([
-        "run",
-        "espvault",
-        "--json",
-        "--device",
-        &device,
-        "--network",
-        &wire,
-    ]));
+    passes(&station, "run", &device, &wire);
 }
 
 /// Ends the connection once what passes it fits; later ones are left alone.
@@ -241,15 +224,7 @@ fn a_connection_that_was_lost_is_taken_up_again(#[case] fits: Fits) {
     let (_unit, url) = serve(&station, RFC2217, &["--network", &wire]);
     let cutter = Cutter::in_front_of(&url, fits);
     let device = format!("rfc2217://{}?simulated=true", cutter.address);
-    assert_passes(&station.unit([
-        "run",
-        "espvault",
-        "--json",
-        "--device",
-        &device,
-        "--network",
-        &wire,
-    ]));
+    passes(&station, "run", &device, &wire);
     assert_eq!(cutter.cuts(), 1);
 }
 

@@ -3,7 +3,7 @@
 //!
 //! The unit is the simulator in a process of its own; its port is a pseudo-terminal that goes and returns.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::fs;
 
 use goldline::process::ChildGuard;
 use rstest::rstest;
@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::{
     build_folders::esp_idf,
+    foreign_servers::buttons,
     own_builds,
     program::{Station, check},
     resets::{has_its_values, product, provision, serve_unit},
@@ -20,13 +21,8 @@ use super::{
 fn serve(station: &Station, options: &[&str]) -> (ChildGuard, String) {
     let options = [&["--native-usb", "--flash-file", "unit.flash"], options].concat();
     let mut unit = serve_unit(station, &options);
-    let pid = unit.child().id();
-    let script = format!(
-        "#!/bin/sh\ncase $1 in download) kill -USR2 {pid} ;; application) kill -USR1 {pid} ;; esac\n"
-    );
-    let jig = station.write("jig", script);
-    fs::set_permissions(&jig, fs::Permissions::from_mode(0o700)).expect("its mode");
-    (unit, format!("serial:unit?reset=command:{}", jig.display()))
+    let reset = buttons(station, &mut unit);
+    (unit, format!("serial:unit?{reset}"))
 }
 
 /// A product that joins nothing, whose own firmware is judged by its log.

@@ -3,7 +3,6 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    os::unix::fs::PermissionsExt,
     process::{Child, Stdio},
     time::{Duration, Instant},
 };
@@ -22,8 +21,7 @@ use super::{
 const DEADLINE: Duration = Duration::from_secs(120);
 
 fn executable(station: &Station, name: &str, script: &str) {
-    let program = station.write(name, format!("#!/bin/sh\n{script}\n"));
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("its mode");
+    station.executable(name, format!("#!/bin/sh\n{script}\n"));
 }
 
 /// Nest 1 with a simulated unit; its switches write down what they were told.

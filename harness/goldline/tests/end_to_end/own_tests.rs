@@ -1,6 +1,6 @@
 //! Tests of a product's own: a program measures, and the profile's limits judge.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::fs;
 
 use serde_json::Value;
 
@@ -20,8 +20,7 @@ fn of_page(name: &str) -> &'static str {
 fn with_program(script: &str) -> Station {
     let station = Station::new();
     station.write("vault.toml", format!("{PROFILE}\n{}", of_page("led.toml")));
-    let program = station.write("led.sh", script);
-    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).expect("its mode");
+    station.executable("led.sh", script);
     station
 }
 

@@ -5,7 +5,6 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    os::unix::fs::PermissionsExt,
     path::PathBuf,
     process::{Command, Stdio},
 };
@@ -83,9 +82,7 @@ fn blames_the_station(ended: &Ended, code: &str, message: &str, action: &str) {
 }
 
 fn jig(station: &Station, script: &str) -> PathBuf {
-    let program = station.write("jig", format!("#!/bin/sh\n{script}\n"));
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).expect("its mode");
-    program
+    station.executable("jig", format!("#!/bin/sh\n{script}\n"))
 }
 
 pub fn is_provisioned(station: &Station, ended: &Ended) {

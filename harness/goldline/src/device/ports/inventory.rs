@@ -75,6 +75,15 @@ pub fn serial_ports(machine: &Machine) -> Vec<Port> {
     names.iter().filter_map(|name| port(machine, name)).collect()
 }
 
+/// Whether the port is a chip's own USB Serial/JTAG, which has a reset of its own. A name under `/dev/serial` is a link
+/// to the port itself.
+pub(in crate::device) fn is_serial_jtag(machine: &Machine, port: &Path) -> bool {
+    let Ok(node) = fs::canonicalize(port) else { return false };
+    let is_node = |port: &Port| fs::canonicalize(&port.path).is_ok_and(|path| path == node);
+    let found = serial_ports(machine).into_iter().find(is_node);
+    found.and_then(|port| port.known()) == Some(Known::UsbSerialJtag)
+}
+
 /// A name and the number at its end, so that `ttyUSB10` comes after `ttyUSB9`.
 fn numbered(name: &str) -> (String, Option<u32>) {
     let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -144,4 +153,35 @@ fn link_to(name: &str, folder: &Path) -> Option<PathBuf> {
         fs::read_link(path).is_ok_and(|target| target.file_name().is_some_and(|to| to == name))
     };
     entries.filter(leads_there).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// As sysfs has it: the tty's `device` leads to an interface below the USB device.
+    #[test]
+    fn a_chips_own_usb_is_known_by_its_ids() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        let machine = Machine::at(folder.path());
+        fs::create_dir_all(path("dev/serial/by-id")).expect("a folder");
+        for (tty, product, expected) in [("ttyACM0", "1001", true), ("ttyUSB0", "ea60", false)] {
+            let device = path(&format!("sys/devices/usb1/{tty}"));
+            let (interface, class) =
+                (device.join("1-1:1.0"), path(&format!("sys/class/tty/{tty}")));
+            fs::create_dir_all(&interface).expect("an interface");
+            fs::create_dir_all(&class).expect("a tty");
+            fs::write(device.join("idVendor"), "303a\n").expect("its vendor");
+            fs::write(device.join("idProduct"), product).expect("its product");
+            symlink(&interface, class.join("device")).expect("its device");
+            fs::write(path(&format!("dev/{tty}")), "").expect("what stands for the port");
+            let by_id = path(&format!("dev/serial/by-id/{tty}"));
+            symlink(path(&format!("dev/{tty}")), &by_id).expect("its name by id");
+            assert_eq!(is_serial_jtag(&machine, &by_id), expected, "{tty}");
+        }
+        assert!(!is_serial_jtag(&machine, &path("dev/ttyS0")));
+    }
 }

@@ -14,5 +14,6 @@ pub(super) mod socket;
 pub use bridge::{Known, MAKERS, known};
 pub use choice::{Asked, ChoiceError, Chosen, choose, find_unit, only_candidate};
 pub use holder::{Holder, Holders, How, holders};
+pub(super) use inventory::is_serial_jtag;
 pub use inventory::{Port, UsbPlace, serial_ports};
 pub use machine::Machine;

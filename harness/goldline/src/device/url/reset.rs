@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::error::{DeviceUrlError, wrong};
 use crate::device::{
     esptool_configuration::{ConfigurationError, CustomReset, custom_reset, demanded_reset},
+    ports::{Machine, is_serial_jtag},
     sequence::Sequence,
-    usb,
 };
 
 const EXPECTED: &str = "classic, usb-jtag, custom:SEQUENCE, esptool, none or command:PROGRAM";
@@ -31,6 +31,10 @@ pub enum ResetMethod {
     Command(PathBuf),
 }
 
+fn is_its_own_usb(port: &Path) -> bool {
+    is_serial_jtag(&Machine::of_environment(), port)
+}
+
 impl ResetMethod {
     /// What it comes to on a port of this machine's, or on one elsewhere. Reads esptool's configuration and
     /// what this machine knows of the port; opens nothing.
@@ -41,7 +45,7 @@ impl ResetMethod {
         Ok(match self {
             Self::AsEsptool => match custom_reset()? {
                 Some(custom) => Self::Custom(custom),
-                None if port.is_some_and(usb::is_serial_jtag) => Self::UsbJtag,
+                None if port.is_some_and(is_its_own_usb) => Self::UsbJtag,
                 None => Self::Lines,
             },
             Self::Esptool => Self::Custom(demanded_reset()?),

@@ -4,9 +4,12 @@
 //! Must not know where the files lie. What is shown is judged as a unit would judge it before any unit sees it.
 
 use pkcs8::{EncryptedPrivateKeyInfo, SecretDocument, der::pem::LineEnding};
-use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PublicKeyData,
+};
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 use super::{AuthorityError, Issued, Signed, stamp};
 use crate::{
@@ -75,17 +78,12 @@ impl Maker {
     /// [`MakerError`] names what does not fit.
     pub fn with_certificate(pem: &MakerPem, clock: Clock) -> Result<Self, MakerError> {
         let anchors = trusted(pem, &clock)?;
-        let key = private_key(pem)?;
-        let (_, certificate) = x509_parser::pem::parse_x509_pem(pem.certificate.as_bytes())
-            .map_err(|error| MakerError::Certificate(error.to_string()))?;
-        let own =
-            certificate.parse_x509().map_err(|error| MakerError::Certificate(error.to_string()))?;
-        require_key_of(&own, &key)?;
+        let (key, serial, expires) = key_of_certificate(pem)?;
         let signed = Signed {
             certificate: pem.certificate.clone(),
             chain: pem.certificate.clone(),
-            serial: format!("{:x}", own.tbs_certificate.serial),
-            expires: own.validity().not_after.to_datetime(),
+            serial,
+            expires,
         };
         let issued = Issued { signed, key: Secret::new(key.serialize_pem()) };
         let certifies = Certifies::With(Box::new(issued));
@@ -98,14 +96,9 @@ impl Maker {
     /// [`MakerError`] names what does not fit.
     pub fn as_ca(pem: &MakerPem, clock: Clock) -> Result<Self, MakerError> {
         let anchors = trusted(pem, &clock)?;
-        let key = private_key(pem)?;
-        let unreadable = |error: String| MakerError::Certificate(error);
-        let (_, certificate) = x509_parser::pem::parse_x509_pem(pem.certificate.as_bytes())
-            .map_err(|error| unreadable(error.to_string()))?;
-        let own = certificate.parse_x509().map_err(|error| unreadable(error.to_string()))?;
-        require_key_of(&own, &key)?;
+        let (key, ..) = key_of_certificate(pem)?;
         let issuer = Issuer::from_ca_cert_pem(&pem.certificate, key)
-            .map_err(|error| unreadable(error.to_string()))?;
+            .map_err(|error| MakerError::Certificate(error.to_string()))?;
         let certifies = Certifies::As { ca_pem: pem.certificate.clone(), issuer: Box::new(issuer) };
         let maker = Self { trusted_pem: pem.trusted.clone(), anchors, certifies, clock };
         // A CA that may not issue, or of which nobody knows, is found now and not by the first unit.
@@ -203,13 +196,16 @@ fn private_key(pem: &MakerPem) -> Result<KeyPair, MakerError> {
     KeyPair::from_pem(&plain).map_err(|error| unreadable(error.to_string()))
 }
 
-fn require_key_of(
-    certificate: &x509_parser::certificate::X509Certificate<'_>,
-    key: &KeyPair,
-) -> Result<(), MakerError> {
-    let of_certificate = certificate.public_key().raw;
-    match rcgen::PublicKeyData::subject_public_key_info(key) == of_certificate {
-        true => Ok(()),
-        false => Err(MakerError::OtherKey),
+/// The key, which must be the first certificate's; and that one's serial number and last moment.
+fn key_of_certificate(pem: &MakerPem) -> Result<(KeyPair, String, OffsetDateTime), MakerError> {
+    let unreadable = |error: String| MakerError::Certificate(error);
+    let key = private_key(pem)?;
+    let (_, first) = x509_parser::pem::parse_x509_pem(pem.certificate.as_bytes())
+        .map_err(|error| unreadable(error.to_string()))?;
+    let own = first.parse_x509().map_err(|error| unreadable(error.to_string()))?;
+    if PublicKeyData::subject_public_key_info(&key) != own.public_key().raw {
+        return Err(MakerError::OtherKey);
     }
+    let serial = format!("{:x}", own.tbs_certificate.serial);
+    Ok((key, serial, own.validity().not_after.to_datetime()))
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use goldline::process::ChildGuard;
+use serde_json::Value;
 
 use super::super::program::{Ended, Station};
 
@@ -280,11 +281,12 @@ impl Beside {
         Self { child, said }
     }
 
-    /// Its end: what it wrote, and its code.
-    pub fn end(mut self) -> (i32, String) {
+    /// Its end: its code, and the record that it wrote.
+    pub fn end(mut self) -> (i32, Value) {
         let said = self.said.join().expect("it is read");
         let status = self.child.child().wait().expect("it ends");
-        (status.code().unwrap_or(-1), said)
+        let record = serde_json::from_str(&said);
+        (status.code().unwrap_or(-1), record.unwrap_or_else(|error| panic!("{error} in {said}")))
     }
 }
 

@@ -247,7 +247,6 @@ fn a_machine_beside_is_served_and_is_nobodys_evidence() {
     let ping = machine.exec("busybox", &["ping", "-c", "1", "-W", "5", "10.77.0.1"]);
     assert!(ping.status.success(), "{ping:?}");
     let (code, record) = running.end();
-    let record: Value = serde_json::from_str(&record).expect("a record");
     assert_eq!(
         (code, &record["diagnosis"]["code"]),
         (1, &"mqtt.not_connected".into()),
@@ -319,7 +318,6 @@ print(len(offers))
     let served = String::from_utf8_lossy(&flooded.stdout).trim().parse::<usize>();
     assert!(served.as_ref().is_ok_and(|served| (64..=128).contains(served)), "{flooded:?}");
     let (code, record) = running.end();
-    let record: Value = serde_json::from_str(&record).expect("a record");
     assert_eq!((code, &record["verdict"]), (0, &"PASS".into()), "{record:#}");
 }
 
@@ -379,7 +377,6 @@ fn an_interface_that_goes_down_is_the_benchs_fault() {
     line.wait_for_bench();
     line.ip("link set nic0 down");
     let (code, record) = running.end();
-    let record: Value = serde_json::from_str(&record).expect("a record");
     assert_eq!((code, &record["diagnosis"]["code"]), (3, &"testbed.network".into()), "{record:#}");
     assert!(
         record["diagnosis"]["message"].to_string().contains("the interface nic0"),
@@ -405,7 +402,6 @@ fn nor_is_one_that_goes_down_under_a_unit_that_joined(#[case] comes_up_again: bo
         line.ip("link set nic0 up");
     }
     let (code, record) = running.end();
-    let record: Value = serde_json::from_str(&record).expect("a record");
     assert_eq!((code, &record["verdict"]), (3, &"ERROR".into()), "{record:#}");
     assert_eq!(check(&record, "network_join")["outcome"], "pass", "{record:#}");
     let diagnosis = &record["diagnosis"];
@@ -428,7 +424,6 @@ fn a_run_that_is_an_error_is_run_again_on_the_same_interface() {
     line.ip("link set nic0 down");
     line.ip("link set nic0 up");
     let (code, record) = running.end();
-    let record: Value = serde_json::from_str(&record).expect("a record");
     assert_eq!(
         (code, &record["diagnosis"]["code"]),
         (1, &"mqtt.not_connected".into()),
@@ -456,7 +451,6 @@ fn a_namesake_with_another_address_is_named() {
     let published = machine.exec("mosquitto_pub", &[&words[..], &["--cafile", &root]].concat());
     assert!(published.status.success(), "{published:?}");
     let (code, record) = running.end();
-    let record: Value = serde_json::from_str(&record).expect("a record");
     assert_eq!((code, &record["diagnosis"]["code"]), (3, &"testbed.network".into()), "{record:#}");
     let message = record["diagnosis"]["message"].to_string();
     assert!(message.contains(OTHER) && message.contains("as this unit does"), "{message}");
