@@ -102,7 +102,7 @@ fn joining(own: &[Code]) -> Vec<Code> {
 pub fn reasons_to_stop(step: &Step) -> Vec<Code> {
     match step {
         Step::Identify | Step::EnterLoader => vec![Code::ChipMismatch],
-        Step::Erase | Step::Write(_) | Step::RewriteNvs(..) => vec![Code::WriteFailed],
+        Step::Write(_) | Step::EraseRest(_) | Step::RewriteNvs(..) => vec![Code::WriteFailed],
         Step::Boot(_) | Step::AwaitApplication => STARTS.to_vec(),
         Step::Dialogue(_) => [TYPED, STARTS].concat(),
         Step::SubmitPortal(_) => vec![Code::PortalUnreachable, Code::PortalRefused],

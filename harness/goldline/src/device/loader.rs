@@ -389,6 +389,17 @@ impl Device for LoaderDevice {
         self.ask(action, |device| device.with_flasher(action, Flasher::erase_flash))
     }
 
+    fn erase_sectors(&mut self, offset: u32, size: u32) -> Result<(), DeviceError> {
+        let action = "erase its flash";
+        if self.speaker == Speaker::Rom {
+            // It has no command for it, but erases what it is about to write.
+            return self.write(offset, &vec![0xFF; size as usize], &mut |_| {});
+        }
+        self.ask(action, |device| {
+            device.with_flasher(action, |flasher| flasher.erase_region(offset, size))
+        })
+    }
+
     fn write(
         &mut self,
         offset: u32,

@@ -71,6 +71,20 @@ pub trait Device: Send {
     /// When the port or the flash fails.
     fn erase(&mut self) -> Result<(), DeviceError>;
 
+    /// Erases whole sectors.
+    ///
+    /// # Errors
+    /// When the port or the flash fails.
+    fn erase_sectors(&mut self, offset: u32, size: u32) -> Result<(), DeviceError> {
+        // A write erases first; each device has that, and what it leaves is the same.
+        self.write(offset, &vec![0xFF; size as usize], &mut |_| {})
+    }
+
+    /// Whether its flash is erased when the device is opened, and cannot be asked what it holds.
+    fn begins_erased(&self) -> bool {
+        false
+    }
+
     /// Writes bytes; `progress` hears how many of them are done.
     ///
     /// # Errors

@@ -150,13 +150,22 @@ pub(super) mod tests {
         pub(in crate::engine) stuck: Option<usize>,
         /// Offset and size of each write.
         pub(in crate::engine) written: Vec<(u32, u32)>,
+        /// The same of what was erased.
+        pub(in crate::engine) erased: Vec<(u32, u32)>,
         digests: usize,
         read: usize,
     }
 
     impl Flash {
         pub(in crate::engine) fn of(bytes: Vec<u8>) -> Self {
-            Self { bytes, stuck: None, written: Vec::new(), digests: 0, read: 0 }
+            Self {
+                bytes,
+                stuck: None,
+                written: Vec::new(),
+                erased: Vec::new(),
+                digests: 0,
+                read: 0,
+            }
         }
 
         fn part(&self, offset: u32, size: u32) -> &[u8] {
@@ -185,6 +194,12 @@ pub(super) mod tests {
 
         fn erase(&mut self) -> Result<(), DeviceError> {
             unreachable!("evidence changes nothing")
+        }
+
+        fn erase_sectors(&mut self, offset: u32, size: u32) -> Result<(), DeviceError> {
+            self.erased.push((offset, size));
+            self.bytes[offset as usize..][..size as usize].fill(0xFF);
+            Ok(())
         }
 
         fn write(

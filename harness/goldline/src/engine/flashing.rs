@@ -2,14 +2,15 @@
 
 use super::{
     Event, Failure, NoClaim, Run,
+    flash_writing::{Laid, erase_rest, lay},
     phase::{Activity, Phase, Placed},
 };
 use crate::{
     check::{LogFacts, stops},
     device::{ChipFacts, Device, DeviceError},
     identity::Mac,
-    plan::{BoundPlan, Made, Region},
-    record::Unit,
+    plan::{BoundPlan, Made, Region, Rest},
+    record::{Flashed, Unit},
     testbed::ca::ExpectedRegistration,
 };
 
@@ -116,17 +117,39 @@ impl Run {
         Ok(())
     }
 
-    pub(super) async fn erase(&mut self) -> Result<(), Failure> {
-        self.with_device(|device| device.erase()).await
-    }
-
     pub(super) async fn write(&mut self, region: &Region) -> Result<(), Failure> {
         let bytes = self.bound()?.written(region)?;
         let (offset, total, events) = (region.offset, bytes.len(), self.events.clone());
-        self.with_device(move |device| {
-            device.write(offset, &bytes, &mut |done| events.send(Event::Progress { done, total }))
-        })
-        .await
+        let laid = self.with_device(move |device| {
+            lay(device, offset, &bytes, &mut |done| events.send(Event::Progress { done, total }))
+        });
+        let flashed = laid.await?;
+        self.note_flashed(flashed);
+        Ok(())
+    }
+
+    /// What the unit says of its flash meanwhile stands until something of it is changed again.
+    pub(super) async fn erase_rest(&mut self, rest: &Rest) -> Result<(), Failure> {
+        let mut stretches = Vec::with_capacity(rest.stretches.len());
+        for at in &rest.stretches {
+            let image = match rest.written.iter().find(|region| region.offset == at.offset) {
+                Some(region) => self.bound()?.written(region)?,
+                None => Vec::new(),
+            };
+            stretches.push(Laid { at: *at, image });
+        }
+        let erased = self.with_device(move |device| erase_rest(device, &stretches));
+        let (seen, flashed) = erased.await?;
+        self.standing_digests = seen;
+        self.note_flashed(flashed);
+        Ok(())
+    }
+
+    fn note_flashed(&mut self, Flashed { written, kept, erased }: Flashed) {
+        let all = self.flashed.get_or_insert_default();
+        all.written += written;
+        all.kept += kept;
+        all.erased += erased;
     }
 
     /// Runs a blocking call on the device; a cancelled run hangs up on it.

@@ -17,6 +17,7 @@ mod event;
 mod evidence;
 mod failure;
 mod flash_reading;
+mod flash_writing;
 mod flashing;
 mod hearing;
 mod leftovers;
@@ -61,8 +62,8 @@ use crate::{
     plan::{Bindings, BoundPlan, Claim, Content, Plan, Purpose, Step},
     profile::Resource,
     record::{
-        Diagnosis, EarlierRun, EndpointRecord, Outcome, Provenance, Record, Replacement, SCHEMA,
-        Simulation, Stage, Unit,
+        Diagnosis, EarlierRun, EndpointRecord, Flashed, Outcome, Provenance, Record, Replacement,
+        SCHEMA, Simulation, Stage, Unit,
     },
     testbed::ca::ExpectedRegistration,
 };
@@ -72,6 +73,7 @@ pub use change::{AskStanding, Change, NoteChange};
 use echo::Typed;
 pub use event::{Event, Events};
 use failure::Failure;
+use flash_writing::Seen;
 use hearing::Hearing;
 pub use nest::{AskNest, Doubt, PrepareNest, Stand};
 pub use outage::Outages;
@@ -201,6 +203,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
     let change = run.change;
     provenance.emulator = provenance.emulator.or_else(|| run.device.as_ref()?.emulator());
     provenance.transfer = run.device.as_ref().and_then(|device| device.transfer());
+    provenance.flashed = run.flashed;
     let (mut observations, plan, stages, endpoints) = run.into_parts();
     observations.panic = crashed::seen(&observations, &profile, &symbols);
 
@@ -269,6 +272,9 @@ struct Run {
     given: Given,
     /// What was put into the NVS partition in the place of what it held.
     nvs_rewritten: Option<Vec<u8>>,
+    /// What the unit said of its flash in the step before, which is so still.
+    standing_digests: Vec<Seen>,
+    flashed: Option<Flashed>,
     stages: Vec<Stage>,
 }
 
@@ -305,6 +311,8 @@ impl Run {
             again: Again::default(),
             given: Given::default(),
             nvs_rewritten: None,
+            standing_digests: Vec::new(),
+            flashed: None,
             stages: Vec::new(),
         }
     }
@@ -388,9 +396,12 @@ impl Run {
             return Err(Failure::Aborted);
         }
         self.note_change(step)?;
+        if !matches!(step, Step::CollectEvidence { .. }) {
+            self.standing_digests.clear();
+        }
         match step {
             Step::Identify => self.identify().await?,
-            Step::Erase => self.erase().await?,
+            Step::EraseRest(rest) => self.erase_rest(rest).await?,
             Step::Write(region) => {
                 if region.content == Content::FactoryApp {
                     self.make_factory_app()?;

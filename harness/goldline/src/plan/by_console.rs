@@ -161,8 +161,8 @@ fn can_be_done(step: &Step) -> bool {
         Step::Identify
         | Step::Register(_)
         | Step::RequestCredentials(_)
-        | Step::Erase
         | Step::Write(_)
+        | Step::EraseRest(_)
         | Step::Boot(_)
         | Step::Try
         | Step::AwaitApplication

@@ -3,7 +3,7 @@
 //! Must not know the bytes of an image, nor how flash is read. Offsets and sizes are bytes.
 
 use super::{
-    Content, Moment, Scope,
+    Content, Moment, Scope, Stretch,
     regions::{immutable_regions, nvs_region},
 };
 use crate::profile::{Method, Partition, Profile};
@@ -95,6 +95,17 @@ impl Coverage {
             }
         }
         digested
+    }
+
+    /// The whole flash in the stretches that a device is asked about, each at once.
+    pub(super) fn stretches(&self) -> Vec<Stretch> {
+        let read = self.0.iter().filter(|span| !span.expects.is_digested()).cloned();
+        let mut spans: Vec<Span> = self.digested().into_iter().chain(read).collect();
+        spans.sort_by_key(|span| span.offset);
+        spans
+            .iter()
+            .map(|Span { offset, size, .. }| Stretch { offset: *offset, size: *size })
+            .collect()
     }
 
     /// The spans whose content is judged, besides the unit's own NVS.

@@ -87,8 +87,8 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Identify => f.write_str("identify the chip; read {unit.mac} and the flash size"),
-            Self::Erase => f.write_str("erase the whole flash"),
             Self::Write(region) => write!(f, "write {region}"),
+            Self::EraseRest(_) => f.write_str("erase whatever else the flash holds"),
             Self::CollectEvidence { moment, coverage, nvs } => {
                 write_evidence(f, *moment, coverage, nvs)
             }

@@ -4,7 +4,7 @@
 //! after it happens while the unit runs. Must not know how a step is done.
 
 use super::{
-    Content, Dialogue, Purpose, Scope, Step, qc,
+    Content, Dialogue, Purpose, Region, Scope, Step, qc,
     regions::{factory_region, immutable_regions, nvs_region},
 };
 use crate::profile::{Caller, CheckId, ConsoleSpec, DialogueName, Method, Part, Profile};
@@ -50,11 +50,11 @@ fn register(profile: &Profile) -> Option<Step> {
 
 fn provisioning(profile: &Profile, scope: Scope) -> Vec<Step> {
     let (mut steps, afterwards) = match profile.method {
-        Method::FactoryImage => (factory_image(profile), Vec::new()),
-        Method::CaRegistration => (ca_registration(profile), over_console(profile)),
-        Method::Console => (console(profile), over_console(profile)),
-        Method::Portal => (without_values(profile), over_portal(profile)),
-        Method::FactoryFirmware => (factory_firmware(profile), Vec::new()),
+        Method::FactoryImage => (factory_image(profile, scope), Vec::new()),
+        Method::CaRegistration => (ca_registration(profile, scope), over_console(profile)),
+        Method::Console => (console(profile, scope), over_console(profile)),
+        Method::Portal => (without_values(profile, scope), over_portal(profile)),
+        Method::FactoryFirmware => (factory_firmware(profile, scope), Vec::new()),
     };
     steps.extend(qc::evidence(profile, scope));
     steps.extend(afterwards);
@@ -63,31 +63,36 @@ fn provisioning(profile: &Profile, scope: Scope) -> Vec<Step> {
 }
 
 /// Everything is flashed, the unit's own data last.
-fn factory_image(profile: &Profile) -> Vec<Step> {
-    let mut steps = without_values(profile);
-    steps.push(Step::Write(nvs_region(profile)));
-    steps
+fn factory_image(profile: &Profile, scope: Scope) -> Vec<Step> {
+    let mut regions = immutable_regions(profile);
+    regions.push(nvs_region(profile));
+    flashed(profile, scope, regions)
 }
 
 /// The certificate is had and verified before anything is written.
-fn ca_registration(profile: &Profile) -> Vec<Step> {
+fn ca_registration(profile: &Profile, scope: Scope) -> Vec<Step> {
     let mut steps = Vec::from_iter(register(profile));
-    steps.extend(factory_image(profile));
+    steps.extend(factory_image(profile, scope));
     steps
 }
 
 /// The same where the console takes the certificate.
-fn console(profile: &Profile) -> Vec<Step> {
+fn console(profile: &Profile, scope: Scope) -> Vec<Step> {
     let called_by_bench = profile.ca.as_ref().is_some_and(|ca| ca.called_by == Caller::Bench);
     let mut steps = Vec::from_iter(register(profile).filter(|_| called_by_bench));
-    steps.extend(without_values(profile));
+    steps.extend(without_values(profile, scope));
     steps
 }
 
-/// Erase, then bootloader, partition table and application.
-fn without_values(profile: &Profile) -> Vec<Step> {
-    let mut steps = vec![Step::Erase];
-    steps.extend(immutable_regions(profile).into_iter().map(Step::Write));
+/// Bootloader, partition table and application alone.
+fn without_values(profile: &Profile, scope: Scope) -> Vec<Step> {
+    flashed(profile, scope, immutable_regions(profile))
+}
+
+/// The regions, and nothing else in the flash.
+fn flashed(profile: &Profile, scope: Scope, regions: Vec<Region>) -> Vec<Step> {
+    let mut steps: Vec<Step> = regions.iter().cloned().map(Step::Write).collect();
+    steps.push(qc::rest(profile, scope, regions));
     steps
 }
 
@@ -127,14 +132,13 @@ fn over_portal(profile: &Profile) -> Vec<Step> {
 }
 
 /// The provisioning firmware lies where the final one goes, writes NVS, and is written over.
-fn factory_firmware(profile: &Profile) -> Vec<Step> {
+fn factory_firmware(profile: &Profile, scope: Scope) -> Vec<Step> {
     let mut steps = Vec::new();
     steps.extend(request_credentials(profile));
-    steps.push(Step::Erase);
-    let (app, others): (Vec<_>, Vec<_>) =
+    let (app, mut first): (Vec<_>, Vec<_>) =
         immutable_regions(profile).into_iter().partition(|region| region.content == Content::App);
-    steps.extend(others.into_iter().map(Step::Write));
-    steps.push(Step::Write(factory_region(profile)));
+    first.push(factory_region(profile));
+    steps.extend(flashed(profile, scope, first));
     steps.push(Step::Boot(Purpose::Provisioning));
     steps.extend(profile.factory.clone().map(Step::AwaitFactoryFirmware));
     steps.push(Step::EnterLoader);

@@ -119,10 +119,10 @@ pub enum Step {
     Register(Box<Ca>),
     /// Ask the provisioning server for the unit's credentials; bind `issued.mqtt_user` and the like.
     RequestCredentials(Box<ProvisioningApi>),
-    /// Erase the whole flash, so that nothing of an earlier life stays.
-    Erase,
-    /// Write one region.
+    /// Write one region, unless it is there already.
     Write(Region),
+    /// Erase whatever else the flash holds, so that nothing of an earlier life stays.
+    EraseRest(Rest),
     /// Keep what lies in the NVS partition now.
     ReadNvs(Region),
     /// Put the values of one part into the NVS partition and leave all others as they are.
@@ -180,6 +180,24 @@ pub enum Step {
     OfferStranger,
     /// Update the unit over the air, let it refuse a bad update, and put the first application back.
     Update(Box<Ota>),
+}
+
+/// All of the flash, and the regions that are planned in it: what is besides is to be erased.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rest {
+    /// What was written, and stays.
+    pub written: Vec<Region>,
+    /// In the order of the flash, from its first byte to its last; each of `written` begins one.
+    pub stretches: Vec<Stretch>,
+}
+
+/// A part of the flash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stretch {
+    /// From the start of the flash, in bytes.
+    pub offset: u32,
+    /// In bytes.
+    pub size: u32,
 }
 
 /// Lines to type into the unit's console, and how.
@@ -382,8 +400,8 @@ impl Step {
     /// Whether the unit's flash is other afterwards, and unfit while it goes on.
     pub fn changes_unit(&self) -> bool {
         match self {
-            Self::Erase
-            | Self::Write(_)
+            Self::Write(_)
+            | Self::EraseRest(_)
             | Self::RewriteNvs(..)
             | Self::Boot(Purpose::Provisioning)
             | Self::SubmitPortal(_)
@@ -424,7 +442,7 @@ impl Step {
             Self::EnterLoader => "enter_loader",
             Self::Register(_) => "ca_register",
             Self::RequestCredentials(_) => "request_credentials",
-            Self::Erase => "erase",
+            Self::EraseRest(_) => "erase",
             Self::Write(_) => "write",
             Self::ReadNvs(_) => "read_nvs",
             Self::RewriteNvs(..) => "rewrite_nvs",

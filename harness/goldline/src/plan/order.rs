@@ -104,8 +104,8 @@ fn needs(step: &Step) -> &'static [Need] {
         | Step::RequestCredentials(_)
         | Step::RecordInRegistry(_)
         | Step::Boot(_) => &[Need::Known],
-        Step::Erase
-        | Step::Write(_)
+        Step::Write(_)
+        | Step::EraseRest(_)
         | Step::ReadNvs(_)
         | Step::CollectEvidence { moment: Moment::BeforeBoot, .. } => &[Need::Loader],
         Step::RewriteNvs(..) => &[Need::Loader, Need::NvsRead],

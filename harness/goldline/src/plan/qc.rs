@@ -4,13 +4,20 @@
 //! after the firmware ran.
 
 use super::{
-    Coverage, Dialogue, InstallersAlert, Moment, Purpose, Scope, Step, regions::nvs_region,
+    Coverage, Dialogue, InstallersAlert, Moment, Purpose, Region, Rest, Scope, Step,
+    regions::nvs_region,
 };
 use crate::profile::{Caller, CheckId, DialogueName, Method, Profile};
 
 /// Read-back before the first boot, and its judgement.
 pub(super) fn evidence(profile: &Profile, scope: Scope) -> Vec<Step> {
     vec![collect(profile, scope, Moment::BeforeBoot), Step::Gate]
+}
+
+/// The flash around what was written, in the stretches that the read-back before the first boot asks about.
+pub(super) fn rest(profile: &Profile, scope: Scope, written: Vec<Region>) -> Step {
+    let stretches = Coverage::of(profile, scope, Moment::BeforeBoot).stretches();
+    Step::EraseRest(Rest { written, stretches })
 }
 
 /// What the firmware left in flash.

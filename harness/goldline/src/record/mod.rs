@@ -20,7 +20,7 @@ pub use code::{Area, Code, UnknownCode};
 pub use diagnosis::Diagnosis;
 pub use measurement::{Limits, Measurement};
 pub use panic::{Panic, PanicFrame};
-pub use provenance::{FirmwareRecord, ImageRecord, Provenance, Transfer};
+pub use provenance::{FirmwareRecord, Flashed, ImageRecord, Provenance, Transfer};
 pub use verdict::{Outcome, UnknownWord, Verdict};
 
 /// The version of the record's form; raised when a reader of older records would misread a new one.

@@ -32,6 +32,7 @@ pub(super) fn provenance(
         port: nest.map(|nest| nest.device.clone()),
         emulator: emulator.map(|emulator| emulator.version.clone()),
         transfer: None,
+        flashed: None,
         seed: simulation.map(|simulation| simulation.seed),
     }
 }

@@ -5,7 +5,7 @@ use md5::{Digest, Md5};
 
 use super::{
     number::number,
-    unit::{DeviceArgument, Failure, Outcome, bar, refuse_past_the_end},
+    unit::{DeviceArgument, Failure, Outcome, refuse_past_the_end},
 };
 use crate::cli::{
     exit, operator, output,
@@ -57,15 +57,7 @@ pub(super) fn erase(arguments: &EraseArguments) -> Outcome {
     }
     match region {
         None => unit.device.erase()?,
-        // A write erases first; each device has that, and what it leaves is the same.
-        Some(_) => {
-            let bar = bar(size.into(), "erasing".to_owned());
-            let blank = vec![BLANK; size as usize];
-            let written =
-                unit.device.write(offset, &blank, &mut |done| bar.set_position(done as u64));
-            bar.finish_and_clear();
-            written?;
-        }
+        Some(_) => unit.device.erase_sectors(offset, size)?,
     }
     let digest = unit.device.digest(offset, size)?;
     if digest[..] != Md5::digest(vec![BLANK; size as usize])[..] {

@@ -74,6 +74,10 @@ impl Device for ByLoader {
         self.loader.identify().map(drop)
     }
 
+    fn erase_sectors(&mut self, offset: u32, size: u32) -> Result<(), DeviceError> {
+        self.loader.erase_sectors(offset, size)
+    }
+
     fn write(
         &mut self,
         offset: u32,

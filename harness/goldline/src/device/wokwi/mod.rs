@@ -194,6 +194,10 @@ impl Device for WokwiDevice {
         })
     }
 
+    fn begins_erased(&self) -> bool {
+        true
+    }
+
     fn erase(&mut self) -> Result<(), DeviceError> {
         self.flash.clear();
         self.is_loaded = false;
