@@ -19,7 +19,7 @@ mod verdict;
 pub use expectation::NotPassed;
 pub use program::{Goldline, Run, RunError};
 pub use record::{
-    Check, Diagnosis, EarlierRun, Endpoint, Firmware, Image, Measurement, Network, NotProven,
-    Record, Replacement, SCHEMA, Simulation, Stage, Transfer, Unit,
+    Check, Diagnosis, EarlierRun, Endpoint, Firmware, Flashed, Image, Measurement, Network,
+    NotProven, Record, Replacement, SCHEMA, Simulation, Stage, Transfer, Unit,
 };
 pub use verdict::{Outcome, RadioProof, Verdict};

@@ -70,6 +70,9 @@ pub struct Record {
     /// How fast the unit was spoken to, where its port has rates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transfer: Option<Transfer>,
+    /// What of the flash had to be changed, where the run wrote any of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flashed: Option<Flashed>,
     /// What repeats the moments and places of simulated faults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
@@ -217,6 +220,17 @@ pub struct Transfer {
     /// Those that were left for a lower one, because calls failed at them again and again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<u32>,
+}
+
+/// Bytes of the flash, in whole sectors, that a run made what they are to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Flashed {
+    /// Those that were written.
+    pub written: u64,
+    /// Those that the unit's own digest showed to be right already, and nobody wrote.
+    pub kept: u64,
+    /// Those that held something else than planned, and were erased.
+    pub erased: u64,
 }
 
 /// One part of the run.

@@ -37,6 +37,15 @@ pub struct Reference {
     pub cpu_aim: f64,
 }
 
+/// A row whose wall time another one is to keep below: both wait for the same wire.
+#[derive(Clone, Copy)]
+pub struct WallReference {
+    /// Its name.
+    pub name: &'static str,
+    /// The largest good part of its wall time.
+    pub at_most: f64,
+}
+
 /// One line of the table.
 pub struct Row {
     /// What it is, for people.
@@ -45,6 +54,8 @@ pub struct Row {
     pub limits: Limits,
     /// The row that it is compared with.
     pub reference: Option<Reference>,
+    /// The row that it must keep up with.
+    pub wall_reference: Option<WallReference>,
     /// What was measured so far.
     pub samples: Vec<Sample>,
     /// Why it could not be measured.
@@ -59,11 +70,12 @@ pub struct Row {
 }
 
 impl Row {
-    fn new(name: &'static str, folder: &Path, command: &[&str]) -> Self {
+    pub fn new(name: &'static str, folder: &Path, command: &[&str]) -> Self {
         Self {
             name,
             limits: Limits::default(),
             reference: None,
+            wall_reference: None,
             samples: Vec::new(),
             skipped: None,
             command: command.iter().map(|&word| word.to_owned()).collect(),
@@ -73,7 +85,7 @@ impl Row {
         }
     }
 
-    fn limits(self, limits: Limits) -> Self {
+    pub fn limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
     }
 
@@ -81,12 +93,16 @@ impl Row {
         Self { reference: Some(reference), ..self }
     }
 
-    fn reads(self, reads: fn(&Sample) -> Result<f64, String>) -> Self {
+    pub fn no_slower_than(self, reference: WallReference) -> Self {
+        Self { wall_reference: Some(reference), ..self }
+    }
+
+    pub fn reads(self, reads: fn(&Sample) -> Result<f64, String>) -> Self {
         Self { reads, ..self }
     }
 
     /// The command writes an image, and need not print anything.
-    fn writes(self, image: &str) -> Self {
+    pub fn writes(self, image: &str) -> Self {
         Self { image: Some(image.into()), reads: |sample| Ok(sample.wall_s), ..self }
     }
 
@@ -201,7 +217,7 @@ fn printed_something(sample: &Sample) -> Result<f64, String> {
 }
 
 /// The record of a run that ended with PASS; any other has no figure worth comparing.
-fn passed(sample: &Sample) -> Result<Value, String> {
+pub fn passed(sample: &Sample) -> Result<Value, String> {
     let record: Value = serde_json::from_str(&sample.stdout)
         .map_err(|error| format!("it printed no record: {error}"))?;
     match record["verdict"].as_str() {

@@ -6,6 +6,7 @@
 //! machine: timed tests would.
 
 mod cases;
+mod flashing;
 mod measure;
 mod table;
 
@@ -35,6 +36,7 @@ pub fn run_rounds(words: &[&str]) -> Outcome {
     };
     let folder = workspace::root().join("target/bench");
     let mut rows = cases::all(&binary, &folder)?;
+    rows.extend(flashing::rows(&binary, &folder)?);
     println!("\n== measuring {}, {} rounds", binary.display(), options.rounds);
     // Round by round, so that a slow moment of the machine falls on every row alike.
     for _ in 0..options.rounds {

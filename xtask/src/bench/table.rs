@@ -1,6 +1,9 @@
 //! Prints rows as a table: median (smallest … largest), and the ratio to a limit or a reference.
 
-use super::{cases::Row, measure::Sample};
+use super::{
+    cases::{Row, WallReference},
+    measure::Sample,
+};
 
 /// Prints every row; one that was not measured says why.
 pub fn print(rows: &[Row]) {
@@ -37,6 +40,13 @@ fn ratios(row: &Row, rows: &[Row], wall_ms: f64, peak_mb: f64) -> Vec<String> {
     }
     if let Some(limit) = row.limits.peak_bytes {
         ratios.push(format!("{:.2} of {:.0} MB", peak_mb / (limit / 1e6), limit / 1e6));
+    }
+    if let Some(WallReference { name, at_most }) = row.wall_reference {
+        let measured = rows.iter().find(|other| other.name == name && !other.samples.is_empty());
+        ratios.extend(measured.map(|other| {
+            let others = Spread::of(&other.samples, |sample| sample.wall_s * 1e3).median;
+            format!("{:.2} times {} (aim {at_most})", wall_ms / others, name.trim())
+        }));
     }
     if let Some(reference) = row.reference {
         let measured = rows.iter().find(|other| other.name == reference.name);

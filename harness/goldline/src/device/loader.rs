@@ -10,6 +10,7 @@ use std::{
 };
 
 use espflash::{
+    command::{Command, CommandType},
     connection::{Connection, ResetAfterOperation, ResetBeforeOperation},
     flasher::Flasher,
     target::{Chip as EspChip, ProgressCallbacks},
@@ -17,11 +18,13 @@ use espflash::{
 use md5::{Digest, Md5};
 use serialport::UsbPortInfo;
 
-use super::{BootMode, ChipFacts, Device, DeviceError, LineError, LineHandle, reset::Unit};
+use super::{
+    BootMode, ChipFacts, Device, DeviceError, LineError, LineHandle,
+    rate::{ROM_BAUD, Rate, asked_of_rom},
+    reset::Unit,
+};
 use crate::{profile::Chip, record::Transfer};
 
-/// The ROM listens at this rate after a reset.
-pub(super) const ROM_BAUD: u32 = 115_200;
 /// A read-back block. espflash waits for each acknowledgement in turn; more in flight time out on a PTY.
 const READ_BLOCK: u32 = 4096;
 
@@ -33,8 +36,6 @@ const ROM_BLOCK: u32 = 64;
 const ATTEMPTS: u32 = 3;
 /// How often at a rate that is not the ROM's: then a lower one is taken.
 const AT_A_RATE: u32 = 2;
-/// Those that every bridge has, down to the ROM's own.
-const LOWER_RATES: [u32; 4] = [921_600, 460_800, 230_400, ROM_BAUD];
 /// A refusal by the flash may be a request that arrived damaged: those of the loader carry no checksum.
 const REFUSALS: u32 = 2;
 /// How often the unit is asked who it is until two answers in a row agree.
@@ -236,6 +237,10 @@ impl LoaderDevice {
     /// is not known yet, or seems to be another one, is asked until two answers in a row agree.
     fn enter(&mut self) -> Result<ChipFacts, DeviceError> {
         self.flasher = Some(self.connect()?);
+        if let Some(known) = self.is_still_known()? {
+            self.raise_baud()?;
+            return Ok(known);
+        }
         let mut facts = self.first_reading()?;
         self.raise_baud()?;
         if self.known.as_ref() != Some(&facts) {
@@ -249,6 +254,18 @@ impl LoaderDevice {
             }),
             _ => Ok(self.known.insert(facts).clone()),
         }
+    }
+
+    /// The unit that was identified before, if its address is what answers: a few commands, where all that it says
+    /// of itself are some forty.
+    fn is_still_known(&mut self) -> Result<Option<ChipFacts>, DeviceError> {
+        let Some(known) = self.known.clone() else { return Ok(None) };
+        let (chip, mac) = self.with_flasher(READ_IDENTITY, |flasher| {
+            let chip = flasher.chip();
+            Ok((chip, chip.mac_address(flasher.connection())?))
+        })?;
+        let same = known_chip(chip) == Some(known.chip) && mac.parse() == Ok(known.mac);
+        Ok(same.then_some(known))
     }
 
     fn settled_reading(&mut self, first: ChipFacts) -> Result<ChipFacts, DeviceError> {
@@ -309,7 +326,7 @@ impl LoaderDevice {
         self.flasher = None;
         self.unit.line().console().pause();
         self.unit.set_baud(ROM_BAUD)?;
-        self.rate.is_used = false;
+        self.rate.begin_anew();
         self.unit.line().hang_up();
         self.unit.line().stillness().begin();
         self.unit.reset_into(BootMode::Download)?;
@@ -328,22 +345,11 @@ impl LoaderDevice {
     }
 
     /// Has espflash speak to the loader.
-    fn speak(&self) -> Result<Flasher, DeviceError> {
-        let path = self.unit.line().attach()?;
-        let serial =
-            serialport::new(path.to_string_lossy(), ROM_BAUD).open_native().map_err(|source| {
-                super::LineError::Open { port: path.display().to_string(), source }
-            })?;
-        let connection = Connection::new(
-            serial,
-            no_usb_facts(),
-            // Not `NoReset`: it sends the chip back to the ROM after a write while the flasher still
-            // speaks to the stub.
-            ResetAfterOperation::NoResetNoStub,
-            // The PTY has no modem lines; the reset was ours.
-            ResetBeforeOperation::NoReset,
-            ROM_BAUD,
-        );
+    fn speak(&mut self) -> Result<Flasher, DeviceError> {
+        if self.rate.differs() && self.speaker == Speaker::Stub && !self.unit.is_reset_by_hand() {
+            self.raise_baud_of_rom()?;
+        }
+        let connection = self.connection()?;
         // No verification by espflash: the evidence step reads the unit's own digests.
         let stub = self.speaker == Speaker::Stub;
         let connected = catch_unwind(AssertUnwindSafe(|| {
@@ -351,6 +357,52 @@ impl LoaderDevice {
         }));
         match connected {
             Ok(Ok(flasher)) => Ok(flasher),
+            Ok(Err(error)) => Err(self.explain_connect(&error)),
+            Err(_panic) => Err(self.garbled("connect", "a response of impossible length")),
+        }
+    }
+
+    /// A session at the rate at which the unit listens now; espflash only knows its own PTY.
+    fn connection(&self) -> Result<Connection, DeviceError> {
+        let path = self.unit.line().attach()?;
+        let baud = self.rate.now();
+        let serial = serialport::new(path.to_string_lossy(), baud).open_native();
+        let serial = serial.map_err(|source| super::LineError::Open {
+            port: path.display().to_string(),
+            source,
+        })?;
+        Ok(Connection::new(
+            serial,
+            no_usb_facts(),
+            // Not `NoReset`: it sends the chip back to the ROM after a write while the flasher still
+            // speaks to the stub.
+            ResetAfterOperation::NoResetNoStub,
+            // The PTY has no modem lines; the reset was ours.
+            ResetBeforeOperation::NoReset,
+            baud,
+        ))
+    }
+
+    /// Raises the rate before the stub is sent, which takes most of a second at the ROM's own. A ROM that is
+    /// not known to reckon its rate right keeps it.
+    fn raise_baud_of_rom(&mut self) -> Result<(), DeviceError> {
+        let mut connection = self.connection()?;
+        let baud = self.rate.wanted();
+        let answered = catch_unwind(AssertUnwindSafe(|| {
+            connection.begin()?;
+            // Who restricts its ROM has no registers to read.
+            let Ok(Some(new_baud)) = asked_of_rom(&mut connection, baud) else { return Ok(false) };
+            connection.with_timeout(CommandType::ChangeBaudrate.timeout(), |connection| {
+                connection.command(Command::ChangeBaudrate { new_baud, prior_baud: 0 })
+            })?;
+            Ok(true)
+        }));
+        match answered {
+            Ok(Ok(true)) => {
+                self.rate.is_raised_now();
+                self.unit.set_baud(baud)
+            }
+            Ok(Ok(false)) => Ok(()),
             Ok(Err(error)) => Err(self.explain_connect(&error)),
             Err(_panic) => Err(self.garbled("connect", "a response of impossible length")),
         }
@@ -367,11 +419,11 @@ impl LoaderDevice {
         Ok(())
     }
 
-    /// Raises the rate on both sides; espflash only knows its own PTY.
+    /// Raises the rate on both sides, unless it is raised.
     fn raise_baud(&mut self) -> Result<(), DeviceError> {
-        let baud = self.rate.baud;
-        if baud != ROM_BAUD {
-            self.rate.is_used = true;
+        let baud = self.rate.wanted();
+        if baud != self.rate.now() {
+            self.rate.is_raised_now();
             self.with_flasher("change the baud rate", |flasher| flasher.change_baud(baud))?;
             self.unit.set_baud(baud)?;
         }
@@ -486,47 +538,7 @@ impl Device for LoaderDevice {
     }
 
     fn transfer(&self) -> Option<Transfer> {
-        let Rate { baud, left, is_asked, .. } = &self.rate;
-        is_asked.then(|| Transfer { baud: *baud, left: left.clone() })
-    }
-}
-
-/// How fast the loader is spoken to once it answers.
-struct Rate {
-    baud: u32,
-    /// Those that were left for a lower one.
-    left: Vec<u32>,
-    /// Whether it was raised since the loader was entered last.
-    is_used: bool,
-    /// Whether there is any other than the ROM's.
-    is_asked: bool,
-}
-
-impl Rate {
-    /// `None` stays at [`ROM_BAUD`].
-    fn up_to(baud: Option<u32>) -> Self {
-        let is_asked = baud.is_some();
-        Self { baud: baud.unwrap_or(ROM_BAUD), left: Vec::new(), is_used: false, is_asked }
-    }
-
-    fn is_raised(&self) -> bool {
-        self.is_used && self.baud > ROM_BAUD
-    }
-
-    /// The next lower rate, if the present one was used and is not the lowest.
-    fn lower(&mut self) -> bool {
-        let lower = LOWER_RATES.into_iter().find(|lower| *lower < self.baud);
-        self.change_to(lower)
-    }
-
-    fn lowest(&mut self) -> bool {
-        self.change_to(Some(ROM_BAUD))
-    }
-
-    fn change_to(&mut self, baud: Option<u32>) -> bool {
-        let Some(baud) = baud.filter(|_| self.is_raised()) else { return false };
-        self.left.push(std::mem::replace(&mut self.baud, baud));
-        true
+        self.rate.transfer()
     }
 }
 

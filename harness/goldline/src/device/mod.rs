@@ -14,6 +14,7 @@ mod port;
 mod ports;
 mod presence;
 mod qemu;
+mod rate;
 mod remote;
 mod reset;
 mod sequence;

@@ -12,10 +12,11 @@ use serialport::ErrorKind;
 use super::{
     Absence, Device, DeviceError, ResetMethod,
     line::Line,
-    loader::{LoaderDevice, ROM_BAUD},
+    loader::LoaderDevice,
     port::LineError,
     ports::{Machine, claim, socket::Socket},
     presence::Reopen,
+    rate::ROM_BAUD,
     reset::Unit,
     transport::{Allowance, Source, Transport},
 };

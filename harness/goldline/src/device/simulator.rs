@@ -9,7 +9,8 @@ use goldline_simulator::{Config, Fault, Mode, Simulator, StartError, World, flas
 use super::{
     BootMode, Device, DeviceError, SimulatorOptions,
     line::Line,
-    loader::{LoaderDevice, ROM_BAUD},
+    loader::LoaderDevice,
+    rate::ROM_BAUD,
     reset::{Reset, Unit},
 };
 use crate::{

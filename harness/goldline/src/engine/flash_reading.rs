@@ -2,6 +2,8 @@
 //!
 //! Pure calls of a device. Must not know a plan, nor judge what is found.
 
+use std::ops::Range;
+
 use md5::{Digest, Md5};
 
 use crate::{
@@ -42,16 +44,50 @@ pub(super) fn look_again(
     Ok(SpanDigest { md5, differs, ..seen })
 }
 
-/// The bytes of a partition; read only when their digest is that of no likely content.
+/// The bytes of a partition; read only where they are no likely ones, by their digests.
 pub(super) fn whole(
     device: &mut dyn Device,
     wanted: Wanted,
 ) -> Result<(String, Vec<u8>), DeviceError> {
     let Wanted { name, offset, size, likely } = wanted;
     let md5 = device.digest(offset, size)?;
-    let known = likely.into_iter().find(|bytes| digest(bytes) == md5);
-    let bytes = known.map_or_else(|| device.read(offset, size), Ok)?;
+    let known = likely.iter().position(|bytes| digest(bytes) == md5);
+    let bytes = match known {
+        Some(at) => likely.into_iter().nth(at).unwrap_or_default(),
+        None => by_sectors(device, offset, size, &likely)?,
+    };
     Ok((name, bytes))
+}
+
+/// Sector by sector, as NVS is written by pages: those that are as likely are taken from there, and of others
+/// neighbours are read at once.
+fn by_sectors(
+    device: &mut dyn Device,
+    offset: u32,
+    size: u32,
+    likely: &[Vec<u8>],
+) -> Result<Vec<u8>, DeviceError> {
+    let mut bytes = Vec::with_capacity(size as usize);
+    let mut unlike: Option<Range<u32>> = None;
+    for start in (0..size).step_by(SECTOR as usize) {
+        let end = size.min(start + SECTOR);
+        let md5 = device.digest(offset + start, end - start)?;
+        let part = start as usize..end as usize;
+        let known = likely.iter().filter_map(|bytes| bytes.get(part.clone()));
+        match known.into_iter().find(|bytes| digest(bytes) == md5) {
+            None => unlike = Some(unlike.map_or(start, |unlike| unlike.start)..end),
+            Some(known) => {
+                if let Some(unlike) = unlike.take() {
+                    bytes.extend(device.read(offset + unlike.start, unlike.end - unlike.start)?);
+                }
+                bytes.extend(known);
+            }
+        }
+    }
+    if let Some(unlike) = unlike {
+        bytes.extend(device.read(offset + unlike.start, unlike.end - unlike.start)?);
+    }
+    Ok(bytes)
 }
 
 fn digest(bytes: &[u8]) -> [u8; 16] {
@@ -209,6 +245,9 @@ pub(super) mod tests {
             _progress: &mut (dyn FnMut(usize) + Send),
         ) -> Result<(), DeviceError> {
             self.written.push((offset, size_of(bytes)));
+            let end = (offset as usize + bytes.len()).next_multiple_of(SECTOR as usize);
+            let end = end.min(self.bytes.len());
+            self.bytes[offset as usize / 0x1000 * 0x1000..end].fill(0xFF);
             self.bytes[offset as usize..][..bytes.len()].copy_from_slice(bytes);
             if let Some(stuck) = self.stuck {
                 self.bytes[stuck] ^= 4;
@@ -302,6 +341,25 @@ pub(super) mod tests {
         assert_eq!(flash.read, 0);
         flash.bytes[3] = 2;
         assert_eq!(whole(&mut flash, own()).expect("it answers").1, flash.bytes);
-        assert_eq!(flash.read, 0x2000);
+        assert_eq!(flash.read, SECTOR as usize, "the other sector is as likely");
+    }
+
+    #[test]
+    fn of_a_partition_only_the_pages_in_use_are_read() {
+        for unlike in [&[0][..], &[1, 2, 4], &[5], &[0, 1, 2, 3, 4, 5]] {
+            let mut flash = Flash::of(erased(0x8000));
+            for sector in unlike {
+                flash.bytes[0x1000 + sector * SECTOR as usize + 9] = 3;
+            }
+            let wanted = Wanted {
+                name: "nvs".to_owned(),
+                offset: 0x1000,
+                size: 0x6000,
+                likely: vec![erased(0x6000)],
+            };
+            let (_, bytes) = whole(&mut flash, wanted).expect("it answers");
+            assert_eq!(bytes, flash.bytes[0x1000..0x7000], "{unlike:?}");
+            assert_eq!(flash.read, unlike.len() * SECTOR as usize);
+        }
     }
 }

@@ -33,6 +33,16 @@ pub(super) struct Laid {
     pub(super) image: Vec<u8>,
 }
 
+/// What came of the rest of a flash.
+#[derive(Debug, Default)]
+pub(super) struct Cleared {
+    /// What the device said of each stretch, as long as that holds: nothing, when anything was erased.
+    pub(super) seen: Vec<Seen>,
+    pub(super) flashed: Flashed,
+    /// Whether it said something else of the same bytes when it was asked again.
+    pub(super) spoke_otherwise: bool,
+}
+
 /// Writes an image where it is not there yet. It takes whole sectors; `progress` hears how many of its bytes
 /// are done.
 pub(super) fn lay(
@@ -64,8 +74,8 @@ pub(super) fn lay(
             device.erase_sectors(at, size_of(content))?;
             flashed.erased += size;
         } else {
-            device
-                .write(at, content, &mut |done| progress((part.start + done).min(image.len())))?;
+            let content = &content[..content.len().min(image.len() - part.start)];
+            device.write(at, content, &mut |done| progress(part.start + done))?;
             flashed.written += size;
         }
         progress(part.end.min(image.len()));
@@ -73,32 +83,38 @@ pub(super) fn lay(
     Ok(flashed)
 }
 
-/// Erases what the flash holds besides what was laid into it. Gives what the device said of each stretch, as
-/// long as that holds: nothing, when anything was erased.
+/// Erases what the flash holds besides what was laid into it.
 pub(super) fn erase_rest(
     device: &mut dyn Device,
     stretches: &[Laid],
-) -> Result<(Vec<Seen>, Flashed), DeviceError> {
-    let (mut seen, mut flashed) = (Vec::new(), Flashed::default());
+) -> Result<Cleared, DeviceError> {
+    let mut cleared = Cleared::default();
     if device.begins_erased() {
-        return Ok((seen, flashed));
+        return Ok(cleared);
     }
     for Laid { at, image } in stretches {
         let md5 = device.digest(at.offset, at.size)?;
-        seen.push(Seen { at: *at, md5 });
         if md5 == Layers::of(image).digest(at.size) {
+            cleared.seen.push(Seen { at: *at, md5 });
             continue;
         }
         let taken = size_of(image).next_multiple_of(SECTOR);
-        for dirty in dirty(device, at.offset + taken, at.offset + at.size)? {
-            device.erase_sectors(dirty.start, dirty.end - dirty.start)?;
-            flashed.erased += u64::from(dirty.end - dirty.start);
+        let dirty = dirty(device, at.offset + taken, at.offset + at.size)?;
+        for Range { start, end } in &dirty {
+            device.erase_sectors(*start, end - start)?;
+            cleared.flashed.erased += u64::from(end - start);
+        }
+        if dirty.is_empty() {
+            // Either it is the image that is wrong, or it was the wire.
+            let again = device.digest(at.offset, at.size)?;
+            cleared.spoke_otherwise |= again != md5;
+            cleared.seen.push(Seen { at: *at, md5: again });
         }
     }
-    if flashed.erased > 0 {
-        seen.clear();
+    if cleared.flashed.erased > 0 {
+        cleared.seen.clear();
     }
-    Ok((seen, flashed))
+    Ok(cleared)
 }
 
 fn holds(device: &mut dyn Device, offset: u32, bytes: &[u8]) -> Result<bool, DeviceError> {
@@ -176,7 +192,7 @@ mod tests {
         assert_eq!((&flash.bytes[0x2000..0x2000 + 5000], flash.bytes[0x3FFF]), (&image[..], 0xFF));
         let (second, heard) = laid(&mut flash, 0x2000, &image);
         assert_eq!((second, heard), (Flashed { written: 0, kept: 0x2000, erased: 0 }, vec![5000]));
-        assert_eq!(flash.written, [(0x2000, 0x2000)]);
+        assert_eq!(flash.written, [(0x2000, 5000)], "its last sector is erased to the end");
     }
 
     /// The sector in which an image ends is the image's to its end.
@@ -225,12 +241,14 @@ mod tests {
     fn of_an_earlier_life_nothing_is_left_and_no_more_is_erased() {
         let mut flash = Flash::of(erased(SIZE));
         laid(&mut flash, 0x1_1000, &[5; 5000]);
-        let (seen, flashed) = erase_rest(&mut flash, &stretches()).expect("it answers");
+        let Cleared { seen, flashed, .. } =
+            erase_rest(&mut flash, &stretches()).expect("it answers");
         assert_eq!((seen.len(), flashed), (2, Flashed::default()));
         for at in [0x5, 0x1_0FFF, 0x1_3000, 0x2_0000, 0x2_FFFF, 0xF_FFFF] {
             flash.bytes[at] = 0;
         }
-        let (seen, flashed) = erase_rest(&mut flash, &stretches()).expect("it answers");
+        let Cleared { seen, flashed, .. } =
+            erase_rest(&mut flash, &stretches()).expect("it answers");
         assert_eq!(seen, [], "what was seen before an erasure tells nothing after it");
         assert_eq!(flashed.erased, 0x1_1000 + (0x3_0000 - 0x1_3000) + 0x1_0000);
         let [first, second, third] = flash.erased[..] else { panic!("{:x?}", flash.erased) };
@@ -248,7 +266,8 @@ mod tests {
         let mut flash = Flash::of(erased(SIZE));
         laid(&mut flash, 0x1_1000, &[5; 5000]);
         flash.bytes[0x1_1001] = 4;
-        let (seen, flashed) = erase_rest(&mut flash, &stretches()).expect("it answers");
+        let Cleared { seen, flashed, .. } =
+            erase_rest(&mut flash, &stretches()).expect("it answers");
         assert_eq!((seen.len(), flashed.erased, flash.bytes[0x1_1001]), (2, 0, 4));
     }
 }

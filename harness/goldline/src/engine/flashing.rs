@@ -2,7 +2,7 @@
 
 use super::{
     Event, Failure, NoClaim, Run,
-    flash_writing::{Laid, erase_rest, lay},
+    flash_writing::{Cleared, Laid, erase_rest, lay},
     phase::{Activity, Phase, Placed},
 };
 use crate::{
@@ -139,9 +139,12 @@ impl Run {
             stretches.push(Laid { at: *at, image });
         }
         let erased = self.with_device(move |device| erase_rest(device, &stretches));
-        let (seen, flashed) = erased.await?;
+        let Cleared { seen, flashed, spoke_otherwise } = erased.await?;
         self.standing_digests = seen;
         self.note_flashed(flashed);
+        if spoke_otherwise {
+            self.attempts = self.attempts.max(2);
+        }
         Ok(())
     }
 

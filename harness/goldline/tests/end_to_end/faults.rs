@@ -151,7 +151,7 @@ fn hasty_verdict(fault: &str) -> (i32, Value) {
 #[rstest]
 #[case::stuck_bit("flash.stuck_bit", "flash_integrity", "flash.region_differs")]
 #[case::weak_sector("flash.weak_sector", "flash_integrity", "flash.region_differs")]
-#[case::erase_failed("flash.erase_failed", "nvs_readback", "nvs.damaged")]
+#[case::erase_failed("flash.erase_failed", "flash_integrity", "flash.region_differs")]
 #[case::wrong_size("flash.wrong_size", "flash_integrity", "chip.mismatch")]
 #[case::wrong_chip("chip.wrong_chip", "flash_integrity", "chip.mismatch")]
 #[case::blank_address("chip.wrong_mac", "flash_integrity", "chip.mac_invalid")]

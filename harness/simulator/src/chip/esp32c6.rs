@@ -12,6 +12,7 @@ pub(super) const ESP32C6: Model = Model {
     security_info: SecurityInfoForm::Full,
     bootloader_offset: 0x0,
     crystal_hz: 40_000_000,
+    measured_crystal_hz: 40_000_000,
     uart_divider: 0x6000_0014,
     spi: SpiMap::modern(0x6000_3000),
     efuse: modern(0x600B_0800, Beside::Extension, &[(0x44 + 12, 1 << 18)]),

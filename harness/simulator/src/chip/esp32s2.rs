@@ -12,6 +12,7 @@ pub(super) const ESP32S2: Model = Model {
     security_info: SecurityInfoForm::Short,
     bootloader_offset: 0x1000,
     crystal_hz: 40_000_000,
+    measured_crystal_hz: 40_000_000,
     uart_divider: 0x3F40_0014,
     spi: SpiMap::modern(0x3F40_2000),
     efuse: modern(0x3F41_A000, Beside::Nothing, &[(0x44 + 12, 1 << 18)]),

@@ -42,6 +42,8 @@ pub struct Model {
     pub bootloader_offset: u32,
     /// Crystal frequency in Hz.
     pub crystal_hz: u32,
+    /// What the ROM takes its crystal for when it reckons a rate.
+    pub measured_crystal_hz: u32,
     /// Address of the UART's clock divider.
     pub uart_divider: u32,
     /// The SPI controller that drives the flash.

@@ -61,6 +61,13 @@ impl Registers {
         }
     }
 
+    /// Sets it as a ROM does, which divides by the crystal that it believes in.
+    pub(crate) fn set_baud_of_rom(&mut self, baud: u32) {
+        let crystal = u64::from(self.model.crystal_hz);
+        let real = u64::from(baud) * crystal / u64::from(self.model.measured_crystal_hz);
+        self.set_baud(u32::try_from(real).unwrap_or(u32::MAX));
+    }
+
     pub(super) fn read(&self, address: u32) -> u32 {
         let model = self.model;
         if address == MAGIC_ADDRESS {

@@ -11,9 +11,9 @@ use crate::fault::{Fault, Faults};
 const FIRST_PLACE: u32 = 0x1_0000;
 /// What an earlier test left in a sector that cannot be erased.
 const LEFTOVER: u8 = 0xA5;
-/// A sector that cannot be erased is one of the first so many that are erased: the data of any product takes
-/// as many.
-const UNERASABLE: u64 = 8;
+/// A sector that cannot be erased is one of the first so many that are erased: application and data of any
+/// product take as many.
+const UNERASABLE: u64 = 2;
 
 /// The defects of one flash chip.
 #[derive(Debug)]

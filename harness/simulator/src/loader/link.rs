@@ -41,8 +41,10 @@ pub(super) fn check_baud(request: &Request) -> Result<Answer, Failure> {
 }
 
 /// The response went out at the old rate; from here on the new one holds.
-pub(super) fn change_baud(chip: &mut Chip, request: &Request) {
-    if let Ok([baud, _old]) = request.words() {
-        chip.registers.set_baud(baud);
+pub(super) fn change_baud(dialect: Dialect, chip: &mut Chip, request: &Request) {
+    let Ok([baud, _old]) = request.words() else { return };
+    match dialect {
+        Dialect::Rom => chip.registers.set_baud_of_rom(baud),
+        Dialect::Stub => chip.registers.set_baud(baud),
     }
 }

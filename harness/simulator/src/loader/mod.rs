@@ -172,7 +172,7 @@ impl Loader {
             0x04 | 0x12 => self.leave_flash_mode(request),
             0x06 => self.start_ram_image(chip, request, reply),
             0x08 => link::repeat_sync(self.dialect, reply),
-            0x0F => link::change_baud(chip, request),
+            0x0F => link::change_baud(self.dialect, chip, request),
             0xD2 => {
                 self.reading = StubRead::begin(request);
                 if let Some(reading) = &mut self.reading {

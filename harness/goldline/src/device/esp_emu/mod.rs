@@ -25,7 +25,7 @@ use super::{
         unit::EmulatedDevice,
     },
     line::{Line, terminal},
-    loader::ROM_BAUD,
+    rate::ROM_BAUD,
 };
 use crate::profile::Chip;
 use power::{Parts, Power};

@@ -23,7 +23,7 @@ use super::{
         unit::EmulatedDevice,
     },
     line::{Line, terminal},
-    loader::ROM_BAUD,
+    rate::ROM_BAUD,
 };
 use crate::profile::Chip;
 use by_loader::ByLoader;

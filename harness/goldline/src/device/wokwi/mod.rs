@@ -24,7 +24,7 @@ pub use error::WokwiError;
 use super::{
     ChipFacts, Device, DeviceError, LineHandle, WokwiOptions,
     line::{Line, terminal},
-    loader::ROM_BAUD,
+    rate::ROM_BAUD,
 };
 use crate::{identity::Mac, profile::Chip};
 use diagram::{Diagram, DiagramError};

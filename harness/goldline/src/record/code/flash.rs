@@ -37,7 +37,7 @@ super::codes! {
     }
     /// Something lies where the flash must be erased.
     NotErased = "flash.not_erased" {
-        action: "an earlier firmware or another unit's data is left there: provision the unit again, which erases the whole flash; if it is not erased then, the flash chip is bad",
+        action: "an earlier firmware or another unit's data is left there: provision the unit again, which erases what is not planned; if it is not erased then, the flash chip is bad",
         causes: [
             "data of an earlier firmware, or of another unit whose flash was copied",
             "the firmware writes outside of its partitions",

@@ -55,12 +55,12 @@ super::codes! {
             "a framework does: the WiFi driver (nvs.net80211), the radio's calibration (phy)",
             "an earlier life of the unit, which nothing erased",
         ],
-        operator: "provision the unit again, which erases the whole flash; set it aside and call if it comes back",
+        operator: "provision the unit again, which erases what is not planned; set it aside and call if it comes back",
         engineer: "look who writes the namespace; what is right is named in foreign_namespaces of the profile",
     }
     /// Credentials of another network lie in the unit's NVS.
     NvsForeignCredentials = "nvs.foreign_credentials" {
-        action: "the unit was in another network before: provision it again, which erases the whole flash",
+        action: "the unit was in another network before: provision it again, which erases what is not planned",
         causes: [
             "the unit was in another network before: a laboratory, another line, a customer",
             "the WiFi driver kept its copy (nvs.net80211) when the firmware's own keys were replaced",
@@ -71,7 +71,7 @@ super::codes! {
     }
     /// NVS holds a secret that no device reads any more, in an erased entry or behind a value.
     NvsLeftoverSecret = "nvs.leftover_secret" {
-        action: "provision the unit again, which erases the whole flash; if it comes back, the firmware writes its secrets anew",
+        action: "provision the unit again, which erases what is not planned; if it comes back, the firmware writes its secrets anew",
         causes: [
             "the firmware wrote a secret twice: NVS marks the earlier entry as erased, and its bytes stay",
             "a value was given anew in the unit, without a fresh partition",
