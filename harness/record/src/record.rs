@@ -81,6 +81,9 @@ pub struct Record {
     pub network: Option<Network>,
     /// What the unit was told to reach, and who answered there.
     pub endpoints: Vec<Endpoint>,
+    /// What the unit is shipped with, where that is other than what it is tested with (`test_then_final`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shipped: Option<Shipped>,
     /// The stages of the run, in order.
     pub stages: Vec<Stage>,
     /// The checks, in the profile's order.
@@ -210,6 +213,18 @@ pub struct Endpoint {
     pub policy: String,
     /// What answered.
     pub answered_by: String,
+}
+
+/// What a unit holds when its run ends, and how it was left.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Shipped {
+    /// `final`, `bench_values` or `unknown`: only the first may be shipped.
+    pub holds: String,
+    /// `held` or `may_have_booted`.
+    #[serde(rename = "final")]
+    pub left: String,
+    /// How it is held, or why it may have started.
+    pub why: String,
 }
 
 /// The rates of the transfers with a unit's loader.

@@ -29,6 +29,7 @@ pub mod fault;
 pub mod firmware;
 pub mod flash;
 mod hex;
+mod journal;
 pub mod layout;
 pub mod loader;
 mod network;

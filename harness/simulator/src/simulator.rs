@@ -12,6 +12,7 @@ use crate::circuit::{Circuit, LineState, ResetCircuit};
 use crate::damage::Damage;
 use crate::fault::{Fault, Faults};
 use crate::flash::{Nor, SECTOR_SIZE};
+use crate::journal::Journal;
 use crate::port::{Link, Port, Pty, Wire};
 use crate::unit::Unit;
 use crate::world::World;
@@ -29,6 +30,8 @@ pub struct Config {
     pub flash_size: u32,
     /// A file that keeps the flash contents; without one they end with the simulator.
     pub flash_file: Option<PathBuf>,
+    /// A file that says what the unit does: each start, and each change of its flash.
+    pub journal: Option<PathBuf>,
     /// A name for the port; a link that lasts as long as the unit. Without one, the port has the
     /// name that the system gave.
     pub link: Option<PathBuf>,
@@ -72,6 +75,7 @@ impl Config {
             mac: [0x24, 0x0A, 0xC4, 0x00, 0x01, 0x10],
             flash_size: 4 << 20,
             flash_file: None,
+            journal: None,
             link: None,
             mode: Mode::Download,
             sync_resets: false,
@@ -135,7 +139,9 @@ impl Simulator {
         debug_assert!(config.flash_size.is_multiple_of(SECTOR_SIZE));
         let faults = config.faults();
         let link = config.link.as_deref().map(Link::claim).transpose()?;
-        let chip = chip(&config, &faults)?;
+        let journal = config.journal.as_deref().map(Journal::in_file).transpose()?;
+        let journal = journal.unwrap_or_default();
+        let chip = chip(&config, &faults, &journal)?;
         let pty = Pty::open(config.sync_resets)?;
         if let Some(link) = &link {
             link.point_to(pty.path())?;
@@ -148,6 +154,7 @@ impl Simulator {
         };
         let is_native_usb = config.native_usb || faults.has(Fault::ChipUsbVanishes);
         let unit = Unit::new(chip, faults, world, link, config.sync_resets, is_native_usb);
+        let unit = unit.with_journal(journal);
         let (line_sender, line_receiver) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -186,7 +193,7 @@ impl Simulator {
 }
 
 /// The silicon that a unit really carries, faults and all.
-fn chip(config: &Config, faults: &Faults) -> Result<Chip, StartError> {
+fn chip(config: &Config, faults: &Faults, journal: &Journal) -> Result<Chip, StartError> {
     let size = config.carried_flash_size(faults);
     let flash = match &config.flash_file {
         Some(path) => Nor::in_file(path, size)?,
@@ -203,7 +210,7 @@ fn chip(config: &Config, faults: &Faults) -> Result<Chip, StartError> {
         false => config.mac,
     };
     let damage = Damage::new(faults, config.seed);
-    let flash = flash.with_defects(faults, config.seed);
+    let flash = flash.with_defects(faults, config.seed).with_journal(journal.clone());
     let mut chip = Chip::new(model, mac, flash).with_damage(damage);
     if let Some(key) = &config.hmac_key {
         let other = faults.has(Fault::ChipOtherHmacKey);

@@ -14,6 +14,16 @@ pub enum Mode {
     Boot,
 }
 
+impl Mode {
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Download => "download",
+            Self::Boot => "boot",
+        }
+    }
+}
+
 /// Why a simulator does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {

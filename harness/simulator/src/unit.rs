@@ -14,6 +14,7 @@ use crate::chip::Chip;
 use crate::circuit::ResetCircuit;
 use crate::fault::{Fault, Faults};
 use crate::firmware::{self, Console, Keyboard};
+use crate::journal::Journal;
 use crate::loader::{Exit, Loader};
 use crate::port::{Link, Port, Pty};
 use crate::start::{Mode, StartError};
@@ -43,6 +44,7 @@ pub(crate) struct Unit {
     sync_resets: bool,
     /// Whether the port is a native USB, which goes with each reset.
     is_native_usb: bool,
+    journal: Journal,
 }
 
 /// Why a session ended, and into which mode the chip goes.
@@ -57,7 +59,13 @@ impl Unit {
         sync_resets: bool,
         is_native_usb: bool,
     ) -> Self {
-        Self { chip, faults, world, link, sync_resets, is_native_usb }
+        let journal = Journal::default();
+        Self { chip, faults, world, link, sync_resets, is_native_usb, journal }
+    }
+
+    /// Says each of its starts.
+    pub(crate) fn with_journal(self, journal: Journal) -> Self {
+        Self { journal, ..self }
     }
 
     /// Lives until it is dropped.
@@ -66,6 +74,7 @@ impl Unit {
         let mut reason = ResetReason::PowerOn;
         loop {
             self.chip.reset();
+            self.journal.note(format_args!("start {}", mode.name()));
             port.set_baud(self.chip.registers.baud());
             let ended = tokio::select! {
                 biased;

@@ -3,7 +3,9 @@
 //! Digests are the unit's own. What is planned or erased is compared before the first boot and again
 //! after it; what a firmware may write is judged where the bench can read it, and named where it cannot.
 
-use super::{Evidence, Finding, Observations, SpanDigest, observations::places, slot, stops};
+use super::{
+    Evidence, FINALLY, Finding, Observations, SpanDigest, observations::places, slot, stops,
+};
 use crate::{
     device::ChipFacts,
     hex::hex,
@@ -11,7 +13,8 @@ use crate::{
     record::{Code, Limits, Measurement},
 };
 
-pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
+pub(super) fn judge(both: &BoundPlan, seen: &Observations) -> Finding {
+    let plan = both.tested();
     let Some(chip) = &seen.chip else { return Finding::not_run() };
     let mut finding = Finding::ran();
     judge_chip(plan, chip, &mut finding);
@@ -36,7 +39,15 @@ pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
         after.is_updating = seen.ota.iter().flat_map(|ota| &ota.updates).any(|one| !one.reported);
         after.judge("bytes_covered_after_boot", &mut finding);
     }
+    judge_final(both, seen, &mut finding);
     finding
+}
+
+/// What a unit is shipped with that was tested with other values; nothing while it was not read back.
+pub(super) fn judge_final(plan: &BoundPlan, seen: &Observations, finding: &mut Finding) {
+    if let Some(last) = &seen.finally {
+        Look::at(Moment::Final, plan.shipped(), last).judge("bytes_covered_at_last", finding);
+    }
 }
 
 fn judge_chip(plan: &BoundPlan, chip: &ChipFacts, finding: &mut Finding) {
@@ -79,6 +90,7 @@ impl<'a> Look<'a> {
         let moment = match moment {
             Moment::BeforeBoot => "before the first boot",
             Moment::AfterBoot => "after the firmware ran",
+            Moment::Final => FINALLY,
         };
         Self { moment, plan, coverage, evidence, is_updating: false }
     }

@@ -62,6 +62,9 @@ pub use witness::{Credential, ProbeReport, Service, UnitSuccess, Witness};
 /// What is judged without the unit running.
 const ON_FLASH: [CheckId; 2] = [CheckId::FlashIntegrity, CheckId::NvsReadback];
 
+/// When a unit holds what it is shipped with, in sentences.
+const FINALLY: &str = "as it is shipped";
+
 /// What a run came to.
 #[derive(Clone, Debug)]
 pub struct Judgement {
@@ -89,7 +92,12 @@ pub fn judge(
     if scope == Scope::Provision {
         return provisioned(checks, stopped, seen);
     }
-    let verdict = verdict(&checks, seen);
+    // A test alone makes no unit that can be shipped.
+    let is_unfinished = plan.is_some_and(BoundPlan::is_of_two) && seen.finally.is_none();
+    let verdict = match verdict(&checks, seen) {
+        Verdict::Pass if is_unfinished => Verdict::Error,
+        verdict => verdict,
+    };
     let diagnosis = match verdict {
         Verdict::Pass => None,
         Verdict::Aborted => Some(aborted()),
@@ -179,6 +187,22 @@ fn aborted() -> Diagnosis {
     Diagnosis::new(Code::Aborted, "the run was stopped")
 }
 
+/// Whether a unit passed all that is judged before it is given what it is shipped with: everything but its row in the
+/// registry, which says that it has it.
+pub fn has_passed_test(plan: &BoundPlan, seen: &Observations) -> bool {
+    let is_tested = |spec: &&CheckSpec| spec.id != CheckId::RegistryRecord;
+    let mut tested = plan.plan().checks().filter(is_tested);
+    tested.all(|spec| judge_one(spec, Some(plan), seen).outcome == Outcome::Pass)
+}
+
+/// Why what a unit is to be shipped with does not lie in its flash; `None` when it does, all of it and nothing else.
+pub fn final_flaw(plan: &BoundPlan, seen: &Observations) -> Option<Diagnosis> {
+    let mut finding = Finding::ran();
+    flash_integrity::judge_final(plan, seen, &mut finding);
+    nvs_readback::judge_final(plan, seen, &mut finding);
+    finding.blame.map(|(_, why)| why)
+}
+
 /// Judges what can be judged before the first boot: `false` keeps the unit from being booted.
 pub fn flash_is_sound(plan: &BoundPlan, seen: &Observations) -> bool {
     plan.profile().checks.iter().filter(|spec| ON_FLASH.contains(&spec.id)).all(|spec| {
@@ -192,13 +216,14 @@ fn first_diagnosis(checks: &[CheckRecord], outcome: Outcome) -> Option<Diagnosis
 }
 
 fn judge_one(spec: &CheckSpec, plan: Option<&BoundPlan>, seen: &Observations) -> CheckRecord {
-    let Some(plan) = plan else { return Finding::not_run().into_record(spec.name()) };
+    let Some(both) = plan else { return Finding::not_run().into_record(spec.name()) };
+    let plan = both.tested();
     if seen.not_vouched_for && !ON_FLASH.contains(&spec.id) {
         return Finding::not_run().into_record(spec.name());
     }
     let finding = match spec.id {
-        CheckId::FlashIntegrity => flash_integrity::judge(plan, seen),
-        CheckId::NvsReadback => nvs_readback::judge(plan, seen),
+        CheckId::FlashIntegrity => flash_integrity::judge(both, seen),
+        CheckId::NvsReadback => nvs_readback::judge(both, seen),
         CheckId::Start => start::judge(spec, seen),
         CheckId::WifiJoin => wifi_join::judge(spec, plan, seen),
         CheckId::NetworkJoin => network_join::judge(spec, seen),

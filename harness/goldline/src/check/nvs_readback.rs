@@ -12,7 +12,7 @@ use goldline_nvs::{
     diff::{Change, ChangeKind},
 };
 
-use super::{Evidence, Finding, Observations, nvs_foreign, observations::places};
+use super::{Evidence, FINALLY, Finding, Observations, nvs_foreign, observations::places};
 use crate::{
     plan::{BoundPlan, Expects, Moment, NvsState, Scope},
     profile::{DialogueName, Exchange, NvsEntry, Part},
@@ -22,7 +22,8 @@ use crate::{
 /// What a service gives the unit during the run is named so in a profile.
 const ISSUED: &str = "issued.";
 
-pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
+pub(super) fn judge(both: &BoundPlan, seen: &Observations) -> Finding {
+    let plan = both.tested();
     let Some(before) = &seen.before_boot else { return Finding::not_run() };
     let mut finding = Finding::ran();
     if let Some(differed) = &before.nvs_rewritten {
@@ -37,7 +38,7 @@ pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
         NvsState::Keys => read("before the first boot", plan, seen, &before.nvs, &mut finding),
         NvsState::Image => {
             let keys = read("before the first boot", plan, seen, &before.nvs, &mut finding);
-            judge_bytes(plan, &before.nvs, &mut finding);
+            judge_bytes("before the first boot", plan, &before.nvs, &mut finding);
             keys
         }
     };
@@ -58,11 +59,35 @@ pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
             [Measurement::number("keys_compared", Some(keys as f64), "", all)],
         );
     }
-    // The last: whatever is wrong with the unit itself outranks it.
-    if let Some(golden) = &plan.plan().golden {
-        compare_golden(plan, golden, &before.nvs, &mut finding);
+    judge_final(both, seen, &mut finding);
+    // The last: whatever is wrong with the unit itself outranks it. A golden is of what is shipped.
+    let reviewed = match both.is_of_two() {
+        true => seen.finally.as_ref(),
+        false => Some(before),
+    };
+    if let (Some(golden), Some(reviewed)) = (&plan.plan().golden, reviewed) {
+        compare_golden(both.shipped(), golden, &reviewed.nvs, &mut finding);
     }
     finding
+}
+
+/// What a unit is shipped with that was tested with other values; nothing while it was not read back.
+pub(super) fn judge_final(plan: &BoundPlan, seen: &Observations, finding: &mut Finding) {
+    let (Some(last), plan) = (&seen.finally, plan.shipped()) else { return };
+    if let Some(differed) = &last.nvs_rewritten {
+        let differed = places(differed);
+        finding
+            .evidence
+            .push(format!("{FINALLY} it was written once more, since it differed at {differed}"));
+    }
+    let keys = read(FINALLY, plan, seen, &last.nvs, finding);
+    judge_bytes(FINALLY, plan, &last.nvs, finding);
+    let planned = plan.document().map(|document| document.entries().count() as f64);
+    if let (Some(keys), Ok(planned)) = (keys, planned) {
+        let all = Limits { lower: Some(planned), upper: None };
+        let measured = Measurement::number("final_keys_compared", Some(keys as f64), "", all);
+        finding.measure(Code::NvsKeyMissing, [measured]);
+    }
 }
 
 /// NVS partitions beside the unit's own, as far as a firmware may have written them.
@@ -263,21 +288,23 @@ fn refuse_unexpected(
 }
 
 /// The bytes that no key shows: page headers, erased entries, slack.
-fn judge_bytes(plan: &BoundPlan, found: &[u8], finding: &mut Finding) {
+fn judge_bytes(moment: &str, plan: &BoundPlan, found: &[u8], finding: &mut Finding) {
     let planned =
         plan.images().iter().find(|image| image.region.name == plan.profile().nvs.partition);
     let Some(planned) = planned else { return };
     if planned.bytes == found {
-        finding.evidence.push(format!("the image is the planned one, all {} bytes", found.len()));
+        let all = found.len();
+        finding.evidence.push(match moment {
+            FINALLY => format!("the image {moment} is the planned one, all {all} bytes"),
+            _ => format!("the image is the planned one, all {all} bytes"),
+        });
         return;
     }
     let at = planned.bytes.iter().zip(found).position(|(planned, found)| planned != found);
     let at = at.unwrap_or(planned.bytes.len().min(found.len()));
     finding.fail(
         Code::NvsValueDiffers,
-        format!(
-            "the image before the first boot differs from the planned one first at byte {at:#x}"
-        ),
+        format!("the image {moment} differs from the planned one first at byte {at:#x}"),
     );
 }
 

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::{UnitLog, Witness};
 use crate::{
-    device::{ChipFacts, ConsoleLine},
+    device::{ChipFacts, ConsoleLine, Left},
     jig::Reading,
     plan::Moment,
     profile::{CheckId, ConsoleMeasure},
@@ -30,6 +30,10 @@ pub struct Observations {
     pub before_boot: Option<Evidence>,
     /// Taken after the firmware ran.
     pub after_boot: Option<Evidence>,
+    /// Taken of what the unit is shipped with, where that is other than what it was tested with.
+    pub finally: Option<Evidence>,
+    /// How the unit was left, where it must not start here any more.
+    pub left: Option<Left>,
     /// Whether the device could not vouch for itself, such as an emulator that hung: what the unit did not do is not
     /// its own then.
     pub not_vouched_for: bool,
@@ -98,6 +102,7 @@ impl Observations {
         match moment {
             Moment::BeforeBoot => &mut self.before_boot,
             Moment::AfterBoot => &mut self.after_boot,
+            Moment::Final => &mut self.finally,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! What a run says of a unit does not come from here; the tests compare the two.
 
 use crate::{
-    plan::Step,
+    plan::{Moment, Step},
     profile::{CheckId, Profile},
     record::Code,
 };
@@ -102,7 +102,19 @@ fn joining(own: &[Code]) -> Vec<Code> {
 pub fn reasons_to_stop(step: &Step) -> Vec<Code> {
     match step {
         Step::Identify | Step::EnterLoader => vec![Code::ChipMismatch],
-        Step::Write(_) | Step::EraseRest(_) | Step::RewriteNvs(..) => vec![Code::WriteFailed],
+        Step::Write(_)
+        | Step::EraseRest(_)
+        | Step::RewriteNvs(..)
+        | Step::EraseTested(_)
+        | Step::WriteFinal(_) => vec![Code::WriteFailed],
+        Step::CollectEvidence { moment: Moment::Final, .. } => vec![
+            Code::RegionDiffers,
+            Code::NotErased,
+            Code::NvsDamaged,
+            Code::NvsValueDiffers,
+            Code::NvsKeyMissing,
+            Code::NvsUnexpected,
+        ],
         Step::Boot(_) | Step::AwaitApplication => STARTS.to_vec(),
         Step::Dialogue(_) => [TYPED, STARTS].concat(),
         Step::SubmitPortal(_) => vec![Code::PortalUnreachable, Code::PortalRefused],
@@ -129,6 +141,8 @@ pub fn reasons_to_stop(step: &Step) -> Vec<Code> {
         | Step::OfferStranger
         | Step::Measure(_)
         | Step::StayUp(_)
-        | Step::Update(_) => Vec::new(),
+        | Step::Update(_)
+        | Step::JudgeTest
+        | Step::Hold => Vec::new(),
     }
 }

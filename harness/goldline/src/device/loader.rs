@@ -19,11 +19,14 @@ use md5::{Digest, Md5};
 use serialport::UsbPortInfo;
 
 use super::{
-    BootMode, ChipFacts, Device, DeviceError, LineError, LineHandle,
+    BootMode, ChipFacts, Device, DeviceError, Left, LineError, LineHandle,
     rate::{ROM_BAUD, Rate, asked_of_rom},
     reset::Unit,
 };
-use crate::{profile::Chip, record::Transfer};
+use crate::{
+    profile::{Chip, SECTOR},
+    record::Transfer,
+};
 
 /// A read-back block. espflash waits for each acknowledgement in turn; more in flight time out on a PTY.
 const READ_BLOCK: u32 = 4096;
@@ -514,6 +517,24 @@ impl Device for LoaderDevice {
         }
         self.unit.line().console().listen();
         self.unit.reset_into(BootMode::Application)
+    }
+
+    /// It stays in the loader that digested it last: its lines are at rest already, so that closing the port, and whoever
+    /// opens it next, change nothing for it. To keep EN low would start it as soon as the port is closed.
+    fn hold(&mut self) -> Left {
+        const LOST: Left =
+            Left::MayHaveBooted("its port was lost after its final image was read back");
+        let asked =
+            self.with_flasher("ask whether it waits", |flasher| flasher.checksum_md5(0, SECTOR));
+        self.flasher = None;
+        self.unit.line().hang_up();
+        match asked {
+            _ if self.unit.line().has_vanished() => LOST,
+            Err(_) => Left::MayHaveBooted(
+                "its loader did not answer any more after its final image was read back",
+            ),
+            Ok(_) => self.unit.left(),
+        }
     }
 
     fn wait_in_loader(&mut self) -> Result<(), DeviceError> {

@@ -123,6 +123,12 @@ pub trait Device: Send {
         self.identify().map(drop)
     }
 
+    /// Leaves the unit where nothing starts its application, and says whether that is so: the last that is asked of it.
+    /// Never resets it. What is switched off when it is let go does not start.
+    fn hold(&mut self) -> Left {
+        Left::Held("it is switched off where it was emulated")
+    }
+
     /// The reset that the last [`Device::boot`] ended with, where it needed more than one.
     fn last_reset(&self) -> Option<Instant> {
         None
@@ -162,6 +168,15 @@ pub trait Device: Send {
     fn ending(&self) -> Option<DeviceError> {
         None
     }
+}
+
+/// How a unit was left that must not start on the bench any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Left {
+    /// Where nothing starts it; how.
+    Held(&'static str),
+    /// Nobody can say that it did not start; why.
+    MayHaveBooted(&'static str),
 }
 
 /// What a reset leads to.

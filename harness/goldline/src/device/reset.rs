@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    Absence, BootMode, CustomReset, DeviceError, ResetMethod, line::Line, sequence::Sequence,
+    Absence, BootMode, CustomReset, DeviceError, Left, ResetMethod, line::Line, sequence::Sequence,
 };
 use crate::process::ChildGuard;
 
@@ -222,6 +222,28 @@ impl Unit {
     /// The line, to use.
     pub(super) fn line_mut(&mut self) -> &mut Line {
         &mut self.line
+    }
+
+    /// What becomes of a unit that waits in its loader once its port is closed.
+    pub(super) fn left(&self) -> Left {
+        match &self.reset {
+            Reset::Lines { download, .. } if *download == Sequence::classic() => {
+                Left::Held("it waits in its loader, with DTR and RTS at rest")
+            }
+            Reset::Lines { download, .. } if *download == Sequence::usb_jtag() => {
+                Left::MayHaveBooted(
+                    "its own USB resets it with the port, and nothing outside of the chip holds it",
+                )
+            }
+            Reset::Lines { .. } => Left::MayHaveBooted(
+                "what its own reset sequence leaves on DTR and RTS may start it when the port is closed",
+            ),
+            Reset::Control(_) => Left::Held("it is switched off where it was simulated"),
+            Reset::None => Left::MayHaveBooted("reset=none leaves it to others to start it"),
+            Reset::Command { .. } => Left::MayHaveBooted(
+                "a program of the jig resets it, on lines that are not the bench's",
+            ),
+        }
     }
 
     /// Whether somebody must put the unit into its loader.

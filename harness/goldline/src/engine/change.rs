@@ -38,7 +38,7 @@ impl Run {
         if self.change == Change::None && !step.changes_unit() {
             return Ok(());
         }
-        let noted = (self.note_change)(self.mac()?, &step.stage(), self.change);
+        let noted = (self.note_change)(self.mac()?, &self.stage_noted(step), self.change);
         match noted {
             Err(why) if self.change == Change::None => {
                 return Err(Failure::Service(stops::station(why)));

@@ -44,11 +44,11 @@ impl Run {
         let mut evidence = read.await?;
         for (span, digest) in digested.iter().zip(&mut evidence.digests) {
             self.settle(span, digest).await?;
-            if moment == Moment::BeforeBoot {
+            if moment != Moment::AfterBoot {
                 self.mend(span, digest).await?;
             }
         }
-        if moment == Moment::BeforeBoot {
+        if moment != Moment::AfterBoot {
             evidence.nvs_rewritten = self.mend_nvs(nvs, &mut evidence.nvs).await?;
         }
         *self.seen.evidence(moment) = Some(evidence);

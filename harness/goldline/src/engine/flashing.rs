@@ -77,7 +77,7 @@ impl Run {
         if !plan.plan().scope.provisions() {
             return Ok(());
         }
-        let claims = plan.bindings().claims(plan.profile(), Made::ForTheUnit);
+        let claims = plan.shipped().bindings().claims(plan.profile(), Made::ForTheUnit);
         (self.claim)(mac, &claims).map_err(|refusal| match refusal {
             NoClaim::Taken(why) => Failure::IdentityTaken(why),
             NoClaim::Unknown(why) => Failure::Service(stops::station(format_args!("{why}"))),
@@ -105,7 +105,13 @@ impl Run {
         };
         let mut bindings = values(chip).map_err(Failure::Values)?;
         bindings.bind_mac(chip.mac)?;
-        Ok(BoundPlan::bind(self.plan.clone(), bindings, &self.images)?)
+        let plan = self.plan.clone();
+        if !plan.finishes() {
+            return Ok(BoundPlan::bind(plan, bindings, &self.images)?);
+        }
+        let root = self.bench.authority().root_pem();
+        let tested = bindings.on_bench(&plan.profile, root)?;
+        Ok(BoundPlan::bind_both(plan, (tested, bindings), &self.images)?)
     }
 
     /// Enters the download mode again, after the unit ran.

@@ -16,6 +16,7 @@ mod echo;
 mod event;
 mod evidence;
 mod failure;
+mod finish;
 mod flash_reading;
 mod flash_writing;
 mod flashing;
@@ -59,11 +60,11 @@ use crate::{
     device::{ChipFacts, ConsoleLine, Device, DeviceError, NumberedLine},
     identity::Mac,
     image::{FlashImages, Symbols},
-    plan::{Bindings, BoundPlan, Claim, Content, Plan, Purpose, Step},
+    plan::{Bindings, BoundPlan, Claim, Content, Moment, Plan, Purpose, Step},
     profile::Resource,
     record::{
-        Diagnosis, EarlierRun, EndpointRecord, Flashed, Outcome, Provenance, Record, Replacement,
-        SCHEMA, Simulation, Stage, Unit,
+        Diagnosis, EarlierRun, EndpointRecord, Flashed, Holds, Outcome, Provenance, Record,
+        Replacement, SCHEMA, Simulation, Stage, Unit,
     },
     testbed::ca::ExpectedRegistration,
 };
@@ -78,7 +79,10 @@ use hearing::Hearing;
 pub use nest::{AskNest, Doubt, PrepareNest, Stand};
 pub use outage::Outages;
 use phase::Phase;
-use recorded::{describe_unit, endpoint_records, given_by_bench, network_record, not_proven};
+pub use recorded::TEST_VALUES;
+use recorded::{
+    describe_unit, endpoint_records, given_by_bench, network_record, not_proven, shipped,
+};
 pub use registration::EnrolUnit;
 pub use registry_row::{News, NoRow, registry_row};
 pub use sharing::{Held, Shares, TakeShare};
@@ -195,7 +199,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
     let retries = job.retries.clone();
     let network = job.bench.network();
     let symbols = job.symbols.clone();
-    let of_bench = given_by_bench(&job.bench, &profile, &job.stand);
+    let mut of_bench = given_by_bench(&job.bench, &profile, &job.stand);
     let not_proven = job.plan.excluded.iter().map(not_proven).collect();
 
     let mut run = Run::new(job, events.clone(), cancel);
@@ -209,6 +213,10 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
 
     let Judgement { verdict, diagnosis, checks } =
         judge(&profile, scope, plan.as_ref(), &observations);
+    let shipped = shipped(&profile, plan.as_ref(), &observations, change);
+    if shipped.as_ref().is_some_and(|shipped| shipped.holds != Holds::Final) {
+        of_bench.push(TEST_VALUES);
+    }
     let record = Record {
         schema: SCHEMA,
         run_id,
@@ -227,6 +235,7 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
         provenance,
         network: Some(network_record(network, &checks)),
         endpoints,
+        shipped,
         stages,
         checks,
         not_proven,
@@ -412,8 +421,13 @@ impl Run {
                 }
             }
             Step::CollectEvidence { moment, coverage, nvs } => {
-                self.note_conduct()?;
+                if *moment != Moment::Final {
+                    self.note_conduct()?;
+                }
                 self.collect(*moment, coverage, nvs).await?;
+                if *moment == Moment::Final {
+                    self.require_final()?;
+                }
             }
             Step::Gate => return self.gate(),
             Step::EnterLoader => self.enter_loader().await?,
@@ -442,6 +456,10 @@ impl Run {
             Step::AwaitJoin => return self.await_join().await,
             Step::AwaitBroker => return self.await_broker().await,
             Step::Command(command) => return self.command(command).await,
+            Step::JudgeTest => return Ok(self.judge_test()),
+            Step::EraseTested(spans) => self.erase_tested(spans).await?,
+            Step::WriteFinal(region) => self.write(region).await?,
+            Step::Hold => self.hold().await?,
         }
         Ok(Next::GoOn)
     }
@@ -486,7 +504,7 @@ impl Run {
         self.seen.lines_lost = boot.lost_before + line.console().lost();
         let mut lines = line.console().lines();
         let mut facts = self.hearing.facts();
-        let plan = self.phase.plan();
+        let plan = self.phase.plan().map(BoundPlan::tested);
         if let Some(plan) = plan {
             for own in echo::take_out(&mut lines, &self.typed) {
                 self.seen.leaked.extend(plan.bindings().redact(&own).1);

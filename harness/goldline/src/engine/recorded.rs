@@ -4,17 +4,23 @@
 
 use std::collections::BTreeMap;
 
-use super::Stand;
+use super::{Change, Stand};
 use crate::{
     bench::Bench,
-    check::Observations,
-    device::ChipFacts,
+    check::{Observations, final_flaw, flash_is_sound},
+    device::{ChipFacts, Left},
     identity::Mac,
     plan::{BoundPlan, Excluded},
-    profile::{CheckId, Interface, Profile, ValueSource, ValueSpec},
-    record::{CheckRecord, EndpointRecord, NetworkRecord, NotProven, Outcome, RadioProof, Unit},
+    profile::{Caller, CheckId, Interface, Profile, ValueSource, ValueSpec},
+    record::{
+        CheckRecord, EndpointRecord, Holds, LeftAs, NetworkRecord, NotProven, Outcome, RadioProof,
+        Shipped, Unit,
+    },
     testbed::network::NetworkKind,
 };
+
+/// Among what the bench gave a unit: the values that it was tested with are aboard still.
+pub const TEST_VALUES: &str = "values of its test";
 
 /// A radio is proven by a check that nothing else passes.
 pub(super) fn network_record(network: NetworkKind, checks: &[CheckRecord]) -> NetworkRecord {
@@ -69,7 +75,7 @@ fn interfaces(chip: &ChipFacts) -> BTreeMap<String, Mac> {
 /// What nobody but the bench knows, and a real unit must not be shipped with.
 pub(super) fn given_by_bench(bench: &Bench, profile: &Profile, stand: &Stand) -> Vec<&'static str> {
     let services = [
-        ("CA", profile.ca.is_some() && bench.external_ca().is_none()),
+        ("CA", keeps_of_ca(profile) && bench.external_ca().is_none()),
         (
             "provisioning server",
             profile.provisioning_api.is_some() && bench.external_config_server().is_none(),
@@ -77,6 +83,42 @@ pub(super) fn given_by_bench(bench: &Bench, profile: &Profile, stand: &Stand) ->
         ("samples", matches!(stand, Stand::Simulated)),
     ];
     services.into_iter().filter(|(_, is_bench)| *is_bench).map(|(service, _)| service).collect()
+}
+
+/// Whether a unit is shipped with what its CA gave it: what it fetched itself while it was tested with other values is
+/// erased.
+fn keeps_of_ca(profile: &Profile) -> bool {
+    let finished = profile.is_tested_then_finished();
+    profile.ca.as_ref().is_some_and(|ca| !finished || ca.called_by == Caller::Bench)
+}
+
+/// What a unit holds that is tested with other values than it is shipped with; nothing of one that was not touched.
+pub(super) fn shipped(
+    profile: &Profile,
+    plan: Option<&BoundPlan>,
+    seen: &Observations,
+    change: Change,
+) -> Option<Shipped> {
+    let plan = plan.filter(|_| profile.is_tested_then_finished())?;
+    let is_whole = |plan| seen.before_boot.is_some() && flash_is_sound(plan, seen);
+    let holds = match plan.is_of_two() {
+        true if plan.is_final() => match seen.finally.is_some() && final_flaw(plan, seen).is_none()
+        {
+            true => Holds::Final,
+            false => Holds::Unknown,
+        },
+        true if seen.before_boot.is_some() => Holds::BenchValues,
+        false if is_whole(plan) => Holds::Final,
+        _ if change == Change::None => return None,
+        _ => Holds::Unknown,
+    };
+    let (left, why) = match seen.left {
+        Some(Left::Held(how)) => (LeftAs::Held, how),
+        Some(Left::MayHaveBooted(why)) => (LeftAs::MayHaveBooted, why),
+        // Whatever it holds, nobody took care that it does not start.
+        None => (LeftAs::MayHaveBooted, "the run ended before the unit was left at rest"),
+    };
+    Some(Shipped { holds, left, why: why.to_owned() })
 }
 
 /// The secrets in the unit that the profile gives to more units than one.

@@ -25,7 +25,7 @@ impl Run {
         for stamped in events.iter().filter(|stamped| stamped.instant >= boot.at) {
             traffic.note(&stamped.event);
         }
-        let bindings = placed.plan.bindings();
+        let bindings = placed.plan.tested().bindings();
         // A unit may ask for anything, its password as well.
         self.seen.traffic = traffic.lines().iter().map(|line| bindings.redact(line).0).collect();
     }

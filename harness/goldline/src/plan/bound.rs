@@ -32,6 +32,10 @@ pub struct BoundPlan {
     document: Option<Document>,
     nvs_keys: Option<Keys>,
     broker: Option<BoundBroker>,
+    /// The same unit's other plan, where it is tested with other values than it is shipped with.
+    twin: Option<Box<Self>>,
+    /// Which of the two this is.
+    is_final: bool,
     /// The network that the unit must join, if there is one.
     pub wifi: Option<BoundWifi>,
     /// Where the unit finds its broker, if it has one.
@@ -170,6 +174,8 @@ impl BoundPlan {
             document: None,
             nvs_keys: None,
             broker: None,
+            twin: None,
+            is_final: false,
             wifi,
             endpoint,
             plan,
@@ -178,11 +184,59 @@ impl BoundPlan {
         Ok(bound)
     }
 
+    /// The same, of a unit that is tested with these values and then given those that it is shipped with.
+    ///
+    /// # Errors
+    /// As [`BoundPlan::bind`], of either.
+    pub fn bind_both(
+        plan: Plan,
+        (tested, shipped): (Bindings, Bindings),
+        images: &FlashImages,
+    ) -> Result<Self, MaterialError> {
+        let shipped = Self::bind(plan.clone(), shipped, images)?;
+        let twin = Some(Box::new(Self { is_final: true, ..shipped }));
+        Ok(Self { twin, ..Self::bind(plan, tested, images)? })
+    }
+
+    /// From here on the unit is given what it is shipped with.
+    pub fn turn_final(&mut self) {
+        if self.is_final {
+            return;
+        }
+        if let Some(mut twin) = self.twin.take() {
+            std::mem::swap(self, &mut twin);
+            self.twin = Some(twin);
+        }
+    }
+
+    /// What the unit is tested with.
+    pub fn tested(&self) -> &Self {
+        self.twin.as_deref().filter(|_| self.is_final).unwrap_or(self)
+    }
+
+    /// What the unit is shipped with.
+    pub fn shipped(&self) -> &Self {
+        self.twin.as_deref().filter(|_| !self.is_final).unwrap_or(self)
+    }
+
+    /// Whether this is what a unit is shipped with, and was tested with other values.
+    pub fn is_final(&self) -> bool {
+        self.is_final
+    }
+
+    /// Whether it is shipped with other values than it is tested with.
+    pub fn is_of_two(&self) -> bool {
+        self.twin.is_some()
+    }
+
     /// Takes in what a service gave to the unit; whatever waited for it becomes known.
     ///
     /// # Errors
     /// When a value or a region does not fit.
     pub fn learn_issued(&mut self, name: &str, text: Text) -> Result<(), LearnError> {
+        if let Some(twin) = &mut self.twin {
+            twin.learn_issued(name, text.clone())?;
+        }
         self.bindings.bind_issued(name, text)?;
         Ok(self.refresh()?)
     }
@@ -192,6 +246,9 @@ impl BoundPlan {
     /// # Errors
     /// When it is known already, or a value or a region does not fit.
     pub fn learn_observed(&mut self, name: &str, text: Text) -> Result<(), LearnError> {
+        if let Some(twin) = &mut self.twin {
+            twin.learn_observed(name, text.clone())?;
+        }
         self.bindings.bind(name, text)?;
         Ok(self.refresh()?)
     }

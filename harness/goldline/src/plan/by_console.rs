@@ -36,6 +36,10 @@ pub enum NotByConsole {
     #[error("nothing stays in a unit on this device: it is flashed anew by each run")]
     NothingStays,
     #[error(
+        "units of the profile {profile} are given a final image after their test, and on this device none stays"
+    )]
+    NotFinished { profile: String },
+    #[error(
         "units of the profile {profile} are given their values by {by}, which this device has no way for"
     )]
     NoWayToGive { profile: String, by: &'static str },
@@ -53,6 +57,10 @@ impl NotByConsole {
                 )
             }
             Self::Provable { .. } | Self::NotAsked { .. } => "leave it out".to_owned(),
+            Self::NotFinished { .. } => {
+                "choose a simulated unit or a real port, or a profile with another policy in [mqtt]"
+                    .to_owned()
+            }
             Self::NothingStays => "choose goldline run".to_owned(),
             Self::NoWayToGive { .. } => {
                 "choose a profile that flashes the values or types them: method = \"factory_image\", \"ca_registration\" or \"console\""
@@ -78,6 +86,9 @@ pub fn by_console(
 ) -> Result<(Profile, Vec<Excluded>), NotByConsole> {
     if scope != Scope::Run {
         return Err(NotByConsole::NothingStays);
+    }
+    if profile.is_tested_then_finished() {
+        return Err(NotByConsole::NotFinished { profile: profile.name });
     }
     let by = match profile.method {
         Method::FactoryImage | Method::CaRegistration | Method::Console => None,
@@ -188,7 +199,11 @@ fn can_be_done(step: &Step) -> bool {
         | Step::SeekPortal(_)
         | Step::Measure(_)
         | Step::OfferStranger
-        | Step::Update(_) => false,
+        | Step::Update(_)
+        | Step::JudgeTest
+        | Step::EraseTested(_)
+        | Step::WriteFinal(_)
+        | Step::Hold => false,
     }
 }
 

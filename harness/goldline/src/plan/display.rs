@@ -5,7 +5,7 @@ use std::fmt;
 use super::{
     Content, Coverage, Dialogue, Excluded, Expects, Moment, Plan, Purpose, Region, Scope, Step,
 };
-use crate::profile::{DialogueName, Method, ValueSource};
+use crate::profile::{DialogueName, Method, ValueSource, ValueSpec};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,6 +33,15 @@ impl fmt::Display for Plan {
             };
             let secret = if value.secret { ", secret" } else { "" };
             writeln!(f, "  {} = {source}{secret}", value.name)?;
+        }
+        if self.finishes() {
+            writeln!(f, "\nbench values, for the test alone")?;
+            for (name, template) in &profile.bench_values {
+                let is_secret = |spec: &&ValueSpec| spec.name == *name && spec.secret;
+                let secret = profile.values.iter().find(is_secret).is_some();
+                let text = if secret { "secret".to_owned() } else { template.to_string() };
+                writeln!(f, "  {name} = {text}")?;
+            }
         }
         writeln!(f, "\nsteps")?;
         for (index, step) in self.steps.iter().enumerate() {
@@ -78,8 +87,12 @@ fn writes_values(step: &Step, method: Method) -> bool {
         Step::SubmitPortal(_) | Step::AwaitFactoryFirmware(_) => true,
         _ => false,
     };
-    let by_bench =
-        matches!(step, Step::Write(Region { content: Content::Nvs, .. }) | Step::RewriteNvs(..));
+    let by_bench = matches!(
+        step,
+        Step::Write(Region { content: Content::Nvs, .. })
+            | Step::WriteFinal(Region { content: Content::Nvs, .. })
+            | Step::RewriteNvs(..)
+    );
     by_bench || by_firmware && !method.flashes_nvs()
 }
 
@@ -143,6 +156,17 @@ impl fmt::Display for Step {
             Self::Update(_) => f.write_str(
                 "update the unit over the air; let it roll a bad update back; put the first application back",
             ),
+            Self::JudgeTest => f.write_str(
+                "judge the test; only a unit that passed it is given what it is shipped with",
+            ),
+            Self::EraseTested(spans) => {
+                let names: Vec<&str> = spans.iter().map(|span| span.name.as_str()).collect();
+                write!(f, "erase what the test may have written: all of {}", names.join(", "))
+            }
+            Self::WriteFinal(region) => write!(f, "final: write {region}"),
+            Self::Hold => f.write_str(
+                "leave the unit in its loader, where nothing starts it, and never start it here again",
+            ),
             Self::Try => f.write_str(
                 "try the unit as it runs; nothing says whether its values would outlive a reset there",
             ),
@@ -171,6 +195,7 @@ fn write_evidence(
     let moment = match moment {
         Moment::BeforeBoot => "before the first boot",
         Moment::AfterBoot => "after the firmware ran",
+        Moment::Final => "as it is shipped",
     };
     let names = |wanted: fn(Expects) -> bool| -> Vec<&str> {
         let spans = coverage.spans().iter().filter(|span| wanted(span.expects));

@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{Origin, UnitRow};
 use crate::{
-    profile::{Profile, SecretError, SecretSource, Setting, StationFile, ValueSpec, did_you_mean},
+    profile::{
+        BENCH_ROOT, Profile, SecretError, SecretSource, Setting, StationFile, ValueSpec,
+        did_you_mean,
+    },
     secret::Secret,
 };
 
@@ -143,6 +146,19 @@ impl Given {
             self.previous.insert(name(), read(spec, source)?);
         }
         Ok(())
+    }
+
+    /// What a unit is told while it is tested, on a bench whose CA has that root (PEM).
+    #[must_use]
+    pub fn on_bench(&self, profile: &Profile, bench_root: &str) -> Self {
+        let mut given = self.clone();
+        for (name, template) in &profile.bench_values {
+            let root = |symbol: &str| (symbol == BENCH_ROOT).then_some(bench_root);
+            if let Ok(text) = template.render(root) {
+                given.values.insert(name.clone(), (Secret::new(text), Origin::Bench));
+            }
+        }
+        given
     }
 
     /// The salt before the one in force, where it is valid still.

@@ -4,7 +4,7 @@
 //! after it happens while the unit runs. Must not know how a step is done.
 
 use super::{
-    Content, Dialogue, Purpose, Region, Scope, Step, qc,
+    Content, Dialogue, Purpose, Region, Scope, Step, finish, qc,
     regions::{factory_region, immutable_regions, nvs_region},
 };
 use crate::profile::{Caller, CheckId, ConsoleSpec, DialogueName, Method, Part, Profile};
@@ -16,12 +16,21 @@ pub(super) fn steps(profile: &Profile, scope: Scope) -> Vec<Step> {
         Scope::Run => {
             steps.extend(provisioning(profile, scope));
             steps.extend(qc::trial(profile, scope));
+            if profile.is_tested_then_finished() {
+                steps.extend(finish::steps(profile, scope));
+                steps.extend(record_in_registry(profile));
+            }
         }
         Scope::Provision => {
             steps.extend(provisioning(profile, scope));
             if !profile.method.flashes_nvs() {
                 steps.push(qc::after_boot(profile, scope));
             }
+            steps.extend(profile.is_tested_then_finished().then_some(Step::Hold));
+        }
+        Scope::Check if profile.is_tested_then_finished() => {
+            steps.extend(qc::evidence(profile, scope));
+            steps.push(Step::Hold);
         }
         Scope::Check => {
             steps.extend(qc::evidence(profile, scope));
@@ -58,7 +67,9 @@ fn provisioning(profile: &Profile, scope: Scope) -> Vec<Step> {
     };
     steps.extend(qc::evidence(profile, scope));
     steps.extend(afterwards);
-    steps.extend(record_in_registry(profile));
+    // Of a unit that is tested with other values, once it has its own.
+    let tested_first = scope == Scope::Run && profile.is_tested_then_finished();
+    steps.extend(record_in_registry(profile).filter(|_| !tested_first));
     steps
 }
 

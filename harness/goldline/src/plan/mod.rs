@@ -9,6 +9,7 @@ mod by_console;
 mod claims;
 mod coverage;
 mod display;
+mod finish;
 mod given;
 mod layers;
 mod method;
@@ -47,6 +48,9 @@ pub use origin::Origin;
 pub use text::Text;
 pub use units::{UnitRow, Units, UnitsError, UnitsProblem};
 
+const NOT_STARTED_AGAIN: &str =
+    "the unit holds what it is shipped with, and is not started on a bench again";
+
 /// Which part of the work is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Scope {
@@ -76,6 +80,10 @@ impl Scope {
             && profile.ca.as_ref().is_some_and(|ca| ca.called_by == Caller::Bench);
         match self {
             Self::Run | Self::Provision => true,
+            // It is not started on a bench again.
+            Self::Check if profile.is_tested_then_finished() => {
+                matches!(check, CheckId::FlashIntegrity | CheckId::NvsReadback)
+            }
             Self::Check => {
                 let done_before = [CheckId::FactoryReset, CheckId::RegistryRecord];
                 !done_before.contains(&check) && !registered_before
@@ -180,6 +188,14 @@ pub enum Step {
     OfferStranger,
     /// Update the unit over the air, let it refuse a bad update, and put the first application back.
     Update(Box<Ota>),
+    /// Judge the test: only a unit that passed it is given what it is shipped with.
+    JudgeTest,
+    /// Erase what the test may have written, the whole of each span.
+    EraseTested(Vec<Span>),
+    /// Write a region of what the unit is shipped with.
+    WriteFinal(Region),
+    /// Leave the unit where nothing starts it.
+    Hold,
 }
 
 /// All of the flash, and the regions that are planned in it: what is besides is to be erased.
@@ -268,6 +284,8 @@ pub enum Moment {
     BeforeBoot,
     /// What the firmware left.
     AfterBoot,
+    /// What the unit is shipped with, untouched.
+    Final,
 }
 
 /// A part of the flash and what belongs there.
@@ -307,7 +325,12 @@ impl Plan {
     pub fn new(profile: Arc<Profile>, scope: Scope) -> Self {
         let steps = Steps::new(method::steps(&profile, scope))
             .expect("every method keeps the order: tested over all profiles and scopes");
-        Self { profile, scope, steps, excluded: Vec::new(), golden: None }
+        let shipped = scope == Scope::Check && profile.is_tested_then_finished();
+        let not_again = profile.checks.iter().map(|spec| spec.id).filter(|_| shipped);
+        let not_again = not_again.filter(|check| !scope.includes(*check, &profile));
+        let excluded = not_again.map(|check| Excluded { check, because: NOT_STARTED_AGAIN });
+        let excluded = excluded.collect();
+        Self { profile, scope, steps, excluded, golden: None }
     }
 
     /// Makes the plan for a unit of which the bench has the console alone: of a profile and the checks that
@@ -342,6 +365,11 @@ impl Plan {
     /// Whether a firmware that was written runs before the flash is compared.
     pub fn runs_before_evidence(&self) -> bool {
         self.profile.method == crate::profile::Method::FactoryFirmware
+    }
+
+    /// Whether the unit is tested with other values than it is shipped with, and given those at last.
+    pub fn finishes(&self) -> bool {
+        self.scope == Scope::Run && self.profile.is_tested_then_finished()
     }
 
     /// Whether the bench itself puts the unit's values into the flash, and not the unit's own firmware.
@@ -391,7 +419,9 @@ impl Step {
             Self::Write(Region { content: Content::FactoryApp, .. }) => {
                 "write_factory_firmware".to_owned()
             }
-            Self::Write(region) => format!("{}_{}", self.name(), region.name),
+            Self::Write(region) | Self::WriteFinal(region) => {
+                format!("{}_{}", self.name(), region.name)
+            }
             Self::Measure(own) => own.name.clone(),
             _ => self.name().to_owned(),
         }
@@ -406,7 +436,9 @@ impl Step {
             | Self::Boot(Purpose::Provisioning)
             | Self::SubmitPortal(_)
             | Self::AwaitFactoryFirmware(_)
-            | Self::Update(_) => true,
+            | Self::Update(_)
+            | Self::EraseTested(_)
+            | Self::WriteFinal(_) => true,
             Self::Dialogue(dialogue) => !dialogue.name.only_asks(),
             Self::Identify
             | Self::EnterLoader
@@ -431,7 +463,9 @@ impl Step {
             | Self::SeekPortal(_)
             | Self::StayUp(_)
             | Self::Measure(_)
-            | Self::OfferStranger => false,
+            | Self::OfferStranger
+            | Self::JudgeTest
+            | Self::Hold => false,
         }
     }
 
@@ -448,6 +482,7 @@ impl Step {
             Self::RewriteNvs(..) => "rewrite_nvs",
             Self::CollectEvidence { moment: Moment::BeforeBoot, .. } => "read_back",
             Self::CollectEvidence { moment: Moment::AfterBoot, .. } => "read_back_after_boot",
+            Self::CollectEvidence { moment: Moment::Final, .. } => "read_back_final",
             Self::Gate => "gate",
             Self::Boot(Purpose::Provisioning) => "boot_to_provision",
             Self::Boot(Purpose::Trial) => "boot",
@@ -477,6 +512,10 @@ impl Step {
             Self::Measure(_) => "measure",
             Self::OfferStranger => "server_trust",
             Self::Update(_) => "ota_update",
+            Self::JudgeTest => "judge_test",
+            Self::EraseTested(_) => "erase_tested",
+            Self::WriteFinal(_) => "write_final",
+            Self::Hold => "hold",
         }
     }
 }

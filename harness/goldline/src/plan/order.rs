@@ -49,6 +49,10 @@ pub enum Need {
     NvsRead,
     /// What lies in the flash was read back before the trial.
     Evidence,
+    /// The unit passed its test.
+    Judged,
+    /// Nothing that the test wrote is in the flash any more.
+    Cleared,
 }
 
 /// What is so of a unit between two steps.
@@ -58,6 +62,8 @@ struct Standing {
     has_run: bool,
     nvs_read: bool,
     evidence: bool,
+    judged: bool,
+    cleared: bool,
 }
 
 /// Each of the last four includes those before it, from `Runs` on.
@@ -128,6 +134,13 @@ fn needs(step: &Step) -> &'static [Need] {
         | Step::AwaitConfiguration(_)
         | Step::AwaitCaCall(_)
         | Step::AwaitBroker => &[Need::Joined],
+        Step::JudgeTest => &[Need::HasRun, Need::Evidence],
+        Step::EraseTested(_) | Step::CollectEvidence { moment: Moment::Final, .. } => {
+            &[Need::Loader, Need::Judged]
+        }
+        // What the test wrote is gone before anything of the final image is there.
+        Step::WriteFinal(_) => &[Need::Loader, Need::Cleared],
+        Step::Hold => &[Need::Loader, Need::Evidence],
         Step::Command(_)
         | Step::Alert(_)
         | Step::SeekPortal(_)
@@ -150,6 +163,8 @@ impl Standing {
             Need::Connected => self.place == Place::Connected,
             Need::NvsRead => self.nvs_read,
             Need::Evidence => self.evidence,
+            Need::Judged => self.judged,
+            Need::Cleared => self.cleared,
         }
     }
 
@@ -166,11 +181,15 @@ impl Standing {
             _ => self.place,
         };
         let before_boot = matches!(step, Step::CollectEvidence { moment: Moment::BeforeBoot, .. });
+        let runs = matches!(step, Step::Boot(_));
         Self {
             place,
             has_run: self.has_run || matches!(step, Step::Boot(_)),
             nvs_read: self.nvs_read || matches!(step, Step::ReadNvs(_)),
             evidence: self.evidence || before_boot,
+            // Whatever runs writes again, and may be other than what was judged.
+            judged: (self.judged || matches!(step, Step::JudgeTest)) && !runs,
+            cleared: (self.cleared || matches!(step, Step::EraseTested(_))) && !runs,
         }
     }
 }
@@ -189,6 +208,8 @@ impl Need {
             Self::Connected => "a unit at its broker",
             Self::NvsRead => "an NVS partition that was read",
             Self::Evidence => "evidence",
+            Self::Judged => "a unit that passed its test",
+            Self::Cleared => "a flash without what the test wrote",
         }
     }
 }

@@ -21,6 +21,8 @@ pub enum Origin {
     Template,
     /// Learnt during the run.
     Engine,
+    /// What a unit is told while it is tested, and is not shipped with.
+    Bench,
     /// Issued to the unit during the run by a CA or a server; remembered with its values.
     Issued,
 }

@@ -81,7 +81,7 @@ pub(super) fn read_device_id(profile: &Profile) -> Option<Step> {
     console.device_id.clone().map(Step::ReadDeviceId)
 }
 
-fn collect(profile: &Profile, scope: Scope, moment: Moment) -> Step {
+pub(super) fn collect(profile: &Profile, scope: Scope, moment: Moment) -> Step {
     let coverage = Coverage::of(profile, scope, moment);
     Step::CollectEvidence { moment, coverage, nvs: nvs_region(profile) }
 }

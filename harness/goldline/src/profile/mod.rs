@@ -62,6 +62,9 @@ pub use station_file::{
 };
 pub use template::{Piece, Template, TemplateError, UnboundSymbol};
 
+/// What bench values may name: the certificate of the bench's own CA, PEM.
+pub const BENCH_ROOT: &str = "bench.root_certificate";
+
 /// One product, validated.
 #[derive(Clone, Debug)]
 pub struct Profile {
@@ -83,6 +86,9 @@ pub struct Profile {
     pub rewrites: bool,
     /// The values of one unit by name, in the file's order; a template names only earlier ones.
     pub values: Vec<ValueSpec>,
+    /// What a unit is told on the bench in place of values that it is shipped with, by their names; they may name
+    /// [`BENCH_ROOT`] and nothing else.
+    pub bench_values: BTreeMap<String, Template>,
     /// What is written into the NVS partition.
     pub nvs: NvsContent,
     /// The network that the unit must join; a product may be judged without one.
@@ -139,6 +145,11 @@ impl Profile {
     /// Whether a unit must show its broker a certificate.
     pub fn shows_certificate(&self) -> bool {
         self.mqtt.as_ref().is_some_and(|mqtt| mqtt.client_certificate)
+    }
+
+    /// Whether a unit is tested with other values than it is shipped with.
+    pub fn is_tested_then_finished(&self) -> bool {
+        self.mqtt.as_ref().is_some_and(|mqtt| mqtt.policy == EndpointPolicy::TestThenFinal)
     }
 
     /// Whether a unit must reach anything at all.

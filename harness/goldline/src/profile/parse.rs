@@ -3,6 +3,7 @@
 //! Each section has its own file; all of them push what they find into one list, so that a person
 //! corrects a file in one go. Must not touch the disk, but for what a build says of itself.
 
+mod bench_values;
 mod build;
 mod checks;
 mod content;
@@ -99,6 +100,7 @@ impl Problems {
         let flash = self.flash_map(&raw.chip.flash_size, raw.partition, build.as_ref(), images_at);
         let values = self.values(raw.values, &learnt);
         let scope = Names::of(&values, &learnt);
+        let bench_values = self.bench_values(raw.bench_values, &values);
         let nvs = self.nvs(raw.nvs, flash.as_ref(), &scope);
         let wifi = raw.wifi.map(|raw| self.wifi(&raw, &scope));
         let mqtt = raw.mqtt.map(|raw| self.mqtt(raw, &scope));
@@ -130,6 +132,7 @@ impl Problems {
             images: images?,
             rewrites: raw.flash.and_then(|flash| flash.rewrite).unwrap_or(true),
             values,
+            bench_values,
             nvs: nvs?,
             wifi: complete(wifi)?,
             mqtt: complete(mqtt)?,

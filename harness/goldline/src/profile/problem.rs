@@ -221,6 +221,23 @@ pub enum Problem {
     #[error("a number is measured in the answers of [[console.status]] only")]
     MeasuredElsewhere,
     #[error(
+        "[bench_values] names \"{name}\", which {found}: expected values of the site or of the generator that are no public id"
+    )]
+    BenchValue { name: String, found: &'static str },
+    #[error(
+        "the bench's value of \"{name}\" names {{{found}}}: expected a text, or {{{}}}",
+        super::BENCH_ROOT
+    )]
+    BenchSymbol { name: String, found: String },
+    #[error(
+        "the policy test_then_final needs [bench_values]: at least what the unit is told of its broker while it is tested"
+    )]
+    NoBenchValues,
+    #[error(
+        "the policy test_then_final is not for this product: {why}; expected the bench to write all of its NVS, by the method factory_image or ca_registration and without [[console.provision]]"
+    )]
+    NotFinishable { why: &'static str },
+    #[error(
         "the limits of {name} let nothing pass, or bind nothing: expected lower, upper or both, lower not above upper"
     )]
     Limits { name: String },

@@ -70,6 +70,9 @@ pub struct Record {
     pub network: Option<NetworkRecord>,
     /// What the unit was told to reach, and who answered there.
     pub endpoints: Vec<EndpointRecord>,
+    /// What the unit is shipped with, where that is other than what it is tested with (`test_then_final`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shipped: Option<Shipped>,
     /// The stages of the run, in order.
     pub stages: Vec<Stage>,
     /// The checks, in the profile's order.
@@ -172,6 +175,40 @@ pub struct EndpointRecord {
     /// Why the bench might answer for that name, in someone's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept_redirect: Option<String>,
+}
+
+/// What a unit holds when its run ends, and how it was left.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Shipped {
+    /// Which of its two sets of values.
+    pub holds: Holds,
+    /// Whether anything can have started it since.
+    #[serde(rename = "final")]
+    pub left: LeftAs,
+    /// How it is held, or why it may have started.
+    pub why: String,
+}
+
+/// Which of its two sets of values a unit holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holds {
+    /// What it is shipped with: every byte of its flash was read back or digested.
+    Final,
+    /// What it was tested with: it must not be shipped.
+    BenchValues,
+    /// Parts of either: it must not be shipped.
+    Unknown,
+}
+
+/// How a unit was left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftAs {
+    /// Where nothing starts it.
+    Held,
+    /// Nobody can say that it did not start.
+    MayHaveBooted,
 }
 
 /// One part of the run.

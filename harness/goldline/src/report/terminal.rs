@@ -8,8 +8,8 @@ use crate::{
     check::NOT_PROVEN,
     engine::Event,
     record::{
-        CheckRecord, EarlierRun, Measurement, NotProven, Outcome, RadioProof, Record, Transfer,
-        Verdict,
+        CheckRecord, EarlierRun, Holds, LeftAs, Measurement, NotProven, Outcome, RadioProof,
+        Record, Shipped, Transfer, Verdict,
     },
 };
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -85,6 +85,21 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the templates of this file are right")
 }
 
+/// What the unit holds when it is taken out, and whether it may have started with it.
+fn shipped_line(Shipped { holds, left, why }: &Shipped) -> String {
+    match (holds, left) {
+        (Holds::Final, LeftAs::Held) => format!("shipped with its final image, held: {why}"),
+        (Holds::Final, LeftAs::MayHaveBooted) => {
+            format!("shipped with its final image, may have booted: {why}")
+        }
+        (Holds::BenchValues, _) => "not to be shipped: it holds the values of its test".to_owned(),
+        (Holds::Unknown, _) => {
+            "not to be shipped: its final image was not written, or not read back as it must be"
+                .to_owned()
+        }
+    }
+}
+
 /// The verdict as a person reads it at the line: what, which unit, why, what to do.
 pub fn verdict_text(record: &Record) -> String {
     let mut text = String::new();
@@ -105,6 +120,9 @@ pub fn verdict_text(record: &Record) -> String {
         for evidence in check.evidence.iter().filter(|_| check.outcome != Outcome::Pass) {
             line(&mut text, &format!("             {evidence}"));
         }
+    }
+    if let Some(shipped) = &record.shipped {
+        line(&mut text, &format!("  {}", shipped_line(shipped)));
     }
     for NotProven { id, because } in &record.not_proven {
         line(&mut text, &format!("  not proven {id}: {because}"));
@@ -214,6 +232,7 @@ mod tests {
             simulation: None,
             provenance: Provenance::default(),
             network: None,
+            shipped: None,
             endpoints: Vec::new(),
             stages: Vec::new(),
             not_proven: Vec::new(),

@@ -14,7 +14,7 @@ use crate::{
 
 /// One unit's entry: MAC, profile, run and values; `None` for a unit that was never identified.
 pub(super) fn entry(finished: &Finished) -> Option<serde_json::Value> {
-    let plan = finished.plan.as_ref()?;
+    let plan = finished.plan.as_ref()?.shipped();
     let values = plan.bindings().to_remember();
     let values: BTreeMap<&str, &str> =
         values.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();

@@ -101,7 +101,7 @@ impl Failures {
             None => News::Failed,
         };
         // One of which no row can be made was told of in the run, where that is a check.
-        let row = registry_row(plan, spec, news, self.clock.now()).ok()?;
+        let row = registry_row(plan.shipped(), spec, news, self.clock.now()).ok()?;
         Some(row.replacing(self.replaced))
     }
 }

@@ -12,6 +12,7 @@ use super::{
     changes::{asker, noter},
     devices::{Surroundings, opener},
     enrolment::enroller,
+    finals::{self, UnfitFinal},
     identities::{claimer, with_replaced},
     leases::{Leasing, Rehearsal, Taken},
     nests::{self, NestOfRun, NestsError},
@@ -68,6 +69,8 @@ pub enum JobsError {
     Untrusting(#[from] Untrusting),
     #[error(transparent)]
     Redirect(#[from] RedirectError),
+    #[error(transparent)]
+    Unfit(#[from] UnfitFinal),
     #[error(
         "{what} trusts the bench's own CA, and would be shipped so: whoever has the bench's key could stand in for every service"
     )]
@@ -88,6 +91,7 @@ impl JobsError {
             Self::NoNic(error) => error.action(),
             Self::Untrusting(error) => Some(error.action()),
             Self::Redirect(error) => Some(error.action().to_owned()),
+            Self::Unfit(error) => Some(error.action().to_owned()),
             Self::ShipsTrust { .. } => Some(
                 "flash the build that trusts the product's own CA, and give the bench a certificate of that in [redirect] of the station file, or name the broker that is there (--broker); a simulated unit may trust the bench"
                     .to_owned(),
@@ -121,10 +125,18 @@ pub(super) fn jobs(
     }
     let symbols = Symbols::of(&order.profile, &images)?;
     refuse_unusable_programs(order)?;
+    if order.profile.is_tested_then_finished() && order.plan.scope.provisions() {
+        finals::refuse_unfit(order, &images, &bench_ca, clock)?;
+    }
     refuse_shipping_trust(order, &images, &bench_ca)?;
     // A unit that reaches nothing of the bench need not trust it.
     if order.network.kind != NetworkKind::None {
-        refuse_untrusting(&order.plan, &order.given, &images, &shown(order, &bench))?;
+        let told = |given: &Given| match order.plan.finishes() {
+            true => given.on_bench(&order.profile, &bench_ca),
+            false => given.clone(),
+        };
+        let told: Vec<Given> = order.given.iter().map(told).collect();
+        refuse_untrusting(&order.plan, &told, &images, &shown(order, &bench))?;
     }
     nests::refuse_crosswise(&order.nests, &order.profile)?;
     nests::take_back_what_was_left(state, &order.nests)?;
@@ -145,6 +157,7 @@ pub(super) fn jobs(
         } else {
             let mut rehearsal = Rehearsal::of(state, &order.profile.name, index)?;
             let (plan, now) = (&order.plan, clock.now());
+            let now = (now, bench_ca.as_str());
             values::try_for_fit(plan, &given, order.identity, &mut rehearsal, &images, now)?;
             fresh(order, state, given, taker)
         };

@@ -30,6 +30,7 @@ mod endpoints;
 mod enrolment;
 mod error;
 mod faults;
+mod finals;
 mod goldens;
 mod identities;
 mod jobs;

@@ -180,7 +180,7 @@ impl Order {
         let profile = Arc::new(profile);
         let faults = Faults::parse(&request.faults, request.seed)?;
         faults.refuse_faults_of_nothing(request, &profile, network.kind)?;
-        refusals::refuse_unbuilt(&profile)?;
+        refusals::refuse_starting_again(&profile, scope)?;
         if real {
             refusals::refuse_simulation_on_real_port(request.faults.first(), request.seed)?;
         }
@@ -239,7 +239,9 @@ impl Order {
         if !request.touches_nothing {
             devices::find(&unfound, &mut devices)?;
         }
+        // Units that are tested with the bench's values trust the bench itself meanwhile.
         let redirect = station.as_ref().and_then(|station| station.redirect.clone());
+        let redirect = redirect.filter(|_| !profile.is_tested_then_finished());
         let resources = station.as_ref().map(|station| station.resources.clone());
         let resources = resources.unwrap_or_default();
         let mut nests = vec![None; devices.len()];

@@ -8,8 +8,8 @@ use super::request::Request;
 use crate::{
     plan::{Given, Plan, Scope, Step},
     profile::{
-        AppSource, CheckId, Endpoint, EndpointPolicy, Method, Part, Profile, Redirect, StationFile,
-        did_you_mean,
+        AppSource, Caller, CheckId, Endpoint, EndpointPolicy, Method, Part, Profile, Redirect,
+        StationFile, did_you_mean,
     },
     testbed::network::NetworkKind,
 };
@@ -29,10 +29,9 @@ pub enum Refusal {
     #[error("\"{name}\" does not belong to the part \"{}\"", .part.name())]
     ForeignValue { name: String, part: Part, values: Vec<String> },
     #[error(
-        "the endpoint policy {} is not built yet: the final image would never be written",
-        EndpointPolicy::TestThenFinal.name()
+        "units of the profile {profile} hold what they are shipped with after their test, and are not started on a bench again, as {what} would"
     )]
-    UnbuiltPolicy,
+    StartsAgain { profile: String, what: &'static str },
     #[error("the fault {fault} is for simulated units: what a real one is told would be false")]
     FaultOnRealPort { fault: String },
     #[error("--seed is for simulated units: nothing of a real one is decided by a number")]
@@ -109,7 +108,9 @@ impl Refusal {
                 "describe its console lines in [[console.factory_reset]], or erase the unit and provision it anew"
             }
             Self::NoSuchPart { .. } => "name the values that it may change in [reprovision]",
-            Self::UnbuiltPolicy => "choose the policy redirected, with the unit's final address",
+            Self::StartsAgain { .. } => {
+                "run it anew, with the values that it is to have: goldline run tests it and writes its final image"
+            }
             Self::FaultOnRealPort { .. } => "leave --fault out, or choose --device simulator:",
             Self::SeedOnRealPort => "leave --seed out, or choose --device simulator:",
             Self::FaultElsewhere { .. } => {
@@ -178,12 +179,15 @@ pub(super) fn refuse_retries(scope: Scope, retries: u32) -> Result<(), Refusal> 
     }
 }
 
-/// A policy that would silently be treated as another one.
-pub(super) fn refuse_unbuilt(profile: &Profile) -> Result<(), Refusal> {
-    match profile.mqtt.as_ref().map(|mqtt| mqtt.policy) {
-        Some(EndpointPolicy::TestThenFinal) => Err(Refusal::UnbuiltPolicy),
-        Some(EndpointPolicy::Redirected | EndpointPolicy::Bench) | None => Ok(()),
-    }
+/// A unit that has its final image would start with it, and with the production's addresses, on a bench.
+pub(super) fn refuse_starting_again(profile: &Profile, scope: Scope) -> Result<(), Refusal> {
+    let what = match scope {
+        _ if !profile.is_tested_then_finished() => return Ok(()),
+        Scope::Run | Scope::Provision | Scope::Check => return Ok(()),
+        Scope::Reprovision(_) => "reprovision",
+        Scope::FactoryReset => "factory-reset",
+    };
+    Err(Refusal::StartsAgain { profile: profile.name.clone(), what })
 }
 
 /// What only a simulated unit can be told.
@@ -216,7 +220,12 @@ pub(super) fn refuse_bench_on_real_port(
         return Err(Refusal::BenchOnRealPort);
     }
     let leads_outside = matches!(network, NetworkKind::Wire | NetworkKind::Nic);
-    if scope != Scope::Provision && !leads_outside && profile.reaches_network() {
+    let is_started = match scope {
+        Scope::Provision => false,
+        Scope::Check => !profile.is_tested_then_finished(),
+        Scope::Run | Scope::Reprovision(_) | Scope::FactoryReset => true,
+    };
+    if is_started && !leads_outside && profile.reaches_network() {
         return Err(Refusal::QcOnRealPort { network });
     }
     Ok(())
@@ -234,12 +243,17 @@ pub(super) fn refuse_what_would_ship(
     if matches!(scope, Scope::Provision | Scope::FactoryReset) {
         return Ok(());
     }
-    if profile.ca.is_some() && request.ca.is_none() {
+    // What a unit fetched itself while it was tested goes with its test.
+    let is_kept = |called_by| called_by == Caller::Bench || !profile.is_tested_then_finished();
+    if profile.ca.as_ref().is_some_and(|ca| is_kept(ca.called_by)) && request.ca.is_none() {
         return Err(Refusal::BenchServiceOnRealPort { service: "CA", option: "--ca" });
     }
     if profile.provisioning_api.is_some() && request.config_server.is_none() {
         let (service, option) = ("provisioning server", "--config-server");
         return Err(Refusal::BenchServiceOnRealPort { service, option });
+    }
+    if profile.is_tested_then_finished() {
+        return Ok(());
     }
     let accepted = redirect.is_some_and(|redirect| redirect.because.is_some());
     match profile.mqtt.is_some() && request.broker.is_none() && !accepted {

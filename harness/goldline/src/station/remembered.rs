@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::leases::{Leasing, Taken};
 use crate::{
-    engine::Finished,
+    engine::{Finished, TEST_VALUES},
     identity::Mac,
     plan::{BindingError, Bindings, Given, Identity, Scope},
     profile::Profile,
@@ -28,6 +28,10 @@ pub enum RememberedError {
         "{mac} was given values by the bench's own {services}, which nobody else knows: a real unit is not shipped so; provision it with the product's own"
     )]
     OfTheBench { mac: Mac, services: String },
+    #[error(
+        "{mac} holds the values of its test still, and was never given those that it is shipped with: run it again"
+    )]
+    TestedOnly { mac: Mac },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -41,7 +45,7 @@ impl RememberedError {
             Self::NeverProvisioned { .. }
             | Self::OtherProfile { .. }
             | Self::OtherProduct { .. } => Code::UnitUnknown,
-            Self::OfTheBench { .. } => Code::EndpointBench,
+            Self::OfTheBench { .. } | Self::TestedOnly { .. } => Code::EndpointBench,
             Self::Store(_) | Self::Binding(_) => Code::StationState,
         };
         Diagnosis::new(code, self.to_string())
@@ -74,6 +78,9 @@ impl Recall {
         }
         if unit.product != product {
             return Err(RememberedError::OtherProduct { mac, profile: profile.name.clone() });
+        }
+        if unit.of_bench.iter().any(|of| of == TEST_VALUES) {
+            return Err(RememberedError::TestedOnly { mac });
         }
         if ships && !unit.of_bench.is_empty() {
             let services = unit.of_bench.join(" and ");
@@ -116,7 +123,7 @@ pub(super) fn remember(
         product: finished.product.clone(),
         run_id: record.run_id,
         provisioned_at: record.started_at,
-        values: plan.bindings().to_remember(),
+        values: plan.shipped().bindings().to_remember(),
     })
 }
 

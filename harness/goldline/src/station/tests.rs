@@ -108,11 +108,6 @@ fn broker(folder: &Path, login: &str) -> Request {
     Scope::Run, "--fault ca.down: --ca names a CA that is not the testbed's",
     "leave out --ca, or --fault"
 )]
-#[case::policy_that_is_not_built(
-    |folder: &Path| own_app_with_policy(folder, "test_then_final"),
-    Scope::Provision, "the endpoint policy test_then_final is not built yet",
-    "choose the policy redirected"
-)]
 #[case::fault_on_a_real_port(
     |folder: &Path| Request { faults: vec!["flash.app_bit".to_owned()], ..own_app(folder) },
     Scope::Provision, "the fault flash.app_bit is for simulated units", "leave --fault out"

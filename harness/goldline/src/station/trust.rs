@@ -153,7 +153,11 @@ fn untrusting(plan: &Plan, app: &str, called: &[Called]) -> Option<Untrusting> {
 
 /// What the units of a profile call, and whether they can trust it, before values of a unit are given.
 pub fn services_of(profile: &Profile, carried: &[Carried], shown: &Shown) -> Vec<Called> {
-    services(&Values { profile, given: &Given::default(), are_remembered: false }, carried, shown)
+    let given = match &shown.bench {
+        Some(bench) => Given::default().on_bench(profile, bench),
+        None => Given::default(),
+    };
+    services(&Values { profile, given: &given, are_remembered: false }, carried, shown)
 }
 
 fn services(values: &Values<'_>, carried: &[Carried], shown: &Shown) -> Vec<Called> {

@@ -174,12 +174,16 @@ pub(super) fn try_for_fit(
     identity: Identity,
     sources: &mut impl Sources,
     images: &FlashImages,
-    now: OffsetDateTime,
+    (now, bench_root): (OffsetDateTime, &str),
 ) -> Result<(), ValuesError> {
     let profile = &plan.profile;
     let mut rehearsal = Bindings::resolve(profile, given, identity, sources)?;
     rehearsal.bind_mac(REHEARSAL_MAC)?;
     rehearse_learning(profile, &mut rehearsal)?;
+    if plan.finishes() {
+        let tested = rehearsal.on_bench(profile, bench_root)?;
+        BoundPlan::bind(plan.clone(), tested, images)?;
+    }
     let bound = BoundPlan::bind(plan.clone(), rehearsal, images)?;
     profile.refuse_unsayable(|name| Some(bound.bindings().get(name)?.expose()))?;
     if let Some(spec) = &profile.registry {

@@ -28,6 +28,7 @@ mod dry_run;
 pub mod elsewhere;
 mod external_broker;
 mod faults;
+mod finals;
 mod flash_dumps;
 mod foreign_servers;
 mod full_disk;

@@ -93,6 +93,8 @@ pub fn of(fault: &str) -> Meaning {
             "nvs.key_missing",
             "boot.image_refused",
         ]),
+        // Few products erase anything once an application ran.
+        "flash.worn_out" => PerhapsUnseen(FLASH),
         "flash.wrong_size" | "chip.wrong_chip" => Unit(&["chip.mismatch"]),
         "chip.wrong_mac" => Unit(&["chip.mac_invalid"]),
         "chip.encrypted" | "chip.brown_out" | "chip.watchdog" | "firmware.boot_loop" => {

@@ -57,6 +57,8 @@ pub enum Fault {
     FlashWeakSector,
     /// `flash.erase_failed`
     FlashEraseFailed,
+    /// `flash.worn_out`
+    FlashWornOut,
     /// `flash.wrong_size`
     FlashWrongSize,
     /// `chip.wrong_chip`
@@ -173,6 +175,7 @@ impl Fault {
         Self::FlashStuckBit,
         Self::FlashWeakSector,
         Self::FlashEraseFailed,
+        Self::FlashWornOut,
         Self::FlashWrongSize,
         Self::ChipWrongChip,
         Self::ChipWrongMac,
@@ -305,6 +308,10 @@ impl Fault {
             Self::FlashEraseFailed => (
                 "flash.erase_failed",
                 "One sector of the flash cannot be erased and keeps what an earlier test left in it.",
+            ),
+            Self::FlashWornOut => (
+                "flash.worn_out",
+                "Once an application was started, one sector of the flash cannot be erased any more.",
             ),
             Self::FlashWrongSize => {
                 ("flash.wrong_size", "The flash chip has half of the size that was ordered.")

@@ -20,6 +20,8 @@ const UNERASABLE: u64 = 2;
 pub(super) struct Defects {
     stuck_bit: Settling<(u32, u8)>,
     unerasable: Settling<u32>,
+    worn: Settling<u32>,
+    has_run: bool,
     /// How many sectors are erased before it.
     erasable: u64,
     chance: Chance,
@@ -50,9 +52,16 @@ impl Defects {
         Self {
             stuck_bit: Settling::when(faults.has(Fault::FlashStuckBit)),
             unerasable: Settling::when(faults.has(Fault::FlashEraseFailed)),
+            worn: Settling::when(faults.has(Fault::FlashWornOut)),
+            has_run: false,
             erasable: faults.pick(Fault::FlashEraseFailed, UNERASABLE),
             chance: Chance::new(seed),
         }
+    }
+
+    /// An application is started.
+    pub(super) fn begin_to_run(&mut self) {
+        self.has_run = true;
     }
 
     /// After `length` bytes at `offset` were programmed.
@@ -77,10 +86,15 @@ impl Defects {
                 None => self.unerasable = Settling::At(offset),
             }
         }
-        if let Settling::At(sector) = self.unerasable
-            && sector == offset
+        if let Settling::Looking = self.worn
+            && self.has_run
+            && offset >= FIRST_PLACE
         {
-            cells[sector as usize..][..SECTOR_SIZE as usize].fill(LEFTOVER);
+            self.worn = Settling::At(offset);
+        }
+        let holds = |defect: &Settling<u32>| matches!(defect, Settling::At(at) if *at == offset);
+        if holds(&self.unerasable) || holds(&self.worn) {
+            cells[offset as usize..][..SECTOR_SIZE as usize].fill(LEFTOVER);
         }
         if let Settling::At((at, mask)) = self.stuck_bit {
             cells[at as usize] &= !mask;

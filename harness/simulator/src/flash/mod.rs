@@ -16,6 +16,7 @@ pub use file::FileError;
 use file::FlashFile;
 
 use crate::fault::Faults;
+use crate::journal::Journal;
 use defect::Defects;
 
 /// Bytes that one sector erase sets.
@@ -44,6 +45,7 @@ pub struct Nor {
     defects: Defects,
     /// How long the chip was busy, when that takes time.
     busy: Option<Duration>,
+    journal: Journal,
 }
 
 impl Nor {
@@ -74,7 +76,14 @@ impl Nor {
             erase_counts: vec![0; sectors],
             defects: Defects::default(),
             busy: None,
+            journal: Journal::default(),
         }
+    }
+
+    /// Says what changes it.
+    pub(crate) fn with_journal(mut self, journal: Journal) -> Self {
+        self.journal = journal;
+        self
     }
 
     /// Gives the chip cells that do not do what they are told.
@@ -99,6 +108,11 @@ impl Nor {
         self.busy.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// An application is started, which wears some chips out.
+    pub(crate) fn begin_to_run(&mut self) {
+        self.defects.begin_to_run();
+    }
+
     /// Size of the chip in bytes.
     pub fn size(&self) -> u32 {
         self.cells.len() as u32
@@ -120,6 +134,7 @@ impl Nor {
         for (cell, byte) in self.cells[range.clone()].iter_mut().zip(data) {
             *cell &= byte;
         }
+        self.journal.note(format_args!("write {offset:#x} {:#x}", data.len()));
         self.defects.after_program(&mut self.cells, offset, data.len() as u32);
         self.persist(range);
         Ok(())
@@ -153,6 +168,7 @@ impl Nor {
         }
         let start = offset / SECTOR_SIZE * SECTOR_SIZE;
         let end = (offset + length).next_multiple_of(SECTOR_SIZE);
+        self.journal.note(format_args!("erase {start:#x} {:#x}", end - start));
         self.set_sectors(start, end)?;
         self.spend(busy_time::of_sectors(start, end));
         Ok(())
@@ -171,6 +187,7 @@ impl Nor {
     /// Sets the whole chip.
     pub fn erase_chip(&mut self) {
         let size = self.size();
+        self.journal.note(format_args!("erase 0x0 {size:#x}"));
         self.set_sectors(0, size).expect("the chip lies inside itself by definition");
         self.spend(busy_time::of_chip(size));
     }

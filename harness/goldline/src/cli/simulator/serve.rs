@@ -50,6 +50,9 @@ pub(in crate::cli) struct ServeArguments {
     /// Keep the flash in a file: one of the flash's size, or one that is not there yet
     #[arg(long, value_name = "FILE")]
     flash_file: Option<PathBuf>,
+    /// Write into a file what the unit does, a line each: its starts, and the changes of its flash
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
     /// Give the pseudo-terminal a name of your own
     #[arg(long, value_name = "LINK", conflicts_with_all = ["tcp", "rfc2217"])]
     pty: Option<PathBuf>,
@@ -159,6 +162,7 @@ fn config(arguments: &ServeArguments) -> miette::Result<Config> {
         usage(format!("{} MB of flash is more than any chip has", arguments.flash_size))
     })?;
     config.flash_file.clone_from(&arguments.flash_file);
+    config.journal.clone_from(&arguments.journal);
     config.link.clone_from(&arguments.pty);
     config.native_usb = arguments.native_usb;
     config.paced = arguments.pace;

@@ -7,6 +7,7 @@
 
 mod derived;
 mod error;
+mod on_bench;
 mod redaction;
 
 use std::{collections::BTreeMap, fmt, io};
@@ -398,6 +399,7 @@ impl fmt::Display for Origin {
             Self::Random => "the generator",
             Self::Template => "other values",
             Self::Engine => "the run",
+            Self::Bench => "the bench",
             Self::Issued => "a service",
         })
     }

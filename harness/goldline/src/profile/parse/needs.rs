@@ -19,6 +19,7 @@ pub(super) struct Places {
     method: Range<usize>,
     scheme: Option<Range<usize>>,
     checks: Vec<(String, Range<usize>)>,
+    policy: Option<Range<usize>>,
     /// Sections of what a unit reaches over its network.
     services: Vec<(&'static str, Range<usize>)>,
 }
@@ -38,6 +39,7 @@ impl Places {
         ];
         Self {
             method: raw.method.span(),
+            policy: raw.mqtt.as_ref().map(|raw| raw.policy.span()),
             scheme: raw.nvs.encryption.as_ref().map(|raw| raw.scheme.span()),
             checks: checks.map(|check| (check.id.get_ref().clone(), check.id.span())).collect(),
             services: services.into_iter().flatten().collect(),
@@ -56,6 +58,7 @@ impl Problems {
             let id = check.id.name();
             self.push(places.check(id), Problem::CheckNeeds { id, section });
         }
+        self.two_sets_of_values(profile, places.policy.as_ref().unwrap_or(&places.method));
         self.sections_of_services(profile, places);
         self.lacks_of_the_chip(profile, places);
     }

@@ -47,6 +47,10 @@ pub(super) struct RawProfile {
     pub flash: Option<RawFlash>,
     /// The values of one unit by name; a template names only values that stand before it.
     pub values: BTreeMap<Text, RawValue>,
+    /// With policy = "test_then_final": what the unit is told while it is tested, in place of values of the site or
+    /// of the generator. `{bench.root_certificate}` is the bench's CA.
+    #[serde(default)]
+    pub bench_values: BTreeMap<Text, Text>,
     /// What lies in the unit's NVS namespaces.
     pub nvs: RawNvs,
     /// The network that the unit must join. Without it nothing is asked of the unit but its flash, its NVS and its

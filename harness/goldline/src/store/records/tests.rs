@@ -48,6 +48,7 @@ fn record(minute: i64) -> Record {
         simulation: None,
         provenance: Provenance::default(),
         network: None,
+        shipped: None,
         endpoints: Vec::new(),
         stages: Vec::new(),
         not_proven: Vec::new(),
