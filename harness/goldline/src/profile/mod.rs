@@ -24,6 +24,7 @@ mod secret_source;
 mod service;
 mod station_file;
 mod template;
+mod token_key;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
@@ -57,10 +58,12 @@ pub use service::{
     ProvisioningApi, RegistrySpec, TimeServer, Update,
 };
 pub use station_file::{
-    CaService, ConfigServerService, Lock, MqttService, Nest, Power, Redirect, RedirectedBy,
-    RegistryService, Setting, StationFile, StationFileError, StationFileProblem, WifiService,
+    CaService, ConfigServerService, Lock, MqttService, Nest, Power, Redirect, RedirectKey,
+    RedirectedBy, RegistryService, Setting, StationFile, StationFileError, StationFileProblem,
+    WifiService,
 };
 pub use template::{Piece, Template, TemplateError, UnboundSymbol};
+pub use token_key::{TokenKey, TokenKeyError, TokenTerms};
 
 /// What bench values may name: the certificate of the bench's own CA, PEM.
 pub const BENCH_ROOT: &str = "bench.root_certificate";

@@ -52,11 +52,13 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{LineColumn, NoResource, Resource, SecretSource, nearest::did_you_mean};
+use super::{
+    LineColumn, NoResource, Resource, SecretSource, TokenKey, TokenKeyError, nearest::did_you_mean,
+};
 use crate::secret::Secret;
 
 pub use nests::{Lock, Nest, Power};
-pub use redirect::{Redirect, RedirectedBy};
+pub use redirect::{Redirect, RedirectKey, RedirectedBy};
 
 /// The services of a station and the values of its site.
 #[derive(Clone, Debug, Default)]
@@ -177,6 +179,12 @@ pub enum StationFileProblem {
     Resource(#[from] NoResource),
     #[error("[redirect] names none or two of `certificate` and `ca`: expected one of them")]
     RedirectedBy,
+    #[error("`key` of [redirect]: {0}")]
+    TokenKey(#[from] TokenKeyError),
+    #[error(
+        "`key` is on a token, and with `certificate` a server of the bench needs it itself: expected `ca`"
+    )]
+    TokenOfServer,
     #[error("the nest {name} stands twice")]
     NestTwice { name: String },
     #[error(

@@ -8,7 +8,7 @@ use crate::{
     clock::Clock,
     image::{FlashImages, carried},
     plan::Given,
-    profile::{Piece, Profile, Redirect, RedirectedBy, SecretError},
+    profile::{Piece, Profile, Redirect, RedirectKey, RedirectedBy, SecretError},
     testbed::authority::{Maker, MakerError, MakerPem},
 };
 
@@ -33,6 +33,7 @@ impl RedirectError {
             Self::Maker(MakerError::NotTrusted(_)) => {
                 "give the CA that issues and the one that units trust, with a way from one to the other"
             }
+            Self::Maker(MakerError::Token(error)) => error.action(),
             Self::Maker(_) => {
                 "look at the files with openssl x509 -text and openssl pkey, and correct them in [redirect] of the station file"
             }
@@ -49,11 +50,20 @@ pub(super) fn maker(redirect: &Redirect, clock: &Clock) -> Result<Maker, Redirec
         fs::read_to_string(path).map_err(|error| RedirectError::File { path: path.clone(), error })
     };
     let (RedirectedBy::Certificate(certificate) | RedirectedBy::Ca(certificate)) = &redirect.by;
+    let (trusted, certificate) = (read(&redirect.trusts)?, read(certificate)?);
+    let (place, passphrase) = match &redirect.key {
+        RedirectKey::Read { place, passphrase } => (place, passphrase),
+        RedirectKey::Token { key, pin } => {
+            let pin = pin.read()?;
+            let texts = (trusted.as_str(), certificate.as_str());
+            return Ok(Maker::as_ca_on_token(texts, (key, &pin), clock.clone())?);
+        }
+    };
     let pem = MakerPem {
-        trusted: read(&redirect.trusts)?,
-        certificate: read(certificate)?,
-        key: redirect.key.read()?,
-        passphrase: redirect.passphrase.as_ref().map(|source| source.read()).transpose()?,
+        trusted,
+        certificate,
+        key: place.read()?,
+        passphrase: passphrase.as_ref().map(|source| source.read()).transpose()?,
     };
     Ok(match &redirect.by {
         RedirectedBy::Certificate(_) => Maker::with_certificate(&pem, clock.clone())?,

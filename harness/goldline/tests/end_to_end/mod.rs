@@ -89,7 +89,8 @@ mod secret_table;
 mod secrets;
 mod starts;
 
-pub mod trust;
+pub mod tokens;
+mod trust;
 mod two_sided;
 mod usage;
 mod values;

@@ -55,6 +55,12 @@ pub fn redirect(station: &Station, lines: &str) {
 
 /// A run on a port that is taken for a real one.
 fn run(station: &Station, more: &[&str]) -> Ended {
+    let (_unit, mut command) = run_command(station, more);
+    Ended::of(&mut command)
+}
+
+/// The unit, and what runs it.
+pub fn run_command(station: &Station, more: &[&str]) -> (ChildGuard, Command) {
     let wire = free_address();
     let mut command = station.command();
     command.args(["simulator", "serve", "--rfc2217", "127.0.0.1:0", "--network", &wire]);
@@ -66,7 +72,8 @@ fn run(station: &Station, more: &[&str]) -> Ended {
     let values = ["wifi_ssid=Shop", "wifi_password=@password", &broker];
     let values = values.into_iter().flat_map(|value| ["--set", value]);
     let words = ["run", "espvault.toml", "--json", "--network", &wire, "--device", url.trim_end()];
-    station.unit(words.into_iter().chain(values).chain(more.iter().copied()))
+    let words = words.into_iter().chain(values).chain(more.iter().copied());
+    (unit, station.unit_command(words))
 }
 
 const STATION: [&str; 2] = ["--station", "jig.toml"];

@@ -6,14 +6,18 @@
 use pkcs8::{EncryptedPrivateKeyInfo, SecretDocument, der::pem::LineEnding};
 use rcgen::{
     CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PublicKeyData,
+    PublicKeyData, SignatureAlgorithm, SigningKey,
 };
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use time::{Duration, OffsetDateTime};
 
-use super::{AuthorityError, Issued, Signed, stamp};
+use super::{
+    AuthorityError, Issued, Signed, stamp,
+    token::{TokenError, TokenSigner},
+};
 use crate::{
     clock::Clock,
+    profile::TokenKey,
     secret::Secret,
     tls::{AnchorError, Anchors, Distrust, judge},
 };
@@ -35,7 +39,40 @@ enum Certifies {
     /// One certificate, for all names that are asked for.
     With(Box<Issued>),
     /// A CA, each name as it is asked for.
-    As { ca_pem: String, issuer: Box<Issuer<'static, KeyPair>> },
+    As { ca_pem: String, issuer: Box<Issuer<'static, CaKey>> },
+}
+
+/// What signs for a maker's CA.
+enum CaKey {
+    /// A key in this process.
+    Here(KeyPair),
+    /// One on a token, which it never leaves.
+    OnToken(TokenSigner),
+}
+
+impl PublicKeyData for CaKey {
+    fn der_bytes(&self) -> &[u8] {
+        match self {
+            Self::Here(key) => key.der_bytes(),
+            Self::OnToken(signer) => signer.der_bytes(),
+        }
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        match self {
+            Self::Here(key) => PublicKeyData::algorithm(key),
+            Self::OnToken(signer) => signer.algorithm(),
+        }
+    }
+}
+
+impl SigningKey for CaKey {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        match self {
+            Self::Here(key) => key.sign(message),
+            Self::OnToken(signer) => signer.sign(message),
+        }
+    }
 }
 
 /// A maker's certificate or CA cannot be used.
@@ -54,6 +91,8 @@ pub enum MakerError {
     WrongPassphrase,
     #[error("the key is not that of the certificate")]
     OtherKey,
+    #[error(transparent)]
+    Token(#[from] TokenError),
     #[error("what the CA issues would not be trusted by units: {0}")]
     NotTrusted(Distrust),
 }
@@ -77,7 +116,7 @@ impl Maker {
     /// # Errors
     /// [`MakerError`] names what does not fit.
     pub fn with_certificate(pem: &MakerPem, clock: Clock) -> Result<Self, MakerError> {
-        let anchors = trusted(pem, &clock)?;
+        let anchors = trusted(&pem.trusted, &clock)?;
         let (key, serial, expires) = key_of_certificate(pem)?;
         let signed = Signed {
             certificate: pem.certificate.clone(),
@@ -95,12 +134,33 @@ impl Maker {
     /// # Errors
     /// [`MakerError`] names what does not fit.
     pub fn as_ca(pem: &MakerPem, clock: Clock) -> Result<Self, MakerError> {
-        let anchors = trusted(pem, &clock)?;
         let (key, ..) = key_of_certificate(pem)?;
-        let issuer = Issuer::from_ca_cert_pem(&pem.certificate, key)
+        Self::signing_with(CaKey::Here(key), (&pem.trusted, &pem.certificate), clock)
+    }
+
+    /// One that is the CA, whose key stays on a token; certificates are PEM.
+    ///
+    /// # Errors
+    /// [`MakerError`] names what does not fit. A wrong PIN is tried once.
+    pub fn as_ca_on_token(
+        (trusted, certificate): (&str, &str),
+        (key, pin): (&TokenKey, &Secret),
+        clock: Clock,
+    ) -> Result<Self, MakerError> {
+        let signer = TokenSigner::open(key, pin, certificate)?;
+        Self::signing_with(CaKey::OnToken(signer), (trusted, certificate), clock)
+    }
+
+    fn signing_with(
+        key: CaKey,
+        (trusted_pem, ca_pem): (&str, &str),
+        clock: Clock,
+    ) -> Result<Self, MakerError> {
+        let anchors = trusted(trusted_pem, &clock)?;
+        let issuer = Issuer::from_ca_cert_pem(ca_pem, key)
             .map_err(|error| MakerError::Certificate(error.to_string()))?;
-        let certifies = Certifies::As { ca_pem: pem.certificate.clone(), issuer: Box::new(issuer) };
-        let maker = Self { trusted_pem: pem.trusted.clone(), anchors, certifies, clock };
+        let certifies = Certifies::As { ca_pem: ca_pem.to_owned(), issuer: Box::new(issuer) };
+        let maker = Self { trusted_pem: trusted_pem.to_owned(), anchors, certifies, clock };
         // A CA that may not issue, or of which nobody knows, is found now and not by the first unit.
         let names = ["trial.example.test".to_owned()];
         match maker.issue_server(&names, LONGEST) {
@@ -137,7 +197,7 @@ impl Maker {
         names: &[String],
         validity: Duration,
         ca_pem: &str,
-        issuer: &Issuer<'static, KeyPair>,
+        issuer: &Issuer<'static, CaKey>,
     ) -> Result<Issued, AuthorityError> {
         let subject = names.first().map_or("a server without a name", String::as_str);
         let refuse = |source| AuthorityError::Issue { subject: subject.to_owned(), source };
@@ -168,8 +228,8 @@ impl Maker {
     }
 }
 
-fn trusted(pem: &MakerPem, clock: &Clock) -> Result<Anchors, MakerError> {
-    let anchors = Anchors::from_pem(&pem.trusted)?;
+fn trusted(pem: &str, clock: &Clock) -> Result<Anchors, MakerError> {
+    let anchors = Anchors::from_pem(pem)?;
     anchors.require_valid(clock.now())?;
     Ok(anchors)
 }

@@ -6,6 +6,7 @@
 
 mod maker;
 mod stored;
+mod token;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
@@ -16,6 +17,7 @@ use time::{Duration, OffsetDateTime};
 
 pub use maker::{Maker, MakerError, MakerPem};
 pub use stored::AuthorityPem;
+pub use token::TokenError;
 
 use crate::{clock::Clock, hex::hex, secret::Secret, tls::Distrust};
 
