@@ -30,6 +30,9 @@
 //! [network]
 //! use = "nic:wlan1"   # what lies between real units and the services, unless --network says otherwise
 //!
+//! [final]             # of units that are tested with other values than they are shipped with
+//! broker_shows = "broker-chain.pem"
+//!
 //! [require]
 //! radio = true        # no run whose network cannot prove the unit's WiFi
 //! ```
@@ -87,6 +90,8 @@ pub struct StationFile {
     pub nests: Vec<Nest>,
     /// `[redirect]`: who certifies the bench's servers for real units.
     pub redirect: Option<Redirect>,
+    /// `[final]`: PEM of what the production's broker shows, its certificate first.
+    pub broker_shows: Option<PathBuf>,
     /// `[resources]`: how much there is of what nests share, by name.
     pub resources: BTreeMap<Resource, u32>,
 }
@@ -278,6 +283,17 @@ impl Reader<'_> {
                         }
                     }
                 }
+                "final" => {
+                    for (name, value) in table("final", value)? {
+                        match name.get_ref().as_ref() {
+                            "broker_shows" => {
+                                let file = plain("broker_shows", value)?;
+                                station.broker_shows = Some(self.folder.join(file));
+                            }
+                            _ => return Err(unknown(name, &["broker_shows"])),
+                        }
+                    }
+                }
                 "station" => {
                     for (name, value) in table("station", value)? {
                         match name.get_ref().as_ref() {
@@ -299,6 +315,7 @@ impl Reader<'_> {
                         "station",
                         "nest",
                         "redirect",
+                        "final",
                         "resources",
                     ];
                     return Err(unknown(key, &known));

@@ -1,17 +1,19 @@
 //! Whether the values that units are shipped with can be those, of units that are tested with others: as far as it can
 //! be told before any unit is touched.
 //!
-//! Must not know how a value reaches a unit.
+//! Reads the file that the station file names. Must not know how a value reaches a unit.
 
-use rustls::pki_types::{CertificateDer, pem::PemObject};
+use std::{fs, io, path::PathBuf};
+
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 
 use super::order::Order;
 use crate::{
     clock::Clock,
     image::FlashImages,
     plan::Given,
-    profile::{BENCH_ROOT, ValueSpec},
-    tls::{AnchorError, Anchors, Issuer},
+    profile::{BENCH_ROOT, Endpoint, Profile},
+    tls::{AnchorError, Anchors, Distrust, Issuer, judge},
 };
 
 /// A shorter text is in every application by chance.
@@ -36,6 +38,12 @@ pub enum UnfitFinal {
         "the value \"{name}\" is the CA that units are shipped with, and trusts the bench's own CA"
     )]
     BenchCa { name: String },
+    #[error("[final] broker_shows: cannot read {}: {error}", .path.display())]
+    Shows { path: PathBuf, error: io::Error },
+    #[error(
+        "a unit that is shipped with the CA in \"{name}\" would refuse the production's broker {endpoint}: {why}"
+    )]
+    OtherCa { name: String, endpoint: String, why: Distrust },
 }
 
 impl UnfitFinal {
@@ -47,6 +55,10 @@ impl UnfitFinal {
             }
             Self::InApplication { .. } => {
                 "flash the build without it: what the unit is told on the bench comes from NVS"
+            }
+            Self::Shows { .. } => "correct the place in [final] of the station file",
+            Self::OtherCa { .. } => {
+                "give the CA that the production's broker comes of, or correct broker_shows in [final] of the station file"
             }
             Self::Ca { .. } | Self::NoCa { .. } | Self::BenchCa { .. } => {
                 "give the root certificate of the production's CA as PEM; look at it with openssl x509 -text"
@@ -73,13 +85,14 @@ pub(super) fn refuse_unfit(
         if told.len() >= SHORTEST_TRACE && holds(images, told.as_bytes()) {
             return Err(UnfitFinal::InApplication { name: name() });
         }
-        let spec = profile.values.iter().find(|spec| spec.name == name());
-        for shipped in order.given.iter().filter_map(|given| shipped(spec?, given)) {
-            if shipped == told {
+        for given in &order.given {
+            let Some(shipped) = shipped(profile, &name(), given) else { continue };
+            if shipped.trim_end() == told.trim_end() {
                 return Err(UnfitFinal::SameAsBench { name: name() });
             }
             if template.symbols().any(|symbol| symbol == BENCH_ROOT) {
-                refuse_ca(&name(), shipped, bench_root, clock)?;
+                let anchors = refuse_ca(&name(), shipped, bench_root, clock)?;
+                refuse_other_ca(&name(), &anchors, order, given, clock)?;
             }
         }
     }
@@ -87,8 +100,9 @@ pub(super) fn refuse_unfit(
 }
 
 /// What a unit is shipped with, where it is known before the unit is.
-fn shipped<'a>(spec: &'a ValueSpec, given: &'a Given) -> Option<&'a str> {
-    given.text(&spec.name).map(|text| text.expose()).or(spec.sample.as_deref())
+fn shipped<'a>(profile: &'a Profile, name: &str, given: &'a Given) -> Option<&'a str> {
+    let sample = || profile.values.iter().find(|spec| spec.name == name)?.sample.as_deref();
+    given.text(name).map(|text| text.expose()).or_else(sample)
 }
 
 /// Whether an image that stays in the unit holds a text.
@@ -97,7 +111,12 @@ fn holds(images: &FlashImages, text: &[u8]) -> bool {
     all.into_iter().any(|image| image.windows(text.len()).any(|window| window == text))
 }
 
-fn refuse_ca(name: &str, pem: &str, bench_root: &str, clock: &Clock) -> Result<(), UnfitFinal> {
+fn refuse_ca(
+    name: &str,
+    pem: &str,
+    bench_root: &str,
+    clock: &Clock,
+) -> Result<Anchors, UnfitFinal> {
     let name = || name.to_owned();
     let unfit = |error| UnfitFinal::Ca { name: name(), error };
     let anchors = Anchors::from_pem(pem).map_err(unfit)?;
@@ -112,5 +131,33 @@ fn refuse_ca(name: &str, pem: &str, bench_root: &str, clock: &Clock) -> Result<(
             return Err(UnfitFinal::BenchCa { name: name() });
         }
     }
-    Ok(())
+    Ok(anchors)
+}
+
+/// What the production's broker shows is judged as a unit with that CA would judge it, where the station knows it.
+fn refuse_other_ca(
+    name: &str,
+    anchors: &Anchors,
+    order: &Order,
+    given: &Given,
+    clock: &Clock,
+) -> Result<(), UnfitFinal> {
+    let (Some(path), Some(mqtt)) = (&order.broker_shows, &order.profile.mqtt) else {
+        return Ok(());
+    };
+    let Ok(endpoint) = mqtt.endpoint.render(|name| shipped(&order.profile, name, given)) else {
+        return Ok(());
+    };
+    // One that is none is told where the unit's values are tried.
+    let Some(host) = endpoint.parse::<Endpoint>().ok().map(|endpoint| endpoint.host().to_owned())
+    else {
+        return Ok(());
+    };
+    let Ok(host) = ServerName::try_from(host) else { return Ok(()) };
+    let pem = fs::read_to_string(path)
+        .map_err(|error| UnfitFinal::Shows { path: path.clone(), error })?;
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).flatten().collect();
+    let judged = judge(&chain, anchors, &host, clock.now());
+    let name = name.to_owned();
+    judged.map(drop).map_err(|why| UnfitFinal::OtherCa { name, endpoint, why })
 }

@@ -52,6 +52,8 @@ pub struct Order {
     pub(super) nests: Vec<Option<Nest>>,
     /// Who certifies the bench's servers for real units.
     pub(super) redirect: Option<Redirect>,
+    /// PEM of what the production's broker shows.
+    pub(super) broker_shows: Option<PathBuf>,
     /// How much there is of what they share.
     pub(super) resources: BTreeMap<Resource, u32>,
     /// What runs those that are emulated.
@@ -260,6 +262,7 @@ impl Order {
             devices,
             nests,
             redirect,
+            broker_shows: station.as_ref().and_then(|station| station.broker_shows.clone()),
             resources,
             emulators,
             units_elsewhere,

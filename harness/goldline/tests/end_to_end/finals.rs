@@ -369,6 +369,20 @@ fn a_unit_that_a_program_resets_may_have_booted() {
     },
     "\"broker_ca\" is the CA that units are shipped with"
 )]
+#[case::of_another_broker(
+    |station: &Station| {
+        let other = Authority::create(Clock::system()).expect("an authority");
+        broker_shows(station, &other, "broker.production.example.test");
+    },
+    "would refuse the production's broker mqtts://broker.production.example.test:8883"
+)]
+#[case::nothing_that_the_broker_shows(
+    |station: &Station| {
+        let line = fs::read_to_string(station.path("line.toml")).expect("the station's");
+        station.write("line.toml", line + "\n[final]\nbroker_shows = \"nowhere.pem\"\n");
+    },
+    "[final] broker_shows: cannot read"
+)]
 #[case::a_sample(
     |station: &Station| {
         let text = fs::read_to_string(station.path("line.toml")).expect("the station's");
@@ -402,6 +416,40 @@ fn what_would_be_shipped_of_the_bench_is_refused(#[case] spoil: fn(&Station), #[
     }
     let journal = fs::read_to_string(station.path("unit.log")).expect("the unit's journal");
     assert_eq!(journal, "start download\n", "it was touched");
+}
+
+/// The station knows what the production's broker shows: a certificate of that CA for that name.
+fn broker_shows(station: &Station, ca: &Authority, name: &str) {
+    let issued = ca.issue_server(&[name.to_owned()], time::Duration::days(30));
+    station.write("broker.pem", issued.expect("it issues").signed.chain);
+    let line = fs::read_to_string(station.path("line.toml")).expect("the station's");
+    station.write("line.toml", line + "\n[final]\nbroker_shows = \"broker.pem\"\n");
+}
+
+/// As a unit with its final CA would judge it, and by the name that it asks for.
+#[rstest]
+#[case::its_own("broker.production.example.test", true)]
+#[case::another_name("other.example.test", false)]
+fn what_the_productions_broker_shows_is_judged_by_the_final_ca(
+    #[case] name: &str,
+    #[case] is_trusted: bool,
+) {
+    let (station, pem) = product();
+    let maker = Authority::load(pem, Clock::system()).expect("it is whole");
+    broker_shows(&station, &maker, name);
+    let unit = Unit::behind_rfc2217(&station, &[]);
+    let ended = unit.command(&station, "run");
+    match is_trusted {
+        true => drop(passes(&ended)),
+        false => {
+            assert_eq!(ended.code(), 2, "{ended:?}");
+            assert!(
+                ended.said().contains("would refuse the production's broker"),
+                "{}",
+                ended.said()
+            );
+        }
+    }
 }
 
 /// Puts a line in place of the one that gives the same value.
@@ -452,6 +500,40 @@ fn a_dry_run_shows_both_plans_and_touches_nothing() {
     assert!(order.map(place).is_sorted(), "{shown}");
     assert!(!shown.contains(BENCH_PASSWORD) && !shown.contains(PASSWORD), "{shown}");
     assert!(!station.state().exists());
+}
+
+/// Whatever a product keeps in its NVS, encrypted or issued by a CA or fetched while it is tested.
+#[rstest]
+#[case::plain("espvault", &[("mqtt_broker", BENCH_BROKER), ("wifi_ssid", BENCH_SSID)])]
+#[case::encrypted("espvault-encrypted", &[("mqtt_broker", BENCH_BROKER), ("wifi_ssid", BENCH_SSID)])]
+#[case::by_efuse("espvault-hmac", &[("mqtt_broker", BENCH_BROKER), ("mqtt_password", "PasswordOfTheBroker")])]
+#[case::with_a_certificate("espvault-certificates", &[("mqtt_broker", BENCH_BROKER)])]
+#[case::that_calls_its_ca("zeroconf", &[("ca_url", "https://ca.bench.example.test"), ("wifi_ssid", BENCH_SSID)])]
+fn a_simulated_unit_of_every_product_that_can_be_finished_is(
+    #[case] name: &str,
+    #[case] bench: &[(&str, &str)],
+) {
+    let station = Station::new();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/profiles/");
+    let text = fs::read_to_string(format!("{folder}{name}.toml")).expect("it ships");
+    let lines: Vec<String> =
+        bench.iter().map(|(name, text)| format!("{name} = \"{text}\"\n")).collect();
+    let section = format!("[bench_values]\n{}\n[nvs]\n", lines.concat());
+    let policy = ("policy = \"redirected\"", "policy = \"test_then_final\"");
+    station.write("own.toml", edited(&text, &[policy, ("[nvs]\n", &section)]));
+    let device = ["--device", "simulator:?flash-file=unit.flash"];
+    let run = |command| station.unit([command, "own.toml", "--json"].into_iter().chain(device));
+    let record = passes(&run("run"));
+    assert_eq!(record["shipped"]["holds"], "final", "{record:#}");
+    let flash = flash(&station);
+    for (name, text) in bench {
+        assert!(!holds(&flash, text), "{name} is aboard");
+    }
+    passes(&run("check"));
+    for command in [&["reprovision", "--only", "wifi"][..], &["factory-reset"]] {
+        let refused = station.unit([command, &["own.toml"], &device].concat());
+        assert_eq!(refused.code(), 2, "{refused:?}");
+    }
 }
 
 /// What the unit's own firmware stores cannot be written without it.
