@@ -214,7 +214,8 @@ pub async fn run(job: Job, events: Events, cancel: CancellationToken) -> Finishe
     let Judgement { verdict, diagnosis, checks } =
         judge(&profile, scope, plan.as_ref(), &observations);
     let shipped = shipped(&profile, plan.as_ref(), &observations, change);
-    if shipped.as_ref().is_some_and(|shipped| shipped.holds != Holds::Final) {
+    let was_tested = plan.as_ref().is_some_and(BoundPlan::is_of_two);
+    if was_tested && shipped.as_ref().is_none_or(|shipped| shipped.holds != Holds::Final) {
         of_bench.push(TEST_VALUES);
     }
     let record = Record {

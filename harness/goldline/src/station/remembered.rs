@@ -29,7 +29,7 @@ pub enum RememberedError {
     )]
     OfTheBench { mac: Mac, services: String },
     #[error(
-        "{mac} holds the values of its test still, and was never given those that it is shipped with: run it again"
+        "{mac} was tested, and was not given what it is to be shipped with, or not all of it was there when it was read back"
     )]
     TestedOnly { mac: Mac },
     #[error(transparent)]
@@ -48,7 +48,14 @@ impl RememberedError {
             Self::OfTheBench { .. } | Self::TestedOnly { .. } => Code::EndpointBench,
             Self::Store(_) | Self::Binding(_) => Code::StationState,
         };
-        Diagnosis::new(code, self.to_string())
+        let diagnosis = Diagnosis::new(code, self.to_string());
+        match self {
+            Self::TestedOnly { .. } => Diagnosis {
+                action: "run it again: goldline run tests it and writes its final image".to_owned(),
+                ..diagnosis
+            },
+            _ => diagnosis,
+        }
     }
 }
 

@@ -214,7 +214,9 @@ fn a_unit_passes_only_with_its_final_image_aboard_and_never_started_with_it() {
     let journal = fs::read_to_string(station.path("unit.log")).expect("the unit's journal");
     assert!(journal.contains("start boot"), "{journal}");
 
-    let record = passes(&unit.command(&station, "check"));
+    // It reaches nothing then, and needs no network that it could reach.
+    let alone = ["check", "espvault.toml", "--json", "--station", "line.toml"];
+    let record = passes(&station.unit(alone.into_iter().chain(["--device", &unit.device])));
     assert_eq!(record["shipped"]["holds"], "final", "{record:#}");
     let not_proven = record["not_proven"].to_string();
     assert!(not_proven.contains("mqtt_connect"), "{not_proven}");
@@ -274,6 +276,27 @@ fn a_unit_whose_run_was_killed_does_not_pass(#[case] stage: &str) {
     // Made again, it is as any other.
     passes(&unit.command(&station, "run"));
     is_shipped(&station, &maker);
+}
+
+/// Pulled in the middle of its final image.
+#[test]
+fn a_unit_whose_port_is_lost_while_it_is_finished_does_not_pass() {
+    let (station, _) = product();
+    let mut unit = Unit::behind_rfc2217(&station, &[]);
+    let mut command = station.unit_command(unit.words("run"));
+    command.stdout(Stdio::piped()).stderr(Stdio::null());
+    let run = command.spawn().expect("the program starts");
+    let began = Instant::now();
+    let journal = || fs::read_to_string(station.state().join("journal.jsonl")).unwrap_or_default();
+    while !journal().contains("\"stage\":\"erase_tested\"") {
+        assert!(began.elapsed() < DEADLINE, "{}", journal());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    unit.process.child().kill().expect("it runs");
+    let record = Ended::from(run.wait_with_output().expect("it ends")).json();
+    assert_eq!(record["verdict"], "ERROR", "{record:#}");
+    assert_eq!(record["shipped"]["holds"], "unknown", "{record:#}");
+    assert_eq!(record["shipped"]["final"], "may_have_booted", "{record:#}");
 }
 
 /// What the test left in the flash is found there at last, where it cannot be written over.
