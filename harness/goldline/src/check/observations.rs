@@ -34,8 +34,8 @@ pub struct Observations {
     pub finally: Option<Evidence>,
     /// How the unit was left, where it must not start here any more.
     pub left: Option<Left>,
-    /// Whether the device could not vouch for itself, such as an emulator that hung: what the unit did not do is not
-    /// its own then.
+    /// Whether the device could not vouch for itself, such as an emulator that hung, or nobody can for who lay there:
+    /// what the unit did or did not do is not its own then.
     pub not_vouched_for: bool,
     /// Whether the unit was reset into its application.
     pub booted: bool,

@@ -20,14 +20,14 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
     console::Console,
     patience::Patience,
     port::LineError,
-    presence::{Presence, Reopen},
+    presence::{OnMove, Presence, Reopen},
     stillness::Stillness,
     transport::{Source, Transport},
 };
@@ -40,6 +40,9 @@ use rustix::{
 
 /// Bytes that wait when others were taken in: a tenth of a second's at the usual rate.
 const BACKLOG: u32 = 1024;
+
+/// A loader's answer is whole long before, at the lowest rate too.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// A unit's line; its threads end when it is dropped.
 pub struct Line {
@@ -56,9 +59,30 @@ struct Shared {
     first_byte: OnceLock<Instant>,
     /// Whether the unit sent anything since the session began.
     answered: AtomicBool,
+    /// Why the session that began last was broken off, where what came was no loader's.
+    broken: Mutex<Option<Broken>>,
     session: Mutex<Option<Arc<Session>>>,
     console: Console,
     stillness: Stillness,
+}
+
+/// What a loader that was spoken to gave way to. espflash would wait among it for ever.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Broken {
+    /// A boot log.
+    Reset,
+    /// Bytes without an end.
+    Talk,
+}
+
+impl Broken {
+    /// In words.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::Reset => "the unit was reset meanwhile, and its boot log came for an answer",
+            Self::Talk => "something talks on there that is no loader",
+        }
+    }
 }
 
 /// One PTY between espflash and the line.
@@ -68,6 +92,8 @@ struct Session {
     _slave: OwnedFd,
     hung_up: AtomicBool,
     patience: Mutex<Patience>,
+    /// Behind so many ENDs, and since when, something comes that has not ended.
+    unended: Mutex<Option<(usize, Instant)>>,
 }
 
 impl Line {
@@ -104,6 +130,7 @@ impl Line {
             presence: Presence::new(transport, baud, reopen),
             first_byte: OnceLock::new(),
             answered: AtomicBool::new(false),
+            broken: Mutex::default(),
             session: Mutex::new(None),
             console: Console::default(),
             stillness: Stillness::default(),
@@ -123,6 +150,7 @@ impl Line {
     pub fn attach(&self) -> Result<PathBuf, LineError> {
         self.hang_up();
         self.shared.answered.store(false, Ordering::Release);
+        *self.shared.broken() = None;
         let (session, path) = open_session()?;
         let session = Arc::new(session);
         std::thread::Builder::new().name("line-writer".to_owned()).spawn({
@@ -177,6 +205,11 @@ impl Line {
     /// Whether the unit sent anything since the session began.
     pub fn has_answered(&self) -> bool {
         self.shared.answered.load(Ordering::Acquire)
+    }
+
+    /// Why the last session was broken off, where it was.
+    pub(super) fn broken(&self) -> Option<Broken> {
+        *self.shared.broken()
     }
 
     /// Whether a call that blocks must end.
@@ -248,6 +281,11 @@ impl LineHandle {
         &self.0.console
     }
 
+    /// Says who hears when the port goes and when it is back.
+    pub fn tell_of_moves(&self, on_move: OnMove) {
+        self.0.presence.tell(on_move);
+    }
+
     /// When the first byte went to the unit.
     pub fn first_byte(&self) -> Option<Instant> {
         self.0.first_byte.get().copied()
@@ -280,6 +318,21 @@ impl Session {
         }
     }
 
+    fn broken_by_what_came(&self) -> Option<Broken> {
+        let patience = self.patience();
+        if patience.was_reset() {
+            return Some(Broken::Reset);
+        }
+        let mut unended = self.unended.lock().expect("no thread panics while it holds the moment");
+        let now = Instant::now();
+        *unended = patience.unended().map(|ends| match *unended {
+            Some((same, since)) if same == ends => (ends, since),
+            _ => (ends, now),
+        });
+        let (_, since) = (*unended)?;
+        (now - since > ANSWER_LIMIT).then_some(Broken::Talk)
+    }
+
     fn patience(&self) -> MutexGuard<'_, Patience> {
         self.patience.lock().expect("no thread panics while it holds the patience")
     }
@@ -301,6 +354,7 @@ fn open_session() -> io::Result<(Session, PathBuf)> {
         _slave: slave,
         hung_up: AtomicBool::new(false),
         patience: Mutex::default(),
+        unended: Mutex::default(),
     };
     Ok((session, path))
 }
@@ -386,8 +440,16 @@ impl Shared {
         if let Some(session) = session {
             self.answered.store(true, Ordering::Release);
             let passed = session.patience().received(bytes);
+            if let Some(broken) = session.broken_by_what_came() {
+                *self.broken() = Some(broken);
+                return self.hang_up();
+            }
             session.give(&passed);
         }
+    }
+
+    fn broken(&self) -> MutexGuard<'_, Option<Broken>> {
+        self.broken.lock().expect("no thread panics while it holds the reason")
     }
 
     /// Writes to the port as it is now; `unit` is kept from one write to the next.

@@ -212,6 +212,9 @@ impl LoaderDevice {
         if self.unit.line().has_vanished() {
             return DeviceError::Vanished { port, action };
         }
+        if let Some(broken) = self.unit.line().broken() {
+            return DeviceError::TimedOut { port, action, detail: broken.words().to_owned() };
+        }
         let detail = whole_story(error);
         if FLASH_FAILED.iter().any(|words| detail.ends_with(words)) {
             DeviceError::Loader { action, detail }

@@ -46,6 +46,7 @@ pub use ports::{
     Asked, ChoiceError, Chosen, Holder, Holders, How, Known, MAKERS, Machine, Port, UsbPlace,
     choose, find_unit, holders, known, only_candidate, serial_ports,
 };
+pub use presence::{Move, OnMove};
 pub use qemu::{EmulatedUnit, GuestError, Plug, PowerError, Radio, open_qemu};
 pub use remote::open_remote;
 pub use reset::ResetError;

@@ -14,6 +14,8 @@ const MEM_END: u8 = 0x06;
 const HEADER: usize = 8;
 /// Longer frames than a block of flash data, escaped, are text without an end.
 const LONGEST_FRAME: usize = 0x1_0000;
+/// The ROM of every chip says why it was reset before it does anything else.
+const BOOT_LOG: &[u8] = b"rst:0x";
 /// The ROM's answer to a MEM_END that it carries out.
 const STARTING: &[u8] = &[END, RESPONSE, MEM_END, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, END];
 
@@ -23,6 +25,7 @@ pub(super) struct Patience {
     stage: Stage,
     to_unit: Frames,
     from_unit: Frames,
+    talk: Talk,
 }
 
 #[derive(Debug, Default, PartialEq)]
@@ -40,6 +43,16 @@ impl Patience {
     /// Whether the loader has answered.
     pub(super) fn has_begun(&self) -> bool {
         self.stage != Stage::Entering
+    }
+
+    /// Whether a boot log came in the place of an answer: the loader that was spoken to is there no more.
+    pub(super) fn was_reset(&self) -> bool {
+        self.talk.was_reset
+    }
+
+    /// How many ENDs came before what has begun to come and not ended, if anything has.
+    pub(super) fn unended(&self) -> Option<usize> {
+        (self.stage == Stage::Talking && self.talk.has_begun).then_some(self.talk.ends)
     }
 
     /// Sees what goes to the unit, and says what espflash is to be told before it goes.
@@ -63,6 +76,7 @@ impl Patience {
         let mut passed = Vec::with_capacity(bytes.len());
         for (at, byte) in bytes.iter().enumerate() {
             if self.stage == Stage::Talking {
+                self.talk.hear(&bytes[at..]);
                 passed.extend(&bytes[at..]);
                 return passed;
             }
@@ -74,6 +88,7 @@ impl Patience {
             };
             if passes {
                 self.stage = Stage::Talking;
+                self.talk = Talk::default();
                 passed.push(END);
                 passed.extend(frame);
                 passed.push(END);
@@ -88,6 +103,43 @@ fn answers(frame: &[u8], operation: u8) -> bool {
     let Some((header, rest)) = frame.split_at_checked(HEADER) else { return false };
     let length = usize::from(u16::from_le_bytes([header[2], header[3]]));
     header.starts_with(&[RESPONSE, operation]) && length == rest.len() && length > 1
+}
+
+/// What comes of a loader that answers: frames, and nothing between them. What a frame holds may be any text.
+#[derive(Debug, Default)]
+struct Talk {
+    is_in_frame: bool,
+    ends: usize,
+    /// Whether a byte came since the last END.
+    has_begun: bool,
+    /// The end of what stands outside of frames.
+    outside: Vec<u8>,
+    was_reset: bool,
+}
+
+impl Talk {
+    fn hear(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            if *byte == END {
+                // Two of them hold no frame between them: where one was lost, the place is found again.
+                self.is_in_frame = !(self.is_in_frame && self.has_begun);
+                self.has_begun = false;
+                self.ends += 1;
+                self.outside.clear();
+                continue;
+            }
+            self.has_begun = true;
+            if self.is_in_frame {
+                continue;
+            }
+            self.outside.push(*byte);
+            self.was_reset |= self.outside == BOOT_LOG;
+            if !BOOT_LOG.starts_with(&self.outside) {
+                self.outside.clear();
+                self.outside.extend(BOOT_LOG.first().filter(|first| *first == byte));
+            }
+        }
+    }
 }
 
 /// What stands between two END bytes, each of which may end a frame and begin one.
@@ -187,5 +239,28 @@ mod tests {
         let mut patience = talking();
         assert_eq!(patience.sent(&[END, 0, 7, 2, 0, 0, 0, 0, 0, 6, 6, END]), None);
         assert_eq!(patience.received(STARTED), STARTED);
+    }
+
+    /// However it is cut; and a read-back may hold such text.
+    #[test]
+    fn a_boot_log_between_frames_is_a_reset_and_one_within_a_frame_is_none() {
+        let held = [&[END][..], b"\r\nrst:0x1 (POWERON_RESET)", &[END], STARTED].concat();
+        let printed =
+            [STARTED, b"ets Jun  8 2016\r\n\r\nrrst:0x1 (POWERON_RESET),boot:0x13"].concat();
+        for size in 1..=printed.len() {
+            let (mut sound, mut reset) = (talking(), talking());
+            held.chunks(size).for_each(|piece| drop(sound.received(piece)));
+            assert!(!sound.was_reset() && sound.unended().is_none(), "in {size}");
+            printed.chunks(size).for_each(|piece| drop(reset.received(piece)));
+            assert!(reset.was_reset() && reset.unended().is_some(), "in {size}");
+        }
+    }
+
+    #[test]
+    fn the_place_is_found_again_where_an_end_was_lost() {
+        let mut patience = talking();
+        let held = [&[END][..], b"rst:0x", &[END]].concat();
+        drop(patience.received(&[&STARTED[1..], STARTED, &held].concat()));
+        assert!(!patience.was_reset());
     }
 }

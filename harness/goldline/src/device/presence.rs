@@ -4,7 +4,7 @@
 
 use std::{
     sync::{
-        Condvar, Mutex, MutexGuard,
+        Condvar, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     thread::sleep,
@@ -34,9 +34,22 @@ pub(super) struct Reopen {
 pub(super) type Open =
     Box<dyn Fn(u32, &Allowance<'_>) -> Result<(Transport, Source), LineError> + Send + Sync>;
 
+/// A port went, or came back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Move {
+    /// It went at that moment; whether for good is not known yet.
+    Went(Instant),
+    /// It is back.
+    Back,
+}
+
+/// Hears of each move at once.
+pub type OnMove = Box<dyn Fn(Move) + Send + Sync>;
+
 /// The port of a line, and where it is.
 pub(super) struct Presence {
     reopen: Option<Reopen>,
+    on_move: OnceLock<OnMove>,
     state: Mutex<State>,
     changed: Condvar,
     /// What is under way cannot be taken up again.
@@ -59,7 +72,18 @@ impl Presence {
     pub(super) fn new(transport: Transport, baud: u32, reopen: Option<Reopen>) -> Self {
         let state = State { place: Place::There(transport), baud, returns: 0 };
         let (changed, is_fragile) = (Condvar::new(), AtomicBool::new(false));
-        Self { reopen, state: Mutex::new(state), changed, is_fragile }
+        Self { reopen, on_move: OnceLock::new(), state: Mutex::new(state), changed, is_fragile }
+    }
+
+    /// Says who hears when the port goes and comes; the first who asks does.
+    pub(super) fn tell(&self, on_move: OnMove) {
+        let _other = self.on_move.set(on_move);
+    }
+
+    fn moved(&self, moved: Move) {
+        if let Some(tell) = self.on_move.get() {
+            tell(moved);
+        }
     }
 
     /// How often the port came back.
@@ -129,7 +153,9 @@ impl Presence {
 
     /// The port went away. Whoever asks for it waits until it is clear whether it returns.
     pub(super) fn leave(&self) {
-        if let Place::There(transport) = std::mem::replace(&mut self.state().place, Place::Away) {
+        let place = std::mem::replace(&mut self.state().place, Place::Away);
+        if let Place::There(transport) = place {
+            self.moved(Move::Went(Instant::now()));
             transport.close();
         }
     }
@@ -146,6 +172,8 @@ impl Presence {
                 state.place = Place::There(transport);
                 state.returns += 1;
                 self.changed.notify_all();
+                drop(state);
+                self.moved(Move::Back);
                 return Some(source);
             }
             sleep(LOOK);
@@ -155,7 +183,10 @@ impl Presence {
 
     /// It will not return.
     pub(super) fn give_up(&self) {
-        self.state().place = Place::Gone;
+        let place = std::mem::replace(&mut self.state().place, Place::Gone);
+        if let Place::There(_) = place {
+            self.moved(Move::Went(Instant::now()));
+        }
         self.changed.notify_all();
     }
 

@@ -23,6 +23,7 @@ impl Run {
         drop(tokio::task::spawn_blocking(LogFacts::prepare));
         let device = tokio::task::spawn_blocking(open).await??;
         device.line().console().tell(Box::new(self.hearing.clone()));
+        device.line().tell_of_moves(self.outages.listener(&self.device_url));
         self.device = Some(device);
         self.phase = Phase::Unknown(values);
         Ok(())
@@ -118,6 +119,7 @@ impl Run {
     pub(super) async fn enter_loader(&mut self) -> Result<(), Failure> {
         self.keep_console();
         self.with_device(|device| device.identify()).await?;
+        self.given_to_whoever_runs = false;
         let placed = self.placed_mut()?;
         placed.activity = Activity::Rests(placed.activity.last_boot().cloned());
         Ok(())

@@ -41,6 +41,7 @@ mod rivalry;
 mod sharing;
 mod signs;
 mod steady;
+mod still_there;
 mod traffic;
 mod trial;
 mod trust;
@@ -258,6 +259,8 @@ struct Run {
     standing: AskStanding,
     note_change: NoteChange,
     change: Change,
+    /// Whether something was given to a unit that ran since it was last asked who it is.
+    given_to_whoever_runs: bool,
     enrol: EnrolUnit,
     confirm_alert: Option<AskOperator>,
     device_url: String,
@@ -302,6 +305,7 @@ impl Run {
             standing: job.standing,
             note_change: job.note_change,
             change: Change::None,
+            given_to_whoever_runs: false,
             enrol: job.enrol,
             confirm_alert: job.confirm_alert,
             device_url: job.device_url,
@@ -388,6 +392,7 @@ impl Run {
         self.keep_console();
         self.ask_after_nest().await;
         self.note_traffic();
+        self.ask_who_is_blamed().await;
         self.note_first_byte();
     }
 
@@ -409,6 +414,7 @@ impl Run {
         if !matches!(step, Step::CollectEvidence { .. }) {
             self.standing_digests.clear();
         }
+        self.note_given_to_whoever_runs(step);
         match step {
             Step::Identify => self.identify().await?,
             Step::EraseRest(rest) => self.erase_rest(rest).await?,
@@ -493,6 +499,9 @@ impl Run {
         if matches!(failure, Failure::Aborted) {
             self.seen.aborted = true;
             return;
+        }
+        if let Failure::Device(DeviceError::Exchanged { is, .. }) = &failure {
+            self.forget_what_ran(*is, stage);
         }
         let blame = if failure.blames_unit() { Outcome::Fail } else { Outcome::Error };
         self.seen.stopped = Some(Stop { stage, blame, diagnosis: failure.diagnosis() });

@@ -4,6 +4,7 @@
 mod abort;
 mod alert;
 mod awkward_values;
+mod bad_contacts;
 mod bad_days;
 mod bad_profiles;
 mod batch;
@@ -19,6 +20,7 @@ mod checklist;
 mod codes;
 mod conduct;
 mod console_certificates;
+mod contacts;
 mod covered_flash;
 mod credentials;
 mod damaged_state;
