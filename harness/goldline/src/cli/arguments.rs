@@ -317,6 +317,7 @@ impl RunArguments {
             registry: self.registry.clone(),
             retry_errors: self.retry_errors,
             confirm_alert: self.confirm_alert.then(operator::ask_on_terminal),
+            hand: operator::press_at_terminal(),
             state: self.state.clone(),
         })
     }

@@ -1,14 +1,70 @@
 //! Questions to whoever stands at the terminal.
 
 use std::{
-    io::{self, BufRead, Write},
-    sync::{Arc, Mutex, PoisonError},
+    io::{self, BufRead, IsTerminal, Write},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+    thread::sleep,
+    time::Duration,
 };
 
-use crate::engine::AskOperator;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::{
+    device::{AskHand, HandRequest},
+    engine::AskOperator,
+};
+
+/// How often whoever waits for a turn looks for it.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// One question at a time, whichever unit it is of.
 static ASKING: Mutex<()> = Mutex::new(());
+
+/// Has somebody at the terminal press a unit's buttons, one unit at a time; `None` where nobody sits at one.
+pub(super) fn press_at_terminal() -> Option<AskHand> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return None;
+    }
+    Some(Arc::new(|request, given_up| {
+        let turn = loop {
+            match ASKING.try_lock() {
+                Ok(turn) => break turn,
+                Err(TryLockError::Poisoned(turn)) => break turn.into_inner(),
+                Err(TryLockError::WouldBlock) if given_up() => return None,
+                Err(TryLockError::WouldBlock) => sleep(LOOK),
+            }
+        };
+        let mut pressed = AtTerminal { _turn: turn, is_closed: false };
+        pressed.say(request);
+        Some(Box::new(pressed))
+    }))
+}
+
+struct AtTerminal {
+    _turn: MutexGuard<'static, ()>,
+    is_closed: bool,
+}
+
+impl HandRequest for AtTerminal {
+    fn say(&mut self, words: &str) {
+        // Who cannot be told sees nothing, and the time runs out.
+        let _told = writeln!(io::stderr(), "{words}, then press Enter");
+    }
+
+    /// Reads only what is there: a thread that waits for a line would take the next question's answer.
+    fn is_said_to_be_done(&mut self) -> bool {
+        let stdin = io::stdin();
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let mut polled = [PollFd::new(&stdin, PollFlags::IN)];
+        if self.is_closed || !poll(&mut polled, Some(&now)).is_ok_and(|ready| ready > 0) {
+            return false;
+        }
+        let mut line = [0; 256];
+        let read = rustix::io::read(&stdin, &mut line).unwrap_or(0);
+        self.is_closed = read == 0;
+        read > 0
+    }
+}
 
 /// Asks on standard error and reads standard input, again and again until it is a yes or a no.
 pub(super) fn ask_on_terminal() -> AskOperator {

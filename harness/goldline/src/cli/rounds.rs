@@ -34,7 +34,10 @@ pub(super) fn run(arguments: &RunArguments, scope: Scope) -> miette::Result<u8> 
         let number = rounds.done.last().map_or(1, |(number, ..)| number + 1);
         let round = arguments.of_round(number);
         let ready = Ready::new(&of_rows(&request, &rows), &round, scope);
-        let ended = match ready.and_then(|ready| session.round(ready, bars(arguments))) {
+        let ended = match ready.and_then(|ready| {
+            let bars = bars(arguments, &ready);
+            session.round(ready, bars)
+        }) {
             Ok(ended) => ended,
             // Nothing of this round was touched; what was made before it is told all the same.
             Err(report) if rounds.done.is_empty() => return Err(report),

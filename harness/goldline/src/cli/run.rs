@@ -18,7 +18,8 @@ pub(super) fn run(arguments: &RunArguments, scope: Scope) -> miette::Result<u8> 
         return Ok(exit::PASS);
     }
     let session = Session::start()?;
-    let ended = session.round(ready, bars(arguments))?;
+    let bars = bars(arguments, &ready);
+    let ended = session.round(ready, bars)?;
     session.end();
     match print_records(&ended.records, arguments.json) {
         Ok(()) => Ok(ended.code),

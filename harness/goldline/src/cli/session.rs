@@ -127,9 +127,9 @@ impl Session {
 }
 
 /// Bars are for people: not with `--json`, only where they can be drawn, and never over a question.
-pub(super) fn bars(arguments: &RunArguments) -> Option<Progress> {
-    (!arguments.json && !arguments.confirm_alert && io::stderr().is_terminal())
-        .then(Progress::default)
+pub(super) fn bars(arguments: &RunArguments, ready: &Ready) -> Option<Progress> {
+    let asks = arguments.confirm_alert || ready.order.is_reset_by_hand();
+    (!arguments.json && !asks && io::stderr().is_terminal()).then(Progress::default)
 }
 
 /// The bars of one run, where there are any.

@@ -24,7 +24,7 @@ use std::{
 };
 
 use super::{
-    console::Console,
+    console::{Absence, Console},
     patience::Patience,
     port::LineError,
     presence::{OnMove, Presence, Reopen},
@@ -63,6 +63,8 @@ struct Shared {
     broken: Mutex<Option<Broken>>,
     session: Mutex<Option<Arc<Session>>>,
     console: Console,
+    /// Heard while somebody presses the unit's buttons, whatever the console is for then.
+    beside: Console,
     stillness: Stillness,
 }
 
@@ -133,6 +135,7 @@ impl Line {
             broken: Mutex::default(),
             session: Mutex::new(None),
             console: Console::default(),
+            beside: Console::default(),
             stillness: Stillness::default(),
         });
         let reader = std::thread::Builder::new().name("line-reader".to_owned()).spawn({
@@ -220,6 +223,17 @@ impl Line {
     /// What the unit prints while it runs.
     pub fn console(&self) -> &Console {
         &self.shared.console
+    }
+
+    /// The same beside it, for whoever waits for a boot log while nobody keeps one.
+    pub(super) fn beside(&self) -> &Console {
+        &self.shared.beside
+    }
+
+    /// Whether the port went and came back since the console listens.
+    pub(super) fn came_back_since_it_listened(&self) -> bool {
+        let told = |text: &str| Absence::told_by(text) == Some(Absence::Port);
+        self.console().lines().iter().any(|heard| told(&heard.line.text))
     }
 
     /// When the unit sends nothing more of what it sent before.
@@ -398,6 +412,7 @@ fn read_unit(mut unit: Source, shared: &Shared) {
         }
         if let Some(absence) = shared.presence.absence() {
             shared.console.miss(absence, went.elapsed());
+            shared.beside.miss(absence, went.elapsed());
         }
     }
 }
@@ -435,6 +450,7 @@ impl Shared {
 
     fn deliver(&self, bytes: &[u8]) {
         self.console.feed(bytes);
+        self.beside.feed(bytes);
         self.stillness.disturb(bytes);
         let session = self.session().clone();
         if let Some(session) = session {
@@ -468,6 +484,7 @@ impl Shared {
     fn vanish(&self) {
         self.presence.give_up();
         self.console.close();
+        self.beside.close();
         self.hang_up();
     }
 }

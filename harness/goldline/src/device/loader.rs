@@ -19,7 +19,8 @@ use md5::{Digest, Md5};
 use serialport::UsbPortInfo;
 
 use super::{
-    BootMode, ChipFacts, Device, DeviceError, Left, LineError, LineHandle,
+    AskHand, BootMode, ChipFacts, Device, DeviceError, Left, LineError, LineHandle,
+    by_hand::Sign,
     rate::{ROM_BAUD, Rate, asked_of_rom},
     reset::Unit,
 };
@@ -176,13 +177,15 @@ impl LoaderDevice {
 
     /// Brings the loader to where nothing of a failed call is left.
     fn begin_anew(&mut self) -> Result<(), DeviceError> {
-        if !self.unit.is_reset_by_hand() {
+        let line = self.unit.line();
+        if !self.unit.is_reset_by_hand() || line.broken().is_some() {
             return self.enter().map(drop);
         }
-        let line = self.unit.line();
         line.stillness().begin();
         line.stillness().wait_out(LATE_ANSWERS, || line.is_cancelled());
-        Ok(())
+        // Whoever laid in another unit put it into its loader too.
+        let facts = self.reading()?;
+        self.same_as_before(&facts)
     }
 
     /// Runs one espflash call: a panic inside it (it slices by lengths that the unit sends) and a
@@ -252,13 +255,18 @@ impl LoaderDevice {
         if self.known.as_ref() != Some(&facts) {
             facts = self.settled_reading(facts)?;
         }
+        self.same_as_before(&facts)?;
+        Ok(self.known.insert(facts).clone())
+    }
+
+    fn same_as_before(&self, facts: &ChipFacts) -> Result<(), DeviceError> {
         match &self.known {
             Some(known) if known.mac != facts.mac => Err(DeviceError::Exchanged {
                 port: self.unit.name(),
                 was: known.mac,
                 is: facts.mac,
             }),
-            _ => Ok(self.known.insert(facts).clone()),
+            _ => Ok(()),
         }
     }
 
@@ -346,7 +354,31 @@ impl LoaderDevice {
             Err(_) if !self.unit.line().has_vanished() && self.unit.line().returns() != returns => {
                 self.speak()
             }
+            Err(DeviceError::NotInLoader { .. }) => self.connect_by_hand(),
             connected => connected,
+        }
+    }
+
+    /// Has somebody put the unit into its loader; an answer to SYNC is the proof.
+    fn connect_by_hand(&mut self) -> Result<Flasher, DeviceError> {
+        let Some(pressing) = self.unit.ask_for(BootMode::Download) else {
+            return Err(DeviceError::NotInLoader { port: self.unit.name() });
+        };
+        let mut pressing = pressing?;
+        loop {
+            let unit = &self.unit;
+            let sign = pressing.sign(unit.line()).map_err(|source| unit.not_pressed(source))?;
+            if let Sign::Booted(BootMode::Application, line) = sign {
+                pressing.again(&format!("it started its application (\"{line}\")"));
+                continue;
+            }
+            match self.speak() {
+                Err(DeviceError::NotInLoader { .. }) if sign == Sign::None => pressing.go_on(),
+                Err(DeviceError::NotInLoader { .. }) => {
+                    pressing.again("no loader answered SYNC");
+                }
+                connected => return connected,
+            }
         }
     }
 
@@ -515,7 +547,8 @@ impl Device for LoaderDevice {
         let runs = self.flasher.take().is_none();
         self.unit.line().hang_up();
         self.unit.set_baud(ROM_BAUD)?;
-        if runs {
+        // Nobody presses buttons twice for what one press does.
+        if runs && !self.unit.is_reset_by_hand() {
             self.hush()?;
         }
         self.unit.line().console().listen();
@@ -551,6 +584,10 @@ impl Device for LoaderDevice {
         let sent = self.unit.line_mut().send(text);
         let port = self.unit.name();
         sent.map_err(|_| DeviceError::Vanished { port, action: "type into the console" })
+    }
+
+    fn set_hand(&mut self, hand: AskHand) {
+        self.unit.set_hand(hand);
     }
 
     fn take_attempts(&mut self) -> u32 {

@@ -3,6 +3,7 @@
 //! Blocking; the engine calls it off its async threads. Must not know profiles, plans or checks.
 //! Addresses and sizes are bytes.
 
+mod by_hand;
 mod console;
 mod emulator;
 mod esp_emu;
@@ -33,6 +34,7 @@ use crate::{
     record::{Code, Transfer},
 };
 
+pub use by_hand::{AskHand, HandRequest};
 pub use console::{Absence, CAUGHT_UP, Console, ConsoleLine, Listener, NumberedLine};
 pub use emulator::{
     flash::FlashFileError,
@@ -140,6 +142,9 @@ pub trait Device: Send {
     /// # Errors
     /// When the port does not take the bytes.
     fn type_text(&mut self, text: &[u8]) -> Result<(), DeviceError>;
+
+    /// Says who presses its buttons, where nothing else resets it.
+    fn set_hand(&mut self, _hand: AskHand) {}
 
     /// How often a call had to be tried at most since this was last asked; 1 when all went well.
     fn take_attempts(&mut self) -> u32;
@@ -297,6 +302,14 @@ pub enum DeviceError {
         /// Path of the port.
         port: String,
     },
+    /// Somebody was asked to press its buttons, and it is not where they were to lead it.
+    #[error("nobody led the unit on {port} there: {source}")]
+    NotPressed {
+        /// Path of the port.
+        port: String,
+        /// What was asked for, and what was seen.
+        source: ResetError,
+    },
     /// A temporary file for a read-back cannot be used.
     #[error("cannot hold a read-back in a temporary file: {0}")]
     Scratch(#[from] std::io::Error),
@@ -347,7 +360,9 @@ impl DeviceError {
                 Code::EmulatorFailed
             }
             Self::Wokwi(error) => error.code(),
-            Self::NoAnswer { .. } | Self::NotInLoader { .. } => Code::PortNoAnswer,
+            Self::NoAnswer { .. } | Self::NotInLoader { .. } | Self::NotPressed { .. } => {
+                Code::PortNoAnswer
+            }
             Self::Vanished { .. } => Code::PortVanished,
             Self::UnknownChip { .. } => Code::ChipMismatch,
             Self::Loader { .. } => Code::WriteFailed,
@@ -372,6 +387,7 @@ impl DeviceError {
             Self::Hung { .. } | Self::StandsStill { .. } => Some(
                 "run it again where less runs beside it (--retry-errors N does), take a chip of one core or another version of QEMU; on a real unit its watchdog would say where",
             ),
+            Self::NotPressed { source, .. } => Some(source.action()),
             Self::NotInLoader { .. } => Some(
                 "put the unit into its download mode (hold BOOT while pressing reset) and begin again, or name a reset with ?reset=classic or ?reset=command:PROGRAM",
             ),

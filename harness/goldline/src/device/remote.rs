@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Device, DeviceError, RemotePort, RemoteProtocol, ResetMethod,
+    Device, DeviceError, RemotePort, RemoteProtocol,
     console::Absence,
     line::Line,
     loader::LoaderDevice,
@@ -36,7 +36,7 @@ pub fn open_remote(remote: RemotePort) -> Result<Box<dyn Device>, DeviceError> {
     let baud = match remote.protocol {
         RemoteProtocol::Raw | RemoteProtocol::Unix => None,
         RemoteProtocol::Rfc2217 => {
-            let by_default = (reset != ResetMethod::None).then_some(DEFAULT_BAUD);
+            let by_default = (!reset.is_by_hand()).then_some(DEFAULT_BAUD);
             remote.baud.or(by_default)
         }
     };

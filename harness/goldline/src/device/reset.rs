@@ -12,7 +12,10 @@ use std::{
 };
 
 use super::{
-    Absence, BootMode, CustomReset, DeviceError, Left, ResetMethod, line::Line, sequence::Sequence,
+    Absence, BootMode, CustomReset, DeviceError, Left, ResetMethod,
+    by_hand::{self, AskHand, Pressing, Sign},
+    line::Line,
+    sequence::Sequence,
 };
 use crate::process::ChildGuard;
 
@@ -34,8 +37,11 @@ pub(super) enum Reset {
         /// Into the application.
         application: Sequence,
     },
-    /// Nothing: somebody puts the unit into its loader.
-    None,
+    /// Nothing: somebody presses the unit's buttons.
+    None {
+        /// How long that may take.
+        within: Duration,
+    },
     /// A program, called with `download` or `application` and the port's path.
     Command {
         /// The program.
@@ -53,8 +59,10 @@ pub(super) enum Reset {
 pub enum ResetError {
     #[error("its modem lines cannot be set: {0}")]
     Lines(#[from] serialport::Error),
-    #[error("reset=none has no way to start the application")]
+    #[error("reset=none leaves the unit's buttons to somebody")]
     NoMeans,
+    #[error("it was to come into its {mode} mode within {} s{}", .within.as_secs_f32(), seen_instead(.seen.as_deref()))]
+    NotPressed { mode: &'static str, within: Duration, seen: Option<String> },
     #[error("cannot run {}: {error}", .program.display())]
     Program { program: PathBuf, error: io::Error },
     #[error("{} {mode} ended with {status}: expected success", .program.display())]
@@ -79,8 +87,8 @@ impl ResetError {
             Self::Lines(_) => {
                 "for a port without DTR and RTS name another reset: ?reset=command:PROGRAM, or ?reset=none with the unit in its download mode"
             }
-            Self::NoMeans => {
-                "name a reset that starts the application: ?reset=classic or ?reset=command:PROGRAM"
+            Self::NoMeans | Self::NotPressed { .. } => {
+                "press the unit's buttons when it is asked for, within the time of ?reset=none:SECONDS, or name a reset: ?reset=classic or ?reset=command:PROGRAM"
             }
             Self::Program { .. } => {
                 "check the program's path and that it may be executed; it is called with download or application, and the port"
@@ -111,7 +119,7 @@ impl From<ResetMethod> for Reset {
             ResetMethod::Custom(CustomReset { download, application, .. }) => {
                 Self::Lines { download, application }
             }
-            ResetMethod::None => Self::None,
+            ResetMethod::None { within } => Self::None { within },
             ResetMethod::Command(program) => Self::Command { program, limit: PROGRAM_LIMIT },
         }
     }
@@ -129,8 +137,8 @@ impl Reset {
         match (self, mode) {
             (Self::Lines { download, .. }, BootMode::Download) => play(download, line),
             (Self::Lines { application, .. }, BootMode::Application) => play(application, line),
-            (Self::None, BootMode::Download) => Ok(()),
-            (Self::None, BootMode::Application) => Err(ResetError::NoMeans),
+            (Self::None { .. }, BootMode::Download) => Ok(()),
+            (Self::None { .. }, BootMode::Application) => Err(ResetError::NoMeans),
             (Self::Control(control), _) => control(mode),
             (Self::Command { program, limit }, _) => {
                 run(program, mode, port, *limit, line)?;
@@ -141,6 +149,10 @@ impl Reset {
             }
         }
     }
+}
+
+fn seen_instead(seen: Option<&str>) -> String {
+    seen.map(|seen| format!(", and {seen}")).unwrap_or_default()
 }
 
 /// A native USB may go as soon as its chip is reset, before the sequence is at its end: then the rest of it, to a
@@ -201,12 +213,13 @@ pub(super) struct Unit {
     // Before the reset, which may own the unit itself: the line is closed before it is switched off.
     line: Line,
     reset: Reset,
+    hand: AskHand,
 }
 
 impl Unit {
     /// `name` is what people call the port.
     pub(super) fn new(name: String, line: Line, reset: Reset) -> Self {
-        Self { name, line, reset }
+        Self { name, line, reset, hand: by_hand::told() }
     }
 
     /// Name for people.
@@ -239,7 +252,7 @@ impl Unit {
                 "what its own reset sequence leaves on DTR and RTS may start it when the port is closed",
             ),
             Reset::Control(_) => Left::Held("it is switched off where it was simulated"),
-            Reset::None => Left::MayHaveBooted("reset=none leaves it to others to start it"),
+            Reset::None { .. } => Left::MayHaveBooted("reset=none leaves it to others to start it"),
             Reset::Command { .. } => Left::MayHaveBooted(
                 "a program of the jig resets it, on lines that are not the bench's",
             ),
@@ -248,7 +261,52 @@ impl Unit {
 
     /// Whether somebody must put the unit into its loader.
     pub(super) fn is_reset_by_hand(&self) -> bool {
-        matches!(self.reset, Reset::None)
+        matches!(self.reset, Reset::None { .. })
+    }
+
+    /// Says who presses its buttons.
+    pub(super) fn set_hand(&mut self, hand: AskHand) {
+        self.hand = hand;
+    }
+
+    /// Asks for a mode, of whoever presses the unit's buttons; `None` where nobody is to be asked.
+    pub(super) fn ask_for(&self, mode: BootMode) -> Option<Result<Pressing, DeviceError>> {
+        let Reset::None { within } = self.reset else { return None };
+        let ask = || Pressing::ask(&self.hand, mode, within, &self.line);
+        (!within.is_zero()).then(|| ask().map_err(|source| self.not_pressed(source)))
+    }
+
+    /// What became of a request.
+    pub(super) fn not_pressed(&self, source: ResetError) -> DeviceError {
+        let port = self.name.clone();
+        match self.line.has_vanished() {
+            true => DeviceError::Vanished { port, action: "reset the unit" },
+            false => DeviceError::NotPressed { port, source },
+        }
+    }
+
+    /// Has somebody start the application; a boot log is the proof.
+    fn start_by_hand(&self) -> Result<(), DeviceError> {
+        let Some(pressing) = self.ask_for(BootMode::Application) else {
+            return Err(DeviceError::Reset {
+                port: self.name.clone(),
+                source: ResetError::NoMeans,
+            });
+        };
+        let mut pressing = pressing?;
+        loop {
+            match pressing.sign(&self.line).map_err(|source| self.not_pressed(source))? {
+                Sign::Booted(BootMode::Application, _) => return Ok(()),
+                Sign::Booted(BootMode::Download, line) => {
+                    pressing.again(&format!("it waits in its download mode (\"{line}\")"));
+                    // What was printed so far is of another start.
+                    self.line.console().listen();
+                }
+                Sign::Maybe if self.line.came_back_since_it_listened() => return Ok(()),
+                Sign::Maybe => pressing.again("no boot log was seen"),
+                Sign::None => pressing.go_on(),
+            }
+        }
     }
 
     /// Sets the rate of its port; of one that went and came back once more.
@@ -266,6 +324,9 @@ impl Unit {
 
     /// Resets the unit.
     pub(super) fn reset_into(&mut self, mode: BootMode) -> Result<(), DeviceError> {
+        if self.is_reset_by_hand() && mode == BootMode::Application {
+            return self.start_by_hand();
+        }
         let reset = self.reset.lead_into(mode, &mut self.line, &self.name);
         reset.map_err(|source| match self.line.has_vanished() {
             true => DeviceError::Vanished { port: self.name.clone(), action: "reset the unit" },
@@ -438,8 +499,8 @@ mod tests {
     #[test]
     fn without_a_reset_the_loader_is_taken_as_it_is_and_no_application_starts() {
         let mut jig = Jig::new();
-        assert!(jig.reset(Reset::None, BootMode::Download).is_ok());
-        let refused = jig.reset(Reset::None, BootMode::Application);
+        assert!(jig.reset(Reset::None { within: PATIENCE }, BootMode::Download).is_ok());
+        let refused = jig.reset(Reset::None { within: PATIENCE }, BootMode::Application);
         assert!(matches!(refused, Err(ResetError::NoMeans)), "{refused:?}");
     }
 }

@@ -38,7 +38,7 @@ pub fn open_serial(
     reset: ResetMethod,
 ) -> Result<Box<dyn Device>, DeviceError> {
     let reset = reset.settled(Some(path))?;
-    let by_default = (reset != ResetMethod::None).then_some(DEFAULT_BAUD);
+    let by_default = (!reset.is_by_hand()).then_some(DEFAULT_BAUD);
     claim::refuse_held(path)?;
     let opened = await_port(path).map_err(|error| claim::explained(path, error))?;
     let reopen = reopening(Machine::of_environment(), path);

@@ -41,6 +41,13 @@ pub enum Event {
     },
     /// It is known which unit this is.
     Identified(Unit),
+    /// Somebody is asked to press the unit's buttons.
+    HandNeeded {
+        /// What to do, with the name of the unit's place.
+        request: String,
+    },
+    /// Nobody is asked any more.
+    HandDone,
     /// The run is over.
     Ended(Box<Record>),
 }

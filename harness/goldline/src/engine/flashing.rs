@@ -21,7 +21,8 @@ impl Run {
         };
         // Beside the loader's work; a line of the unit's that comes before only waits for it.
         drop(tokio::task::spawn_blocking(LogFacts::prepare));
-        let device = tokio::task::spawn_blocking(open).await??;
+        let mut device = tokio::task::spawn_blocking(open).await??;
+        device.set_hand(self.hand());
         device.line().console().tell(Box::new(self.hearing.clone()));
         device.line().tell_of_moves(self.outages.listener(&self.device_url));
         self.device = Some(device);

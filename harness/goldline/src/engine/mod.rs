@@ -20,6 +20,7 @@ mod finish;
 mod flash_reading;
 mod flash_writing;
 mod flashing;
+mod hand;
 mod hearing;
 mod leftovers;
 mod measuring;
@@ -58,7 +59,7 @@ use uuid::Uuid;
 use crate::{
     bench::{Bench, Place},
     check::{Judgement, Observations, Stop, UnitLog, judge},
-    device::{ChipFacts, ConsoleLine, Device, DeviceError, NumberedLine},
+    device::{AskHand, ChipFacts, ConsoleLine, Device, DeviceError, NumberedLine},
     identity::Mac,
     image::{FlashImages, Symbols},
     plan::{Bindings, BoundPlan, Claim, Content, Moment, Plan, Purpose, Step},
@@ -135,6 +136,8 @@ pub struct Job {
     pub enrol: EnrolUnit,
     /// Who confirms that an alert was seen, where that is asked for.
     pub confirm_alert: Option<AskOperator>,
+    /// Who presses the unit's buttons, where somebody at a terminal does.
+    pub hand: Option<AskHand>,
     /// The unit.
     pub open_device: OpenDevice,
     /// What the run is made of, for the record.
@@ -263,6 +266,7 @@ struct Run {
     given_to_whoever_runs: bool,
     enrol: EnrolUnit,
     confirm_alert: Option<AskOperator>,
+    hand: Option<AskHand>,
     device_url: String,
     stand: Stand,
     prepare: Option<PrepareNest>,
@@ -308,6 +312,7 @@ impl Run {
             given_to_whoever_runs: false,
             enrol: job.enrol,
             confirm_alert: job.confirm_alert,
+            hand: job.hand,
             device_url: job.device_url,
             stand: job.stand,
             prepare: job.prepare,

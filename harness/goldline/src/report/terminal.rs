@@ -65,6 +65,8 @@ impl RunProgress {
                 let mac = unit.mac.map(|mac| mac.to_string()).unwrap_or_default();
                 self.steps.set_prefix(format!("{} {mac}", self.steps.prefix()));
             }
+            Event::HandNeeded { request } => self.steps.set_message(request.clone()),
+            Event::HandDone => self.steps.set_message(""),
             Event::Ended(_) => {
                 self.clear_bytes();
                 self.steps.finish_and_clear();

@@ -190,6 +190,7 @@ pub(super) fn jobs(
             note_change: noter(state, order, run_id, clock),
             enrol: enroller(state, order, clock),
             confirm_alert: order.confirm_alert.clone(),
+            hand: order.hand.clone(),
             open_device: opener(device, index, &order.profile, &order.faults, surroundings),
             provenance: provenance(
                 order,

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     bench::External,
-    device::{DeviceUrl, Emulator, WokwiUnit},
+    device::{AskHand, DeviceUrl, Emulator, WokwiUnit},
     engine::AskOperator,
     identity::MacError,
     plan::{Given, Identity, NotByConsole, Plan, Scope, Unprovable, by_console, on_network},
@@ -74,6 +74,7 @@ pub struct Order {
     pub(super) config_server: Option<External>,
     pub(super) registry: Option<RegistryUrl>,
     pub(super) confirm_alert: Option<AskOperator>,
+    pub(super) hand: Option<AskHand>,
     pub(super) retry_errors: u32,
 }
 
@@ -210,9 +211,6 @@ impl Order {
             true => Plan::by_console(Arc::clone(&profile), scope, excluded),
             false => Plan::new(Arc::clone(&profile), scope),
         };
-        if devices.iter().any(|(_, url)| url.is_reset_by_hand()) {
-            refusals::refuse_boots(&plan)?;
-        }
         refusals::refuse_retries(scope, request.retry_errors)?;
         let replaces = replacement(request, scope, devices.len())?;
         let given = values::given(request, station.as_ref(), &profile, devices.len())?;
@@ -277,6 +275,7 @@ impl Order {
             ca_root: request.ca_root.as_deref().map(endpoints::roots).transpose()?,
             config_server: endpoints::external(request.config_server.as_ref())?,
             confirm_alert: request.confirm_alert.clone(),
+            hand: request.hand.clone(),
             retry_errors: request.retry_errors,
             registry: registry_url_if_any(request.registry.as_deref(), station.as_ref())?,
         })
@@ -285,6 +284,11 @@ impl Order {
     /// What will be done to each unit.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Whether somebody presses buttons of a unit of it.
+    pub fn is_reset_by_hand(&self) -> bool {
+        self.devices.iter().any(|(_, url)| url.is_reset_by_hand())
     }
 
     /// How many units there are.

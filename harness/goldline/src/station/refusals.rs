@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use super::request::Request;
 use crate::{
-    plan::{Given, Plan, Scope, Step},
+    plan::{Given, Scope},
     profile::{
         AppSource, Caller, CheckId, Endpoint, EndpointPolicy, Method, Part, Profile, Redirect,
         StationFile, did_you_mean,
@@ -61,8 +61,6 @@ pub enum Refusal {
         "a real unit would be shipped with what the bench's own {service} gave it, which knows no product"
     )]
     BenchServiceOnRealPort { service: &'static str, option: &'static str },
-    #[error("units of the profile {profile} must be started, which a port with reset=none cannot")]
-    NoReset { profile: String },
     #[error("--confirm-alert: no test alert is sent for the profile {profile}")]
     NoAlert { profile: String },
     #[error("the station file requires the radio to be proven, and the network {network} has none")]
@@ -135,7 +133,6 @@ impl Refusal {
                     "name the product's own: {option} URL; goldline provision flashes a real unit without a verdict"
                 );
             }
-            Self::NoReset { .. } => "name a reset: ?reset=lines or ?reset=command:PROGRAM",
             Self::NoAlert { .. } => {
                 "leave it out, or choose a profile with the check test_alert, and goldline run or check"
             }
@@ -334,14 +331,6 @@ fn is_of_this_network(url: &str) -> bool {
             address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
         }
         Err(_) => host == "localhost" || host.ends_with(".local"),
-    }
-}
-
-/// A unit that nothing can start would be erased and written for nothing.
-pub(super) fn refuse_boots(plan: &Plan) -> Result<(), Refusal> {
-    match plan.steps.iter().any(|step| matches!(step, Step::Boot(_))) {
-        true => Err(Refusal::NoReset { profile: plan.profile.name.clone() }),
-        false => Ok(()),
     }
 }
 

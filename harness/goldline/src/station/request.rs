@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use crate::engine::AskOperator;
+use crate::{device::AskHand, engine::AskOperator};
 
 /// What is to be done with which units, and with which services.
 #[derive(Clone, Default)]
@@ -57,6 +57,8 @@ pub struct Request {
     pub retry_errors: u32,
     /// Who is asked whether the unit's test alert was seen; nobody unless given.
     pub confirm_alert: Option<AskOperator>,
+    /// Who presses buttons where a device says reset=none; unless given it is told on standard error, and waited for.
+    pub hand: Option<AskHand>,
     /// The state directory, unless it is the usual one.
     pub state: Option<PathBuf>,
 }

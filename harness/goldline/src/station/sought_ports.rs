@@ -1,7 +1,7 @@
 //! From what a user names a port by to the port: looked for when an order is taken, and asked for only where no
 //! cheaper way tells.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use crate::{
     device::{
@@ -56,7 +56,9 @@ pub fn ask_unit(path: &Path) -> Result<ChipFacts, DeviceError> {
 }
 
 fn ask(path: &Path, baud: Option<u32>, reset: ResetMethod) -> Result<ChipFacts, DeviceError> {
-    let by_hand = reset == ResetMethod::None;
+    let by_hand = reset.is_by_hand();
+    // Nobody is asked to press the buttons of units that may be others'.
+    let reset = if by_hand { ResetMethod::None { within: Duration::ZERO } } else { reset };
     let mut device = open_serial(path, baud, reset)?;
     let facts = device.identify();
     if !by_hand {

@@ -131,15 +131,6 @@ fn broker(folder: &Path, login: &str) -> Request {
     "the network air is in this process: a real unit cannot reach it",
     "choose --network nic:NAME"
 )]
-#[case::units_that_nothing_starts(
-    |folder: &Path| {
-        let own = ("app = { model = \"safesignal\" }", "app = { file = \"app.elf\" }");
-        let profile = changed(folder, "safesignal", &[own]);
-        Request { devices: vec![format!("serial:{REAL}?reset=none")], ..of(&profile) }
-    },
-    Scope::Provision, "units of the profile safesignal must be started",
-    "?reset=lines or ?reset=command:PROGRAM"
-)]
 #[case::check_without_a_radio(
     |folder: &Path| {
         let own = [("without_radio = \"network_join\"\n", "")];

@@ -27,7 +27,7 @@ const SECOND: &str = "24:0a:c4:00:02:20";
 
 /// A product that joins nothing, whose own firmware is judged by its log, and another station than the one whose CA is
 /// in its build.
-fn watched() -> Station {
+pub fn watched() -> Station {
     let (station, _) = own_builds::station(esp_idf);
     let drafted = station.goldline(["init", "build"]);
     station.write("own.toml", drafted.stdout.replace("steady_s = 10", "steady_s = 1"));

@@ -139,8 +139,13 @@ impl Nest {
 
     /// The supply of the unit that lies there fails for a moment.
     pub fn brown_out(&self) {
+        self.press_button("application");
+    }
+
+    /// Somebody presses a button of the unit that lies there.
+    pub fn press_button(&self, button: &str) {
         let lies = self.at().lies;
-        self.press(lies.expect("a unit lies there"), "application");
+        self.press(lies.expect("a unit lies there"), button);
     }
 
     /// The bridge leaves the bus.

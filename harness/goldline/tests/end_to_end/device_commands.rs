@@ -278,7 +278,7 @@ fn a_unit_waits_in_its_loader_for_somebody_else_or_runs() {
     let ended = station.goldline(["device", "reset", "--download", "--device", &device]);
     assert_eq!(done(&ended), format!("the esp32 {MAC} waits in its download mode\n"));
     // Without a reset of its own the next one finds it there.
-    let in_loader = format!("{device}?reset=none");
+    let in_loader = format!("{device}?reset=none:0");
     done(&station.goldline(["device", "info", "--device", &in_loader]));
     let ended = station.goldline(["device", "reset", "--device", &device]);
     assert_eq!(done(&ended), "reset into its application\n");

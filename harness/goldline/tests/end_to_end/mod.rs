@@ -13,6 +13,7 @@ mod boot_facts;
 mod broker_certificates;
 #[path = "../builds/mod.rs"]
 mod build_folders;
+mod by_hand;
 mod ca;
 mod catalog;
 mod chatty;

@@ -141,8 +141,9 @@ fn a_unit_that_nobody_put_into_its_loader_is_asked_for() {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo terminal");
     grantpt(&master).and_then(|()| unlockpt(&master)).expect("it may be used");
     let name = ptsname(&master, Vec::new()).expect("its name").into_string().expect("UTF-8");
-    let ended = provision(&station, &format!("serial:{name}?reset=none"));
-    blames_the_station(&ended, "port.no_answer", "no loader answered SYNC", "download mode");
+    let ended = provision(&station, &format!("serial:{name}?reset=none:1"));
+    let message = "it was to come into its download mode within 1 s";
+    blames_the_station(&ended, "port.no_answer", message, "press the unit's buttons");
 }
 
 /// What to do about a port depends on what is wrong with it.

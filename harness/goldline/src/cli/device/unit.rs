@@ -8,7 +8,7 @@ use std::io::{IsTerminal, stderr};
 use crate::{
     cli::{
         esp_environment::port_of_environment,
-        exit, output,
+        exit, operator, output,
         problem::{usage, usage_with_help},
     },
     device::{ChipFacts, Device, DeviceError, DeviceName, DeviceUrl, Machine, only_candidate},
@@ -88,6 +88,10 @@ impl DeviceArgument {
             }
             error => Failure::Usage(usage(error)),
         })?;
+        let mut device = device;
+        if let Some(hand) = operator::press_at_terminal() {
+            device.set_hand(hand);
+        }
         Ok(Opened { device, url })
     }
 

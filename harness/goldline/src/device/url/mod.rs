@@ -129,12 +129,12 @@ impl DeviceUrl {
         }
     }
 
-    /// Whether somebody puts the unit into its loader, and nothing starts its application.
+    /// Whether somebody presses the unit's buttons.
     pub fn is_reset_by_hand(&self) -> bool {
         match self {
             Self::Simulator(_) | Self::EspEmu(_) | Self::Qemu(_) | Self::Wokwi(_) => false,
             Self::Serial { reset, .. } | Self::Remote(RemotePort { reset, .. }) => {
-                *reset == ResetMethod::None
+                reset.is_by_hand()
             }
         }
     }
@@ -224,6 +224,8 @@ fn simulator(url: &str, options: &[(&str, &str)]) -> Result<SimulatorOptions, De
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::device::Provision;
 
@@ -280,7 +282,8 @@ mod tests {
             ("classic", ResetMethod::Lines),
             ("usb-jtag", ResetMethod::UsbJtag),
             ("esptool", ResetMethod::Esptool),
-            ("none", ResetMethod::None),
+            ("none", ResetMethod::by_hand()),
+            ("none:5", ResetMethod::None { within: Duration::from_secs(5) }),
             ("command:/opt/jig/reset", ResetMethod::Command(PathBuf::from("/opt/jig/reset"))),
         ] {
             let url = format!("serial:/dev/ttyUSB0?baud=115200&reset={option}").parse();
@@ -296,7 +299,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let raw = port("socket://127.0.0.1:4000");
-        assert_eq!((raw.protocol, &raw.reset), (RemoteProtocol::Raw, &ResetMethod::None));
+        assert_eq!((raw.protocol, &raw.reset), (RemoteProtocol::Raw, &ResetMethod::by_hand()));
         let unix = port("unix:/run/jig.sock?simulated=true");
         assert_eq!(
             (unix.protocol, unix.name().as_str()),

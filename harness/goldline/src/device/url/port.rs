@@ -136,7 +136,7 @@ mod tests {
         let device = DeviceUrl::Serial {
             path: PathBuf::from("/dev/ttyUSB7"),
             baud: Some(921_600),
-            reset: ResetMethod::None,
+            reset: ResetMethod::by_hand(),
         };
         assert_eq!(by_serial.at(Path::new("/dev/ttyUSB7")), device);
         let hub = |path: &str, interface| PortChoice::Hub { path: path.to_owned(), interface };

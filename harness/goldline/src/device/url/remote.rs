@@ -53,7 +53,7 @@ impl RemotePort {
             protocol,
             address,
             baud: None,
-            reset: if is_raw { ResetMethod::None } else { ResetMethod::default() },
+            reset: if is_raw { ResetMethod::by_hand() } else { ResetMethod::default() },
             simulated: false,
         };
         for &(option, value) in options {

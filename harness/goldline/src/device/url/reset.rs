@@ -1,6 +1,9 @@
 //! `reset=…` of a port: what resets its unit.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::error::{DeviceUrlError, wrong};
 use crate::device::{
@@ -9,7 +12,13 @@ use crate::device::{
     sequence::Sequence,
 };
 
-const EXPECTED: &str = "classic, usb-jtag, custom:SEQUENCE, esptool, none or command:PROGRAM";
+const EXPECTED: &str =
+    "classic, usb-jtag, custom:SEQUENCE, esptool, none, none:SECONDS or command:PROGRAM";
+
+const EXPECTED_SECONDS: &str = "none, or none:SECONDS up to an hour";
+/// Somebody has to come, and to find the buttons.
+const BY_HAND: Duration = Duration::from_secs(120);
+const MOST_SECONDS: u64 = 60 * 60;
 
 /// What resets a unit on a serial port.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -25,8 +34,11 @@ pub enum ResetMethod {
     Custom(CustomReset),
     /// What esptool's configuration names.
     Esptool,
-    /// Nothing: somebody puts the unit into its download mode.
-    None,
+    /// Nothing: somebody presses the unit's buttons.
+    None {
+        /// How long that may take each time; without any, nobody is asked.
+        within: Duration,
+    },
     /// A program of the jig.
     Command(PathBuf),
 }
@@ -53,9 +65,19 @@ impl ResetMethod {
         })
     }
 
+    /// By hand, in the usual time.
+    pub(super) fn by_hand() -> Self {
+        Self::None { within: BY_HAND }
+    }
+
+    /// Whether somebody presses the unit's buttons.
+    pub(crate) fn is_by_hand(&self) -> bool {
+        matches!(self, Self::None { .. })
+    }
+
     /// Whether DTR and RTS are needed.
     pub(super) fn needs_lines(&self) -> bool {
-        !matches!(self, Self::None | Self::Command(_))
+        !matches!(self, Self::None { .. } | Self::Command(_))
     }
 
     pub(super) fn parse(url: &str, option: &str, value: &str) -> Result<Self, DeviceUrlError> {
@@ -66,7 +88,13 @@ impl ResetMethod {
             ("classic" | "lines", None) => Self::Lines,
             ("usb-jtag", None) => Self::UsbJtag,
             ("esptool", None) => Self::Esptool,
-            ("none", None) => Self::None,
+            ("none", None) => Self::by_hand(),
+            ("none", Some(seconds)) => match seconds.parse() {
+                Ok(seconds @ 0..=MOST_SECONDS) => {
+                    Self::None { within: Duration::from_secs(seconds) }
+                }
+                _ => return Err(wrong(url, option, value, EXPECTED_SECONDS)),
+            },
             ("custom", Some(text)) => {
                 let download: Sequence = text
                     .parse()
