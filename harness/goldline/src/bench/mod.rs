@@ -9,7 +9,7 @@ mod offer;
 pub mod probe;
 mod successes;
 
-use std::{io, net::SocketAddr, os::fd::OwnedFd, sync::Arc};
+use std::{io, net::SocketAddr, os::fd::OwnedFd, path::Path, sync::Arc};
 
 use goldline_simulator::World;
 pub use successes::Successes;
@@ -27,6 +27,7 @@ use crate::{
         authority::Authority,
         broker::ExternalBroker,
         fault::Faults,
+        hostapd::HostapdError,
         join_external,
         nat::EmulatedAccessPoint,
         network::NetworkKind,
@@ -44,6 +45,9 @@ pub enum BenchError {
     /// Two units cannot be told apart.
     #[error(transparent)]
     SecondUnit(#[from] SecondUnit),
+    /// The access point that is asked serves another network.
+    #[error(transparent)]
+    OtherNetwork(#[from] HostapdError),
     /// The network's password is somebody's.
     #[error(
         "the network's password is not the profile's sample, and would stand in the arguments of the emulator, where every user of the machine can read it"
@@ -169,13 +173,17 @@ impl Bench {
         Self::on(air, config)
     }
 
-    /// A bench on an interface that it has for itself, whatever network the configuration names. Needs a tokio
-    /// runtime.
+    /// A bench on an interface that it has for itself, whatever network the configuration names; with the hostapd at that
+    /// socket as witness of who comes over it, if one is named. Needs a tokio runtime.
     ///
     /// # Errors
     /// [`NoNic`] says why the interface cannot be had.
-    pub fn on_interface(name: &str, config: BenchConfig) -> Result<Self, NoNic> {
-        let air = Air::on_interface(name, config.clock.clone())?;
+    pub fn on_interface(
+        name: &str,
+        hostapd: Option<&Path>,
+        config: BenchConfig,
+    ) -> Result<Self, NoNic> {
+        let air = Air::on_interface(name, hostapd, config.clock.clone())?;
         Ok(Self::on(air, BenchConfig { network: NetworkKind::Nic, ..config }))
     }
 
@@ -199,11 +207,23 @@ impl Bench {
         if self.config.network == NetworkKind::Nat && !may_be_seen {
             return Err(BenchError::PasswordInArguments);
         }
+        self.refuse_other_network(plan)?;
         let offer = self.offer_to(plan)?;
         let joined = join_external(&offer, &self.air).await?;
         let testbed = self.services.lock().await.lend(&place.0, offer, joined).await?;
         place.0.bind(&stations_of(plan))?;
         Ok(testbed)
+    }
+
+    /// Refuses a unit that is to join another network than that of the access point that the bench asks.
+    ///
+    /// # Errors
+    /// [`HostapdError`] with both names.
+    pub fn refuse_other_network(&self, plan: &BoundPlan) -> Result<(), HostapdError> {
+        match (self.air.access_point(), plan.wifi()) {
+            (Some(access_point), Ok(wifi)) => access_point.refuse_other_network(&wifi.ssid),
+            (None, _) | (_, Err(_)) => Ok(()),
+        }
     }
 
     /// What its units succeeded at.

@@ -5,7 +5,7 @@
 //! fails in these ways now and then is a bad one. A secret is none either, for no one bit makes one.
 //! Must not decide what is done about it.
 
-use super::{Finding, Hearsay, LogFacts, Observations, device_id, network_join, wifi_join};
+use super::{Finding, Hearsay, LogFacts, Observations, device_id, network_join, signal, wifi_join};
 use crate::{
     profile::{CheckId, CheckSpec, Profile},
     record::{Code, Diagnosis, Outcome},
@@ -48,16 +48,18 @@ impl Hearsay {
 
 /// Why a unit that is in its network would fail to be there as it must, where only its log says so.
 fn out_of_limits(spec: &CheckSpec, seen: &Observations, facts: &LogFacts) -> Option<String> {
-    let join = seen.join.as_ref().filter(|join| join.address.is_some() && join.address_shown)?;
+    let join = seen.join.as_ref().filter(|join| join.is_in())?;
     let mut finding = Finding::ran();
     match spec.id {
-        CheckId::WifiJoin => wifi_join::measure(spec, join, facts, &mut finding),
+        CheckId::WifiJoin => {
+            wifi_join::measure(spec, join, facts, seen.path.as_ref(), &mut finding);
+        }
         CheckId::NetworkJoin => network_join::measure(spec, join, facts, &mut finding),
         _ => return None,
     }
     let (_, diagnosis) = finding.blame?;
     let mut missed = finding.measurements.iter().filter(|one| one.outcome != Outcome::Pass);
-    missed.all(|measurement| measurement.name == wifi_join::SIGNAL).then_some(diagnosis.message)
+    missed.all(|one| signal::OF_UNIT.has(&one.name)).then_some(diagnosis.message)
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ use crate::device::{Absence, ConsoleLine};
 
 /// More reasons than anyone reads; a unit that resets for hours must not eat the station's memory.
 const REASONS_KEPT: usize = 1000;
+/// A median needs no more of what a unit may print for hours.
+const SIGNALS_KEPT: usize = 64;
 /// A log may name many addresses; a unit has one.
 const ADDRESSES_KEPT: usize = 16;
 
@@ -125,8 +127,8 @@ pub struct LogFacts {
     pub address: Option<Ipv4Addr>,
     /// Addresses that it names in other words; they need not be its own.
     pub mentioned: Vec<Ipv4Addr>,
-    /// The signal that the unit's radio measured, in dBm.
-    pub rssi_dbm: Option<i8>,
+    /// The signal that the unit's radio measured, in dBm: each time that it said so, up to a bound.
+    pub signals_dbm: Vec<i8>,
     /// Reasons of all disconnections, in order.
     pub disconnects: Vec<u16>,
     /// How often it says that it is connected to its broker.
@@ -340,6 +342,11 @@ impl LogFacts {
             let before = self.address;
             self.address = address[1].parse().ok();
             told |= self.address != before;
+            if before.is_none() {
+                // Those before the last one may be other networks', of a search.
+                let others = self.signals_dbm.len().saturating_sub(1);
+                self.signals_dbm.drain(..others);
+            }
         }
         if let Some(address) = MENTIONED.captures(text).and_then(|found| found[1].parse().ok())
             && !self.mentioned.contains(&address)
@@ -348,10 +355,12 @@ impl LogFacts {
             self.mentioned.push(address);
             told = true;
         }
-        if let Some(signal) = SIGNAL.captures(text) {
-            let before = self.rssi_dbm;
-            self.rssi_dbm = signal[1].parse().ok();
-            told |= self.rssi_dbm != before;
+        let has_room = self.signals_dbm.len() < SIGNALS_KEPT;
+        if let Some(signal) = SIGNAL.captures(text).filter(|_| has_room)
+            && let Ok(signal) = signal[1].parse()
+        {
+            self.signals_dbm.push(signal);
+            told = true;
         }
         if SESSION.is_match(text) {
             self.sessions += 1;
@@ -421,7 +430,7 @@ mod tests {
         assert_eq!(facts.resets, ["POWERON_RESET"]);
         assert!(facts.has_application() && !facts.is_boot_loop());
         assert_eq!(facts.address, Some(Ipv4Addr::new(127, 0, 0, 9)));
-        assert_eq!(facts.rssi_dbm, Some(-45));
+        assert_eq!(facts.signals_dbm, [-45]);
         assert_eq!(facts.panic, None);
     }
 

@@ -28,6 +28,7 @@ mod registry_record;
 mod restarts;
 mod secret_hygiene;
 mod server_trust;
+mod signal;
 mod slot;
 mod start;
 pub mod stops;
@@ -50,11 +51,12 @@ pub use line::{LineKind, is_logged, kind_of, plain};
 pub use log::{LogFacts, UnitLog};
 pub use nvs_foreign::FRAMEWORKS;
 pub use observations::{
-    AlertObservation, Answered, ApiObservation, Blame, BrokerObservation, CaObservation, Conduct,
-    DeviceIdObservation, DialogueObservation, Difference, Evidence, ExchangeObservation, Hearsay,
-    JoinObservation, Leftovers, Lost, NestDoubt, Observations, Observer, OtaObservation, Outgoing,
-    OwnTestObservation, PortalSeen, Refusal, RegistryObservation, Remaining, ServiceObservation,
-    SpanDigest, StartObservation, Stop, TrustObservation, UpdateObservation,
+    AlertObservation, Answered, ApiObservation, AtAccessPoint, Blame, BrokerObservation,
+    CaObservation, Conduct, DeviceIdObservation, DialogueObservation, Difference, Evidence,
+    ExchangeObservation, Hearsay, JoinObservation, Leftovers, Lost, NestDoubt, NestPath,
+    Observations, Observer, OtaObservation, Outgoing, OwnTestObservation, PortalSeen, Refusal,
+    RefusedFor, RegistryObservation, Remaining, ServiceObservation, SpanDigest, StartObservation,
+    Stop, TrustObservation, UpdateObservation,
 };
 pub use reasons::{reasons, reasons_to_stop};
 pub use witness::{Credential, ProbeReport, Service, UnitSuccess, Witness};

@@ -80,6 +80,8 @@ pub struct Observations {
     pub leaked: BTreeSet<String>,
     /// Whether the application started and went on, where nothing else tells.
     pub start: Option<StartObservation>,
+    /// What the way between the unit and the antenna loses in its nest, where the station file says.
+    pub path: Option<NestPath>,
     /// What a wire saw of the unit since its last start, for people.
     pub traffic: Vec<String>,
     /// The wait for the network, when it took place.
@@ -194,6 +196,17 @@ pub struct StartObservation {
     pub steady_ms: Option<u64>,
 }
 
+/// The way of a radio's signal between a nest and the antenna at its other end.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NestPath {
+    /// The nest's name.
+    pub nest: String,
+    /// What a signal loses on it, in dB.
+    pub loss_db: f64,
+    /// When that was measured, such as "calibrated on 2026-11-01".
+    pub calibration: String,
+}
+
 /// The wait for the network.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct JoinObservation {
@@ -205,10 +218,50 @@ pub struct JoinObservation {
     pub address_shown: bool,
     /// The last refusal that the access point gave.
     pub refused: Option<u16>,
+    /// What the access point tells, where it is asked.
+    pub access_point: Option<AtAccessPoint>,
     /// How long the engine waited in vain.
     pub waited_ms: u64,
     /// The bench's own attempt, made after a failure.
     pub witness: Option<Witness>,
+}
+
+/// What an access point tells of a unit since its reset.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AtAccessPoint {
+    /// As sentences call it, such as "hostapd on wlan1".
+    pub name: String,
+    /// From reset to the last time that it was admitted.
+    pub admitted_after_ms: Option<u64>,
+    /// Whether it is admitted now.
+    pub is_admitted: bool,
+    /// How often it was refused since it was admitted last, or ever.
+    pub refused: usize,
+    /// What for, the last time.
+    pub refused_for: Option<RefusedFor>,
+    /// How strong it was heard, in dBm, in order.
+    pub signals_dbm: Vec<i8>,
+}
+
+/// What an access point refuses a station for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RefusedFor {
+    /// It has another passphrase.
+    Passphrase,
+    /// What it shows by 802.1X.
+    Credentials,
+}
+
+impl JoinObservation {
+    /// Whether both ends know the unit's address.
+    pub fn has_address(&self) -> bool {
+        self.address.is_some() && self.address_shown
+    }
+
+    /// Whether the unit is in its network, by the way that it must have come.
+    pub fn is_in(&self) -> bool {
+        self.has_address() && self.access_point.as_ref().is_none_or(|found| found.is_admitted)
+    }
 }
 
 /// Who saw what the unit did at the broker.

@@ -95,6 +95,7 @@ impl Failure {
                 BenchError::Host(_) | BenchError::Url { .. } | BenchError::PasswordInArguments,
             ) => Code::StationState,
             Self::Bench(BenchError::SecondUnit(_)) => Code::TestbedIdentityInUse,
+            Self::Bench(BenchError::OtherNetwork(_)) => Code::TestbedAccessPoint,
             Self::PortVanished => Code::PortVanished,
             Self::IdentityTaken(_) => Code::IdentityTaken,
             Self::Values(diagnosis) => diagnosis.code,

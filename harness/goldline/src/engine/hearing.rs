@@ -107,7 +107,7 @@ mod tests {
         assert!(!listener.hear("OK saved"));
         hearing.expect(vec!["OK".to_owned()]);
         assert!(listener.hear("OK saved"));
-        assert_eq!(hearing.facts().rssi_dbm, Some(-45));
+        assert_eq!(hearing.facts().signals_dbm, [-45]);
         listener.begin();
         assert_eq!(hearing.facts(), LogFacts::default(), "another boot is another log");
     }

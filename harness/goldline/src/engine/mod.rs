@@ -4,6 +4,7 @@
 //! done in order; the first that cannot be done ends the run, and what was seen until then is judged.
 //! Must not judge by itself, and knows no terminal.
 
+mod access_point;
 mod again;
 mod alert;
 mod answer;
@@ -58,7 +59,7 @@ use uuid::Uuid;
 
 use crate::{
     bench::{Bench, Place},
-    check::{Judgement, Observations, Stop, UnitLog, judge},
+    check::{Judgement, NestPath, Observations, Stop, UnitLog, judge},
     device::{AskHand, ChipFacts, ConsoleLine, Device, DeviceError, NumberedLine},
     identity::Mac,
     image::{FlashImages, Symbols},
@@ -148,6 +149,8 @@ pub struct Job {
     pub device_url: String,
     /// Whether a contact may be at fault.
     pub stand: Stand,
+    /// What a radio's signal loses in the nest that the unit lies in.
+    pub path: Option<NestPath>,
     /// Makes the nest ready that the unit lies in.
     pub prepare: Option<PrepareNest>,
     /// What the unit shares with others.
@@ -323,7 +326,7 @@ impl Run {
             expected_at_ca: None,
             device: None,
             attempts: 1,
-            seen: Observations::default(),
+            seen: Observations { path: job.path, ..Observations::default() },
             hearing: Hearing::default(),
             began: job.began,
             typed: Vec::new(),

@@ -22,6 +22,8 @@ pub enum Doubt {
     Contacts,
     /// The way from it into the network: who vouches for contacts and supply knows nothing of that.
     Network,
+    /// The way of its radio to an access point.
+    Radio,
 }
 
 /// Whether the nest of a unit is known to be good, and by what; or why nobody knows.
@@ -41,6 +43,11 @@ pub enum Stand {
 }
 
 impl Stand {
+    /// Whether it is a nest of which somebody knows.
+    pub(super) fn is_nest(&self) -> bool {
+        matches!(self, Self::Nest(Some(_)))
+    }
+
     /// What is known of the nest.
     pub(super) async fn vouched(self, doubt: Doubt, mac: Option<Mac>) -> Result<String, String> {
         match self {

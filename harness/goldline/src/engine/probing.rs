@@ -313,7 +313,7 @@ pub(super) async fn at_each(
     (mac, way_in): (Mac, &WayIn),
 ) -> Result<(Code, Witness), Failure> {
     let profile = plan.profile();
-    let network = match bench.network().proves().radio {
+    let network = match testbed.network.proves().radio {
         true => Code::TestbedAccessPoint,
         false => Code::TestbedNetwork,
     };

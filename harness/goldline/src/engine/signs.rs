@@ -19,9 +19,9 @@ const SAID_NO_REASON: Duration = Duration::from_secs(5);
 
 /// What was seen, and since when.
 pub(super) struct Signs {
-    /// The profile limits the signal, which only the log can tell.
-    wants_signal: bool,
-    signal: bool,
+    /// How many samples of the signal the profile asks for, which only the log can tell.
+    wanted_signals: usize,
+    signals: usize,
     /// When more was said than was heard: the network is ahead of the log then, and nothing is missing there.
     behind: Option<Instant>,
     /// Both ends know the address.
@@ -34,10 +34,10 @@ pub(super) struct Signs {
 }
 
 impl Signs {
-    pub(super) fn new(wants_signal: bool) -> Self {
+    pub(super) fn new(wanted_signals: usize) -> Self {
         Self {
-            wants_signal,
-            signal: false,
+            wanted_signals,
+            signals: 0,
             behind: None,
             joined: false,
             used: None,
@@ -57,7 +57,7 @@ impl Signs {
     ) {
         let now = Instant::now();
         self.behind = behind;
-        self.signal = facts.rssi_dbm.is_some();
+        self.signals = facts.signals_dbm.len();
         let since = |known: bool, before: Option<Instant>| known.then(|| before.unwrap_or(now));
         // The address counts when both ends know it, so that what follows does not race DHCP; and its line
         // comes after those about the signal.
@@ -90,7 +90,7 @@ impl Signs {
     }
 
     fn owes_signal(&self) -> bool {
-        self.wants_signal && !self.signal
+        self.signals < self.wanted_signals
     }
 }
 
@@ -112,7 +112,7 @@ mod tests {
         address: Option<(Ipv4Addr, bool)>,
         after: Duration,
     ) -> (bool, bool) {
-        let mut signs = Signs::new(false);
+        let mut signs = Signs::new(0);
         let facts = facts(lines);
         signs.note(&facts, None, true, address);
         let at_once = signs.enough();
@@ -144,7 +144,7 @@ mod tests {
     /// A busy bench heard 25,000 lines more slowly than the unit got to its broker.
     #[tokio::test(start_paused = true)]
     async fn nothing_is_missing_from_a_log_that_was_not_heard_to_its_end() {
-        let mut signs = Signs::new(false);
+        let mut signs = Signs::new(0);
         for _ in 0..300 {
             signs.note(&LogFacts::default(), Some(Instant::now()), true, Some((GIVEN, true)));
             assert!(!signs.enough());
@@ -157,7 +157,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_signal_is_waited_for_where_it_is_limited() {
         let printed = "I (9) esp_netif_handlers: sta ip: 127.77.0.2, mask: 255.0.0.0";
-        let mut signs = Signs::new(true);
+        let mut signs = Signs::new(1);
         signs.note(&facts(&[printed]), None, true, Some((GIVEN, true)));
         tokio::time::advance(5 * SECOND).await;
         assert!(!signs.enough());

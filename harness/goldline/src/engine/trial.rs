@@ -9,7 +9,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    Failure, Next, Run, millis,
+    Failure, Next, Run,
+    access_point::{SAMPLES, Watched},
+    millis,
     phase::{Activity, Boot, Link},
     ping::{Pings, Said},
     probing::{Talk, at_broker, at_network, credential},
@@ -17,7 +19,7 @@ use super::{
     validity::note_validity,
 };
 use crate::{
-    check::{BrokerObservation, JoinObservation, Observer, Refusal, Service},
+    check::{BrokerObservation, Credential, JoinObservation, Observer, Refusal, Service},
     clock::Deadline,
     device::CAUGHT_UP,
     identity::Mac,
@@ -30,6 +32,8 @@ use crate::{
     },
 };
 
+/// No more samples of a signal are waited for.
+const MOST_SAMPLES: f64 = 64.0;
 /// Firmware tries again after a refusal; this many without a success in between are no accident.
 const REFUSALS: usize = 5;
 
@@ -77,10 +81,16 @@ impl Run {
         let testbed = self.testbed()?;
         let mut join = JoinObservation::default();
         let mut associated_at;
-        let mut signs = Signs::new(self.limits_signal());
+        let mut signs = Signs::new(self.wanted_samples("rssi"));
         let mut events = testbed.network.follow();
+        let mut watched = self.watched(testbed.network.as_ref())?;
         loop {
             associated_at = note_association(testbed, mac, booted_at, &mut join);
+            let owes_word = match &mut watched {
+                Some(watched) => watched.owes_word(join.address.is_some()).await?,
+                None => false,
+            };
+            join.access_point = watched.as_ref().map(Watched::seen);
             let printed = console.printed();
             let facts = self.hearing.facts();
             let behind = console.behind().map(Instant::from_std);
@@ -88,7 +98,9 @@ impl Run {
             let caught_up = behind.map_or(booted_at, |behind| behind + CAUGHT_UP);
             let late_at = caught_up.max(start_deadline);
             let started_late = !facts.has_application() && Instant::now() >= late_at;
-            let refusals = facts.disconnects.len().max(refusals(testbed, mac, booted_at));
+            let refused_by_radio = join.access_point.as_ref().map_or(0, |found| found.refused);
+            let refusals = refusals(testbed, mac, booted_at).max(refused_by_radio);
+            let refusals = facts.disconnects.len().max(refusals);
             signs.note(
                 &facts,
                 behind,
@@ -98,17 +110,21 @@ impl Run {
             // What the access point saw may be known before the lines of the unit that tried it.
             let refused = refusals >= REFUSALS && facts.has_application() && join.address.is_none();
             // What the boot says is judged with the join: it must have been observed.
-            if signs.enough() || facts.ends_waiting() || refused || started_late {
+            let enough = signs.enough() && !owes_word;
+            if enough || facts.ends_waiting() || refused || started_late {
                 break;
             }
             if console.is_closed() {
                 return Err(Failure::PortVanished);
             }
+            let word_until = watched.as_ref().map_or(booted_at, Watched::until);
             tokio::select! {
                 () = console.changed(printed) => {}
                 _ = events.next(deadline) => {}
+                () = heard(&mut watched, deadline) => {}
+                () = sleep_until(word_until), if owes_word => {}
                 () = sleep_until(late_at), if !facts.has_application() => {}
-                () = sleep_until(signs.next()), if signs.any() => {}
+                () = sleep_until(signs.next()), if signs.any() && !owes_word => {}
                 () = sleep_until(deadline.instant()) => break,
                 () = self.cancel.cancelled() => return Err(Failure::Aborted),
             }
@@ -119,7 +135,13 @@ impl Run {
             || join.address.is_some_and(|address| {
                 self.hearing.facts().names(address) || uses(testbed, address, booted_at)
             });
-        let joined = join.address.is_some() && join.address_shown;
+        if let (true, Some(watched), Some(found)) = (join.is_in(), &watched, &mut join.access_point)
+        {
+            let samples = self.wanted_samples("ap_rssi").max(SAMPLES);
+            found.signals_dbm = watched.signals(samples).await?;
+            self.bench.successes().note(mac, Service::AccessPoint, Credential::Passphrase);
+        }
+        let joined = join.is_in();
         if !joined {
             let plan = self.bound()?;
             join.witness = Some(at_network(testbed, plan, &self.way_in()?).await?);
@@ -132,9 +154,13 @@ impl Run {
         Ok(if joined { Next::GoOn } else { Next::Enough })
     }
 
-    /// Whether the profile limits what only the log can tell of the signal.
-    fn limits_signal(&self) -> bool {
-        self.plan.profile.checks.iter().any(|check| check.limits.contains_key("rssi"))
+    /// How many samples of a signal the profile asks for: one where it only limits the signal, none where it does not.
+    fn wanted_samples(&self, signal: &str) -> usize {
+        let mut limits = self.plan.profile.checks.iter().map(|check| &check.limits);
+        let samples = format!("{signal}_samples");
+        let least = limits.clone().find_map(|limits| limits.get(&samples)?.lower);
+        let is_limited = limits.any(|limits| limits.contains_key(signal));
+        least.map_or(0, |least| least.clamp(0.0, MOST_SAMPLES) as usize).max(is_limited.into())
     }
 
     /// Waits until the broker has accepted the unit and granted what the plan names.
@@ -300,6 +326,14 @@ fn note_association(
         }
     }
     associated_at
+}
+
+/// Waits for the access point's next word, where one is asked.
+async fn heard(watched: &mut Option<Watched<'_>>, deadline: Deadline) {
+    match watched {
+        Some(watched) => watched.next(deadline).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Whether anything came from that address: a question for a name, a connection, a datagram.

@@ -198,6 +198,7 @@ mod tests {
                 vouches: Duration::from_secs(60),
                 within: Duration::from_secs(60),
                 uses: Vec::new(),
+                path: None,
             };
             Self { folder, nest }
         }

@@ -5,7 +5,7 @@
 use super::Scope;
 use crate::{
     profile::{CheckId, CheckSpec, Method, Profile},
-    testbed::network::NetworkKind,
+    testbed::network::{NetworkKind, Proofs},
 };
 
 /// Something of a profile cannot be proven on a network.
@@ -26,7 +26,7 @@ impl Unprovable {
         match self {
             Self::Check { network: NetworkKind::Nic, check, .. } => match check.without_radio() {
                 Some(other) => format!(
-                    "let {0} stand in for it: without_radio = \"{0}\" in the profile's [[check]]",
+                    "name the socket of the hostapd that units come over (hostapd in [network] of the station file), or let {0} stand in for it: without_radio = \"{0}\" in the profile's [[check]]",
                     other.name()
                 ),
                 None => "take it out of the profile for this line".to_owned(),
@@ -49,7 +49,7 @@ impl Unprovable {
     }
 }
 
-/// The profile as it can be proven there.
+/// The profile as it can be proven on a network, of which this is what it proves.
 ///
 /// # Errors
 /// [`Unprovable`] when something of it cannot, and nothing stands in.
@@ -57,8 +57,8 @@ pub fn on_network(
     profile: Profile,
     scope: Scope,
     network: NetworkKind,
+    proofs: Proofs,
 ) -> Result<Profile, Unprovable> {
-    let proofs = network.proves();
     let opens_one = profile.method == Method::Portal && scope.provisions();
     if opens_one && !proofs.own_networks {
         return Err(Unprovable::OwnNetwork { network, profile: profile.name });

@@ -139,7 +139,17 @@ impl CheckId {
     pub fn measurements(self) -> &'static [&'static str] {
         match self {
             Self::Start => &["steady_ms", "unexpected_resets"],
-            Self::WifiJoin => &["join_ms", "rssi", "unexpected_resets"],
+            Self::WifiJoin => &[
+                "join_ms",
+                "rssi",
+                "rssi_samples",
+                "rssi_spread",
+                "admitted_ms",
+                "ap_rssi",
+                "ap_rssi_samples",
+                "ap_rssi_spread",
+                "unexpected_resets",
+            ],
             Self::NetworkJoin => &["join_ms", "unexpected_resets"],
             Self::TimeSync => &["time_ms"],
             Self::RemoteConfig => &["config_ms", "api_certificate_days"],

@@ -58,9 +58,9 @@ pub use service::{
     ProvisioningApi, RegistrySpec, TimeServer, Update,
 };
 pub use station_file::{
-    CaService, ConfigServerService, Lock, MqttService, Nest, Power, Redirect, RedirectKey,
-    RedirectedBy, RegistryService, Setting, StationFile, StationFileError, StationFileProblem,
-    WifiService,
+    CaService, ConfigServerService, Lock, MqttService, Nest, Power, RadioPath, Redirect,
+    RedirectKey, RedirectedBy, RegistryService, Setting, StationFile, StationFileError,
+    StationFileProblem, WifiService,
 };
 pub use template::{Piece, Template, TemplateError, UnboundSymbol};
 pub use token_key::{TokenKey, TokenKeyError, TokenTerms};

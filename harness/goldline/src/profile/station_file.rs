@@ -60,7 +60,7 @@ use super::{
 };
 use crate::secret::Secret;
 
-pub use nests::{Lock, Nest, Power};
+pub use nests::{Lock, Nest, Power, RadioPath};
 pub use redirect::{Redirect, RedirectKey, RedirectedBy};
 
 /// The services of a station and the values of its site.
@@ -84,8 +84,12 @@ pub struct StationFile {
     pub previous: BTreeMap<String, SecretSource>,
     /// What lies between its real units and the services, as `--network` names it.
     pub network: Option<String>,
+    /// The control socket of the hostapd that its real units come over.
+    pub hostapd: Option<PathBuf>,
     /// Whether only a network will do that proves a unit's radio.
     pub requires_radio: bool,
+    /// Whether only a nest will do whose path loss was measured, and not too long ago.
+    pub requires_calibration: bool,
     /// `[[nest]]`: where units lie.
     pub nests: Vec<Nest>,
     /// `[redirect]`: who certifies the bench's servers for real units.
@@ -196,6 +200,10 @@ pub enum StationFileProblem {
         "the name \"{name}\" cannot be one of a nest: expected letters, digits and dashes, and not \"all\""
     )]
     NestName { name: String },
+    #[error(
+        "`path_loss_db` is no number from 0 to 120: expected dB that a signal loses, such as 12.5"
+    )]
+    PathLoss,
     #[error("`{key}` without `{needs}`: neither is of use alone")]
     Alone { key: &'static str, needs: &'static str },
     #[error("`{key}` is no whole number from {least} to {most}")]
@@ -271,7 +279,11 @@ impl Reader<'_> {
                     for (name, value) in table("network", value)? {
                         match name.get_ref().as_ref() {
                             "use" => station.network = Some(plain("use", value)?),
-                            _ => return Err(unknown(name, &["use"])),
+                            "hostapd" => {
+                                let socket = plain("hostapd", value)?;
+                                station.hostapd = Some(self.folder.join(socket));
+                            }
+                            _ => return Err(unknown(name, &["use", "hostapd"])),
                         }
                     }
                 }
@@ -279,7 +291,10 @@ impl Reader<'_> {
                     for (name, value) in table("require", value)? {
                         match name.get_ref().as_ref() {
                             "radio" => station.requires_radio = truth("radio", value)?,
-                            _ => return Err(unknown(name, &["radio"])),
+                            "calibration" => {
+                                station.requires_calibration = truth("calibration", value)?;
+                            }
+                            _ => return Err(unknown(name, &["radio", "calibration"])),
                         }
                     }
                 }

@@ -1,11 +1,14 @@
 //! The network of an order, and where the links of its units come in.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use super::devices::NamedDevice;
 use crate::{
     device::DeviceUrl,
-    testbed::network::{NetworkKind, UnknownNetwork},
+    testbed::network::{NetworkKind, Proofs, UnknownNetwork},
 };
 
 /// What lies between the units of an order and the services.
@@ -16,6 +19,8 @@ pub(super) struct ChosenNetwork {
     first_link: Option<SocketAddr>,
     /// The interface that all units are on.
     interface: Option<String>,
+    /// Where the access point behind it tells what it sees.
+    hostapd: Option<PathBuf>,
 }
 
 /// A network cannot be had for an order.
@@ -205,6 +210,23 @@ impl ChosenNetwork {
     /// The interface that the units are on, if they are on one.
     pub(super) fn interface(&self) -> Option<&str> {
         self.interface.as_deref()
+    }
+
+    /// With the hostapd that the station file names, where there is an interface that it can be behind.
+    pub(super) fn with_hostapd(self, socket: Option<&Path>) -> Self {
+        let hostapd = socket.filter(|_| self.interface.is_some()).map(Path::to_owned);
+        Self { hostapd, ..self }
+    }
+
+    /// Where the access point behind the interface tells what it sees.
+    pub(super) fn hostapd(&self) -> Option<&Path> {
+        self.hostapd.as_deref()
+    }
+
+    /// What of a unit it can prove: a radio over an interface where its access point tells.
+    pub(super) fn proves(&self) -> Proofs {
+        let proofs = self.kind.proves();
+        Proofs { radio: proofs.radio || self.hostapd.is_some(), ..proofs }
     }
 
     /// Where the link of the unit in this place of the order comes in, if it comes from outside.

@@ -34,7 +34,10 @@ use crate::{
     process::Unusable,
     record::{Code, Diagnosis},
     store::{Holder, RecordStore, StateDirectory, StoreError},
-    testbed::{authority::Authority, nat::EmulatedAccessPoint, network::NetworkKind, nic::NoNic},
+    testbed::{
+        authority::Authority, hostapd::HostapdError, nat::EmulatedAccessPoint,
+        network::NetworkKind, nic::NoNic,
+    },
 };
 
 /// A job, and the numbers that it takes for its unit.
@@ -66,6 +69,8 @@ pub enum JobsError {
     #[error(transparent)]
     NoNic(#[from] NoNic),
     #[error(transparent)]
+    OtherNetwork(#[from] HostapdError),
+    #[error(transparent)]
     Untrusting(#[from] Untrusting),
     #[error(transparent)]
     Redirect(#[from] RedirectError),
@@ -89,6 +94,7 @@ impl JobsError {
             }
             Self::Nests(error) => error.action(),
             Self::NoNic(error) => error.action(),
+            Self::OtherNetwork(error) => error.action(),
             Self::Untrusting(error) => Some(error.action()),
             Self::Redirect(error) => Some(error.action().to_owned()),
             Self::Unfit(error) => Some(error.action().to_owned()),
@@ -139,6 +145,8 @@ pub(super) fn jobs(
         refuse_untrusting(&order.plan, &told, &images, &shown(order, &bench))?;
     }
     nests::refuse_crosswise(&order.nests, &order.profile)?;
+    let today = clock.now().date();
+    nests::refuse_uncalibrated(&order.nests, order.requires_calibration, today)?;
     nests::take_back_what_was_left(state, &order.nests)?;
     let outages = Outages::among(attempt.units().len());
     let shares = nests::shares(state, &order.resources);
@@ -158,7 +166,9 @@ pub(super) fn jobs(
             let mut rehearsal = Rehearsal::of(state, &order.profile.name, index)?;
             let (plan, now) = (&order.plan, clock.now());
             let now = (now, bench_ca.as_str());
-            values::try_for_fit(plan, &given, order.identity, &mut rehearsal, &images, now)?;
+            let bound =
+                values::try_for_fit(plan, &given, order.identity, &mut rehearsal, &images, now)?;
+            bench.refuse_other_network(&bound)?;
             fresh(order, state, given, taker)
         };
         let place = bench.place();
@@ -203,6 +213,7 @@ pub(super) fn jobs(
             place,
             device_url: name.clone(),
             stand: if url.is_real() { Stand::Nest(ask_nest) } else { Stand::Simulated },
+            path: order.nests[index].as_ref().and_then(|nest| nests::path_of(nest, today)),
             prepare: nest.as_ref().map(|nest| nest.preparer(&shares)),
             shares: Shares {
                 held_already: nest.as_ref().map(|nest| nest.uses().to_vec()).unwrap_or_default(),
@@ -279,7 +290,7 @@ fn bench(order: &Order, authority: Arc<Authority>, clock: &Clock) -> Result<Benc
         clock: clock.clone(),
     };
     match order.network.interface() {
-        Some(interface) => Bench::on_interface(interface, config),
+        Some(interface) => Bench::on_interface(interface, order.network.hostapd(), config),
         None => Ok(Bench::new(config)),
     }
 }

@@ -12,10 +12,11 @@ use std::{
 };
 
 use serde_json::Value;
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::{
+    check::NestPath,
     clock::Clock,
     engine::{AskNest, Doubt, Held, PrepareNest, Shares},
     identity::Mac,
@@ -52,6 +53,8 @@ pub enum NestsError {
         "the nest {nest} holds {held} for its whole run, and the test {test} waits for {wanted} meanwhile: another nest that does so the other way round would wait for ever"
     )]
     Crosswise { nest: String, held: Resource, test: String, wanted: Resource },
+    #[error("the nest {nest} has a path loss that does not hold: {}", .calibration.as_deref().unwrap_or("the station file names none"))]
+    Uncalibrated { nest: String, calibration: Option<String> },
     #[error("the nest {nest} has no program: {error}")]
     Program { nest: String, error: Unusable },
     #[error("a run that was killed left the nest {nest}, and it cannot be taken back: {why}")]
@@ -71,6 +74,9 @@ impl NestsError {
                 return Some(format!(
                     "let the nests use {wanted} too, or name it so that it comes later in the alphabet"
                 ));
+            }
+            Self::Uncalibrated { .. } => {
+                "measure what a signal loses between the nest and the antenna, and write it down with the day: path_loss_db = 12.5 and calibrated = 2026-11-01 in its [[nest]]; or take calibration = true out of [require]"
             }
             Self::Program { .. } => "correct it in [[nest]] of the station file",
             Self::InUse(NestInUse::Held { .. }) => "wait for its end, or choose another nest",
@@ -218,8 +224,13 @@ impl NestOfRun {
         Arc::new(move |doubt, mac| {
             let (nest, records, now) = (Arc::clone(&nest), records.clone(), clock.now());
             Box::pin(async move {
-                if doubt == Doubt::Network {
-                    return last_join(&nest, &records, mac, now).await;
+                let by = match doubt {
+                    Doubt::Network => Some(&[CheckId::NetworkJoin, CheckId::WifiJoin][..]),
+                    Doubt::Radio => Some(&[CheckId::WifiJoin][..]),
+                    Doubt::Contacts => None,
+                };
+                if let Some(by) = by {
+                    return last_join(&nest, &records, mac, now, by).await;
                 }
                 let asked = Arc::clone(&nest);
                 let witness =
@@ -275,17 +286,18 @@ async fn last_pass(
     }
 }
 
-/// As [`last_pass`], of a unit that came into its network, and over an interface of the bench.
+/// As [`last_pass`], of a unit that came into its network, and over an interface of the bench, by one of these checks.
 async fn last_join(
     nest: &Nest,
     records: &RecordStore,
     mac: Option<Mac>,
     now: OffsetDateTime,
+    by: &[CheckId],
 ) -> Result<String, String> {
     let (run_id, words) = last_pass(nest, records, mac, now).await?;
     let found = records.find(run_id).await.map_err(|error| error.to_string())?;
     let came_in = match &found {
-        Some(Found::Record(record)) => came_in_over_nic(record),
+        Some(Found::Record(record)) => came_in_over_nic(record, by),
         Some(Found::Unended(_)) | None => false,
     };
     match came_in {
@@ -296,10 +308,11 @@ async fn last_join(
     }
 }
 
-/// Whether a unit that passed did so in a network that it came into over an interface of the bench.
-fn came_in_over_nic(record: &Value) -> bool {
-    let joined =
-        |checks: &Vec<Value>| checks.iter().any(|check| check["id"] == CheckId::NetworkJoin.name());
+/// Whether a unit that passed did so in a network that it came into over an interface of the bench, by one of these
+/// checks.
+fn came_in_over_nic(record: &Value, by: &[CheckId]) -> bool {
+    let is_one = |check: &Value| by.iter().any(|id| check["id"] == id.name());
+    let joined = |checks: &Vec<Value>| checks.iter().any(is_one);
     record["network"]["name"] == NetworkKind::Nic.name()
         && record["checks"].as_array().is_some_and(joined)
 }
@@ -317,6 +330,32 @@ fn lamp_of(record: Option<&Record>) -> Lamp {
 
 fn aborted() -> Diagnosis {
     Diagnosis::new(Code::Aborted, "the run was stopped")
+}
+
+/// What is added to each signal of a unit in a nest.
+pub(super) fn path_of(nest: &Nest, today: Date) -> Option<NestPath> {
+    let path = nest.path?;
+    let calibration = path.calibration(today);
+    Some(NestPath { nest: nest.name.clone(), loss_db: path.loss_db, calibration })
+}
+
+/// A limit of a signal holds for nests alone of which somebody knows what they do to it.
+pub(super) fn refuse_uncalibrated(
+    nests: &[Option<Nest>],
+    is_required: bool,
+    today: Date,
+) -> Result<(), NestsError> {
+    for nest in nests.iter().flatten() {
+        let is_calibrated = nest.path.is_some_and(|path| path.is_calibrated(today));
+        let calibration = nest.path.map(|path| path.calibration(today));
+        if is_required && !is_calibrated {
+            return Err(NestsError::Uncalibrated { nest: nest.name.clone(), calibration });
+        }
+        if let Some(calibration) = calibration.filter(|_| !is_calibrated) {
+            tracing::warn!(nest = nest.name, "its path loss is {calibration}");
+        }
+    }
+    Ok(())
 }
 
 /// What is held is held in one order, the alphabet's, so that no two runs wait for each other.

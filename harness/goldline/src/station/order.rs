@@ -50,6 +50,8 @@ pub struct Order {
     pub(super) devices: Vec<NamedDevice>,
     /// The nest that each lies in.
     pub(super) nests: Vec<Option<Nest>>,
+    /// Whether only nests will do whose path loss was measured, and not too long ago.
+    pub(super) requires_calibration: bool,
     /// Who certifies the bench's servers for real units.
     pub(super) redirect: Option<Redirect>,
     /// PEM of what the production's broker shows.
@@ -166,7 +168,7 @@ impl Order {
             None => return Err(Refusal::NoProfile.into()),
         };
         let network = network_of(request, station.as_ref(), &devices)?;
-        refusals::refuse_unproven_radio(station.as_ref(), network.kind)?;
+        refusals::refuse_unproven_radio(station.as_ref(), &network)?;
         let profile = find(name, request.profiles.as_deref())?;
         let without = refusals::checks_named(&request.without)?;
         let elsewhere = devices.iter().any(|(_, url)| url.is_elsewhere());
@@ -177,7 +179,7 @@ impl Order {
             true => by_console(profile, scope, &without)?,
             false => {
                 refusals::refuse_going_without(&without)?;
-                (on_network(profile, scope, network.kind)?, Vec::new())
+                (on_network(profile, scope, network.kind, network.proves())?, Vec::new())
             }
         };
         let profile = Arc::new(profile);
@@ -259,6 +261,7 @@ impl Order {
             network,
             devices,
             nests,
+            requires_calibration: station.as_ref().is_some_and(|s| s.requires_calibration),
             redirect,
             broker_shows: station.as_ref().and_then(|station| station.broker_shows.clone()),
             resources,
@@ -324,7 +327,8 @@ fn network_of(
     let (named, of_station) =
         (request.network.as_deref(), station.and_then(|s| s.network.as_deref()));
     let text = ChosenNetwork::of_station(named, of_station, devices);
-    let chosen = ChosenNetwork::of(text, devices);
+    let hostapd = station.and_then(|station| station.hostapd.as_deref());
+    let chosen = ChosenNetwork::of(text, devices).map(|chosen| chosen.with_hostapd(hostapd));
     match named {
         None if text.is_some() => chosen.map_err(OrderError::NetworkOfStation),
         _ => Ok(chosen?),

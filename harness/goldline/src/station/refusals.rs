@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use super::request::Request;
+use super::{chosen_network::ChosenNetwork, request::Request};
 use crate::{
     plan::{Given, Scope},
     profile::{
@@ -148,7 +148,7 @@ impl Refusal {
                 "leave it out, and go without what needs it: --without CHECK"
             }
             Self::RadioRequired { network: NetworkKind::Nic } => {
-                "take radio = true out of [require]: how a unit comes to an interface, its access point knows, which is not asked"
+                "name the socket of the hostapd that units come over, which knows their radios: hostapd = \"/run/hostapd/wlan1\" in [network] of the station file; or take radio = true out of [require]"
             }
             Self::RadioRequired { .. } => {
                 "choose --network air, or take radio = true out of [require] where this is no line"
@@ -337,10 +337,10 @@ fn is_of_this_network(url: &str) -> bool {
 /// A line that ships units does not take less than their radio.
 pub(super) fn refuse_unproven_radio(
     station: Option<&StationFile>,
-    network: NetworkKind,
+    network: &ChosenNetwork,
 ) -> Result<(), Refusal> {
     match station.is_some_and(|station| station.requires_radio) && !network.proves().radio {
-        true => Err(Refusal::RadioRequired { network }),
+        true => Err(Refusal::RadioRequired { network: network.kind }),
         false => Ok(()),
     }
 }

@@ -175,7 +175,7 @@ pub(super) fn try_for_fit(
     sources: &mut impl Sources,
     images: &FlashImages,
     (now, bench_root): (OffsetDateTime, &str),
-) -> Result<(), ValuesError> {
+) -> Result<BoundPlan, ValuesError> {
     let profile = &plan.profile;
     let mut rehearsal = Bindings::resolve(profile, given, identity, sources)?;
     rehearsal.bind_mac(REHEARSAL_MAC)?;
@@ -189,7 +189,7 @@ pub(super) fn try_for_fit(
     if let Some(spec) = &profile.registry {
         registry_row(&bound, spec, News::Provisioned, now)?;
     }
-    Ok(())
+    Ok(bound)
 }
 
 /// Puts samples in the place of what the run will learn, so that what is made of it is tried for fit.

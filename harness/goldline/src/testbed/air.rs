@@ -9,6 +9,7 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     os::unix::net::UnixStream,
+    path::Path,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -23,6 +24,7 @@ use super::{
     access_point::{AccessPoint, AccessPointConfig},
     caller::{Borrower, Callers},
     fault::TestbedFault,
+    hostapd::Hostapd,
     nat::Nat,
     network::{Addresses, Network, NetworkKind, Party, Segment, Signal, Station},
     nic::{Nic, NicPort, NoNic, SecondUnit},
@@ -49,14 +51,20 @@ impl Air {
         Self { kind, ..Self::default() }
     }
 
-    /// On an interface that the bench has for itself. Needs a tokio runtime.
+    /// On an interface that the bench has for itself, with the hostapd at that socket as witness, if one is named. Needs
+    /// a tokio runtime.
     ///
     /// # Errors
     /// [`NoNic`] says why it cannot be had.
-    pub fn on_interface(name: &str, clock: Clock) -> Result<Self, NoNic> {
+    pub fn on_interface(name: &str, hostapd: Option<&Path>, clock: Clock) -> Result<Self, NoNic> {
         let air = Self::new(NetworkKind::Nic);
-        let nic = Nic::open(name, air.callers.clone(), clock)?;
+        let nic = Nic::open(name, hostapd, air.callers.clone(), clock)?;
         Ok(Self { nic: Some(Arc::new(nic)), ..air })
+    }
+
+    /// The access point that units come over, where it tells what it sees.
+    pub fn access_point(&self) -> Option<&Hostapd> {
+        self.nic.as_ref()?.medium().access_point()
     }
 
     /// Whose connections are whose.

@@ -18,6 +18,7 @@ mod doors;
 mod entrance;
 pub mod event_log;
 pub mod fault;
+pub mod hostapd;
 pub mod http_server;
 pub mod nat;
 pub mod network;

@@ -293,6 +293,13 @@ fn units_that_are_no_text_are_refused_with_their_place() {
 #[case::no_list("[values]\na = { command = \"pass show hunter2\" }", (2, 17), "a list of texts")]
 #[case::requirement("[require]\nradios = true", (2, 1), "did you mean \"radio\"?")]
 #[case::no_truth("[require]\nradio = \"yes\"", (2, 9), "`radio` is string: expected true or false")]
+#[case::path_loss("[[nest]]\nname = \"1\"\ndevice = \"x\"\npath_loss_db = 121", (4, 16), "no number from 0 to 120")]
+#[case::path_loss_text("[[nest]]\nname = \"1\"\ndevice = \"x\"\npath_loss_db = \"12\"", (4, 16), "no number from 0 to 120")]
+#[case::calibrated_alone("[[nest]]\nname = \"1\"\ndevice = \"x\"\ncalibrated = 2026-11-01", (1, 1), "`calibrated` without `path_loss_db`")]
+#[case::calibrated_text("[[nest]]\nname = \"1\"\ndevice = \"x\"\npath_loss_db = 1\ncalibrated = \"2026-11-01\"", (5, 14), "a day without quotes")]
+#[case::calibrated_at("[[nest]]\nname = \"1\"\ndevice = \"x\"\npath_loss_db = 1\ncalibrated = 2026-11-01T10:00:00", (5, 14), "a day without quotes")]
+#[case::days_alone("[[nest]]\nname = \"1\"\ndevice = \"x\"\npath_loss_db = 1\ncalibration_days = 9", (1, 1), "`calibration_days` without `calibrated`")]
+#[case::hostapd("[network]\nhostap = \"/run/hostapd/wlan1\"", (2, 1), "did you mean \"hostapd\"?")]
 #[case::not_a_table("values = \"hunter2\"", (1, 10), "`values` is string: expected a table")]
 fn a_station_file_is_refused_with_its_place(
     #[case] text: &str,

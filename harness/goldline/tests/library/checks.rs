@@ -38,15 +38,15 @@ impl Sources for NoSources {
     }
 }
 
-struct Case {
+pub struct Case {
     profile: Arc<Profile>,
     plan: BoundPlan,
-    seen: Observations,
+    pub seen: Observations,
 }
 
 impl Case {
     /// A good unit.
-    fn good() -> Self {
+    pub fn good() -> Self {
         Self::told(None)
     }
 
@@ -85,20 +85,20 @@ impl Case {
         Self { profile, plan, seen }
     }
 
-    fn judge(&self) -> (Verdict, Option<Code>, Vec<CheckRecord>) {
+    pub fn judge(&self) -> (Verdict, Option<Code>, Vec<CheckRecord>) {
         let judgement = judge(&self.profile, Scope::Run, Some(&self.plan), &self.seen);
         let verdict = judgement.verdict.expect("a run has a verdict");
         (verdict, judgement.diagnosis.map(|diagnosis| diagnosis.code), judgement.checks)
     }
 
-    fn limit(&mut self, id: CheckId, name: &str, limits: Limits) {
+    pub fn limit(&mut self, id: CheckId, name: &str, limits: Limits) {
         let mut profile = (*self.profile).clone();
         let spec = profile.checks.iter_mut().find(|spec| spec.id == id).expect("its check");
         spec.limits.insert(name.to_owned(), limits);
         self.profile = Arc::new(profile);
     }
 
-    fn expect(&self, verdict: Verdict, code: Code) {
+    pub fn expect(&self, verdict: Verdict, code: Code) {
         let (found, why, checks) = self.judge();
         assert_eq!((found, why), (verdict, Some(code)), "{checks:#?}");
     }
@@ -107,17 +107,17 @@ impl Case {
         &mut self.seen.before_boot.as_mut().expect("evidence").nvs
     }
 
-    fn join(&mut self) -> &mut JoinObservation {
+    pub fn join(&mut self) -> &mut JoinObservation {
         self.seen.join.as_mut().expect("a wait for the network")
     }
 
-    fn edit_log(&mut self, edit: impl FnOnce(&mut Vec<ConsoleLine>)) {
+    pub fn edit_log(&mut self, edit: impl FnOnce(&mut Vec<ConsoleLine>)) {
         let mut lines = self.seen.console.lines().to_vec();
         edit(&mut lines);
         self.seen.console = UnitLog::of(lines);
     }
 
-    fn says_too(&mut self, lines: &[&str]) {
+    pub fn says_too(&mut self, lines: &[&str]) {
         self.edit_log(|log| log.extend(lines.iter().map(|text| line(text))));
     }
 
@@ -126,7 +126,7 @@ impl Case {
     }
 
     /// The unit never joined, and says this.
-    fn not_joined(&mut self, reason: Option<u16>, witness: Option<Witness>) {
+    pub fn not_joined(&mut self, reason: Option<u16>, witness: Option<Witness>) {
         self.seen.join = Some(JoinObservation { refused: reason, witness, ..Default::default() });
         self.seen.broker = None;
         self.seen.after_boot = None;
@@ -608,7 +608,8 @@ fn on_a_cable_a_unit_without_an_address_fails_only_with_a_witness(
     let on_cable = || {
         let mut case = Case::good();
         let profile = Profile::clone(&case.profile);
-        let profile = on_network(profile, Scope::Run, NetworkKind::Cable);
+        let cable = NetworkKind::Cable;
+        let profile = on_network(profile, Scope::Run, cable, cable.proves());
         case.profile = Arc::new(profile.expect("network_join stands in"));
         case
     };

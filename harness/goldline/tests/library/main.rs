@@ -16,6 +16,7 @@ mod coverage;
 mod images;
 mod profile;
 mod qc_parts;
+mod radio;
 mod regression;
 mod symbols;
 #[path = "../testbed/mod.rs"]

@@ -48,7 +48,7 @@ fn an_address_in_other_words_is_a_mention(#[case] line: &str) {
 #[case("RSSI: -45 dBm")]
 #[case("Signal strength (RSSI):-45")]
 fn a_signal_is_read(#[case] line: &str) {
-    assert_eq!(facts(&[line]).rssi_dbm, Some(-45));
+    assert_eq!(facts(&[line]).signals_dbm, [-45]);
 }
 
 #[rstest]

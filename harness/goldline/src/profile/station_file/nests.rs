@@ -15,6 +15,9 @@
 //! vouches_min = 60                      # how long a PASS tells that the nest was sound
 //! within_s = 10                         # how long each of them may take
 //! uses = ["shield_box"]
+//! path_loss_db = 12.5                   # what a radio's signal loses between the unit and the antenna
+//! calibrated = 2026-11-01               # when that was measured
+//! calibration_days = 365                # and how long it holds
 //!
 //! [resources]
 //! shield_box = 1
@@ -23,6 +26,7 @@
 
 use std::{collections::BTreeMap, ops::Range, path::PathBuf, time::Duration};
 
+use time::Date;
 use toml::de::{DeTable, DeValue};
 
 use super::{
@@ -47,14 +51,21 @@ const KEYS: &[&str] = &[
     "vouches_min",
     "within_s",
     "uses",
+    "path_loss_db",
+    "calibrated",
+    "calibration_days",
 ];
+/// How long a path loss holds that was measured.
+const CALIBRATION_DAYS: u64 = 365;
+/// More is no path.
+const MOST_LOSS_DB: f64 = 120.0;
 /// Long enough for the capacitors of a board without load.
 const OFF: Duration = Duration::from_millis(500);
 const WITHIN: Duration = Duration::from_secs(10);
 const VOUCHES: Duration = Duration::from_secs(60 * 60);
 
 /// A place for one unit.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Nest {
     /// As people call it: `--device nest:NAME`.
     pub name: String,
@@ -76,6 +87,37 @@ pub struct Nest {
     pub within: Duration,
     /// Names of what it shares with others, for as long as a run lasts.
     pub uses: Vec<Resource>,
+    /// The way of a radio's signal to the antenna at its other end.
+    pub path: Option<RadioPath>,
+}
+
+/// What a radio's signal loses between a nest and the antenna at its other end.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct RadioPath {
+    /// dB.
+    pub loss_db: f64,
+    /// When that was measured, and for how many days it holds; none where the file does not say.
+    pub calibrated: Option<(Date, u16)>,
+}
+
+impl RadioPath {
+    /// When it was measured, and whether that is too long ago, for a sentence.
+    pub fn calibration(&self, today: Date) -> String {
+        match self.calibrated {
+            None => "never calibrated, as far as the station file says".to_owned(),
+            Some((on, days)) if self.is_calibrated(today) => {
+                format!("calibrated on {on} for {days} days")
+            }
+            Some((on, days)) => format!("calibrated on {on} for {days} days, which are over"),
+        }
+    }
+
+    /// Whether it was measured, and not too long ago.
+    pub fn is_calibrated(&self, today: Date) -> bool {
+        self.calibrated.is_some_and(|(on, days)| {
+            on.checked_add(time::Duration::days(days.into())).is_none_or(|end| today <= end)
+        })
+    }
 }
 
 /// The supply of a nest.
@@ -158,6 +200,7 @@ impl Reader<'_> {
             vouches: span(section, "vouches_min", 1, 1440, minutes)?.unwrap_or(VOUCHES),
             within: span(section, "within_s", 1, 600, Duration::from_secs)?.unwrap_or(WITHIN),
             uses: section.get("uses").map_or(Ok(Vec::new()), uses)?,
+            path: path(section, whole)?,
         })
     }
 
@@ -176,6 +219,50 @@ impl Reader<'_> {
         };
         Ok(Program { program, arguments: words, environment: Vec::new() })
     }
+}
+
+fn path(section: &DeTable<'_>, whole: &Found<'_>) -> Result<Option<RadioPath>, Fault> {
+    let loss = section.get("path_loss_db").map(loss).transpose()?;
+    let on = section.get("calibrated").map(date).transpose()?;
+    let days = whole_number_of(section, "calibration_days", 1, 3650)?;
+    match (loss, on, days) {
+        (Some(loss_db), None, None) => Ok(Some(RadioPath { loss_db, calibrated: None })),
+        (Some(loss_db), Some(on), days) => {
+            let days = days.unwrap_or(CALIBRATION_DAYS);
+            let days = u16::try_from(days).unwrap_or(u16::MAX);
+            Ok(Some(RadioPath { loss_db, calibrated: Some((on, days)) }))
+        }
+        (None, None, None) => Ok(None),
+        (None, Some(_), _) => {
+            Err((whole.span(), Alone { key: "calibrated", needs: "path_loss_db" }))
+        }
+        (_, None, Some(_)) => {
+            Err((whole.span(), Alone { key: "calibration_days", needs: "calibrated" }))
+        }
+    }
+}
+
+fn loss(value: &Found<'_>) -> Result<f64, Fault> {
+    let number = match value.get_ref() {
+        DeValue::Float(float) => float.as_str().parse::<f64>().ok(),
+        DeValue::Integer(integer) => integer.as_str().parse::<f64>().ok(),
+        _ => None,
+    };
+    let is_one = |loss: &f64| (0.0..=MOST_LOSS_DB).contains(loss);
+    number.filter(is_one).ok_or_else(|| (value.span(), StationFileProblem::PathLoss))
+}
+
+/// A day, as TOML writes it, without quotes.
+fn date(value: &Found<'_>) -> Result<Date, Fault> {
+    let day = match value.get_ref() {
+        DeValue::Datetime(found) if found.time.is_none() && found.offset.is_none() => found.date,
+        _ => None,
+    };
+    let date = day.and_then(|day| {
+        let month = time::Month::try_from(day.month).ok()?;
+        Date::from_calendar_date(day.year.into(), month, day.day).ok()
+    });
+    date.ok_or_else(|| wrong_type("calibrated", value, "a day without quotes, such as 2026-11-01"))
 }
 
 fn uses(value: &Found<'_>) -> Result<Vec<Resource>, Fault> {
@@ -221,8 +308,16 @@ fn span(
     most: u64,
     of: fn(u64) -> Duration,
 ) -> Result<Option<Duration>, Fault> {
-    let Some(value) = section.get(key) else { return Ok(None) };
-    whole_number(key, value, least, most).map(of).map(Some)
+    Ok(whole_number_of(section, key, least, most)?.map(of))
+}
+
+fn whole_number_of(
+    section: &DeTable<'_>,
+    key: &str,
+    least: u64,
+    most: u64,
+) -> Result<Option<u64>, Fault> {
+    section.get(key).map(|value| whole_number(key, value, least, most)).transpose()
 }
 
 fn whole_number(key: &str, value: &Found<'_>, least: u64, most: u64) -> Result<u64, Fault> {

@@ -49,8 +49,10 @@ super::codes! {
             "the access point is off, or has another SSID",
             "its password is not the planned one: it was changed on one side",
             "it gives no address: its DHCP is off or has none left",
+            "hostapd, which is asked what it sees, is gone, hangs or serves nobody",
+            "hostapd refuses or never admits the unit, and no unit before it in this nest tells whether it would admit a good one",
         ],
-        operator: "check that the access point is on, then test the unit again; call if the bench cannot join",
+        operator: "check that the access point is on, then test the unit again; lay in a unit that is known to be good; call if the bench cannot join",
         engineer: "compare SSID and password of the access point with the plan's; the message says how far the bench itself came",
     }
     /// The network of the bench is at fault: the bench gets no address on it either.

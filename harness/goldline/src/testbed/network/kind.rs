@@ -17,7 +17,7 @@ pub enum NetworkKind {
     /// simulated units served elsewhere. Proves what a cable does, and that the stack works.
     Wire,
     /// An interface of this machine that the bench has for itself, for real units: an access point, a switch, a
-    /// cable. Proves what a wire does. That a unit came by radio is the access point's to say, and it is not asked.
+    /// cable. Proves what a wire does; that a unit came by radio is the access point's to say, where it is asked.
     Nic,
     /// An emulator's own access point, and its own NAT to services on this machine's loopback. The join with the
     /// unit's own password is the emulator's to refuse: the bench sees what comes out of it.

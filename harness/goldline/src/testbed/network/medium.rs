@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Addresses, directory::Directory};
-use crate::identity::Mac;
+use crate::{identity::Mac, testbed::hostapd::Hostapd};
 
 /// How long a station believes in its address. Short, so that renewals are met in a soak and addresses come back the
 /// same shift; longer than most runs.
@@ -28,6 +28,7 @@ struct Inner {
     /// What any of its runs leads somewhere: the way of stations that are of no run.
     everyones: Arc<Mutex<Directory>>,
     look: Look,
+    access_point: Option<Hostapd>,
     failed: Mutex<Option<(Instant, String)>>,
     heard: Mutex<HashMap<Mac, Instant>>,
 }
@@ -40,9 +41,11 @@ impl std::fmt::Debug for Medium {
 }
 
 impl Medium {
-    /// Of an interface of that name that is looked at so.
-    pub(in crate::testbed) fn new(
+    /// Of an interface of that name that is looked at so, and the access point that stations come over, where it tells
+    /// what it sees.
+    pub(crate) fn new(
         name: &str,
+        access_point: Option<Hostapd>,
         look: impl Fn() -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -50,6 +53,7 @@ impl Medium {
             addresses: Addresses::by_station(BELIEVED),
             everyones: Arc::default(),
             look: Box::new(look),
+            access_point,
             failed: Mutex::default(),
             heard: Mutex::default(),
         }))
@@ -58,6 +62,11 @@ impl Medium {
     /// The interface's name.
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// The access point that its stations come over, where it tells what it sees.
+    pub fn access_point(&self) -> Option<&Hostapd> {
+        self.0.access_point.as_ref()
     }
 
     /// Notes that a station wrote to the bench's own address at this moment: it has heard the bench, and the bench it.
@@ -85,7 +94,8 @@ impl Medium {
     /// What is wrong with it, or was since then.
     pub(super) fn fault_since(&self, then: Instant) -> Option<String> {
         let before = self.failed().clone().filter(|(at, _)| *at >= then).map(|(_, why)| why);
-        before.or_else(|| (self.0.look)())
+        let of_access_point = || self.access_point()?.fault_since(then);
+        before.or_else(of_access_point).or_else(|| (self.0.look)())
     }
 
     pub(super) fn addresses(&self) -> &Addresses {
@@ -116,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_last_other_station_since_then_is_the_one_that_was_heard() {
-        let medium = Medium::new("wlan1", || None);
+        let medium = Medium::new("wlan1", None, || None);
         let began = Instant::now();
         let at = |second: u64| began + Duration::from_secs(second);
         medium.hears(station(1), at(1));
@@ -130,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_stations_is_forgotten_from_its_beginning() {
-        let (medium, began) = (Medium::new("wlan1", || None), Instant::now());
+        let (medium, began) = (Medium::new("wlan1", None, || None), Instant::now());
         for number in 0..5000 {
             medium.hears(station(number), began + Duration::from_millis(number.into()));
         }

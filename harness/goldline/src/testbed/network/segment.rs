@@ -249,7 +249,8 @@ impl Segment {
 /// By itself it is a cable: whoever is plugged in is joined, whatever network its firmware names.
 impl Network for Segment {
     fn proves(&self) -> Proofs {
-        NetworkKind::Cable.proves()
+        let asked = self.medium.as_ref().is_some_and(|medium| medium.access_point().is_some());
+        Proofs { radio: asked, ..NetworkKind::Cable.proves() }
     }
 
     fn callers(&self) -> &Callers {

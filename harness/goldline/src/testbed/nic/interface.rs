@@ -10,6 +10,8 @@ use std::{
 
 use pnet_datalink::NetworkInterface;
 
+use crate::testbed::hostapd::HostapdError;
+
 /// What stations are given addresses of; a machine that has one of these itself cannot be told from them.
 const STATIONS: ([u8; 2], &str) = ([10, 77], "10.77.0.0/16");
 
@@ -43,6 +45,8 @@ pub enum NoNic {
     NotAllowed { name: String },
     #[error("the interface {name} cannot be opened: {source}")]
     Open { name: String, source: io::Error },
+    #[error(transparent)]
+    Hostapd(#[from] HostapdError),
 }
 
 impl NoNic {
@@ -71,6 +75,7 @@ impl NoNic {
                 Ok(program) => format!("sudo setcap cap_net_raw+ep {}", program.display()),
                 Err(_) => "sudo setcap cap_net_raw+ep PATH_OF_GOLDLINE".to_owned(),
             },
+            Self::Hostapd(error) => return error.action(),
             Self::Open { .. } => return None,
         })
     }
@@ -137,7 +142,7 @@ fn is_stations(address: IpAddr) -> bool {
 }
 
 /// The bridge or bond that an interface is a part of.
-fn whole_of(name: &str) -> Option<String> {
+pub(in crate::testbed) fn whole_of(name: &str) -> Option<String> {
     let whole = fs::read_link(Path::new("/sys/class/net").join(name).join("master")).ok()?;
     Some(whole.file_name()?.to_string_lossy().into_owned())
 }

@@ -22,16 +22,19 @@ mod switch;
 use std::{
     io,
     os::{linux::net::SocketAddrExt, unix::net::UnixListener},
+    path::Path,
     sync::{Arc, Weak},
 };
 
 use tokio::{sync::mpsc, task::AbortHandle};
 
 pub use interface::NoNic;
+pub(in crate::testbed) use interface::whole_of;
 pub use switch::SecondUnit;
 
 use super::{
     caller::{Borrower, Callers},
+    hostapd::Hostapd,
     network::Medium,
     wire::Wire,
 };
@@ -57,15 +60,23 @@ pub(super) struct NicPort {
 }
 
 impl Nic {
-    /// Has the interface of that name for the bench from here on. Needs a tokio runtime.
+    /// Has the interface of that name for the bench from here on, and asks the hostapd at that socket, if one is named,
+    /// who comes over it. Needs a tokio runtime.
     ///
     /// # Errors
     /// [`NoNic`] says why it cannot be had, and what to do.
-    pub fn open(name: &str, callers: Callers, clock: Clock) -> Result<Self, NoNic> {
+    pub fn open(
+        name: &str,
+        hostapd: Option<&Path>,
+        callers: Callers,
+        clock: Clock,
+    ) -> Result<Self, NoNic> {
         let interface = interface::find(name)?;
         let socket = socket::open(&interface)?;
         let alone = be_alone(name)?;
-        let medium = Medium::new(name, {
+        let access_point =
+            hostapd.map(|path| Hostapd::at(path, name, clock.clone())).transpose()?;
+        let medium = Medium::new(name, access_point, {
             let name = name.to_owned();
             move || interface::fault_of(&name)
         });

@@ -45,6 +45,7 @@ pub fn can_be_had() -> bool {
 pub struct Line {
     name: String,
     running: Vec<ChildGuard>,
+    machines: Vec<Machine>,
 }
 
 /// The plain machine, in a namespace of its own.
@@ -56,7 +57,7 @@ pub struct Machine {
 impl Line {
     /// With a switch, and the bench's interface `nic0` on it.
     pub fn new() -> Self {
-        let line = Self { name: fresh_name("l"), running: Vec::new() };
+        let line = Self { name: fresh_name("l"), running: Vec::new(), machines: Vec::new() };
         done("ip", &["netns", "add", &line.name]);
         line.ip("link set lo up");
         line.ip("link add br0 type bridge");
@@ -75,18 +76,32 @@ impl Line {
         mac: &str,
         fault: Option<&str>,
     ) -> String {
+        let (device, tap) = self.unit_out_of_reach(station, chip, mac, fault);
+        self.ip(&format!("link set {tap} master br0"));
+        device
+    }
+
+    /// A unit that sends and is heard by nobody, as one whose radio is refused: where its serial port is, and its end of
+    /// the cable that is not plugged in.
+    pub fn unit_out_of_reach(
+        &mut self,
+        station: &Station,
+        chip: &str,
+        mac: &str,
+        fault: Option<&str>,
+    ) -> (String, String) {
         let tap = format!("tap{}", self.running.len());
         let mut plug = Command::new("python3");
         plug.args(["-c", &fs::read_to_string(PLUG).expect("it is there"), &tap]);
         let port = self.start(&plug);
-        self.ip(&format!("link set {tap} master br0 up"));
+        self.ip(&format!("link set {tap} up"));
         let mut unit = station.command();
         unit.args(["simulator", "serve", "--mac", mac, "--chip"]).args(chip.split(' '));
         unit.args(["--rfc2217", "127.0.0.1:0", "--network", &format!("wire:127.0.0.1:{port}")]);
         if let Some(fault) = fault {
             unit.args(["--fault", fault, "--seed", "1"]);
         }
-        format!("{}?simulated=true", self.start(&unit))
+        (format!("{}?simulated=true", self.start(&unit)), tap)
     }
 
     /// A machine with an address and a resolver by DHCP, from busybox.
@@ -105,6 +120,16 @@ impl Line {
             );
         }
         machine
+    }
+
+    /// Has a machine last as long as the line.
+    pub fn keep(&mut self, machine: Machine) {
+        self.machines.push(machine);
+    }
+
+    /// The switch sends nothing to a port because of what came from there.
+    pub fn learns_nothing_from(&self, port: &str) {
+        done("bridge", &["-n", &self.name, "link", "set", "dev", port, "learning", "off"]);
     }
 
     /// Does something to an interface.
@@ -170,7 +195,8 @@ impl Line {
         self.begin(command).0
     }
 
-    fn begin(&mut self, command: &Command) -> (String, BufReader<ChildStdout>) {
+    /// As [`Self::start`], with what it says later.
+    pub fn begin(&mut self, command: &Command) -> (String, BufReader<ChildStdout>) {
         let mut command = self.within(command);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = ChildGuard::spawn(&mut command).expect("it starts");
@@ -192,6 +218,11 @@ impl Drop for Line {
 }
 
 impl Machine {
+    /// Of its namespace.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Asks for an address, once: what was given.
     pub fn get_address(&self) -> String {
         let script = self.folder.path().join("bound");
@@ -306,7 +337,7 @@ fn within(namespace: &str, command: &Command) -> Command {
     inside
 }
 
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {
         assert!(began.elapsed() < PATIENCE, "{what}");

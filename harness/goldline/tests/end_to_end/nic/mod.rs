@@ -1,6 +1,7 @@
 //! Units on an interface that the bench has for itself, in a network namespace: what a real unit on a switch or behind
 //! an access point finds.
 
+mod access_point;
 pub mod line;
 
 use std::path::Path;
