@@ -18,6 +18,7 @@
 //! | [`fault`] | every defect that a unit can be given, by name |
 //! | [`world`] | the one trait through which a unit reaches anything outside itself |
 //! | [`Stack`] | a world behind a wire: the unit's own TCP/IP, and Ethernet frames to a bench |
+//! | [`Entrance`] | a way from outside into the network that a unit opens |
 //! | [`simulator`] | all of it on a thread of its own |
 #![forbid(unsafe_code)]
 
@@ -25,6 +26,7 @@ pub mod boot;
 pub mod chip;
 mod circuit;
 mod damage;
+mod entrance;
 pub mod fault;
 pub mod firmware;
 pub mod flash;
@@ -40,6 +42,7 @@ mod start;
 mod unit;
 pub mod world;
 
+pub use entrance::Entrance;
 pub use fault::Fault;
 pub use network::{NetworkPort, Protocol};
 pub use port::LinkError;

@@ -32,6 +32,7 @@ use crate::{
         nat::EmulatedAccessPoint,
         network::NetworkKind,
         nic::{NoNic, SecondUnit},
+        visits::Visitor,
         wire::Loss,
     },
 };
@@ -99,6 +100,8 @@ pub struct BenchConfig {
     pub ca_root: Option<String>,
     /// The provisioning server that is already there; without it the testbed's answers.
     pub config_server: Option<External>,
+    /// How the bench gets into the networks that its units open, where they are real.
+    pub visitor: Option<Visitor>,
     /// The time of day.
     pub clock: Clock,
 }
@@ -235,6 +238,11 @@ impl Bench {
     /// that of a broker that is already there.
     pub fn trusted(&self) -> String {
         self.config.trusted()
+    }
+
+    /// Who goes into the networks that its units open, where they are real.
+    pub fn visitor(&self) -> Option<&Visitor> {
+        self.config.visitor.as_ref()
     }
 
     /// What lies between its units and its services.

@@ -252,6 +252,13 @@ pub enum RefusedFor {
     Credentials,
 }
 
+impl AtAccessPoint {
+    /// Whether it admitted the unit, then or now.
+    pub fn was_admitted(&self) -> bool {
+        self.is_admitted || self.admitted_after_ms.is_some()
+    }
+}
+
 impl JoinObservation {
     /// Whether both ends know the unit's address.
     pub fn has_address(&self) -> bool {
@@ -260,7 +267,7 @@ impl JoinObservation {
 
     /// Whether the unit is in its network, by the way that it must have come.
     pub fn is_in(&self) -> bool {
-        self.has_address() && self.access_point.as_ref().is_none_or(|found| found.is_admitted)
+        self.has_address() && self.access_point.as_ref().is_none_or(AtAccessPoint::was_admitted)
     }
 }
 

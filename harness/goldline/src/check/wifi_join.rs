@@ -180,7 +180,7 @@ fn explain_by_access_point(
     finding: &mut Finding,
 ) {
     let (name, waited) = (&found.name, join.waited_ms);
-    if found.is_admitted {
+    if found.was_admitted() {
         return explain_no_address(plan, join, finding);
     }
     let Some(what_for) = found.refused_for else { return explain(plan, join, facts, finding) };

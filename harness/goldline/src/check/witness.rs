@@ -32,6 +32,7 @@ pub enum Service {
     Broker,
     Ca,
     ConfigServer,
+    Portal,
     TimeServer,
     UpdateServer,
 }

@@ -16,7 +16,7 @@ use crate::{
     record::{Code, Diagnosis},
     testbed::{
         event_log::Follower,
-        hostapd::{Hostapd, HostapdError, Seen, Sight},
+        hostapd::{Hostapd, HostapdError, Seen, Sight, Standing},
         network::{Medium, Network},
     },
 };
@@ -88,13 +88,16 @@ impl Watched<'_> {
 
     /// Whether its word is still to come of a unit that has an address; it is asked where it said nothing by itself.
     pub(super) async fn owes_word(&mut self, has_address: bool) -> Result<bool, Failure> {
-        if !has_address || self.seen().is_admitted {
+        if !has_address || self.seen().was_admitted() {
             return Ok(false);
         }
         if self.addressed.is_none() {
             self.addressed = Some(Instant::now());
             let standing = self.access_point.standing(self.station).await.map_err(service)?;
-            self.confirmed = standing.is_some_and(|standing| standing.is_admitted);
+            let age = self.since.elapsed().as_secs();
+            // One of the boot before may still be on its list.
+            let since = |standing: Standing| standing.admitted_s.is_some_and(|held| held <= age);
+            self.confirmed = standing.is_some_and(|now| now.is_admitted && since(now));
         }
         Ok(!self.confirmed && self.until() > Instant::now())
     }

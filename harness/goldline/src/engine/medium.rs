@@ -91,7 +91,7 @@ impl WayIn {
     ) -> Result<String, String> {
         access_point.still_serves().await.map_err(|error| error.to_string())?;
         let name = access_point.name();
-        if seen.admitted_after_ms.is_some() || seen.is_admitted {
+        if seen.was_admitted() {
             return Ok(format!("{name} admitted the unit itself"));
         }
         if self.stand.is_nest() {

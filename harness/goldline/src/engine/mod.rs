@@ -49,6 +49,7 @@ mod trial;
 mod trust;
 mod update;
 mod validity;
+mod visiting;
 mod waiting;
 
 use std::{sync::Arc, time::Duration};

@@ -1,11 +1,14 @@
 //! Filling the unit's own web page in the network that it opens, and the firmware that writes the values
 //! itself and is then replaced.
 
-use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use tokio::{net::UnixStream, time::sleep_until};
+use tokio::time::sleep_until;
 
-use super::{Failure, Run};
+use super::{
+    Failure, Run,
+    visiting::{Inside, Stream},
+};
 use crate::{
     check::{PortalSeen, plain, stops},
     client::portal::{Portal as Page, PortalError},
@@ -28,21 +31,47 @@ impl Run {
     /// Joins the unit's network, submits the values, and waits until the unit restarts with them.
     pub(super) async fn submit_portal(&mut self, portal: &Portal) -> Result<(), Failure> {
         let deadlines = self.plan.profile.deadlines;
-        let deadline = Deadline::after(deadlines.boot + deadlines.service);
-        let (network, first) = self.enter_portal(portal, deadline).await?;
+        let bench = Arc::clone(&self.bench);
+        let (network, first) = match bench.visitor() {
+            Some(visitor) => (self.visit(visitor, portal).await?, None),
+            None => {
+                let deadline = Deadline::after(deadlines.boot + deadlines.service);
+                let (inside, first) = self.enter_portal(portal, deadline).await?;
+                (inside, Some(first))
+            }
+        };
+        let filled = self.fill_portal(&network, first, portal).await;
+        // It takes the network down when it restarts.
+        network.leave().await;
+        let before = filled?;
+        self.await_application(before, "did not restart after its portal took the values").await
+    }
+
+    /// Submits the values to the page in the unit's network; how many lines had told of a start before.
+    async fn fill_portal(
+        &mut self,
+        network: &Inside,
+        first: Option<Box<dyn Stream>>,
+        portal: &Portal,
+    ) -> Result<usize, Failure> {
+        let deadlines = self.plan.profile.deadlines;
+        let first = match first {
+            Some(first) => first,
+            None => network.connect(portal).await?,
+        };
         let fields = self.portal_fields(portal)?;
         let page = Page::at(portal.address);
         let call = Deadline::after(deadlines.service);
-        let (path, stream) = match portal.fetch_form {
+        let (path, stream) = match portal.fetch_form || network.may_be_anothers() {
             true => {
-                let form = tokio::select! {
-                    form = page.fetch_form(first, call) => form,
+                let text = tokio::select! {
+                    text = page.fetch_page(first, call) => text.map_err(refused)?,
                     failure = self.interrupted() => return Err(failure),
                 };
-                let form = form.map_err(refused)?;
-                let names: BTreeSet<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
-                form.require(names.iter().copied()).map_err(refused)?;
-                (form.path.clone(), connect(&network, portal)?)
+                if network.may_be_anothers() {
+                    self.refuse_strangers_page(&text)?;
+                }
+                (path_of(&page, portal, &text, &fields)?, network.connect(portal).await?)
             }
             false => (portal.path.clone(), first),
         };
@@ -55,7 +84,7 @@ impl Run {
             failure = self.interrupted() => return Err(failure),
         };
         saved.map_err(refused)?;
-        self.await_application(before, "did not restart after its portal took the values").await
+        Ok(before)
     }
 
     /// Joins the unit's network and calls at its door. One that closes at once is that of the boot before,
@@ -64,12 +93,12 @@ impl Run {
         &mut self,
         portal: &Portal,
         deadline: Deadline,
-    ) -> Result<(UnitNetwork, UnixStream), Failure> {
+    ) -> Result<(Inside, Box<dyn Stream>), Failure> {
         let mut patience = None;
         loop {
             let mut events = self.testbed()?.network.follow();
-            let network = self.join_portal(portal, deadline).await?;
-            let nothing = match connect(&network, portal) {
+            let network = Inside::Simulated(self.join_portal(portal, deadline).await?);
+            let nothing = match network.connect(portal).await {
                 Ok(stream) => return Ok((network, stream)),
                 Err(failure) => failure,
             };
@@ -214,12 +243,20 @@ fn own_network(
     last.flatten()
 }
 
-fn connect(network: &UnitNetwork, portal: &Portal) -> Result<UnixStream, Failure> {
-    let stream = network.connect(portal.address).and_then(|stream| {
-        stream.set_nonblocking(true)?;
-        UnixStream::from_std(stream)
-    });
-    stream.map_err(|error: io::Error| Failure::Unit(stops::no_portal(portal.address, error)))
+/// Where the form goes: as its page says, if that is looked at, else as the profile does.
+fn path_of(
+    page: &Page,
+    portal: &Portal,
+    text: &str,
+    fields: &[(String, Secret)],
+) -> Result<String, Failure> {
+    if !portal.fetch_form {
+        return Ok(portal.path.clone());
+    }
+    let form = page.form_in(text).map_err(refused)?;
+    let names: BTreeSet<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+    form.require(names.iter().copied()).map_err(refused)?;
+    Ok(form.path)
 }
 
 fn refused(error: PortalError) -> Failure {

@@ -32,7 +32,7 @@ impl Unprovable {
                 None => "take it out of the profile for this line".to_owned(),
             },
             Self::OwnNetwork { network: NetworkKind::Nic, .. } => {
-                "describe another way to configure the unit in the profile, such as its console"
+                "name how the bench gets into them, in [portal] of the station file; or describe another way to configure the unit in the profile, such as its console"
                     .to_owned()
             }
             Self::Check { check, .. } => match check.without_radio() {

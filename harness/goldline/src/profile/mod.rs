@@ -60,7 +60,7 @@ pub use service::{
 pub use station_file::{
     CaService, ConfigServerService, Lock, MqttService, Nest, Power, RadioPath, Redirect,
     RedirectKey, RedirectedBy, RegistryService, Setting, StationFile, StationFileError,
-    StationFileProblem, WifiService,
+    StationFileProblem, Visiting, WifiService,
 };
 pub use template::{Piece, Template, TemplateError, UnboundSymbol};
 pub use token_key::{TokenKey, TokenKeyError, TokenTerms};

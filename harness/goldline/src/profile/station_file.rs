@@ -42,6 +42,7 @@
 
 mod nests;
 mod redirect;
+mod visiting;
 
 use std::{
     collections::BTreeMap,
@@ -62,6 +63,7 @@ use crate::secret::Secret;
 
 pub use nests::{Lock, Nest, Power, RadioPath};
 pub use redirect::{Redirect, RedirectKey, RedirectedBy};
+pub use visiting::Visiting;
 
 /// The services of a station and the values of its site.
 #[derive(Clone, Debug, Default)]
@@ -86,6 +88,8 @@ pub struct StationFile {
     pub network: Option<String>,
     /// The control socket of the hostapd that its real units come over.
     pub hostapd: Option<PathBuf>,
+    /// `[portal]`: how the bench gets into the networks that its real units open.
+    pub visiting: Option<Visiting>,
     /// Whether only a network will do that proves a unit's radio.
     pub requires_radio: bool,
     /// Whether only a nest will do whose path loss was measured, and not too long ago.
@@ -318,6 +322,7 @@ impl Reader<'_> {
                     }
                 }
                 "nest" => station.nests = self.nests(value)?,
+                "portal" => station.visiting = Some(self.visiting(value)?),
                 "redirect" => station.redirect = Some(self.redirect(value)?),
                 "resources" => station.resources = nests::resources(table("resources", value)?)?,
                 _ => {
@@ -329,6 +334,7 @@ impl Reader<'_> {
                         "require",
                         "station",
                         "nest",
+                        "portal",
                         "redirect",
                         "final",
                         "resources",

@@ -8,6 +8,7 @@ use std::{
 use super::devices::NamedDevice;
 use crate::{
     device::DeviceUrl,
+    profile::Visiting,
     testbed::network::{NetworkKind, Proofs, UnknownNetwork},
 };
 
@@ -21,6 +22,8 @@ pub(super) struct ChosenNetwork {
     interface: Option<String>,
     /// Where the access point behind it tells what it sees.
     hostapd: Option<PathBuf>,
+    /// How the bench gets into the networks that its units open.
+    visiting: Option<Visiting>,
 }
 
 /// A network cannot be had for an order.
@@ -218,15 +221,30 @@ impl ChosenNetwork {
         Self { hostapd, ..self }
     }
 
+    /// With the way into units' own networks that the station file names, where units are real.
+    pub(super) fn with_visits(self, visiting: Option<&Visiting>) -> Self {
+        let visiting = visiting.filter(|_| self.interface.is_some()).cloned();
+        Self { visiting, ..self }
+    }
+
+    /// How the bench gets into the networks that its units open.
+    pub(super) fn visiting(&self) -> Option<&Visiting> {
+        self.visiting.as_ref()
+    }
+
     /// Where the access point behind the interface tells what it sees.
     pub(super) fn hostapd(&self) -> Option<&Path> {
         self.hostapd.as_deref()
     }
 
-    /// What of a unit it can prove: a radio over an interface where its access point tells.
+    /// What of a unit it can prove: a radio over an interface where its access point tells, a network of its own where
+    /// the bench has a way into it.
     pub(super) fn proves(&self) -> Proofs {
         let proofs = self.kind.proves();
-        Proofs { radio: proofs.radio || self.hostapd.is_some(), ..proofs }
+        Proofs {
+            radio: proofs.radio || self.hostapd.is_some(),
+            own_networks: proofs.own_networks || self.visiting.is_some(),
+        }
     }
 
     /// Where the link of the unit in this place of the order comes in, if it comes from outside.

@@ -35,8 +35,12 @@ use crate::{
     record::{Code, Diagnosis},
     store::{Holder, RecordStore, StateDirectory, StoreError},
     testbed::{
-        authority::Authority, hostapd::HostapdError, nat::EmulatedAccessPoint,
-        network::NetworkKind, nic::NoNic,
+        authority::Authority,
+        hostapd::HostapdError,
+        nat::EmulatedAccessPoint,
+        network::NetworkKind,
+        nic::NoNic,
+        visits::{NoVisits, Visitor},
     },
 };
 
@@ -69,6 +73,8 @@ pub enum JobsError {
     #[error(transparent)]
     NoNic(#[from] NoNic),
     #[error(transparent)]
+    NoVisits(#[from] NoVisits),
+    #[error(transparent)]
     OtherNetwork(#[from] HostapdError),
     #[error(transparent)]
     Untrusting(#[from] Untrusting),
@@ -94,6 +100,7 @@ impl JobsError {
             }
             Self::Nests(error) => error.action(),
             Self::NoNic(error) => error.action(),
+            Self::NoVisits(error) => error.action(),
             Self::OtherNetwork(error) => error.action(),
             Self::Untrusting(error) => Some(error.action()),
             Self::Redirect(error) => Some(error.action().to_owned()),
@@ -277,7 +284,9 @@ fn uplink(place: &Place) -> Uplink {
     })
 }
 
-fn bench(order: &Order, authority: Arc<Authority>, clock: &Clock) -> Result<Bench, NoNic> {
+fn bench(order: &Order, authority: Arc<Authority>, clock: &Clock) -> Result<Bench, JobsError> {
+    // A product that opens none needs no way into one.
+    let visiting = order.network.visiting().filter(|_| order.profile.portal.is_some());
     let config = BenchConfig {
         network: order.network.kind,
         authority,
@@ -287,10 +296,11 @@ fn bench(order: &Order, authority: Arc<Authority>, clock: &Clock) -> Result<Benc
         redirected_because: order.redirect.as_ref().and_then(|it| it.because.clone()),
         ca_root: order.ca_root.clone(),
         config_server: order.config_server.clone(),
+        visitor: visiting.map(Visitor::new).transpose()?,
         clock: clock.clone(),
     };
     match order.network.interface() {
-        Some(interface) => Bench::on_interface(interface, order.network.hostapd(), config),
+        Some(interface) => Ok(Bench::on_interface(interface, order.network.hostapd(), config)?),
         None => Ok(Bench::new(config)),
     }
 }

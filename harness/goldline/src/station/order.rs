@@ -328,7 +328,9 @@ fn network_of(
         (request.network.as_deref(), station.and_then(|s| s.network.as_deref()));
     let text = ChosenNetwork::of_station(named, of_station, devices);
     let hostapd = station.and_then(|station| station.hostapd.as_deref());
-    let chosen = ChosenNetwork::of(text, devices).map(|chosen| chosen.with_hostapd(hostapd));
+    let visiting = station.and_then(|station| station.visiting.as_ref());
+    let chosen = ChosenNetwork::of(text, devices)
+        .map(|chosen| chosen.with_hostapd(hostapd).with_visits(visiting));
     match named {
         None if text.is_some() => chosen.map_err(OrderError::NetworkOfStation),
         _ => Ok(chosen?),

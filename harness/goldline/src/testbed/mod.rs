@@ -28,6 +28,7 @@ pub mod server_tls;
 mod services;
 pub mod time_server;
 pub mod update_server;
+pub mod visits;
 pub mod wire;
 
 use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};

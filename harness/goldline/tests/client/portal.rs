@@ -29,7 +29,8 @@ async fn stream(server: &Server) -> TcpStream {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_form_is_fetched_and_its_fields_are_compared() {
     let server = Server::http(|_| answer(200, PAGE)).await;
-    let form = portal().fetch_form(stream(&server).await, patience()).await.expect("a form");
+    let form = portal().fetch_page(stream(&server).await, patience()).await.expect("a page");
+    let form = portal().form_in(&form).expect("a form");
     assert_eq!(form.path, "/save");
     form.require(["ssid", "password"]).expect("they are the same");
     let error = form.require(["ssid", "password", "mqtt_host"]).expect_err("one lacks");
@@ -99,8 +100,8 @@ async fn a_portal_that_hangs_up_or_says_nothing_is_unreachable() {
 async fn a_page_without_a_usable_form_is_told() {
     for (status, page) in [(200, "<p>hello"), (200, "<form action=/save></form>"), (404, PAGE)] {
         let server = Server::http(move |_| answer(status, page)).await;
-        let error =
-            portal().fetch_form(stream(&server).await, patience()).await.expect_err("no form");
+        let page = portal().fetch_page(stream(&server).await, patience()).await;
+        let error = page.and_then(|page| portal().form_in(&page)).expect_err("no form");
         assert_eq!(error.code(), Code::PortalRefused, "{error}");
     }
 }

@@ -75,6 +75,18 @@ fn what_it_refused_is_what_was_wrong(
     case.expect(verdict, code);
 }
 
+/// It joined, and that it went later its services tell.
+#[test]
+fn a_unit_that_left_has_joined_before() {
+    let mut case = heard(&[]);
+    if let Some(found) = &mut case.join().access_point {
+        found.is_admitted = false;
+    }
+    assert_eq!(case.judge().0, Verdict::Pass);
+    let evidence = wifi_join(&case).evidence;
+    assert!(evidence.iter().any(|line| line.contains("after 300 ms, and left")), "{evidence:?}");
+}
+
 /// With an address, and even at the broker: it came by a cable.
 #[rstest]
 #[case::sound(true, Verdict::Fail, Code::WifiNotJoined)]

@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use goldline_simulator::{
-    Config, Fault, Lines, Mode, NetworkPort, Protocol, Simulator, Stack, World,
+    Config, Entrance, Fault, Lines, Mode, NetworkPort, Protocol, Simulator, Stack, World,
     flash::{Nor, SECTOR_SIZE},
     world::Silence,
 };
@@ -70,6 +70,10 @@ pub(in crate::cli) struct ServeArguments {
     /// address; the unit connects, and keeps trying. Without it, no network is heard
     #[arg(long, value_name = "wire:ADDR")]
     network: Option<Wire>,
+    /// Whoever connects to this Unix socket is in the network that the unit opens to be configured, and talks with its
+    /// page; it is there while that network is open. Without it, nobody comes in
+    #[arg(long, value_name = "SOCKET")]
+    own_network: Option<PathBuf>,
     /// What the unit does when it powers up
     #[arg(long, value_enum, default_value = "download")]
     mode: PowerUp,
@@ -133,6 +137,10 @@ pub(super) fn serve(arguments: &ServeArguments) -> miette::Result<()> {
     let world: Arc<dyn World> = match arguments.network {
         Some(Wire(bench)) => Arc::new(Stack::reach(bench).map_err(usage)?),
         None => Arc::new(Silence),
+    };
+    let world: Arc<dyn World> = match &arguments.own_network {
+        Some(socket) => Arc::new(Entrance::into_networks_of(world, socket.clone())),
+        None => world,
     };
     let simulator = Simulator::start(config, world).map_err(usage)?;
     let network = listener.map(|(address, protocol)| listen(&simulator, address, protocol));

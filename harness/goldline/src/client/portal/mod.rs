@@ -75,21 +75,29 @@ impl Portal {
         Self { url: text.parse().expect("an address and a port make a URL") }
     }
 
-    /// Fetches the page and finds its form.
+    /// Fetches the page.
     ///
     /// # Errors
-    /// [`PortalError`]; a form that is not sent to the unit with POST is one.
-    pub async fn fetch_form(
+    /// [`PortalError`]; any status but 200 is one.
+    pub async fn fetch_page(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         deadline: Deadline,
-    ) -> Result<Form, PortalError> {
+    ) -> Result<String, PortalError> {
         let response = call_over(stream, &Request::get(self.url.clone()), deadline).await?;
         let page = response.body.expose_text();
         if response.status != 200 {
             return Err(self.status("/", response.status, &page, &[]));
         }
-        Form::find(&page, self.url.host())
+        Ok(page.to_string())
+    }
+
+    /// The form in the unit's page.
+    ///
+    /// # Errors
+    /// [`PortalError`]; a form that is not sent to the unit with POST is one.
+    pub fn form_in(&self, page: &str) -> Result<Form, PortalError> {
+        Form::find(page, self.url.host())
     }
 
     /// Sends the values, in their order, to a path.

@@ -205,7 +205,7 @@ impl Reader<'_> {
     }
 
     /// A path starts at the file's folder; another name is looked up in `PATH`.
-    fn program(&self, key: &str, value: &Found<'_>) -> Result<Program, Fault> {
+    pub(super) fn program(&self, key: &str, value: &Found<'_>) -> Result<Program, Fault> {
         let mut words = texts(key, value)?;
         if words.first().is_none_or(String::is_empty) {
             let key = key.to_owned();
@@ -301,7 +301,7 @@ fn both(
     }
 }
 
-fn span(
+pub(super) fn span(
     section: &DeTable<'_>,
     key: &'static str,
     least: u64,

@@ -31,6 +31,8 @@ pub(super) struct Bss {
 pub struct Standing {
     /// Whether it may send and receive.
     pub is_admitted: bool,
+    /// For how long it may, in whole seconds.
+    pub admitted_s: Option<u64>,
     /// The signal of its last frame, in dBm; drivers without a radio tell none.
     pub signal_dbm: Option<i8>,
 }
@@ -94,6 +96,7 @@ pub(super) fn standing(answer: &str) -> Option<Standing> {
     for (key, value) in lines.filter_map(|line| line.split_once('=')) {
         match key {
             "flags" => standing.is_admitted = value.contains("[AUTHORIZED]"),
+            "connected_time" => standing.admitted_s = value.parse().ok(),
             // What was never heard is 0, which no station comes in with.
             "signal" => standing.signal_dbm = value.parse().ok().filter(|dbm| *dbm != 0),
             _ => {}
@@ -191,10 +194,14 @@ mod tests {
         let answer = |flags: &str, more: &str| {
             standing(&format!("24:0a:c4:00:01:10\nflags={flags}\naid=1\n{more}"))
         };
-        let found = answer("[AUTH][ASSOC][AUTHORIZED][WMM]", "rx_packets=9\nsignal=-58\n");
-        assert_eq!(found, Some(Standing { is_admitted: true, signal_dbm: Some(-58) }));
+        let found = answer(
+            "[AUTH][ASSOC][AUTHORIZED][WMM]",
+            "rx_packets=9\nsignal=-58\nconnected_time=7\n",
+        );
+        let expected = Standing { is_admitted: true, admitted_s: Some(7), signal_dbm: Some(-58) };
+        assert_eq!(found, Some(expected));
         let found = answer("[AUTH][ASSOC]", "signal=0\n");
-        assert_eq!(found, Some(Standing { is_admitted: false, signal_dbm: None }));
+        assert_eq!(found, Some(Standing::default()));
         assert_eq!(answer("[AUTHORIZED]", "").expect("it is known").signal_dbm, None);
         assert_eq!(standing("FAIL\n"), None);
         assert_eq!(standing(""), None);

@@ -140,7 +140,7 @@ impl Drop for NicPort {
 }
 
 /// A name in the interface's own namespace that only one process has, and no longer than it lives.
-fn be_alone(name: &str) -> Result<UnixListener, NoNic> {
+pub(super) fn be_alone(name: &str) -> Result<UnixListener, NoNic> {
     let address =
         std::os::unix::net::SocketAddr::from_abstract_name(format!("goldline-nic-{name}"));
     let bound = address.and_then(|address| UnixListener::bind_addr(&address));

@@ -165,14 +165,30 @@ fn one_that_it_never_admits_is_blamed(
     assert!(record.to_string().contains(words), "{record:#}");
 }
 
-/// A cable, or another access point on the same switch: nothing of its radio was seen.
+/// hostapd has no word of one that it knew already, and answers all the same.
 #[test]
-fn one_that_came_another_way_does_not_pass() {
+fn one_that_is_admitted_without_a_word_is_asked_for() {
     if !can_be_had() {
         return;
     }
     let (mut line, asked) = (Line::new(), Asked::new());
-    asked.play(&mut line, json!({}));
+    asked.play(&mut line, json!({ "silently": [MAC] }));
+    let device = line.unit(&asked.station, "esp32", MAC, None);
+    let record = asked.run(&line, &[&device]).json();
+    assert_eq!(record["network"]["radio"], "proven", "{record:#}");
+    assert!(evidence(&record).contains("hostapd on nic0: the unit is admitted"), "{record:#}");
+}
+
+/// A cable, or another access point on the same switch: nothing of its radio was seen, or not since it started.
+#[rstest]
+#[case::never(json!({}))]
+#[case::not_since_its_start(json!({ "stale": [MAC] }))]
+fn one_that_came_another_way_does_not_pass(#[case] played: Value) {
+    if !can_be_had() {
+        return;
+    }
+    let (mut line, asked) = (Line::new(), Asked::new());
+    asked.play(&mut line, played);
     let device = line.unit(&asked.station, "esp32", MAC, None);
     let ended = asked.run(&line, &[&device]);
     let record = ended.json();

@@ -106,18 +106,13 @@ impl Line {
 
     /// A machine with an address and a resolver by DHCP, from busybox.
     pub fn machine(&self) -> Machine {
-        let machine =
-            Machine { name: fresh_name("m"), folder: tempfile::tempdir().expect("a folder") };
-        done("ip", &["netns", "add", &machine.name]);
+        let machine = Machine::new();
         fs::create_dir_all(machine.settings()).expect("a folder");
         fs::write(machine.settings().join("resolv.conf"), "").expect("a file");
         self.ip(&format!("link add port1 type veth peer name eth0 netns {}", machine.name));
         self.ip("link set port1 master br0 up");
         for words in ["link set lo up", "link set eth0 up"] {
-            done(
-                "ip",
-                &[&["-n", &machine.name][..], &words.split(' ').collect::<Vec<_>>()].concat(),
-            );
+            machine.ip(words);
         }
         machine
     }
@@ -218,6 +213,19 @@ impl Drop for Line {
 }
 
 impl Machine {
+    /// On nothing yet.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let machine = Self { name: fresh_name("m"), folder };
+        done("ip", &["netns", "add", &machine.name]);
+        machine
+    }
+
+    /// Does something to an interface.
+    pub fn ip(&self, words: &str) {
+        done("ip", &[&["-n", &self.name][..], &words.split(' ').collect::<Vec<_>>()].concat());
+    }
+
     /// Of its namespace.
     pub fn name(&self) -> &str {
         &self.name

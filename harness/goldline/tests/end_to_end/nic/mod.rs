@@ -3,6 +3,7 @@
 
 mod access_point;
 pub mod line;
+mod portals;
 
 use std::path::Path;
 
