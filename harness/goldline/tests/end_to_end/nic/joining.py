@@ -6,7 +6,9 @@ import socket, subprocess, sys
 when, station, namespace, configuration, control = sys.argv[1:]
 
 def join():
-    command = ["ip", "netns", "exec", namespace, "stdbuf", "-oL", "/usr/sbin/wpa_supplicant"]
+    # It ends with this script, however that ends.
+    command = ["setpriv", "--pdeathsig", "KILL", "ip", "netns", "exec", namespace]
+    command += ["stdbuf", "-oL", "/usr/sbin/wpa_supplicant"]
     command += ["-D", "wired", "-i", "eth0", "-c", configuration]
     return subprocess.Popen(command, stdout=subprocess.PIPE)
 
