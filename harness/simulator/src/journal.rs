@@ -13,9 +13,9 @@ use std::sync::Arc;
 pub(crate) struct Journal(Option<Arc<File>>);
 
 impl Journal {
-    /// Begins a file anew.
+    /// Begins a file; what is there already stays as it is.
     pub(crate) fn in_file(path: &Path) -> io::Result<Self> {
-        Ok(Self(Some(Arc::new(File::create(path)?))))
+        Ok(Self(Some(Arc::new(File::create_new(path)?))))
     }
 
     /// Each line is written at once, so that whoever kills the unit still finds it.

@@ -139,8 +139,11 @@ impl Simulator {
         debug_assert!(config.flash_size.is_multiple_of(SECTOR_SIZE));
         let faults = config.faults();
         let link = config.link.as_deref().map(Link::claim).transpose()?;
-        let journal = config.journal.as_deref().map(Journal::in_file).transpose()?;
-        let journal = journal.unwrap_or_default();
+        let journal = match &config.journal {
+            Some(path) => Journal::in_file(path)
+                .map_err(|source| StartError::Journal { path: path.clone(), source })?,
+            None => Journal::default(),
+        };
         let chip = chip(&config, &faults, &journal)?;
         let pty = Pty::open(config.sync_resets)?;
         if let Some(link) = &link {

@@ -1,6 +1,7 @@
 //! How a unit comes out of its reset, and why one does not start.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::flash::FileError;
 use crate::port::LinkError;
@@ -35,6 +36,14 @@ pub enum StartError {
     /// The flash file cannot be used.
     #[error(transparent)]
     FlashFile(#[from] FileError),
+    /// The journal cannot be begun.
+    #[error("cannot begin the unit's journal {path}: {source}; choose a name that is free")]
+    Journal {
+        /// Its file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The name for the port cannot be used.
     #[error(transparent)]
     Link(#[from] LinkError),

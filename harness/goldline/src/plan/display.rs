@@ -5,7 +5,7 @@ use std::fmt;
 use super::{
     Content, Coverage, Dialogue, Excluded, Expects, Moment, Plan, Purpose, Region, Scope, Step,
 };
-use crate::profile::{DialogueName, Method, ValueSource, ValueSpec};
+use crate::profile::{DialogueName, Method, Profile, ValueSource, ValueSpec};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,13 +48,17 @@ impl fmt::Display for Plan {
             writeln!(f, "{:3}. {step}", index + 1)?;
             if writes_values(step, profile.method) {
                 for entry in &profile.nvs.entries {
+                    let is_of_test = self.finishes() && !matches!(step, Step::WriteFinal(_));
+                    let mut symbols = entry.value.symbols();
+                    let is_told = is_of_test && symbols.any(|name| is_the_benchs(profile, name));
                     writeln!(
                         f,
-                        "       {}/{} : {} = {}",
+                        "       {}/{} : {} = {}{}",
                         entry.namespace,
                         entry.key,
                         entry.encoding.name(),
-                        entry.value
+                        entry.value,
+                        if is_told { ", the bench's" } else { "" }
                     )?;
                 }
             }
@@ -76,6 +80,14 @@ impl fmt::Display for Plan {
         }
         Ok(())
     }
+}
+
+/// Whether a unit is told the bench's value in place of its own while it is tested, or one that is made of that.
+fn is_the_benchs(profile: &Profile, name: &str) -> bool {
+    let spec = profile.values.iter().find(|spec| spec.name == name);
+    profile.bench_values.contains_key(name)
+        || matches!(spec.map(|spec| &spec.source), Some(ValueSource::Template(template))
+            if template.symbols().any(|name| is_the_benchs(profile, name)))
 }
 
 /// Whether the unit's values get into its NVS with this step.

@@ -43,7 +43,7 @@ pub enum UnfitFinal {
     #[error(
         "a unit that is shipped with the CA in \"{name}\" would refuse the production's broker {endpoint}: {why}"
     )]
-    OtherCa { name: String, endpoint: String, why: Distrust },
+    OtherCa { name: String, endpoint: String, why: Box<Distrust> },
 }
 
 impl UnfitFinal {
@@ -159,5 +159,5 @@ fn refuse_other_ca(
     let chain: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).flatten().collect();
     let judged = judge(&chain, anchors, &host, clock.now());
     let name = name.to_owned();
-    judged.map(drop).map_err(|why| UnfitFinal::OtherCa { name, endpoint, why })
+    judged.map(drop).map_err(|why| UnfitFinal::OtherCa { name, endpoint, why: Box::new(why) })
 }

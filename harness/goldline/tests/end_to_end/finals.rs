@@ -503,6 +503,16 @@ fn maker_of(station: &Station, maker: AuthorityPem) -> AuthorityPem {
 }
 
 #[test]
+fn a_journal_of_a_unit_takes_no_other_files_place() {
+    let station = Station::new();
+    station.write("unit.log", "of another");
+    let ended = station.goldline(["simulator", "serve", "--journal", "unit.log"]);
+    assert_eq!(ended.code(), 2, "{ended:?}");
+    assert!(ended.said().contains("choose a name that is free"), "{}", ended.said());
+    assert_eq!(fs::read_to_string(station.path("unit.log")).expect("it is there"), "of another");
+}
+
+#[test]
 fn a_dry_run_shows_both_plans_and_touches_nothing() {
     let (station, _) = product();
     let words = ["run", "espvault.toml", "--station", "line.toml", "--dry-run"];
@@ -513,6 +523,7 @@ fn a_dry_run_shows_both_plans_and_touches_nothing() {
     let place = |words: &str| shown.find(words).unwrap_or_else(|| panic!("no {words} in {shown}"));
     let order = [
         "bench values, for the test alone",
+        "vault/mqtt_broker : string = {mqtt_broker}, the bench's",
         "reset into the application",
         "judge the test",
         "erase what the test may have written",

@@ -45,7 +45,7 @@ enum Certifies {
 /// What signs for a maker's CA.
 enum CaKey {
     /// A key in this process.
-    Here(KeyPair),
+    Here(Box<KeyPair>),
     /// One on a token, which it never leaves.
     OnToken(TokenSigner),
 }
@@ -60,7 +60,7 @@ impl PublicKeyData for CaKey {
 
     fn algorithm(&self) -> &'static SignatureAlgorithm {
         match self {
-            Self::Here(key) => PublicKeyData::algorithm(key),
+            Self::Here(key) => PublicKeyData::algorithm(key.as_ref()),
             Self::OnToken(signer) => signer.algorithm(),
         }
     }
@@ -92,9 +92,15 @@ pub enum MakerError {
     #[error("the key is not that of the certificate")]
     OtherKey,
     #[error(transparent)]
-    Token(#[from] TokenError),
+    Token(Box<TokenError>),
     #[error("what the CA issues would not be trusted by units: {0}")]
     NotTrusted(Distrust),
+}
+
+impl From<TokenError> for MakerError {
+    fn from(error: TokenError) -> Self {
+        Self::Token(Box::new(error))
+    }
 }
 
 /// What the two of a maker have in common: texts in PEM.
@@ -135,7 +141,7 @@ impl Maker {
     /// [`MakerError`] names what does not fit.
     pub fn as_ca(pem: &MakerPem, clock: Clock) -> Result<Self, MakerError> {
         let (key, ..) = key_of_certificate(pem)?;
-        Self::signing_with(CaKey::Here(key), (&pem.trusted, &pem.certificate), clock)
+        Self::signing_with(CaKey::Here(Box::new(key)), (&pem.trusted, &pem.certificate), clock)
     }
 
     /// One that is the CA, whose key stays on a token; certificates are PEM.

@@ -50,9 +50,9 @@ pub enum TokenError {
     #[error("the PKCS#11 module {} cannot be loaded: {why}", .module.display())]
     Module { module: PathBuf, why: String },
     #[error("no token is there that is {wanted}: there {}", there(.found))]
-    NoToken { wanted: TokenTerms, found: Vec<String> },
+    NoToken { wanted: String, found: Vec<String> },
     #[error("{count} tokens are {wanted}: expected one")]
-    Tokens { wanted: TokenTerms, count: usize },
+    Tokens { wanted: String, count: usize },
     #[error("the token {token} takes no such PIN; it was given once, and will not be given again")]
     WrongPin { token: String },
     #[error("the token {token} was given a wrong PIN before, and a few lock it: nothing was tried")]
@@ -251,9 +251,9 @@ fn module(wanted: &TokenKey) -> Result<Pkcs11, TokenError> {
 }
 
 fn token(pkcs11: &Pkcs11, wanted: &TokenKey) -> Result<(Slot, TokenInfo), TokenError> {
-    let terms = || wanted.token.clone();
+    let terms = || wanted.token.to_string();
     let failed = |error| {
-        let (token, action) = (terms().to_string(), "tell what is there");
+        let (token, action) = (terms(), "tell what is there");
         TokenError::Failed { token, action, error }
     };
     let slots = pkcs11.get_slots_with_initialized_token().map_err(failed)?;
