@@ -19,6 +19,7 @@
 //! | [`world`] | the one trait through which a unit reaches anything outside itself |
 //! | [`Stack`] | a world behind a wire: the unit's own TCP/IP, and Ethernet frames to a bench |
 //! | [`Entrance`] | a way from outside into the network that a unit opens |
+//! | [`MachineNetwork`] | a world that is the machine's own network |
 //! | [`simulator`] | all of it on a thread of its own |
 #![forbid(unsafe_code)]
 
@@ -34,6 +35,7 @@ mod hex;
 mod journal;
 pub mod layout;
 pub mod loader;
+mod machine;
 mod network;
 pub mod port;
 pub mod simulator;
@@ -44,6 +46,7 @@ pub mod world;
 
 pub use entrance::Entrance;
 pub use fault::Fault;
+pub use machine::MachineNetwork;
 pub use network::{NetworkPort, Protocol};
 pub use port::LinkError;
 pub use simulator::{Config, Lines, Mode, Simulator, StartError};

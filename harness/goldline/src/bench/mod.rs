@@ -32,6 +32,7 @@ use crate::{
         nat::EmulatedAccessPoint,
         network::NetworkKind,
         nic::{NoNic, SecondUnit},
+        site::{Site, SitePlace},
         visits::Visitor,
         wire::Loss,
     },
@@ -190,6 +191,16 @@ impl Bench {
         Ok(Self::on(air, BenchConfig { network: NetworkKind::Nic, ..config }))
     }
 
+    /// A bench on the network of a site, whatever network the configuration names. Needs a tokio runtime.
+    pub fn on_site(place: SitePlace, config: BenchConfig) -> Self {
+        Self::on(Air::on_site(place), BenchConfig { network: NetworkKind::Site, ..config })
+    }
+
+    /// Where it is on the network of a site, where units are on that.
+    pub fn site(&self) -> Option<&Site> {
+        self.air.site()
+    }
+
     fn on(air: Air, config: BenchConfig) -> Self {
         let BenchConfig { authority, faults, clock, .. } = &config;
         let services = Services::new(air.clone(), Arc::clone(authority), faults, clock.clone());
@@ -212,7 +223,7 @@ impl Bench {
         }
         self.refuse_other_network(plan)?;
         let offer = self.offer_to(plan)?;
-        let joined = join_external(&offer, &self.air).await?;
+        let joined = join_external(&offer, (&self.air, place.0.run())).await?;
         let testbed = self.services.lock().await.lend(&place.0, offer, joined).await?;
         place.0.bind(&stations_of(plan))?;
         Ok(testbed)

@@ -13,7 +13,7 @@ use crate::{
     testbed::{
         ConfigServerOffer, Site, TestbedConfig,
         access_point::AccessPointConfig,
-        broker::{Account, ClientAuth},
+        broker::{Account, ClientAuth, UnitIdentity},
         config_server::Credentials,
         network::Signal,
     },
@@ -42,6 +42,7 @@ impl Bench {
             broker_endpoints: plan.endpoint.iter().cloned().collect(),
             // Not bound to the client id: a wrong one is admitted and then found by the check.
             accounts: known_accounts(plan),
+            identity: identity(plan),
             client_auth: profile.shows_certificate().then(|| ClientAuth {
                 // A unit shows its own certificate and not its issuer's, so the broker knows both.
                 ca_pem: [
@@ -98,6 +99,15 @@ fn published_topics(plan: &BoundPlan) -> Result<Vec<String>, BenchError> {
 fn known_accounts(plan: &BoundPlan) -> Vec<Account> {
     let later = plan.profile().config_server.as_ref().is_some_and(|server| server.creates_user);
     if later { Vec::new() } else { plan.broker().map(account).into_iter().collect() }
+}
+
+/// What of a unit's account is its alone.
+fn identity(plan: &BoundPlan) -> Option<UnitIdentity> {
+    let (profile, broker) = (plan.profile(), plan.broker().ok()?);
+    let is_its_own = |text: &Template| profile.names_the_unit(text);
+    let mqtt = profile.mqtt.as_ref().filter(|mqtt| is_its_own(&mqtt.client_id))?;
+    let username = is_its_own(&mqtt.username).then(|| broker.username.clone());
+    Some(UnitIdentity { client_id: broker.client_id.clone(), username })
 }
 
 /// Where a URL of the plan leads.

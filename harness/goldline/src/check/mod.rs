@@ -56,7 +56,7 @@ pub use observations::{
     ExchangeObservation, Hearsay, JoinObservation, Leftovers, Lost, NestDoubt, NestPath,
     Observations, Observer, OtaObservation, Outgoing, OwnTestObservation, PortalSeen, Refusal,
     RefusedFor, RegistryObservation, Remaining, ServiceObservation, SpanDigest, StartObservation,
-    Stop, TrustObservation, UpdateObservation,
+    Stop, ToldBy, TrustObservation, UpdateObservation,
 };
 pub use reasons::{reasons, reasons_to_stop};
 pub use witness::{Credential, ProbeReport, Service, UnitSuccess, Witness};

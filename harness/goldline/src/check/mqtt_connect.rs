@@ -34,7 +34,7 @@ pub(super) fn judge(spec: &CheckSpec, plan: &BoundPlan, seen: &Observations) -> 
     let mut finding = Finding::ran();
     judge_salt(plan, &mut finding);
     if let Some(ms) = broker.rival_after_ms {
-        blame_rival(plan, planned, ms, seen.console.facts(), &mut finding);
+        blame_rival(plan, planned, (ms, broker), seen.console.facts(), &mut finding);
     } else if broker.accepted {
         match broker.observer {
             Observer::Broker => {
@@ -74,7 +74,7 @@ fn judge_salt(plan: &BoundPlan, finding: &mut Finding) {
 fn blame_rival(
     plan: &BoundPlan,
     planned: &BoundBroker,
-    after_ms: u64,
+    (after_ms, broker): (u64, &BrokerObservation),
     facts: &LogFacts,
     finding: &mut Finding,
 ) {
@@ -83,10 +83,14 @@ fn blame_rival(
         0 => String::new(),
         times => format!("; the unit's log says {times} times that it is connected"),
     };
+    let did = match broker.on_site && broker.observer == Observer::Broker {
+        true => "came",
+        false => "put the bench out",
+    };
     finding.error(
         Code::TestbedIdentityInUse,
         format!(
-            "another client uses the id {id} at {}: it put the bench out after {after_ms} ms, while the unit was held in reset{says}",
+            "another client uses the id {id} at {}: it {did} after {after_ms} ms, while the unit was held in reset{says}",
             plan.broker_name()
         ),
     );
@@ -99,7 +103,13 @@ fn say_what_a_client_sees(
     broker: &BrokerObservation,
     finding: &mut Finding,
 ) {
-    judge_where(&planned.endpoint, broker, finding);
+    match broker.on_site {
+        true => finding.evidence.push(
+            "the unit went to the broker over the site's network: by which name was not seen"
+                .to_owned(),
+        ),
+        false => judge_where(&planned.endpoint, broker, finding),
+    }
     let unseen =
         "the broker is not the bench's: client id, user name and TLS version were not seen";
     finding.evidence.push(unseen.to_owned());
@@ -285,6 +295,11 @@ fn explain(plan: &BoundPlan, broker: &BrokerObservation, facts: &LogFacts, findi
     if let Some(line) = &facts.tls {
         finding.evidence.push(format!("serial log: {line}"));
     }
+    if broker.nameless {
+        finding.evidence.push(
+            "who was turned away gave no name; that it was the unit, its own log says".to_owned(),
+        );
+    }
     if let Some(line) = facts.configuration.as_ref().filter(|_| !broker.reached) {
         return finding.fail_with_witness(
             Code::FirmwareConfiguration,
@@ -349,7 +364,12 @@ fn explain(plan: &BoundPlan, broker: &BrokerObservation, facts: &LogFacts, findi
             format!("the unit never reached {endpoint}{}", facts.complains()),
         ),
     };
-    finding.fail_with_witness(code, Code::TestbedBroker, message, broker.witness.as_ref());
+    // It may be the way to the broker.
+    let fault = match broker.on_site && !broker.reached {
+        true => Code::TestbedNetwork,
+        false => Code::TestbedBroker,
+    };
+    finding.fail_with_witness(code, fault, message, broker.witness.as_ref());
 }
 
 /// A certificate that is valid now is out of its time for a unit that has another time; whether that was it.

@@ -4,7 +4,7 @@
 //! nothing of the unit's WiFi.
 
 use super::{
-    Finding, JoinObservation, LogFacts, Observations, limits,
+    Finding, JoinObservation, LogFacts, Observations, ToldBy, limits,
     wifi_join::{judge_resets, other_address, told_by_the_log},
 };
 use crate::{
@@ -22,6 +22,7 @@ pub(super) fn judge(spec: &CheckSpec, seen: &Observations) -> Finding {
         None => explain(join, facts, &mut finding),
     }
     judge_resets(spec, seen, &mut finding);
+    finding.evidence.extend(told_by(join));
     finding.evidence.extend(seen.traffic.iter().cloned());
     finding
 }
@@ -47,6 +48,22 @@ pub(super) fn measure(
     );
 }
 
+/// On a site's network, who tells that the unit is in it.
+fn told_by(join: &JoinObservation) -> Option<String> {
+    join.address?;
+    match join.told_by {
+        ToldBy::Network => None,
+        ToldBy::Console => Some(
+            "that it joined only its own console says: it came to no service of the bench"
+                .to_owned(),
+        ),
+        ToldBy::Service => Some(
+            "that it joined its own console says, and it came to a service of the bench and said who it is"
+                .to_owned(),
+        ),
+    }
+}
+
 fn without_use(join: &JoinObservation, finding: &mut Finding) {
     let waited = join.waited_ms;
     blame(format!("the unit was given an address and used none in {waited} ms"), join, finding);
@@ -57,7 +74,14 @@ fn explain(join: &JoinObservation, facts: &LogFacts, finding: &mut Finding) {
         Some((code, message)) => finding.fail(code, message),
         None => {
             let waited = join.waited_ms;
-            blame(format!("the unit asked for no address in {waited} ms"), join, finding);
+            let message = match join.told_by {
+                ToldBy::Network => format!("the unit asked for no address in {waited} ms"),
+                ToldBy::Console | ToldBy::Service => format!(
+                    "the unit says of no address that it got one in {waited} ms{}",
+                    facts.complains()
+                ),
+            };
+            blame(message, join, finding);
         }
     }
 }

@@ -210,6 +210,8 @@ pub struct NestPath {
 /// The wait for the network.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct JoinObservation {
+    /// Who tells of it.
+    pub told_by: ToldBy,
     /// The address that the bench gave the unit; `None` while it has none.
     pub address: Option<Ipv4Addr>,
     /// From reset to the address.
@@ -271,6 +273,18 @@ impl JoinObservation {
     }
 }
 
+/// Who tells that a unit is in its network.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ToldBy {
+    /// The network, which is the bench's.
+    #[default]
+    Network,
+    /// The unit's own console, on a network of a site: a claim.
+    Console,
+    /// A service of the bench, which the unit came to over a site's network, and the console beside it.
+    Service,
+}
+
 /// Who saw what the unit did at the broker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Observer {
@@ -286,6 +300,11 @@ pub enum Observer {
 pub struct BrokerObservation {
     /// Who saw it.
     pub observer: Observer,
+    /// Whether it is on a site's network, where a client has no name before it says one, and what another is to the
+    /// unit nobody but that other tells.
+    pub on_site: bool,
+    /// Whether who was turned away gave no name, and only the unit's log says that it was the unit.
+    pub nameless: bool,
     /// Whether the unit's address ever reached the broker.
     pub reached: bool,
     /// Why it was turned away, the last time.

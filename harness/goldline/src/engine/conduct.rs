@@ -11,7 +11,7 @@ use crate::{
 impl Run {
     /// Where the broker is not the bench's own, nobody tells.
     pub(super) fn note_conduct(&mut self) -> Result<(), Failure> {
-        let Ok(joined_at) = self.link().map(|link| link.since) else { return Ok(()) };
+        let Ok(joined_at) = self.link().map(|link| link.counts_from) else { return Ok(()) };
         let broker = &self.testbed()?.broker;
         if broker.is_external() {
             return Ok(());

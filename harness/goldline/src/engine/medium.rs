@@ -33,6 +33,7 @@ pub(super) struct WayIn {
     at_access_point: Option<AtAccessPoint>,
     /// Another unit of this bench that the access point admitted since.
     other: Option<UnitSuccess>,
+    on_site: bool,
 }
 
 impl Run {
@@ -53,6 +54,7 @@ impl Run {
                 Credential::Passphrase,
                 since,
             ),
+            on_site: network.is_site(),
         })
     }
 }
@@ -65,7 +67,11 @@ impl WayIn {
             return Witness::of_medium(self.by_radio(access_point, seen).await);
         }
         if self.came_in {
-            return Witness::of_medium(Ok("the unit itself was given an address there".to_owned()));
+            let words = match self.on_site {
+                true => "the unit itself came to a service of the bench",
+                false => "the unit itself was given an address there",
+            };
+            return Witness::of_medium(Ok(words.to_owned()));
         }
         let name = medium.name();
         if let Some(station) = medium.heard_since(self.since.into_std(), &self.unit) {
@@ -133,7 +139,7 @@ fn admitted_since(access_point: &Hostapd, then: Instant, but_for: &[Mac]) -> Opt
 }
 
 fn joins(network: &dyn Network, unit: Mac, since: Instant) -> bool {
-    let came_in = |event: &NetworkEvent| matches!(event, NetworkEvent::Join { mac, outcome: Ok(_), .. } if network.is_unit(*mac, unit));
+    let came_in = |event: &NetworkEvent| matches!(event, NetworkEvent::Join { mac, outcome: Ok(_), .. } | NetworkEvent::Came { mac, .. } if network.is_unit(*mac, unit));
     let events = network.events();
     events.iter().any(|stamped| stamped.instant >= since && came_in(&stamped.event))
 }
@@ -178,7 +184,8 @@ mod tests {
         let (unit, base, since) = (vec![UNIT], UNIT, Instant::now());
         let at_access_point = Some(AtAccessPoint { refused_for, ..AtAccessPoint::default() });
         let stand = Stand::Simulated;
-        WayIn { unit, base, since, came_in: false, stand, at_access_point, other }
+        let (came_in, on_site) = (false, false);
+        WayIn { unit, base, since, came_in, stand, at_access_point, other, on_site }
     }
 
     /// Another unit has the planned passphrase; of whoever else comes in nobody knows which.

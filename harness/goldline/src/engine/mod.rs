@@ -27,6 +27,7 @@ mod leftovers;
 mod measuring;
 mod medium;
 mod nest;
+mod on_site;
 mod outage;
 mod paste;
 mod phase;

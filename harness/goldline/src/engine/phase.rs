@@ -67,8 +67,10 @@ pub(super) struct Boot {
 #[derive(Clone, Copy)]
 pub(super) struct Link {
     pub(super) address: Ipv4Addr,
-    /// When it joined.
+    /// When it joined, as far as it is known.
     pub(super) since: Instant,
+    /// From when on what it does counts: on a site's network a unit may be at its broker before its console is heard.
+    pub(super) counts_from: Instant,
 }
 
 impl Phase {

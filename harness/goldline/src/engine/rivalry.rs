@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{
     Failure, Run, millis,
     probing::{hold_as_unit, may_hold_as_unit},
@@ -16,6 +18,9 @@ impl Run {
     /// After a failure at a broker that ended the unit's connections though it serves others: holds the unit
     /// in reset and takes its place. Whether it did; the unit runs no more then.
     pub(super) async fn look_for_rival(&mut self) -> Result<bool, Failure> {
+        if self.may_have_namesake()? && may_hold_as_unit(self.bound()?, &self.bench) {
+            return self.look_for_namesake().await;
+        }
         // Who is put out has come through its handshake.
         let distrusts = self.hearing.facts().tls.is_some();
         if distrusts
@@ -30,6 +35,22 @@ impl Run {
             match held {
                 Ok(ended) => broker.rival_after_ms = ended.map(millis),
                 Err(report) => broker.witness = Some(Witness::of_probe(report)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// The same on a site's network, where whoever comes with the unit's identity while the unit is held in reset is
+    /// another, also one that the broker turns away.
+    async fn look_for_namesake(&mut self) -> Result<bool, Failure> {
+        self.enter_loader().await?;
+        let then = Instant::now();
+        let held = hold_as_unit(self.testbed()?, self.bound()?, &self.bench, HOLD).await?;
+        let came = self.namesake_after(then)?;
+        if let Some(broker) = &mut self.seen.broker {
+            broker.rival_after_ms = came;
+            if let Err(report) = held {
+                broker.witness = Some(Witness::of_probe(report));
             }
         }
         Ok(true)

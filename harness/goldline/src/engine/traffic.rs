@@ -18,12 +18,16 @@ impl Run {
     pub(super) fn note_traffic(&mut self) {
         let (Ok(placed), Some(boot)) = (self.placed(), self.phase.last_boot()) else { return };
         let events = placed.testbed.network.events();
-        if !events.iter().any(|stamped| matches!(stamped.event, NetworkEvent::LinkUp)) {
+        let is_site = placed.testbed.network.is_site();
+        if !is_site && !events.iter().any(|stamped| matches!(stamped.event, NetworkEvent::LinkUp)) {
             return;
         }
         let mut traffic = Traffic::default();
         for stamped in events.iter().filter(|stamped| stamped.instant >= boot.at) {
-            traffic.note(&stamped.event);
+            match is_site {
+                true => traffic.note_on_site(&stamped.event),
+                false => traffic.note(&stamped.event),
+            }
         }
         let bindings = placed.plan.tested().bindings();
         // A unit may ask for anything, its password as well.
@@ -38,6 +42,7 @@ struct Traffic {
     connections: BTreeMap<SocketAddr, Connections>,
     refused: BTreeMap<SocketAddr, usize>,
     datagrams: BTreeMap<(SocketAddr, bool), usize>,
+    visits: BTreeMap<String, usize>,
 }
 
 #[derive(Default)]
@@ -78,6 +83,21 @@ impl Traffic {
         }
     }
 
+    /// On a site's network the rest is the bench's own.
+    fn note_on_site(&mut self, event: &NetworkEvent) {
+        let visit = match event {
+            NetworkEvent::Came { from, to, .. } => {
+                format!("on the site's network: came to {to} from {}", from.ip())
+            }
+            NetworkEvent::TurnedAway { from, to, because } => format!(
+                "on the site's network: somebody at {}, and not this unit, came to {to} and got nothing: {because}",
+                from.ip()
+            ),
+            _ => return,
+        };
+        *self.visits.entry(visit).or_default() += 1;
+    }
+
     /// One for each thing, with how often it was.
     fn lines(&self) -> Vec<String> {
         let leases = self.leases.iter().map(|(lease, times)| counted(lease, *times));
@@ -102,7 +122,9 @@ impl Traffic {
             counted(&format!("a datagram to {to}, {answered}"), *times)
         });
         let all = leases.chain(names).chain(connections).chain(refused).chain(datagrams);
-        let mut lines: Vec<String> = all.map(|line| format!("on the wire: {line}")).collect();
+        let on_the_wire = all.map(|line| format!("on the wire: {line}"));
+        let visits = self.visits.iter().map(|(visit, times)| counted(visit, *times));
+        let mut lines: Vec<String> = visits.chain(on_the_wire).collect();
         if lines.len() > MOST {
             let more = lines.len() - MOST;
             lines.truncate(MOST);

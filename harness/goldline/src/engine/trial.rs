@@ -4,7 +4,10 @@
 //! log only tells when waiting is in vain. After a failure the bench itself tries the same with the
 //! plan's credentials: its success is the witness that blames the unit, its failure the testbed.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use tokio::time::{Instant, sleep_until};
 
@@ -12,6 +15,7 @@ use super::{
     Failure, Next, Run,
     access_point::{SAMPLES, Watched},
     millis,
+    on_site::and_the_way,
     phase::{Activity, Boot, Link},
     ping::{Pings, Said},
     probing::{Talk, at_broker, at_network, credential},
@@ -19,7 +23,10 @@ use super::{
     validity::note_validity,
 };
 use crate::{
-    check::{BrokerObservation, Credential, JoinObservation, Observer, Refusal, Service},
+    check::{
+        BrokerObservation, Credential, JoinObservation, LogFacts, Observer, Refusal, Service,
+        ToldBy,
+    },
     clock::Deadline,
     device::CAUGHT_UP,
     identity::Mac,
@@ -80,6 +87,10 @@ impl Run {
         let console = self.console()?;
         let testbed = self.testbed()?;
         let mut join = JoinObservation::default();
+        let on_site = testbed.network.is_site();
+        if on_site {
+            join.told_by = ToldBy::Console;
+        }
         let mut associated_at;
         let mut signs = Signs::new(self.wanted_samples("rssi"));
         let mut events = testbed.network.follow();
@@ -93,6 +104,13 @@ impl Run {
             join.access_point = watched.as_ref().map(Watched::seen);
             let printed = console.printed();
             let facts = self.hearing.facts();
+            if on_site {
+                associated_at = note_claim(&facts, booted_at, &mut join).or(associated_at);
+                // Somebody came with its identity, and it is not up: that was another.
+                if join.address != facts.address && !is_up(&facts) {
+                    join.address = None;
+                }
+            }
             let behind = console.behind().map(Instant::from_std);
             // Its first lines may still be unheard.
             let caught_up = behind.map_or(booted_at, |behind| behind + CAUGHT_UP);
@@ -105,7 +123,7 @@ impl Run {
                 &facts,
                 behind,
                 refusals == 0,
-                join.address.map(|given| (given, uses(testbed, given, booted_at))),
+                join.address.map(|given| (given, is_used(testbed, &join, given, booted_at))),
             );
             // What the access point saw may be known before the lines of the unit that tried it.
             let refused = refusals >= REFUSALS && facts.has_application() && join.address.is_none();
@@ -133,7 +151,7 @@ impl Run {
         // Not every firmware prints its address, but none can use one that it has not.
         join.address_shown = self.hearing.facts().address.is_some()
             || join.address.is_some_and(|address| {
-                self.hearing.facts().names(address) || uses(testbed, address, booted_at)
+                self.hearing.facts().names(address) || is_used(testbed, &join, address, booted_at)
             });
         if let (true, Some(watched), Some(found)) = (join.is_in(), &watched, &mut join.access_point)
         {
@@ -148,7 +166,9 @@ impl Run {
         }
         if let Some((address, since)) = join.address.zip(associated_at) {
             let boot = self.running()?.clone();
-            self.placed_mut()?.activity = Activity::Joined(boot, Link { address, since });
+            let counts_from = if on_site { booted_at } else { since };
+            let link = Link { address, since, counts_from };
+            self.placed_mut()?.activity = Activity::Joined(boot, link);
         }
         self.seen.join = Some(join);
         Ok(if joined { Next::GoOn } else { Next::Enough })
@@ -165,7 +185,7 @@ impl Run {
 
     /// Waits until the broker has accepted the unit and granted what the plan names.
     pub(super) async fn await_broker(&mut self) -> Result<Next, Failure> {
-        let Link { address, since: joined_at } = self.link()?;
+        let link = self.link()?;
         let deadline = Deadline::after(self.plan.profile.deadlines.mqtt);
         let testbed = self.testbed()?;
         let plan = self.bound()?;
@@ -180,9 +200,10 @@ impl Run {
             seen.observer == Observer::Client || planned.subscriptions.iter().all(granted)
         };
         loop {
-            let seen = observe_broker(testbed, address, joined_at);
+            let seen = observe_broker(testbed, link);
             let printed = console.printed();
-            let in_vain = failed_connections(testbed, address, joined_at) >= REFUSALS;
+            let failed = failed_connections(testbed, link) + self.nameless_failures(link)?.len();
+            let in_vain = failed >= REFUSALS;
             if (seen.accepted && subscribed(&seen)) || (!seen.accepted && in_vain) {
                 break;
             }
@@ -199,15 +220,20 @@ impl Run {
                 },
             }
         }
-        let mut broker = observe_broker(testbed, address, joined_at);
+        let mut broker = observe_broker(testbed, link);
         let accepted = broker.accepted;
+        if !broker.reached {
+            self.take_for_unit(&mut broker, link)?;
+        }
         if !accepted || !subscribed(&broker) {
-            broker.witness = Some(at_broker(testbed, plan, &self.bench, Talk::Command).await?);
+            let witness = at_broker(testbed, plan, &self.bench, Talk::Command).await?;
+            broker.witness = Some(and_the_way(testbed, &self.way_in()?, witness, &broker).await);
         }
         note_validity(testbed, plan, self.bench.clock().now(), &mut broker);
         let leaked = redact_claims(plan, &mut broker);
         self.seen.leaked.extend(leaked);
         self.seen.broker = Some(broker);
+        self.note_that_it_came()?;
         if !accepted {
             self.look_for_rival().await?;
         }
@@ -250,7 +276,7 @@ impl Run {
             let credential = credential(self.bound()?)?;
             self.bench.successes().note(self.mac()?, Service::Broker, credential);
         }
-        let broken_off = broken_off(testbed, self.link()?.since);
+        let broken_off = broken_off(testbed, self.link()?);
         if let Some(seen) = &mut self.seen.broker {
             seen.broken_off = broken_off;
             seen.round_trip_ms = answered.as_ref().map(|(at, _)| millis(at.duration_since(sent)));
@@ -322,6 +348,15 @@ fn note_association(
                 Err(refusal) => join.refused = Some(refusal.reason),
             },
             NetworkEvent::Left { mac } if joined_as == Some(mac) => join.address = None,
+            NetworkEvent::Came { from, .. } if associated_at.is_none() => {
+                join.told_by = ToldBy::Service;
+                join.joined_after_ms = Some(millis(stamped.instant.duration_since(since)));
+                associated_at = Some(stamped.instant);
+                // What it is behind a NAT, its console says.
+                if let IpAddr::V4(from) = from.ip() {
+                    join.address.get_or_insert(from);
+                }
+            }
             _ => {}
         }
     }
@@ -334,6 +369,24 @@ async fn heard(watched: &mut Option<Watched<'_>>, deadline: Deadline) {
         Some(watched) => watched.next(deadline).await,
         None => std::future::pending().await,
     }
+}
+
+/// On a site's network nobody gives an address out but the site: the unit's own console says that it has one. When it
+/// is heard first is the moment, unless the unit came to a service before.
+fn note_claim(facts: &LogFacts, since: Instant, join: &mut JoinObservation) -> Option<Instant> {
+    join.address = Some(facts.address?);
+    let after_ms = *join.joined_after_ms.get_or_insert_with(|| millis(since.elapsed()));
+    (join.told_by == ToldBy::Console).then(|| since + Duration::from_millis(after_ms))
+}
+
+/// Whether the log speaks of a unit that may be in its network.
+fn is_up(facts: &LogFacts) -> bool {
+    facts.has_application() && facts.disconnects.is_empty()
+}
+
+/// Whether a unit uses the address that it has.
+fn is_used(testbed: &Testbed, join: &JoinObservation, given: Ipv4Addr, since: Instant) -> bool {
+    join.told_by == ToldBy::Service || uses(testbed, given, since)
 }
 
 /// Whether anything came from that address: a question for a name, a connection, a datagram.
@@ -355,7 +408,8 @@ fn refusals(testbed: &Testbed, unit: Mac, since: Instant) -> usize {
 }
 
 /// Connections of the unit that ended before the broker accepted it, at the door or on the way.
-fn failed_connections(testbed: &Testbed, unit: Ipv4Addr, since: Instant) -> usize {
+fn failed_connections(testbed: &Testbed, link: Link) -> usize {
+    let Link { address: unit, counts_from: since, .. } = link;
     let unreached = |event: &NetworkEvent| matches!(event, NetworkEvent::Connection { from, connected: false, .. } if *from == unit);
     let events = testbed.network.events();
     let since_then = events.iter().filter(|stamped| stamped.instant >= since);
@@ -372,16 +426,18 @@ fn failed_connections(testbed: &Testbed, unit: Ipv4Addr, since: Instant) -> usiz
 }
 
 /// What the broker saw of the unit: an accepted connection if there is one, else the last.
-fn observe_broker(testbed: &Testbed, unit: Ipv4Addr, joined_at: Instant) -> BrokerObservation {
+fn observe_broker(testbed: &Testbed, link: Link) -> BrokerObservation {
+    let joined_at = link.since;
     let mut connections = testbed.broker.unit_connections();
-    connections.retain(|connection| connection.opened >= joined_at);
+    connections.retain(|connection| connection.opened >= link.counts_from);
     let accepted = connections.iter().rev().find(|connection| connection.is_accepted());
     let observer = match testbed.broker.is_external() {
         true => Observer::Client,
         false => Observer::Broker,
     };
+    let on_site = testbed.network.is_site();
     let Some(connection) = accepted.or(connections.last()) else {
-        return BrokerObservation { observer, ..BrokerObservation::default() };
+        return BrokerObservation { observer, on_site, ..BrokerObservation::default() };
     };
     let first_message = connection.published.first().map(|(at, _)| *at);
     let tls = connection.tls.as_ref();
@@ -389,13 +445,14 @@ fn observe_broker(testbed: &Testbed, unit: Ipv4Addr, joined_at: Instant) -> Brok
     let granted = connection.subscriptions.iter().filter(|filter| filter.granted_qos.is_some());
     BrokerObservation {
         observer,
+        on_site,
         reached: true,
         refusal: refusal(connection),
         tls_version: tls.map(|tls| tls.version.clone()),
         server_name: tls
             .and_then(|tls| tls.server_name.clone())
             .or_else(|| connection.greeted.clone()),
-        connected_to: destinations(testbed, unit, joined_at),
+        connected_to: destinations(testbed, link),
         client_certificate: tls
             .and_then(|tls| tls.client_certificate.as_ref())
             .map(|certificate| certificate.subject.clone()),
@@ -406,22 +463,23 @@ fn observe_broker(testbed: &Testbed, unit: Ipv4Addr, joined_at: Instant) -> Brok
             .answered
             .or(first_message)
             .map(|answered| millis(answered.saturating_duration_since(joined_at))),
-        broken_off: broken_off(testbed, joined_at),
+        broken_off: broken_off(testbed, link),
         subscriptions: granted.map(|filter| filter.filter.clone()).collect(),
         ..BrokerObservation::default()
     }
 }
 
 /// How many of the unit's connections a broker of others ended.
-fn broken_off(testbed: &Testbed, joined_at: Instant) -> usize {
+fn broken_off(testbed: &Testbed, link: Link) -> usize {
     let ended = |connection: &Connection| {
-        connection.opened >= joined_at && connection.ending == Some(Ending::ClosedByBroker)
+        connection.opened >= link.counts_from && connection.ending == Some(Ending::ClosedByBroker)
     };
     testbed.broker.unit_connections().iter().filter(|connection| ended(connection)).count()
 }
 
 /// Where the unit's connections went that came about.
-fn destinations(testbed: &Testbed, unit: Ipv4Addr, since: Instant) -> Vec<SocketAddr> {
+fn destinations(testbed: &Testbed, link: Link) -> Vec<SocketAddr> {
+    let Link { address: unit, counts_from: since, .. } = link;
     let mut found = Vec::new();
     for stamped in testbed.network.events().into_iter().filter(|event| event.instant >= since) {
         match stamped.event {
@@ -430,13 +488,14 @@ fn destinations(testbed: &Testbed, unit: Ipv4Addr, since: Instant) -> Vec<Socket
             {
                 found.push(to);
             }
+            NetworkEvent::Came { to, .. } if !found.contains(&to) => found.push(to),
             _ => {}
         }
     }
     found
 }
 
-fn refusal(connection: &Connection) -> Option<Refusal> {
+pub(super) fn refusal(connection: &Connection) -> Option<Refusal> {
     if let Some(failure) = &connection.tls_failure {
         return Some(if failure.cause.is_distrust() {
             Refusal::ServerUntrusted(failure.cause.to_string())
@@ -456,9 +515,9 @@ fn refusal(connection: &Connection) -> Option<Refusal> {
             RefusedBecause::UnknownUser
             | RefusedBecause::WrongPassword
             | RefusedBecause::NoCredentials => Refusal::BadCredentials,
-            RefusedBecause::WrongClientId { .. } | RefusedBecause::NotCertificateName { .. } => {
-                Refusal::NotAuthorized(because.to_string())
-            }
+            RefusedBecause::WrongClientId { .. }
+            | RefusedBecause::NotCertificateName { .. }
+            | RefusedBecause::NoUnit => Refusal::NotAuthorized(because.to_string()),
             RefusedBecause::NoClientId => Refusal::Protocol(because.to_string()),
         }),
     }

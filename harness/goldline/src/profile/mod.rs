@@ -135,6 +135,22 @@ impl Profile {
         spec.is_some_and(|spec| spec.sample.as_deref() == Some(value))
     }
 
+    /// Whether a text holds a value that another unit of the site has not.
+    pub fn names_the_unit(&self, text: &Template) -> bool {
+        text.symbols().any(|symbol| {
+            if symbol.starts_with("unit.") || symbol.starts_with("observed.") {
+                return true;
+            }
+            let spec = self.values.iter().find(|spec| spec.name == symbol);
+            spec.is_some_and(|spec| match &spec.source {
+                ValueSource::Site => false,
+                ValueSource::Lease | ValueSource::Random { .. } | ValueSource::MacScheme(_) => true,
+                ValueSource::Template(template) => self.names_the_unit(template),
+                ValueSource::Salted { of, .. } => self.names_the_unit(of),
+            })
+        })
+    }
+
     /// The command that proves a unit alive.
     pub fn command(&self) -> Option<&CommandRoundTrip> {
         self.mqtt.as_ref()?.command.as_ref()

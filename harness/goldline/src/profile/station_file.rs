@@ -29,6 +29,8 @@
 //!
 //! [network]
 //! use = "nic:wlan1"   # what lies between real units and the services, unless --network says otherwise
+//! listen = "0.0.0.0"  # for "site": where the bench's services listen, and what units are given to find them
+//! advertise = "bench.example.test"
 //!
 //! [final]             # of units that are tested with other values than they are shipped with
 //! broker_shows = "broker-chain.pem"
@@ -47,8 +49,10 @@ mod visiting;
 use std::{
     collections::BTreeMap,
     fmt, fs, io,
+    net::IpAddr,
     ops::Range,
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use toml::{
@@ -57,7 +61,8 @@ use toml::{
 };
 
 use super::{
-    LineColumn, NoResource, Resource, SecretSource, TokenKey, TokenKeyError, nearest::did_you_mean,
+    Host, LineColumn, NoResource, Resource, SecretSource, TokenKey, TokenKeyError,
+    nearest::did_you_mean,
 };
 use crate::secret::Secret;
 
@@ -90,6 +95,10 @@ pub struct StationFile {
     pub hostapd: Option<PathBuf>,
     /// `[portal]`: how the bench gets into the networks that its real units open.
     pub visiting: Option<Visiting>,
+    /// Where the bench's services listen on the network of its site; every address of the machine, unless it says so.
+    pub listen: Option<IpAddr>,
+    /// What units know the bench by on the network of its site.
+    pub advertise: Option<Host>,
     /// Whether only a network will do that proves a unit's radio.
     pub requires_radio: bool,
     /// Whether only a nest will do whose path loss was measured, and not too long ago.
@@ -210,6 +219,8 @@ pub enum StationFileProblem {
     PathLoss,
     #[error("`{key}` without `{needs}`: neither is of use alone")]
     Alone { key: &'static str, needs: &'static str },
+    #[error("`{key}` is no {expected}")]
+    Place { key: &'static str, expected: &'static str },
     #[error("`{key}` is no whole number from {least} to {most}")]
     Number { key: String, least: u64, most: u64 },
 }
@@ -287,7 +298,12 @@ impl Reader<'_> {
                                 let socket = plain("hostapd", value)?;
                                 station.hostapd = Some(self.folder.join(socket));
                             }
-                            _ => return Err(unknown(name, &["use", "hostapd"])),
+                            "listen" => station.listen = Some(host("listen", value)?),
+                            "advertise" => station.advertise = Some(host("advertise", value)?),
+                            _ => {
+                                let known = ["use", "hostapd", "listen", "advertise"];
+                                return Err(unknown(name, &known));
+                            }
                         }
                     }
                 }
@@ -474,6 +490,16 @@ fn command(key: &str, value: &Found<'_>) -> Result<SecretSource, Fault> {
 
 fn table<'a, 'i>(key: &str, value: &'a Found<'i>) -> Result<&'a DeTable<'i>, Fault> {
     value.get_ref().as_table().ok_or_else(|| wrong_type(key, value, "a table"))
+}
+
+/// Where something is, by the form that is asked for.
+fn host<T: FromStr>(key: &'static str, value: &Found<'_>) -> Result<T, Fault> {
+    let expected = match key {
+        "listen" => "address of this machine, such as 0.0.0.0 for all that it has",
+        _ => "name or address of a host",
+    };
+    let text = plain(key, value)?;
+    text.parse().map_err(|_| (value.span(), StationFileProblem::Place { key, expected }))
 }
 
 fn plain(key: &str, value: &Found<'_>) -> Result<String, Fault> {

@@ -38,6 +38,8 @@ pub enum NetworkError {
     NoInterface,
     #[error("{device} is in this process, and an interface leads to units outside")]
     NotOnInterface { device: String },
+    #[error("{device} is in this process, and a site's network leads to units outside")]
+    NotOnSite { device: String },
     #[error("units cannot find a port that the system chooses")]
     NoPort,
     #[error("the network {network} has no address: its units are in this process")]
@@ -84,11 +86,11 @@ impl NetworkError {
             Self::OwnNat { .. } => Some("leave --network out, or name it nat"),
             Self::OneGuest { .. } => Some("test them one after the other"),
             Self::NotBehindNat { .. } => {
-                Some("choose --network air, cable, nic:NAME or wire:HOST:PORT for it")
+                Some("choose --network air, cable, nic:NAME, site or wire:HOST:PORT for it")
             }
             Self::OutOfReach { .. } => Some("leave --network out"),
             Self::Mixed => Some("name the others in a command of their own"),
-            Self::InThisProcess { .. } | Self::NotOnInterface { .. } => {
+            Self::InThisProcess { .. } | Self::NotOnInterface { .. } | Self::NotOnSite { .. } => {
                 Some("choose --network air or cable for it")
             }
             Self::InAnEmulator { .. } | Self::OwnWire { .. } => {
@@ -185,6 +187,9 @@ impl ChosenNetwork {
                 }
                 DeviceUrl::Simulator(_) if self.kind == NetworkKind::Nic => {
                     return Err(NetworkError::NotOnInterface { device });
+                }
+                DeviceUrl::Simulator(_) if self.kind == NetworkKind::Site => {
+                    return Err(NetworkError::NotOnSite { device });
                 }
                 DeviceUrl::Simulator(_) if wired => {
                     return Err(NetworkError::InThisProcess { device });

@@ -13,7 +13,7 @@ use crate::{
     bench::External,
     client::http::{HttpError, HttpUrl},
     clock::Clock,
-    profile::{Endpoint, EndpointError, Profile, SecretError, SecretSource, Template, ValueSource},
+    profile::{Endpoint, EndpointError, Profile, SecretError, SecretSource, Template},
     secret::Secret,
     testbed::broker::ExternalBroker,
     tls::{AnchorError, Anchors, ClientTls, ClientTlsError},
@@ -98,7 +98,7 @@ fn refuse_answers_of_others(profile: &Profile) -> Result<(), EndpointsError> {
         return Err(EndpointsError::NoCommand { profile: profile.name.clone() });
     };
     let of_unit = |topic: &Template, contained: &[Template]| {
-        std::iter::once(topic).chain(contained).any(|text| names_the_unit(text, profile))
+        std::iter::once(topic).chain(contained).any(|text| profile.names_the_unit(text))
     };
     let alert = profile.alert.as_ref().map(|alert| (&alert.topic, &alert.contains));
     let report = profile.ota.as_ref().map(|ota| (&ota.report_topic, &ota.report_contains));
@@ -109,22 +109,6 @@ fn refuse_answers_of_others(profile: &Profile) -> Result<(), EndpointsError> {
         }
     }
     Ok(())
-}
-
-/// Whether a text holds a value that another unit of the site has not.
-fn names_the_unit(text: &Template, profile: &Profile) -> bool {
-    text.symbols().any(|symbol| {
-        if symbol.starts_with("unit.") || symbol.starts_with("observed.") {
-            return true;
-        }
-        let spec = profile.values.iter().find(|spec| spec.name == symbol);
-        spec.is_some_and(|spec| match &spec.source {
-            ValueSource::Site => false,
-            ValueSource::Lease | ValueSource::Random { .. } | ValueSource::MacScheme(_) => true,
-            ValueSource::Template(template) => names_the_unit(template, profile),
-            ValueSource::Salted { of, .. } => names_the_unit(of, profile),
-        })
-    })
 }
 
 /// The text is not repeated, in case it is the login itself.

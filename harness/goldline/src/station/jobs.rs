@@ -32,13 +32,14 @@ use crate::{
     image::{FlashImages, ImageError, Symbols},
     plan::{Bindings, Given, Scope},
     process::Unusable,
+    profile::Endpoint,
     record::{Code, Diagnosis},
     store::{Holder, RecordStore, StateDirectory, StoreError},
     testbed::{
         authority::Authority,
         hostapd::HostapdError,
         nat::EmulatedAccessPoint,
-        network::NetworkKind,
+        network::{NetworkKind, NoRedirect},
         nic::NoNic,
         visits::{NoVisits, Visitor},
     },
@@ -77,6 +78,10 @@ pub enum JobsError {
     #[error(transparent)]
     OtherNetwork(#[from] HostapdError),
     #[error(transparent)]
+    Site(#[from] NoRedirect),
+    #[error("--broker: units go to {given} over the site's network, and {named} is named")]
+    OtherBroker { given: Endpoint, named: Endpoint },
+    #[error(transparent)]
     Untrusting(#[from] Untrusting),
     #[error(transparent)]
     Redirect(#[from] RedirectError),
@@ -102,6 +107,11 @@ impl JobsError {
             Self::NoNic(error) => error.action(),
             Self::NoVisits(error) => error.action(),
             Self::OtherNetwork(error) => error.action(),
+            Self::Site(error) => error.action().map(str::to_owned),
+            Self::OtherBroker { .. } => Some(
+                "name the broker as units are given it, or give them the name that it has here (--set)"
+                    .to_owned(),
+            ),
             Self::Untrusting(error) => Some(error.action()),
             Self::Redirect(error) => Some(error.action().to_owned()),
             Self::Unfit(error) => Some(error.action().to_owned()),
@@ -173,9 +183,10 @@ pub(super) fn jobs(
             let mut rehearsal = Rehearsal::of(state, &order.profile.name, index)?;
             let (plan, now) = (&order.plan, clock.now());
             let now = (now, bench_ca.as_str());
-            let bound =
+            let tried =
                 values::try_for_fit(plan, &given, order.identity, &mut rehearsal, &images, now)?;
-            bench.refuse_other_network(&bound)?;
+            bench.refuse_other_network(&tried)?;
+            prepare_site(order, &bench, tried.endpoint.as_ref())?;
             fresh(order, state, given, taker)
         };
         let place = bench.place();
@@ -185,7 +196,7 @@ pub(super) fn jobs(
         }
         let nest = order.nests[index].as_ref();
         let nest = nest.map(|nest| NestOfRun::take(state, nest)).transpose()?;
-        let ask_nest = nest.as_ref().map(|nest| nest.ask(records, clock));
+        let ask_nest = nest.as_ref().map(|nest| nest.ask(records, clock, order.network.kind));
         let simulation = order.faults.simulation(index);
         let emulator = order.emulators[index].as_ref();
         let surroundings = Surroundings {
@@ -236,6 +247,25 @@ pub(super) fn jobs(
         jobs.push(Planned { index, job, numbers, nest });
     }
     Ok(jobs)
+}
+
+/// Units on the network of a site find their broker by themselves: the bench, or the one that is named.
+fn prepare_site(order: &Order, bench: &Bench, broker: Option<&Endpoint>) -> Result<(), JobsError> {
+    let (Some(site), Some(endpoint)) = (bench.site(), broker) else { return Ok(()) };
+    match &order.broker {
+        None => Ok(site.prepare(endpoint.at(), endpoint.port())?),
+        Some(there) => {
+            let is_it =
+                there.endpoint.at() == endpoint.at() && there.endpoint.port() == endpoint.port();
+            match is_it {
+                true => Ok(()),
+                false => Err(JobsError::OtherBroker {
+                    given: endpoint.clone(),
+                    named: there.endpoint.clone(),
+                }),
+            }
+        }
+    }
 }
 
 /// A real unit that is judged is shipped as it is.
@@ -299,9 +329,12 @@ fn bench(order: &Order, authority: Arc<Authority>, clock: &Clock) -> Result<Benc
         visitor: visiting.map(Visitor::new).transpose()?,
         clock: clock.clone(),
     };
-    match order.network.interface() {
-        Some(interface) => Ok(Bench::on_interface(interface, order.network.hostapd(), config)?),
-        None => Ok(Bench::new(config)),
+    match (order.network.interface(), &order.site) {
+        (Some(interface), _) => {
+            Ok(Bench::on_interface(interface, order.network.hostapd(), config)?)
+        }
+        (None, Some(place)) => Ok(Bench::on_site(place.clone(), config)),
+        (None, None) => Ok(Bench::new(config)),
     }
 }
 

@@ -219,7 +219,12 @@ impl NestOfRun {
 
     /// Who knows whether contacts and supply are sound: the nest's own witness, else another unit's PASS. Of its way into
     /// the network only a unit that came in can tell.
-    pub(super) fn ask(&self, records: &RecordStore, clock: &Clock) -> AskNest {
+    pub(super) fn ask(
+        &self,
+        records: &RecordStore,
+        clock: &Clock,
+        network: NetworkKind,
+    ) -> AskNest {
         let (nest, records, clock) = (Arc::clone(&self.nest), records.clone(), clock.clone());
         Arc::new(move |doubt, mac| {
             let (nest, records, now) = (Arc::clone(&nest), records.clone(), clock.now());
@@ -230,7 +235,7 @@ impl NestOfRun {
                     Doubt::Contacts => None,
                 };
                 if let Some(by) = by {
-                    return last_join(&nest, &records, mac, now, by).await;
+                    return last_join(&nest, &records, mac, now, (network, by)).await;
                 }
                 let asked = Arc::clone(&nest);
                 let witness =
@@ -286,18 +291,18 @@ async fn last_pass(
     }
 }
 
-/// As [`last_pass`], of a unit that came into its network, and over an interface of the bench, by one of these checks.
+/// As [`last_pass`], of a unit that came into its network, one of this kind, by one of these checks.
 async fn last_join(
     nest: &Nest,
     records: &RecordStore,
     mac: Option<Mac>,
     now: OffsetDateTime,
-    by: &[CheckId],
+    (network, by): (NetworkKind, &[CheckId]),
 ) -> Result<String, String> {
     let (run_id, words) = last_pass(nest, records, mac, now).await?;
     let found = records.find(run_id).await.map_err(|error| error.to_string())?;
     let came_in = match &found {
-        Some(Found::Record(record)) => came_in_over_nic(record, by),
+        Some(Found::Record(record)) => came_in_over(network, record, by),
         Some(Found::Unended(_)) | None => false,
     };
     match came_in {
@@ -308,13 +313,11 @@ async fn last_join(
     }
 }
 
-/// Whether a unit that passed did so in a network that it came into over an interface of the bench, by one of these
-/// checks.
-fn came_in_over_nic(record: &Value, by: &[CheckId]) -> bool {
+/// Whether a unit that passed did so in a network of this kind that it came into by one of these checks.
+fn came_in_over(network: NetworkKind, record: &Value, by: &[CheckId]) -> bool {
     let is_one = |check: &Value| by.iter().any(|id| check["id"] == id.name());
     let joined = |checks: &Vec<Value>| checks.iter().any(is_one);
-    record["network"]["name"] == NetworkKind::Nic.name()
-        && record["checks"].as_array().is_some_and(joined)
+    record["network"]["name"] == network.name() && record["checks"].as_array().is_some_and(joined)
 }
 
 fn lamp_of(record: Option<&Record>) -> Lamp {

@@ -5,6 +5,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -34,7 +35,7 @@ use crate::{
     },
     record::Replacement,
     registry::RegistryUrl,
-    testbed::broker::ExternalBroker,
+    testbed::{broker::ExternalBroker, network::NetworkKind, site::SitePlace},
 };
 
 /// What is run when no profile is named, on the simulator only.
@@ -47,6 +48,8 @@ pub struct Order {
     pub(super) station: Option<String>,
     pub(super) plan: Plan,
     pub(super) network: ChosenNetwork,
+    /// Where the bench is, where units are on the network of its site.
+    pub(super) site: Option<SitePlace>,
     pub(super) devices: Vec<NamedDevice>,
     /// The nest that each lies in.
     pub(super) nests: Vec<Option<Nest>>,
@@ -182,6 +185,10 @@ impl Order {
                 (on_network(profile, scope, network.kind, network.proves())?, Vec::new())
             }
         };
+        let site = site_of(station.as_ref(), network.kind);
+        if site.is_some() && scope != Scope::Provision {
+            refusals::refuse_unknowable_on_site(&profile, request)?;
+        }
         let profile = Arc::new(profile);
         let faults = Faults::parse(&request.faults, request.seed)?;
         faults.refuse_faults_of_nothing(request, &profile, network.kind)?;
@@ -259,6 +266,7 @@ impl Order {
             given,
             profile,
             network,
+            site,
             devices,
             nests,
             requires_calibration: station.as_ref().is_some_and(|s| s.requires_calibration),
@@ -335,6 +343,16 @@ fn network_of(
         None if text.is_some() => chosen.map_err(OrderError::NetworkOfStation),
         _ => Ok(chosen?),
     }
+}
+
+/// Where the bench is on the network of its site.
+fn site_of(station: Option<&StationFile>, network: NetworkKind) -> Option<SitePlace> {
+    let everywhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let place = || SitePlace {
+        listen: station.and_then(|station| station.listen).unwrap_or(everywhere),
+        advertise: station.and_then(|station| station.advertise.clone()),
+    };
+    (network == NetworkKind::Site).then(place)
 }
 
 /// The module that the only unit of an order takes the place of.

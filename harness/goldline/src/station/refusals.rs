@@ -8,8 +8,8 @@ use super::{chosen_network::ChosenNetwork, request::Request};
 use crate::{
     plan::{Given, Scope},
     profile::{
-        AppSource, Caller, CheckId, Endpoint, EndpointPolicy, Method, Part, Profile, Redirect,
-        StationFile, did_you_mean,
+        AppSource, Caller, CheckId, Endpoint, EndpointPolicy, Method, Mqtt, Part, Profile,
+        Redirect, StationFile, did_you_mean,
     },
     testbed::network::NetworkKind,
 };
@@ -87,6 +87,10 @@ pub enum Refusal {
         "--broker {address}: a unit that a service on the Internet simulates does not reach an address of this machine or its network"
     )]
     BrokerOutOfReach { address: String },
+    #[error(
+        "units of the profile {profile} {what}: nobody on a site's network could tell whose that was"
+    )]
+    UnknowableOnSite { profile: String, what: &'static str },
     #[error("a golden is compared with a declared identity only")]
     GoldenOfOwnIdentity,
 }
@@ -123,7 +127,7 @@ impl Refusal {
             }
             Self::BenchOnRealPort => "choose the policy redirected or test_then_final",
             Self::QcOnRealPort { .. } => {
-                "choose --network nic:NAME, the interface of an access point or a switch that the unit is on, or wire:HOST:PORT; goldline provision flashes a real unit and reads it back without any"
+                "choose --network nic:NAME, the interface of an access point or a switch that the unit is on, site, or wire:HOST:PORT; goldline provision flashes a real unit and reads it back without any"
             }
             Self::RedirectNotAccepted { .. } => {
                 "name the broker that is there (--broker URL --broker-trust FILE), or put into [redirect] of the station file a certificate for that name from a CA that the unit trusts, with accept_redirect = \"because …\""
@@ -146,6 +150,12 @@ impl Refusal {
             }
             Self::ServiceOutOfReach { .. } | Self::BrokerOutOfReach { .. } => {
                 "leave it out, and go without what needs it: --without CHECK"
+            }
+            Self::UnknowableOnSite { .. } => {
+                "choose --network nic:NAME, an interface that the bench has for itself; or name the product's own service, where there is one (--ca, --config-server)"
+            }
+            Self::RadioRequired { network: NetworkKind::Site } => {
+                "take radio = true out of [require]: how a unit came into a site's network only its console tells, and that is a claim"
             }
             Self::RadioRequired { network: NetworkKind::Nic } => {
                 "name the socket of the hostapd that units come over, which knows their radios: hostapd = \"/run/hostapd/wlan1\" in [network] of the station file; or take radio = true out of [require]"
@@ -216,7 +226,7 @@ pub(super) fn refuse_bench_on_real_port(
     if profile.mqtt.as_ref().is_some_and(|mqtt| mqtt.policy == EndpointPolicy::Bench) {
         return Err(Refusal::BenchOnRealPort);
     }
-    let leads_outside = matches!(network, NetworkKind::Wire | NetworkKind::Nic);
+    let leads_outside = matches!(network, NetworkKind::Wire | NetworkKind::Nic | NetworkKind::Site);
     let is_started = match scope {
         Scope::Provision => false,
         Scope::Check => !profile.is_tested_then_finished(),
@@ -256,6 +266,32 @@ pub(super) fn refuse_what_would_ship(
     match profile.mqtt.is_some() && request.broker.is_none() && !accepted {
         true => Err(Refusal::RedirectNotAccepted { profile: profile.name.clone() }),
         false => Ok(()),
+    }
+}
+
+/// What a unit does on a site's network without a word of who it is.
+pub(super) fn refuse_unknowable_on_site(
+    profile: &Profile,
+    request: &Request,
+) -> Result<(), Refusal> {
+    let calls_ca = profile.ca.as_ref().is_some_and(|ca| ca.called_by == Caller::Unit);
+    let is_named_alike = |mqtt: &Mqtt| !profile.names_the_unit(&mqtt.client_id);
+    let has = |check: CheckId| profile.checks.iter().any(|spec| spec.id == check);
+    let whats = [
+        (calls_ca && request.ca.is_none(), "call the CA of the bench"),
+        (calls_ca && request.ca.is_some(), "call their CA, which does not tell the bench"),
+        (profile.config_server.is_some(), "fetch their configuration over HTTP"),
+        (profile.time.is_some(), "ask a time server"),
+        (has(CheckId::OtaUpdate), "download an update"),
+        (has(CheckId::ServerTrust), "are to refuse a server before they say who they are"),
+        (
+            profile.mqtt.as_ref().is_some_and(is_named_alike),
+            "call themselves all alike at the broker",
+        ),
+    ];
+    match whats.into_iter().find(|(is_so, _)| *is_so) {
+        Some((_, what)) => Err(Refusal::UnknowableOnSite { profile: profile.name.clone(), what }),
+        None => Ok(()),
     }
 }
 

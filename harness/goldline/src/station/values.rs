@@ -167,7 +167,8 @@ pub(super) fn refuse_unsayable(profile: &Profile, given: &[Given]) -> Result<(),
     Ok(())
 }
 
-/// Tries whether the values of a unit that is provisioned now will fit its plan, whatever its MAC.
+/// Tries whether the values of a unit that is provisioned now will fit its plan, whatever its MAC; where the unit will
+/// find its broker.
 pub(super) fn try_for_fit(
     plan: &Plan,
     given: &Given,
@@ -180,16 +181,19 @@ pub(super) fn try_for_fit(
     let mut rehearsal = Bindings::resolve(profile, given, identity, sources)?;
     rehearsal.bind_mac(REHEARSAL_MAC)?;
     rehearse_learning(profile, &mut rehearsal)?;
-    if plan.finishes() {
-        let tested = rehearsal.on_bench(profile, bench_root)?;
-        BoundPlan::bind(plan.clone(), tested, images)?;
-    }
+    let tested = match plan.finishes() {
+        true => {
+            let tested = rehearsal.on_bench(profile, bench_root)?;
+            Some(BoundPlan::bind(plan.clone(), tested, images)?)
+        }
+        false => None,
+    };
     let bound = BoundPlan::bind(plan.clone(), rehearsal, images)?;
     profile.refuse_unsayable(|name| Some(bound.bindings().get(name)?.expose()))?;
     if let Some(spec) = &profile.registry {
         registry_row(&bound, spec, News::Provisioned, now)?;
     }
-    Ok(bound)
+    Ok(tested.unwrap_or(bound))
 }
 
 /// Puts samples in the place of what the run will learn, so that what is made of it is tried for fit.

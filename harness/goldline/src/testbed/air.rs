@@ -28,6 +28,8 @@ use super::{
     nat::Nat,
     network::{Addresses, Network, NetworkKind, Party, Segment, Signal, Station},
     nic::{Nic, NicPort, NoNic, SecondUnit},
+    reception::Reception,
+    site::{OnSite, Site, SitePlace},
     wire::Wire,
 };
 use crate::{clock::Clock, identity::Mac, secret::Secret};
@@ -41,8 +43,11 @@ pub struct Air {
     kind: NetworkKind,
     callers: Callers,
     addresses: Addresses,
+    reception: Reception,
     /// The interface that units are on, where they are on one.
     nic: Option<Arc<Nic>>,
+    /// Where the bench is on the site's network, where units are on that.
+    site: Option<Arc<Site>>,
 }
 
 impl Air {
@@ -67,6 +72,23 @@ impl Air {
         self.nic.as_ref()?.medium().access_point()
     }
 
+    /// On the network of a site. Needs a tokio runtime.
+    pub fn on_site(place: SitePlace) -> Self {
+        let air = Self::new(NetworkKind::Site);
+        let site = Site::new(place, air.callers.clone(), air.reception.clone());
+        Self { site: Some(Arc::new(site)), ..air }
+    }
+
+    /// Where the bench is on the site's network, where units are on that.
+    pub fn site(&self) -> Option<&Site> {
+        self.site.as_deref()
+    }
+
+    /// Who hears of visitors.
+    pub fn reception(&self) -> &Reception {
+        &self.reception
+    }
+
     /// Whose connections are whose.
     pub fn callers(&self) -> &Callers {
         &self.callers
@@ -77,8 +99,8 @@ impl Air {
         let run = Borrower::new();
         let wire = matches!(self.kind, NetworkKind::Wire | NetworkKind::Nic).then(Wire::new);
         let nic = self.nic.as_ref().map(|nic| nic.port(run));
-        let (network, nat) = (OnceLock::new(), OnceLock::new());
-        Arc::new(AirPort { run, network, wire, nic, nat, runtime: Handle::current() })
+        let (network, nat, on_site) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Arc::new(AirPort { run, network, wire, nic, nat, on_site, runtime: Handle::current() })
     }
 
     /// Sets up the network of a run around its unit; a unit stays with the first.
@@ -107,12 +129,18 @@ impl Air {
                 return nat;
             }
             let segment = Segment::of_run(place.run, callers, addresses, clock);
+            if let Some(site) = &self.site {
+                let network = OnSite::of_run(site, place.run, segment);
+                let _first = place.on_site.set(Arc::clone(&network));
+                return network;
+            }
             match self.kind {
                 NetworkKind::Air => Arc::new(AccessPoint::around(segment, config, faults)),
                 NetworkKind::Cable
                 | NetworkKind::Wire
                 | NetworkKind::Nic
                 | NetworkKind::Nat
+                | NetworkKind::Site
                 | NetworkKind::None => Arc::new(segment),
             }
         };
@@ -131,6 +159,8 @@ pub struct AirPort {
     nic: Option<NicPort>,
     /// What an emulator's guest reaches, once the run is lent its network.
     nat: OnceLock<Arc<Nat>>,
+    /// What is told which unit it is, once the run is lent its network.
+    on_site: OnceLock<Arc<OnSite>>,
     runtime: Handle,
 }
 
@@ -146,6 +176,9 @@ impl AirPort {
     /// # Errors
     /// [`SecondUnit`].
     pub fn bind(&self, macs: &[Mac]) -> Result<(), SecondUnit> {
+        if let (Some(network), Some(mac)) = (self.on_site.get(), macs.first()) {
+            network.bind(*mac);
+        }
         match (&self.nic, &self.wire) {
             (Some(nic), Some(wire)) => nic.bind(macs, wire),
             _ => Ok(()),

@@ -55,6 +55,8 @@ pub enum Caller {
     Bench(Borrower),
     /// A station on an interface of the bench that is no run's unit.
     Guest,
+    /// Whoever came over a site's network: who it is, it has still to say.
+    Visitor,
     /// Anybody else on the machine.
     Stranger,
 }
@@ -64,7 +66,7 @@ impl Caller {
     pub fn borrower(self) -> Option<Borrower> {
         match self {
             Self::Unit(borrower) | Self::Bench(borrower) => Some(borrower),
-            Self::Guest | Self::Stranger => None,
+            Self::Guest | Self::Visitor | Self::Stranger => None,
         }
     }
 
@@ -72,6 +74,15 @@ impl Caller {
     pub fn is_unit(self) -> bool {
         matches!(self, Self::Unit(_))
     }
+}
+
+/// A connection from a site's network.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Visit {
+    /// Where it comes from, as this machine sees it: behind one address there may be all units of a line.
+    pub from: SocketAddr,
+    /// Where it arrived, by the address that units know.
+    pub to: SocketAddr,
 }
 
 /// Who is at the other end of a connection.
@@ -88,7 +99,10 @@ type Ends = (SocketAddr, SocketAddr);
 
 /// The connections that were announced and not yet met at a door. Cheap to clone: all clones are one.
 #[derive(Clone, Debug, Default)]
-pub struct Callers(Arc<Mutex<HashMap<Ends, Caller>>>);
+pub struct Callers(Arc<Mutex<HashMap<Ends, Announcement>>>);
+
+/// Who opened a connection, and of a visitor where it came from.
+type Announcement = (Caller, Option<Visit>);
 
 impl Callers {
     /// Opens a connection from an address of loopback, announced before the service can see it. Blocks
@@ -102,12 +116,29 @@ impl Callers {
         service: SocketAddr,
         caller: Caller,
     ) -> io::Result<TcpStream> {
+        self.open(from, service, (caller, None))
+    }
+
+    /// Opens the connection that a visitor is carried to a service over. Blocks as [`Self::connect`].
+    ///
+    /// # Errors
+    /// The operating system's own.
+    pub fn usher(&self, service: SocketAddr, visit: Visit) -> io::Result<TcpStream> {
+        self.open(Ipv4Addr::LOCALHOST, service, (Caller::Visitor, Some(visit)))
+    }
+
+    fn open(
+        &self,
+        from: Ipv4Addr,
+        service: SocketAddr,
+        who: Announcement,
+    ) -> io::Result<TcpStream> {
         // The standard library cannot bind before it connects.
         let socket =
             socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         bind(&socket, &SocketAddrV4::new(from, 0))?;
         let own = SocketAddr::try_from(getsockname(&socket)?)?;
-        let announced = self.announce((own, service), caller);
+        let announced = self.announce((own, service), who);
         connect(&socket, &service)?;
         // The door has still to ask; the system gives these two ends to nobody else until then.
         announced.stand();
@@ -127,7 +158,7 @@ impl Callers {
         limit: Duration,
     ) -> io::Result<Vec<u8>> {
         let socket = UdpSocket::bind(SocketAddrV4::new(from, 0))?;
-        let _announced = self.announce((socket.local_addr()?, service), caller);
+        let _announced = self.announce((socket.local_addr()?, service), (caller, None));
         socket.connect(service)?;
         socket.set_read_timeout(Some(limit.max(Duration::from_millis(1))))?;
         socket.send(datagram)?;
@@ -145,20 +176,25 @@ impl Callers {
 
     /// Whose connection this is, asked once by the service that accepted it.
     pub fn claim(&self, peer: SocketAddr, service: SocketAddr) -> Caller {
-        self.announced().remove(&(peer, service)).unwrap_or(Caller::Stranger)
+        self.claim_visit(peer, service).0
+    }
+
+    /// As [`Self::claim`], and where a visitor came from.
+    pub fn claim_visit(&self, peer: SocketAddr, service: SocketAddr) -> Announcement {
+        self.announced().remove(&(peer, service)).unwrap_or((Caller::Stranger, None))
     }
 
     /// Whose datagram this is; its sender waits for the answer, and is known until then.
     pub fn asks(&self, peer: SocketAddr, service: SocketAddr) -> Caller {
-        self.announced().get(&(peer, service)).copied().unwrap_or(Caller::Stranger)
+        self.announced().get(&(peer, service)).map_or(Caller::Stranger, |(caller, _)| *caller)
     }
 
-    fn announce(&self, ends: Ends, caller: Caller) -> Announced {
-        self.announced().insert(ends, caller);
+    fn announce(&self, ends: Ends, who: Announcement) -> Announced {
+        self.announced().insert(ends, who);
         Announced { callers: self.clone(), ends: Some(ends) }
     }
 
-    fn announced(&self) -> MutexGuard<'_, HashMap<Ends, Caller>> {
+    fn announced(&self) -> MutexGuard<'_, HashMap<Ends, Announcement>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

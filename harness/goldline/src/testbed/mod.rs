@@ -23,9 +23,11 @@ pub mod http_server;
 pub mod nat;
 pub mod network;
 pub mod nic;
+pub mod reception;
 pub mod room;
 pub mod server_tls;
 mod services;
+pub mod site;
 pub mod time_server;
 pub mod update_server;
 pub mod visits;
@@ -44,7 +46,7 @@ use crate::{
 use access_point::AccessPointConfig;
 use air::Air;
 use authority::{Authority, AuthorityError};
-use broker::{Account, Broker, BrokerError, ClientAuth, ExternalBroker};
+use broker::{Account, Broker, BrokerError, ClientAuth, ExternalBroker, UnitIdentity};
 use ca::{CaError, CertificateAuthorityApi};
 use config_server::{ConfigServer, MakeCredentials};
 use fault::Faults;
@@ -98,6 +100,8 @@ pub struct TestbedConfig {
     pub broker_endpoints: Vec<Endpoint>,
     /// Who may connect to the broker from the start; more come with [`Broker::grant`].
     pub accounts: Vec<Account>,
+    /// By what the unit is told apart where nobody announces it.
+    pub identity: Option<UnitIdentity>,
     /// Whether clients of the broker need a certificate.
     pub client_auth: Option<ClientAuth>,
     /// The broker that is already there, in place of one of the testbed's, and what to listen to on it.
@@ -173,7 +177,7 @@ impl Testbed {
         let air = Air::new(NetworkKind::default());
         let mut services = Services::new(air, Arc::clone(authority), faults, clock.clone());
         let place = services.air().place();
-        let joined = join_external(&config, services.air()).await?;
+        let joined = join_external(&config, (services.air(), place.run())).await?;
         services.lend(&place, config, joined).await
     }
 

@@ -44,10 +44,18 @@ impl<R> Rooms<R> {
                 let rooms = self.of.read().unwrap_or_else(PoisonError::into_inner);
                 rooms.get(&run).cloned()
             }
-            Caller::Guest => self.guests.clone(),
+            // Until a visitor has said who it is, it is nobody's.
+            Caller::Guest | Caller::Visitor => self.guests.clone(),
             Caller::Stranger => None,
         }
         .or_else(|| self.anyone.clone())
+    }
+
+    /// The rooms of those runs of which this is true, as of a visitor that says who it is.
+    pub fn that(&self, is_its: impl Fn(&R) -> bool) -> Vec<(Borrower, Arc<R>)> {
+        let rooms = self.of.read().unwrap_or_else(PoisonError::into_inner);
+        let its = rooms.iter().filter(|(_, room)| is_its(room));
+        its.map(|(run, room)| (*run, Arc::clone(room))).collect()
     }
 
     /// Gives a run a room, until what is returned is dropped.

@@ -94,7 +94,11 @@ impl Services {
         let (faults, clock) = (&self.base.faults, self.base.clock.clone());
         let network = self.base.air.surround(place, config.access_point, faults, clock);
         for endpoint in &config.broker_endpoints {
-            network.redirect(endpoint.at(), endpoint.port(), broker.address())?;
+            let (host, port, address) = (endpoint.at(), endpoint.port(), broker.address());
+            match broker.is_external() {
+                true => network.redirect_to_others(host, port, address)?,
+                false => network.redirect(host, port, address)?,
+            };
         }
         let ca = match &config.ca {
             Some(site) => Some(self.ca(run, site, network.as_ref()).await?),
@@ -135,7 +139,7 @@ impl Services {
         let clients = clients.map(|auth| (auth.ca_pem.clone(), auth.common_name_is_client_id));
         let key = (broker_names(&config.broker_endpoints), clients);
         let broker = running(&mut self.brokers, key, || base.broker(config)).await?;
-        Ok(broker.lend(run, config.accounts.clone())?)
+        Ok(broker.lend(run, config.accounts.clone(), config.identity.clone())?)
     }
 
     async fn ca(
@@ -207,11 +211,12 @@ impl Services {
 /// [`TestbedError::Broker`].
 pub async fn join_external(
     config: &TestbedConfig,
-    air: &Air,
+    (air, run): (&Air, Borrower),
 ) -> Result<Option<Broker>, TestbedError> {
     let Some((broker, topics)) = &config.external_broker else { return Ok(None) };
     let (callers, clock) = (air.callers().clone(), config.clock.clone());
-    Ok(Some(Broker::use_external(broker, topics, callers, clock).await?))
+    let over_site = air.site().map(|_| run);
+    Ok(Some(Broker::use_external(broker, topics, callers, (clock, over_site)).await?))
 }
 
 /// The service of that key, started if there is none yet.
@@ -241,6 +246,7 @@ impl Base {
         let broker = BrokerConfig {
             client_auth: config.client_auth.clone(),
             callers: self.air.callers().clone(),
+            reception: self.air.reception().clone(),
             runs_only: true,
             ..BrokerConfig::new(server, Vec::new())
         };

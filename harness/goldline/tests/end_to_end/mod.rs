@@ -90,6 +90,7 @@ mod samples;
 mod schema;
 mod secret_table;
 mod secrets;
+mod site;
 mod starts;
 
 pub mod tokens;

@@ -88,6 +88,7 @@ impl Shared {
             },
             broker_endpoints: vec![format!("mqtts://{HOST}:{PORT}").parse().expect("an endpoint")],
             accounts: vec![account],
+            identity: None,
             client_auth: None,
             external_broker: None,
             ca: None,

@@ -32,6 +32,7 @@ fn config(faults: &[TestbedFault]) -> TestbedConfig {
         access_point: network(),
         broker_endpoints: vec![format!("mqtts://{HOST}:{PORT}").parse().expect("an address")],
         accounts: vec![account()],
+        identity: None,
         client_auth: None,
         ca: None,
         config_server: None,

@@ -1,7 +1,7 @@
 //! `goldline simulator serve`: a unit for esptool scripts, pytest-embedded or a web flasher.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
@@ -9,7 +9,8 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use goldline_simulator::{
-    Config, Entrance, Fault, Lines, Mode, NetworkPort, Protocol, Simulator, Stack, World,
+    Config, Entrance, Fault, Lines, MachineNetwork, Mode, NetworkPort, Protocol, Simulator, Stack,
+    World,
     flash::{Nor, SECTOR_SIZE},
     world::Silence,
 };
@@ -66,10 +67,11 @@ pub(in crate::cli) struct ServeArguments {
     /// at each reset and returns under its --pty LINK. What is printed before it is opened again is lost
     #[arg(long)]
     native_usb: bool,
-    /// Give the unit a network stack of its own, whose Ethernet frames go to a bench that listens at this TCP
-    /// address; the unit connects, and keeps trying. Without it, no network is heard
-    #[arg(long, value_name = "wire:ADDR")]
-    network: Option<Wire>,
+    /// Give the unit a network. wire:HOST:PORT: a stack of its own, whose Ethernet frames go to a bench that listens at
+    /// this TCP address; the unit connects, and keeps trying. host: the machine's own network, with names by the DNS
+    /// server in host:ADDRESS or host:ADDRESS:PORT, and none without. Without it, no network is heard
+    #[arg(long, value_name = "wire:ADDR|host[:DNS]")]
+    network: Option<Outside>,
     /// Whoever connects to this Unix socket is in the network that the unit opens to be configured, and talks with its
     /// page; it is there while that network is open. Without it, nobody comes in
     #[arg(long, value_name = "SOCKET")]
@@ -91,21 +93,39 @@ pub(in crate::cli) struct ServeArguments {
     faults: Vec<String>,
 }
 
-/// Where the bench listens for Ethernet frames.
+/// What the unit reaches.
 #[derive(Clone, Copy)]
-struct Wire(SocketAddr);
+enum Outside {
+    /// A bench that listens there for Ethernet frames.
+    Wire(SocketAddr),
+    /// What the machine reaches, and who answers names.
+    Machine(Option<SocketAddr>),
+}
 
-impl FromStr for Wire {
+/// Where DNS servers listen.
+const DNS: u16 = 53;
+
+impl FromStr for Outside {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let address = text.strip_prefix("wire:").and_then(|address| address.parse().ok());
-        match address {
-            Some(address) if SocketAddr::port(&address) != 0 => Ok(Self(address)),
-            _ => {
-                Err("expected wire: with an address and a port, such as wire:127.0.0.1:7700"
-                    .to_owned())
-            }
+        if text == "host" {
+            return Ok(Self::Machine(None));
+        }
+        let place = |network: &str| {
+            let address: Option<SocketAddr> = text.strip_prefix(network)?.parse().ok();
+            address.filter(|address| address.port() != 0)
+        };
+        let server: Option<IpAddr> =
+            text.strip_prefix("host:").and_then(|server| server.parse().ok());
+        let server = server.map(|server| SocketAddr::new(server, DNS)).or(place("host:"));
+        match (place("wire:"), server) {
+            (Some(bench), _) => Ok(Self::Wire(bench)),
+            (None, Some(server)) => Ok(Self::Machine(Some(server))),
+            (None, None) => Err(
+                "expected wire: with an address and a port, such as wire:127.0.0.1:7700, or host, which a DNS server may follow, such as host:192.0.2.53"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -135,7 +155,8 @@ pub(super) fn serve(arguments: &ServeArguments) -> miette::Result<()> {
     let sync_resets = listener.is_none() && !config.native_usb;
     let config = Config { sync_resets, ..config };
     let world: Arc<dyn World> = match arguments.network {
-        Some(Wire(bench)) => Arc::new(Stack::reach(bench).map_err(usage)?),
+        Some(Outside::Wire(bench)) => Arc::new(Stack::reach(bench).map_err(usage)?),
+        Some(Outside::Machine(name_server)) => Arc::new(MachineNetwork::new(name_server)),
         None => Arc::new(Silence),
     };
     let world: Arc<dyn World> = match &arguments.own_network {

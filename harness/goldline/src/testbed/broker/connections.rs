@@ -77,6 +77,25 @@ impl Connections {
         number
     }
 
+    /// One less: it is kept elsewhere.
+    pub(super) fn take_out(&mut self, number: usize) -> Option<Connection> {
+        let position = self.kept.binary_search_by_key(&number, |kept| kept.number).ok()?;
+        let connection = self.kept.remove(position);
+        self.bytes = self.bytes.saturating_sub(held_bytes(&connection));
+        Some(connection)
+    }
+
+    /// One more, of which something is known already; its number.
+    pub(super) fn take_in(&mut self, known: Connection, who: Who) -> usize {
+        let number = self.opened;
+        self.opened += 1;
+        let connection = Connection { number, peer: who.peer, caller: who.caller, ..known };
+        self.bytes += held_bytes(&connection);
+        self.kept.push(connection);
+        self.shrink();
+        number
+    }
+
     /// Notes what happened; whose it is, if the connection is kept.
     pub(super) fn apply(&mut self, number: usize, what: Happening) -> Option<SocketAddr> {
         let position = self.kept.binary_search_by_key(&number, |kept| kept.number).ok()?;

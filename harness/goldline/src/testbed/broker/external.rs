@@ -21,6 +21,7 @@ use super::{facts::Message, log::BrokerLog};
 use crate::{
     profile::Endpoint,
     secret::Secret,
+    testbed::caller::Who,
     tls::{AnchorError, Anchors, ClientTls, ClientTlsError, Distrust, Expiry, HandshakeFailure},
 };
 
@@ -118,6 +119,15 @@ impl ExternalError {
     }
 }
 
+/// Which way those came who are heard.
+#[derive(Clone, Copy)]
+pub(super) enum Heard {
+    /// Through a port of the bench.
+    ThroughTheBench,
+    /// Over a site's network, unseen: who says what only this one says is this one.
+    OverTheSite(Who),
+}
+
 /// The bench as a client.
 pub(super) struct Observer {
     tls: ClientTls,
@@ -130,7 +140,7 @@ impl Observer {
     pub(super) async fn join(
         broker: &ExternalBroker,
         topics: &[String],
-        log: Arc<BrokerLog>,
+        (log, heard): (Arc<BrokerLog>, Heard),
         ended: CancellationToken,
     ) -> Result<Self, ExternalError> {
         let tls = client_tls(broker)?;
@@ -145,7 +155,7 @@ impl Observer {
         let lost = Arc::new(Mutex::new(None));
         let noted = Arc::clone(&lost);
         tokio::spawn(ended.run_until_cancelled_owned(async move {
-            let reason = listen(events, &log).await;
+            let reason = listen(events, &log, heard).await;
             *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
         }));
         Ok(Self { tls, client, lost })
@@ -254,16 +264,20 @@ fn refusal(broker: &ExternalBroker, error: ConnectionError) -> ExternalError {
 }
 
 /// Notes every message until the connection ends; why it did.
-async fn listen(mut events: EventLoop, log: &BrokerLog) -> String {
+async fn listen(mut events: EventLoop, log: &BrokerLog, heard: Heard) -> String {
     loop {
         match events.poll().await {
             // What was kept from before says nothing of now.
             Ok(Event::Incoming(Packet::Publish(publish))) if !publish.retain => {
-                log.overheard(&Message {
+                let message = Message {
                     topic: publish.topic.clone(),
                     payload: publish.payload.to_vec(),
                     retain: false,
-                });
+                };
+                match heard {
+                    Heard::ThroughTheBench => log.overheard(&message),
+                    Heard::OverTheSite(who) => log.overheard_of(who, &message),
+                }
             }
             Ok(_) => {}
             Err(error) => return format!("the bench lost the broker: {error}"),

@@ -152,6 +152,8 @@ pub enum RefusedBecause {
     },
     /// An empty client id with a lasting session.
     NoClientId,
+    /// It came over a site's network, and no run's unit was given what it shows.
+    NoUnit,
 }
 
 impl RefusedBecause {
@@ -160,7 +162,10 @@ impl RefusedBecause {
         match self {
             Self::NoClientId => 2,
             Self::UnknownUser | Self::WrongPassword => 4,
-            Self::NoCredentials | Self::WrongClientId { .. } | Self::NotCertificateName { .. } => 5,
+            Self::NoCredentials
+            | Self::WrongClientId { .. }
+            | Self::NotCertificateName { .. }
+            | Self::NoUnit => 5,
         }
     }
 }
@@ -234,6 +239,7 @@ impl fmt::Display for RefusedBecause {
                 common_name.as_deref().unwrap_or("(none)")
             ),
             Self::NoClientId => f.write_str("an empty client id asks for a lasting session"),
+            Self::NoUnit => f.write_str("no unit of a run was given what it shows"),
         }
     }
 }

@@ -20,6 +20,7 @@ use super::{
     facts::{CertificateFacts, Ending, Happening, TlsFacts, TlsFailure, TlsFailureCause},
     log::Closing,
     session::{self, Arrived},
+    visitor::Visitor,
 };
 use crate::{
     hex::hex,
@@ -45,16 +46,17 @@ pub(super) async fn accept(listener: TcpListener, door: Arc<Door>) {
         match accepted {
             Ok((stream, peer)) => {
                 let Ok(own) = stream.local_addr() else { continue };
-                let who = Who { peer, caller: door.callers.claim(peer, own) };
+                let (caller, visit) = door.callers.claim_visit(peer, own);
+                let who = Who { peer: visit.map_or(peer, |visit| visit.from), caller };
                 // A stranger costs nothing, where only runs are served.
                 let Some(room) = door.rooms.enter(who.caller) else { continue };
-                if !door.doors.make_room(peer.ip()) {
+                if !door.doors.make_room(who.peer.ip()) {
                     tracing::warn!(%peer, "the broker has all its connections in use");
                     continue;
                 }
                 let number = room.log.open(who);
                 door.doors.admit(&who, |place| {
-                    let arrived = Arrived { number, peer: peer.ip(), place };
+                    let arrived = Arrived { number, who, visit, place: Arc::new(place) };
                     let client = until_ended(stream, arrived, room, Arc::clone(&door));
                     door.clients.spawn(client).abort_handle()
                 });
@@ -92,7 +94,14 @@ async fn serve(stream: TcpStream, arrived: &Arrived, room: &Arc<Room>, door: &Do
         Ok(stream) => {
             let facts = facts(stream.get_ref().1, server_name);
             room.log.record(number, Happening::Secured(facts.clone()));
-            session::serve(stream, arrived, facts.client_certificate.as_ref(), room).await
+            let certificate = facts.client_certificate.as_ref();
+            match arrived.visit {
+                None => session::serve(stream, arrived, certificate, room).await,
+                Some(visit) => {
+                    let visitor = Visitor { visit, arrived, certificate, lobby: room };
+                    visitor.receive(stream, door).await
+                }
+            }
         }
         Err((cause, stream)) => {
             let failure = TlsFailure { server_name, cause };

@@ -62,6 +62,24 @@ impl BrokerLog {
         number
     }
 
+    /// Takes a connection out that belongs elsewhere; none if it was not kept.
+    pub(super) fn hand_over(&self, number: usize) -> Option<Connection> {
+        self.lock().take_out(number)
+    }
+
+    /// Takes a connection in that was opened elsewhere, with what is known of it; its number here.
+    pub(super) fn take_over(&self, known: Option<Connection>, who: Who) -> usize {
+        let Some(known) = known else { return self.open(who) };
+        let secured = known.tls.clone();
+        let number = self.lock().take_in(known, who);
+        let note = |what| self.note(BrokerEvent { connection: number, peer: who.peer, what });
+        note(Happening::Opened);
+        if let Some(facts) = secured {
+            note(Happening::Secured(facts));
+        }
+        number
+    }
+
     /// Something happened on a connection.
     pub(super) fn record(&self, number: usize, what: Happening) {
         let peer = self.lock().apply(number, what.clone());
@@ -91,6 +109,14 @@ impl BrokerLog {
         for number in senders {
             self.record(number, Happening::Published(message.clone()));
         }
+    }
+
+    /// The same where nobody connects through the bench: what stands on this unit's topics is the unit's, and how it
+    /// came there is not seen. Each message is kept by itself.
+    pub(super) fn overheard_of(&self, who: Who, message: &Message) {
+        let number = self.open(who);
+        self.record(number, Happening::Published(message.clone()));
+        self.record(number, Happening::Closed(Ending::Disconnected));
     }
 
     pub(super) fn connections(&self) -> Vec<Connection> {

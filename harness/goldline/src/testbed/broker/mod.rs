@@ -18,6 +18,7 @@ mod log;
 mod quota;
 mod relay;
 mod session;
+mod visitor;
 
 use std::{
     collections::HashMap,
@@ -38,6 +39,7 @@ use tokio_util::{
     task::TaskTracker,
 };
 
+use external::Heard;
 pub use external::{ExternalBroker, ExternalError};
 pub use facts::{
     Admission, BrokerEvent, CertificateFacts, ConnectFacts, Connection, Ending, Happening, Message,
@@ -47,9 +49,10 @@ pub use inner::RouterGone;
 
 use super::{
     authority::Issued,
-    caller::{Borrower, Callers},
+    caller::{Borrower, Caller, Callers, Who},
     doors::Doors,
     event_log::{Follower, NotSeen},
+    reception::Reception,
     room::{Lent, Rooms},
     server_tls::{self, ServerTlsError},
 };
@@ -116,6 +119,15 @@ pub struct Account {
     pub client_id: Option<String>,
 }
 
+/// What a unit was given and no other, by which it is told apart where nobody announces it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UnitIdentity {
+    /// What it calls itself; the common name of its certificate too, where it shows one.
+    pub client_id: String,
+    /// Its user name, unless others of the site have the same.
+    pub username: Option<String>,
+}
+
 /// Which client certificates are required.
 #[derive(Clone, Debug)]
 pub struct ClientAuth {
@@ -142,6 +154,8 @@ pub struct BrokerConfig {
     pub connect_deadline: Duration,
     /// Who announced connections to it.
     pub callers: Callers,
+    /// Who hears of visitors from a site's network.
+    pub reception: Reception,
     /// Whether only those are served who belong to a run that it is lent to.
     pub runs_only: bool,
 }
@@ -158,6 +172,7 @@ impl BrokerConfig {
             handshake_deadline: deadline,
             connect_deadline: deadline,
             callers: Callers::default(),
+            reception: Reception::default(),
             runs_only: false,
         }
     }
@@ -171,6 +186,7 @@ struct Door {
     /// Of what it shows.
     expiry: Option<Expiry>,
     callers: Callers,
+    reception: Reception,
     rooms: Arc<Rooms<Room>>,
     handshake_deadline: Duration,
     ended: CancellationToken,
@@ -182,6 +198,8 @@ struct Door {
 #[derive(Debug)]
 struct Room {
     accounts: RwLock<Vec<Account>>,
+    /// By what its unit is known among visitors.
+    identity: Option<UnitIdentity>,
     allow_anonymous: bool,
     common_name_is_client_id: bool,
     connect_deadline: Duration,
@@ -295,7 +313,8 @@ impl Broker {
         Ok(Self::prepare(config, clock, address_of(&socket)?, Some(socket))?.0)
     }
 
-    /// Goes to a broker that is already there, and listens to `topics`. Needs a tokio runtime.
+    /// Goes to a broker that is already there, and listens to `topics`; over a site's network the unit of that run goes
+    /// there by itself. Needs a tokio runtime.
     ///
     /// # Errors
     /// [`BrokerError::External`] says why the bench cannot use it.
@@ -303,12 +322,16 @@ impl Broker {
         broker: &ExternalBroker,
         topics: &[String],
         callers: Callers,
-        clock: Clock,
+        (clock, over_site): (Clock, Option<Borrower>),
     ) -> Result<Self, BrokerError> {
         let log = Arc::new(log::BrokerLog::new(clock));
         let (ended, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let joined =
-            external::Observer::join(broker, topics, Arc::clone(&log), ended.clone()).await?;
+        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let heard = over_site.map_or(Heard::ThroughTheBench, |run| {
+            Heard::OverTheSite(Who { peer: nowhere, caller: Caller::Unit(run) })
+        });
+        let log_of_unit = (Arc::clone(&log), heard);
+        let joined = external::Observer::join(broker, topics, log_of_unit, ended.clone()).await?;
         let open = OpenConnections::until(ended.clone());
         let socket = bind()?;
         let address = address_of(&socket)?;
@@ -349,6 +372,7 @@ impl Broker {
             tls: Arc::new(tls),
             expiry: Expiry::first_in(&config.server.signed.chain),
             callers: config.callers,
+            reception: config.reception,
             rooms: match config.runs_only {
                 true => Rooms::of_runs_and_guests(guests),
                 false => Rooms::with_anyone(Arc::clone(&room)),
@@ -370,13 +394,19 @@ impl Broker {
     ///
     /// # Errors
     /// [`RouterGone`].
-    pub fn lend(&self, run: Borrower, accounts: Vec<Account>) -> Result<Self, BrokerError> {
+    pub fn lend(
+        &self,
+        run: Borrower,
+        accounts: Vec<Account>,
+        identity: Option<UnitIdentity>,
+    ) -> Result<Self, BrokerError> {
         let Kind::BuiltIn { door, room, .. } = &self.kind else {
             unreachable!("each run goes to a broker that is already there by itself")
         };
         let ended = door.ended.child_token();
         let lent = Room {
             accounts: RwLock::new(accounts),
+            identity,
             allow_anonymous: room.allow_anonymous,
             common_name_is_client_id: room.common_name_is_client_id,
             connect_deadline: room.connect_deadline,
@@ -405,6 +435,16 @@ impl Broker {
         let mut found: Vec<IpAddr> = connections.map(|connection| connection.peer.ip()).collect();
         found.dedup();
         found
+    }
+
+    /// What came over a site's network since then and ended before it said who it was.
+    pub fn nameless_since(&self, then: Instant) -> Vec<Connection> {
+        let Kind::BuiltIn { door, .. } = &self.kind else { return Vec::new() };
+        door.guests.connections_where(|connection| {
+            connection.opened >= then
+                && connection.caller == Caller::Visitor
+                && connection.connect.is_none()
+        })
     }
 
     /// Where units are led to.
@@ -525,6 +565,7 @@ impl Room {
         let auth = config.client_auth.as_ref();
         Self {
             accounts: RwLock::new(config.accounts.clone()),
+            identity: None,
             allow_anonymous: config.allow_anonymous,
             common_name_is_client_id: auth.is_some_and(|auth| auth.common_name_is_client_id),
             connect_deadline: config.connect_deadline,

@@ -32,15 +32,21 @@ use super::{
     quota::{TooMuch, Unreleased},
 };
 
-use crate::testbed::doors::Place;
+use crate::testbed::{
+    caller::{Visit, Who},
+    doors::Place,
+};
 
 /// How many bytes of a client the router may be behind; it takes what it is handed without a limit.
 const MOST_BEHIND: usize = 256 * 1024;
 /// A client at the door.
+#[derive(Clone)]
 pub(super) struct Arrived {
     pub(super) number: usize,
-    pub(super) peer: IpAddr,
-    pub(super) place: Place,
+    pub(super) who: Who,
+    /// Of one that came over a site's network.
+    pub(super) visit: Option<Visit>,
+    pub(super) place: Arc<Place>,
 }
 
 /// A client that does not take what it is sent must not hold a session for ever.
@@ -53,20 +59,42 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     certificate: Option<&CertificateFacts>,
     room: &Arc<Room>,
 ) -> Ending {
-    let Arrived { number, peer, ref place } = *arrived;
     let mut packets = PacketReader::new();
-    let read = timeout(room.connect_deadline, packets.connect(&mut stream)).await;
-    let connect = match read {
-        Err(_) => return Ending::NoConnect,
+    match read_connect(&mut stream, &mut packets, room).await {
+        Ok(connect) => serve_client(stream, packets, connect, arrived, certificate, room).await,
+        Err(ending) => ending,
+    }
+}
+
+/// Reads the first packet of a client, and tells one of another version of MQTT so.
+pub(super) async fn read_connect(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    packets: &mut PacketReader,
+    room: &Room,
+) -> Result<ConnectPacket, Ending> {
+    match timeout(room.connect_deadline, packets.connect(stream)).await {
+        Err(_) => Err(Ending::NoConnect),
         Ok(Err(error)) => {
             if let Some(code) = version_refusal(&error) {
-                refuse(&mut stream, code).await;
+                refuse(stream, code).await;
             }
-            return ending_of(error);
+            Err(ending_of(error))
         }
-        Ok(Ok(connect)) => connect,
-    };
+        Ok(Ok(connect)) => Ok(connect),
+    }
+}
 
+/// Serves a client whose CONNECT was read.
+pub(super) async fn serve_client<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    packets: PacketReader,
+    connect: ConnectPacket,
+    arrived: &Arrived,
+    certificate: Option<&CertificateFacts>,
+    room: &Arc<Room>,
+) -> Ending {
+    let Arrived { number, who, place, .. } = arrived;
+    let (number, peer) = (*number, who.peer.ip());
     let admission = admit(&connect, certificate, room);
     let facts = ConnectFacts {
         client_id: connect.client_id.clone(),
@@ -158,7 +186,7 @@ fn account_objection(connect: &ConnectPacket, room: &Room) -> Option<RefusedBeca
     }
 }
 
-async fn refuse(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), code: u8) {
+pub(super) async fn refuse(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), code: u8) {
     // A client that is gone already needs no answer.
     let _told = timeout(WRITE_DEADLINE, acknowledge(stream, false, code)).await;
     close_gently(stream).await;
@@ -185,7 +213,7 @@ async fn open_session(
     } else {
         connect.client_id.clone()
     };
-    let clean = connect.clean_session || !room.quota.lasts(arrived.peer, &client_id);
+    let clean = connect.clean_session || !room.quota.lasts(arrived.who.peer.ip(), &client_id);
     let room = Arc::clone(room);
     tokio::task::spawn_blocking(move || room.tenant.open(&client_id, clean))
         .await

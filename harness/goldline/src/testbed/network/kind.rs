@@ -22,20 +22,24 @@ pub enum NetworkKind {
     /// An emulator's own access point, and its own NAT to services on this machine's loopback. The join with the
     /// unit's own password is the emulator's to refuse: the bench sees what comes out of it.
     Nat,
+    /// The network of a site, for real units: the machine's own, which is not the bench's. The unit's TCP/IP stack is
+    /// proven, and that it reached the services; how it came into the network, its console claims.
+    Site,
     /// Nothing: the unit runs where no service of the bench is in its reach. No command line asks for it.
     None,
 }
 
 /// A network that there is not.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown network \"{name}\": expected air, cable, nat, nic:NAME or wire:HOST:PORT")]
+#[error("unknown network \"{name}\": expected air, cable, nat, nic:NAME, site or wire:HOST:PORT")]
 pub struct UnknownNetwork {
     name: String,
 }
 
 impl NetworkKind {
     /// Every network that may be asked for.
-    pub const ALL: [Self; 5] = [Self::Air, Self::Cable, Self::Wire, Self::Nic, Self::Nat];
+    pub const ALL: [Self; 6] =
+        [Self::Air, Self::Cable, Self::Wire, Self::Nic, Self::Nat, Self::Site];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -45,6 +49,7 @@ impl NetworkKind {
             Self::Wire => "wire",
             Self::Nic => "nic",
             Self::Nat => "nat",
+            Self::Site => "site",
             Self::None => "none",
         }
     }
@@ -54,7 +59,7 @@ impl NetworkKind {
         match self {
             Self::Air => Proofs { radio: true, own_networks: true },
             Self::Nat => Proofs { radio: true, own_networks: false },
-            Self::Cable | Self::Wire | Self::Nic | Self::None => {
+            Self::Cable | Self::Wire | Self::Nic | Self::Site | Self::None => {
                 Proofs { radio: false, own_networks: false }
             }
         }

@@ -64,6 +64,11 @@ pub trait Network: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether it is a site's: nobody tells there who comes, and how a unit came in only its console claims.
+    fn is_site(&self) -> bool {
+        false
+    }
+
     /// What its stations come over outside of this process. A join of the bench's own goes nowhere near it, and proves
     /// only that there are addresses left.
     fn medium(&self) -> Option<&Medium> {
@@ -80,6 +85,20 @@ pub trait Network: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`NoRedirect`] when no name or port is left for it.
     fn redirect(&self, host: &Host, port: u16, listener: SocketAddr) -> Result<IpAddr, NoRedirect>;
+
+    /// As [`Network::redirect`], to a way of the bench's to a service of others: over a site's network units go there
+    /// by themselves.
+    ///
+    /// # Errors
+    /// As [`Network::redirect`].
+    fn redirect_to_others(
+        &self,
+        host: &Host,
+        port: u16,
+        listener: SocketAddr,
+    ) -> Result<IpAddr, NoRedirect> {
+        self.redirect(host, port, listener)
+    }
 
     /// Leads datagrams for the host and port to a socket of the bench.
     ///
@@ -304,6 +323,24 @@ pub enum NetworkEvent {
         to: Ipv4Addr,
         /// IP protocol number, such as 1 for ICMP.
         protocol: u8,
+    },
+    /// The unit came to a service over a site's network, which told it by what it was given.
+    Came {
+        /// Which unit.
+        mac: Mac,
+        /// Where it came from, as this machine sees it.
+        from: SocketAddr,
+        /// Where it arrived.
+        to: SocketAddr,
+    },
+    /// Somebody came to a service over a site's network and is no run's unit.
+    TurnedAway {
+        /// Where it came from, as this machine sees it.
+        from: SocketAddr,
+        /// Where it arrived.
+        to: SocketAddr,
+        /// Why nobody is known by it.
+        because: String,
     },
     /// A unit opened a network of its own.
     NetworkOpened {

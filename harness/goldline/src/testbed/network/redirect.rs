@@ -2,6 +2,8 @@
 
 use std::{io, net::IpAddr};
 
+use crate::testbed::site::NoPort;
+
 /// Nothing leads where the plan says that a service is.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are what the messages show")]
@@ -14,12 +16,24 @@ pub enum NoRedirect {
         "a guest behind NAT does not find the bench at {address}: only names lead to it, and {gateway}"
     )]
     OutOfReach { address: IpAddr, gateway: IpAddr },
-    #[error("two services of the plan have the port {port}, and behind NAT all are at one address")]
+    #[error(
+        "two services of the plan have the port {port}, and behind NAT and on a site's network all are at one address"
+    )]
     PortInUse { port: u16 },
     #[error("cannot listen at 127.0.0.1:{port} ({protocol}) for a guest behind NAT: {source}")]
     Listen { protocol: &'static str, port: u16, source: io::Error },
     #[error("cannot answer the names of a guest behind NAT at {address}, port 53: {source}")]
     Names { address: IpAddr, source: io::Error },
+    #[error(
+        "units are to find a service at {host}, and on the site's network the bench is {advertised}: its DNS would lead them elsewhere"
+    )]
+    NotAdvertised { host: String, advertised: String },
+    #[error(
+        "{host} is to answer datagrams, and who sends one on a site's network says not who it is"
+    )]
+    Datagrams { host: String },
+    #[error(transparent)]
+    NoPort(#[from] NoPort),
 }
 
 impl NoRedirect {
@@ -27,6 +41,11 @@ impl NoRedirect {
     pub fn action(&self) -> Option<&'static str> {
         match self {
             Self::TooManyNames { .. } => None,
+            Self::NotAdvertised { .. } => Some(
+                "let `advertise` under [network] of the station file be what units are given, with a name of the site's DNS that leads to this machine; or give them another (--set); or name the service that is there, such as --broker",
+            ),
+            Self::Datagrams { .. } => Some("choose another network"),
+            Self::NoPort(error) => Some(error.action()),
             Self::OutOfReach { .. } => Some("name the service by a host name in the profile"),
             Self::PortInUse { .. } => Some("give them different ports in the profile"),
             Self::Listen { source, .. } | Self::Names { source, .. } => match source.kind() {

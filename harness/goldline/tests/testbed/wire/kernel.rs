@@ -210,7 +210,7 @@ async fn real_clients_reach_a_real_broker_and_are_known_as_the_runs_unit() {
         ..broker_config(&authority)
     };
     let broker = start(config).await;
-    let lent = broker.lend(side.run, vec![account()]).expect("it is lent");
+    let lent = broker.lend(side.run, vec![account()], None).expect("it is lent");
     side.segment.redirect(&host(NAME), PORT, lent.address()).expect("there is room");
     let space = Namespace::on(&side);
     let ca = space.folder.path().join("ca.pem");

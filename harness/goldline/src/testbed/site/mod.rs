@@ -1,0 +1,330 @@
+//! The services of a bench on a site's own network, which is the machine's: WiFi of the factory, its switches, its DNS.
+//!
+//! ```text
+//! unit ── the site's access point, DHCP, DNS, perhaps a NAT ──▶ LISTEN:PORT ── front ── Callers::usher ──▶ service
+//! ```
+//!
+//! Each planned port is listened at for all runs. Nothing of the site's network tells who comes: behind one address there
+//! may be all units of a line. So a front passes on whoever comes as a visitor, and the service finds out whose it is, by
+//! what only that unit was given. What the bench does itself, it does from within, as on other networks.
+//!
+//! Must not know what is said on a connection.
+
+mod front;
+mod holder;
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::{runtime::Handle, sync::watch};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    caller::{Borrower, Callers, Visit},
+    event_log::{Follower, Stamped},
+    network::{
+        Link, Medium, Network, NetworkEvent, NetworkKind, NoRedirect, Party, Proofs, Refusal,
+        Segment, Station, UnitNetwork, Visitors,
+    },
+    reception::{Attends, Reception},
+};
+use crate::{identity::Mac, profile::Host, secret::Secret};
+
+/// What a verdict calls the way from a unit to the bench.
+const NAME: &str = "the site's network";
+
+/// Where the bench is on a site's network.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SitePlace {
+    /// Where its services listen: an address of this machine, or all of them (`0.0.0.0`).
+    pub listen: IpAddr,
+    /// What units know it by, besides that address.
+    pub advertise: Option<Host>,
+}
+
+impl SitePlace {
+    /// Whether units that are given this host come here.
+    pub fn is_known_as(&self, host: &Host) -> bool {
+        self.advertise.as_ref() == Some(host) || host.address() == Some(self.listen)
+    }
+}
+
+/// A port of the site's network cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are what the messages show")]
+pub enum NoPort {
+    #[error("cannot listen at {at}: ports below 1024 need a right")]
+    Privileged { at: SocketAddr },
+    #[error("cannot listen at {at}: {}", holder::words(.holder.as_deref()))]
+    InUse { at: SocketAddr, holder: Option<String> },
+    #[error("cannot listen at {at}: this machine has no such address")]
+    NotHere { at: SocketAddr },
+    #[error("cannot listen at {at}: {source}")]
+    Listen { at: SocketAddr, source: io::Error },
+}
+
+impl NoPort {
+    /// What to do about it.
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::Privileged { .. } => {
+                "give it once: sudo setcap cap_net_bind_service+ep \"$(command -v goldline)\""
+            }
+            Self::InUse { .. } => {
+                "end what listens there, or name another `listen` under [network] of the station file; a broker that is to stay is named with --broker"
+            }
+            Self::NotHere { .. } => {
+                "correct `listen` under [network] of the station file: an address of this machine (ip address), or 0.0.0.0 for all"
+            }
+            Self::Listen { .. } => "correct `listen` under [network] of the station file",
+        }
+    }
+}
+
+/// A port that is listened at, and the service behind it as soon as there is one.
+#[derive(Debug)]
+struct Front {
+    service: watch::Sender<Option<SocketAddr>>,
+    _task: AbortOnDropHandle<()>,
+}
+
+/// The ports of a bench on a site's network, for all of its runs. They close when this is dropped.
+#[derive(Debug)]
+pub struct Site {
+    place: SitePlace,
+    callers: Callers,
+    reception: Reception,
+    medium: Medium,
+    fronts: Mutex<HashMap<u16, Front>>,
+    runtime: Handle,
+}
+
+impl Site {
+    /// At this place; listens nowhere yet. Needs a tokio runtime.
+    pub fn new(place: SitePlace, callers: Callers, reception: Reception) -> Self {
+        Self {
+            place,
+            callers,
+            reception,
+            medium: Medium::new(NAME, None, || None),
+            fronts: Mutex::default(),
+            runtime: Handle::current(),
+        }
+    }
+
+    /// Listens at a port. Until a service is behind it, who comes is turned away.
+    ///
+    /// # Errors
+    /// [`NoPort`] says why it cannot be had.
+    pub fn hold(&self, port: u16) -> Result<(), NoPort> {
+        let mut fronts = self.fronts();
+        if fronts.contains_key(&port) {
+            return Ok(());
+        }
+        let at = SocketAddr::new(self.place.listen, port);
+        let listener = listen(at).map_err(|source| no_port(at, source))?;
+        let service = watch::Sender::new(None);
+        let front = front::Front {
+            service: service.subscribe(),
+            callers: self.callers.clone(),
+            known_as: self.place.advertise.as_ref().and_then(Host::address),
+        };
+        let _entered = self.runtime.enter();
+        let task = front.take_connections(listener);
+        let task = task.map_err(|source| NoPort::Listen { at, source })?;
+        fronts.insert(port, Front { service, _task: AbortOnDropHandle::new(task) });
+        Ok(())
+    }
+
+    /// Makes sure that units which are given this host and port come here, before any is touched.
+    ///
+    /// # Errors
+    /// [`NoRedirect`] says what stands in the way.
+    pub fn prepare(&self, host: &Host, port: u16) -> Result<(), NoRedirect> {
+        self.refuse_elsewhere(host)?;
+        Ok(self.hold(port)?)
+    }
+
+    fn refuse_elsewhere(&self, host: &Host) -> Result<(), NoRedirect> {
+        match self.place.is_known_as(host) {
+            true => Ok(()),
+            false => {
+                let advertised = match &self.place.advertise {
+                    Some(advertised) => format!("known as {advertised}"),
+                    None => format!("at {}, and has no name", self.place.listen),
+                };
+                let host = host.to_string();
+                Err(NoRedirect::NotAdvertised { host, advertised })
+            }
+        }
+    }
+
+    /// Leads who comes to a port to a service.
+    fn lead(&self, host: &Host, port: u16, listener: SocketAddr) -> Result<(), NoRedirect> {
+        self.refuse_elsewhere(host)?;
+        self.hold(port)?;
+        let fronts = self.fronts();
+        let Some(front) = fronts.get(&port) else { return Ok(()) };
+        let before = front.service.send_replace(Some(listener));
+        match before.is_none_or(|before| before == listener) {
+            true => Ok(()),
+            false => Err(NoRedirect::PortInUse { port }),
+        }
+    }
+
+    fn fronts(&self) -> MutexGuard<'_, HashMap<u16, Front>> {
+        self.fronts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn listen(at: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(at)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn no_port(at: SocketAddr, source: io::Error) -> NoPort {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => NoPort::Privileged { at },
+        io::ErrorKind::AddrInUse => NoPort::InUse { at, holder: holder::of(at) },
+        io::ErrorKind::AddrNotAvailable => NoPort::NotHere { at },
+        _ => NoPort::Listen { at, source },
+    }
+}
+
+/// The site's network as one run knows it.
+#[derive(Debug)]
+pub struct OnSite {
+    /// Where the bench does as a unit does.
+    segment: Segment,
+    site: Arc<Site>,
+    /// The run's unit, and what else its chip may call itself.
+    unit: Mutex<Option<Mac>>,
+}
+
+impl OnSite {
+    /// For a run, which hears from now on who of its own comes.
+    pub fn of_run(site: &Arc<Site>, run: Borrower, segment: Segment) -> Arc<Self> {
+        let network = Arc::new(Self { segment, site: Arc::clone(site), unit: Mutex::default() });
+        let attendant = Arc::downgrade(&network);
+        site.reception.attend(run, attendant);
+        network
+    }
+
+    /// From here on it is known which unit the run's is.
+    pub fn bind(&self, mac: Mac) {
+        *self.unit() = Some(mac);
+    }
+
+    fn unit(&self) -> MutexGuard<'_, Option<Mac>> {
+        self.unit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Attends for OnSite {
+    fn came(&self, visit: Visit) {
+        // Before it is known which unit it is, nobody waits for one.
+        let Some(mac) = *self.unit() else { return };
+        self.site.medium.hears(mac, Instant::now());
+        self.segment.record(NetworkEvent::Came { mac, from: visit.from, to: visit.to });
+    }
+
+    fn turned_away(&self, visit: Visit, because: &str) {
+        let because = because.to_owned();
+        self.segment.record(NetworkEvent::TurnedAway { from: visit.from, to: visit.to, because });
+    }
+}
+
+impl Network for OnSite {
+    fn proves(&self) -> Proofs {
+        NetworkKind::Site.proves()
+    }
+
+    fn callers(&self) -> &Callers {
+        self.segment.callers()
+    }
+
+    fn is_site(&self) -> bool {
+        true
+    }
+
+    fn medium(&self) -> Option<&Medium> {
+        Some(&self.site.medium)
+    }
+
+    fn redirect(&self, host: &Host, port: u16, listener: SocketAddr) -> Result<IpAddr, NoRedirect> {
+        self.site.lead(host, port, listener)?;
+        self.segment.redirect(host, port, listener)
+    }
+
+    fn redirect_to_others(
+        &self,
+        host: &Host,
+        port: u16,
+        listener: SocketAddr,
+    ) -> Result<IpAddr, NoRedirect> {
+        self.segment.redirect(host, port, listener)
+    }
+
+    fn redirect_datagrams(&self, host: &Host, _: u16, _: SocketAddr) -> Result<IpAddr, NoRedirect> {
+        Err(NoRedirect::Datagrams { host: host.to_string() })
+    }
+
+    fn join(&self, station: &Station<'_>) -> Result<Link, Refusal> {
+        self.segment.join(station)
+    }
+
+    fn leave(&self, mac: [u8; 6]) {
+        self.segment.leave(mac);
+    }
+
+    fn resolve(&self, from: Ipv4Addr, name: &str) -> Option<IpAddr> {
+        self.segment.resolve(from, name)
+    }
+
+    fn connect(&self, from: Ipv4Addr, to: SocketAddr, party: Party) -> io::Result<TcpStream> {
+        self.segment.connect(from, to, party)
+    }
+
+    fn exchange(
+        &self,
+        from: Ipv4Addr,
+        to: SocketAddr,
+        party: Party,
+        datagram: &[u8],
+        limit: Duration,
+    ) -> io::Result<Vec<u8>> {
+        self.segment.exchange(from, to, party, datagram, limit)
+    }
+
+    fn open_for_bench(&self, service: SocketAddr) -> io::Result<TcpStream> {
+        self.segment.open_for_bench(service)
+    }
+
+    fn open_network(
+        &self,
+        mac: [u8; 6],
+        ssid: &[u8],
+        passphrase: Secret,
+        service: SocketAddrV4,
+    ) -> io::Result<Visitors> {
+        self.segment.open_network(mac, ssid, passphrase, service)
+    }
+
+    fn join_network(&self, mac: Mac, ssid: &str, passphrase: &str) -> Result<UnitNetwork, Refusal> {
+        self.segment.join_network(mac, ssid, passphrase)
+    }
+
+    fn events(&self) -> Vec<Stamped<NetworkEvent>> {
+        self.segment.events()
+    }
+
+    fn follow(&self) -> Follower<NetworkEvent> {
+        self.segment.follow()
+    }
+}
