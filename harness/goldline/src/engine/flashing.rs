@@ -1,5 +1,7 @@
 //! The steps that touch the flash.
 
+use std::time::Duration;
+
 use super::{
     Event, Failure, NoClaim, Run,
     flash_writing::{Cleared, Laid, erase_rest, lay},
@@ -13,6 +15,9 @@ use crate::{
     record::{Flashed, Unit},
     testbed::ca::ExpectedRegistration,
 };
+
+/// What a unit sent before it was reset may arrive so much later.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
 
 impl Run {
     pub(super) async fn open(&mut self) -> Result<(), Failure> {
@@ -70,6 +75,7 @@ impl Run {
         };
         let activity = Activity::Rests(None);
         self.phase = Phase::Placed(Box::new(Placed { mac: chip.mac, plan, testbed, activity }));
+        self.holds_unit(Duration::ZERO);
         self.expected_at_ca = self.expect_at_ca()?;
         Ok(())
     }
@@ -123,6 +129,7 @@ impl Run {
         self.given_to_whoever_runs = false;
         let placed = self.placed_mut()?;
         placed.activity = Activity::Rests(placed.activity.last_boot().cloned());
+        self.holds_unit(ON_ITS_WAY);
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use super::{
     Failure, Run,
     access_point::Watched,
     nest::{Doubt, Stand},
+    trial::is_up,
 };
 use crate::{
     bench::stations_of,
@@ -34,6 +35,8 @@ pub(super) struct WayIn {
     /// Another unit of this bench that the access point admitted since.
     other: Option<UnitSuccess>,
     on_site: bool,
+    /// Whether somebody came with the unit's identity, while its log speaks of no unit that is in its network.
+    namesake_came: bool,
 }
 
 impl Run {
@@ -41,11 +44,15 @@ impl Run {
     pub(super) fn way_in(&self) -> Result<WayIn, Failure> {
         let (base, since) = self.unit_and_boot()?;
         let network = &self.testbed()?.network;
+        let (came, on_site) = (joins(network.as_ref(), base, since), network.is_site());
+        let facts = self.hearing.facts();
+        let is_there = !on_site || facts.address.is_some() || is_up(&facts);
         Ok(WayIn {
             unit: stations_of(self.bound()?),
             base,
             since,
-            came_in: joins(network.as_ref(), base, since),
+            came_in: came && is_there,
+            namesake_came: came && !is_there || self.namesake_while_held()?.is_some(),
             stand: self.stand.clone(),
             at_access_point: self.watched(network.as_ref())?.as_ref().map(Watched::seen),
             other: self.bench.successes().of_another(
@@ -54,12 +61,17 @@ impl Run {
                 Credential::Passphrase,
                 since,
             ),
-            on_site: network.is_site(),
+            on_site,
         })
     }
 }
 
 impl WayIn {
+    /// Whether somebody else came with what only the unit was given.
+    pub(super) fn namesake_came(&self) -> bool {
+        self.namesake_came
+    }
+
     /// Whether anybody has come in, or the nest vouches for it.
     pub(super) async fn over(&self, medium: &Medium) -> Witness {
         if let Some((access_point, seen)) = medium.access_point().zip(self.at_access_point.as_ref())
@@ -185,7 +197,8 @@ mod tests {
         let at_access_point = Some(AtAccessPoint { refused_for, ..AtAccessPoint::default() });
         let stand = Stand::Simulated;
         let (came_in, on_site) = (false, false);
-        WayIn { unit, base, since, came_in, stand, at_access_point, other, on_site }
+        let namesake_came = false;
+        WayIn { unit, base, since, came_in, stand, at_access_point, other, on_site, namesake_came }
     }
 
     /// Another unit has the planned passphrase; of whoever else comes in nobody knows which.

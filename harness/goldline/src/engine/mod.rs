@@ -287,6 +287,8 @@ struct Run {
     attempts: u32,
     seen: Observations,
     hearing: Hearing,
+    /// From when to when the unit was held in its loader since it is in its testbed.
+    in_loader: Vec<(Instant, Option<Instant>)>,
     began: std::time::Instant,
     /// What the bench itself typed since the last boot; its echo is no leak of the unit's.
     typed: Vec<Typed>,
@@ -330,6 +332,7 @@ impl Run {
             attempts: 1,
             seen: Observations { path: job.path, ..Observations::default() },
             hearing: Hearing::default(),
+            in_loader: Vec::new(),
             began: job.began,
             typed: Vec::new(),
             again: Again::default(),
@@ -401,6 +404,7 @@ impl Run {
         }
         self.keep_console();
         self.ask_after_nest().await;
+        self.note_namesake();
         self.note_traffic();
         self.ask_who_is_blamed().await;
         self.note_first_byte();

@@ -1,6 +1,8 @@
 //! What a site's network leaves open, and who closes it: clients that broke off before they said who they were, the way
 //! from a unit to the bench, and others with the unit's identity.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::{Failure, Run, medium::WayIn, millis, phase::Link, trial::refusal};
@@ -86,6 +88,41 @@ impl Run {
             .as_ref()
             .is_some_and(|broker| broker.reached && !broker.nameless && !broker.accepted);
         Ok(turned_away || testbed.broker.unit_connections().iter().any(was_put_out))
+    }
+
+    /// The unit is held in its loader from now on. What it sent before may still be on its way.
+    pub(super) fn holds_unit(&mut self, on_its_way: Duration) {
+        self.in_loader.push((Instant::now() + on_its_way, None));
+    }
+
+    /// The unit is let go at that moment.
+    pub(super) fn lets_go(&mut self, at: Instant) {
+        if let Some((_, until)) = self.in_loader.last_mut() {
+            until.get_or_insert(at);
+        }
+    }
+
+    /// How long the unit had been held in its loader when somebody came with its identity, who is another then.
+    pub(super) fn namesake_while_held(&self) -> Result<Option<u64>, Failure> {
+        let testbed = self.testbed()?;
+        if !testbed.network.is_site() || testbed.broker.is_external() {
+            return Ok(None);
+        }
+        let after = |opened: Instant| {
+            let mut during = self.in_loader.iter().filter(|(from, until)| {
+                opened >= *from && until.is_none_or(|until| opened < until)
+            });
+            during.next().map(|(from, _)| millis(opened.duration_since(*from)))
+        };
+        Ok(testbed.broker.unit_connections().iter().find_map(|one| after(one.opened)))
+    }
+
+    /// Notes at the end of a run whether another has the unit's identity.
+    pub(super) fn note_namesake(&mut self) {
+        let Ok(Some(after_ms)) = self.namesake_while_held() else { return };
+        let broker = self.seen.broker.get_or_insert_default();
+        broker.on_site = true;
+        broker.rival_after_ms.get_or_insert(after_ms);
     }
 
     /// How long after that moment somebody came with the unit's identity.

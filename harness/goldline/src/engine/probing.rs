@@ -71,7 +71,14 @@ pub(super) async fn at_network(
         let outcome = format!("the emulator was given the name {ssid} and the planned password");
         return Ok(Witness::of_probe(ProbeReport { tried, outcome: seen.map(|()| outcome) }));
     }
-    if let Some(namesake) = namesake(testbed, plan) {
+    let namesake = match way_in.namesake_came() {
+        true => Some(
+            "somebody came to the broker with what only this unit was given, while its own console speaks of no network: it is another unit with this identity"
+                .to_owned(),
+        ),
+        false => namesake(testbed, plan),
+    };
+    if let Some(namesake) = namesake {
         let tried = "tell the unit from other stations".to_owned();
         return Ok(Witness::of_probe(ProbeReport { tried, outcome: Err(namesake) }));
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::Run;
-use crate::testbed::network::NetworkEvent;
+use crate::testbed::{event_log::Stamped, network::NetworkEvent};
 
 /// More lines than anybody reads; a unit that calls the whole world must not fill the record.
 const MOST: usize = 40;
@@ -23,7 +23,10 @@ impl Run {
             return;
         }
         let mut traffic = Traffic::default();
-        for stamped in events.iter().filter(|stamped| stamped.instant >= boot.at) {
+        let of_boot = |stamped: &&Stamped<NetworkEvent>| {
+            stamped.instant >= boot.at || matches!(stamped.event, NetworkEvent::TurnedAway { .. })
+        };
+        for stamped in events.iter().filter(of_boot) {
             match is_site {
                 true => traffic.note_on_site(&stamped.event),
                 false => traffic.note(&stamped.event),

@@ -64,6 +64,7 @@ impl Run {
             })
             .await?;
         boot.at = reset.map_or(at, Instant::from_std);
+        self.lets_go(at);
         boot.done = Instant::now();
         self.placed_mut()?.activity = Activity::Runs(boot);
         self.seen.booted |= purpose == Purpose::Trial;
@@ -380,8 +381,8 @@ fn note_claim(facts: &LogFacts, since: Instant, join: &mut JoinObservation) -> O
 }
 
 /// Whether the log speaks of a unit that may be in its network.
-fn is_up(facts: &LogFacts) -> bool {
-    facts.has_application() && facts.disconnects.is_empty()
+pub(super) fn is_up(facts: &LogFacts) -> bool {
+    facts.has_application() && (facts.disconnects.is_empty() || facts.sessions > 0)
 }
 
 /// Whether a unit uses the address that it has.

@@ -31,8 +31,19 @@ impl Unprovable {
                 ),
                 None => "take it out of the profile for this line".to_owned(),
             },
+            Self::Check { network: NetworkKind::Site, check, .. } => match check.without_radio() {
+                Some(other) => format!(
+                    "let {0} stand in for it: without_radio = \"{0}\" in the profile's [[check]]",
+                    other.name()
+                ),
+                None => "take it out of the profile for this line".to_owned(),
+            },
             Self::OwnNetwork { network: NetworkKind::Nic, .. } => {
                 "name how the bench gets into them, in [portal] of the station file; or describe another way to configure the unit in the profile, such as its console"
+                    .to_owned()
+            }
+            Self::OwnNetwork { network: NetworkKind::Site, .. } => {
+                "describe another way to configure the unit in the profile, such as its console"
                     .to_owned()
             }
             Self::Check { check, .. } => match check.without_radio() {

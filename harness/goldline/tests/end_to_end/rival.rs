@@ -1,6 +1,6 @@
 //! A second client at a real mosquitto, with the unit's own name and password or under another name.
 
-use std::{fs, sync::Arc, thread::JoinHandle};
+use std::{fs, path::Path, sync::Arc, thread::JoinHandle, time::Duration};
 
 use rstest::rstest;
 use rumqttc::{AsyncClient, MqttOptions, TlsConfiguration, Transport};
@@ -17,14 +17,28 @@ use super::{
     program::{Station, check},
 };
 
+/// Nobody listens at its address now and then.
+const AGAIN_AFTER: Duration = Duration::from_millis(50);
+
 /// Comes back at once whenever it is put out; ends when dropped.
-struct Client(CancellationToken, Option<JoinHandle<()>>);
+pub struct Client(CancellationToken, Option<JoinHandle<()>>);
 
 impl Client {
     fn start(broker: &Mosquitto, id: &str, user: &str, password: &str) -> Self {
-        let mut options = MqttOptions::new(id, "127.0.0.1", broker.port());
+        let client = Self::at(("127.0.0.1", broker.port()), &broker.ca(), (id, user, password));
+        broker.await_log(&format!("Sending CONNACK to {id} (0, 0)"));
+        client
+    }
+
+    /// For as long as it lives it tries to be at that broker, whose CA stands in a file.
+    pub fn at(
+        (host, port): (&str, u16),
+        ca: &Path,
+        (id, user, password): (&str, &str, &str),
+    ) -> Self {
+        let mut options = MqttOptions::new(id, host, port);
         options.set_credentials(user, password);
-        let tls = TlsConfiguration::Rustls(Arc::new(trust(broker)));
+        let tls = TlsConfiguration::Rustls(Arc::new(trust(ca)));
         options.set_transport(Transport::tls_with_config(tls));
         let ended = CancellationToken::new();
         let stop = ended.clone();
@@ -35,11 +49,12 @@ impl Client {
                 let (_client, mut events) = AsyncClient::new(options, 10);
                 loop {
                     // Being put out is what it is here for.
-                    let _event = events.poll().await;
+                    if events.poll().await.is_err() {
+                        tokio::time::sleep(AGAIN_AFTER).await;
+                    }
                 }
             }));
         });
-        broker.await_log(&format!("Sending CONNACK to {id} (0, 0)"));
         Self(ended, Some(thread))
     }
 }
@@ -51,9 +66,9 @@ impl Drop for Client {
     }
 }
 
-fn trust(broker: &Mosquitto) -> ClientConfig {
+fn trust(ca: &Path) -> ClientConfig {
     let mut roots = RootCertStore::empty();
-    let pem = fs::read(broker.ca()).expect("the broker's CA");
+    let pem = fs::read(ca).expect("the broker's CA");
     roots.add(CertificateDer::from_pem_slice(&pem).expect("PEM")).expect("a CA");
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()

@@ -328,3 +328,49 @@ impl Network for OnSite {
         self.segment.follow()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn no_port_of(kind: io::ErrorKind) -> NoPort {
+        no_port(([127, 0, 0, 1], 443).into(), kind.into())
+    }
+
+    #[test]
+    fn a_right_that_is_missing_is_named_with_the_command_that_gives_it() {
+        let error = no_port_of(io::ErrorKind::PermissionDenied);
+        assert!(error.to_string().contains("127.0.0.1:443: ports below 1024 need a right"));
+        assert!(error.action().contains("setcap cap_net_bind_service+ep"));
+        let elsewhere = no_port_of(io::ErrorKind::AddrNotAvailable);
+        assert!(elsewhere.to_string().contains("this machine has no such address"));
+    }
+
+    #[test]
+    fn who_has_a_port_is_told_where_the_kernel_tells() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let at = listener.local_addr().expect("its address");
+        let holder = holder::of(at).expect("this process's own sockets are told");
+        assert!(holder.contains(&format!("(process {})", std::process::id())), "{holder}");
+        let everywhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), at.port());
+        assert_eq!(holder::of(everywhere), Some(holder));
+        drop(listener);
+        assert_eq!(holder::of(at), None);
+    }
+
+    #[test]
+    fn units_find_the_bench_by_its_name_or_its_address() {
+        let place = |listen: [u8; 4], advertise: &str| SitePlace {
+            listen: listen.into(),
+            advertise: Some(advertise.parse().expect("a host")),
+        };
+        let host = |text: &str| text.parse::<Host>().expect("a host");
+        let named = place([192, 0, 2, 7], "bench.example.test");
+        assert!(named.is_known_as(&host("BENCH.example.test")));
+        assert!(named.is_known_as(&host("192.0.2.7")));
+        assert!(!named.is_known_as(&host("broker.example.test")));
+        let behind = place([0, 0, 0, 0], "198.51.100.9");
+        assert!(behind.is_known_as(&host("198.51.100.9")));
+        assert!(!behind.is_known_as(&host("192.0.2.7")));
+    }
+}

@@ -4,10 +4,9 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    net::{IpAddr, TcpListener, TcpStream},
+    net::{IpAddr, TcpListener},
     path::PathBuf,
     process::{Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use goldline::process::ChildGuard;
@@ -16,8 +15,6 @@ use crate::end_to_end::{elsewhere::free_address, program::Station};
 
 /// Where the broker is at the site, by the plan of most profiles.
 pub const BROKER_PORT: u16 = 8883;
-/// Long enough for a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whether a DNS server is there. A missing one skips the test by name, but not in CI.
 pub fn has_names() -> bool {
@@ -94,15 +91,6 @@ impl Site {
         BufReader::new(output).read_line(&mut url).expect("it says its port");
         self.units.push(unit);
         format!("{}?simulated=true", url.trim_end())
-    }
-
-    /// Waits until a bench listens here.
-    pub fn wait_for_bench(&self) {
-        let began = Instant::now();
-        while TcpStream::connect((self.address, BROKER_PORT)).is_err() {
-            assert!(began.elapsed() < PATIENCE, "no bench listens at {}", self.address);
-            std::thread::sleep(Duration::from_millis(20));
-        }
     }
 
     /// Where the bench's broker is, as its units are given it.
