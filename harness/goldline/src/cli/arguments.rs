@@ -163,9 +163,10 @@ pub(super) struct RunArguments {
     /// unix:PATH, wokwi:, nest:NAME and nest:all of the station file; several run in parallel. Where none is named, the port of ESPPORT and ESPBAUD, or else the simulator
     #[arg(long = "device", env = "GOLDLINE_DEVICE", value_name = "URL")]
     pub(super) devices: Vec<String>,
-    /// What lies between the units and the services: air; cable, nic:NAME or wire:HOST:PORT, which prove nothing of a
-    /// radio. Real units are on an interface that the bench has for itself, nic:wlan1. A unit of another process sends
-    /// its Ethernet frames to a wire, the second unit to the port after it
+    /// What lies between the units and the services: air; cable, nic:NAME, site or wire:HOST:PORT, which prove nothing
+    /// of a radio. Real units are on an interface that the bench has for itself, nic:wlan1, or on the site's own network,
+    /// where [network] of the station file says what the bench is known as. A unit of another process sends its Ethernet
+    /// frames to a wire, the second unit to the port after it
     #[arg(long, value_name = "NETWORK")]
     pub(super) network: Option<String>,
     /// Go without these checks of the profile, which the device cannot prove; the record names them

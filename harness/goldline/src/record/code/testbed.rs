@@ -62,6 +62,7 @@ super::codes! {
             "the network's DHCP does not answer, or has no address left",
             "the cable or the switch of the bench is out",
             "the access point behind the bench's interface is off, or has another name or password than the units are given",
+            "the site's network does not lead units to the bench: its access point, its DNS, or a firewall",
         ],
         operator: "check the bench's network cable and access point, then test the unit again; lay in a unit that is known to be good; call if it stays",
         engineer: "ask for an address on that network from another machine: while one is served there, a unit that does not come is to blame",
