@@ -171,7 +171,7 @@ fn broker(folder: &Path, login: &str) -> Request {
 #[case::unknown_network(
     |_: &Path| Request { network: Some("tap".to_owned()), ..of("espvault") },
     Scope::Run,
-    "--network: unknown network \"tap\": expected air, cable, nat, nic:NAME or wire:HOST:PORT",
+    "--network: unknown network \"tap\": expected air, cable, nat, nic:NAME, site or wire:HOST:PORT",
     ""
 )]
 #[case::interface_without_a_name(

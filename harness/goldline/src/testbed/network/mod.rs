@@ -86,12 +86,11 @@ pub trait Network: fmt::Debug + Send + Sync {
     /// [`NoRedirect`] when no name or port is left for it.
     fn redirect(&self, host: &Host, port: u16, listener: SocketAddr) -> Result<IpAddr, NoRedirect>;
 
-    /// As [`Network::redirect`], to a way of the bench's to a service of others: over a site's network units go there
-    /// by themselves.
+    /// As [`Network::redirect`], where on a site's network no unit is to come: it is the bench's own way there.
     ///
     /// # Errors
     /// As [`Network::redirect`].
-    fn redirect_to_others(
+    fn redirect_for_bench(
         &self,
         host: &Host,
         port: u16,

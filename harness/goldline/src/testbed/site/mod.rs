@@ -262,7 +262,7 @@ impl Network for OnSite {
         self.segment.redirect(host, port, listener)
     }
 
-    fn redirect_to_others(
+    fn redirect_for_bench(
         &self,
         host: &Host,
         port: u16,

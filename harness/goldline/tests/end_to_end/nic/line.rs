@@ -329,7 +329,8 @@ impl Beside {
     }
 }
 
-fn within(namespace: &str, command: &Command) -> Command {
+/// A command, in a network namespace.
+pub fn within(namespace: &str, command: &Command) -> Command {
     let mut inside = Command::new("ip");
     inside.args(["netns", "exec", namespace]).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {

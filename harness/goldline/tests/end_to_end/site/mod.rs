@@ -1,6 +1,7 @@
 //! Units on a site's own network, which is the machine's: the bench listens there, and knows who comes by what it says
 //! of itself. Units and their TCP/IP stacks are other processes'.
 
+mod namespaces;
 mod place;
 
 use rstest::rstest;
@@ -14,6 +15,7 @@ use super::{
     rival::Client,
 };
 use goldline::process::ChildGuard;
+use namespaces::Floor;
 use place::{Site, has_names};
 
 /// As the profile `safesignal` has its broker.
@@ -84,6 +86,37 @@ fn a_bad_one_fails_for_what_it_is(#[case] fault: &str, #[case] code: &str) {
     let (station, mut site) = (Station::new(), Site::without_names());
     let (exit, record) = by_address(&station, &mut site, &["--fault", fault]);
     assert_eq!((exit, code_of(&record)), (1, code), "{record:#}");
+}
+
+/// The bench of an attempt has left the port when the next one comes.
+#[test]
+fn another_attempt_finds_the_port_free() {
+    let (station, mut site) = (Station::new(), Site::without_names());
+    let file = site.station_file(&station, &site.address.to_string());
+    let device = site.unit(&station, "esp32", &["--fault", "radio.deaf"]);
+    let broker = format!("mqtt_broker={}", site.broker());
+    let more = ["--set", &broker, "--retry-errors", "2"];
+    let record = run(&station, &file, "espvault", &device, &more).json();
+    assert_eq!(code_of(&record), "testbed.network", "{record:#}");
+    let retries = record["retries"].as_array().expect("it was tried again");
+    assert_eq!(retries.len(), 2, "{record:#}");
+    assert!(retries.iter().all(|run| run["code"] == "testbed.network"), "{record:#}");
+}
+
+/// Whoever gives a unit its values before, what it shows at the broker tells who it is.
+#[rstest]
+#[case::of_a_ca("zeroconf-ca", "16")]
+#[case::by_its_console("safesignal-certificates", "4")]
+fn other_products_pass_too(#[case] profile: &str, #[case] megabytes: &str) {
+    if !has_names() {
+        return;
+    }
+    let (station, mut site) = (Station::new(), Site::with_name(NAME));
+    let file = site.station_file(&station, NAME);
+    let device = site.unit(&station, "esp32s3", &["--flash-size", megabytes]);
+    let ended = run(&station, &file, profile, &device, &[]);
+    let record = ended.json();
+    assert_eq!((ended.code(), &record["verdict"]), (0, &"PASS".into()), "{record:#}");
 }
 
 /// Its access point may be off, and what the bench does by itself goes nowhere near it.
@@ -177,6 +210,47 @@ fn a_port_that_is_in_use_names_its_holder() {
     assert_eq!(ended.code(), 2, "{ended:?}");
     let holder = format!("(process {}) listens there", std::process::id());
     assert!(ended.said().contains(&holder), "{}", ended.said());
+}
+
+/// As any user without that right, and as root without it.
+#[test]
+fn a_port_without_the_right_to_it_is_refused_with_the_command_that_gives_it() {
+    let (station, site) = (Station::new(), Site::without_names());
+    let file = site.station_file(&station, &site.address.to_string());
+    let broker = format!("mqtt_broker=mqtts://{}:443", site.address);
+    let words = ["run", "espvault", "--json", "--station", &file, "--network", "site"];
+    let plain = station.unit_command(words);
+    let mut command = std::process::Command::new("setpriv");
+    if rustix::process::geteuid().is_root() {
+        command.args(["--inh-caps=-net_bind_service", "--bounding-set=-net_bind_service"]);
+    }
+    command.arg(plain.get_program()).args(plain.get_args());
+    command.args(["--device", NOBODY, "--set", &broker]);
+    let ended = Ended::of(&mut command);
+    assert_eq!(ended.code(), 2, "{ended:?}");
+    for words in ["ports below 1024 need a right", "sudo setcap cap_net_bind_service+ep"] {
+        assert!(ended.said().contains(words), "{words}: {}", ended.said());
+    }
+}
+
+/// Machines with addresses, a DNS server at its own port, and the bench at every address of its machine.
+#[test]
+fn a_unit_on_another_machine_passes() {
+    if !has_names() || !namespaces::can_be_had() {
+        return;
+    }
+    let (station, mut floor) = (Station::new(), Floor::with_name(NAME));
+    let text = format!("[network]\nuse = \"site\"\nadvertise = \"{NAME}\"\n");
+    let file = station.write("station.toml", text);
+    let device = floor.unit(&station, "esp32s3");
+    let mut command = station.unit_command(["run", "safesignal", "--json", "--device", &device]);
+    let ended = Ended::of(&mut floor.at_bench(command.arg("--station").arg(file)));
+    let record = ended.json();
+    assert_eq!((ended.code(), &record["verdict"]), (0, &"PASS".into()), "{record:#}");
+    assert_eq!(record["network"]["name"], "site", "the station file says so");
+    let seen = evidence(&record, "network_join");
+    let came = format!("came to {}:8883 from {}", namespaces::BENCH, namespaces::UNITS);
+    assert!(seen.contains(&came), "{seen}");
 }
 
 #[test]

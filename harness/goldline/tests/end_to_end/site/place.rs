@@ -27,6 +27,31 @@ pub fn has_names() -> bool {
     there
 }
 
+/// A DNS server that knows one name (`/NAME/ADDRESS`) and asks nobody, in the namespace that `within` enters.
+pub fn dns_server(
+    at: &str,
+    port: u16,
+    leads: &str,
+    within: impl FnOnce(&Command) -> Command,
+) -> ChildGuard {
+    let user = Command::new("id").arg("-un").output().expect("id runs").stdout;
+    let user = String::from_utf8(user).expect("text");
+    let mut server = Command::new("dnsmasq");
+    server.args(["--keep-in-foreground", "--conf-file=/dev/null", "--pid-file="]);
+    server.args(["--log-facility=-", "--no-resolv", "--no-hosts", "--bind-interfaces"]);
+    server.arg(format!("--user={}", user.trim())).arg(format!("--address={leads}"));
+    server.arg(format!("--port={port}")).arg(format!("--listen-address={at}"));
+    let mut server = within(&server);
+    let mut server = ChildGuard::spawn(server.stderr(Stdio::piped())).expect("it starts");
+    let said = server.child().stderr.take().expect("stderr is a pipe");
+    let mut lines = BufReader::new(said).lines();
+    let started = lines.any(|line| line.is_ok_and(|line| line.contains("started, version")));
+    assert!(started, "dnsmasq did not start");
+    // What it says later must find somebody who reads.
+    std::thread::spawn(move || lines.for_each(drop));
+    server
+}
+
 /// The site, and the units that were switched on there.
 pub struct Site {
     pub address: IpAddr,
@@ -48,21 +73,13 @@ impl Site {
         let site = Self::without_names();
         let free = TcpListener::bind((site.address, 0)).and_then(|free| free.local_addr());
         let port = free.expect("a port").port();
-        let user = Command::new("id").arg("-un").output().expect("id runs").stdout;
-        let user = String::from_utf8(user).expect("text");
-        let mut server = Command::new("dnsmasq");
-        server.args(["--keep-in-foreground", "--conf-file=/dev/null", "--pid-file="]);
-        server.args(["--log-facility=-", "--no-resolv", "--no-hosts", "--bind-interfaces"]);
-        server.arg(format!("--user={}", user.trim()));
-        server.arg(format!("--port={port}")).arg(format!("--listen-address={}", site.address));
-        server.arg(format!("--address=/{name}/{}", site.address));
-        let mut server = ChildGuard::spawn(server.stderr(Stdio::piped())).expect("it starts");
-        let said = server.child().stderr.take().expect("stderr is a pipe");
-        let mut lines = BufReader::new(said).lines();
-        let started = lines.any(|line| line.is_ok_and(|line| line.contains("started, version")));
-        assert!(started, "dnsmasq did not start");
-        // What it says later must find somebody who reads.
-        std::thread::spawn(move || lines.for_each(drop));
+        let leads = format!("/{name}/{}", site.address);
+        let at = site.address.to_string();
+        let server = dns_server(&at, port, &leads, |command| {
+            let mut plain = Command::new(command.get_program());
+            plain.args(command.get_args());
+            plain
+        });
         Self { names: Some((port, server)), ..site }
     }
 
