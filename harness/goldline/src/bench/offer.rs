@@ -8,10 +8,10 @@ use super::{Bench, BenchError};
 use crate::{
     client::http::{HttpError, HttpUrl, Scheme},
     plan::{BoundBroker, BoundPlan},
-    profile::{Caller, CheckId, Profile, Template},
+    profile::{Ca, Caller, CheckId, Profile, Template},
     secret::Secret,
     testbed::{
-        ConfigServerOffer, Site, TestbedConfig,
+        Calls, ConfigServerOffer, Site, TestbedConfig,
         access_point::AccessPointConfig,
         broker::{Account, ClientAuth, UnitIdentity},
         config_server::Credentials,
@@ -56,7 +56,7 @@ impl Bench {
                 Some(broker) => Some((broker.clone(), published_topics(plan)?)),
                 None => None,
             },
-            ca: ca.map(|ca| site(plan, &ca.url)).transpose()?,
+            ca: ca.map(|ca| Ok::<_, BenchError>((site(plan, &ca.url)?, calls(ca)))).transpose()?,
             config_server: config_server(plan)?,
             time_server: match &profile.time {
                 Some(time) => Some((plan.render(&time.server)?.expose().parse()?, time.port)),
@@ -108,6 +108,13 @@ fn identity(plan: &BoundPlan) -> Option<UnitIdentity> {
     let mqtt = profile.mqtt.as_ref().filter(|mqtt| is_its_own(&mqtt.client_id))?;
     let username = is_its_own(&mqtt.username).then(|| broker.username.clone());
     Some(UnitIdentity { client_id: broker.client_id.clone(), username })
+}
+
+fn calls(ca: &Ca) -> Calls {
+    match ca.called_by {
+        Caller::Unit => Calls::Unit,
+        Caller::Bench => Calls::Bench,
+    }
 }
 
 /// Where a URL of the plan leads.

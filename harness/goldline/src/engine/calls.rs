@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Failure, Next, Run, millis,
+    on_site::and_the_way,
     probing::{at_ca, at_config_server, at_time_server},
 };
 use crate::{
@@ -157,7 +158,11 @@ impl Run {
         });
         let witness = match accepted {
             Some(_) => None,
-            None => Some(at_ca(testbed, self.bound()?, &self.bench, mac).await?),
+            None => {
+                let reached = known.iter().any(|call| call.event.caller.is_unit());
+                let witness = at_ca(testbed, self.bound()?, &self.bench, mac).await?;
+                Some(and_the_way(testbed, &self.way_in()?, witness, reached).await)
+            }
         };
         // The CA's sentence repeats what the unit sent, which may be one of its secrets.
         let bindings = self.bound()?.bindings();
@@ -191,7 +196,7 @@ impl Run {
     }
 
     fn wait_for_call(&self) -> Result<(Instant, Deadline), Failure> {
-        let since = self.link()?.since;
+        let since = self.link()?.counts_from;
         Ok((since, Deadline::after(self.plan.profile.deadlines.service)))
     }
 }

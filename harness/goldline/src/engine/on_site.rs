@@ -15,16 +15,16 @@ use crate::{
     },
 };
 
-/// A broker that is sound is no reason to blame a unit that never came there over a network which is not the bench's:
+/// A service that is sound is no reason to blame a unit that never came there over a network which is not the bench's:
 /// somebody must have come that way.
 pub(super) async fn and_the_way(
     testbed: &Testbed,
     way_in: &WayIn,
     witness: Witness,
-    broker: &BrokerObservation,
+    reached: bool,
 ) -> Witness {
     match testbed.network.medium() {
-        Some(medium) if broker.on_site && !broker.reached && witness.is_sound() => {
+        Some(medium) if testbed.network.is_site() && !reached && witness.is_sound() => {
             way_in.over(medium).await
         }
         _ => witness,

@@ -228,7 +228,8 @@ impl Run {
         }
         if !accepted || !subscribed(&broker) {
             let witness = at_broker(testbed, plan, &self.bench, Talk::Command).await?;
-            broker.witness = Some(and_the_way(testbed, &self.way_in()?, witness, &broker).await);
+            broker.witness =
+                Some(and_the_way(testbed, &self.way_in()?, witness, broker.reached).await);
         }
         note_validity(testbed, plan, self.bench.clock().now(), &mut broker);
         let leaked = redact_claims(plan, &mut broker);

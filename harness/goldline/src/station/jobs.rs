@@ -25,14 +25,15 @@ use super::{
 };
 use crate::{
     bench::{Bench, BenchConfig, Place},
+    client::http::{HttpError, HttpUrl},
     clock::Clock,
     device::{ChipFacts, Plug, Uplink, UplinkOfRun},
     engine::{Job, Outages, Shares, Stand, ValuesOfUnit},
     identity::Mac,
     image::{FlashImages, ImageError, Symbols},
-    plan::{Bindings, Given, Scope},
+    plan::{Bindings, BoundPlan, Given, MaterialError, Scope},
     process::Unusable,
-    profile::Endpoint,
+    profile::{Ca, Caller, Endpoint},
     record::{Code, Diagnosis},
     store::{Holder, RecordStore, StateDirectory, StoreError},
     testbed::{
@@ -79,6 +80,8 @@ pub enum JobsError {
     OtherNetwork(#[from] HostapdError),
     #[error(transparent)]
     Site(#[from] NoRedirect),
+    #[error(transparent)]
+    Url(#[from] HttpError),
     #[error("--broker: units go to {given} over the site's network, and {named} is named")]
     OtherBroker { given: Endpoint, named: Endpoint },
     #[error(transparent)]
@@ -122,7 +125,7 @@ impl JobsError {
             Self::Program { .. } => {
                 Some("correct `command` or `witness` of that check in the profile".to_owned())
             }
-            Self::Store(_) | Self::Images(_) | Self::Replaced(_) => None,
+            Self::Store(_) | Self::Images(_) | Self::Replaced(_) | Self::Url(_) => None,
         }
     }
 }
@@ -186,7 +189,7 @@ pub(super) fn jobs(
             let tried =
                 values::try_for_fit(plan, &given, order.identity, &mut rehearsal, &images, now)?;
             bench.refuse_other_network(&tried)?;
-            prepare_site(order, &bench, tried.endpoint.as_ref())?;
+            prepare_site(order, &bench, &tried)?;
             fresh(order, state, given, taker)
         };
         let place = bench.place();
@@ -249,22 +252,23 @@ pub(super) fn jobs(
     Ok(jobs)
 }
 
-/// Units on the network of a site find their broker by themselves: the bench, or the one that is named.
-fn prepare_site(order: &Order, bench: &Bench, broker: Option<&Endpoint>) -> Result<(), JobsError> {
-    let (Some(site), Some(endpoint)) = (bench.site(), broker) else { return Ok(()) };
-    match &order.broker {
-        None => Ok(site.prepare(endpoint.at(), endpoint.port())?),
-        Some(there) => {
-            let is_it =
-                there.endpoint.at() == endpoint.at() && there.endpoint.port() == endpoint.port();
-            match is_it {
-                true => Ok(()),
-                false => Err(JobsError::OtherBroker {
-                    given: endpoint.clone(),
-                    named: there.endpoint.clone(),
-                }),
-            }
-        }
+/// Units on the network of a site find their services by themselves: the bench, or the broker that is named.
+fn prepare_site(order: &Order, bench: &Bench, plan: &BoundPlan) -> Result<(), JobsError> {
+    let Some(site) = bench.site() else { return Ok(()) };
+    let calls_ca = |ca: &&Ca| ca.called_by == Caller::Unit;
+    if let Some(ca) = plan.profile().ca.as_ref().filter(calls_ca) {
+        let url = plan.render(&ca.url).map_err(MaterialError::from).map_err(ValuesError::from)?;
+        let url: HttpUrl = url.expose().parse()?;
+        site.prepare(url.at(), url.port())?;
+    }
+    let Some(endpoint) = &plan.endpoint else { return Ok(()) };
+    let Some(there) = &order.broker else {
+        return Ok(site.prepare(endpoint.at(), endpoint.port())?);
+    };
+    let named = &there.endpoint;
+    match named.at() == endpoint.at() && named.port() == endpoint.port() {
+        true => Ok(()),
+        false => Err(JobsError::OtherBroker { given: endpoint.clone(), named: named.clone() }),
     }
 }
 

@@ -278,7 +278,6 @@ pub(super) fn refuse_unknowable_on_site(
     let is_named_alike = |mqtt: &Mqtt| !profile.names_the_unit(&mqtt.client_id);
     let has = |check: CheckId| profile.checks.iter().any(|spec| spec.id == check);
     let whats = [
-        (calls_ca && request.ca.is_none(), "call the CA of the bench"),
         (calls_ca && request.ca.is_some(), "call their CA, which does not tell the bench"),
         (profile.config_server.is_some(), "fetch their configuration over HTTP"),
         (profile.time.is_some(), "ask a time server"),

@@ -167,8 +167,8 @@ pub(super) fn refuse_unsayable(profile: &Profile, given: &[Given]) -> Result<(),
     Ok(())
 }
 
-/// Tries whether the values of a unit that is provisioned now will fit its plan, whatever its MAC; where the unit will
-/// find its broker.
+/// Tries whether the values of a unit that is provisioned now will fit its plan, whatever its MAC; what
+/// comes out.
 pub(super) fn try_for_fit(
     plan: &Plan,
     given: &Given,

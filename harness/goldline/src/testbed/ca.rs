@@ -26,6 +26,7 @@ use super::{
     event_log::{EventLog, Follower, Heard, NotSeen, Stamped},
     fault::TestbedFault,
     http_server::{Answer, Call, HttpServerError},
+    reception::Reception,
     room::{Lent, Rooms},
 };
 use crate::{
@@ -202,25 +203,25 @@ impl CaEntrance {
         names: &[String],
         authority: Arc<Authority>,
         faults: &[TestbedFault],
-        callers: &Callers,
+        announced: (&Callers, &Reception),
         clock: Clock,
     ) -> Result<Self, CaError> {
         let ca = Ca::new(authority, faults, &clock)?;
-        Self::open_with(names, ca, Rooms::of_runs(), callers, clock).await
+        Self::open_with(names, ca, Rooms::of_runs(), announced, clock).await
     }
 
     async fn open_with(
         names: &[String],
         ca: Arc<Ca>,
         rooms: Arc<Rooms<Room>>,
-        callers: &Callers,
+        announced: (&Callers, &Reception),
         clock: Clock,
     ) -> Result<Self, CaError> {
         let mut all_names = names.to_vec();
         all_names.extend(["localhost", "127.0.0.1"].map(str::to_owned));
         let certificate = ca.authority.issue_server(&all_names, SERVER_VALIDITY)?;
         let down = ca.has(TestbedFault::CaDown);
-        let entrance = Entrance::open(&certificate, Sides::Both, down, callers, rooms).await?;
+        let entrance = Entrance::open(&certificate, Sides::Both, down, announced, rooms).await?;
         Ok(Self { entrance, ca, clock })
     }
 
@@ -254,7 +255,8 @@ impl CertificateAuthorityApi {
         let ca = Ca::new(authority, faults, &clock)?;
         let room = Arc::new(Room::new(Arc::clone(&ca), clock.clone()));
         let rooms = Rooms::with_anyone(Arc::clone(&room));
-        let opened = CaEntrance::open_with(names, ca, rooms, &Callers::default(), clock).await?;
+        let nobody = (&Callers::default(), &Reception::default());
+        let opened = CaEntrance::open_with(names, ca, rooms, nobody, clock).await?;
         Ok(Self { entrance: opened.entrance, room: Lent::own(room) })
     }
 
@@ -339,6 +341,16 @@ impl Answers for Room {
             (&Method::POST, "/api/devices/register") => answer_registration(self, call),
             _ => Answer::status(StatusCode::NOT_FOUND),
         }
+    }
+
+    /// By the UUID, which is each unit's own; whether the key is right, the answer tells.
+    fn is_of_its_unit(&self, call: &Call) -> bool {
+        let request = serde_json::from_slice::<RegistrationRequest>(&call.body);
+        let expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        request.is_ok_and(|request| {
+            let uuid = request.uuid.to_ascii_lowercase();
+            expected.values().any(|unit| unit.uuid == uuid)
+        })
     }
 }
 

@@ -22,6 +22,7 @@ use super::{
     event_log::{EventLog, Follower, Heard, Stamped},
     fault::TestbedFault,
     http_server::{Answer, Call, HttpServerError},
+    reception::Reception,
     room::{Lent, Rooms},
 };
 use crate::{clock::Clock, secret::Secret};
@@ -126,8 +127,9 @@ impl ConfigEntrance {
         clock: Clock,
     ) -> Result<Self, HttpServerError> {
         let down = faults.contains(&TestbedFault::ConfigDown);
-        let rooms = Rooms::of_runs();
-        let entrance = Entrance::open(certificate, Sides::Both, down, callers, rooms).await?;
+        let (rooms, nobody) = (Rooms::of_runs(), Reception::default());
+        let announced = (callers, &nobody);
+        let entrance = Entrance::open(certificate, Sides::Both, down, announced, rooms).await?;
         Ok(Self { entrance, faults: faults.to_vec(), clock })
     }
 
@@ -152,8 +154,9 @@ impl ConfigServer {
     ) -> Result<Self, HttpServerError> {
         let room = Arc::new(Room::new(config, faults, clock));
         let rooms = Rooms::with_anyone(Arc::clone(&room));
-        let (down, callers) = (room.has(TestbedFault::ConfigDown), Callers::default());
-        let entrance = Entrance::open(certificate, Sides::Both, down, &callers, rooms).await?;
+        let down = room.has(TestbedFault::ConfigDown);
+        let nobody = (&Callers::default(), &Reception::default());
+        let entrance = Entrance::open(certificate, Sides::Both, down, nobody, rooms).await?;
         Ok(Self { entrance, room: Lent::own(room), elsewhere: Elsewhere::default() })
     }
 

@@ -9,9 +9,10 @@ use hyper::StatusCode;
 
 use super::{
     authority::Issued,
-    caller::{Borrower, Caller, Callers},
+    caller::{Borrower, Caller, Callers, Visit, Who},
     closed_port::ClosedPort,
     http_server::{Answer, Call, Gate, Handler, HttpServer, HttpServerError, Limits},
+    reception::Reception,
     room::{Lent, Rooms},
 };
 
@@ -19,6 +20,11 @@ use super::{
 pub(super) trait Answers: Send + Sync + 'static {
     /// Answers a request; must not block.
     fn answer(&self, call: &Call) -> Answer;
+
+    /// Whether a request of a visitor says what only this run's unit was given.
+    fn is_of_its_unit(&self, _: &Call) -> bool {
+        false
+    }
 }
 
 /// The entrance of a service; ends when dropped.
@@ -46,21 +52,23 @@ impl<R: Answers> Entrance<R> {
         certificate: &Issued,
         sides: Sides,
         down: bool,
-        callers: &Callers,
+        (callers, reception): (&Callers, &Reception),
         rooms: Arc<Rooms<R>>,
     ) -> Result<Arc<Self>, HttpServerError> {
         let handler: Handler = {
-            let rooms = Arc::clone(&rooms);
-            Arc::new(move |call: &Call| match rooms.enter(call.who.caller) {
-                Some(room) => room.answer(call),
-                None => Answer::status(StatusCode::FORBIDDEN),
+            let (rooms, reception) = (Arc::clone(&rooms), reception.clone());
+            Arc::new(move |call: &Call| match (call.visit, rooms.enter(call.who.caller)) {
+                (None, Some(room)) => room.answer(call),
+                (None, None) => Answer::status(StatusCode::FORBIDDEN),
+                (Some(visit), _) => receive(call, visit, &rooms, &reception),
             })
         };
         let gate = {
             let rooms = Arc::clone(&rooms);
-            // A guest hears that nothing is here for it, behind a certificate that it can look at.
+            // A guest hears that nothing is here for it, behind a certificate that it can look at; a visitor has still
+            // to say who it is.
             Gate::new(callers.clone(), move |caller| {
-                caller == Caller::Guest || rooms.enter(caller).is_some()
+                matches!(caller, Caller::Guest | Caller::Visitor) || rooms.enter(caller).is_some()
             })
         };
         let limits = Limits::default();
@@ -78,6 +86,28 @@ impl<R: Answers> Entrance<R> {
     /// Gives a run a room of its own.
     pub(super) fn lend(&self, run: Borrower, room: R) -> Lent<R> {
         self.rooms.lend(run, room)
+    }
+}
+
+/// Answers a visitor in the room of the run whose unit it is, if there is one and no other.
+fn receive<R: Answers>(
+    call: &Call,
+    visit: Visit,
+    rooms: &Rooms<R>,
+    reception: &Reception,
+) -> Answer {
+    let mut found = rooms.that(|room| room.is_of_its_unit(call)).into_iter();
+    match (found.next(), found.next()) {
+        (Some((run, room)), None) => {
+            reception.came(run, visit);
+            let who = Who { caller: Caller::Unit(run), ..call.who };
+            let (head, body) = (call.head.clone(), call.body.clone());
+            room.answer(&Call { who, visit: Some(visit), head, body })
+        }
+        _ => {
+            reception.turned_away(visit, "its request says nothing that only one unit was given");
+            Answer::status(StatusCode::FORBIDDEN)
+        }
     }
 }
 

@@ -106,8 +106,8 @@ pub struct TestbedConfig {
     pub client_auth: Option<ClientAuth>,
     /// The broker that is already there, in place of one of the testbed's, and what to listen to on it.
     pub external_broker: Option<(ExternalBroker, Vec<String>)>,
-    /// Where the CA is found, if there is to be one.
-    pub ca: Option<Site>,
+    /// Where the CA is found and by whom, if there is to be one.
+    pub ca: Option<(Site, Calls)>,
     /// The provisioning and configuration server, if there is to be one.
     pub config_server: Option<ConfigServerOffer>,
     /// Name and UDP port of the time server, if there is to be one.
@@ -118,6 +118,15 @@ pub struct TestbedConfig {
     pub faults: Faults,
     /// The time of day for certificates and logs.
     pub clock: Clock,
+}
+
+/// Who calls a service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Calls {
+    /// Units, wherever they are.
+    Unit,
+    /// The bench alone.
+    Bench,
 }
 
 /// Where units find a service.

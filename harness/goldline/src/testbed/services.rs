@@ -9,7 +9,7 @@ use std::{future::Future, sync::Arc};
 use time::Duration;
 
 use super::{
-    ConfigServerOffer, Site, Testbed, TestbedConfig, TestbedError,
+    Calls, ConfigServerOffer, Site, Testbed, TestbedConfig, TestbedError,
     air::{Air, AirPort},
     authority::{Authority, Issued},
     broker::{Account, Broker, BrokerConfig},
@@ -101,7 +101,7 @@ impl Services {
             };
         }
         let ca = match &config.ca {
-            Some(site) => Some(self.ca(run, site, network.as_ref()).await?),
+            Some(called) => Some(self.ca(run, called, network.as_ref()).await?),
             None => None,
         };
         let config_server = match config.config_server {
@@ -145,14 +145,16 @@ impl Services {
     async fn ca(
         &mut self,
         run: Borrower,
-        site: &Site,
+        (site, calls): &(Site, Calls),
         network: &dyn Network,
     ) -> Result<CertificateAuthorityApi, TestbedError> {
         let (base, names) = (&self.base, site.host.certificate_names());
         let ca = running(&mut self.cas, names, || base.ca(&site.host)).await?.lend(run);
         let address = if site.tls { ca.secure_address() } else { ca.address() };
-        // Units that call it are refused on a site's network.
-        network.redirect_for_bench(&site.host, site.port, address)?;
+        match calls {
+            Calls::Unit => network.redirect(&site.host, site.port, address)?,
+            Calls::Bench => network.redirect_for_bench(&site.host, site.port, address)?,
+        };
         Ok(ca)
     }
 
@@ -259,8 +261,9 @@ impl Base {
 
     async fn ca(&self, host: &Host) -> Result<CaEntrance, TestbedError> {
         let (authority, names) = (Arc::clone(&self.authority), host.certificate_names());
-        let (faults, callers, clock) = (&self.faults, self.air.callers(), self.clock.clone());
-        Ok(CaEntrance::open(&names, authority, faults, callers, clock).await?)
+        let announced = (self.air.callers(), self.air.reception());
+        let (faults, clock) = (&self.faults, self.clock.clone());
+        Ok(CaEntrance::open(&names, authority, faults, announced, clock).await?)
     }
 
     async fn config_server(&self, names: &[String]) -> Result<ConfigEntrance, TestbedError> {

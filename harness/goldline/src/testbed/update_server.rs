@@ -18,6 +18,7 @@ use super::{
     event_log::{EventLog, Follower, Heard, Stamped},
     fault::TestbedFault,
     http_server::{Answer, Call, HttpServerError},
+    reception::Reception,
     room::{Lent, Rooms},
 };
 use crate::clock::Clock;
@@ -71,7 +72,14 @@ impl UpdateEntrance {
         let down = faults.contains(&TestbedFault::UpdateServerDown);
         let damages = faults.contains(&TestbedFault::UpdateServerDamaged);
         let rooms = Rooms::of_runs();
-        let entrance = Entrance::open(certificate, Sides::Secure, down, callers, rooms).await?;
+        let entrance = Entrance::open(
+            certificate,
+            Sides::Secure,
+            down,
+            (callers, &Reception::default()),
+            rooms,
+        )
+        .await?;
         Ok(Self { entrance, damages, clock })
     }
 
@@ -96,7 +104,14 @@ impl UpdateServer {
         let damages = faults.contains(&TestbedFault::UpdateServerDamaged);
         let room = Arc::new(Room::new(damages, clock));
         let (rooms, callers) = (Rooms::with_anyone(Arc::clone(&room)), Callers::default());
-        let entrance = Entrance::open(certificate, Sides::Secure, down, &callers, rooms).await?;
+        let entrance = Entrance::open(
+            certificate,
+            Sides::Secure,
+            down,
+            (&callers, &Reception::default()),
+            rooms,
+        )
+        .await?;
         Ok(Self { entrance, room: Lent::own(room) })
     }
 

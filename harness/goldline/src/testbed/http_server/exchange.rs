@@ -20,7 +20,10 @@ use tokio::{
 };
 
 use super::{Answer, Call, Handler, Limits, response, watched::Watched};
-use crate::testbed::{caller::Who, doors::Place};
+use crate::testbed::{
+    caller::{Visit, Who},
+    doors::Place,
+};
 
 /// How long a refused caller may take to read why.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -43,12 +46,12 @@ impl Service {
     pub(super) async fn serve(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin,
-        who: Who,
+        arrival: (Who, Option<Visit>),
         place: Place,
     ) {
         let place = Arc::new(place);
         let stream = Watched::new(stream, self.limits.stall, Arc::clone(&place));
-        let service = service_fn(|request| Box::pin(self.answer(request, who, &place)));
+        let service = service_fn(|request| Box::pin(self.answer(request, arrival, &place)));
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head)
@@ -74,7 +77,7 @@ impl Service {
     async fn answer(
         &self,
         request: Request<Incoming>,
-        who: Who,
+        (who, visit): (Who, Option<Visit>),
         place: &Place,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         let (head, body) = request.into_parts();
@@ -86,7 +89,7 @@ impl Service {
             Err(status) => return Ok(refusal(status)),
         };
         place.keep();
-        match (self.handler)(&Call { who, head, body }) {
+        match (self.handler)(&Call { who, visit, head, body }) {
             Answer::Says(response) => Ok(response),
             Answer::Silence => {
                 place.wait();

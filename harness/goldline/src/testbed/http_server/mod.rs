@@ -32,7 +32,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     authority::Issued,
-    caller::{Caller, Callers, Who},
+    caller::{Caller, Callers, Visit, Who},
     doors::{Doors, Place},
     server_tls::{self, ServerTlsError},
 };
@@ -115,6 +115,8 @@ impl Gate {
 pub struct Call {
     /// Who sent it.
     pub who: Who,
+    /// Of one that came over a site's network.
+    pub visit: Option<Visit>,
     /// Request line and headers.
     pub head: Parts,
     /// The body, which may be empty.
@@ -234,16 +236,18 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, gate: Gate, ser
             accepted = listener.accept() => match accepted {
                 Ok((client, peer)) => {
                     let Ok(own) = client.local_addr() else { continue };
-                    let who = Who { peer, caller: gate.callers.claim(peer, own) };
+                    let (caller, visit) = gate.callers.claim_visit(peer, own);
+                    let who = Who { peer: visit.map_or(peer, |visit| visit.from), caller };
                     if !(gate.admits)(who.caller) {
                         continue;
                     }
-                    if !doors.make_room(peer.ip()) {
+                    if !doors.make_room(who.peer.ip()) {
                         tracing::warn!(%peer, "an HTTP service has all its connections in use");
                         continue;
                     }
                     doors.admit(&who, |place| {
-                        open.spawn(serve(client, who, place, tls.clone(), service.clone()))
+                        let arrival = (who, visit);
+                        open.spawn(serve(client, arrival, place, tls.clone(), service.clone()))
                     });
                 }
                 Err(error) => {
@@ -259,7 +263,7 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, gate: Gate, ser
 
 async fn serve(
     client: TcpStream,
-    who: Who,
+    arrival: (Who, Option<Visit>),
     place: Place,
     tls: Option<TlsAcceptor>,
     service: Service,
@@ -267,12 +271,12 @@ async fn serve(
     // Only a matter of speed.
     let _nodelay = client.set_nodelay(true);
     match tls {
-        None => service.serve(client, who, place).await,
+        None => service.serve(client, arrival, place).await,
         Some(tls) => {
             // A client that distrusts the certificate, or speaks no TLS, has been told so by TLS.
             let secured = timeout(service.limits.handshake, tls.accept(client)).await;
             let Ok(Ok(secured)) = secured else { return };
-            service.serve(secured, who, place).await;
+            service.serve(secured, arrival, place).await;
         }
     }
 }

@@ -103,20 +103,56 @@ fn another_attempt_finds_the_port_free() {
     assert!(retries.iter().all(|run| run["code"] == "testbed.network"), "{record:#}");
 }
 
-/// Whoever gives a unit its values before, what it shows at the broker tells who it is.
+/// Units that were registered with a CA before, and units that call it themselves: their UUID tells who they are, at the
+/// CA and at the broker.
 #[rstest]
-#[case::of_a_ca("zeroconf-ca", "16")]
-#[case::by_its_console("safesignal-certificates", "4")]
-fn other_products_pass_too(#[case] profile: &str, #[case] megabytes: &str) {
+#[case::of_the_bench("zeroconf-ca", "esp32s3", "16", "", 0, "")]
+#[case::of_the_unit("zeroconf", "esp32", "4", "", 0, "")]
+#[case::with_another_key(
+    "zeroconf",
+    "esp32",
+    "4",
+    "firmware.ca_call_wrong_psk",
+    1,
+    "ca.call_failed"
+)]
+#[case::of_nobody("zeroconf", "esp32", "4", "firmware.ca_call_missing", 1, "ca.not_registered")]
+fn a_ca_is_told_who_calls(
+    #[case] profile: &str,
+    #[case] chip: &str,
+    #[case] megabytes: &str,
+    #[case] fault: &str,
+    #[case] exit: i32,
+    #[case] code: &str,
+) {
     if !has_names() {
         return;
     }
     let (station, mut site) = (Station::new(), Site::with_name(NAME));
     let file = site.station_file(&station, NAME);
-    let device = site.unit(&station, "esp32s3", &["--flash-size", megabytes]);
-    let ended = run(&station, &file, profile, &device, &[]);
+    let fault = fault.split(' ').filter(|fault| !fault.is_empty());
+    let mut more = vec!["--flash-size", megabytes];
+    more.extend(fault.flat_map(|fault| ["--fault", fault]));
+    let device = site.unit(&station, chip, &more);
+    let ca = format!("ca_url=https://{NAME}:8443");
+    let set = if profile == "zeroconf" { &["--set", &ca][..] } else { &[] };
+    let ended = run(&station, &file, profile, &device, set);
+    let record = ended.json();
+    assert_eq!((ended.code(), code_of(&record)), (exit, code), "{record:#}");
+}
+
+/// The certificate that it shows is its own.
+#[test]
+fn a_unit_with_a_certificate_passes() {
+    let (station, mut site) = (Station::new(), Site::without_names());
+    let file = site.station_file(&station, &site.address.to_string());
+    let device = site.unit(&station, "esp32", &[]);
+    let broker = format!("mqtt_broker={}", site.broker());
+    let ended = run(&station, &file, "espvault-certificates", &device, &["--set", &broker]);
     let record = ended.json();
     assert_eq!((ended.code(), &record["verdict"]), (0, &"PASS".into()), "{record:#}");
+    let measured = check(&record, "mqtt_connect")["measurements"].to_string();
+    assert!(measured.contains("client_certificate"), "{measured}");
 }
 
 /// Its access point may be off, and what the bench does by itself goes nowhere near it.
@@ -188,15 +224,13 @@ fn units_that_would_go_elsewhere_are_refused(#[case] set: &str, #[case] words: &
     assert!(ended.said().contains(words), "{}", ended.said());
 }
 
-#[rstest]
-#[case::configuration("ble-gateway-factory", "fetch their configuration over HTTP")]
-#[case::ca("zeroconf", "call the CA of the bench")]
-fn what_says_not_who_it_is_is_refused(#[case] profile: &str, #[case] words: &str) {
+#[test]
+fn what_says_not_who_it_is_is_refused() {
     let (station, site) = (Station::new(), Site::without_names());
     let file = site.station_file(&station, NAME);
-    let ended = run(&station, &file, profile, NOBODY, &[]);
+    let ended = run(&station, &file, "ble-gateway-factory", NOBODY, &[]);
     assert_eq!(ended.code(), 2, "{ended:?}");
-    assert!(ended.said().contains(words), "{}", ended.said());
+    assert!(ended.said().contains("fetch their configuration over HTTP"), "{}", ended.said());
 }
 
 #[test]
