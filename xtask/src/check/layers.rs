@@ -118,7 +118,7 @@ const SIMULATOR: Layers = Layers {
     sources: "harness/simulator/src",
     layers: &[
         &["fault", "hex", "world"],
-        &["flash", "stack"],
+        &["flash", "machine", "stack"],
         &["layout"],
         &["damage"],
         &["chip"],

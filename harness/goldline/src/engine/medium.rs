@@ -8,7 +8,7 @@ use super::{
     Failure, Run,
     access_point::Watched,
     nest::{Doubt, Stand},
-    trial::is_up,
+    signs::is_up,
 };
 use crate::{
     bench::stations_of,

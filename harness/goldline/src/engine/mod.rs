@@ -48,6 +48,7 @@ mod still_there;
 mod traffic;
 mod trial;
 mod trust;
+mod turned_away;
 mod update;
 mod validity;
 mod visiting;

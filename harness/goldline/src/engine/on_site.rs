@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Failure, Run, medium::WayIn, millis, phase::Link, trial::refusal};
+use super::{Failure, Run, medium::WayIn, millis, phase::Link, turned_away::refusal};
 use crate::{
     check::{BrokerObservation, ToldBy, Witness},
     testbed::{

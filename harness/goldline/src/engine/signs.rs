@@ -94,6 +94,11 @@ impl Signs {
     }
 }
 
+/// Whether the log speaks of a unit that may be in its network.
+pub(super) fn is_up(facts: &LogFacts) -> bool {
+    facts.has_application() && (facts.disconnects.is_empty() || facts.sessions > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,7 +19,8 @@ use super::{
     phase::{Activity, Boot, Link},
     ping::{Pings, Said},
     probing::{Talk, at_broker, at_network, credential},
-    signs::Signs,
+    signs::{Signs, is_up},
+    turned_away::refusal,
     validity::note_validity,
 };
 use crate::{
@@ -34,7 +35,7 @@ use crate::{
     profile::CommandRoundTrip,
     testbed::{
         Testbed,
-        broker::{Admission, Connection, Ending, RefusedBecause},
+        broker::{Connection, Ending},
         network::NetworkEvent,
     },
 };
@@ -381,11 +382,6 @@ fn note_claim(facts: &LogFacts, since: Instant, join: &mut JoinObservation) -> O
     (join.told_by == ToldBy::Console).then(|| since + Duration::from_millis(after_ms))
 }
 
-/// Whether the log speaks of a unit that may be in its network.
-pub(super) fn is_up(facts: &LogFacts) -> bool {
-    facts.has_application() && (facts.disconnects.is_empty() || facts.sessions > 0)
-}
-
 /// Whether a unit uses the address that it has.
 fn is_used(testbed: &Testbed, join: &JoinObservation, given: Ipv4Addr, since: Instant) -> bool {
     join.told_by == ToldBy::Service || uses(testbed, given, since)
@@ -495,32 +491,4 @@ fn destinations(testbed: &Testbed, link: Link) -> Vec<SocketAddr> {
         }
     }
     found
-}
-
-pub(super) fn refusal(connection: &Connection) -> Option<Refusal> {
-    if let Some(failure) = &connection.tls_failure {
-        return Some(if failure.cause.is_distrust() {
-            Refusal::ServerUntrusted(failure.cause.to_string())
-        } else {
-            Refusal::Handshake(failure.cause.to_string())
-        });
-    }
-    if let Some(Ending::ProtocolError(reason)) = &connection.ending {
-        return Some(Refusal::Protocol(reason.clone()));
-    }
-    if connection.ending == Some(Ending::ClosedByBroker) && !connection.is_accepted() {
-        return Some(Refusal::BrokeOff);
-    }
-    match &connection.connect.as_ref()?.admission {
-        Admission::Accepted => None,
-        Admission::Refused(because) => Some(match because {
-            RefusedBecause::UnknownUser
-            | RefusedBecause::WrongPassword
-            | RefusedBecause::NoCredentials => Refusal::BadCredentials,
-            RefusedBecause::WrongClientId { .. }
-            | RefusedBecause::NotCertificateName { .. }
-            | RefusedBecause::NoUnit => Refusal::NotAuthorized(because.to_string()),
-            RefusedBecause::NoClientId => Refusal::Protocol(because.to_string()),
-        }),
-    }
 }

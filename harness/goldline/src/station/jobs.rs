@@ -33,7 +33,7 @@ use crate::{
     image::{FlashImages, ImageError, Symbols},
     plan::{Bindings, BoundPlan, Given, MaterialError, Scope},
     process::Unusable,
-    profile::{Ca, Caller, Endpoint},
+    profile::{Ca, Caller},
     record::{Code, Diagnosis},
     store::{Holder, RecordStore, StateDirectory, StoreError},
     testbed::{
@@ -83,7 +83,7 @@ pub enum JobsError {
     #[error(transparent)]
     Url(#[from] HttpError),
     #[error("--broker: units go to {given} over the site's network, and {named} is named")]
-    OtherBroker { given: Endpoint, named: Endpoint },
+    OtherBroker { given: String, named: String },
     #[error(transparent)]
     Untrusting(#[from] Untrusting),
     #[error(transparent)]
@@ -268,7 +268,10 @@ fn prepare_site(order: &Order, bench: &Bench, plan: &BoundPlan) -> Result<(), Jo
     let named = &there.endpoint;
     match named.at() == endpoint.at() && named.port() == endpoint.port() {
         true => Ok(()),
-        false => Err(JobsError::OtherBroker { given: endpoint.clone(), named: named.clone() }),
+        false => {
+            let (given, named) = (endpoint.to_string(), named.to_string());
+            Err(JobsError::OtherBroker { given, named })
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{io, net::IpAddr};
 
-use crate::testbed::site::NoPort;
+use super::NoPort;
 
 /// Nothing leads where the plan says that a service is.
 #[derive(Debug, thiserror::Error)]

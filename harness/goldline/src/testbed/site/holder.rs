@@ -31,11 +31,3 @@ pub(super) fn of(at: SocketAddr) -> Option<String> {
 pub(super) fn of(_: SocketAddr) -> Option<String> {
     None
 }
-
-/// What is said of it.
-pub(super) fn words(holder: Option<&str>) -> String {
-    match holder {
-        Some(holder) => format!("{holder} listens there"),
-        None => "another program listens there".to_owned(),
-    }
-}

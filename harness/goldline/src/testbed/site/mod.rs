@@ -28,8 +28,8 @@ use super::{
     caller::{Borrower, Callers, Visit},
     event_log::{Follower, Stamped},
     network::{
-        Link, Medium, Network, NetworkEvent, NetworkKind, NoRedirect, Party, Proofs, Refusal,
-        Segment, Station, UnitNetwork, Visitors,
+        Link, Medium, Network, NetworkEvent, NetworkKind, NoPort, NoRedirect, Party, Proofs,
+        Refusal, Segment, Station, UnitNetwork, Visitors,
     },
     reception::{Attends, Reception},
 };
@@ -51,38 +51,6 @@ impl SitePlace {
     /// Whether units that are given this host come here.
     pub fn is_known_as(&self, host: &Host) -> bool {
         self.advertise.as_ref() == Some(host) || host.address() == Some(self.listen)
-    }
-}
-
-/// A port of the site's network cannot be had.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the fields are what the messages show")]
-pub enum NoPort {
-    #[error("cannot listen at {at}: ports below 1024 need a right")]
-    Privileged { at: SocketAddr },
-    #[error("cannot listen at {at}: {}", holder::words(.holder.as_deref()))]
-    InUse { at: SocketAddr, holder: Option<String> },
-    #[error("cannot listen at {at}: this machine has no such address")]
-    NotHere { at: SocketAddr },
-    #[error("cannot listen at {at}: {source}")]
-    Listen { at: SocketAddr, source: io::Error },
-}
-
-impl NoPort {
-    /// What to do about it.
-    pub fn action(&self) -> &'static str {
-        match self {
-            Self::Privileged { .. } => {
-                "give it once: sudo setcap cap_net_bind_service+ep \"$(command -v goldline)\""
-            }
-            Self::InUse { .. } => {
-                "end what listens there, or name another `listen` under [network] of the station file; a broker that is to stay is named with --broker"
-            }
-            Self::NotHere { .. } => {
-                "correct `listen` under [network] of the station file: an address of this machine (ip address), or 0.0.0.0 for all"
-            }
-            Self::Listen { .. } => "correct `listen` under [network] of the station file",
-        }
     }
 }
 
