@@ -26,11 +26,14 @@ const OPEN_LIMIT: Duration = Duration::from_secs(40);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Connects to a unit's port. Unless given the rate of transfers is that of a serial port; a raw port keeps the
-/// one it has.
+/// one it has. Whoever gives it up is not kept by a server that does not answer.
 ///
 /// # Errors
 /// [`DeviceError::Line`] when nobody listens there, or whoever does speaks another protocol.
-pub fn open_remote(remote: RemotePort) -> Result<Box<dyn Device>, DeviceError> {
+pub fn open_remote(
+    remote: RemotePort,
+    given_up: &dyn Fn() -> bool,
+) -> Result<Box<dyn Device>, DeviceError> {
     let name = remote.name();
     let reset = remote.reset.settled(None)?;
     let baud = match remote.protocol {
@@ -46,7 +49,7 @@ pub fn open_remote(remote: RemotePort) -> Result<Box<dyn Device>, DeviceError> {
         RemoteProtocol::Unix => Transport::unix(&address, &called, allowed),
         RemoteProtocol::Rfc2217 => Transport::rfc2217(&address, rate, &called, allowed),
     });
-    let opened = await_server(&open)?;
+    let opened = await_server(&open, given_up)?;
     let reopen = Reopen { open, absence: Absence::Connection };
     let line = Line::that_returns(name.clone(), opened, ROM_BAUD, reopen)?;
     let unit = Unit::new(name, line, reset.into());
@@ -54,13 +57,18 @@ pub fn open_remote(remote: RemotePort) -> Result<Box<dyn Device>, DeviceError> {
 }
 
 /// Opens the port; a connection that is refused may be taken when its server is back.
-fn await_server(open: &Open) -> Result<(Transport, Source), LineError> {
+fn await_server(
+    open: &Open,
+    given_up: &dyn Fn() -> bool,
+) -> Result<(Transport, Source), LineError> {
     let began = Instant::now();
     let mut is_told = false;
     loop {
-        match open(ROM_BAUD, &Allowance::new(OPEN_LIMIT, &|| false)) {
+        match open(ROM_BAUD, &Allowance::new(OPEN_LIMIT, given_up)) {
             Err(LineError::Connect { source, .. })
-                if is_of_a_restart(source.kind()) && began.elapsed() < SERVER_LIMIT =>
+                if is_of_a_restart(source.kind())
+                    && began.elapsed() < SERVER_LIMIT
+                    && !given_up() =>
             {
                 if !std::mem::replace(&mut is_told, true) {
                     tracing::warn!(

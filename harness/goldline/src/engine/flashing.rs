@@ -26,7 +26,12 @@ impl Run {
         };
         // Beside the loader's work; a line of the unit's that comes before only waits for it.
         drop(tokio::task::spawn_blocking(LogFacts::prepare));
-        let mut device = tokio::task::spawn_blocking(open).await??;
+        let cancel = self.cancel.clone();
+        let opened = tokio::task::spawn_blocking(move || open(&|| cancel.is_cancelled()));
+        let mut device = match opened.await? {
+            Err(_) if self.cancel.is_cancelled() => return Err(Failure::Aborted),
+            opened => opened?,
+        };
         device.set_hand(self.hand());
         device.line().console().tell(Box::new(self.hearing.clone()));
         device.line().tell_of_moves(self.outages.listener(&self.device_url));

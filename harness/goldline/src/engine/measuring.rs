@@ -45,7 +45,10 @@ impl Run {
         match tokio::task::spawn_blocking(ask).await? {
             Ok(reading) => Ok(Ok(self.without_secrets(reading)?)),
             Err(NoReading::Program(ProgramError::Stopped)) => Err(Failure::Aborted),
-            Err(error) => Ok(Err(self.masked(&error.to_string())?)),
+            Err(error) => {
+                let error = error.shown(self.mask()?).to_string();
+                Ok(Err(self.masked(&error)?))
+            }
         }
     }
 
@@ -58,9 +61,12 @@ impl Run {
         let cancel = self.cancel.clone();
         let vouch = move || jig::vouch(&witness, &question, own.within, || cancel.is_cancelled());
         match tokio::task::spawn_blocking(vouch).await? {
-            Ok(words) => Ok(Some(Ok(self.masked(&words)?))),
+            Ok(words) => Ok(Some(Ok(jig::shortened(&self.masked(&words)?)))),
             Err(ProgramError::Stopped) => Err(Failure::Aborted),
-            Err(error) => Ok(Some(Err(self.masked(&error.to_string())?))),
+            Err(error) => {
+                let error = error.shown(self.mask()?).to_string();
+                Ok(Some(Err(self.masked(&error)?)))
+            }
         }
     }
 
@@ -79,6 +85,11 @@ impl Run {
     }
 
     fn masked(&self, text: &str) -> Result<String, Failure> {
-        Ok(self.bound()?.bindings().redact(text).0)
+        Ok(self.mask()?(text))
+    }
+
+    fn mask(&self) -> Result<impl Fn(&str) -> String, Failure> {
+        let bindings = self.bound()?.bindings();
+        Ok(|text: &str| bindings.redact(text).0)
     }
 }

@@ -93,8 +93,9 @@ pub use registration::EnrolUnit;
 pub use registry_row::{News, NoRow, registry_row};
 pub use sharing::{Held, Shares, TakeShare};
 
-/// Opens the device of a run.
-pub type OpenDevice = Box<dyn FnOnce() -> Result<Box<dyn Device>, DeviceError> + Send>;
+/// Opens the device of a run; it may be told to give up. Blocks.
+pub type OpenDevice =
+    Box<dyn FnOnce(&dyn Fn() -> bool) -> Result<Box<dyn Device>, DeviceError> + Send>;
 
 /// Gives a unit its values, once it is known which unit it is; says why it cannot.
 pub type ValuesOfUnit = Box<dyn FnOnce(&ChipFacts) -> Result<Bindings, Diagnosis> + Send>;

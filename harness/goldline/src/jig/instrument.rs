@@ -71,6 +71,19 @@ pub enum NoReading {
     TooMany { program: String, what: &'static str, found: usize, most: usize },
 }
 
+impl NoReading {
+    /// The same with what was said as it may be shown: before it is cut, for half a secret is not recognised.
+    pub fn shown(self, mask: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Program(error) => Self::Program(error.shown(mask)),
+            Self::Malformed { program, answer, error } => {
+                Self::Malformed { program, answer: mask(&answer), error }
+            }
+            other => other,
+        }
+    }
+}
+
 impl Question {
     /// Of a test, the run that makes it, and the unit that it is of.
     pub fn new(
@@ -128,10 +141,11 @@ pub fn vouch(
     given_up: impl Fn() -> bool,
 ) -> Result<String, ProgramError> {
     let said = program.run(question.line().as_bytes(), limit, given_up)?;
-    Ok(shortened(said.trim()))
+    Ok(said.trim().to_owned())
 }
 
-fn shortened(answer: &str) -> String {
+/// As much of an answer as is told, after it was masked.
+pub fn shortened(answer: &str) -> String {
     const SHOWN: usize = 120;
     match answer.trim() {
         "" => "nothing".to_owned(),

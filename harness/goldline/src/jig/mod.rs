@@ -6,5 +6,5 @@
 mod instrument;
 mod nest;
 
-pub use instrument::{NoReading, Question, Reading, ask, vouch};
+pub use instrument::{NoReading, Question, Reading, ask, shortened, vouch};
 pub use nest::{Lamp, NestError, bear_witness, make_ready, take_back, taking_back};

@@ -242,6 +242,7 @@ impl Drop for Tied {
 
 fn keep_words(heard: &mut UnixStream, words: &Mutex<Vec<u8>>) {
     let mut buffer = [0; 4096];
+    let mut is_within_cut_line = false;
     loop {
         let mut fds = [PollFd::new(heard, PollFlags::IN)];
         match poll(&mut fds, None) {
@@ -255,6 +256,13 @@ fn keep_words(heard: &mut UnixStream, words: &Mutex<Vec<u8>>) {
         words.extend_from_slice(&buffer[..count]);
         let excess = words.len().saturating_sub(WORDS_KEPT);
         words.drain(..excess);
+        // The rest of a line that was cut may begin within a secret, which nobody would recognise.
+        if excess > 0 || is_within_cut_line {
+            let end = words.iter().position(|byte| *byte == b'\n');
+            is_within_cut_line = end.is_none();
+            let cut = end.map_or(words.len(), |end| end + 1);
+            words.drain(..cut);
+        }
     }
 }
 
@@ -287,6 +295,18 @@ mod tests {
         let status = program.wait_within(PATIENCE).expect("waited").expect("it ends");
         assert_eq!(status.code(), Some(3));
         assert_eq!(program.last_words(), "out\nerr");
+    }
+
+    /// It may begin within a secret.
+    #[test]
+    fn the_rest_of_a_line_that_was_cut_is_not_told() {
+        let long = format!("head -c {} /dev/zero | tr '\\0' x", WORDS_KEPT * 3);
+        let mut program = tied(&long, None);
+        program.wait_within(PATIENCE).expect("waited").expect("it ends");
+        assert_eq!(program.last_words(), "");
+        let mut program = tied(&format!("{long}; echo; echo last"), None);
+        program.wait_within(PATIENCE).expect("waited").expect("it ends");
+        assert_eq!(program.last_words(), "last");
     }
 
     #[test]

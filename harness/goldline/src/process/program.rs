@@ -64,6 +64,21 @@ pub enum ProgramError {
     Stopped,
 }
 
+impl ProgramError {
+    /// The same with its words as they may be shown: before they are cut, for half a secret is not recognised.
+    pub fn shown(self, mask: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Failed { program, status, words } => {
+                Self::Failed { program, status, words: mask(&words) }
+            }
+            Self::TooSlow { program, limit, words } => {
+                Self::TooSlow { program, limit, words: mask(&words) }
+            }
+            other => other,
+        }
+    }
+}
+
 impl Program {
     /// Whether it is there and may be executed.
     ///
@@ -243,6 +258,16 @@ mod tests {
             said.ends_with("ended with exit status: 4, and said \"no meter on bus 3\""),
             "{said}"
         );
+    }
+
+    /// As it was: half of a secret across the cut was shown, since nobody knows it by its half.
+    #[test]
+    fn what_it_said_is_masked_before_it_is_cut() {
+        let beginning = "x".repeat(WORDS_TOLD - 4);
+        let error = run(&format!("echo {beginning}MarkerOfASecret >&2; exit 4"));
+        let shown = error.expect_err("it fails").shown(|text| text.replace("MarkerOfASecret", "…"));
+        let said = shown.to_string();
+        assert!(said.ends_with("x…\"") && !said.contains("Mark"), "{said}");
     }
 
     #[test]

@@ -53,6 +53,7 @@ use std::{
     ops::Range,
     path::{Path, PathBuf},
     str::FromStr,
+    time::Duration,
 };
 
 use toml::{
@@ -109,6 +110,8 @@ pub struct StationFile {
     pub redirect: Option<Redirect>,
     /// `[final]`: PEM of what the production's broker shows, its certificate first.
     pub broker_shows: Option<PathBuf>,
+    /// How long the same runs may keep what nests share before a wait for it ends.
+    pub share_within: Option<Duration>,
     /// `[resources]`: how much there is of what nests share, by name.
     pub resources: BTreeMap<Resource, u32>,
 }
@@ -333,7 +336,8 @@ impl Reader<'_> {
                     for (name, value) in table("station", value)? {
                         match name.get_ref().as_ref() {
                             "name" => station.name = Some(plain("name", value)?),
-                            _ => return Err(unknown(name, &["name"])),
+                            "share_min" => station.share_within = Some(nests::minutes(value)?),
+                            _ => return Err(unknown(name, &["name", "share_min"])),
                         }
                     }
                 }

@@ -49,7 +49,7 @@ pub fn open_bare_unit(url: DeviceUrl) -> Result<Box<dyn Device>, BareUnitError> 
             refuse_what_is_no_port(&path)?;
             Ok(open_serial(&path, baud, reset)?)
         }
-        DeviceUrl::Remote(port) => Ok(open_remote(port)?),
+        DeviceUrl::Remote(port) => Ok(open_remote(port, &|| false)?),
         DeviceUrl::Simulator(options) => {
             let flash_size = flash_size("simulator:", options.flash_file.clone())?;
             let unit = SimulatedUnit {

@@ -283,24 +283,24 @@ pub(super) fn opener(
             let unit = esp_emu_unit(options, profile);
             let emulator = emulator.expect("it was found when the order was taken").clone();
             let uplink = uplink.expect("an emulated unit has one");
-            Box::new(move || open_esp_emu(&unit, emulator, uplink))
+            Box::new(move |_| open_esp_emu(&unit, emulator, uplink))
         }
         DeviceUrl::Qemu(options) => {
             let unit = emulated_unit(options, profile);
             let emulator = emulator.expect("it was found when the order was taken").clone();
-            Box::new(move || open_qemu(&unit, emulator, plug))
+            Box::new(move |_| open_qemu(&unit, emulator, plug))
         }
         DeviceUrl::Serial { path, baud, reset } => {
-            Box::new(move || open_serial(&path, baud, reset))
+            Box::new(move |_| open_serial(&path, baud, reset))
         }
-        DeviceUrl::Remote(port) => Box::new(move || open_remote(port)),
+        DeviceUrl::Remote(port) => Box::new(move |given_up| open_remote(port, given_up)),
         DeviceUrl::Wokwi(_) => {
             let unit = elsewhere.expect("it was made ready when the order was taken");
-            Box::new(move || open_wokwi(unit))
+            Box::new(move |_| open_wokwi(unit))
         }
         DeviceUrl::Simulator(options) => {
             let unit = simulated_unit(options, index, profile, faults);
-            Box::new(move || open_simulator(unit, world))
+            Box::new(move |_| open_simulator(unit, world))
         }
     }
 }

@@ -169,7 +169,7 @@ pub(super) fn jobs(
     nests::refuse_uncalibrated(&order.nests, order.requires_calibration, today)?;
     nests::take_back_what_was_left(state, &order.nests)?;
     let outages = Outages::among(attempt.units().len());
-    let shares = nests::shares(state, &order.resources);
+    let shares = nests::shares(state, &order.resources, order.share_within);
     let mut jobs = Vec::with_capacity(attempt.units().len());
     for (index, retries) in attempt.units() {
         let index = *index;

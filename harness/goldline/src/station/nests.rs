@@ -37,7 +37,7 @@ const SCHEME: &str = "nest:";
 const ALL: &str = "nest:all";
 /// How often a piece that others have is looked for: no event tells across processes that one is free.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Longer than all runs of a jig that hold one before.
+/// Longer than any run keeps one, where the station file says nothing.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 /// A nest cannot be had.
@@ -380,37 +380,86 @@ pub(super) fn refuse_crosswise(
     Ok(())
 }
 
-/// What the units of a station share: so many as its file says, one where it says nothing.
-pub(super) fn shares(state: &StateDirectory, counts: &BTreeMap<Resource, u32>) -> Shares {
-    let (state, counts) = (state.clone(), counts.clone());
+/// What the units of a station share: so many as its file says, one where it says nothing; and how long the same runs
+/// may keep it while another waits.
+pub(super) fn shares(
+    state: &StateDirectory,
+    counts: &BTreeMap<Resource, u32>,
+    within: Option<Duration>,
+) -> Shares {
+    let (state, counts, within) = (state.clone(), counts.clone(), within.unwrap_or(PATIENCE));
     Shares {
         held_already: Vec::new(),
         joins_are_counted: counts.contains_key(&Resource::joins()),
         take: Arc::new(move |resource, given_up| {
             let count = counts.get(resource).copied().unwrap_or(1);
-            wait_for_share(&state, resource, count, given_up)
+            wait_for_share(&state, (resource, count), within, given_up)
         }),
     }
 }
 
+/// A wait goes on for as long as others come and go. A holder whose process ended holds nothing.
 fn wait_for_share(
     state: &StateDirectory,
-    resource: &Resource,
-    count: u32,
+    (resource, count): (&Resource, u32),
+    within: Duration,
     given_up: &dyn Fn() -> bool,
 ) -> Result<Option<Held>, Diagnosis> {
-    let began = Instant::now();
+    let (mut same, mut since) = (None, Instant::now());
     while !given_up() {
-        match state.try_share(resource, count) {
-            Ok(Some(share)) => return Ok(Some(Box::new(share) as Box<dyn Send>)),
-            Ok(None) if began.elapsed() < PATIENCE => sleep(LOOK_EVERY),
-            Ok(None) => {
-                let minutes = PATIENCE.as_secs() / 60;
-                let message = format!("{resource} was in use for {minutes} min: there are {count}");
-                return Err(Diagnosis::new(Code::NestFailed, message));
-            }
+        let holders = match state.try_share(resource, count) {
+            Ok(Ok(share)) => return Ok(Some(Box::new(share) as Box<dyn Send>)),
+            Ok(Err(holders)) => holders,
             Err(error) => return Err(Diagnosis::new(Code::StationState, error.to_string())),
+        };
+        if same.as_ref() != Some(&holders) {
+            since = Instant::now();
+        } else if since.elapsed() >= within {
+            let (seconds, processes) = (within.as_secs(), holders.processes());
+            let message = format!(
+                "{resource} was not to be had: there are {count}, and the same runs kept them for {seconds} s (process {processes})"
+            );
+            return Err(Diagnosis::new(Code::NestFailed, message));
         }
+        same = Some(holders);
+        sleep(LOOK_EVERY);
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const WITHIN: Duration = Duration::from_millis(300);
+
+    #[test]
+    fn a_wait_ends_when_the_same_run_keeps_what_is_shared_too_long_and_not_while_others_come_and_go()
+     {
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = StateDirectory::open(&folder.path().join("state")).expect("a state");
+        let meter: Resource = "meter".parse().expect("a name");
+        let wait = || wait_for_share(&state, (&meter, 1), WITHIN, &|| false);
+        let held = state.try_share(&meter, 1).expect("readable").expect("it is free");
+        let why = wait().err().expect("it is kept");
+        let message = format!(
+            "meter was not to be had: there are 1, and the same runs kept them for 0 s (process {})",
+            std::process::id()
+        );
+        assert_eq!((why.code, why.message), (Code::NestFailed, message));
+        let lock = folder.path().join("state/shares/meter.0.lock");
+        let began = Instant::now();
+        let others = std::thread::spawn(move || {
+            while began.elapsed() < WITHIN * 3 {
+                fs::write(&lock, format!("1 {:?}", began.elapsed())).expect("another's note");
+                sleep(LOOK_EVERY);
+            }
+            drop(held);
+        });
+        assert!(matches!(wait(), Ok(Some(_))), "it was free in the end");
+        assert!(began.elapsed() >= WITHIN * 3);
+        others.join().expect("they ended");
+    }
 }

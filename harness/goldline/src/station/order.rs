@@ -8,6 +8,7 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
@@ -61,6 +62,7 @@ pub struct Order {
     pub(super) broker_shows: Option<PathBuf>,
     /// How much there is of what they share.
     pub(super) resources: BTreeMap<Resource, u32>,
+    pub(super) share_within: Option<Duration>,
     /// What runs those that are emulated.
     pub(super) emulators: Vec<Option<Emulator>>,
     /// Those that a service simulates.
@@ -251,6 +253,7 @@ impl Order {
         // Units that are tested with the bench's values trust the bench itself meanwhile.
         let redirect = station.as_ref().and_then(|station| station.redirect.clone());
         let redirect = redirect.filter(|_| !profile.is_tested_then_finished());
+        let share_within = station.as_ref().and_then(|station| station.share_within);
         let resources = station.as_ref().map(|station| station.resources.clone());
         let resources = resources.unwrap_or_default();
         let mut nests = vec![None; devices.len()];
@@ -273,6 +276,7 @@ impl Order {
             redirect,
             broker_shows: station.as_ref().and_then(|station| station.broker_shows.clone()),
             resources,
+            share_within,
             emulators,
             units_elsewhere,
             identity,

@@ -2,13 +2,14 @@
 
 use std::{
     io::{self, Read, Write},
-    net::{Shutdown, TcpStream, ToSocketAddrs},
+    net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs},
     os::unix::net::UnixStream,
     thread::sleep,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with, sockopt},
 };
@@ -117,12 +118,40 @@ impl Write for Stream {
 fn reach(address: &str, allowed: &Allowance<'_>) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in address.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, allowed.step(CONNECT_LIMIT)?) {
+        match connect_within(address, allowed) {
             Ok(stream) => return Ok(stream),
             Err(error) => last = error,
         }
     }
     Err(last)
+}
+
+/// Looks again and again whether it is still wanted: a host that answers nothing keeps nobody from ending.
+fn connect_within(address: SocketAddr, allowed: &Allowance<'_>) -> io::Result<TcpStream> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    let until = Instant::now() + CONNECT_LIMIT;
+    match connect(&socket, &address) {
+        Ok(()) | Err(Errno::INPROGRESS) => {}
+        Err(error) => return Err(error.into()),
+    }
+    loop {
+        let slice = allowed.step(LOOK)?;
+        let slice = Timespec { tv_sec: 0, tv_nsec: i64::from(slice.subsec_nanos()) };
+        let mut polled = [PollFd::new(&socket, PollFlags::OUT)];
+        match poll(&mut polled, Some(&slice)) {
+            Ok(0) if Instant::now() < until => {}
+            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+            Ok(_) => break,
+        }
+    }
+    sockopt::socket_error(&socket)??;
+    let stream = TcpStream::from(socket);
+    stream.set_nonblocking(false)?;
+    Ok(stream)
 }
 
 fn notice_its_end(stream: &TcpStream) -> io::Result<()> {
@@ -162,5 +191,31 @@ mod tests {
         let path = path.to_str().expect("UTF-8");
         let refused = Stream::unix(path, &Allowance::new(LOOK * 3, &|| false));
         assert_eq!(refused.err().map(|error| error.kind()), Some(io::ErrorKind::TimedOut));
+    }
+
+    /// As it was: Ctrl-C waited for the host, which said nothing.
+    #[test]
+    fn a_host_that_says_nothing_keeps_nobody() {
+        let flags = SocketFlags::CLOEXEC;
+        let server = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None);
+        let server = server.expect("a socket");
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        bind(&server, &any).and_then(|()| listen(&server, 0)).expect("it listens");
+        let address = rustix::net::getsockname(&server).expect("its address");
+        let address = SocketAddr::try_from(address).expect("an address").to_string();
+        let mut waiting = Vec::new();
+        // As many as its queue takes; the next is answered nothing.
+        let kind = loop {
+            match Stream::tcp(&address, &Allowance::new(LOOK * 10, &|| false)) {
+                Ok(stream) => waiting.push(stream),
+                Err(error) => break error.kind(),
+            }
+            assert!(waiting.len() < 1000, "it takes all of them");
+        };
+        assert_eq!(kind, io::ErrorKind::TimedOut);
+        let began = Instant::now();
+        let wants_no_more = || began.elapsed() > LOOK * 3;
+        let given_up = Stream::tcp(&address, &Allowance::new(CONNECT_LIMIT, &wants_no_more));
+        assert!(given_up.is_err() && began.elapsed() < CONNECT_LIMIT, "{:?}", began.elapsed());
     }
 }

@@ -287,6 +287,11 @@ pub(super) fn resources(section: &DeTable<'_>) -> Result<BTreeMap<Resource, u32>
     section.iter().map(count).collect()
 }
 
+/// How long the same runs may keep what nests share.
+pub(super) fn minutes(value: &Found<'_>) -> Result<Duration, Fault> {
+    Ok(Duration::from_secs(60 * whole_number("share_min", value, 1, 1440)?))
+}
+
 /// Two programs of which neither is of use without the other.
 fn both(
     whole: &Found<'_>,
