@@ -71,7 +71,7 @@ pub fn buttons(station: &Station, unit: &mut ChildGuard) -> String {
 }
 
 /// `run` or `check` of a unit there, on a wire, to its PASS.
-fn passes(station: &Station, command: &str, device: &str, wire: &str) -> Value {
+pub fn passes(station: &Station, command: &str, device: &str, wire: &str) -> Value {
     let words = [command, "espvault", "--json", "--device", device, "--network", wire];
     assert_passes(&station.unit(words))
 }

@@ -43,6 +43,7 @@ mod interface_off;
 mod interrupted;
 mod jig;
 mod junit;
+mod labgrid;
 mod laptop;
 mod lots;
 mod mosquitto;
