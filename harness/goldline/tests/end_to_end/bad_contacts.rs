@@ -37,7 +37,7 @@ pub fn watched() -> Station {
 
 /// Two units of one kind.
 fn nest(station: &Station) -> Held {
-    Nest::new(station, "port", &[&["--mac", FIRST], &["--mac", SECOND]])
+    Nest::set_up(station, "port", &[&["--mac", FIRST], &["--mac", SECOND]])
 }
 
 fn start(station: &Station, command: &str, nest: &Nest) -> Child {
@@ -106,7 +106,7 @@ fn what_was_typed_into_another_unit_is_in_neither_as_far_as_the_station_knows() 
     }
     let station = Station::new();
     let units = [["--mac", FIRST, "--chip", "esp32s3"], ["--mac", SECOND, "--chip", "esp32s3"]];
-    let nest = Nest::new(&station, "port", &[&units[0], &units[1]]);
+    let nest = Nest::set_up(&station, "port", &[&units[0], &units[1]]);
     let mut command = Command::new("socat");
     command.arg(format!("UNIX-LISTEN:{},fork", station.path("unit.sock").display()));
     command.arg(format!("OPEN:{},raw,echo=0", station.path("port").display()));
@@ -230,8 +230,8 @@ fn a_hub_that_goes_is_one_cause_whatever_its_units_do() {
     let station = watched();
     let own = fs::read_to_string(station.path("own.toml")).expect("a profile");
     station.write("own.toml", own.replace("steady_s = 1", "steady_s = 60"));
-    let erases = Nest::new(&station, "erases", &[&["--mac", FIRST, "--pace"]]);
-    let runs = Nest::new(&station, "runs", &[&["--mac", SECOND]]);
+    let erases = Nest::set_up(&station, "erases", &[&["--mac", FIRST, "--pace"]]);
+    let runs = Nest::set_up(&station, "runs", &[&["--mac", SECOND]]);
     let hub = erases.shared();
     runs.at_stage("steady", move |runs| {
         hub.await_stage("erase");

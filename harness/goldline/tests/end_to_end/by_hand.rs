@@ -33,7 +33,7 @@ const HOLD_BOOT: &str = "hold BOOT, press EN (reset), and let go of both, EN fir
 const PRESS_EN: &str = "press EN (reset) once, without BOOT";
 
 fn nest(station: &Station, name: &str, mac: &str) -> Held {
-    Nest::new(station, name, &[&["--mac", mac, "--mode", "boot"]])
+    Nest::set_up(station, name, &[&["--mac", mac, "--mode", "boot"]])
 }
 
 /// What is said, line by line.

@@ -72,7 +72,7 @@ struct Unit {
 impl Nest {
     /// A nest whose port is the link `name`, with the units that may come to lie in it, by the options of each; the
     /// first does.
-    pub fn new(station: &Station, name: &str, units: &[&[&str]]) -> Held {
+    pub fn set_up(station: &Station, name: &str, units: &[&[&str]]) -> Held {
         let mac = units[0].windows(2).find(|pair| pair[0] == "--mac").expect("its address")[1];
         let units: Vec<Unit> = units.iter().map(|options| Unit::start(station, options)).collect();
         let at = At { bridge: None, lies: Some(0), event: None };
