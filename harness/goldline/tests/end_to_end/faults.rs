@@ -126,6 +126,13 @@ fn every_defect_of_the_flash_is_named() {
     assert_eq!(check(&record, "nvs_readback")["diagnosis"]["code"], "nvs.damaged");
 }
 
+/// Nothing of it is erased once it was started, as with `test_then_final`, which finds it (`finals.rs`).
+#[test]
+fn a_flash_that_wears_out_later_harms_no_unit_that_is_written_before() {
+    let ended = Station::new().unit(["run", "--json", "--fault", "flash.worn_out"]);
+    assert_eq!((ended.code(), &ended.json()["verdict"]), (0, &"PASS".into()), "{ended:?}");
+}
+
 /// A unit with bad flash is not booted: what it did then would be no evidence of anything.
 #[test]
 fn a_unit_with_bad_flash_is_not_booted() {
