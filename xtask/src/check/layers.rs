@@ -117,7 +117,7 @@ const SIMULATOR: Layers = Layers {
     crate_name: "goldline_simulator",
     sources: "harness/simulator/src",
     layers: &[
-        &["fault", "hex", "world"],
+        &["fault", "hex", "journal", "world"],
         &["flash", "machine", "stack"],
         &["layout"],
         &["damage"],
