@@ -118,7 +118,7 @@ const SIMULATOR: Layers = Layers {
     sources: "harness/simulator/src",
     layers: &[
         &["fault", "hex", "journal", "world"],
-        &["flash", "machine", "stack"],
+        &["entrance", "flash", "machine", "stack"],
         &["layout"],
         &["damage"],
         &["chip"],

@@ -158,8 +158,8 @@ impl fmt::Debug for Hostapd {
 }
 
 impl Hostapd {
-    /// Speaks with the hostapd at that socket, which must serve stations on the interface, or on a part of it. Blocks
-    /// for a moment, and needs a tokio runtime.
+    /// Speaks with the hostapd at that socket, which must serve stations on that interface. Blocks for a moment, and needs
+    /// a tokio runtime.
     ///
     /// # Errors
     /// [`HostapdError`] says why it is no witness, and what to do.
@@ -300,16 +300,12 @@ impl Shared {
     }
 }
 
-/// The access point of an interface, or of a part of it.
+/// The access point of an interface.
 fn serving(door: &Door, interface: &str) -> Result<Bss, NoHostapd> {
     if door.ask("PING")?.trim_end() != "PONG" {
         return Err(NoHostapd::Stranger);
     }
-    let answer = door.ask("STATUS")?;
-    // One that is a part of a bridge has the name of its socket.
-    let own = door.path().file_name().map(|name| name.to_string_lossy().into_owned());
-    let part = own.filter(|own| super::nic::whole_of(own).as_deref() == Some(interface));
-    words::status(&answer, part.as_deref().unwrap_or(interface))
+    words::status(&door.ask("STATUS")?, interface)
 }
 
 /// A line on which hostapd tells what it sees.

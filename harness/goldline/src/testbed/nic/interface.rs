@@ -141,8 +141,16 @@ fn is_stations(address: IpAddr) -> bool {
     matches!(address, IpAddr::V4(address) if address.octets()[..2] == STATIONS.0)
 }
 
+/// The interface that an access point with that socket serves: one that is a part of the bench's bridge has the name of its
+/// socket.
+pub(super) fn served_at(socket: &Path, name: &str) -> String {
+    let own = socket.file_name().map(|own| own.to_string_lossy().into_owned());
+    let part = own.filter(|own| whole_of(own).as_deref() == Some(name));
+    part.unwrap_or_else(|| name.to_owned())
+}
+
 /// The bridge or bond that an interface is a part of.
-pub(in crate::testbed) fn whole_of(name: &str) -> Option<String> {
+fn whole_of(name: &str) -> Option<String> {
     let whole = fs::read_link(Path::new("/sys/class/net").join(name).join("master")).ok()?;
     Some(whole.file_name()?.to_string_lossy().into_owned())
 }

@@ -29,7 +29,6 @@ use std::{
 use tokio::{sync::mpsc, task::AbortHandle};
 
 pub use interface::NoNic;
-pub(in crate::testbed) use interface::whole_of;
 pub use switch::SecondUnit;
 
 use super::{
@@ -74,8 +73,9 @@ impl Nic {
         let interface = interface::find(name)?;
         let socket = socket::open(&interface)?;
         let alone = be_alone(name)?;
-        let access_point =
-            hostapd.map(|path| Hostapd::at(path, name, clock.clone())).transpose()?;
+        let asked =
+            |socket: &Path| Hostapd::at(socket, &interface::served_at(socket, name), clock.clone());
+        let access_point = hostapd.map(asked).transpose()?;
         let medium = Medium::new(name, access_point, {
             let name = name.to_owned();
             move || interface::fault_of(&name)

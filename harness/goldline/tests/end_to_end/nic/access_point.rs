@@ -165,6 +165,24 @@ fn one_that_it_never_admits_is_blamed(
     assert!(record.to_string().contains(words), "{record:#}");
 }
 
+/// hostapd serves wlan1, say, as a part of the bridge that the bench has.
+#[test]
+fn one_that_serves_a_part_of_a_bridge_is_asked_by_the_name_of_its_socket() {
+    if !can_be_had() {
+        return;
+    }
+    let (mut line, asked) = (Line::new(), Asked::new());
+    line.ip("link add whole0 type bridge");
+    line.ip("link set nic0 master whole0");
+    line.ip("link set whole0 up");
+    asked.play(&mut line, json!({ "admits": [MAC] }));
+    let device = line.unit(&asked.station, "esp32", MAC, None);
+    let mut command = asked.command(&[&device]);
+    let record = line.run(command.args(["--network", "nic:whole0"])).json();
+    assert_eq!(record["verdict"], "PASS", "{record:#}");
+    assert_eq!(record["network"]["radio"], "proven", "{record:#}");
+}
+
 /// hostapd has no word of one that it knew already, and answers all the same.
 #[test]
 fn one_that_is_admitted_without_a_word_is_asked_for() {
