@@ -124,6 +124,7 @@ impl Unit {
         let mut reply = Vec::new();
         // What an application erased, it waited for itself.
         self.chip.flash.take_busy_time();
+        self.chip.flash.rest();
         loop {
             let count = port.receive(&mut buffer).await;
             if self.sync_resets && is_sync(&buffer[..count]) && port.was_opened() {
@@ -153,6 +154,7 @@ impl Unit {
 
     async fn boot(&mut self, reason: ResetReason, port: &mut Port) -> Reset {
         self.chip.settle_flash();
+        self.chip.flash.begin_to_run();
         boot::begin(&mut self.chip);
         let boot = boot::boot(&self.chip, reason);
         port.print(boot.log.as_bytes());

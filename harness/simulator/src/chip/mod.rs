@@ -260,7 +260,6 @@ impl Chip {
     /// Called before flash contents leave the chip or are run: a defect shows from here on.
     pub fn settle_flash(&mut self) {
         self.damage.apply(&mut self.flash);
-        self.flash.begin_to_run();
     }
 
     /// Flash as the running chip sees it.

@@ -311,7 +311,7 @@ impl Fault {
             ),
             Self::FlashWornOut => (
                 "flash.worn_out",
-                "Once an application was started, one sector of the flash cannot be erased any more.",
+                "After an application ran, the loader cannot erase one sector of the flash any more.",
             ),
             Self::FlashWrongSize => {
                 ("flash.wrong_size", "The flash chip has half of the size that was ordered.")

@@ -22,6 +22,7 @@ pub(super) struct Defects {
     unerasable: Settling<u32>,
     worn: Settling<u32>,
     has_run: bool,
+    runs: bool,
     /// How many sectors are erased before it.
     erasable: u64,
     chance: Chance,
@@ -54,6 +55,7 @@ impl Defects {
             unerasable: Settling::when(faults.has(Fault::FlashEraseFailed)),
             worn: Settling::when(faults.has(Fault::FlashWornOut)),
             has_run: false,
+            runs: false,
             erasable: faults.pick(Fault::FlashEraseFailed, UNERASABLE),
             chance: Chance::new(seed),
         }
@@ -61,7 +63,12 @@ impl Defects {
 
     /// An application is started.
     pub(super) fn begin_to_run(&mut self) {
-        self.has_run = true;
+        (self.has_run, self.runs) = (true, true);
+    }
+
+    /// The loader has the flash for itself.
+    pub(super) fn rest(&mut self) {
+        self.runs = false;
     }
 
     /// After `length` bytes at `offset` were programmed.
@@ -88,6 +95,7 @@ impl Defects {
         }
         if let Settling::Looking = self.worn
             && self.has_run
+            && !self.runs
             && offset >= FIRST_PLACE
         {
             self.worn = Settling::At(offset);

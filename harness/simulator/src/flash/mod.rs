@@ -113,6 +113,11 @@ impl Nor {
         self.defects.begin_to_run();
     }
 
+    /// No application runs any more.
+    pub(crate) fn rest(&mut self) {
+        self.defects.rest();
+    }
+
     /// Size of the chip in bytes.
     pub fn size(&self) -> u32 {
         self.cells.len() as u32
