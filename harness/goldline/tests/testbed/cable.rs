@@ -84,6 +84,6 @@ fn networks_are_known_by_their_names() {
     let unknown = "tap".parse::<NetworkKind>().expect_err("there is none");
     assert_eq!(
         unknown.to_string(),
-        "unknown network \"tap\": expected air, cable, nat, nic:NAME or wire:HOST:PORT"
+        "unknown network \"tap\": expected air, cable, nat, nic:NAME, site or wire:HOST:PORT"
     );
 }
