@@ -114,7 +114,7 @@ fn another_attempt_finds_the_port_free() {
     "4",
     "firmware.ca_call_wrong_psk",
     1,
-    "ca.call_failed"
+    "ca.not_registered"
 )]
 #[case::of_nobody("zeroconf", "esp32", "4", "firmware.ca_call_missing", 1, "ca.not_registered")]
 fn a_ca_is_told_who_calls(
