@@ -81,7 +81,7 @@ impl Watched<'_> {
         seen
     }
 
-    /// Waits for more; for ever where nothing more comes.
+    /// Waits for more, or for the deadline.
     pub(super) async fn next(&mut self, deadline: Deadline) {
         let _none_in_time = self.sights.next(deadline).await;
     }
