@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Absence, BootMode, Console, line::Line, reset::ResetError};
+use super::{Absence, BootMode, Console, line::Line, reset_error::ResetError};
 
 /// Puts a request to whoever has the buttons at hand; `None` when it was given up before it was their turn. Blocks until
 /// nobody is asked for another unit.

@@ -18,6 +18,7 @@ mod qemu;
 mod rate;
 mod remote;
 mod reset;
+mod reset_error;
 mod sequence;
 mod serial;
 mod simulator;
@@ -51,7 +52,7 @@ pub use ports::{
 pub use presence::{Move, OnMove};
 pub use qemu::{EmulatedUnit, GuestError, Plug, PowerError, Radio, open_qemu};
 pub use remote::open_remote;
-pub use reset::ResetError;
+pub use reset_error::ResetError;
 pub use sequence::{Sequence, SequenceError};
 pub use serial::open_serial;
 pub use simulator::{SimulatedUnit, open_simulator};

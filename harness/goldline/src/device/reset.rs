@@ -5,9 +5,8 @@
 //! Must not know what a unit answers once it was reset, other than the ROM's own words.
 
 use std::{
-    io,
     path::{Path, PathBuf},
-    process::{Command, ExitStatus, Stdio},
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -15,6 +14,7 @@ use super::{
     Absence, BootMode, CustomReset, DeviceError, Left, ResetMethod,
     by_hand::{self, AskHand, Pressing, Sign},
     line::Line,
+    reset_error::{BOOT_LOG, ResetError},
     sequence::Sequence,
 };
 use crate::process::ChildGuard;
@@ -25,9 +25,6 @@ const PROGRAM_LIMIT: Duration = Duration::from_secs(10);
 const BOOT_LOG_LIMIT: Duration = Duration::from_secs(5);
 /// How often a sequence is begun in which the port went away; esptool's number.
 const RESETS: u32 = 3;
-/// The ROM of every chip says why it was reset before it does anything else.
-const BOOT_LOG: &str = "rst:0x";
-
 /// What resets a unit.
 pub(super) enum Reset {
     /// DTR and RTS.
@@ -51,58 +48,6 @@ pub(super) enum Reset {
     },
     /// Control lines of another kind than a port's.
     Control(Box<dyn FnMut(BootMode) -> Result<(), ResetError> + Send>),
-}
-
-/// A unit was not reset.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the fields are what the messages show")]
-pub enum ResetError {
-    #[error("its modem lines cannot be set: {0}")]
-    Lines(#[from] serialport::Error),
-    #[error("reset=none leaves the unit's buttons to somebody")]
-    NoMeans,
-    #[error("it was to come into its {mode} mode within {} s{}", .within.as_secs_f32(), seen_instead(.seen.as_deref()))]
-    NotPressed { mode: &'static str, within: Duration, seen: Option<String> },
-    #[error("cannot run {}: {error}", .program.display())]
-    Program { program: PathBuf, error: io::Error },
-    #[error("{} {mode} ended with {status}: expected success", .program.display())]
-    ProgramFailed { program: PathBuf, mode: &'static str, status: ExitStatus },
-    #[error("{} {mode} did not end within {} s", .program.display(), .limit.as_secs_f32())]
-    ProgramTooSlow { program: PathBuf, mode: &'static str, limit: Duration },
-    #[error("{0}")]
-    Control(String),
-    #[error("the run was stopped meanwhile")]
-    Stopped,
-    #[error(
-        "{} application ended well, but no boot log (\"{BOOT_LOG}…\") came within {} s",
-        .program.display(), .limit.as_secs_f32()
-    )]
-    Unproven { program: PathBuf, limit: Duration },
-}
-
-impl ResetError {
-    /// What to do about it.
-    pub fn action(&self) -> &'static str {
-        match self {
-            Self::Lines(_) => {
-                "for a port without DTR and RTS name another reset: ?reset=command:PROGRAM, or ?reset=none with the unit in its download mode"
-            }
-            Self::NoMeans | Self::NotPressed { .. } => {
-                "press the unit's buttons when it is asked for, within the time of ?reset=none:SECONDS, or name a reset: ?reset=classic or ?reset=command:PROGRAM"
-            }
-            Self::Program { .. } => {
-                "check the program's path and that it may be executed; it is called with download or application, and the port"
-            }
-            Self::ProgramFailed { .. } | Self::ProgramTooSlow { .. } => {
-                "run the program by hand with the same arguments and the port, mend the jig, then test the unit again"
-            }
-            Self::Control(_) => "see in the message what failed, and whether it runs by hand",
-            Self::Stopped => "test the unit again from the start",
-            Self::Unproven { .. } => {
-                "check that the program reaches this unit's EN pin or supply, and that the unit's TX reaches the port"
-            }
-        }
-    }
 }
 
 impl From<ResetMethod> for Reset {
@@ -149,10 +94,6 @@ impl Reset {
             }
         }
     }
-}
-
-fn seen_instead(seen: Option<&str>) -> String {
-    seen.map(|seen| format!(", and {seen}")).unwrap_or_default()
 }
 
 /// A native USB may go as soon as its chip is reset, before the sequence is at its end: then the rest of it, to a

@@ -223,9 +223,9 @@ mod tests {
     fn a_short_gap_is_written_along_and_a_long_one_is_left_out() {
         let holding = vec![1; ONE];
         let with_gap = |gap: usize| [&holding[..], &vec![0xFF; gap * ONE], &holding].concat();
-        assert_eq!(parts(&with_gap(3)), [0..5 * ONE]);
+        assert_eq!(parts(&with_gap(3)), std::slice::from_ref(&(0..5 * ONE)));
         assert_eq!(parts(&with_gap(4)), [0..ONE, ONE..5 * ONE, 5 * ONE..6 * ONE]);
-        assert_eq!(parts(&[0xFF; 2 * ONE]), [0..2 * ONE]);
+        assert_eq!(parts(&[0xFF; 2 * ONE]), std::slice::from_ref(&(0..2 * ONE)));
         assert!(parts(&[]).is_empty());
     }
 

@@ -1,6 +1,8 @@
 //! Updates over the air: what must not be taken is refused, a good one must arrive and run, one that does not start must
 //! be rolled back, and at the end the planned application runs again from its own place.
 
+use std::time::Duration;
+
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep_until};
 
@@ -25,6 +27,9 @@ struct Trial {
     image: Vec<u8>,
     outgoing: Outgoing,
 }
+
+/// How much later than at the broker a restart may be heard on the console.
+const RESTART_HEARD: Duration = Duration::from_secs(10);
 
 impl Run {
     pub(super) async fn update(&mut self, ota: &Ota) -> Result<(), Failure> {
@@ -145,17 +150,27 @@ impl Run {
         let holds =
             |parts: &[String], text: &String| parts.iter().all(|part| text.contains(part.as_str()));
         let mut events = testbed.broker.follow();
+        let (console, refuses) = (self.console()?, trial.outgoing == Outgoing::Refused);
+        let mut restart_until = None;
         let arrived = loop {
+            let printed = console.printed();
             if reports().iter().any(|text| holds(&expected, text)) {
                 break true;
             }
-            if otherwise.iter().any(|parts| reports().iter().any(|text| holds(parts, text)))
-                || trial.outgoing == Outgoing::Refused
-                    && self.hearing.facts().has_restarted_since(&before)
-            {
+            let otherwise =
+                otherwise.iter().any(|parts| reports().iter().any(|text| holds(parts, text)));
+            let restarted = refuses && self.hearing.facts().has_restarted_since(&before);
+            if restarted || otherwise && !refuses {
                 break false;
             }
+            // That it started what it must refuse, its log tells: the broker may have heard of it first.
+            if otherwise && restart_until.is_none() {
+                restart_until = Some(Instant::now() + RESTART_HEARD);
+            }
+            let restart_until = restart_until.unwrap_or_else(|| deadline.instant());
             tokio::select! {
+                () = console.changed(printed) => {}
+                () = sleep_until(restart_until) => break false,
                 _ = events.next(deadline) => {}
                 () = sleep_until(deadline.instant()) => break false,
                 failure = self.interrupted() => return Err(failure),

@@ -18,7 +18,8 @@ use crate::{
         },
         line::Line,
         loader::{LoaderDevice, Speaker},
-        reset::{Reset, ResetError, Unit},
+        reset::{Reset, Unit},
+        reset_error::ResetError,
     },
     profile::Chip,
 };
