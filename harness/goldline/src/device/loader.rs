@@ -6,7 +6,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use espflash::{
@@ -42,6 +42,8 @@ const ATTEMPTS: u32 = 3;
 const AT_A_RATE: u32 = 2;
 /// A refusal by the flash may be a request that arrived damaged: those of the loader carry no checksum.
 const REFUSALS: u32 = 2;
+/// Nobody answers at all: that is seldom the wire.
+const ANSWERS_AGAIN: u32 = 2;
 /// How often the unit is asked who it is until two answers in a row agree.
 const READINGS: u32 = 5;
 
@@ -76,6 +78,8 @@ pub(super) struct LoaderDevice {
     /// How often a call had to be tried at most since this was last asked.
     attempts: u32,
     speaker: Speaker,
+    /// When somebody started the application, whom the bench had to ask for it.
+    pressed: Option<Instant>,
 }
 
 /// Who carries the loader's commands out.
@@ -91,7 +95,7 @@ impl LoaderDevice {
     pub(super) fn new(unit: Unit, baud: Option<u32>) -> Self {
         let speaker = Speaker::Stub;
         let rate = Rate::up_to(baud);
-        Self { unit, rate, flasher: None, known: None, attempts: 1, speaker }
+        Self { unit, rate, flasher: None, known: None, attempts: 1, speaker, pressed: None }
     }
 
     /// With another speaker than the stub.
@@ -150,6 +154,8 @@ impl LoaderDevice {
         }
         match error {
             DeviceError::Garbled { .. } | DeviceError::TimedOut { .. } => ATTEMPTS,
+            // It answered before in this run: its supply may have failed for a moment.
+            DeviceError::NoAnswer { .. } if self.known.is_some() => ANSWERS_AGAIN,
             DeviceError::Loader { .. } => REFUSALS,
             // A bridge that does not take a rate takes a lower one.
             DeviceError::Line(LineError::Baud { .. }) if self.rate.is_raised() => ATTEMPTS,
@@ -238,6 +244,10 @@ impl LoaderDevice {
         }
         if line.has_vanished() || line.has_answered() {
             return self.explain("connect", error);
+        }
+        // It answered at the ROM's own rate: what it does not hear at this one, it may at a lower.
+        if self.rate.is_raised() {
+            return self.garbled("connect", whole_story(error));
         }
         DeviceError::NoAnswer { port: self.unit.name(), detail: whole_story(error) }
     }
@@ -552,7 +562,14 @@ impl Device for LoaderDevice {
             self.hush()?;
         }
         self.unit.line().console().listen();
-        self.unit.reset_into(BootMode::Application)
+        self.unit.reset_into(BootMode::Application)?;
+        self.pressed = self.unit.is_reset_by_hand().then(Instant::now);
+        Ok(())
+    }
+
+    /// From the press on a unit's time counts, and not from the moment at which somebody was asked for it.
+    fn last_reset(&self) -> Option<Instant> {
+        self.pressed
     }
 
     /// It stays in the loader that digested it last: its lines are at rest already, so that closing the port, and whoever

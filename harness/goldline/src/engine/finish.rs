@@ -6,6 +6,7 @@ use super::{Failure, Next, Run, again::Again, phase::Phase};
 use crate::{
     check::{final_flaw, has_passed_test},
     plan::{Layers, Span, Step},
+    record::Flashed,
 };
 
 impl Run {
@@ -13,6 +14,7 @@ impl Run {
     pub(super) fn judge_test(&mut self) -> Next {
         self.keep_console();
         self.note_traffic();
+        self.note_namesake();
         let plan = self.phase.plan();
         if !plan.is_some_and(|plan| has_passed_test(plan, &self.seen)) {
             return Next::Enough;
@@ -32,11 +34,13 @@ impl Run {
         for Span { offset, size, .. } in spans.iter().cloned() {
             let erase = move |device: &mut dyn crate::device::Device| {
                 if device.digest(offset, size)? == Layers::erased().digest(size) {
-                    return Ok(());
+                    return Ok(0);
                 }
-                device.erase_sectors(offset, size)
+                device.erase_sectors(offset, size)?;
+                Ok(u64::from(size))
             };
-            self.with_device(erase).await?;
+            let erased = self.with_device(erase).await?;
+            self.note_flashed(Flashed { erased, ..Flashed::default() });
         }
         Ok(())
     }

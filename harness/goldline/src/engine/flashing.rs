@@ -169,7 +169,7 @@ impl Run {
         Ok(())
     }
 
-    fn note_flashed(&mut self, Flashed { written, kept, erased }: Flashed) {
+    pub(super) fn note_flashed(&mut self, Flashed { written, kept, erased }: Flashed) {
         let all = self.flashed.get_or_insert_default();
         all.written += written;
         all.kept += kept;

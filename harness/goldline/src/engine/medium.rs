@@ -86,7 +86,10 @@ impl WayIn {
             return Witness::of_medium(Ok(words.to_owned()));
         }
         let name = medium.name();
-        if let Some(station) = medium.heard_since(self.since.into_std(), &self.unit) {
+        // What a nest does to a radio only another unit in it can tell, and the site's network is come to by radio.
+        let elsewhere = !(self.on_site && self.stand.is_nest());
+        let heard = medium.heard_since(self.since.into_std(), &self.unit);
+        if let Some(station) = heard.filter(|_| elsewhere) {
             let heard = format!("the station {station} reached the bench over {name} meanwhile");
             return Witness::of_medium(Ok(heard));
         }

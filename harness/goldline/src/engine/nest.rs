@@ -24,6 +24,8 @@ pub enum Doubt {
     Network,
     /// The way of its radio to an access point.
     Radio,
+    /// The way of the bench's radio to the network that a unit opens there.
+    Portal,
 }
 
 /// Whether the nest of a unit is known to be good, and by what; or why nobody knows.

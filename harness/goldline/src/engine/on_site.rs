@@ -34,7 +34,7 @@ pub(super) async fn and_the_way(
 impl Run {
     /// Handshakes at the bench's broker that failed since then and had no name, where the unit's log says that one of its
     /// own failed.
-    pub(super) fn nameless_failures(&self, link: Link) -> Result<Vec<Connection>, Failure> {
+    fn nameless_failures(&self, link: Link) -> Result<Vec<Connection>, Failure> {
         let testbed = self.testbed()?;
         if !testbed.network.is_site() || self.hearing.facts().tls.is_none() {
             return Ok(Vec::new());
@@ -44,12 +44,15 @@ impl Run {
         Ok(nameless)
     }
 
-    /// Takes the last of them for the unit's, which came by no name.
+    /// Takes the last of them for the unit's, which came by no name, where no other unit can have come so.
     pub(super) fn take_for_unit(
         &self,
         broker: &mut BrokerObservation,
         link: Link,
     ) -> Result<(), Failure> {
+        if self.testbed()?.broker.waits_for_others() {
+            return Ok(());
+        }
         if let Some(last) = self.nameless_failures(link)?.last() {
             broker.reached = true;
             broker.nameless = true;

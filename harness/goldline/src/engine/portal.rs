@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
     Failure, Run,
@@ -24,6 +24,8 @@ use crate::{
 
 /// How long after the network of the boot before its own one opens.
 const ANOTHER_OPENS: Duration = Duration::from_secs(3);
+/// How often it is called at a door where nobody answers yet.
+const KNOCKS: Duration = Duration::from_millis(100);
 /// How a firmware that writes the values says that it could not.
 const FACTORY_FAILED: &str = "Provisioning failed";
 
@@ -47,6 +49,25 @@ impl Run {
         self.await_application(before, "did not restart after its portal took the values").await
     }
 
+    /// Calls at the door of a network that was joined: its page may be there a moment later than that.
+    async fn knock(
+        &mut self,
+        network: &Inside,
+        portal: &Portal,
+    ) -> Result<Box<dyn Stream>, Failure> {
+        let deadline = Deadline::after(self.plan.profile.deadlines.service);
+        loop {
+            match network.connect(portal).await {
+                Err(Failure::Unit(_)) if Instant::now() < deadline.instant() => {}
+                called => return called,
+            }
+            tokio::select! {
+                () = sleep(KNOCKS) => {}
+                failure = self.interrupted() => return Err(failure),
+            }
+        }
+    }
+
     /// Submits the values to the page in the unit's network; how many lines had told of a start before.
     async fn fill_portal(
         &mut self,
@@ -57,7 +78,7 @@ impl Run {
         let deadlines = self.plan.profile.deadlines;
         let first = match first {
             Some(first) => first,
-            None => network.connect(portal).await?,
+            None => self.knock(network, portal).await?,
         };
         let fields = self.portal_fields(portal)?;
         let page = Page::at(portal.address);

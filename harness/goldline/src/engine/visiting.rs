@@ -8,9 +8,10 @@ use std::io;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::UnixStream,
+    time::Instant,
 };
 
-use super::{Failure, Run};
+use super::{Failure, Run, nest::Doubt};
 use crate::{
     check::{Credential, Service, stops},
     identity::Mac,
@@ -110,20 +111,30 @@ impl Run {
             Err(error) => self.bound()?.bindings().redact(&error.to_string()).0,
         };
         let failed = format!("the bench did not join the unit's network {ssid} at {bssid}: {why}");
-        let (service, credential) = (Service::Portal, Credential::Passphrase);
-        Err(match self.bench.successes().of_another(mac, service, credential, since) {
-            Some(other) => {
-                let message =
-                    format!("{failed}; witness: it joined that of {} meanwhile", other.unit);
+        Err(match self.joined_anothers(mac, since).await {
+            Ok(witness) => {
+                let message = format!("{failed}; witness: {witness}");
                 Failure::Unit(Diagnosis::new(Code::PortalUnreachable, message))
             }
-            None => Failure::Service(Diagnosis::new(
+            Err(why) => Failure::Service(Diagnosis::new(
                 Code::TestbedNetwork,
                 format!(
-                    "{failed}; and it joined no other unit's since this one started: it may be the bench's own radio"
+                    "{failed}; and {why}: it may be the bench's own radio, or the way between the two"
                 ),
             )),
         })
+    }
+
+    /// Whether the bench's radio gets into such a network. What a nest does to it only another unit in it can tell.
+    async fn joined_anothers(&mut self, mac: Mac, since: Instant) -> Result<String, String> {
+        if self.stand.is_nest() {
+            return self.stand.clone().vouched(Doubt::Portal, Some(mac)).await;
+        }
+        let (service, credential) = (Service::Portal, Credential::Passphrase);
+        let other = self.bench.successes().of_another(mac, service, credential, since);
+        other
+            .map(|other| format!("it joined that of {} meanwhile", other.unit))
+            .ok_or_else(|| "it joined no other unit's since this one started".to_owned())
     }
 
     /// Values go to nobody before the page, or the unit's own console, has named this unit.
@@ -132,12 +143,21 @@ impl Run {
         let ids = ids_of(self.bound()?, mac);
         let lines = self.console()?.lines_after(0);
         let mut said = lines.iter().map(|line| line.text.as_str());
-        if names(page, &ids) || said.any(|line| names(line, &ids)) {
+        let anothers = another_named(page, mac, &ids);
+        // The page outranks the console, which says who is on this port, and not whose page that is.
+        if names(page, &ids) || anothers.is_none() && said.any(|line| names(line, &ids)) {
             return Ok(());
         }
-        let message = "neither the page nor the unit's console names this unit, whose MAC it would be: nothing was sent, since the page may be another unit's";
-        let action =
-            "let the firmware print its MAC when it opens its network, or show it in its page";
+        let (message, action) = match anothers {
+            Some(other) => (
+                format!("the page is another unit's: it names {other}, and nothing was sent"),
+                "see that the program of [portal] join goes by the access point's address, and not by its name alone",
+            ),
+            None => (
+                "neither the page nor the unit's console names this unit, whose MAC it would be: nothing was sent, since the page may be another unit's".to_owned(),
+                "let the firmware print its MAC when it opens its network, or show it in its page",
+            ),
+        };
         let diagnosis = Diagnosis::new(Code::TestbedNetwork, message);
         Err(Failure::Service(Diagnosis { action: action.to_owned(), ..diagnosis }))
     }
@@ -161,6 +181,21 @@ fn ids_of(plan: &BoundPlan, base: Mac) -> Vec<String> {
     macs.map(|mac| mac.to_string()).chain(long).map(|id| plainly(&id)).collect()
 }
 
+/// A MAC of this unit's maker that stands in a page and is none of this unit's.
+fn another_named(page: &str, own: Mac, ids: &[String]) -> Option<String> {
+    const MAC: usize = 12;
+    const MAKER: usize = 6;
+    let (page, own) = (plainly(page), plainly(&own.to_string()));
+    let words = page.split(|c: char| !c.is_ascii_alphanumeric());
+    let others = words.filter(|word| {
+        word.len() == MAC
+            && word.starts_with(&own[..MAKER])
+            && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+            && !ids.iter().any(|id| id == word)
+    });
+    others.map(str::to_owned).next()
+}
+
 fn names(text: &str, ids: &[String]) -> bool {
     let text = plainly(text);
     ids.iter().any(|id| text.contains(id))
@@ -176,6 +211,19 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    /// The console of this port names this port's unit, whosever page it is.
+    #[rstest]
+    #[case::another("<h1>Setup</h1> Device ID: 24:0A:C4:00:02:14", Some("240ac4000214"))]
+    #[case::own("Device ID: 24-0a-c4-00-02-11", None)]
+    #[case::another_maker("build 0123456789ab", None)]
+    #[case::longer("240ac400021400ff", None)]
+    #[case::nobody("<h1>Setup</h1>", None)]
+    fn a_page_may_name_another_unit(#[case] page: &str, #[case] named: Option<&str>) {
+        let ids = ["24:0a:c4:00:02:10", "24:0a:c4:00:02:11"].map(plainly);
+        let own = "24:0a:c4:00:02:10".parse().expect("a MAC");
+        assert_eq!(another_named(page, own, &ids).as_deref(), named);
+    }
 
     #[rstest]
     #[case::plain("Device ID: 240AC4000210", true)]

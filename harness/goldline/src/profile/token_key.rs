@@ -62,6 +62,15 @@ pub enum TokenKeyError {
     NoKey,
 }
 
+impl TokenKeyError {
+    /// Of what stands where a name is expected. Without a value behind it, it may be a PIN after a slip of the pen.
+    fn attribute(name: &str, value: Option<&str>) -> Self {
+        let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+        let is_name = is_name && value.is_some();
+        Self::Attribute { name: if is_name { name.to_owned() } else { "…".to_owned() } }
+    }
+}
+
 impl FromStr for TokenKey {
     type Err = TokenKeyError;
 
@@ -72,7 +81,7 @@ impl FromStr for TokenKey {
         let (mut module, mut label, mut id) = (None, None, None);
         for (name, value) in attributes(path, ';').chain(attributes(query, '&')) {
             let (Some(value), false) = (value, value.is_some_and(str::is_empty)) else {
-                return Err(TokenKeyError::Attribute { name: name.to_owned() });
+                return Err(TokenKeyError::attribute(name, value));
             };
             let text = |name| utf8(name, value);
             match name {
@@ -98,7 +107,7 @@ impl FromStr for TokenKey {
                 "module-path" => once(name, &mut module, PathBuf::from(text("module-path")?))?,
                 "pin-value" => return Err(TokenKeyError::Pin { name: "pin-value" }),
                 "pin-source" => return Err(TokenKeyError::Pin { name: "pin-source" }),
-                _ => return Err(TokenKeyError::Attribute { name: name.to_owned() }),
+                _ => return Err(TokenKeyError::attribute(name, Some(value))),
             }
         }
         let module = module.filter(|path| path.is_absolute()).ok_or(TokenKeyError::NoModule)?;
@@ -214,6 +223,8 @@ mod tests {
         "pkcs11:token=a;object=b?module-path=/m&pin-value=Marker",
         "holds a PIN (`pin-value`)"
     )]
+    #[case::a_pin_with_a_slip("pkcs11:token=a;object=b?module-path=/m&pin-value:Marker", "`…`")]
+    #[case::a_bare_pin("pkcs11:token=a;object=b;Marker?module-path=/m", "`…`")]
     #[case::a_slot("pkcs11:slot-id=one;object=b?module-path=/m", "`slot-id` is no number")]
     fn what_is_none_is_said_without_its_values(#[case] text: &str, #[case] words: &str) {
         let said = text.parse::<TokenKey>().expect_err("it is none").to_string();

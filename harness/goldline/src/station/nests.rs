@@ -229,13 +229,16 @@ impl NestOfRun {
         Arc::new(move |doubt, mac| {
             let (nest, records, now) = (Arc::clone(&nest), records.clone(), clock.now());
             Box::pin(async move {
-                let by = match doubt {
-                    Doubt::Network => Some(&[CheckId::NetworkJoin, CheckId::WifiJoin][..]),
-                    Doubt::Radio => Some(&[CheckId::WifiJoin][..]),
+                let shows = match doubt {
+                    Doubt::Network => {
+                        Some(Shows::Checks(&[CheckId::NetworkJoin, CheckId::WifiJoin]))
+                    }
+                    Doubt::Radio => Some(Shows::Checks(&[CheckId::WifiJoin])),
+                    Doubt::Portal => Some(Shows::Stage("portal")),
                     Doubt::Contacts => None,
                 };
-                if let Some(by) = by {
-                    return last_join(&nest, &records, mac, now, (network, by)).await;
+                if let Some(shows) = shows {
+                    return last_join(&nest, &records, mac, now, (network, shows)).await;
                 }
                 let asked = Arc::clone(&nest);
                 let witness =
@@ -291,18 +294,27 @@ async fn last_pass(
     }
 }
 
-/// As [`last_pass`], of a unit that came into its network, one of this kind, by one of these checks.
+/// What of a record shows that a unit came in.
+#[derive(Clone, Copy)]
+enum Shows {
+    /// One of these checks.
+    Checks(&'static [CheckId]),
+    /// That stage, which it went through.
+    Stage(&'static str),
+}
+
+/// As [`last_pass`], of a unit that came in, over a network of this kind.
 async fn last_join(
     nest: &Nest,
     records: &RecordStore,
     mac: Option<Mac>,
     now: OffsetDateTime,
-    (network, by): (NetworkKind, &[CheckId]),
+    (network, shows): (NetworkKind, Shows),
 ) -> Result<String, String> {
     let (run_id, words) = last_pass(nest, records, mac, now).await?;
     let found = records.find(run_id).await.map_err(|error| error.to_string())?;
     let came_in = match &found {
-        Some(Found::Record(record)) => came_in_over(network, record, by),
+        Some(Found::Record(record)) => came_in_over(network, record, shows),
         Some(Found::Unended(_)) | None => false,
     };
     match came_in {
@@ -313,11 +325,16 @@ async fn last_join(
     }
 }
 
-/// Whether a unit that passed did so in a network of this kind that it came into by one of these checks.
-fn came_in_over(network: NetworkKind, record: &Value, by: &[CheckId]) -> bool {
-    let is_one = |check: &Value| by.iter().any(|id| check["id"] == id.name());
-    let joined = |checks: &Vec<Value>| checks.iter().any(is_one);
-    record["network"]["name"] == network.name() && record["checks"].as_array().is_some_and(joined)
+/// Whether a unit that passed came in over a network of this kind.
+fn came_in_over(network: NetworkKind, record: &Value, shows: Shows) -> bool {
+    let has = |list: &str, is_one: &dyn Fn(&Value) -> bool| {
+        record[list].as_array().is_some_and(|list| list.iter().any(is_one))
+    };
+    let came_in = match shows {
+        Shows::Checks(by) => has("checks", &|check| by.iter().any(|id| check["id"] == id.name())),
+        Shows::Stage(name) => has("stages", &|stage| stage["name"] == name),
+    };
+    record["network"]["name"] == network.name() && came_in
 }
 
 fn lamp_of(record: Option<&Record>) -> Lamp {

@@ -108,6 +108,7 @@ impl RadioPath {
             Some((on, days)) if self.is_calibrated(today) => {
                 format!("calibrated on {on} for {days} days")
             }
+            Some((on, _)) if on > today => format!("calibrated on {on}, which is yet to come"),
             Some((on, days)) => format!("calibrated on {on} for {days} days, which are over"),
         }
     }
@@ -115,7 +116,8 @@ impl RadioPath {
     /// Whether it was measured, and not too long ago.
     pub fn is_calibrated(&self, today: Date) -> bool {
         self.calibrated.is_some_and(|(on, days)| {
-            on.checked_add(time::Duration::days(days.into())).is_none_or(|end| today <= end)
+            let end = on.checked_add(time::Duration::days(days.into()));
+            on <= today && end.is_none_or(|end| today <= end)
         })
     }
 }

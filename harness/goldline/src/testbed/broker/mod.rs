@@ -447,6 +447,16 @@ impl Broker {
         })
     }
 
+    /// Whether another run's unit comes to it as well, and has not been accepted.
+    pub fn waits_for_others(&self) -> bool {
+        let Kind::BuiltIn { door, .. } = &self.kind else { return false };
+        let waits = |room: &Room| {
+            let accepted = || room.log.connections().iter().any(Connection::is_accepted);
+            room.identity.is_some() && !Arc::ptr_eq(&room.log, &self.log) && !accepted()
+        };
+        !door.rooms.that(waits).is_empty()
+    }
+
     /// Where units are led to.
     pub fn address(&self) -> SocketAddr {
         self.address

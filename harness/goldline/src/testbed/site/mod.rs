@@ -138,11 +138,19 @@ impl Site {
         self.hold(port)?;
         let fronts = self.fronts();
         let Some(front) = fronts.get(&port) else { return Ok(()) };
-        let before = front.service.send_replace(Some(listener));
-        match before.is_none_or(|before| before == listener) {
-            true => Ok(()),
-            false => Err(NoRedirect::PortInUse { port }),
-        }
+        // Who has the port keeps it: its units are on their way.
+        let mut is_anothers = false;
+        front.service.send_if_modified(|service| match service {
+            Some(before) => {
+                is_anothers = *before != listener;
+                false
+            }
+            None => {
+                *service = Some(listener);
+                true
+            }
+        });
+        if is_anothers { Err(NoRedirect::PortInUse { port }) } else { Ok(()) }
     }
 
     fn fronts(&self) -> MutexGuard<'_, HashMap<u16, Front>> {
