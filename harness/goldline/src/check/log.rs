@@ -10,7 +10,7 @@ use regex::{Regex, RegexSet};
 use super::{
     crash::{self, Crash},
     line::{LineKind, is_crash, is_error, is_of_application, kind_of, pattern, plain},
-    restarts::Restarts,
+    restarts::{Reason, Restarts},
 };
 use crate::device::{Absence, ConsoleLine};
 
@@ -316,7 +316,7 @@ impl LogFacts {
         let reset = RESET.captures(text);
         if let Some(reset) = &reset {
             self.crash.iter_mut().for_each(Crash::end);
-            self.restarts.reset(is_by_software(&reset[1], &reset[2]));
+            self.restarts.reset(reason_of(&reset[1], &reset[2]));
             if self.resets.len() < REASONS_KEPT {
                 self.resets.push(reset[2].to_owned());
             }
@@ -377,8 +377,14 @@ impl LogFacts {
 }
 
 /// A reset's number and name say the same: one wrong bit in either is not believed.
-fn is_by_software(number: &str, name: &str) -> bool {
-    name.contains("SW_") || matches!(number, "3" | "c") && !NOT_SOFTWARE.is_match(name)
+fn reason_of(number: &str, name: &str) -> Reason {
+    if name.contains("SW_") || matches!(number, "3" | "c") && !NOT_SOFTWARE.is_match(name) {
+        Reason::Software
+    } else if number == "1" && name.contains("POWERON") {
+        Reason::PowerOn
+    } else {
+        Reason::Other
+    }
 }
 
 /// Keeps a line where it tells more than the one that is kept; whether it does.

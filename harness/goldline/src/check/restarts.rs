@@ -16,7 +16,21 @@ pub(super) struct Restarts {
     excused: usize,
     /// The port was away, and of one reset, if there was any, the ROM's words may come yet.
     missed: bool,
+    /// It was away before the bench's own reset was heard: which of the two was heard then nobody knows, and the supply
+    /// may have gone with the port.
+    owes_power: bool,
     start: Start,
+}
+
+/// Why the ROM says that the chip was reset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Reason {
+    /// By its firmware.
+    Software,
+    /// Its supply came, or somebody pulled EN: nothing that a firmware does.
+    PowerOn,
+    /// A watchdog, a supply that broke down.
+    Other,
 }
 
 /// The present start.
@@ -46,18 +60,21 @@ impl Restarts {
         self.start.crashed = true;
     }
 
-    /// The ROM says that the chip was reset, by its firmware or otherwise.
-    pub(super) fn reset(&mut self, by_software: bool) {
+    /// The ROM says that the chip was reset.
+    pub(super) fn reset(&mut self, reason: Reason) {
         let crashed = self.start.crashed;
         self.start = Start::default();
         if !crashed && std::mem::take(&mut self.missed) {
-            self.begun = true;
+            self.owes_power = !std::mem::replace(&mut self.begun, true);
+            return;
+        }
+        if !crashed && reason == Reason::PowerOn && std::mem::take(&mut self.owes_power) {
             return;
         }
         if !std::mem::replace(&mut self.begun, true) && !crashed {
             return;
         }
-        let on_purpose = !crashed && by_software;
+        let on_purpose = !crashed && reason == Reason::Software;
         if on_purpose && self.asked_for > 0 {
             self.asked_for -= 1;
         } else if self.excused > 0 {
@@ -77,7 +94,7 @@ impl Restarts {
     /// nobody knows its reason.
     pub(super) fn load(&mut self) {
         if self.start.greeted {
-            self.reset(true);
+            self.reset(Reason::Software);
         }
         self.begun = true;
         self.start.loaded = true;
@@ -87,7 +104,7 @@ impl Restarts {
     /// A crash that was heard before is its own.
     pub(super) fn miss_reset(&mut self) {
         if self.start.crashed {
-            self.reset(false);
+            self.reset(Reason::Other);
         } else if self.asked_for > 0 {
             self.asked_for -= 1;
         } else {
@@ -105,7 +122,7 @@ impl Restarts {
     /// An application starts. After a crash, the chip was reset unheard.
     pub(super) fn application(&mut self) {
         if self.start.crashed {
-            self.reset(false);
+            self.reset(Reason::Other);
         }
         self.start.application = true;
     }
@@ -141,7 +158,9 @@ mod tests {
                 "rom" => restarts.greet(),
                 "load" => restarts.load(),
                 "away" => restarts.miss_reset(),
-                reason => restarts.reset(reason == SOFT),
+                SOFT => restarts.reset(Reason::Software),
+                BENCH => restarts.reset(Reason::PowerOn),
+                _ => restarts.reset(Reason::Other),
             }
         }
         restarts.by_itself()
@@ -177,6 +196,11 @@ mod tests {
         let start = [BENCH, "load", "app"];
         let then = |events: &[&'static str]| after(&[&start[..], events].concat());
         assert_eq!(after(&["away", BENCH, "load", "app"]), 0, "the bench's own came behind it");
+        let twice = ["away", BENCH, "load", "app", BENCH, "load", "app"];
+        assert_eq!(after(&twice), 0, "the bench's own, and the supply went with the port");
+        assert_eq!(after(&[&twice[..], &[BENCH]].concat()), 1);
+        assert_eq!(after(&["away", BENCH, "app", "TG1WDT_SYS_RESET"]), 1, "it hung");
+        assert_eq!(after(&["away", BENCH, "app", "crash", BENCH]), 1, "it crashed");
         assert_eq!(then(&["away"]), 0, "a bridge went and came back");
         assert_eq!(then(&["away", "app", "away", "app", "away", "app"]), 0);
         assert_eq!(then(&["away", "rom", BENCH, "load", "app"]), 0, "the chip went with it");

@@ -175,6 +175,7 @@ fn a_unit_whose_power_fails_for_a_moment_in_its_loader_passes(
 #[case::in_a_write_with_its_supply("write_ota_0", true, Some("port.vanished"))]
 #[case::in_a_read("read_back", false, Some("port.vanished"))]
 #[case::while_it_is_started("boot", false, None)]
+#[case::while_it_is_started_with_its_supply("boot", true, None)]
 #[case::while_it_runs("steady", false, None)]
 #[case::while_it_runs_with_its_supply("steady", true, None)]
 #[case::while_its_loader_is_entered("read_back_after_boot", false, None)]

@@ -88,7 +88,7 @@ fn every_value_of_a_profile_stands_on_its_checklist_and_no_secret_does() {
 #[case::label_with_uuid("zeroconf-ca", "## For each unit", &["label it", "`uuid`"])]
 #[case::connectivity("zeroconf-ca", "## What is checked", &["wifi_join"])]
 // 003, production deployment
-#[case::blank_firmware("safesignal", "## What Goldline does, in this order", &["erase the whole flash", "write the application"])]
+#[case::blank_firmware("safesignal", "## What Goldline does, in this order", &["write the application", "erase whatever else the flash holds"])]
 #[case::installer("safesignal", "### Values to bring", &["`tenant`", "`building`", "`room`", "`wifi_ssid`"])]
 #[case::alert("safesignal", "## What is checked", &["test_alert", "mqtt_connect", "wifi_join"])]
 // 004, production checklist

@@ -39,7 +39,7 @@ fn python() -> Option<PathBuf> {
 }
 
 fn info(station: &Station, port: &Path) -> Ended {
-    let device = format!("{}?reset=none", port.display());
+    let device = format!("{}?reset=none:0", port.display());
     station.goldline(["device", "info", "--device", &device])
 }
 
@@ -161,7 +161,7 @@ fn open_to_all(station: &Station) -> PathBuf {
 
 fn info_as_nobody(program: &Path, port: &Path, machine: Option<&Path>) -> Option<Ended> {
     let mut command = as_nobody(program)?;
-    command.args(["device", "info", "--device"]).arg(format!("{}?reset=none", port.display()));
+    command.args(["device", "info", "--device"]).arg(format!("{}?reset=none:0", port.display()));
     command.current_dir("/").env_remove("GOLDLINE_DEVICE");
     if let Some(machine) = machine {
         command.env("GOLDLINE_MACHINE", machine);

@@ -68,10 +68,13 @@ fn assert_form(record: &Value) {
             "checks",
         ]
         .into_iter()
-        .chain(["simulation", "seed", "golden", "station"].into_iter().filter(is_there)),
+        .chain(["simulation", "seed", "golden", "station", "flashed"].into_iter().filter(is_there)),
     );
     for image in list(record, "images") {
         assert_fields(image, ["name", "bytes", "sha256"]);
+    }
+    if let Some(flashed) = record.get("flashed") {
+        assert_fields(flashed, ["written", "kept", "erased"]);
     }
     assert_fields(&record["firmware"], ["project", "version", "idf_version", "elf_sha256"]);
     assert_eq!(record["schema"], 1);
