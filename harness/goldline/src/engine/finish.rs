@@ -2,11 +2,15 @@
 //!
 //! Must not judge: `check` says whether the test was passed, and whether the final image is there.
 
-use super::{Failure, Next, Run, again::Again, phase::Phase};
+use super::{
+    Failure, Next, Run,
+    again::Again,
+    flash_writing::{Laid, erase_rest},
+    phase::Phase,
+};
 use crate::{
     check::{final_flaw, has_passed_test},
-    plan::{Layers, Span, Step},
-    record::Flashed,
+    plan::{Span, Step, Stretch},
 };
 
 impl Run {
@@ -29,19 +33,15 @@ impl Run {
         Next::GoOn
     }
 
-    /// The whole of each span, whatever the test left in it. What is erased already is not erased again.
+    /// Whatever the test left in the spans; what is erased already is not erased again.
     pub(super) async fn erase_tested(&mut self, spans: &[Span]) -> Result<(), Failure> {
-        for Span { offset, size, .. } in spans.iter().cloned() {
-            let erase = move |device: &mut dyn crate::device::Device| {
-                if device.digest(offset, size)? == Layers::erased().digest(size) {
-                    return Ok(0);
-                }
-                device.erase_sectors(offset, size)?;
-                Ok(u64::from(size))
-            };
-            let erased = self.with_device(erase).await?;
-            self.note_flashed(Flashed { erased, ..Flashed::default() });
-        }
+        let nothing_laid = |span: &Span| Laid {
+            at: Stretch { offset: span.offset, size: span.size },
+            image: Vec::new(),
+        };
+        let stretches: Vec<Laid> = spans.iter().map(nothing_laid).collect();
+        let erased = self.with_device(move |device| erase_rest(device, &stretches)).await?;
+        self.note_flashed(erased.flashed);
         Ok(())
     }
 
