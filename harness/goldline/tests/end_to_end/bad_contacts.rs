@@ -108,7 +108,7 @@ fn what_was_typed_into_another_unit_is_in_neither_as_far_as_the_station_knows() 
     let units = [["--mac", FIRST, "--chip", "esp32s3"], ["--mac", SECOND, "--chip", "esp32s3"]];
     let nest = Nest::set_up(&station, "port", &[&units[0], &units[1]]);
     let mut command = Command::new("socat");
-    command.arg(format!("UNIX-LISTEN:{},fork", station.path("unit.sock").display()));
+    command.arg(format!("UNIX-LISTEN:{},fork,max-children=1", station.path("unit.sock").display()));
     command.arg(format!("OPEN:{},raw,echo=0", station.path("port").display()));
     let _socat = ChildGuard::spawn(command.stdin(Stdio::null())).expect("it starts");
     let (_, reset) = nest

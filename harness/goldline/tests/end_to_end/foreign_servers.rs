@@ -129,7 +129,7 @@ fn a_run_passes_through_a_unix_socket_of_socats() {
     let reset = buttons(&station, &mut unit);
     let socket = station.path("unit.sock");
     let mut command = Command::new("socat");
-    command.arg(format!("UNIX-LISTEN:{},fork", socket.display()));
+    command.arg(format!("UNIX-LISTEN:{},fork,max-children=1", socket.display()));
     command.arg(format!("OPEN:{},raw,echo=0", station.path("unit").display()));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let _socat = ChildGuard::spawn(&mut command).expect("it starts");
