@@ -7,7 +7,8 @@
 //!
 //! | layer | modules | what for |
 //! | --- | --- | --- |
-//! | 8 | `cli` | arguments, exit codes, the only place that knows clap and miette |
+//! | 9 | `cli` | arguments, exit codes, the only place that knows clap and miette |
+//! | 8 | `prove` | bad units of a product, and which of them its test lets through |
 //! | 7 | `station` | orders, values of a unit, leases, refusals: what is decided about runs |
 //! | 6 | `report`, `store`, `draft` | read events and records: terminal, state directory; a profile drafted from a build |
 //! | 5 | `engine` | the only interpreter of a plan's steps |
@@ -36,6 +37,7 @@ pub mod output_file;
 pub mod plan;
 pub mod process;
 pub mod profile;
+pub mod prove;
 pub mod record;
 pub mod registry;
 pub mod report;

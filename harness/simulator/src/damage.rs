@@ -9,6 +9,7 @@ use crate::fault::{Fault, Faults};
 use crate::flash::mapped::MappedFlash;
 use crate::flash::{Nor, SECTOR_SIZE};
 use crate::layout::partitions::{Partition, PartitionTable};
+use crate::tampering::Tampering;
 
 /// The defects of one flash chip.
 #[derive(Debug, Default)]
@@ -18,13 +19,16 @@ pub(crate) struct Damage {
     writing: bool,
     /// Decides what the weak sector shows; without one, nothing does.
     weakness: Option<Chance>,
+    tampering: Option<(Tampering, Option<Done>)>,
 }
+
+/// Where something was done, and the sector's erase count at that time.
+type Done = (u32, u32);
 
 #[derive(Debug)]
 struct Injury {
     fault: Fault,
-    /// Where it was done, and the sector's erase count at that time.
-    done: Option<(u32, u32)>,
+    done: Option<Done>,
 }
 
 /// Bits to invert at an offset.
@@ -42,7 +46,13 @@ impl Damage {
             seed,
             writing: false,
             weakness: faults.has(Fault::FlashWeakSector).then(|| Chance::new(seed)),
+            tampering: None,
         }
+    }
+
+    pub(crate) fn with_tampering(mut self, tampering: Option<Tampering>) -> Self {
+        self.tampering = tampering.map(|tampering| (tampering, None));
+        self
     }
 
     pub(crate) fn writing_began(&mut self) {
@@ -75,6 +85,15 @@ impl Damage {
                 injury.done = Some((first.offset, flash.erase_count(first.offset)));
             }
         }
+        self.tamper(flash);
+    }
+
+    fn tamper(&mut self, flash: &mut Nor) {
+        let Some((tampering, done)) = &mut self.tampering else { return };
+        if done.is_some_and(|(at, count)| flash.erase_count(at) == count) {
+            return;
+        }
+        *done = flash.change(|cells| tampering.change(cells)).map(|at| (at, flash.erase_count(at)));
     }
 }
 

@@ -18,6 +18,7 @@
 //! | [`fault`] | every defect that a unit can be given, by name |
 //! | [`world`] | the one trait through which a unit reaches anything outside itself |
 //! | [`Stack`] | a world behind a wire: the unit's own TCP/IP, and Ethernet frames to a bench |
+//! | [`Tampering`] | what changes a unit's flash behind its client's back |
 //! | [`Entrance`] | a way from outside into the network that a unit opens |
 //! | [`MachineNetwork`] | a world that is the machine's own network |
 //! | [`simulator`] | all of it on a thread of its own |
@@ -41,6 +42,7 @@ pub mod port;
 pub mod simulator;
 mod stack;
 mod start;
+mod tampering;
 mod unit;
 pub mod world;
 
@@ -51,4 +53,5 @@ pub use network::{NetworkPort, Protocol};
 pub use port::LinkError;
 pub use simulator::{Config, Lines, Mode, Simulator, StartError};
 pub use stack::Stack;
+pub use tampering::Tampering;
 pub use world::World;

@@ -14,6 +14,7 @@ use crate::fault::{Fault, Faults};
 use crate::flash::{Nor, SECTOR_SIZE};
 use crate::journal::Journal;
 use crate::port::{Link, Port, Pty, Wire};
+use crate::tampering::Tampering;
 use crate::unit::Unit;
 use crate::world::World;
 
@@ -63,6 +64,8 @@ pub struct Config {
     pub hmac_key: Option<[u8; 32]>,
     /// What is wrong with the unit.
     pub faults: Vec<Fault>,
+    /// What becomes of its flash behind the client's back.
+    pub tampering: Option<Tampering>,
     /// Decides everything that is random about the unit and its faults.
     pub seed: u64,
 }
@@ -86,6 +89,7 @@ impl Config {
             bit_in: None,
             hmac_key: None,
             faults: Vec::new(),
+            tampering: None,
             seed: 0,
         }
     }
@@ -212,7 +216,7 @@ fn chip(config: &Config, faults: &Faults, journal: &Journal) -> Result<Chip, Sta
         true => [0; 6],
         false => config.mac,
     };
-    let damage = Damage::new(faults, config.seed);
+    let damage = Damage::new(faults, config.seed).with_tampering(config.tampering.clone());
     let flash = flash.with_defects(faults, config.seed).with_journal(journal.clone());
     let mut chip = Chip::new(model, mac, flash).with_damage(damage);
     if let Some(key) = &config.hmac_key {

@@ -32,6 +32,7 @@ pub const CRATES: [Layers; 4] = [
             &["engine"],
             &["draft", "report", "store"],
             &["station"],
+            &["prove"],
             &["cli"],
             &["main"],
         ],
@@ -117,7 +118,7 @@ const SIMULATOR: Layers = Layers {
     crate_name: "goldline_simulator",
     sources: "harness/simulator/src",
     layers: &[
-        &["fault", "hex", "journal", "world"],
+        &["fault", "hex", "journal", "tampering", "world"],
         &["entrance", "flash", "machine", "stack"],
         &["layout"],
         &["damage"],

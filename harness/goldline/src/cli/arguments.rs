@@ -8,7 +8,7 @@ use super::{
     ca::CaCommand, codes::CodesArguments, device::DeviceCommand,
     esp_environment::port_of_environment, golden::GoldenCommand, ids::IdsCommand,
     init::InitArguments, nvs::NvsArguments, operator, output, overwrite::OverwriteArgument,
-    problem::usage, records::RecordsCommand, registry::RegistryCommand,
+    problem::usage, prove::ProveArguments, records::RecordsCommand, registry::RegistryCommand,
     simulator::SimulatorCommand, station::StationCommand, testbed::TestbedCommand,
 };
 use crate::{
@@ -40,6 +40,8 @@ pub(super) enum Command {
     Reprovision(ReprovisionArguments),
     /// Take every credential from a unit, and see that none is left
     FactoryReset(RunArguments),
+    /// Say which bad units a profile's test would let through
+    Prove(ProveArguments),
     /// Draft a profile from a build, and from the flash of a good unit
     Init(InitArguments),
     /// List, check and explain profiles
@@ -86,6 +88,7 @@ impl Command {
                 run.json
             }
             Self::Reprovision(arguments) => arguments.run.json,
+            Self::Prove(arguments) => arguments.json,
             Self::Ids(command) => command.wants_json(),
             Self::Records(command) => command.wants_json(),
             Self::Registry(command) => command.wants_json(),

@@ -18,6 +18,7 @@ mod output;
 mod overwrite;
 mod problem;
 pub mod profile;
+mod prove;
 mod records;
 mod registry;
 mod rounds;
@@ -61,6 +62,7 @@ pub fn main() -> ExitCode {
             run::run(&arguments.run, Scope::Reprovision(arguments.only))
         }
         Command::FactoryReset(arguments) => run::run(&arguments, Scope::FactoryReset),
+        Command::Prove(arguments) => prove::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
         Command::Profile(command) => profile_command(command),
         Command::Nvs(arguments) => nvs::run(&arguments),

@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use goldline_simulator::{Config, Fault, Mode, Simulator, StartError, World, flash::FileError};
+use goldline_simulator::{
+    Config, Fault, Mode, Simulator, StartError, Tampering, World, flash::FileError,
+};
 
 use super::{
     BootMode, Device, DeviceError, SimulatorOptions,
@@ -31,6 +33,8 @@ pub struct SimulatedUnit {
     pub hmac_key: Option<[u8; 32]>,
     /// What is wrong with the unit.
     pub faults: Vec<Fault>,
+    /// What becomes of its flash behind the bench's back.
+    pub tampering: Option<Tampering>,
     /// Decides where and when they show.
     pub seed: u64,
 }
@@ -61,6 +65,7 @@ impl SimulatedUnit {
         config.bit_in.clone_from(&self.options.bit_in);
         config.hmac_key = self.hmac_key;
         config.faults.clone_from(&self.faults);
+        config.tampering.clone_from(&self.tampering);
         config.seed = self.seed;
         if let Some(mac) = self.options.mac {
             config.mac = mac.0;

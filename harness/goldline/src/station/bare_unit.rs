@@ -58,6 +58,7 @@ pub fn open_bare_unit(url: DeviceUrl) -> Result<Box<dyn Device>, BareUnitError> 
                 options,
                 hmac_key: None,
                 faults: Vec::new(),
+                tampering: None,
                 seed: 0,
             };
             Ok(open_simulator(unit, Arc::new(Silence))?)

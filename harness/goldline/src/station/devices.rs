@@ -324,6 +324,18 @@ fn emulated_unit(options: QemuOptions, profile: &Profile) -> EmulatedUnit {
     EmulatedUnit { chip: profile.chip, flash_size: profile.flash.size(), options, radio }
 }
 
+/// The unit of an order for one that is simulated.
+pub(super) fn specimen_unit(
+    url: &DeviceUrl,
+    profile: &Profile,
+    faults: &Faults,
+) -> Option<SimulatedUnit> {
+    match url {
+        DeviceUrl::Simulator(options) => Some(simulated_unit(options.clone(), 0, profile, faults)),
+        _ => None,
+    }
+}
+
 /// The simulated unit in this place of the order.
 fn simulated_unit(
     options: SimulatorOptions,
@@ -340,6 +352,7 @@ fn simulated_unit(
         },
         hmac_key: declared_hmac_key(profile),
         faults: faults.unit.clone(),
+        tampering: None,
         seed: faults.seed_of(index),
     }
 }

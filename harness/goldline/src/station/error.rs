@@ -3,7 +3,7 @@
 use super::{
     batch::BatchError, certificates::IssueError, goldens::GoldenError, jobs::JobsError,
     leases::ScrapError, order::OrderError, outputs::OutputsError, registry_url::RegistryUrlError,
-    remembered::RememberedError,
+    remembered::RememberedError, specimens::SpecimensError,
 };
 use crate::store::{LeaseError, StoreError};
 
@@ -25,6 +25,8 @@ pub enum StationError {
     Golden(#[from] GoldenError),
     #[error(transparent)]
     RegistryUrl(#[from] RegistryUrlError),
+    #[error(transparent)]
+    Specimens(#[from] SpecimensError),
 }
 
 impl StationError {
@@ -35,7 +37,8 @@ impl StationError {
             | Self::Batch(BatchError::Jobs(JobsError::Replaced(RememberedError::Store(error))))
             | Self::Batch(BatchError::Lease(LeaseError::Store(error)))
             | Self::Scrap(ScrapError::Store(error) | ScrapError::Lease(LeaseError::Store(error)))
-            | Self::Issue(IssueError::Store(error)) => !matches!(error, StoreError::NoHome),
+            | Self::Issue(IssueError::Store(error))
+            | Self::Specimens(SpecimensError::Store(error)) => !matches!(error, StoreError::NoHome),
             _ => false,
         }
     }
@@ -49,6 +52,7 @@ impl StationError {
             Self::Scrap(error) => error.action(),
             Self::RegistryUrl(error) => error.action(),
             Self::Golden(error) => error.action(),
+            Self::Specimens(error) => error.action(),
             Self::Issue(_) => None,
         }
     }

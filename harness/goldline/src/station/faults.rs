@@ -54,6 +54,11 @@ impl FaultsError {
 }
 
 impl Faults {
+    /// Those of one unit alone.
+    pub(super) fn of_unit(unit: Vec<Fault>, seed: u64) -> Self {
+        Self { unit, testbed: Vec::new(), seed }
+    }
+
     /// Without a seed it is 0.
     pub(super) fn parse(names: &[String], seed: Option<u64>) -> Result<Self, FaultsError> {
         let mut faults = Self { seed: seed.unwrap_or(0), ..Self::default() };
@@ -137,6 +142,11 @@ impl Faults {
             None => Ok(()),
         }
     }
+}
+
+/// Whether a unit of this product could show a fault at all.
+pub fn shows_fault(fault: Fault, profile: &Profile) -> bool {
+    shown_by(fault, profile).is_none_or(|(_, shown)| shown)
 }
 
 /// What shows a fault of the firmware, and whether a profile has it; `None` for what shows in any.

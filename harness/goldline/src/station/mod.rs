@@ -15,6 +15,7 @@
 //! | `trust` | whether the firmware can trust the bench at all |
 //! | `sample_unit`, `goldens` | what a profile's declared unit is given, kept for review |
 //! | `bare_unit` | a unit without a profile |
+//! | `specimens` | units that are wrong on purpose, each run by a product's own plan |
 //! | `certificates`, `state_directory` | what a station has without a run |
 
 mod attempt;
@@ -48,6 +49,7 @@ mod request;
 mod rounds;
 mod sample_unit;
 mod sought_ports;
+mod specimens;
 mod state_directory;
 mod trust;
 mod twins;
@@ -62,7 +64,7 @@ pub use devices::DevicesError;
 pub use endpoints::EndpointsError;
 pub use enrolment::{DeliveredRow, Delivery, Fate, deliver, scrap_unit};
 pub use error::StationError;
-pub use faults::FaultsError;
+pub use faults::{FaultsError, shows_fault};
 pub use goldens::{GoldenError, Goldens};
 pub use jobs::JobsError;
 pub use journal::Watcher;
@@ -76,6 +78,7 @@ pub use request::{BrokerRequest, ReplacedRequest, Request, ServiceRequest};
 pub use rounds::Rows;
 pub use sample_unit::{SampleError, SampleUnit};
 pub use sought_ports::{ask_unit, find_port};
+pub use specimens::{Specimen, Specimens, SpecimensError};
 pub use state_directory::open_state;
 pub use trust::{Answer, Called, Shown, Untrusting, services_of};
 pub use twins::{IdentitiesError, Twins};

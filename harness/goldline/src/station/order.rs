@@ -43,6 +43,7 @@ use crate::{
 pub(super) const DEFAULT_PROFILE: &str = "espvault";
 
 /// A request that can be carried out.
+#[derive(Clone)]
 pub struct Order {
     pub(super) profile: Arc<Profile>,
     /// Its name, when its file has one.

@@ -118,6 +118,13 @@ impl Nor {
         self.defects.rest();
     }
 
+    /// Lets something change the cells, whatever a client could; it says where, if anywhere.
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut [u8]) -> Option<u32>) -> Option<u32> {
+        let at = change(&mut self.cells)?;
+        self.persist(0..self.cells.len());
+        Some(at)
+    }
+
     /// Size of the chip in bytes.
     pub fn size(&self) -> u32 {
         self.cells.len() as u32
