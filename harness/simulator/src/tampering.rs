@@ -21,7 +21,8 @@ impl Tampering {
         Self(Arc::new(change))
     }
 
-    pub(crate) fn change(&self, cells: &mut [u8]) -> Option<u32> {
+    /// Changes them, and says where the first of them lies; `None` when nothing was changed.
+    pub fn change(&self, cells: &mut [u8]) -> Option<u32> {
         (self.0)(cells)
     }
 }

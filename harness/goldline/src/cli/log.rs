@@ -1,5 +1,7 @@
 //! Goldline's own log, for whoever looks for a fault in Goldline: warnings on standard error.
 
+use std::panic::{self, Location};
+
 use tracing_subscriber::{
     filter::{LevelFilter, Targets},
     layer::SubscriberExt,
@@ -18,4 +20,19 @@ pub(super) fn start() {
         .without_time()
         .log_internal_errors(false);
     tracing_subscriber::registry().with(lines).with(wanted).init();
+    hush_espflash();
+}
+
+/// espflash panics over lengths that a damaged answer names. Each such panic is caught where espflash is called and
+/// becomes a diagnosis; a backtrace of it would tell an operator of a fault in the program.
+fn hush_espflash() {
+    let loud = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        let of_espflash = |place: &Location| place.file().contains("/espflash-");
+        if panic.location().is_some_and(of_espflash) {
+            tracing::info!(%panic, "espflash gave up");
+        } else {
+            loud(panic);
+        }
+    }));
 }

@@ -25,6 +25,9 @@ use crate::{
 pub(super) struct ProveArguments {
     /// Name of a shipped profile, a name under --profiles, or a path
     profile: String,
+    /// What the units are: simulator:, or with a firmware of the product's own qemu: or esp-emu:
+    #[arg(long, value_name = "URL")]
+    device: Option<String>,
     /// End after so long: 60s, 10m, 1h
     #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with = "all")]
     budget: Option<Duration>,
@@ -69,11 +72,15 @@ async fn proof(
     let request = Request {
         profile: Some(arguments.profile.clone()),
         profiles: arguments.profiles.clone(),
+        devices: arguments.device.iter().cloned().collect(),
         settings: arguments.settings.clone(),
         ..Request::default()
     };
     let specimens = Specimens::of(&request, Clock::system()).await.map_err(of_station)?;
-    let catalogue = catalogue_of(specimens.profile());
+    let mut catalogue = catalogue_of(specimens.profile());
+    if specimens.run_machine_code() {
+        catalogue = catalogue.of_flash_alone();
+    }
     let campaign = Campaign {
         began,
         budget: arguments.budget,

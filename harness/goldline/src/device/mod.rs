@@ -23,6 +23,7 @@ mod sequence;
 mod serial;
 mod simulator;
 mod stillness;
+mod tampered;
 mod transport;
 mod url;
 mod wokwi;
@@ -56,6 +57,7 @@ pub use reset_error::ResetError;
 pub use sequence::{Sequence, SequenceError};
 pub use serial::open_serial;
 pub use simulator::{SimulatedUnit, open_simulator};
+pub use tampered::TamperedDevice;
 pub use url::{
     DeviceName, DeviceUrl, DeviceUrlError, EspEmuOptions, PortChoice, Provision, QemuOptions,
     RemotePort, RemoteProtocol, ResetMethod, SimulatorOptions, SoughtPort, WokwiOptions,

@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn a_bound_is_where_the_binomial_leaves_five_percent() {
-        for (passed, drawn) in [(1, 20), (3, 300), (17, 40), (299, 300)] {
+        for (passed, drawn) in [(1, 20), (3, 300), (17, 40), (29, 30)] {
             let bound = upper_bound(passed, drawn).expect("some were drawn");
             let mut term = (1.0 - bound).powi(i32::try_from(drawn).expect("it is small"));
             let mut below = term;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use super::mutant::{Kind, Mutant};
+use super::mutant::{Change, Kind, Mutant};
 
 /// Every way to be bad that is known of a product.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +52,18 @@ impl Catalogue {
     /// Adds mutants that cannot.
     pub fn draw(&mut self, kind: Kind, family: Family) {
         self.populations.entry(kind).or_default().families.push(family);
+    }
+
+    /// Those that change the flash alone, for units whose firmware is machine code: nobody described it, and nothing of
+    /// the chip but its flash can be changed.
+    pub fn of_flash_alone(mut self) -> Self {
+        let is_of_flash = |mutant: &Mutant| matches!(mutant.change, Change::Flash(_));
+        for population in self.populations.values_mut() {
+            population.counted.retain(is_of_flash);
+            population.families.retain(|family| is_of_flash(&family.member(0)));
+        }
+        self.populations.retain(|_, of| !of.counted.is_empty() || !of.families.is_empty());
+        self
     }
 
     /// By kind; kinds that the product cannot show are not there.

@@ -111,3 +111,77 @@ impl Iterator for Stream<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use goldline_simulator::Fault;
+
+    use super::*;
+    use crate::prove::{Change, Family, Kind, Must};
+
+    fn mutant(kind: Kind, id: String) -> Mutant {
+        Mutant {
+            kind,
+            id,
+            what: String::new(),
+            means: String::new(),
+            remedy: String::new(),
+            must: Must::NotBlame,
+            change: Change::Fault { fault: Fault::WireBit, seed: 0 },
+        }
+    }
+
+    /// So many of one kind that can be counted, few of another, and a family of a third.
+    fn catalogue() -> Catalogue {
+        let mut catalogue = Catalogue::default();
+        catalogue.count((0..1000).map(|it| mutant(Kind::Firmware, format!("firmware.{it}"))));
+        catalogue.count((0..3).map(|it| mutant(Kind::Radio, format!("radio.{it}"))));
+        let family = |seed| mutant(Kind::Region, format!("region.{seed}"));
+        catalogue.draw(Kind::Region, Family::new(family));
+        catalogue
+    }
+
+    fn counts(until: Until) -> BTreeMap<Kind, usize> {
+        let mut counts = BTreeMap::new();
+        for drawn in Sequence::new(&catalogue(), 7, until).take(5000) {
+            *counts.entry(drawn.mutant.kind).or_default() += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn as_many_of_each_kind_come_as_say_something() {
+        let enough = [(Kind::Firmware, ENOUGH), (Kind::Region, ENOUGH), (Kind::Radio, 3)];
+        assert_eq!(counts(Until::Enough), enough.into());
+        let all = [(Kind::Firmware, 1000), (Kind::Region, ENOUGH), (Kind::Radio, 3)];
+        assert_eq!(counts(Until::All), all.into());
+        // Families never end.
+        assert_eq!(counts(Until::TimeIsOver)[&Kind::Region], 5000 - 1003);
+    }
+
+    #[test]
+    fn whatever_the_time_every_kind_has_its_share() {
+        let first: Vec<Kind> = Sequence::new(&catalogue(), 7, Until::TimeIsOver)
+            .take(6)
+            .map(|it| it.mutant.kind)
+            .collect();
+        for kind in [Kind::Firmware, Kind::Region, Kind::Radio] {
+            assert_eq!(first.iter().filter(|it| **it == kind).count(), 2, "{first:?}");
+        }
+    }
+
+    #[test]
+    fn a_seed_repeats_itself_and_none_comes_twice() {
+        let ids = |seed| -> Vec<String> {
+            Sequence::new(&catalogue(), seed, Until::All).map(|it| it.mutant.id).collect()
+        };
+        assert_eq!(ids(7), ids(7));
+        assert_ne!(ids(7), ids(8));
+        let mut all = ids(7);
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 1303);
+    }
+}

@@ -64,3 +64,53 @@ impl Gate {
         permit.expect("the gate is never closed")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+
+    use super::*;
+
+    const GOOD: Duration = Duration::from_millis(100);
+
+    /// How many are let in at once.
+    async fn at_once(gate: &Gate) -> Vec<Admitted> {
+        let mut inside = Vec::new();
+        for _ in iter::repeat_n((), 1000) {
+            // The clock stands still while anybody may go on.
+            match tokio::time::timeout(Duration::from_millis(1), gate.admit()).await {
+                Ok(admitted) => inside.push(admitted),
+                Err(_) => break,
+            }
+        }
+        inside
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_makes_room_and_who_ends_too() {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let gate = Gate::new(GOOD);
+        let mut inside = at_once(&gate).await;
+        assert_eq!(inside.len(), processors * BUSY);
+        // One ends.
+        inside.pop();
+        tokio::task::yield_now().await;
+        assert_eq!(at_once(&gate).await.len(), 1);
+        // The others wait by now for what never comes.
+        tokio::time::sleep(GOOD * 2).await;
+        inside.extend(at_once(&gate).await);
+        assert_eq!(inside.len(), processors * BUSY * 2 - 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_so_many_wait() {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let gate = Gate::new(GOOD);
+        let mut inside = Vec::new();
+        for _ in 0..ALL {
+            inside.extend(at_once(&gate).await);
+            tokio::time::sleep(GOOD * 2).await;
+        }
+        assert_eq!(inside.len(), processors * ALL);
+    }
+}

@@ -3,7 +3,7 @@
 //! Each has a bench of its own, so that none is a witness for or against another. Must not know why a unit is wrong,
 //! nor what is made of the verdict.
 
-use std::{io, sync::Arc, time::Instant};
+use std::{io, path::PathBuf, sync::Arc, time::Instant};
 
 use goldline_simulator::{Fault, Tampering};
 use tempfile::TempDir;
@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    device::{DeviceUrl, open_simulator},
-    engine::{self, Events, Finished},
+    device::{DeviceUrl, TamperedDevice, open_simulator},
+    engine::{self, Events, Finished, OpenDevice},
     identity::Mac,
     plan::{Plan, Scope},
     profile::Profile,
@@ -68,8 +68,10 @@ pub enum SpecimensError {
     Jobs(#[from] JobsError),
     #[error("one device is needed, {found} are named")]
     Several { found: usize },
-    #[error("units are made wrong on the simulator, and {device} is none")]
+    #[error("units are made wrong on the simulator and on emulators, and {device} is neither")]
     NotSimulated { device: String },
+    #[error("{} is one unit's flash, and many units are made", .file.display())]
+    FlashFile { file: PathBuf },
     #[error(transparent)]
     Panicked(#[from] JoinError),
 }
@@ -82,6 +84,7 @@ impl SpecimensError {
             Self::Jobs(error) => error.action(),
             Self::Several { .. } => Some("name one --device, or none".to_owned()),
             Self::NotSimulated { .. } => Some("leave out --device".to_owned()),
+            Self::FlashFile { .. } => Some("leave out flash-file".to_owned()),
             Self::Folder(_) | Self::Store(_) | Self::Panicked(_) => None,
         }
     }
@@ -99,9 +102,12 @@ impl Specimens {
         let request = Request { state: Some(state), ..request.clone() };
         let order = Order::new(&request, Scope::Run)?;
         match order.devices.as_slice() {
-            [(_, DeviceUrl::Simulator(_))] => {}
+            [(_, url)] if is_made_for_it(url) => {}
             [(name, _)] => return Err(SpecimensError::NotSimulated { device: name.clone() }),
             devices => return Err(SpecimensError::Several { found: devices.len() }),
+        }
+        if let Some(file) = order.flash_files().next() {
+            return Err(SpecimensError::FlashFile { file: file.to_owned() });
         }
         let state = open_state(order.state.as_deref())?;
         let records = state.records().await?;
@@ -111,6 +117,11 @@ impl Specimens {
     /// The product.
     pub fn profile(&self) -> &Arc<Profile> {
         &self.order.profile
+    }
+
+    /// Whether its firmware is machine code, which no description says anything of.
+    pub fn run_machine_code(&self) -> bool {
+        self.order.devices[0].1.runs_machine_code()
     }
 
     /// Who certifies whatever the bench certifies.
@@ -141,15 +152,33 @@ impl Specimens {
             job.claim = Arc::new(|_, _| Ok(()));
             job.standing = Arc::new(|_| Box::pin(async { Ok(()) }));
             job.note_change = Arc::new(|_, _, _| Ok(()));
-            let unit = specimen_unit(&order.devices[0].1, &order.profile, &order.faults);
-            let mut unit = unit.expect("a specimen is simulated");
-            unit.tampering = specimen.tampering;
-            unit.options.mac = specimen.mac.or(unit.options.mac);
-            let world = job.place.world();
-            job.open_device = Box::new(move |_| open_simulator(unit, world));
+            match specimen_unit(&order.devices[0].1, &order.profile, &order.faults) {
+                Some(mut unit) => {
+                    unit.tampering = specimen.tampering;
+                    unit.options.mac = specimen.mac.or(unit.options.mac);
+                    let world = job.place.world();
+                    job.open_device = Box::new(move |_| open_simulator(unit, world));
+                }
+                None => job.open_device = tampered(job.open_device, specimen.tampering),
+            }
             Ok::<_, JobsError>(job)
         });
         Ok(engine::run(job.await??, events, cancel).await)
+    }
+}
+
+/// Whether units behind it may be made wrong: each is another, and nobody's.
+fn is_made_for_it(url: &DeviceUrl) -> bool {
+    matches!(url, DeviceUrl::Simulator(_) | DeviceUrl::Qemu(_) | DeviceUrl::EspEmu(_))
+}
+
+/// Of a unit that no simulator runs, the loader changes the flash.
+fn tampered(open: OpenDevice, tampering: Option<Tampering>) -> OpenDevice {
+    match tampering {
+        None => open,
+        Some(tampering) => {
+            Box::new(move |given_up| Ok(Box::new(TamperedDevice::new(open(given_up)?, tampering))))
+        }
     }
 }
 
