@@ -8,6 +8,7 @@
 mod cases;
 mod flashing;
 mod measure;
+mod proving;
 mod table;
 
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ pub fn run_rounds(words: &[&str]) -> Outcome {
     let folder = workspace::root().join("target/bench");
     let mut rows = cases::all(&binary, &folder)?;
     rows.extend(flashing::rows(&binary, &folder)?);
+    rows.extend(proving::rows(&binary, &folder));
     println!("\n== measuring {}, {} rounds", binary.display(), options.rounds);
     // Round by round, so that a slow moment of the machine falls on every row alike.
     for _ in 0..options.rounds {
