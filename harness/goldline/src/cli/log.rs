@@ -12,8 +12,11 @@ use tracing_subscriber::{
 pub(super) fn start() {
     // rumqttd calls ordinary events, such as a client that connects anew, errors; the broker's front
     // records what matters.
-    let wanted =
-        Targets::new().with_default(LevelFilter::WARN).with_target("rumqttd", LevelFilter::OFF);
+    // What espflash thinks of a damaged answer is no news either: the run asks again, and says what came of it.
+    let wanted = Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("rumqttd", LevelFilter::OFF)
+        .with_target("espflash", LevelFilter::ERROR);
     // A line that standard error does not take is lost; to say so there would be a panic.
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
