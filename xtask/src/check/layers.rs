@@ -27,7 +27,7 @@ pub const CRATES: [Layers; 4] = [
             &["build"],
             &["profile", "record", "simulated", "tls"],
             &["client", "device", "image", "jig", "registry", "testbed"],
-            &["check", "plan"],
+            &["check", "gauge", "plan"],
             &["bench"],
             &["engine"],
             &["draft", "report", "store"],

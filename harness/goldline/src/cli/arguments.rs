@@ -9,7 +9,8 @@ use super::{
     esp_environment::port_of_environment, golden::GoldenCommand, ids::IdsCommand,
     init::InitArguments, nvs::NvsArguments, operator, output, overwrite::OverwriteArgument,
     problem::usage, prove::ProveArguments, records::RecordsCommand, registry::RegistryCommand,
-    simulator::SimulatorCommand, station::StationCommand, testbed::TestbedCommand,
+    repeatability::RepeatabilityArguments, simulator::SimulatorCommand, station::StationCommand,
+    testbed::TestbedCommand,
 };
 use crate::{
     profile::Part,
@@ -42,6 +43,9 @@ pub(super) enum Command {
     FactoryReset(RunArguments),
     /// Say which bad units a profile's test would let through
     Prove(ProveArguments),
+    /// How good the test is: each unit run again and again, or the runs of this station; spread of what is measured,
+    /// gauge R&R
+    Repeatability(RepeatabilityArguments),
     /// Draft a profile from a build, and from the flash of a good unit
     Init(InitArguments),
     /// List, check and explain profiles
@@ -89,6 +93,7 @@ impl Command {
             }
             Self::Reprovision(arguments) => arguments.run.json,
             Self::Prove(arguments) => arguments.json,
+            Self::Repeatability(arguments) => arguments.run.json,
             Self::Ids(command) => command.wants_json(),
             Self::Records(command) => command.wants_json(),
             Self::Registry(command) => command.wants_json(),

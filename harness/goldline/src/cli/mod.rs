@@ -21,6 +21,7 @@ pub mod profile;
 mod prove;
 mod records;
 mod registry;
+mod repeatability;
 mod rounds;
 mod run;
 mod session;
@@ -63,6 +64,7 @@ pub fn main() -> ExitCode {
         }
         Command::FactoryReset(arguments) => run::run(&arguments, Scope::FactoryReset),
         Command::Prove(arguments) => prove::run(&arguments),
+        Command::Repeatability(arguments) => repeatability::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
         Command::Profile(command) => profile_command(command),
         Command::Nvs(arguments) => nvs::run(&arguments),

@@ -3,7 +3,7 @@
 use super::{
     batch::BatchError, certificates::IssueError, goldens::GoldenError, jobs::JobsError,
     leases::ScrapError, order::OrderError, outputs::OutputsError, registry_url::RegistryUrlError,
-    remembered::RememberedError, specimens::SpecimensError,
+    remembered::RememberedError, specimens::SpecimensError, study::KeptError,
 };
 use crate::store::{LeaseError, StoreError};
 
@@ -27,6 +27,8 @@ pub enum StationError {
     RegistryUrl(#[from] RegistryUrlError),
     #[error(transparent)]
     Specimens(#[from] SpecimensError),
+    #[error(transparent)]
+    Kept(#[from] KeptError),
 }
 
 impl StationError {
@@ -37,6 +39,7 @@ impl StationError {
             | Self::Batch(BatchError::Jobs(JobsError::Replaced(RememberedError::Store(error))))
             | Self::Batch(BatchError::Lease(LeaseError::Store(error)))
             | Self::Scrap(ScrapError::Store(error) | ScrapError::Lease(LeaseError::Store(error)))
+            | Self::Kept(KeptError::Store(error))
             | Self::Issue(IssueError::Store(error))
             | Self::Specimens(SpecimensError::Store(error)) => !matches!(error, StoreError::NoHome),
             _ => false,
@@ -53,6 +56,7 @@ impl StationError {
             Self::RegistryUrl(error) => error.action(),
             Self::Golden(error) => error.action(),
             Self::Specimens(error) => error.action(),
+            Self::Kept(error) => error.action(),
             Self::Issue(_) => None,
         }
     }

@@ -8,6 +8,7 @@
 //! | files | what they hold |
 //! | --- | --- |
 //! | `request` → `order` → `carrying_out`: an `attempt` is a `batch` of `jobs` | the way from what is asked to what came of it |
+//! | `study` | runs again and again, and what runs that were kept say together |
 //! | `rounds` | which rows of a file of units are still to be made, where one jig makes them in turn |
 //! | `refusals`, `devices`, `sought_ports`, `faults`, `endpoints`, `registry_url` | what an order names, and what is refused of it |
 //! | `values`, `leases`, `twins`, `identities`, `remembered` | a unit's values: given, made, its alone, or known from before |
@@ -51,6 +52,7 @@ mod sample_unit;
 mod sought_ports;
 mod specimens;
 mod state_directory;
+mod study;
 mod trust;
 mod twins;
 mod values;
@@ -80,6 +82,7 @@ pub use sample_unit::{SampleError, SampleUnit};
 pub use sought_ports::{ask_unit, find_port};
 pub use specimens::{Specimen, Specimens, SpecimensError};
 pub use state_directory::open_state;
+pub use study::{Kept, KeptError, kept_study, live_study, round_of};
 pub use trust::{Answer, Called, Shown, Untrusting, services_of};
 pub use twins::{IdentitiesError, Twins};
 pub use values::ValuesError;

@@ -116,7 +116,8 @@ impl FilterArguments {
     }
 }
 
-fn moment(text: &str) -> miette::Result<OffsetDateTime> {
+/// A moment as people write it.
+pub(in crate::cli) fn moment(text: &str) -> miette::Result<OffsetDateTime> {
     zone::asked(text).ok_or_else(|| {
         usage_with_help(
             format!("\"{text}\" is no time"),

@@ -19,7 +19,7 @@ use crate::{
 };
 
 use arguments::{ExportArguments, Format, ListArguments, ShowArguments};
-pub(super) use arguments::{FilterArguments, RecordsCommand};
+pub(super) use arguments::{FilterArguments, RecordsCommand, moment};
 
 impl RecordsCommand {
     pub(super) fn wants_json(&self) -> bool {
