@@ -17,7 +17,6 @@ pub struct UnitVerdicts {
     /// Whether it always passed or always failed, whatever for.
     pub agrees: bool,
     /// The same of each nest or operator, where several had it.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub by_appraiser: BTreeMap<String, BTreeMap<String, usize>>,
 }
 

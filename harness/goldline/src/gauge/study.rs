@@ -34,7 +34,6 @@ pub struct Study {
     /// How many runs count.
     pub runs: usize,
     /// Those that do not, by the reason.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub left_out: BTreeMap<String, usize>,
     /// Whether every unit came to the same verdict each time.
     pub agrees: bool,
@@ -60,19 +59,14 @@ pub struct MeasurementStudy {
     /// What sort of values these are: only those of a scale have a spread to speak of.
     pub kind: Kind,
     /// What was said instead of a number, and how often; empty for numbers.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub words: BTreeMap<String, usize>,
     /// Each unit by each appraiser; empty for words.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cells: Vec<Cell>,
     /// Repeatability of all cells together: their pooled standard deviation.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub repeatability: Option<f64>,
     /// Gauge R&R of the crossed design, where there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub gauge: Option<GaugeStudy>,
     /// Why there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub no_gauge: Option<String>,
 }
 

@@ -78,6 +78,7 @@ mod redirects;
 mod reference;
 mod regression;
 mod remote;
+mod repeatability;
 mod reprovisioning;
 mod reset_lines;
 mod resets;

@@ -31,10 +31,10 @@ pub(super) struct RepeatabilityArguments {
     #[arg(long, conflicts_with_all = ["times", "check_only"])]
     from_records: bool,
     /// With --from-records: runs since a day or a moment of the station's zone
-    #[arg(long, value_name = "TIME", requires = "from_records")]
+    #[arg(long, value_name = "TIME", conflicts_with = "times")]
     since: Option<String>,
     /// With --from-records: runs before a day or a moment of the station's zone
-    #[arg(long, value_name = "TIME", requires = "from_records")]
+    #[arg(long, value_name = "TIME", conflicts_with = "times")]
     until: Option<String>,
     /// Run the QC list only, as goldline check does: the units were provisioned before
     #[arg(long)]
