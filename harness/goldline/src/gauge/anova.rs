@@ -11,9 +11,9 @@ use super::{
 };
 use crate::record::Limits;
 
-/// The interaction is pooled with the repeatability when its p is above this: AIAG's recommendation against taking an
-/// interaction for none too soon, and the value that Minitab had up to release 16. At 0.05, Minitab's of today, fewer
-/// interactions would stay.
+/// The interaction is pooled with the repeatability when its p is above this. AIAG advises a high level, so that an
+/// interaction is not taken for none too soon; 0.25 is what earlier releases of Minitab pooled above. At 0.05, that of
+/// today's, fewer interactions would stay.
 pub const POOLED_ABOVE: f64 = 0.25;
 
 /// A study by analysis of variance.
@@ -51,8 +51,6 @@ pub struct Source {
 
 impl Source {
     fn new(ss: f64, df: usize) -> Self {
-        // What is lost in the sums is no negative square.
-        let ss = ss.max(0.0);
         Self { df, ss, ms: (df > 0).then(|| ss / df as f64), f: None, p: None }
     }
 
@@ -77,10 +75,15 @@ impl Anova {
         let (n, k, r) = (crossed.parts().len(), crossed.appraisers().len(), crossed.trials());
         let all = crossed.all();
         let grand = mean(&all);
-        let part = squares(&crossed.part_means(), grand) * (k * r) as f64;
-        let appraiser = squares(&crossed.appraiser_means(), grand) * (n * r) as f64;
+        let (part_means, appraiser_means) = (crossed.part_means(), crossed.appraiser_means());
+        let part = squares(&part_means, grand) * (k * r) as f64;
+        let appraiser = squares(&appraiser_means, grand) * (n * r) as f64;
         let within: f64 = crossed.cells().iter().map(|cell| squares(cell, mean(cell))).sum();
-        let rest = squares(&all, grand) - part - appraiser - within;
+        let expected = part_means
+            .iter()
+            .flat_map(|part| appraiser_means.iter().map(move |appraiser| part + appraiser - grand));
+        let beyond = crossed.cells().iter().zip(expected).map(|(cell, it)| mean(cell) - it);
+        let rest = beyond.map(|beyond| beyond * beyond).sum::<f64>() * r as f64;
 
         let repeatability = Source::new(within, n * k * (r - 1));
         let interaction = Source::new(rest, (n - 1) * (k - 1)).against(repeatability);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Anova, Crossed, Rating, average_and_range};
 use crate::record::Limits;
 
-/// AIAG, *Measurement Systems Analysis*, 4th edition, figure III-B 6: appraisers A, B and C, each with three trials of ten
+/// AIAG, *Measurement Systems Analysis*, 4th edition, figure III-B 15: appraisers A, B and C, each with three trials of ten
 /// parts. Minitab ships it as `Gageaiag`.
 const AIAG: [[[f64; 10]; 3]; 3] = [
     [
@@ -67,7 +67,7 @@ fn assert_near(what: &str, found: Option<f64>, published: f64, within: f64) {
 
 const NO_LIMITS: Limits = Limits { lower: None, upper: None };
 
-/// The manual's report sheet, figure III-B 16. It is filled in by hand: means and factors are rounded to four digits.
+/// The manual's completed report. It is filled in by hand: means and factors are rounded to four digits.
 #[test]
 fn average_and_range_of_aiag() {
     let found = average_and_range(&crossed(&AIAG), NO_LIMITS).expect("in the tables");
@@ -80,7 +80,7 @@ fn average_and_range_of_aiag() {
     assert_eq!((found.ndc, found.rating_of_tv), (Some(5), Some(Rating::Conditional)));
 }
 
-/// The manual's tables III-B 7 and 8: the interaction is pooled. p is Minitab's of the same data, and the share of a
+/// The manual's ANOVA of the same data: the interaction is pooled. p is Minitab's of the same data, and the share of a
 /// tolerance of 8 from its example.
 #[test]
 fn anova_of_aiag() {
@@ -137,6 +137,20 @@ fn sums_of_squares_of_gage_rr() {
         assert_near("sum of squares", Some(line.ss), published, 1e-12);
     }
     assert_near("repeatability", found.repeatability.ms, 8.325e-7, 1e-12);
+}
+
+/// The sums of squares add up, and neither unit nor zero of the scale matters.
+#[test]
+fn a_study_does_not_depend_on_its_scale() {
+    let shifted = AIAG.map(|trials| trials.map(|parts| parts.map(|value| 1000.0 + 10.0 * value)));
+    let (plain, shifted) =
+        (Anova::of(&crossed(&AIAG), NO_LIMITS), Anova::of(&crossed(&shifted), NO_LIMITS));
+    let lines = [plain.part, plain.appraiser, plain.interaction, plain.repeatability];
+    assert_near("total", Some(lines.iter().map(|line| line.ss).sum()), 94.647_112_2, 1e-6);
+    let ten_times = shifted.variation.grr / plain.variation.grr;
+    assert_near("GRR", Some(ten_times), 10.0, 1e-9);
+    assert_near("p", shifted.interaction.p, plain.interaction.p.expect("a p"), 1e-9);
+    assert_eq!(shifted.variation.ndc, plain.variation.ndc);
 }
 
 /// One appraiser: what a test without any is studied with.

@@ -1,6 +1,6 @@
 //! What runs say together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use super::{
     average_range::average_and_range,
     crossed::Crossed,
     spread::{Spread, cg, percent_of_tolerance},
-    trial::{Appraisers, LeftOut, Trial},
+    trial::{Appraisers, LeftOut, Measured, Trial},
     variation::Variation,
 };
 use crate::record::{Limits, Record};
@@ -60,6 +60,8 @@ pub struct MeasurementStudy {
     pub kind: Kind,
     /// What was said instead of a number, and how often; empty for numbers.
     pub words: BTreeMap<String, usize>,
+    /// The units whose values differ from run to run, where they are counts or words and should not.
+    pub unsteady: Vec<String>,
     /// Each unit by each appraiser; empty for words.
     pub cells: Vec<Cell>,
     /// Repeatability of all cells together: their pooled standard deviation.
@@ -189,6 +191,7 @@ impl MeasurementStudy {
             upper,
             kind: Kind::Word,
             words: BTreeMap::new(),
+            unsteady: Vec::new(),
             cells: Vec::new(),
             repeatability: None,
             gauge: None,
@@ -205,6 +208,9 @@ impl MeasurementStudy {
             }
         }
         study.take(&values, appraisers);
+        if matches!(study.kind, Kind::Count | Kind::Word) {
+            study.unsteady = unsteady(&set);
+        }
         Some(study)
     }
 
@@ -270,6 +276,15 @@ impl GaugeStudy {
             average_range: average_and_range(crossed, limits),
         }
     }
+}
+
+fn unsteady(set: &[(&Trial, &Measured)]) -> Vec<String> {
+    let mut values: BTreeMap<&String, BTreeSet<String>> = BTreeMap::new();
+    for (trial, measured) in set {
+        values.entry(&trial.unit).or_default().insert(word(&measured.value));
+    }
+    let several = values.into_iter().filter(|(_, values)| values.len() > 1);
+    several.map(|(unit, _)| unit.clone()).collect()
 }
 
 fn word(value: &Value) -> String {

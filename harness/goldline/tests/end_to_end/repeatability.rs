@@ -5,9 +5,12 @@ use std::{fs, process::Command};
 use serde_json::Value;
 
 use super::{
+    page,
     program::{Ended, PROFILE, Station},
     schema::python,
 };
+
+const PAGE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/repeatability.md"));
 
 const UNITS: [&str; 2] = ["24:0a:c4:00:05:01", "24:0a:c4:00:05:02"];
 
@@ -148,6 +151,29 @@ fn a_unit_whose_verdict_varies_is_the_first_thing_said() {
     let came_to = serde_json::json!({ "FAIL measured.out_of_limits": 1, "PASS": 2 });
     assert_eq!(study["units"][0]["came_to"], came_to);
     assert_eq!(study["units"][1]["agrees"], true);
+}
+
+/// The units are moved before the last round, as the page says. Of thirteen trials the newest three count.
+#[test]
+fn the_page_s_commands_come_to_a_gauge_study() {
+    let many = |newest: [f64; 3]| [&[0.25; 10][..], &newest].concat();
+    let (left, right) = (many([0.29, 0.41, 0.64]), many([-0.56, -0.68, -0.58]));
+    let station = jig([[&left, &[0.08, 0.25, 0.07]], [&[-0.47, -1.22, -0.68], &right]]);
+    let commands = page::commands(PAGE);
+    let [again, as_they_lie, moved, of_records] = commands.as_slice() else {
+        panic!("four commands, not {commands:?}")
+    };
+    let files = ["as_they_lie.toml", "as_they_lie.toml", "swapped.toml", "swapped.toml"];
+    for (file, words) in files.into_iter().zip([again, as_they_lie, moved]) {
+        fs::copy(station.path(file), station.path("jig.toml")).expect("it is there");
+        let ended = station.unit(words);
+        assert_eq!(ended.code(), 0, "{words:?}: {ended:?}");
+    }
+    let ended = station.unit(of_records);
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    for line in ["32 runs of 2 units", "gauge R&R, 2 units × 2 nests × 3 trials"] {
+        assert!(ended.stdout.contains(line), "{line}: {}", ended.stdout);
+    }
 }
 
 /// A sound test of bad units is a sound test; and no two runs have a simulated fault in the same place.

@@ -163,7 +163,11 @@ fn without_spread(it: &MeasurementStudy) -> Vec<String> {
         Kind::Count => format!("counts from {} to {}", figure(min), figure(max)),
         _ => format!("{} to {}, each unit the same each time", figure(min), figure(max)),
     };
-    vec![name(it), limits(it), values]
+    let differs = match it.unsteady.as_slice() {
+        [] => String::new(),
+        units => format!("; differs from run to run of {}", units.join(", ")),
+    };
+    vec![name(it), limits(it), values + &differs]
 }
 
 fn counts_of_words(words: &BTreeMap<String, usize>) -> String {
