@@ -4,9 +4,11 @@
 //! of range and studentized range*, 1960; computed once more for this table). For few ranges g, d₂* = √(d₂² + d₃²/g) takes
 //! the place of d₂, as in AIAG's appendix C.
 
+use std::f64::consts::FRAC_2_SQRT_PI;
+
 /// d₂ and d₃ for 2, 3, … values.
 const FACTORS: [(f64, f64); 19] = [
-    (1.128_38, 0.852_5),
+    (FRAC_2_SQRT_PI, 0.852_5),
     (1.692_57, 0.888_4),
     (2.058_75, 0.879_8),
     (2.325_93, 0.864_1),
@@ -45,6 +47,7 @@ mod tests {
 
     /// As they stand on AIAG's form, "Gage Repeatability and Reproducibility Report".
     #[test]
+    #[expect(clippy::approx_constant, reason = "the published digits")]
     fn the_factors_are_those_of_the_published_form() {
         let k1 = [(2, 0.8862), (3, 0.5908)];
         let k2 = [(2, 0.7071), (3, 0.5231)];

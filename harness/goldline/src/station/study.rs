@@ -2,7 +2,6 @@
 //!
 //! Must not know how a run is made, nor who asks for it again.
 
-use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::{order::DEFAULT_PROFILE, request::Request, state_directory::open_state};
@@ -12,6 +11,9 @@ use crate::{
     record::Record,
     store::{Found, RunFilter, RunSummary, StoreError},
 };
+
+/// Why a record counts for nothing that an earlier or a later version wrote.
+const OTHER_FORM: &str = "its record has another form";
 
 /// Which of a station's runs are studied.
 #[derive(Clone, Copy, Debug, Default)]
@@ -91,21 +93,22 @@ pub async fn kept_study(
     let store = open_state(request.state.as_deref())?.records().await?;
     let of_devices =
         |run: &RunSummary| request.devices.is_empty() || request.devices.contains(&run.device);
-    let mut records = Vec::new();
+    let (mut records, mut unreadable) = (Vec::new(), 0);
     for run in store.list(&filter).await?.into_iter().rev().filter(of_devices) {
-        // What goes on or was interrupted has no record; one of another form cannot be read.
-        if let Some(Found::Record(record)) = store.find(run.run_id).await? {
-            records.extend(readable(record));
+        // What goes on or was interrupted has no record.
+        let Some(Found::Record(record)) = store.find(run.run_id).await? else { continue };
+        match serde_json::from_value::<Record>(record) {
+            Ok(record) => records.push(record),
+            Err(_) => unreadable += 1,
         }
     }
-    let study = Study::of(&profile.name, Some(&profile.digest), &records, appraisers);
+    let mut study = Study::of(&profile.name, Some(&profile.digest), &records, appraisers);
+    if unreadable > 0 {
+        study.left_out.insert(OTHER_FORM.to_owned(), unreadable);
+    }
     if study.runs > 0 {
         return Ok(study);
     }
     let left_out = study.left_out.iter().map(|(why, runs)| format!("{runs} left out, {why}"));
     Err(KeptError::Nothing { profile: profile.name.clone(), left_out: left_out.collect() })
-}
-
-fn readable(record: Value) -> Option<Record> {
-    serde_json::from_value(record).ok()
 }

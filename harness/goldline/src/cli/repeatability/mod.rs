@@ -194,3 +194,43 @@ fn made(arguments: &RepeatabilityArguments, times: u32) -> miette::Result<(Study
 fn says_something(record: &Record) -> bool {
     matches!(record.verdict, Some(Verdict::Pass | Verdict::Fail))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gauge::UnitVerdicts;
+
+    /// One unit with two runs and nothing measured.
+    fn agreeing() -> Study {
+        let came_to = [("PASS".to_owned(), 2)].into();
+        let unit = "24:0a:c4:00:05:01".to_owned();
+        let unit = UnitVerdicts { unit, came_to, agrees: true, by_appraiser: [].into() };
+        Study { units: vec![unit], runs: 2, ..Study::of("lamp", None, &[], Appraisers::Nests) }
+    }
+
+    #[test]
+    fn what_was_not_repeated_is_no_pass() {
+        let none = Study::of("lamp", None, &[], Appraisers::Nests);
+        assert_eq!((none.agrees, judged(&none, None)), (true, exit::ERROR));
+        assert_eq!(judged(&agreeing(), None), exit::PASS);
+    }
+
+    #[test]
+    fn a_limit_that_nothing_is_held_against_is_no_pass() {
+        assert_eq!(judged(&agreeing(), Some(30.0)), exit::ERROR);
+    }
+
+    #[test]
+    fn differing_verdicts_outweigh_what_was_not_measured() {
+        let study = Study { agrees: false, ..agreeing() };
+        assert_eq!(judged(&study, Some(30.0)), exit::FAIL);
+    }
+
+    #[test]
+    fn a_limit_is_a_percentage_above_zero() {
+        assert_eq!([percent("30"), percent("12.5%")], [Ok(30.0), Ok(12.5)]);
+        for wrong in ["0", "-1", "NaN", "inf", "much"] {
+            assert!(percent(wrong).is_err(), "{wrong}");
+        }
+    }
+}
