@@ -9,7 +9,7 @@ use super::{
     esp_environment::port_of_environment, golden::GoldenCommand, ids::IdsCommand,
     init::InitArguments, nvs::NvsArguments, operator, output, overwrite::OverwriteArgument,
     problem::usage, prove::ProveArguments, records::RecordsCommand, registry::RegistryCommand,
-    repeatability::RepeatabilityArguments, simulator::SimulatorCommand, station::StationCommand,
+    repeatability::arguments::StudyArguments, simulator::SimulatorCommand, station::StationCommand,
     testbed::TestbedCommand,
 };
 use crate::{
@@ -153,6 +153,15 @@ pub(super) struct ReprovisionArguments {
     /// Which part: wifi or certificate
     #[arg(long, value_name = "PART", value_parser = part)]
     pub(super) only: Part,
+    #[command(flatten)]
+    pub(super) run: RunArguments,
+}
+
+/// Arguments of a study of the test.
+#[derive(Args)]
+pub(super) struct RepeatabilityArguments {
+    #[command(flatten)]
+    pub(super) study: StudyArguments,
     #[command(flatten)]
     pub(super) run: RunArguments,
 }

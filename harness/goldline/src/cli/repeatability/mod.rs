@@ -1,11 +1,10 @@
 //! `goldline repeatability`: how good the test is, by units that are run again and again, or by the runs of this station.
 
+pub(super) mod arguments;
 mod text;
 
-use clap::{Args, ValueEnum};
-
 use super::{
-    arguments::RunArguments,
+    arguments::{RepeatabilityArguments, RunArguments},
     exit, output,
     problem::of_station,
     records::moment,
@@ -13,75 +12,19 @@ use super::{
     station_state::runtime,
 };
 use crate::{
-    gauge::{Appraisers, Study},
+    gauge::Study,
     plan::Scope,
     record::{Record, Verdict},
     station::{Kept, Request, kept_study, live_study, places, round_of},
 };
 
-/// Arguments of a study.
-#[derive(Args)]
-pub(super) struct RepeatabilityArguments {
-    /// Run each unit so often
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..), required_unless_present_any = ["from_records", "schema"],
-          conflicts_with_all = ["repeat", "replaces", "save_credentials", "junit", "retry_errors"])]
-    times: Option<u32>,
-    /// Study the runs that this station kept, and touch no unit: of the profile as it is now, of --lot and --device where
-    /// they are given
-    #[arg(long, conflicts_with_all = ["times", "check_only"])]
-    from_records: bool,
-    /// With --from-records: runs since a day or a moment of the station's zone
-    #[arg(long, value_name = "TIME", conflicts_with = "times")]
-    since: Option<String>,
-    /// With --from-records: runs before a day or a moment of the station's zone
-    #[arg(long, value_name = "TIME", conflicts_with = "times")]
-    until: Option<String>,
-    /// Run the QC list only, as goldline check does: the units were provisioned before
-    #[arg(long)]
-    check_only: bool,
-    /// What takes the appraiser's part
-    #[arg(long, value_enum, default_value_t = Appraiser::Nest)]
-    appraiser: Appraiser,
-    /// Exit with 1 where the GRR of a measurement takes more of its tolerance than this; 30 is the field's limit
-    #[arg(long, value_name = "PERCENT", value_parser = percent)]
-    max_grr: Option<f64>,
-    /// Print the JSON Schema of what --json prints
-    #[arg(long)]
-    schema: bool,
-    #[command(flatten)]
-    pub(super) run: RunArguments,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Appraiser {
-    /// The nests, or the ports where no nest is named
-    Nest,
-    /// Those whom --operator names
-    Operator,
-}
-
-impl From<Appraiser> for Appraisers {
-    fn from(appraiser: Appraiser) -> Self {
-        match appraiser {
-            Appraiser::Nest => Self::Nests,
-            Appraiser::Operator => Self::Operators,
-        }
-    }
-}
-
-fn percent(text: &str) -> Result<f64, String> {
-    let number = text.trim_end_matches('%').parse().ok();
-    let found = number.filter(|percent: &f64| percent.is_finite() && *percent > 0.0);
-    found.ok_or_else(|| "expected a percentage above 0, such as 30".to_owned())
-}
-
 /// Runs or reads, and says what came of it.
 pub(super) fn run(arguments: &RepeatabilityArguments) -> miette::Result<u8> {
-    if arguments.schema {
+    if arguments.study.schema {
         output::print_json(&schemars::schema_for!(Study))?;
         return Ok(exit::PASS);
     }
-    let (study, bench) = match arguments.times {
+    let (study, bench) = match arguments.study.times {
         Some(times) => made(arguments, times)?,
         None => (read(arguments)?, exit::PASS),
     };
@@ -93,7 +36,7 @@ pub(super) fn run(arguments: &RepeatabilityArguments) -> miette::Result<u8> {
     } else {
         output::print(&text::study(&study))?;
     }
-    Ok(exit::worst([bench, judged(&study, arguments.max_grr)]))
+    Ok(exit::worst([bench, judged(&study, arguments.study.max_grr)]))
 }
 
 /// What the study itself comes to. A limit that nothing can be held against is the bench's to mend, and no PASS.
@@ -136,17 +79,17 @@ fn read(arguments: &RepeatabilityArguments) -> miette::Result<Study> {
         ..Request::default()
     };
     let kept = Kept {
-        since: arguments.since.as_deref().map(moment).transpose()?,
-        until: arguments.until.as_deref().map(moment).transpose()?,
+        since: arguments.study.since.as_deref().map(moment).transpose()?,
+        until: arguments.study.until.as_deref().map(moment).transpose()?,
     };
-    let study = kept_study(&request, kept, arguments.appraiser.into());
+    let study = kept_study(&request, kept, arguments.study.appraiser.into());
     runtime()?.block_on(study).map_err(of_station)
 }
 
 /// Runs each unit so often, and says beside the study what the bench came to: a FAIL is the unit's, and counts in the
 /// study.
 fn made(arguments: &RepeatabilityArguments, times: u32) -> miette::Result<(Study, u8)> {
-    let scope = if arguments.check_only { Scope::Check } else { Scope::Run };
+    let scope = if arguments.study.check_only { Scope::Check } else { Scope::Run };
     let session = Session::start()?;
     let request = arguments.run.request()?;
     let units = places(&request).map_err(of_station)?;
@@ -188,7 +131,7 @@ fn made(arguments: &RepeatabilityArguments, times: u32) -> miette::Result<(Study
         }
     }
     session.end();
-    Ok((live_study(&request, &records, arguments.appraiser.into()), bench))
+    Ok((live_study(&request, &records, arguments.study.appraiser.into()), bench))
 }
 
 fn says_something(record: &Record) -> bool {
@@ -198,7 +141,7 @@ fn says_something(record: &Record) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gauge::UnitVerdicts;
+    use crate::gauge::{Appraisers, UnitVerdicts};
 
     /// One unit with two runs and nothing measured.
     fn agreeing() -> Study {
@@ -228,9 +171,9 @@ mod tests {
 
     #[test]
     fn a_limit_is_a_percentage_above_zero() {
-        assert_eq!([percent("30"), percent("12.5%")], [Ok(30.0), Ok(12.5)]);
+        assert_eq!([arguments::percent("30"), arguments::percent("12.5%")], [Ok(30.0), Ok(12.5)]);
         for wrong in ["0", "-1", "NaN", "inf", "much"] {
-            assert!(percent(wrong).is_err(), "{wrong}");
+            assert!(arguments::percent(wrong).is_err(), "{wrong}");
         }
     }
 }
