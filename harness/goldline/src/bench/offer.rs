@@ -101,13 +101,14 @@ fn known_accounts(plan: &BoundPlan) -> Vec<Account> {
     if later { Vec::new() } else { plan.broker().map(account).into_iter().collect() }
 }
 
-/// What of a unit's account is its alone.
+/// What of a unit's account is its alone, as far as it is known: the account may be one that a server will give it.
 fn identity(plan: &BoundPlan) -> Option<UnitIdentity> {
-    let (profile, broker) = (plan.profile(), plan.broker().ok()?);
-    let is_its_own = |text: &Template| profile.names_the_unit(text);
-    let mqtt = profile.mqtt.as_ref().filter(|mqtt| is_its_own(&mqtt.client_id))?;
-    let username = is_its_own(&mqtt.username).then(|| broker.username.clone());
-    Some(UnitIdentity { client_id: broker.client_id.clone(), username })
+    let (profile, mqtt) = (plan.profile(), plan.profile().mqtt.as_ref()?);
+    let its_own = |text: &Template| {
+        let rendered = profile.names_the_unit(text).then(|| plan.render(text))?;
+        Some(rendered.ok()?.expose().to_owned())
+    };
+    Some(UnitIdentity { client_id: its_own(&mqtt.client_id)?, username: its_own(&mqtt.username) })
 }
 
 fn calls(ca: &Ca) -> Calls {
@@ -119,11 +120,19 @@ fn calls(ca: &Ca) -> Calls {
 
 /// Where a URL of the plan leads.
 fn site(plan: &BoundPlan, url: &Template) -> Result<Site, BenchError> {
-    let url = plan.render(url)?.expose().to_owned();
-    let url: HttpUrl =
-        url.parse().map_err(|error: HttpError| BenchError::Url { url, reason: error })?;
+    let url = http_url(plan, url)?;
     let tls = url.scheme() == Scheme::Https;
     Ok(Site { host: url.at().clone(), port: url.port(), tls })
+}
+
+/// What a request for it asks for, without a query.
+fn path_of(url: &HttpUrl) -> String {
+    url.path().split('?').next().unwrap_or_default().to_owned()
+}
+
+fn http_url(plan: &BoundPlan, url: &Template) -> Result<HttpUrl, BenchError> {
+    let url = plan.render(url)?.expose().to_owned();
+    url.parse().map_err(|error: HttpError| BenchError::Url { url, reason: error })
 }
 
 /// The server that gives credentials and configuration; one server is both.
@@ -146,6 +155,7 @@ fn config_server(plan: &BoundPlan) -> Result<Option<ConfigServerOffer>, BenchErr
         site: site(plan, &server.url)?,
         bench_calls: site(plan, &api.url)?.host,
         token: plan.render(&api.token)?.as_secret().clone(),
+        path: path_of(&http_url(plan, &server.url)?),
         credentials: Arc::new(move |_: &str| account.clone()),
         creates_user: server.creates_user,
         provisioned_host: text(&api.mqtt_host)?,

@@ -135,6 +135,8 @@ pub struct LogFacts {
     pub sessions: usize,
     /// The TLS failure, in the line that tells most of it.
     pub tls: Option<String>,
+    /// How many lines tell of TLS failures.
+    pub tls_lines: usize,
     restarts: Restarts,
     refused_for_good: bool,
     /// Whether the port was away meanwhile, or the connection to it lost.
@@ -184,6 +186,11 @@ impl LogFacts {
     /// it may have said first is no evidence that it did not.
     pub fn is_unheard(&self) -> bool {
         self.has_missed && !self.has_application()
+    }
+
+    /// Whether it may have said what the bench did not hear.
+    pub fn has_missed(&self) -> bool {
+        self.has_missed
     }
 
     /// Whether the boot loader said that there is nothing to run, and no application came after all.
@@ -297,6 +304,7 @@ impl LogFacts {
             told |= keep(&mut self.gave_up, text, first);
         }
         if TLS.is_match(text) {
+            self.tls_lines += 1;
             told |= keep(&mut self.tls, text, rank_of_tls);
         }
         self.count(text) || told

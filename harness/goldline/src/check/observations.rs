@@ -619,6 +619,8 @@ pub struct TrustObservation {
     pub refused_with: Option<String>,
     /// Whether it accepted the certificate: a bad unit.
     pub accepted: bool,
+    /// Somebody refused it, and nothing tells whether it was the unit.
+    pub nameless: bool,
     /// Whether it came back to the right broker afterwards.
     pub returned: bool,
     /// How long the engine waited.

@@ -15,6 +15,13 @@ pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
             Code::TrustsAnyone,
             format!("the unit accepted a certificate for {endpoint} from a CA that nobody knows"),
         );
+    } else if trust.nameless {
+        finding.error(
+            Code::TestbedNetwork,
+            format!(
+                "somebody who came for {endpoint} refused a certificate of a CA that nobody knows, and the unit's log says nothing of a failed handshake: on a site's network nobody could tell whose refusal that was"
+            ),
+        );
     } else if !trust.tried {
         finding.fail_with_witness(
             Code::TrustNotTried,

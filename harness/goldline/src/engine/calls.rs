@@ -18,13 +18,17 @@ use crate::{
 };
 
 /// A unit that was told a time which is further off than this was told a wrong one.
-const TIME_TOLERANCE: time::Duration = time::Duration::minutes(1);
+pub(super) const TIME_TOLERANCE: time::Duration = time::Duration::minutes(1);
+pub(super) const UNTRUE_TIME: &str = "the time server told a time that is not the bench's";
 /// Firmware tries again after a refusal; this many are no accident.
 const REFUSALS: usize = 3;
 
 impl Run {
     /// A unit without the time trusts nobody: nothing after it can tell more.
     pub(super) async fn await_time(&mut self) -> Result<Next, Failure> {
+        if self.testbed()?.network.is_site() {
+            return self.await_time_on_site().await;
+        }
         let (since, deadline) = self.wait_for_call()?;
         let testbed = self.testbed()?;
         let server = testbed.time_server.as_ref();
@@ -60,8 +64,7 @@ impl Run {
             None => Some(at_time_server(testbed, self.bound()?, &self.bench).await?),
         };
         let mut seen = observation(answered, since, deadline, detail, witness);
-        seen.untrue =
-            wrong.then(|| "the time server told a time that is not the bench's".to_owned());
+        seen.untrue = wrong.then(|| UNTRUE_TIME.to_owned());
         self.seen.time = Some(seen);
         Ok(if served { Next::GoOn } else { Next::Enough })
     }
@@ -92,7 +95,12 @@ impl Run {
         };
         let witness = match served {
             Some(_) => None,
-            None => Some(at_config_server(testbed, self.bound()?, &self.bench).await?),
+            None => {
+                let witness = at_config_server(testbed, self.bound()?, &self.bench).await?;
+                let reached = server.calls().iter().any(|call| call.event.caller.is_unit());
+                let way_in = self.way_in()?.without_its_own();
+                Some(and_the_way(testbed, &way_in, witness, reached).await)
+            }
         };
         let others = server
             .calls()
@@ -195,7 +203,7 @@ impl Run {
         self.seen.chip.as_ref().map(|chip| chip.mac.to_string()).unwrap_or_default()
     }
 
-    fn wait_for_call(&self) -> Result<(Instant, Deadline), Failure> {
+    pub(super) fn wait_for_call(&self) -> Result<(Instant, Deadline), Failure> {
         let since = self.link()?.counts_from;
         Ok((since, Deadline::after(self.plan.profile.deadlines.service)))
     }

@@ -60,6 +60,7 @@ impl Hearing {
         heard.secrets = plan.bindings().secret_parts();
         heard.device_id = scraped.map(|scraped| scraped.pattern.clone());
         heard.standing = scraped.map(|_| unit.with_dropped_zeros()).into_iter().collect();
+        heard.standing.extend(profile.time.iter().filter_map(|time| time.expect.clone()));
         heard.standing.extend(profile.factory.iter().map(|factory| factory.expect.clone()));
     }
 

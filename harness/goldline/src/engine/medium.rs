@@ -72,6 +72,11 @@ impl WayIn {
         self.namesake_came
     }
 
+    /// Who knows of the way to a service that the unit is not seen to reach: not the unit, which may have reached another.
+    pub(super) fn without_its_own(self) -> Self {
+        Self { came_in: false, ..self }
+    }
+
     /// Whether anybody has come in, or the nest vouches for it.
     pub(super) async fn over(&self, medium: &Medium) -> Witness {
         if let Some((access_point, seen)) = medium.access_point().zip(self.at_access_point.as_ref())

@@ -1,6 +1,11 @@
 //! The negative test of trust: for a while, another broker answers for the planned name, with a
 //! certificate of a CA that nobody knows. The unit must refuse it, and come back to the right one.
 
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
 use tokio::time::sleep_until;
 
 use super::{
@@ -11,10 +16,12 @@ use super::{
 use crate::{
     check::TrustObservation,
     clock::Deadline,
+    profile::Endpoint,
     testbed::{
         TestbedError,
         authority::Authority,
-        broker::{Broker, BrokerConfig},
+        broker::{Broker, BrokerConfig, Connection},
+        network::{Network, NoRedirect},
     },
 };
 
@@ -34,34 +41,20 @@ impl Run {
         let config = BrokerConfig { callers, ..BrokerConfig::new(shown, Vec::new()) };
         let stranger = Broker::start(config, clock).await.map_err(TestbedError::from)?;
 
-        let (host, port) = (endpoint.at(), endpoint.port());
-        let redirect = |to| testbed.network.redirect(host, port, to).map_err(TestbedError::from);
-        redirect(stranger.address())?;
+        let network = Arc::clone(&testbed.network);
+        let lost_at = self.hearing.facts().tls_lines;
+        let stands_in = StandsIn::of(network, &endpoint, testbed.broker.address());
+        stands_in.lead(stranger.address()).map_err(TestbedError::from)?;
         testbed.broker.drop_unit();
         let deadline = Deadline::after(wait);
-        let mut seen = TrustObservation::default();
-        let tried = tokio::select! {
-            tried = stranger.wait_for(deadline, |connection| {
-                if !connection.caller.is_unit() {
-                    return None;
-                }
-                // A handshake that only broke off is no refusal: the next one tells.
-                let failure = connection.tls_failure.as_ref();
-                let refused = failure.filter(|failure| failure.cause.is_distrust());
-                let accepted = connection.connect.is_some();
-                let refused = refused.map(|failure| failure.cause.to_string());
-                (refused.is_some() || accepted).then_some((refused, accepted))
-            }) => tried.ok().or_else(|| silent_refusal(&stranger)),
-            failure = self.interrupted() => return Err(failure),
+        let mut seen = match testbed.network.is_site() {
+            true => self.visitor_of(&stranger, lost_at, deadline).await?,
+            false => self.caller_of(&stranger, deadline).await?,
         };
         seen.waited_ms = millis(deadline.allowed().saturating_sub(deadline.left()));
-        seen.tried = tried.is_some();
-        if let Some((refused_with, accepted)) = tried {
-            seen.refused_with = refused_with;
-            seen.accepted = accepted;
-        }
+        let testbed = self.testbed()?;
         let back_at = tokio::time::Instant::now();
-        redirect(testbed.broker.address())?;
+        drop(stands_in);
         stranger.drop_unit();
 
         let deadline = Deadline::after(wait);
@@ -96,6 +89,92 @@ impl Run {
         self.seen.trust = Some(seen);
         Ok(())
     }
+
+    /// What the unit did at the wrong broker, where each connection tells whose it is.
+    async fn caller_of(
+        &mut self,
+        stranger: &Broker,
+        deadline: Deadline,
+    ) -> Result<TrustObservation, Failure> {
+        let tried = tokio::select! {
+            tried = stranger.wait_for(deadline, |connection| {
+                if !connection.caller.is_unit() {
+                    return None;
+                }
+                let (refused, accepted) = (distrust_of(connection), connection.connect.is_some());
+                (refused.is_some() || accepted).then_some((refused, accepted))
+            }) => tried.ok().or_else(|| silent_refusal(stranger)),
+            failure = self.interrupted() => return Err(failure),
+        };
+        let (refused_with, accepted) = tried.clone().unwrap_or_default();
+        let tried = tried.is_some();
+        Ok(TrustObservation { tried, refused_with, accepted, ..TrustObservation::default() })
+    }
+
+    /// What the unit did there over a site's network, where one that refuses says not who it is: its own log tells, which
+    /// had so many lines about failed handshakes before. One that does not refuse says its name.
+    async fn visitor_of(
+        &mut self,
+        stranger: &Broker,
+        lines_before: usize,
+        deadline: Deadline,
+    ) -> Result<TrustObservation, Failure> {
+        let client_id = self.bound()?.broker()?.client_id.clone();
+        let (console, mut events) = (self.console()?, stranger.follow());
+        let mut seen = TrustObservation::default();
+        loop {
+            let printed = console.printed();
+            let own = self.hearing.facts().tls_lines > lines_before;
+            let connections = stranger.connections();
+            let is_its = |connection: &&Connection| {
+                connection.connect.as_ref().is_some_and(|connect| connect.client_id == client_id)
+            };
+            seen.accepted = connections.iter().any(|connection| is_its(&connection));
+            seen.refused_with = connections.iter().find_map(distrust_of);
+            seen.tried = seen.accepted || own && seen.refused_with.is_some();
+            if seen.tried {
+                return Ok(seen);
+            }
+            tokio::select! {
+                () = console.changed(printed) => {}
+                _ = events.next(deadline) => {}
+                () = sleep_until(deadline.instant()) => break,
+                failure = self.interrupted() => return Err(failure),
+            }
+        }
+        seen.nameless = seen.refused_with.is_some();
+        Ok(seen)
+    }
+}
+
+/// The wrong broker in the place of the right one, for every unit of the network, until this is dropped.
+struct StandsIn<'a> {
+    network: Arc<dyn Network>,
+    endpoint: &'a Endpoint,
+    right: SocketAddr,
+}
+
+impl<'a> StandsIn<'a> {
+    fn of(network: Arc<dyn Network>, endpoint: &'a Endpoint, right: SocketAddr) -> Self {
+        Self { network, endpoint, right }
+    }
+
+    fn lead(&self, to: SocketAddr) -> Result<IpAddr, NoRedirect> {
+        self.network.redirect_instead(self.endpoint.at(), self.endpoint.port(), to)
+    }
+}
+
+impl Drop for StandsIn<'_> {
+    fn drop(&mut self) {
+        // It led there before, so that nothing new is asked for.
+        let _back = self.lead(self.right);
+    }
+}
+
+/// With what a client refused the certificate. A handshake that only broke off is no refusal: the next one tells.
+fn distrust_of(connection: &Connection) -> Option<String> {
+    let failure = connection.tls_failure.as_ref();
+    failure.filter(|failure| failure.cause.is_distrust()).map(|failure| failure.cause.to_string())
 }
 
 /// A unit that closes each handshake without an alert refuses too; it has had all the time there is.

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Failure, Run, millis,
+    on_site::and_the_way,
     probing::{Talk, at_broker, at_update_server},
 };
 use crate::{
@@ -186,10 +187,11 @@ impl Run {
         let (witness, download) = match arrived {
             false => {
                 let plan = self.bound()?;
-                (
-                    Some(at_broker(testbed, plan, &self.bench, Talk::Update).await?),
-                    Some(at_update_server(testbed, plan, &self.bench, &url, &trial.image).await?),
-                )
+                let broker = at_broker(testbed, plan, &self.bench, Talk::Update).await?;
+                let there =
+                    at_update_server(testbed, plan, &self.bench, &url, &trial.image).await?;
+                let way_in = self.way_in()?.without_its_own();
+                (Some(broker), Some(and_the_way(testbed, &way_in, there, fetched).await))
             }
             true => (None, None),
         };

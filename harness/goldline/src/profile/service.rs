@@ -119,6 +119,8 @@ pub struct TimeServer {
     pub server: Template,
     /// UDP port.
     pub port: u16,
+    /// What the line of its console holds that says that the unit has the time.
+    pub expect: Option<String>,
 }
 
 /// Over-the-air updates that are tried on a unit.

@@ -30,7 +30,7 @@
 //! [network]
 //! use = "nic:wlan1"   # what lies between real units and the services, unless --network says otherwise
 //! listen = "0.0.0.0"  # for "site": where the bench's services listen, and what units are given to find them
-//! advertise = "bench.example.test"
+//! advertise = "bench.example.test"    # or several: ["bench.example.test", "time.example.test"]
 //!
 //! [final]             # of units that are tested with other values than they are shipped with
 //! broker_shows = "broker-chain.pem"
@@ -99,7 +99,7 @@ pub struct StationFile {
     /// Where the bench's services listen on the network of its site; every address of the machine, unless it says so.
     pub listen: Option<IpAddr>,
     /// What units know the bench by on the network of its site.
-    pub advertise: Option<Host>,
+    pub advertise: Vec<Host>,
     /// Whether only a network will do that proves a unit's radio.
     pub requires_radio: bool,
     /// Whether only a nest will do whose path loss was measured, and not too long ago.
@@ -302,7 +302,7 @@ impl Reader<'_> {
                                 station.hostapd = Some(self.folder.join(socket));
                             }
                             "listen" => station.listen = Some(host("listen", value)?),
-                            "advertise" => station.advertise = Some(host("advertise", value)?),
+                            "advertise" => station.advertise = hosts("advertise", value)?,
                             _ => {
                                 let known = ["use", "hostapd", "listen", "advertise"];
                                 return Err(unknown(name, &known));
@@ -504,6 +504,14 @@ fn host<T: FromStr>(key: &'static str, value: &Found<'_>) -> Result<T, Fault> {
     };
     let text = plain(key, value)?;
     text.parse().map_err(|_| (value.span(), StationFileProblem::Place { key, expected }))
+}
+
+/// One host, or several in a list.
+fn hosts(key: &'static str, value: &Found<'_>) -> Result<Vec<Host>, Fault> {
+    match value.get_ref().as_array() {
+        Some(several) => several.iter().map(|one| host(key, one)).collect(),
+        None => Ok(vec![host(key, value)?]),
+    }
 }
 
 fn plain(key: &str, value: &Found<'_>) -> Result<String, Fault> {

@@ -33,7 +33,7 @@ use crate::{
     image::{FlashImages, ImageError, Symbols},
     plan::{Bindings, BoundPlan, Given, MaterialError, Scope},
     process::Unusable,
-    profile::{Ca, Caller},
+    profile::{Ca, Caller, CheckId, Host, HostError, Template},
     record::{Code, Diagnosis},
     store::{Holder, RecordStore, StateDirectory, StoreError},
     testbed::{
@@ -42,6 +42,7 @@ use crate::{
         nat::EmulatedAccessPoint,
         network::{NetworkKind, NoRedirect},
         nic::NoNic,
+        site::Arrives,
         visits::{NoVisits, Visitor},
     },
 };
@@ -82,6 +83,8 @@ pub enum JobsError {
     Site(#[from] NoRedirect),
     #[error(transparent)]
     Url(#[from] HttpError),
+    #[error(transparent)]
+    Host(#[from] HostError),
     #[error("--broker: units go to {given} over the site's network, and {named} is named")]
     OtherBroker { given: String, named: String },
     #[error(transparent)]
@@ -125,7 +128,9 @@ impl JobsError {
             Self::Program { .. } => {
                 Some("correct `command` or `witness` of that check in the profile".to_owned())
             }
-            Self::Store(_) | Self::Images(_) | Self::Replaced(_) | Self::Url(_) => None,
+            Self::Store(_) | Self::Images(_) | Self::Replaced(_) | Self::Url(_) | Self::Host(_) => {
+                None
+            }
         }
     }
 }
@@ -255,15 +260,27 @@ pub(super) fn jobs(
 /// Units on the network of a site find their services by themselves: the bench, or the broker that is named.
 fn prepare_site(order: &Order, bench: &Bench, plan: &BoundPlan) -> Result<(), JobsError> {
     let Some(site) = bench.site() else { return Ok(()) };
+    let profile = plan.profile();
+    let text = |template: &Template| -> Result<String, JobsError> {
+        let text = plan.render(template).map_err(MaterialError::from).map_err(ValuesError::from)?;
+        Ok(text.expose().to_owned())
+    };
     let calls_ca = |ca: &&Ca| ca.called_by == Caller::Unit;
-    if let Some(ca) = plan.profile().ca.as_ref().filter(calls_ca) {
-        let url = plan.render(&ca.url).map_err(MaterialError::from).map_err(ValuesError::from)?;
-        let url: HttpUrl = url.expose().parse()?;
-        site.prepare(url.at(), url.port())?;
+    let called = profile.ca.as_ref().filter(calls_ca).map(|ca| &ca.url);
+    for url in called.into_iter().chain(profile.config_server.as_ref().map(|server| &server.url)) {
+        let url: HttpUrl = text(url)?.parse()?;
+        site.prepare(Arrives::Connections, url.at(), url.port())?;
+    }
+    if let Some(time) = &profile.time {
+        let host: Host = text(&time.server)?.parse()?;
+        site.prepare(Arrives::Datagrams, &host, time.port)?;
+    }
+    if let Some(ota) = profile.ota.as_ref().filter(|_| plan.plan().has_check(CheckId::OtaUpdate)) {
+        site.prepare(Arrives::Connections, &ota.server.0, ota.server.1)?;
     }
     let Some(endpoint) = &plan.endpoint else { return Ok(()) };
     let Some(there) = &order.broker else {
-        return Ok(site.prepare(endpoint.at(), endpoint.port())?);
+        return Ok(site.prepare(Arrives::Connections, endpoint.at(), endpoint.port())?);
     };
     let named = &there.endpoint;
     match named.at() == endpoint.at() && named.port() == endpoint.port() {

@@ -190,7 +190,7 @@ impl Order {
         };
         let site = site_of(station.as_ref(), network.kind);
         if site.is_some() && scope != Scope::Provision {
-            refusals::refuse_unknowable_on_site(&profile, request)?;
+            refusals::refuse_unknowable_on_site(&profile, request, devices.len())?;
         }
         let profile = Arc::new(profile);
         let faults = Faults::parse(&request.faults, request.seed)?;
@@ -355,7 +355,7 @@ fn site_of(station: Option<&StationFile>, network: NetworkKind) -> Option<SitePl
     let everywhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     let place = || SitePlace {
         listen: station.and_then(|station| station.listen).unwrap_or(everywhere),
-        advertise: station.and_then(|station| station.advertise.clone()),
+        advertise: station.map(|station| station.advertise.clone()).unwrap_or_default(),
     };
     (network == NetworkKind::Site).then(place)
 }

@@ -8,11 +8,15 @@ use super::{chosen_network::ChosenNetwork, request::Request};
 use crate::{
     plan::{Given, Scope},
     profile::{
-        AppSource, Caller, CheckId, Endpoint, EndpointPolicy, Method, Mqtt, Part, Profile,
-        Redirect, StationFile, did_you_mean,
+        AppSource, Caller, CheckId, ConfigServer, Endpoint, EndpointPolicy, Method, Mqtt, Part,
+        Profile, Redirect, StationFile, TimeServer, did_you_mean,
     },
     testbed::network::NetworkKind,
 };
+
+/// A question for the time carries no name.
+const SAYS_NO_TIME: &str =
+    "ask a time server, and their console does not say that they have the time";
 
 /// Why an order is not carried out.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,6 +95,10 @@ pub enum Refusal {
         "units of the profile {profile} {what}: nobody on a site's network could tell whose that was"
     )]
     UnknowableOnSite { profile: String, what: &'static str },
+    #[error(
+        "units of the profile {profile} are to refuse a server before they say who they are: on a site's network nobody could tell which of {units} did"
+    )]
+    OneAtATimeOnSite { profile: String, units: usize },
     #[error("a golden is compared with a declared identity only")]
     GoldenOfOwnIdentity,
 }
@@ -150,6 +158,12 @@ impl Refusal {
             }
             Self::ServiceOutOfReach { .. } | Self::BrokerOutOfReach { .. } => {
                 "leave it out, and go without what needs it: --without CHECK"
+            }
+            Self::UnknowableOnSite { what: SAYS_NO_TIME, .. } => {
+                "let [time] of the profile say what the console prints then: expect = \"Time synchronized\"; or choose --network nic:NAME"
+            }
+            Self::OneAtATimeOnSite { .. } => {
+                "test them one after the other; or choose --network nic:NAME, an interface that the bench has for itself"
             }
             Self::UnknowableOnSite { .. } => {
                 "choose --network nic:NAME, an interface that the bench has for itself; or name the product's own service, where there is one (--ca, --config-server)"
@@ -269,20 +283,28 @@ pub(super) fn refuse_what_would_ship(
     }
 }
 
-/// What a unit does on a site's network without a word of who it is.
+/// What units do on a site's network without a word of who they are.
 pub(super) fn refuse_unknowable_on_site(
     profile: &Profile,
     request: &Request,
+    units: usize,
 ) -> Result<(), Refusal> {
     let calls_ca = profile.ca.as_ref().is_some_and(|ca| ca.called_by == Caller::Unit);
     let is_named_alike = |mqtt: &Mqtt| !profile.names_the_unit(&mqtt.client_id);
+    let fetches_alike = |server: &ConfigServer| !profile.names_the_unit(&server.url);
+    let says_no_time = |time: &TimeServer| time.expect.is_none();
     let has = |check: CheckId| profile.checks.iter().any(|spec| spec.id == check);
     let whats = [
         (calls_ca && request.ca.is_some(), "call their CA, which does not tell the bench"),
-        (profile.config_server.is_some(), "fetch their configuration over HTTP"),
-        (profile.time.is_some(), "ask a time server"),
-        (has(CheckId::OtaUpdate), "download an update"),
-        (has(CheckId::ServerTrust), "are to refuse a server before they say who they are"),
+        (
+            profile.config_server.as_ref().is_some_and(fetches_alike),
+            "fetch their configuration all alike",
+        ),
+        (profile.time.as_ref().is_some_and(says_no_time), SAYS_NO_TIME),
+        (
+            has(CheckId::ServerTrust) && request.broker.is_some(),
+            "are to refuse a server in the place of a broker that they go to by themselves",
+        ),
         (
             profile.mqtt.as_ref().is_some_and(is_named_alike),
             "call themselves all alike at the broker",
@@ -290,6 +312,10 @@ pub(super) fn refuse_unknowable_on_site(
     ];
     match whats.into_iter().find(|(is_so, _)| *is_so) {
         Some((_, what)) => Err(Refusal::UnknowableOnSite { profile: profile.name.clone(), what }),
+        // Who breaks a handshake off says nothing; where there is one unit, its own log does.
+        None if has(CheckId::ServerTrust) && units > 1 => {
+            Err(Refusal::OneAtATimeOnSite { profile: profile.name.clone(), units })
+        }
         None => Ok(()),
     }
 }

@@ -52,6 +52,8 @@ pub type CreateUser = Arc<dyn Fn(&str) + Send + Sync>;
 pub struct ConfigServerConfig {
     /// What authorises a provisioner.
     pub token: Secret,
+    /// The path of the unit's configuration, which no other unit asks for.
+    pub path: String,
     /// Makes the account of a device id.
     pub credentials: MakeCredentials,
     /// Runs on a unit's first call.
@@ -123,12 +125,10 @@ impl ConfigEntrance {
     pub async fn open(
         certificate: &Issued,
         faults: &[TestbedFault],
-        callers: &Callers,
+        announced: (&Callers, &Reception),
         clock: Clock,
     ) -> Result<Self, HttpServerError> {
-        let down = faults.contains(&TestbedFault::ConfigDown);
-        let (rooms, nobody) = (Rooms::of_runs(), Reception::default());
-        let announced = (callers, &nobody);
+        let (down, rooms) = (faults.contains(&TestbedFault::ConfigDown), Rooms::of_runs());
         let entrance = Entrance::open(certificate, Sides::Both, down, announced, rooms).await?;
         Ok(Self { entrance, faults: faults.to_vec(), clock })
     }
@@ -206,6 +206,11 @@ impl Answers for Room {
             }
             _ => Answer::status(StatusCode::NOT_FOUND),
         }
+    }
+
+    /// The path of its configuration holds the unit's id.
+    fn is_of_its_unit(&self, call: &Call) -> bool {
+        call.head.method == Method::GET && call.path() == self.config.path
     }
 }
 

@@ -148,6 +148,8 @@ pub struct ConfigServerOffer {
     pub bench_calls: Host,
     /// What authorises a provisioner.
     pub token: Secret,
+    /// The path of this unit's configuration.
+    pub path: String,
     /// Makes the account of a device id, for the answer and for the broker.
     pub credentials: MakeCredentials,
     /// Whether a unit's first call lets its account in at the broker.

@@ -14,12 +14,13 @@ use super::{
     authority::{Authority, Issued},
     broker::{Account, Broker, BrokerConfig},
     ca::{CaEntrance, CertificateAuthorityApi},
-    caller::Borrower,
+    caller::{Borrower, Callers},
     config_server::{
         self, ConfigEntrance, ConfigServer, ConfigServerConfig, CreateUser, MakeCredentials,
     },
     fault::{Faults, TestbedFault},
     network::Network,
+    reception::Reception,
     time_server::{TimeEntrance, TimeServer},
     update_server::{UpdateEntrance, UpdateServer},
 };
@@ -261,15 +262,14 @@ impl Base {
 
     async fn ca(&self, host: &Host) -> Result<CaEntrance, TestbedError> {
         let (authority, names) = (Arc::clone(&self.authority), host.certificate_names());
-        let announced = (self.air.callers(), self.air.reception());
         let (faults, clock) = (&self.faults, self.clock.clone());
-        Ok(CaEntrance::open(&names, authority, faults, announced, clock).await?)
+        Ok(CaEntrance::open(&names, authority, faults, self.announced(), clock).await?)
     }
 
     async fn config_server(&self, names: &[String]) -> Result<ConfigEntrance, TestbedError> {
         let certificate = self.authority.issue_server(names, VALIDITY)?;
-        let (faults, callers, clock) = (&self.faults, self.air.callers(), self.clock.clone());
-        Ok(ConfigEntrance::open(&certificate, faults, callers, clock).await?)
+        let (faults, clock) = (&self.faults, self.clock.clone());
+        Ok(ConfigEntrance::open(&certificate, faults, self.announced(), clock).await?)
     }
 
     async fn time_server(&self) -> Result<Arc<TimeEntrance>, TestbedError> {
@@ -280,8 +280,13 @@ impl Base {
 
     async fn update_server(&self, host: &Host) -> Result<UpdateEntrance, TestbedError> {
         let certificate = self.certificate(host)?;
-        let (faults, callers, clock) = (&self.faults, self.air.callers(), self.clock.clone());
-        Ok(UpdateEntrance::open(&certificate, faults, callers, clock).await?)
+        let (faults, clock) = (&self.faults, self.clock.clone());
+        Ok(UpdateEntrance::open(&certificate, faults, self.announced(), clock).await?)
+    }
+
+    /// Whose connections are whose, and who hears of visitors.
+    fn announced(&self) -> (&Callers, &Reception) {
+        (self.air.callers(), self.air.reception())
     }
 
     fn certificate(&self, host: &Host) -> Result<Issued, TestbedError> {
@@ -303,7 +308,7 @@ fn config_for(
     offer: ConfigServerOffer,
     broker: &Arc<Broker>,
 ) -> (ConfigServerConfig, config_server::Elsewhere) {
-    let ConfigServerOffer { token, credentials: planned, creates_user, .. } = offer;
+    let ConfigServerOffer { token, path, credentials: planned, creates_user, .. } = offer;
     let elsewhere = config_server::Elsewhere::default();
     let given = Arc::clone(&elsewhere);
     let credentials: MakeCredentials = Arc::new(move |device_id: &str| {
@@ -323,6 +328,7 @@ fn config_for(
     };
     let config = ConfigServerConfig {
         token,
+        path,
         credentials,
         create_user,
         provisioned_host: offer.provisioned_host,

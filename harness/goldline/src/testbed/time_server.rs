@@ -147,6 +147,12 @@ impl TimeServer {
         self.entrance.address
     }
 
+    /// The questions of those who came over a site's network, and say not who they are.
+    pub fn asked_by_visitors(&self) -> Vec<Stamped<TimeAsked>> {
+        let visitors = self.entrance.rooms.enter(Caller::Visitor);
+        visitors.map(|room| room.log.all()).unwrap_or_default()
+    }
+
     /// Every question so far.
     pub fn asked(&self) -> Vec<Stamped<TimeAsked>> {
         self.room.log.all()

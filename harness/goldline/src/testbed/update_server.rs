@@ -66,20 +66,13 @@ impl UpdateEntrance {
     pub async fn open(
         certificate: &Issued,
         faults: &[TestbedFault],
-        callers: &Callers,
+        announced: (&Callers, &Reception),
         clock: Clock,
     ) -> Result<Self, HttpServerError> {
         let down = faults.contains(&TestbedFault::UpdateServerDown);
         let damages = faults.contains(&TestbedFault::UpdateServerDamaged);
         let rooms = Rooms::of_runs();
-        let entrance = Entrance::open(
-            certificate,
-            Sides::Secure,
-            down,
-            (callers, &Reception::default()),
-            rooms,
-        )
-        .await?;
+        let entrance = Entrance::open(certificate, Sides::Secure, down, announced, rooms).await?;
         Ok(Self { entrance, damages, clock })
     }
 
@@ -164,5 +157,11 @@ impl Answers for Room {
         let bytes = path.len();
         self.log.hear(call.who, Download { path }, bytes);
         Answer::content(StatusCode::OK, "application/octet-stream", image.clone())
+    }
+
+    /// Nobody but the unit that was told it knows the path of an image.
+    fn is_of_its_unit(&self, call: &Call) -> bool {
+        let images = self.images.read().unwrap_or_else(PoisonError::into_inner);
+        images.contains_key(call.path())
     }
 }

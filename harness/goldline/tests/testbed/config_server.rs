@@ -46,6 +46,7 @@ impl Bench {
         let certificate = certificate.expect("a certificate");
         let config = ConfigServerConfig {
             token: Secret::new(TOKEN),
+            path: "/A1B2C3D4E5F6".to_owned(),
             credentials: Arc::new(|id| Credentials {
                 username: format!("user-{id}"),
                 password: Secret::new(format!("password-of-{id}")),

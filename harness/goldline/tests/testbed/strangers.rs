@@ -79,6 +79,7 @@ impl Service {
                         Credentials { username: "unit".to_owned(), password: Secret::new("x") };
                     let config = ConfigServerConfig {
                         token: Secret::new("token"),
+                        path: "/A1B2C3D4E5F6".to_owned(),
                         credentials: Arc::new(move |_| account.clone()),
                         create_user: Arc::new(|_| {}),
                         provisioned_host: NAME.to_owned(),

@@ -129,7 +129,11 @@ impl Problems {
         if let Some(Err(error)) = scope.sample(&server).map(|host| host.parse::<Host>()) {
             self.push(raw.server.span(), error);
         }
-        Some(TimeServer { server, port: raw.port.map_or(NTP_PORT, At::into_inner) })
+        if let Some(empty) = raw.expect.as_ref().filter(|expect| expect.get_ref().is_empty()) {
+            self.push(empty.span(), Problem::NothingExpected);
+        }
+        let expect = raw.expect.map(At::into_inner);
+        Some(TimeServer { server, port: raw.port.map_or(NTP_PORT, At::into_inner), expect })
     }
 
     pub(super) fn ota(

@@ -122,6 +122,9 @@ pub(in crate::profile) struct RawTime {
     pub server: Text,
     /// Its port; 123 unless given.
     pub port: Option<At<u16>>,
+    /// Text in the line of the unit's console that says that it has the time. On a site's network nothing else tells
+    /// whose question was answered.
+    pub expect: Option<Text>,
 }
 
 #[derive(Deserialize, JsonSchema)]

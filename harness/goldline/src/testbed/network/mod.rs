@@ -101,6 +101,19 @@ pub trait Network: fmt::Debug + Send + Sync {
         self.redirect(host, port, listener)
     }
 
+    /// Leads connections for a host and port that lead to one listener already to another one from now on.
+    ///
+    /// # Errors
+    /// As [`Network::redirect`].
+    fn redirect_instead(
+        &self,
+        host: &Host,
+        port: u16,
+        listener: SocketAddr,
+    ) -> Result<IpAddr, NoRedirect> {
+        self.redirect(host, port, listener)
+    }
+
     /// Leads datagrams for the host and port to a socket of the bench.
     ///
     /// # Errors

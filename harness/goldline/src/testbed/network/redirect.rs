@@ -28,10 +28,6 @@ pub enum NoRedirect {
         "units are to find a service at {host}, and on the site's network the bench is {advertised}: its DNS would lead them elsewhere"
     )]
     NotAdvertised { host: String, advertised: String },
-    #[error(
-        "{host} is to answer datagrams, and who sends one on a site's network says not who it is"
-    )]
-    Datagrams { host: String },
     #[error(transparent)]
     NoPort(#[from] NoPort),
 }
@@ -44,7 +40,6 @@ impl NoRedirect {
             Self::NotAdvertised { .. } => Some(
                 "let `advertise` under [network] of the station file be what units are given, with a name of the site's DNS that leads to this machine; or give them another (--set); or name the service that is there, such as --broker",
             ),
-            Self::Datagrams { .. } => Some("choose another network"),
             Self::NoPort(error) => Some(error.action()),
             Self::OutOfReach { .. } => Some("name the service by a host name in the profile"),
             Self::PortInUse { .. } => Some("give them different ports in the profile"),

@@ -1,23 +1,29 @@
-//! What listens at a port of the site's network, and carries who comes to the service behind it.
+//! What listens at a port of the site's network, and carries what comes to the service behind it.
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
 use tokio::{
     io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UdpSocket},
     sync::{Semaphore, watch},
     task::{JoinHandle, JoinSet, spawn_blocking},
 };
 
-use crate::testbed::caller::{Callers, Visit};
+use crate::testbed::caller::{Caller, Callers, Visit};
 
 /// Connections at once: more than any service behind it lets in, which puts those out that say nothing.
 const MOST_AT_ONCE: usize = 1024;
+/// Datagrams that are being answered at once; what comes beyond is lost, as on any network.
+const MOST_ASKED: usize = 64;
+/// What a service of the bench needs at most, on the same machine.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// What fits one packet of Ethernet.
+const LONGEST_DATAGRAM: usize = 1500;
 /// When the machine is out of sockets, asking again at once would only burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -32,10 +38,12 @@ pub(super) struct Front {
 
 impl Front {
     /// Accepts until aborted. Needs a tokio runtime.
-    pub(super) fn take_connections(
-        self,
-        listener: std::net::TcpListener,
-    ) -> io::Result<JoinHandle<()>> {
+    ///
+    /// # Errors
+    /// Why nothing can listen there.
+    pub(super) fn take_connections(self, at: SocketAddr) -> io::Result<JoinHandle<()>> {
+        let listener = std::net::TcpListener::bind(at)?;
+        listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
         let room = Arc::new(Semaphore::new(MOST_AT_ONCE));
         Ok(tokio::spawn(async move {
@@ -55,6 +63,47 @@ impl Front {
                 });
             }
         }))
+    }
+
+    /// Has datagrams answered until aborted. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// As [`Self::take_connections`].
+    pub(super) fn take_datagrams(self, at: SocketAddr) -> io::Result<JoinHandle<()>> {
+        let socket = std::net::UdpSocket::bind(at)?;
+        socket.set_nonblocking(true)?;
+        let socket = Arc::new(UdpSocket::from_std(socket)?);
+        let room = Arc::new(Semaphore::new(MOST_ASKED));
+        Ok(tokio::spawn(async move {
+            let mut buffer = [0; LONGEST_DATAGRAM];
+            let mut asked = JoinSet::new();
+            loop {
+                while asked.try_join_next().is_some() {}
+                let Ok((length, from)) = socket.recv_from(&mut buffer).await else {
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                };
+                let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
+                let (front, socket) = (self.clone(), Arc::clone(&socket));
+                let datagram = buffer[..length].to_vec();
+                asked.spawn(async move {
+                    if let Some(answer) = front.ask(datagram).await {
+                        // Who asked asks again.
+                        let _sent = socket.send_to(&answer, from).await;
+                    }
+                    drop(place);
+                });
+            }
+        }))
+    }
+
+    async fn ask(&self, datagram: Vec<u8>) -> Option<Vec<u8>> {
+        let (callers, service) = (self.callers.clone(), (*self.service.borrow())?);
+        let asked = spawn_blocking(move || {
+            let from = Ipv4Addr::LOCALHOST;
+            callers.ask(from, service, Caller::Visitor, &datagram, ANSWER_WITHIN)
+        });
+        asked.await.ok()?.ok()
     }
 
     async fn carry(&self, mut visitor: TcpStream, from: SocketAddr) {

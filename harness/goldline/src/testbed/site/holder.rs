@@ -2,22 +2,32 @@
 
 use std::net::SocketAddr;
 
+use super::Arrives;
+
 /// The program that listens there, with its process, if it is told.
 #[cfg(target_os = "linux")]
-pub(super) fn of(at: SocketAddr) -> Option<String> {
+pub(super) fn of(arrives: Arrives, at: SocketAddr) -> Option<String> {
     use procfs::{
-        net::{TcpState, tcp, tcp6},
+        net::{TcpState, tcp, tcp6, udp, udp6},
         process::{FDTarget, all_processes},
     };
-    let entries = tcp().into_iter().flatten().chain(tcp6().into_iter().flatten());
     let is_it = |local: SocketAddr| {
         local.port() == at.port()
             && (local.ip().is_unspecified()
                 || at.ip().is_unspecified()
                 || local.ip().to_canonical() == at.ip().to_canonical())
     };
-    let mut listening = entries.filter(|one| one.state == TcpState::Listen);
-    let inode = listening.find(|one| is_it(one.local_address))?.inode;
+    let inode = match arrives {
+        Arrives::Connections => {
+            let entries = tcp().into_iter().flatten().chain(tcp6().into_iter().flatten());
+            let mut listening = entries.filter(|one| one.state == TcpState::Listen);
+            listening.find(|one| is_it(one.local_address))?.inode
+        }
+        Arrives::Datagrams => {
+            let mut bound = udp().into_iter().flatten().chain(udp6().into_iter().flatten());
+            bound.find(|one| is_it(one.local_address))?.inode
+        }
+    };
     all_processes().ok()?.flatten().find_map(|process| {
         let mut open = process.fd().ok()?.flatten();
         open.find(|open| matches!(open.target, FDTarget::Socket(its) if its == inode))?;
@@ -28,6 +38,6 @@ pub(super) fn of(at: SocketAddr) -> Option<String> {
 
 /// Nobody tells.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn of(_: SocketAddr) -> Option<String> {
+pub(super) fn of(_: Arrives, _: SocketAddr) -> Option<String> {
     None
 }

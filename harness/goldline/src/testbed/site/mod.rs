@@ -16,7 +16,7 @@ mod holder;
 use std::{
     collections::HashMap,
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -44,14 +44,23 @@ pub struct SitePlace {
     /// Where its services listen: an address of this machine, or all of them (`0.0.0.0`).
     pub listen: IpAddr,
     /// What units know it by, besides that address.
-    pub advertise: Option<Host>,
+    pub advertise: Vec<Host>,
 }
 
 impl SitePlace {
     /// Whether units that are given this host come here.
     pub fn is_known_as(&self, host: &Host) -> bool {
-        self.advertise.as_ref() == Some(host) || host.address() == Some(self.listen)
+        self.advertise.contains(host) || host.address() == Some(self.listen)
     }
+}
+
+/// What comes to a port.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Arrives {
+    /// By TCP.
+    Connections,
+    /// By UDP.
+    Datagrams,
 }
 
 /// A port that is listened at, and the service behind it as soon as there is one.
@@ -68,7 +77,7 @@ pub struct Site {
     callers: Callers,
     reception: Reception,
     medium: Medium,
-    fronts: Mutex<HashMap<u16, Front>>,
+    fronts: Mutex<HashMap<(Arrives, u16), Front>>,
     runtime: Handle,
 }
 
@@ -89,23 +98,25 @@ impl Site {
     ///
     /// # Errors
     /// [`NoPort`] says why it cannot be had.
-    pub fn hold(&self, port: u16) -> Result<(), NoPort> {
+    pub fn hold(&self, arrives: Arrives, port: u16) -> Result<(), NoPort> {
         let mut fronts = self.fronts();
-        if fronts.contains_key(&port) {
+        if fronts.contains_key(&(arrives, port)) {
             return Ok(());
         }
         let at = SocketAddr::new(self.place.listen, port);
-        let listener = listen(at).map_err(|source| no_port(at, source))?;
         let service = watch::Sender::new(None);
         let front = front::Front {
             service: service.subscribe(),
             callers: self.callers.clone(),
-            known_as: self.place.advertise.as_ref().and_then(Host::address),
+            known_as: self.place.advertise.iter().find_map(Host::address),
         };
         let _entered = self.runtime.enter();
-        let task = front.take_connections(listener);
-        let task = task.map_err(|source| NoPort::Listen { at, source })?;
-        fronts.insert(port, Front { service, _task: AbortOnDropHandle::new(task) });
+        let task = match arrives {
+            Arrives::Connections => front.take_connections(at),
+            Arrives::Datagrams => front.take_datagrams(at),
+        };
+        let task = task.map_err(|source| no_port((arrives, at), source))?;
+        fronts.insert((arrives, port), Front { service, _task: AbortOnDropHandle::new(task) });
         Ok(())
     }
 
@@ -113,18 +124,20 @@ impl Site {
     ///
     /// # Errors
     /// [`NoRedirect`] says what stands in the way.
-    pub fn prepare(&self, host: &Host, port: u16) -> Result<(), NoRedirect> {
+    pub fn prepare(&self, arrives: Arrives, host: &Host, port: u16) -> Result<(), NoRedirect> {
         self.refuse_elsewhere(host)?;
-        Ok(self.hold(port)?)
+        Ok(self.hold(arrives, port)?)
     }
 
     fn refuse_elsewhere(&self, host: &Host) -> Result<(), NoRedirect> {
         match self.place.is_known_as(host) {
             true => Ok(()),
             false => {
-                let advertised = match &self.place.advertise {
-                    Some(advertised) => format!("known as {advertised}"),
-                    None => format!("at {}, and has no name", self.place.listen),
+                let names: Vec<String> =
+                    self.place.advertise.iter().map(ToString::to_string).collect();
+                let advertised = match names.is_empty() {
+                    false => format!("known as {}", names.join(", ")),
+                    true => format!("at {}, and has no name", self.place.listen),
                 };
                 let host = host.to_string();
                 Err(NoRedirect::NotAdvertised { host, advertised })
@@ -132,12 +145,15 @@ impl Site {
         }
     }
 
-    /// Leads who comes to a port to a service.
-    fn lead(&self, host: &Host, port: u16, listener: SocketAddr) -> Result<(), NoRedirect> {
-        self.refuse_elsewhere(host)?;
-        self.hold(port)?;
+    /// Leads what comes to a port to a service.
+    fn lead(
+        &self,
+        (arrives, host, port): (Arrives, &Host, u16),
+        listener: SocketAddr,
+    ) -> Result<(), NoRedirect> {
+        self.prepare(arrives, host, port)?;
         let fronts = self.fronts();
-        let Some(front) = fronts.get(&port) else { return Ok(()) };
+        let Some(front) = fronts.get(&(arrives, port)) else { return Ok(()) };
         // Who has the port keeps it: its units are on their way.
         let mut is_anothers = false;
         front.service.send_if_modified(|service| match service {
@@ -153,21 +169,22 @@ impl Site {
         if is_anothers { Err(NoRedirect::PortInUse { port }) } else { Ok(()) }
     }
 
-    fn fronts(&self) -> MutexGuard<'_, HashMap<u16, Front>> {
+    /// Leads who connects to a port to another service from now on. For a bench that has one unit: it is every unit's way.
+    fn lead_instead(&self, port: u16, listener: SocketAddr) {
+        if let Some(front) = self.fronts().get(&(Arrives::Connections, port)) {
+            front.service.send_replace(Some(listener));
+        }
+    }
+
+    fn fronts(&self) -> MutexGuard<'_, HashMap<(Arrives, u16), Front>> {
         self.fronts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn listen(at: SocketAddr) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind(at)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
-}
-
-fn no_port(at: SocketAddr, source: io::Error) -> NoPort {
+fn no_port((arrives, at): (Arrives, SocketAddr), source: io::Error) -> NoPort {
     match source.kind() {
         io::ErrorKind::PermissionDenied => NoPort::Privileged { at },
-        io::ErrorKind::AddrInUse => NoPort::InUse { at, holder: holder::of(at) },
+        io::ErrorKind::AddrInUse => NoPort::InUse { at, holder: holder::of(arrives, at) },
         io::ErrorKind::AddrNotAvailable => NoPort::NotHere { at },
         _ => NoPort::Listen { at, source },
     }
@@ -234,7 +251,17 @@ impl Network for OnSite {
     }
 
     fn redirect(&self, host: &Host, port: u16, listener: SocketAddr) -> Result<IpAddr, NoRedirect> {
-        self.site.lead(host, port, listener)?;
+        self.site.lead((Arrives::Connections, host, port), listener)?;
+        self.segment.redirect(host, port, listener)
+    }
+
+    fn redirect_instead(
+        &self,
+        host: &Host,
+        port: u16,
+        listener: SocketAddr,
+    ) -> Result<IpAddr, NoRedirect> {
+        self.site.lead_instead(port, listener);
         self.segment.redirect(host, port, listener)
     }
 
@@ -247,8 +274,14 @@ impl Network for OnSite {
         self.segment.redirect(host, port, listener)
     }
 
-    fn redirect_datagrams(&self, host: &Host, _: u16, _: SocketAddr) -> Result<IpAddr, NoRedirect> {
-        Err(NoRedirect::Datagrams { host: host.to_string() })
+    fn redirect_datagrams(
+        &self,
+        host: &Host,
+        port: u16,
+        socket: SocketAddr,
+    ) -> Result<IpAddr, NoRedirect> {
+        self.site.lead((Arrives::Datagrams, host, port), socket)?;
+        self.segment.redirect_datagrams(host, port, socket)
     }
 
     fn join(&self, station: &Station<'_>) -> Result<Link, Refusal> {
@@ -307,10 +340,12 @@ impl Network for OnSite {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{TcpListener, UdpSocket};
+
     use super::*;
 
     fn no_port_of(kind: io::ErrorKind) -> NoPort {
-        no_port(([127, 0, 0, 1], 443).into(), kind.into())
+        no_port((Arrives::Connections, ([127, 0, 0, 1], 443).into()), kind.into())
     }
 
     #[test]
@@ -326,19 +361,23 @@ mod tests {
     fn who_has_a_port_is_told_where_the_kernel_tells() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let at = listener.local_addr().expect("its address");
-        let holder = holder::of(at).expect("this process's own sockets are told");
+        let connections = |at| holder::of(Arrives::Connections, at);
+        let holder = connections(at).expect("this process's own sockets are told");
         assert!(holder.contains(&format!("(process {})", std::process::id())), "{holder}");
         let everywhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), at.port());
-        assert_eq!(holder::of(everywhere), Some(holder));
+        assert_eq!(connections(everywhere), Some(holder.clone()));
         drop(listener);
-        assert_eq!(holder::of(at), None);
+        assert_eq!(connections(at), None);
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let at = socket.local_addr().expect("its address");
+        assert_eq!(holder::of(Arrives::Datagrams, at), Some(holder));
     }
 
     #[test]
     fn units_find_the_bench_by_its_name_or_its_address() {
         let place = |listen: [u8; 4], advertise: &str| SitePlace {
             listen: listen.into(),
-            advertise: Some(advertise.parse().expect("a host")),
+            advertise: vec![advertise.parse().expect("a host")],
         };
         let host = |text: &str| text.parse::<Host>().expect("a host");
         let named = place([192, 0, 2, 7], "bench.example.test");

@@ -3,6 +3,7 @@
 
 mod namespaces;
 mod place;
+mod services;
 
 use rstest::rstest;
 use serde_json::Value;
@@ -222,15 +223,6 @@ fn units_that_would_go_elsewhere_are_refused(#[case] set: &str, #[case] words: &
     let ended = run(&station, &file, "espvault", device, &["--set", set]);
     assert_eq!(ended.code(), 2, "{ended:?}");
     assert!(ended.said().contains(words), "{}", ended.said());
-}
-
-#[test]
-fn what_says_not_who_it_is_is_refused() {
-    let (station, site) = (Station::new(), Site::without_names());
-    let file = site.station_file(&station, NAME);
-    let ended = run(&station, &file, "ble-gateway-factory", NOBODY, &[]);
-    assert_eq!(ended.code(), 2, "{ended:?}");
-    assert!(ended.said().contains("fetch their configuration over HTTP"), "{}", ended.said());
 }
 
 #[test]

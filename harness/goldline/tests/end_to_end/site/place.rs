@@ -70,10 +70,15 @@ impl Site {
 
     /// Where that name leads to the bench, and no other name anywhere.
     pub fn with_name(name: &str) -> Self {
+        Self::with_names(&[name])
+    }
+
+    /// Where these names lead to the bench, and no other name anywhere.
+    pub fn with_names(names: &[&str]) -> Self {
         let site = Self::without_names();
         let free = TcpListener::bind((site.address, 0)).and_then(|free| free.local_addr());
         let port = free.expect("a port").port();
-        let leads = format!("/{name}/{}", site.address);
+        let leads = format!("/{}/{}", names.join("/"), site.address);
         let at = site.address.to_string();
         let server = dns_server(&at, port, &leads, |command| {
             let mut plain = Command::new(command.get_program());
@@ -81,6 +86,16 @@ impl Site {
             plain
         });
         Self { names: Some((port, server)), ..site }
+    }
+
+    /// A station file whose bench is here under these names.
+    pub fn station_file_with(&self, station: &Station, advertise: &[&str]) -> String {
+        let text = format!(
+            "[network]\nuse = \"site\"\nlisten = \"{}\"\nadvertise = {advertise:?}\n",
+            self.address
+        );
+        let path = station.write("station.toml", text);
+        path.to_str().expect("UTF-8").to_owned()
     }
 
     /// A station file whose bench is here under that name.
