@@ -38,12 +38,8 @@ impl Unprovable {
                 ),
                 None => "take it out of the profile for this line".to_owned(),
             },
-            Self::OwnNetwork { network: NetworkKind::Nic, .. } => {
+            Self::OwnNetwork { network: NetworkKind::Nic | NetworkKind::Site, .. } => {
                 "name how the bench gets into them, in [portal] of the station file; or describe another way to configure the unit in the profile, such as its console"
-                    .to_owned()
-            }
-            Self::OwnNetwork { network: NetworkKind::Site, .. } => {
-                "describe another way to configure the unit in the profile, such as its console"
                     .to_owned()
             }
             Self::Check { check, .. } => match check.without_radio() {

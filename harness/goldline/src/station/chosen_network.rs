@@ -228,7 +228,8 @@ impl ChosenNetwork {
 
     /// With the way into units' own networks that the station file names, where units are real.
     pub(super) fn with_visits(self, visiting: Option<&Visiting>) -> Self {
-        let visiting = visiting.filter(|_| self.interface.is_some()).cloned();
+        let is_outside = matches!(self.kind, NetworkKind::Nic | NetworkKind::Site);
+        let visiting = visiting.filter(|_| is_outside).cloned();
         Self { visiting, ..self }
     }
 

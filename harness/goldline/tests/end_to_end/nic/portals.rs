@@ -6,7 +6,7 @@
 
 use std::{fs, process::Command};
 
-use goldline::profile::Chip;
+use goldline::{process::ChildGuard, profile::Chip};
 use rstest::rstest;
 use serde_json::Value;
 
@@ -14,8 +14,14 @@ use super::{
     MAC, NIC, OTHER, code_of,
     line::{Line, Machine, can_be_had},
 };
-use crate::end_to_end::program::{Ended, Station, check};
+use crate::end_to_end::{
+    program::{Ended, Station, check},
+    site::place::{dns_server, has_names},
+};
 
+/// Where the bench is on a site, and what units know it by there.
+const SITE: &str = "127.0.0.5";
+const NAMES: [&str; 2] = ["ca.example.test", "broker.example.test"];
 /// Joins: what it was told is written down, the passphrase only where it is wrong.
 const JOIN: &str = r#"#!/bin/sh
 air=$(dirname "$0"); ssid=$1; bssid=$2
@@ -56,8 +62,36 @@ impl Setup {
         self.station.write("jig.toml", text);
     }
 
-    /// A unit with a network of its own, in which its page has the address that all of them have.
+    /// The same bench on the network of a site, whose DNS server leads to it.
+    fn on_site() -> (Self, ChildGuard) {
+        let setup = Self::new();
+        let text = format!(
+            "[network]\nuse = \"site\"\nlisten = \"{SITE}\"\nadvertise = {NAMES:?}\n\
+             [portal]\njoin = [\"./join\"]\nleave = [\"./leave\"]\ninterface = \"sta0\"\n"
+        );
+        setup.station.write("jig.toml", text);
+        let leads = format!("/{}/{SITE}", NAMES.join("/"));
+        let names = dns_server(SITE, 53, &leads, |command| setup.line.within(command));
+        (setup, names)
+    }
+
+    /// A unit on the switch.
     fn unit(&mut self, name: &str, mac: &str, bssid: &str) -> String {
+        let socket = self.opens(name, bssid);
+        self.line.unit(&self.station, &format!("esp32 --own-network {socket}"), mac, None)
+    }
+
+    /// A unit on the network of the site.
+    fn unit_on_site(&mut self, name: &str, mac: &str, bssid: &str) -> String {
+        let socket = self.opens(name, bssid);
+        let mut unit = self.station.command();
+        unit.args(["simulator", "serve", "--mac", mac, "--rfc2217", "127.0.0.1:0"]);
+        unit.args(["--network", &format!("host:{SITE}"), "--own-network", &socket]);
+        format!("{}?simulated=true", self.line.start(&unit))
+    }
+
+    /// A network of a unit's own, in which its page has the address that all of them have: where the unit serves it.
+    fn opens(&mut self, name: &str, bssid: &str) -> String {
         let socket = self.station.path(name).display().to_string();
         self.station.write(bssid, name);
         self.line.ip(&format!("link add {name} type bridge"));
@@ -75,8 +109,7 @@ impl Setup {
         relays.arg(format!("echo starts; exec socat {relay} {served} 2>/dev/null"));
         self.line.start(&relays);
         self.line.keep(inside);
-        let chip = format!("esp32 --own-network {socket}");
-        self.line.unit(&self.station, &chip, mac, None)
+        socket
     }
 
     fn run(&self, profile: &str, devices: &[&str]) -> Ended {
@@ -113,7 +146,23 @@ fn two_units_with_one_network_name_each_get_their_own_values() {
     let mut setup = Setup::new();
     let one = setup.unit("unit1", MAC, "24:0a:c4:00:02:11");
     let other = setup.unit("unit2", OTHER, "24:0a:c4:00:02:15");
-    let ended = setup.run("zeroconf-portal", &[&one, &other]);
+    each_gets_its_own(&setup, &one, &other);
+}
+
+/// The second interface is the units' networks', and the machine's own network is the site's.
+#[test]
+fn so_do_two_units_on_the_network_of_a_site() {
+    if !can_be_joined() || !has_names() {
+        return;
+    }
+    let (mut setup, _names) = Setup::on_site();
+    let one = setup.unit_on_site("unit1", MAC, "24:0a:c4:00:02:11");
+    let other = setup.unit_on_site("unit2", OTHER, "24:0a:c4:00:02:15");
+    each_gets_its_own(&setup, &one, &other);
+}
+
+fn each_gets_its_own(setup: &Setup, one: &str, other: &str) {
+    let ended = setup.run("zeroconf-portal", &[one, other]);
     let records = ended.json();
     for (index, mac) in [MAC, OTHER].into_iter().enumerate() {
         let record: &Value = &records[index];

@@ -2,7 +2,7 @@
 //! of itself. Units and their TCP/IP stacks are other processes'.
 
 mod namespaces;
-mod place;
+pub mod place;
 mod services;
 
 use rstest::rstest;
