@@ -55,7 +55,7 @@ pub use qemu::{EmulatedUnit, GuestError, Plug, PowerError, Radio, open_qemu};
 pub use remote::open_remote;
 pub use reset_error::ResetError;
 pub use sequence::{Sequence, SequenceError};
-pub use serial::open_serial;
+pub use serial::{open_serial, open_sought};
 pub use simulator::{SimulatedUnit, open_simulator};
 pub use tampered::TamperedDevice;
 pub use url::{
@@ -226,6 +226,14 @@ pub enum DeviceError {
     /// The port cannot be used.
     #[error(transparent)]
     Line(#[from] LineError),
+    /// Nothing is plugged in where the port is to be, although its nest has power.
+    #[error("the nest has power, and after {waited_s} s still {source}")]
+    NotThere {
+        /// How long it was waited for.
+        waited_s: u64,
+        /// What there is instead.
+        source: ChoiceError,
+    },
     /// esptool's configuration names a reset that is none.
     #[error(transparent)]
     Esptool(#[from] ConfigurationError),
@@ -356,9 +364,11 @@ impl DeviceError {
     /// The diagnosis of this error.
     pub fn code(&self) -> Code {
         match self {
-            Self::Line(_) | Self::Esptool(_) | Self::Reset { .. } | Self::Simulator(_) => {
-                Code::PortUnusable
-            }
+            Self::Line(_)
+            | Self::NotThere { .. }
+            | Self::Esptool(_)
+            | Self::Reset { .. }
+            | Self::Simulator(_) => Code::PortUnusable,
             Self::Emulator(_) | Self::EspEmu(_) | Self::Hung { .. } | Self::StandsStill { .. } => {
                 Code::EmulatorFailed
             }
@@ -381,6 +391,9 @@ impl DeviceError {
     pub fn action(&self) -> Option<&'static str> {
         match self {
             Self::Line(error) => Some(error.action()),
+            Self::NotThere { .. } => Some(
+                "look whether the nest's supply reaches the port's bridge; goldline device list shows what is there while it is on",
+            ),
             Self::Esptool(error) => Some(error.action()),
             Self::Reset { source, .. } => Some(source.action()),
             Self::Wokwi(error) => Some(error.action()),

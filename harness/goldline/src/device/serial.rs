@@ -10,12 +10,12 @@ use std::{
 use serialport::ErrorKind;
 
 use super::{
-    Absence, Device, DeviceError, ResetMethod,
+    Absence, ChoiceError, Chosen, Device, DeviceError, DeviceUrl, ResetMethod, SoughtPort, choose,
     line::Line,
     loader::LoaderDevice,
     port::LineError,
     ports::{Machine, claim, socket::Socket},
-    presence::Reopen,
+    presence::{RETURN_LIMIT, Reopen},
     rate::ROM_BAUD,
     reset::Unit,
     transport::{Allowance, Source, Transport},
@@ -45,6 +45,35 @@ pub fn open_serial(
     let line = Line::that_returns(path.display().to_string(), opened, ROM_BAUD, reopen)?;
     let unit = Unit::new(path.display().to_string(), line, reset.into());
     Ok(Box::new(LoaderDevice::new(unit, baud.or(by_default))))
+}
+
+/// Opens a unit on the port that is where the name says, which may have come with its supply just now: it is waited for as
+/// one that went.
+///
+/// # Errors
+/// [`DeviceError::NotThere`] when there is none, or more than one; else as [`open_serial`].
+pub fn open_sought(
+    sought: &SoughtPort,
+    given_up: &dyn Fn() -> bool,
+) -> Result<Box<dyn Device>, DeviceError> {
+    let (machine, began) = (Machine::of_environment(), Instant::now());
+    loop {
+        let source = match choose(&machine, &sought.choice) {
+            Ok(Chosen::Port(path)) => match sought.at(&path) {
+                DeviceUrl::Serial { path, baud, reset } => return open_serial(&path, baud, reset),
+                _ => unreachable!("only a serial port is sought"),
+            },
+            Ok(Chosen::OfUnit(mac)) => {
+                let asked = " Linux alone does not tell, and no unit was asked".to_owned();
+                ChoiceError::NoUnit { mac, asked }
+            }
+            Err(source) => source,
+        };
+        if began.elapsed() >= RETURN_LIMIT || given_up() {
+            return Err(DeviceError::NotThere { waited_s: began.elapsed().as_secs(), source });
+        }
+        sleep(LOOK);
+    }
 }
 
 /// Opens the port. One that is not there may be a native USB whose chip resets again and again, or was plugged in

@@ -12,14 +12,16 @@ use goldline_simulator::{World, flash::FileError};
 
 use super::{
     faults::Faults,
+    nests::Placed,
     sought_ports::{self, Unfound},
 };
 use crate::{
     device::{
         ChoiceError, Chosen, ConfigurationError, DeviceName, DeviceUrl, DeviceUrlError,
         EmulatedUnit, Emulator, EspEmuOptions, EspEmuUnit, NoEmulator, NoWokwi, NotAPort, Plug,
-        QemuOptions, Radio, SimulatedUnit, SimulatorOptions, Uplink, WokwiUnit, open_esp_emu,
-        open_qemu, open_remote, open_serial, open_simulator, open_wokwi, refuse_what_is_no_port,
+        PortChoice, QemuOptions, Radio, SimulatedUnit, SimulatorOptions, SoughtPort, Uplink,
+        WokwiUnit, open_esp_emu, open_qemu, open_remote, open_serial, open_simulator, open_sought,
+        open_wokwi, refuse_what_is_no_port,
     },
     engine::OpenDevice,
     identity::Mac,
@@ -75,16 +77,37 @@ impl DevicesError {
     }
 }
 
+/// The devices of an order, and what of their ports is not known yet.
+#[derive(Default)]
+pub(super) struct Parsed {
+    pub(super) devices: Vec<NamedDevice>,
+    /// Those whose units are to be asked, before any is touched.
+    pub(super) unfound: Vec<Unfound>,
+    /// Those that are there once their nest has power, in the order's places: until then the port has no path.
+    pub(super) with_power: Vec<Option<SoughtPort>>,
+}
+
 /// Parses the devices, and finds the ports that can be found without asking units; without any, one simulated unit.
-pub(super) fn parse(urls: &[String]) -> Result<(Vec<NamedDevice>, Vec<Unfound>), DevicesError> {
-    if urls.is_empty() {
-        return Ok((vec![("simulator:".to_owned(), DeviceUrl::default())], Vec::new()));
+pub(super) fn parse(placed: &[Placed]) -> Result<Parsed, DevicesError> {
+    if placed.is_empty() {
+        let devices = vec![("simulator:".to_owned(), DeviceUrl::default())];
+        return Ok(Parsed { devices, with_power: vec![None], ..Parsed::default() });
     }
-    let mut devices: Vec<NamedDevice> = Vec::with_capacity(urls.len());
-    let mut unfound = Vec::new();
-    for url in urls {
+    let mut devices: Vec<NamedDevice> = Vec::with_capacity(placed.len());
+    let (mut unfound, mut with_power) = (Vec::new(), vec![None; placed.len()]);
+    for (_, url, nest) in placed {
+        let comes_with_power = |sought: &SoughtPort| {
+            nest.as_ref().is_some_and(|nest| nest.power.is_some())
+                && !matches!(sought.choice, PortChoice::Mac(_))
+        };
         let device = match url.parse()? {
             DeviceName::Place(place) => (url.clone(), place),
+            DeviceName::Port(sought) if comes_with_power(&sought) => {
+                // What is there now goes with the supply, and may return under another number.
+                let nowhere = sought.at(Path::new(&sought.choice.to_string()));
+                with_power[devices.len()] = Some(sought);
+                (url.clone(), nowhere)
+            }
             DeviceName::Port(sought) => match sought_ports::without_asking(&sought)? {
                 Chosen::Port(path) => found_at(url, sought.at(&path)),
                 Chosen::OfUnit(mac) => {
@@ -99,7 +122,7 @@ pub(super) fn parse(urls: &[String]) -> Result<(Vec<NamedDevice>, Vec<Unfound>),
         devices.push((name, place.settled()?));
     }
     refuse_same_units(&devices)?;
-    Ok((devices, unfound))
+    Ok(Parsed { devices, unfound, with_power })
 }
 
 /// Asks for the units whose ports nothing else tells: the first touch of any.
@@ -268,6 +291,8 @@ pub(super) struct Surroundings {
     pub(super) uplink: Option<Uplink>,
     /// What a service simulates.
     pub(super) elsewhere: Option<WokwiUnit>,
+    /// What its port is found by, once its nest has power.
+    pub(super) with_power: Option<SoughtPort>,
 }
 
 /// What opens the device in this place of the order.
@@ -276,8 +301,11 @@ pub(super) fn opener(
     index: usize,
     profile: &Profile,
     faults: &Faults,
-    Surroundings { world, plug, uplink, elsewhere }: Surroundings,
+    Surroundings { world, plug, uplink, elsewhere, with_power }: Surroundings,
 ) -> OpenDevice {
+    if let Some(sought) = with_power {
+        return Box::new(move |given_up| open_sought(&sought, given_up));
+    }
     match url.clone() {
         DeviceUrl::EspEmu(options) => {
             let unit = esp_emu_unit(options, profile);

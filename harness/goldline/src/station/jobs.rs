@@ -212,6 +212,7 @@ pub(super) fn jobs(
             plug: emulator.map(|_| plug(&place)),
             uplink: emulator.map(|_| uplink(&place)),
             elsewhere: order.units_elsewhere[index].clone(),
+            with_power: order.with_power[index].clone(),
         };
         let device = (url, emulator);
         let job = Job {

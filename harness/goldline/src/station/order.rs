@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     chosen_network::{ChosenNetwork, NetworkError},
-    devices::{self, DevicesError, NamedDevice},
+    devices::{self, DevicesError, NamedDevice, Parsed},
     endpoints::{self, EndpointsError},
     faults::{Faults, FaultsError},
     goldens::{GoldenError, OfRun},
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     bench::External,
-    device::{AskHand, DeviceUrl, Emulator, WokwiUnit},
+    device::{AskHand, DeviceUrl, Emulator, SoughtPort, WokwiUnit},
     engine::AskOperator,
     identity::MacError,
     plan::{Given, Identity, NotByConsole, Plan, Scope, Unprovable, by_console, on_network},
@@ -68,6 +68,8 @@ pub struct Order {
     pub(super) emulators: Vec<Option<Emulator>>,
     /// Those that a service simulates.
     pub(super) units_elsewhere: Vec<Option<WokwiUnit>>,
+    /// What their ports are found by that come with the power of their nests.
+    pub(super) with_power: Vec<Option<SoughtPort>>,
     /// For each device.
     pub(super) given: Vec<Given>,
     pub(super) identity: Identity,
@@ -164,8 +166,7 @@ impl Order {
     pub fn new(request: &Request, scope: Scope) -> Result<Self, OrderError> {
         let station = request.station_file.as_deref().map(StationFile::load).transpose()?;
         let placed = nests::placed(&request.devices, station.as_ref())?;
-        let urls: Vec<String> = placed.iter().map(|(_, url, _)| url.clone()).collect();
-        let (mut devices, unfound) = devices::parse(&urls)?;
+        let Parsed { mut devices, unfound, with_power } = devices::parse(&placed)?;
         devices::refuse_no_ports(&devices)?;
         let real = devices.iter().any(|(_, url)| url.is_real());
         let name = match &request.profile {
@@ -280,6 +281,7 @@ impl Order {
             share_within,
             emulators,
             units_elsewhere,
+            with_power,
             identity,
             replaces,
             faults,

@@ -219,3 +219,85 @@ fn one_port_by_two_names_is_one_unit() {
         refuses(&station, &Ended::of(command.arg(&other)), &["are the same unit"]);
     }
 }
+
+/// A nest whose supply is its bridge's as well: the port is there only while that is on, as what `named` says. In the
+/// file `log` stands what was switched.
+fn nest_of(station: &Station, device: &str, on: &str) {
+    let switch = format!(
+        "#!/bin/sh\ncd \"$(dirname \"$0\")\"; machine=$PWD/machine; echo \"$1\" >> log\n\
+         away() {{ for f in \"$machine/sys/class/tty/$1\" \"$machine/dev/$1\"; do mv \"$f\" \"$f.away\"; done; }}\n\
+         back() {{ mv \"$machine/sys/class/tty/$1.away\" \"$machine/sys/class/tty/$2\"; \
+         mv \"$machine/dev/$1.away\" \"$machine/dev/$2\"; }}\n\
+         case $1 in\n\
+         off) for n in ttyUSB2 ttyUSB7; do [ ! -e \"$machine/dev/$n\" ] || away $n; done ;;\n\
+         on) {on} ;;\n\
+         esac\n"
+    );
+    station.executable("switch", switch);
+    let nest = format!(
+        "[[nest]]\nname = \"1\"\ndevice = \"{device}\"\npower_on = [\"./switch\", \"on\"]\n\
+         power_off = [\"./switch\", \"off\"]\noff_ms = 10\n"
+    );
+    station.write("jig.toml", nest);
+}
+
+fn provision_in_nest(jig: &Jig<'_>) -> Ended {
+    let values = [
+        "wifi_ssid=Shop",
+        "wifi_password=@password",
+        "mqtt_broker=mqtts://broker.example.test:8883",
+    ];
+    let mut command = jig.command();
+    command.args(["provision", "espvault.toml", "--json", "--station", "jig.toml"]);
+    command.args(["--device", "nest:1", "--state"]).arg(jig.station.state());
+    Ended::of(command.args(values.into_iter().flat_map(|value| ["--set", value])))
+}
+
+/// Before the nest has power there is no port, or one that will have another number.
+#[rstest]
+#[case::as_it_was_called(true, "serial:hub=1-1.4?reset=none", "back ttyUSB2 ttyUSB2")]
+#[case::under_another_number(true, "serial:hub=1-1.4?reset=none", "back ttyUSB2 ttyUSB7")]
+#[case::that_is_on_already(false, "serial:hub=1-1.4?reset=none", "back ttyUSB2 ttyUSB7")]
+#[case::by_its_serial_number(true, "serial:usb=A0B1?reset=none", "back ttyUSB2 ttyUSB2")]
+#[case::that_comes_late(
+    true,
+    "serial:hub=1-1.4?reset=none",
+    "(sleep 2; back ttyUSB2 ttyUSB2) > /dev/null 2>&1 &"
+)]
+fn a_port_that_comes_with_the_power_of_its_nest_is_found(
+    #[case] is_off: bool,
+    #[case] device: &str,
+    #[case] on: &str,
+) {
+    let station = product();
+    let jig = Jig::new(&station);
+    twins(&jig);
+    let _unit = unit(&jig, "ttyUSB2", "24:0a:c4:00:00:01", "unit.flash");
+    nest_of(&station, device, on);
+    if is_off {
+        let off = Command::new(station.path("switch")).arg("off").status().expect("it starts");
+        assert!(off.success());
+    }
+    let ended = provision_in_nest(&jig);
+    is_provisioned(&station, &ended);
+    let record = ended.json();
+    assert_eq!((&record["device"], &record["port"]), (&"nest:1".into(), &device.into()));
+}
+
+/// What is wrong is the nest's, which is left off.
+#[test]
+fn a_port_that_does_not_come_with_the_power_is_named_with_what_there_is() {
+    let station = product();
+    let jig = Jig::new(&station);
+    twins(&jig);
+    nest_of(&station, "serial:hub=1-2?reset=none", ":");
+    let ended = provision_in_nest(&jig);
+    let record = ended.json();
+    assert_eq!((ended.code(), &record["diagnosis"]["code"]), (3, &"port.unusable".into()));
+    let message = record["diagnosis"]["message"].to_string();
+    for words in ["after 10 s still no serial port is serial:hub=1-2", "serial:hub=1-1.2:0"] {
+        assert!(message.contains(words), "{message}");
+    }
+    let log = fs::read_to_string(station.path("log")).expect("it was switched");
+    assert!(log.ends_with("off\n"), "{log}");
+}
