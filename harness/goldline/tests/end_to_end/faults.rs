@@ -217,6 +217,7 @@ fn a_loader_out_of_reach_says_nothing_of_the_unit(#[case] fault: &str, #[case] c
 #[case::a_bit_in_a_line("wire.bit_console")]
 #[case::a_bit_in_a_request("wire.bit_request")]
 #[case::a_wire_for_low_rates("wire.fast_rate")]
+#[case::a_unit_that_hears_low_rates("wire.deaf_rate")]
 #[case::slow_boot("firmware.slow_boot")]
 fn a_harmless_fault_passes(#[case] fault: &str) {
     let (exit, record) = hasty_verdict(fault);

@@ -75,6 +75,18 @@ fn a_rate_that_the_wire_does_not_take_is_left_for_a_lower_one(#[values(1, 2, 3)]
     assert_eq!(record["transfer"]["left"], serde_json::json!([921_600, 460_800]), "{record:#}");
 }
 
+/// Nothing answers there, as from a unit that is dead: the loader is entered once more, at a lower rate.
+#[rstest]
+#[case::from_the_highest(921_600, &[921_600, 460_800])]
+#[case::from_the_usual(460_800, &[460_800])]
+fn a_rate_that_is_not_heard_is_left_for_a_lower_one(#[case] baud: u32, #[case] left: &[u32]) {
+    let device = format!("simulator:?baud={baud}");
+    let (_station, ended) = run("espvault", &device, Some("wire.deaf_rate"), 0);
+    let record = assert_passes(&ended);
+    assert_eq!(record["transfer"]["baud"], 230_400, "{record:#}");
+    assert_eq!(record["transfer"]["left"], serde_json::json!(left), "{record:#}");
+}
+
 #[test]
 fn a_rate_that_the_wire_takes_is_kept_and_recorded() {
     let station = Station::new();

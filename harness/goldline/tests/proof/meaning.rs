@@ -149,7 +149,9 @@ pub fn of(fault: &str) -> Meaning {
         }
         "firmware.slow_boot" | "firmware.console_interleaved" => Harmless,
         // A run that names no rate goes at the ROM's.
-        "wire.delay" | "wire.late_once" | "wire.late" | "wire.fast_rate" => Harmless,
+        "wire.delay" | "wire.late_once" | "wire.late" | "wire.fast_rate" | "wire.deaf_rate" => {
+            Harmless
+        }
         "wire.bit" | "wire.bit_digest" | "wire.bit_mac" | "wire.bit_console"
         | "wire.bit_request" => Harmless,
         // A value that arrived wrong may be stored over a secret, which stays in the flash then.

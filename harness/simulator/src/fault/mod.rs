@@ -45,6 +45,8 @@ pub enum Fault {
     WireBitTyped,
     /// `wire.fast_rate`
     WireFastRate,
+    /// `wire.deaf_rate`
+    WireDeafRate,
     /// `flash.app_bit`
     FlashAppBit,
     /// `flash.nvs_bit`
@@ -169,6 +171,7 @@ impl Fault {
         Self::WireBitRequest,
         Self::WireBitTyped,
         Self::WireFastRate,
+        Self::WireDeafRate,
         Self::FlashAppBit,
         Self::FlashNvsBit,
         Self::FlashNvsKeyMissing,
@@ -288,6 +291,9 @@ impl Fault {
                 "wire.fast_rate",
                 "Above 230400 baud, bytes on the wire arrive with inverted bits.",
             ),
+            Self::WireDeafRate => {
+                ("wire.deaf_rate", "Above 230400 baud, nothing arrives on the wire at all.")
+            }
             Self::FlashAppBit => (
                 "flash.app_bit",
                 "One bit of the application's partition flips after it was written.",

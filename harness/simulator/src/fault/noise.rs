@@ -15,6 +15,8 @@ enum Disturbance {
     Drop,
     Duplicate,
     Corrupt,
+    /// Of every byte, not now and then.
+    Swallow,
 }
 
 /// What happens to bytes on their way.
@@ -36,9 +38,10 @@ impl Noise {
             (Fault::WireDuplicate, Disturbance::Duplicate),
             (Fault::WireCorrupt, Disturbance::Corrupt),
             (Fault::WireFastRate, Disturbance::Corrupt),
+            (Fault::WireDeafRate, Disturbance::Swallow),
         ];
         let (fault, kind) = kinds.into_iter().find(|(fault, _)| faults.has(*fault))?;
-        let is_of_rate = fault == Fault::WireFastRate;
+        let is_of_rate = matches!(fault, Fault::WireFastRate | Fault::WireDeafRate);
         let mut noise = Self {
             kind,
             chance: Chance::new(seed),
@@ -61,6 +64,9 @@ impl Noise {
         if self.is_quiet {
             return bytes.to_vec();
         }
+        if matches!(self.kind, Disturbance::Swallow) {
+            return Vec::new();
+        }
         let mut arrived = Vec::with_capacity(bytes.len() + 1);
         for byte in bytes {
             if self.sound > 0 {
@@ -70,7 +76,7 @@ impl Noise {
             }
             self.sound = self.interval();
             match self.kind {
-                Disturbance::Drop => {}
+                Disturbance::Drop | Disturbance::Swallow => {}
                 Disturbance::Duplicate => arrived.extend([*byte, *byte]),
                 Disturbance::Corrupt => arrived.push(byte ^ self.chance.bit()),
             }
