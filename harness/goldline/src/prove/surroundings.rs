@@ -150,7 +150,11 @@ fn entry(fault: Fault) -> Option<Entry> {
             "ask again before a unit is blamed for what came over its wire",
             true,
         ),
-        Fault::WireSilent | Fault::WireVanish | Fault::WireDelay | Fault::WireFastRate => of(
+        Fault::WireSilent
+        | Fault::WireVanish
+        | Fault::WireDelay
+        | Fault::WireFastRate
+        | Fault::WireDeafRate => of(
             Kind::Wire,
             NOT_BLAMED,
             "a good unit is thrown away",
