@@ -13,6 +13,8 @@ mod insta_settings;
 mod leftovers;
 #[path = "golden/program.rs"]
 mod program;
+#[path = "golden/proofs.rs"]
+mod proofs;
 #[path = "golden/reference.rs"]
 mod reference;
 
@@ -86,6 +88,11 @@ fn the_help_of_each_command_is_as_reviewed() {
 }
 
 #[test]
+fn a_proof_is_told_as_reviewed() {
+    compare(proofs());
+}
+
+#[test]
 fn the_image_of_each_vector_is_the_reference_generators() {
     let Some(images) = reference::images() else { return };
     let golden = |(name, image)| Golden { folder: VECTORS, name, content: Content::Image(image) };
@@ -94,8 +101,9 @@ fn the_image_of_each_vector_is_the_reference_generators() {
 
 #[test]
 fn no_golden_is_left_of_what_is_no_longer_made() {
-    let goldens =
-        [nvs_images(), plans(), explanations(), checklists(), helps()].into_iter().flatten();
+    let goldens = [nvs_images(), plans(), explanations(), checklists(), helps(), proofs()]
+        .into_iter()
+        .flatten();
     // Also where the generator is not installed.
     let vectors = reference::names().flat_map(|name| Golden::files_of(VECTORS, &name, IMAGE_ENDS));
     let made: Vec<PathBuf> = goldens.flat_map(|golden| golden.files()).chain(vectors).collect();
@@ -148,6 +156,11 @@ fn checklists() -> Vec<Golden> {
         ),
     };
     shipped_profiles().into_iter().map(checklist).collect()
+}
+
+fn proofs() -> Vec<Golden> {
+    let report = |(name, text)| Golden { folder: "proofs", name, content: Content::Text(text) };
+    proofs::reports().into_iter().map(report).collect()
 }
 
 fn helps() -> Vec<Golden> {

@@ -18,9 +18,9 @@ use crate::{
     plan::{Plan, Scope},
     process::Unusable,
     profile::{
-        AppSource, BootloaderSource, Caller, CatalogError, CheckId, Deadlines, DialogueName,
-        EndpointPolicy, Exchange, Method, Mqtt, Partition, Profile, ValueSource, ValueSpec, find,
-        list as list_profiles,
+        Accepted, AppSource, BootloaderSource, Caller, CatalogError, CheckId, Deadlines,
+        DialogueName, EndpointPolicy, Exchange, Method, Mqtt, Partition, Profile, ValueSource,
+        ValueSpec, find, list as list_profiles,
     },
     record::Limits,
 };
@@ -378,6 +378,17 @@ fn explain_checks(text: &mut String, profile: &Profile) {
         for (name, limits) in &check.limits {
             line(text, format_args!("  {:15}   {name}: {}", "", range(*limits)));
         }
+    }
+    explain_accepted(text, &profile.accepted);
+}
+
+fn explain_accepted(text: &mut String, accepted: &[Accepted]) {
+    if accepted.is_empty() {
+        return;
+    }
+    heading(text, "Bad units that these checks may let pass");
+    for Accepted { mutant, because } in accepted {
+        line(text, format_args!("  {mutant}: {because}"));
     }
 }
 

@@ -1,22 +1,31 @@
 //! `goldline prove`: which bad units a product's test would let through.
 
 use std::{
+    io::{self, IsTerminal},
+    panic,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use clap::Args;
-use tokio::runtime::Runtime;
-use tokio_util::sync::CancellationToken;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
     exit, output,
+    overwrite::OverwriteArgument,
     problem::{of_station, usage, usage_with_help},
+    session::Session,
+    table::aligned,
 };
 use crate::{
     clock::Clock,
-    prove::{Campaign, CampaignError, Proof, catalogue_of, prove, subject_of},
+    output_file::{OutputFile, Readers},
+    profile::MutantPattern,
+    prove::{
+        Campaign, CampaignError, Catalogue, Proof, ProofOutcome, catalogue_of, proof_page,
+        proof_text, prove, subject_of,
+    },
     station::{Request, Specimens},
 };
 
@@ -24,7 +33,8 @@ use crate::{
 #[derive(Args)]
 pub(super) struct ProveArguments {
     /// Name of a shipped profile, a name under --profiles, or a path
-    profile: String,
+    #[arg(required_unless_present = "schema")]
+    profile: Option<String>,
     /// What the units are: simulator:, or with a firmware of the product's own qemu: or esp-emu:
     #[arg(long, value_name = "URL")]
     device: Option<String>,
@@ -34,12 +44,26 @@ pub(super) struct ProveArguments {
     /// Run every mutant that can be counted
     #[arg(long)]
     all: bool,
+    /// Run this mutant alone; an id of --list, or the beginning of some with * behind
+    #[arg(long, value_name = "ID")]
+    only: Vec<MutantPattern>,
+    /// Print the ids of the product's mutants, and run none
+    #[arg(long, conflicts_with_all = ["budget", "all", "json", "seed"])]
+    list: bool,
     /// Which mutants are drawn, and in which order; the same number repeats it
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// Print the report as JSON, and nothing else, on standard output
     #[arg(long)]
     pub(super) json: bool,
+    /// Write the report as a page for a browser, which stands alone and prints on A4
+    #[arg(long, value_name = "FILE", conflicts_with = "list")]
+    html: Option<PathBuf>,
+    #[command(flatten)]
+    overwrite: OverwriteArgument,
+    /// Print the JSON Schema of the report
+    #[arg(long, exclusive = true)]
+    schema: bool,
     /// A value of the unit: KEY=VALUE, KEY=@FILE or KEY=$VARIABLE
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
@@ -49,38 +73,61 @@ pub(super) struct ProveArguments {
 }
 
 pub(super) fn run(arguments: &ProveArguments) -> miette::Result<u8> {
+    let Some(profile) = &arguments.profile else {
+        output::print_json(&schemars::schema_for!(Proof))?;
+        return Ok(exit::PASS);
+    };
     let began = Instant::now();
-    let runtime = Runtime::new().map_err(usage)?;
-    let cancel = CancellationToken::new();
-    let outcome = runtime.block_on(proof(arguments, began, &cancel));
-    runtime.shutdown_background();
-    let Some(proof) = outcome? else { return Ok(exit::ERROR) };
-    if arguments.json {
-        output::print_json(&proof)?;
-    } else {
-        output::print(&format!("{proof:#?}\n"))?;
-    }
-    Ok(code_of(&proof))
-}
-
-/// `None` when nothing can be said of the test, which was told.
-async fn proof(
-    arguments: &ProveArguments,
-    began: Instant,
-    cancel: &CancellationToken,
-) -> miette::Result<Option<Proof>> {
+    // Looked at before any unit runs, and written whole or not at all.
+    let existing = arguments.overwrite.existing();
+    let page = arguments.html.as_ref();
+    let page = page.map(|path| OutputFile::at(path, existing, Readers::AsBefore));
+    let page = page.transpose().map_err(usage)?;
+    bury_panics_of_espflash();
+    let session = Session::start()?;
     let request = Request {
-        profile: Some(arguments.profile.clone()),
+        profile: Some(profile.clone()),
         profiles: arguments.profiles.clone(),
         devices: arguments.device.iter().cloned().collect(),
         settings: arguments.settings.clone(),
         ..Request::default()
     };
-    let specimens = Specimens::of(&request, Clock::system()).await.map_err(of_station)?;
+    let specimens = session.wait(Specimens::of(&request, Clock::system())).map_err(of_station)?;
     let mut catalogue = catalogue_of(specimens.profile());
     if specimens.run_machine_code() {
         catalogue = catalogue.of_flash_alone();
     }
+    if !arguments.only.is_empty() {
+        let help = "see what there is: goldline prove PROFILE --list";
+        let narrowed = catalogue.narrowed(arguments.only.clone(), &specimens.profile().name);
+        catalogue = narrowed.map_err(|error| usage_with_help(error, help))?;
+    }
+    let code = if arguments.list {
+        output::print(&list(&catalogue))?;
+        exit::PASS
+    } else {
+        let outcome = session.wait(proof(arguments, began, specimens, &catalogue, &session));
+        match outcome? {
+            Ok(mut proof) => {
+                proof.again = again(profile, arguments);
+                report(arguments, &proof)?;
+                exit::worst([code_of(proof.outcome()), written(page, &proof)])
+            }
+            Err(code) => code,
+        }
+    };
+    session.end();
+    Ok(code)
+}
+
+/// The exit code when nothing can be said of the test, which was told.
+async fn proof(
+    arguments: &ProveArguments,
+    began: Instant,
+    specimens: Specimens,
+    catalogue: &Catalogue,
+    session: &Session,
+) -> miette::Result<Result<Proof, u8>> {
     let campaign = Campaign {
         began,
         budget: arguments.budget,
@@ -88,26 +135,90 @@ async fn proof(
         seed: arguments.seed,
         subject: subject_of(specimens.profile()),
     };
+    let accepted = specimens.profile().accepted.clone();
     let specimens = Arc::new(specimens);
-    match prove(specimens, &catalogue, &[], &campaign, |_| {}, cancel).await {
-        Ok(proof) => Ok(Some(proof)),
+    let bar = bar(arguments);
+    let watch = |ran| bar.set_position(ran as u64);
+    let proof = prove(specimens, catalogue, &accepted, &campaign, watch, session.cancel()).await;
+    bar.finish_and_clear();
+    match proof {
+        Ok(proof) => Ok(Ok(proof)),
         Err(CampaignError::Trial(error)) => Err(usage(error)),
+        Err(CampaignError::NoGoodUnit(_)) if session.is_stopped() => Ok(Err(exit::ABORTED)),
         Err(error @ CampaignError::NoGoodUnit(_)) => {
             let help = "make the profile pass first: goldline run PROFILE";
             output::complain(&format!("{:?}", usage_with_help(error, help)));
-            Ok(None)
+            Ok(Err(exit::ERROR))
         }
     }
 }
 
-/// What escapes is worse than what cannot be said.
-fn code_of(proof: &Proof) -> u8 {
-    if proof.escapes() > 0 || proof.blames() > 0 {
-        exit::FAIL
-    } else if proof.fell_short() {
-        exit::ERROR
-    } else {
-        exit::PASS
+/// On a wire that damages answers espflash panics, which the device catches and tells as an error: of hundreds of units
+/// that would bury the report.
+fn bury_panics_of_espflash() {
+    let tell = panic::take_hook();
+    panic::set_hook(Box::new(move |why| {
+        let is_espflash = why.location().is_some_and(|at| at.file().contains("/espflash-"));
+        if !is_espflash {
+            tell(why);
+        }
+    }));
+}
+
+/// A line for people on standard error: not with `--json`, and only where it can be drawn.
+fn bar(arguments: &ProveArguments) -> ProgressBar {
+    if arguments.json || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    let of = arguments.budget.map(|budget| format!(" of {} s", budget.as_secs()));
+    let template = format!("{{spinner}} {{pos}} units in {{elapsed}}{}", of.unwrap_or_default());
+    bar.set_style(ProgressStyle::with_template(&template).expect("the template is right"));
+    bar.enable_steady_tick(Duration::from_millis(250));
+    bar
+}
+
+fn report(arguments: &ProveArguments, proof: &Proof) -> miette::Result<()> {
+    if arguments.json { output::print_json(proof) } else { output::print(&proof_text(proof)) }
+}
+
+/// Writes the page, where one is asked for. When it cannot be, that is told: what was found is printed by then.
+fn written(page: Option<OutputFile>, proof: &Proof) -> u8 {
+    let Some(page) = page else { return exit::PASS };
+    match page.write(proof_page(proof).as_bytes()) {
+        Ok(()) => exit::PASS,
+        Err(error) => {
+            output::complain(&format!("{:?}", usage(error)));
+            exit::ERROR
+        }
+    }
+}
+
+/// Ids and what they are; of a family, what `--only` takes for all of it.
+fn list(catalogue: &Catalogue) -> String {
+    let row = |id: String, what: String| vec![id, what];
+    let rows = catalogue.populations().flat_map(|(_, population)| {
+        let counted = population.counted.iter().map(|it| row(it.id.clone(), it.what.clone()));
+        let families = population.families.iter();
+        counted.chain(families.map(|it| row(format!("{}*", it.stem()), it.member(0).what)))
+    });
+    aligned(&rows.collect::<Vec<_>>())
+}
+
+/// The command again, without what is one run's. Values stay out of it, for a secret may be among them.
+fn again(profile: &str, arguments: &ProveArguments) -> String {
+    let profiles = arguments.profiles.as_ref().map(|dir| format!(" --profiles {}", dir.display()));
+    let names = arguments.settings.iter().filter_map(|setting| setting.split_once('='));
+    let settings: String = names.map(|(name, _)| format!(" --set {name}=…")).collect();
+    format!("goldline prove {profile}{}{settings}", profiles.unwrap_or_default())
+}
+
+fn code_of(outcome: ProofOutcome) -> u8 {
+    match outcome {
+        ProofOutcome::NothingEscapes => exit::PASS,
+        ProofOutcome::Escapes => exit::FAIL,
+        ProofOutcome::FellShort => exit::ERROR,
+        ProofOutcome::Stopped => exit::ABORTED,
     }
 }
 

@@ -114,6 +114,11 @@ impl Session {
         })
     }
 
+    /// Stops what runs when a signal comes.
+    pub(super) fn cancel(&self) -> &CancellationToken {
+        &self.cancel
+    }
+
     /// Whether a signal came.
     pub(super) fn is_stopped(&self) -> bool {
         self.cancel.is_cancelled()

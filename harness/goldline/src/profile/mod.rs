@@ -3,6 +3,7 @@
 //! [`Profile`] is valid by construction: whoever holds one need not check offsets, lengths or names
 //! again. Must not know how anything is written or checked. Offsets and sizes are bytes.
 
+mod accepted;
 mod catalog;
 mod check_id;
 mod chip;
@@ -34,6 +35,7 @@ use crate::{
     record::Limits,
 };
 
+pub use accepted::{Accepted, MutantPattern, MutantPatternError};
 pub use catalog::{CatalogError, Listed, find, folder_of, list};
 pub use check_id::CheckId;
 pub use chip::{Chip, Feature, UnknownChip};
@@ -126,6 +128,8 @@ pub struct Profile {
     pub deadlines: Deadlines,
     /// The QC list, in order.
     pub checks: Vec<CheckSpec>,
+    /// Bad units that the QC list is known to let pass.
+    pub accepted: Vec<Accepted>,
 }
 
 impl Profile {

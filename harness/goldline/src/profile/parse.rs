@@ -3,6 +3,7 @@
 //! Each section has its own file; all of them push what they find into one list, so that a person
 //! corrects a file in one go. Must not touch the disk, but for what a build says of itself.
 
+mod accepted;
 mod bench_values;
 mod build;
 mod checks;
@@ -122,6 +123,7 @@ impl Problems {
         let reprovision = self.reprovision(raw.reprovision, &values, &scope);
         let deadlines = self.deadlines(&raw.deadlines);
         let checks = self.checks(raw.check, wifi.is_some(), folder);
+        let accepted = raw.prove.map_or_else(Vec::new, |raw| self.accepted(raw));
         let profile = Profile {
             name: name?,
             digest: String::new(),
@@ -150,6 +152,7 @@ impl Problems {
             reprovision,
             deadlines,
             checks,
+            accepted,
         };
         self.needs(&profile, &places);
         Some(profile)

@@ -5,6 +5,7 @@
 use std::{fmt, ops::Range};
 
 use super::{
+    accepted::MutantPatternError,
     chip::{Chip, Feature},
     endpoint::EndpointError,
     flash_map::FlashMapError,
@@ -241,6 +242,12 @@ pub enum Problem {
         "the limits of {name} let nothing pass, or bind nothing: expected lower, upper or both, lower not above upper"
     )]
     Limits { name: String },
+    #[error(transparent)]
+    MutantPattern(#[from] MutantPatternError),
+    #[error("\"{mutant}\" is accepted twice: expected one reason")]
+    AcceptedTwice { mutant: String },
+    #[error("nothing says why \"{mutant}\" may pass: expected because = \"…\"")]
+    NoReason { mutant: String },
 }
 
 impl Problem {

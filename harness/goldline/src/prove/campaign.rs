@@ -11,7 +11,6 @@ use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    accepted::Accepted,
     catalogue::Catalogue,
     draw::{Drawn, Sequence, Until},
     gate::Gate,
@@ -20,7 +19,7 @@ use super::{
     trial::{self, TrialError},
 };
 use crate::{
-    profile::Profile,
+    profile::{Accepted, Profile},
     record::{Record, Verdict},
     station::Specimens,
 };
@@ -118,7 +117,8 @@ pub async fn prove(
         watch(ran);
     }
     count.cut_off(units.stop().await);
-    Ok(count.into_proof(campaign, units.profile()))
+    let stopped = cancel.is_cancelled();
+    Ok(Proof { stopped, ..count.into_proof(campaign, units.profile()) })
 }
 
 fn said(record: &Record) -> String {

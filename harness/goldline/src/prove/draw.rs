@@ -8,7 +8,7 @@ use super::{
 };
 
 /// How many of a kind are run at least where there are so many.
-const ENOUGH: usize = 300;
+pub(super) const ENOUGH: usize = 300;
 
 /// A mutant, and whether it was drawn from those that cannot be counted.
 pub(super) struct Drawn {

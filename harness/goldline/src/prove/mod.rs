@@ -13,6 +13,7 @@
 //! | `gate`, `campaign` | many at a time, within a budget |
 //! | `tally`, `bound`, `proof` | what is counted of them, and what reports are made of |
 //! | `accepted` | survivors that a profile knows of |
+//! | `report` | what people read of it |
 
 mod accepted;
 mod bound;
@@ -23,19 +24,21 @@ mod fate;
 mod gate;
 mod mutant;
 mod proof;
+mod report;
 mod surroundings;
 mod tally;
 mod trial;
 
-pub use accepted::Accepted;
-pub use bound::{CONFIDENCE, upper_bound};
+pub use bound::{CONFIDENCE, upper_bound, upper_bound_of};
 pub use campaign::{Campaign, CampaignError, prove};
-pub use catalogue::{Catalogue, Family, Population};
+pub use catalogue::{Catalogue, Family, NoSuchMutant, Population};
 pub use fate::Fate;
 pub use mutant::{Change, Kind, Must, Mutant};
 pub use proof::{
-    Case, CheckResult, GoodUnits, KindResult, Proof, SCHEMA, StageTime, Subject, Survivor, Tally,
+    ACCEPTABLE_SHARE, AcceptedInVain, Bounds, Case, CheckResult, GoodUnits, KindResult, Proof,
+    ProofOutcome, SCHEMA, StageTime, Subject, Survivor, Tally,
 };
+pub use report::{proof_page, proof_text};
 
 use crate::profile::{AppSource, Profile};
 

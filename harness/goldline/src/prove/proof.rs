@@ -4,7 +4,10 @@
 
 use serde::Serialize;
 
-use super::mutant::Kind;
+use super::{
+    bound::{CONFIDENCE, OF_COUNTED, OF_DRAWN},
+    mutant::Kind,
+};
 
 /// Of the JSON of a [`Proof`].
 pub const SCHEMA: u32 = 1;
@@ -26,10 +29,18 @@ pub struct Proof {
     pub budget_s: Option<u64>,
     /// Whether every mutant that can be counted was to be run.
     pub all: bool,
+    /// The only mutants that were to be run: ids, or beginnings of ids with `*` behind; empty of all of them.
+    pub only: Vec<String>,
+    /// The command that runs them again, as far as the profile: `--only ID` behind it runs one mutant alone.
+    pub again: String,
+    /// Whether somebody ended it before its time.
+    pub stopped: bool,
     /// How long it took.
     pub duration_ms: u64,
     /// Mutants that were under way when the time was over; they are counted nowhere else.
     pub cut_off: usize,
+    /// How the bounds of the kinds were made.
+    pub bounds: Bounds,
     /// Good units, in between.
     pub good: GoodUnits,
     /// In the order of [`Kind::ALL`]; kinds that the product cannot show are not there.
@@ -47,10 +58,19 @@ pub struct Proof {
     /// In the profile's order.
     pub checks: Vec<CheckResult>,
     /// What `[prove] accept` names and was caught after all, or names no mutant of this product.
-    pub accepted_in_vain: Vec<String>,
+    pub accepted_in_vain: Vec<AcceptedInVain>,
 }
 
+/// Of the mutants that ran, at most this share may be accepted survivors of a profile that is worth its name.
+pub const ACCEPTABLE_SHARE: f64 = 0.02;
+
 impl Proof {
+    /// Everything that ran, whatever its kind.
+    pub fn all_kinds(&self) -> Tally {
+        let tallies = self.kinds.iter().flat_map(|kind| [kind.counted, kind.drawn]);
+        tallies.fold(Tally::default(), Tally::plus)
+    }
+
     /// Bad units that passed and that the profile does not accept.
     pub fn escapes(&self) -> usize {
         self.survivors.iter().filter(|survivor| survivor.accepted_because.is_none()).count()
@@ -62,9 +82,66 @@ impl Proof {
         fails + self.blamed.len()
     }
 
-    /// Whether units were not judged that should have been: nothing is said of a bad one, or of a good one.
+    /// Of the mutants that ran, how many are accepted survivors, as a share from 0 to 1.
+    pub fn accepted_share(&self) -> f64 {
+        let Tally { accepted, ran, .. } = self.all_kinds();
+        if ran == 0 { 0.0 } else { accepted as f64 / ran as f64 }
+    }
+
+    /// Whether more survivors are accepted than [`ACCEPTABLE_SHARE`].
+    pub fn accepts_too_much(&self) -> bool {
+        self.accepted_share() > ACCEPTABLE_SHARE
+    }
+
+    /// What it comes to.
+    pub fn outcome(&self) -> ProofOutcome {
+        if self.stopped {
+            ProofOutcome::Stopped
+        } else if self.escapes() > 0 || self.blames() > 0 || !self.accepted_in_vain.is_empty() {
+            ProofOutcome::Escapes
+        } else if self.fell_short() {
+            ProofOutcome::FellShort
+        } else {
+            ProofOutcome::NothingEscapes
+        }
+    }
+
+    /// Whether units were not judged that should have been: nothing is said of a bad one, or of a good one, or no bad
+    /// one ran.
     pub fn fell_short(&self) -> bool {
-        !self.undecided.is_empty() || self.good.refused.iter().any(|case| case.verdict != "FAIL")
+        let of_good = self.good.refused.iter().any(|case| case.verdict != "FAIL");
+        !self.undecided.is_empty() || of_good || self.all_kinds().judged() == 0
+    }
+}
+
+/// What a proof comes to. What escapes is worse than what cannot be said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProofOutcome {
+    /// Every bad unit FAILs, or is known and accepted; no good one does.
+    NothingEscapes,
+    /// A bad unit passes that nobody accepted, a good one is blamed, or an acceptance holds no more.
+    Escapes,
+    /// Of some units nothing is said.
+    FellShort,
+    /// Somebody ended it: what is not there was not looked for.
+    Stopped,
+}
+
+/// How upper bounds are made, in the field's terms.
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
+pub struct Bounds {
+    /// How sure they are, from 0 to 1; each is one-sided.
+    pub confidence: f64,
+    /// Of mutants that were drawn from families without number.
+    pub of_drawn: String,
+    /// Of mutants that can be counted and of which a part ran.
+    pub of_counted: String,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        let (of_drawn, of_counted) = (OF_DRAWN.to_owned(), OF_COUNTED.to_owned());
+        Self { confidence: CONFIDENCE, of_drawn, of_counted }
     }
 }
 
@@ -117,13 +194,16 @@ pub struct KindResult {
     pub counted: Tally,
     /// How many of those there are.
     pub there_are: usize,
+    /// At most this share of those that can be counted is misjudged, where a part of them ran; `null` where all did,
+    /// or none.
+    pub counted_upper_bound: Option<f64>,
     /// Those that were drawn from families that cannot be counted.
     pub drawn: Tally,
-    /// At most this share of the family's members passes, with the given confidence; `null` where none were drawn.
+    /// At most this share of the families' members is misjudged; `null` where none were drawn.
     pub upper_bound: Option<f64>,
 }
 
-/// How many, and what became of them.
+/// How many, and what became of them: each that ran stands in one of the others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Tally {
     /// How many ran.
@@ -134,12 +214,39 @@ pub struct Tally {
     pub wrong_cause: usize,
     /// ERROR.
     pub undecided: usize,
-    /// PASS.
+    /// FAIL of a good unit on a bad wire.
+    pub blamed: usize,
+    /// PASS, and the profile does not accept it.
     pub escaped: usize,
-    /// Of those, what the profile accepts.
+    /// PASS, and the profile accepts it.
     pub accepted: usize,
     /// No unit can be so: it was refused before it was made.
     pub impossible: usize,
+}
+
+impl Tally {
+    /// Units that were made.
+    pub fn judged(self) -> usize {
+        self.ran - self.impossible
+    }
+
+    /// Units that got the verdict which they must not get: a bad one's PASS, a good one's FAIL.
+    pub fn misjudged(self) -> usize {
+        self.escaped + self.accepted + self.blamed
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            ran: self.ran + other.ran,
+            caught: self.caught + other.caught,
+            wrong_cause: self.wrong_cause + other.wrong_cause,
+            undecided: self.undecided + other.undecided,
+            blamed: self.blamed + other.blamed,
+            escaped: self.escaped + other.escaped,
+            accepted: self.accepted + other.accepted,
+            impossible: self.impossible + other.impossible,
+        }
+    }
 }
 
 /// A mutant, and what was said of it.
@@ -173,6 +280,17 @@ pub struct Survivor {
     pub accepted_because: Option<String>,
 }
 
+/// What `[prove] accept` names for nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct AcceptedInVain {
+    /// As the profile names it.
+    pub mutant: String,
+    /// Why it was accepted.
+    pub because: String,
+    /// Mutants of it that are caught; none where the product has no such mutant.
+    pub caught: Vec<String>,
+}
+
 /// What one check is good for.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct CheckResult {
@@ -182,6 +300,12 @@ pub struct CheckResult {
     pub caught: usize,
     /// Those that no other check blamed.
     pub alone: usize,
+    /// Of these, those whose run ended before every other check was asked: what the others would have said, nobody
+    /// knows.
+    pub others_not_asked: usize,
+    /// Whether a mutant of the product is of the kind that this check is for: its remedy names the check, or a FAIL
+    /// of the check would name the mutant.
+    pub has_mutants: bool,
     /// Those that it blamed, by kind.
     pub by_kind: std::collections::BTreeMap<Kind, usize>,
     /// Time of its own stages in a good unit's run, in milliseconds.

@@ -1,26 +1,34 @@
 //! Counts what became of units while they run, and keeps of them only what a report shows.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{
-    accepted::Accepted,
-    bound::upper_bound,
+    accepted::Known,
+    bound::{upper_bound, upper_bound_of},
     campaign::Campaign,
     catalogue::Catalogue,
     draw::Drawn,
     fate::Fate,
-    mutant::{Kind, Mutant},
-    proof::{Case, CheckResult, GoodUnits, KindResult, Proof, SCHEMA, StageTime, Survivor, Tally},
+    mutant::{Kind, Must, Mutant},
+    proof::{
+        Bounds, Case, CheckResult, GoodUnits, KindResult, Proof, SCHEMA, StageTime, Survivor, Tally,
+    },
     trial::TrialError,
 };
 use crate::{
-    profile::Profile,
+    check::reasons,
+    profile::{Accepted, CheckSpec, Profile},
     record::{CheckRecord, Outcome, Record, Verdict},
 };
 
 /// What is known so far.
 pub(super) struct Count {
-    accepted: Vec<(Accepted, Seen)>,
+    accepted: Known,
+    only: Vec<String>,
+    said: Said,
     good: Good,
     kinds: BTreeMap<Kind, OfKind>,
     checks: BTreeMap<String, OfCheck>,
@@ -32,11 +40,39 @@ pub(super) struct Count {
     cut_off: usize,
 }
 
-/// What came of the mutants that the profile accepts.
-#[derive(Clone, Copy, Default)]
-struct Seen {
-    passed: bool,
-    caught: bool,
+/// What the mutants of a product say of the checks that they are for.
+#[derive(Default)]
+struct Said {
+    naming: BTreeSet<String>,
+    remedies: BTreeSet<String>,
+}
+
+impl Said {
+    fn of(catalogue: &Catalogue) -> Self {
+        let mut said = Self::default();
+        let mut hear = |mutant: &Mutant| {
+            if let Must::Fail { naming } = &mutant.must {
+                said.naming.extend(naming.iter().cloned());
+            }
+            said.remedies.insert(mutant.remedy.clone());
+        };
+        for (_, population) in catalogue.populations() {
+            population.counted.iter().for_each(&mut hear);
+            population.families.iter().for_each(|family| hear(&family.member(0)));
+        }
+        said
+    }
+
+    /// Whether a mutant's remedy names the check, or a FAIL of it would name the mutant.
+    fn is_for(&self, check: &CheckSpec, profile: &Profile) -> bool {
+        let names = [check.id.name(), check.name()];
+        let words = |text: &str| {
+            let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+            words.any(|word| names.contains(&word))
+        };
+        self.remedies.iter().any(|remedy| words(remedy))
+            || reasons(check.id, profile).iter().any(|code| self.naming.contains(code.as_str()))
+    }
 }
 
 #[derive(Default)]
@@ -58,6 +94,7 @@ struct OfKind {
 struct OfCheck {
     caught: usize,
     alone: usize,
+    others_not_asked: usize,
     by_kind: BTreeMap<Kind, usize>,
 }
 
@@ -67,7 +104,9 @@ impl Count {
             |there_are| OfKind { there_are, counted: Tally::default(), drawn: Tally::default() };
         let kinds = catalogue.populations();
         Self {
-            accepted: accepted.iter().map(|it| (it.clone(), Seen::default())).collect(),
+            accepted: Known::new(catalogue, accepted),
+            only: catalogue.only().iter().map(ToString::to_string).collect(),
+            said: Said::of(catalogue),
             good: Good::default(),
             kinds: kinds.map(|(kind, of)| (kind, of_kind(of.counted.len()))).collect(),
             checks: BTreeMap::new(),
@@ -121,26 +160,20 @@ impl Count {
         }
     }
 
-    fn bad(&mut self, Drawn { mutant, of_family }: &Drawn, record: &Record) {
+    fn bad(&mut self, drawn: &Drawn, record: &Record) {
+        let Drawn { mutant, of_family } = drawn;
         let fate = Fate::of(record, &mutant.must);
         let case = Case::of(&mutant.id, Some(mutant), record);
-        let mut is_accepted = None;
-        for (accepted, seen) in self.accepted.iter_mut().filter(|(it, _)| it.holds(mutant)) {
-            seen.passed |= fate == Fate::Escaped;
-            seen.caught |= fate != Fate::Escaped;
-            is_accepted.get_or_insert_with(|| accepted.because.clone());
-        }
+        let accepted_because = self.accepted.saw(drawn, &fate);
         let tally = self.tally(mutant.kind, *of_family);
         tally.ran += 1;
         match fate {
             Fate::Caught => tally.caught += 1,
             Fate::WrongCause => tally.wrong_cause += 1,
             Fate::Undecided => tally.undecided += 1,
-            Fate::Escaped => {
-                tally.escaped += 1;
-                tally.accepted += usize::from(is_accepted.is_some());
-            }
-            Fate::Blamed => tally.wrong_cause += 1,
+            Fate::Escaped if accepted_because.is_some() => tally.accepted += 1,
+            Fate::Escaped => tally.escaped += 1,
+            Fate::Blamed => tally.blamed += 1,
         }
         match fate {
             Fate::Caught => {}
@@ -151,7 +184,7 @@ impl Count {
                 case,
                 means: mutant.means.clone(),
                 remedy: mutant.remedy.clone(),
-                accepted_because: is_accepted,
+                accepted_because,
             }),
         }
         if record.verdict == Some(Verdict::Fail) && fate != Fate::Blamed {
@@ -166,10 +199,13 @@ impl Count {
         if failed.is_empty() {
             failed.push(NO_CHECK);
         }
+        let is_alone = failed.len() == 1;
+        let is_cut_short = checks.iter().any(|check| check.outcome == Outcome::NotRun);
         for id in &failed {
             let check = self.checks.entry((*id).to_owned()).or_default();
             check.caught += 1;
-            check.alone += usize::from(failed.len() == 1);
+            check.alone += usize::from(is_alone);
+            check.others_not_asked += usize::from(is_alone && is_cut_short);
             *check.by_kind.entry(kind).or_default() += 1;
         }
     }
@@ -181,39 +217,28 @@ impl Count {
 
     /// All of it, for a report.
     pub(super) fn into_proof(self, campaign: &Campaign, profile: &Profile) -> Proof {
-        let Self { accepted, good, kinds, mut checks, .. } = self;
-        let in_vain = accepted.into_iter().filter(|(_, seen)| !seen.passed || seen.caught);
+        let Self { accepted, good, kinds, said, mut checks, .. } = self;
         let stages: Vec<StageTime> = good
             .stages
             .iter()
             .map(|(stage, times)| StageTime { stage: stage.clone(), median_ms: median(times) })
             .collect();
-        let mut of_check = |id: &str| {
-            let OfCheck { caught, alone, by_kind } = checks.remove(id).unwrap_or_default();
+        let mut of_check = |id: &str, has_mutants| {
+            let of = checks.remove(id).unwrap_or_default();
+            let OfCheck { caught, alone, others_not_asked, by_kind } = of;
             let times: Vec<u64> = stages
                 .iter()
                 .filter(|stage| check_of(&stage.stage) == Some(id))
                 .map(|stage| stage.median_ms)
                 .collect();
             let median_ms = (!times.is_empty()).then(|| times.iter().sum());
-            CheckResult { id: id.to_owned(), caught, alone, by_kind, median_ms }
+            let id = id.to_owned();
+            CheckResult { id, caught, alone, others_not_asked, has_mutants, by_kind, median_ms }
         };
-        let mut names: Vec<&str> = Vec::new();
-        for spec in &profile.checks {
-            if !names.contains(&spec.name()) {
-                names.push(spec.name());
-            }
-        }
-        let mut results: Vec<CheckResult> = names.into_iter().map(&mut of_check).collect();
-        let stop = of_check(NO_CHECK);
+        let of_spec = |spec: &CheckSpec| of_check(spec.name(), said.is_for(spec, profile));
+        let mut results: Vec<CheckResult> = profile.checks.iter().map(of_spec).collect();
+        let stop = of_check(NO_CHECK, true);
         results.extend((stop.caught > 0).then_some(stop));
-        let of_kind = |(kind, of): (Kind, OfKind)| KindResult {
-            kind,
-            counted: of.counted,
-            there_are: of.there_are,
-            drawn: of.drawn,
-            upper_bound: upper_bound(of.drawn.escaped, of.drawn.ran - of.drawn.impossible),
-        };
         Proof {
             schema: SCHEMA,
             profile: profile.name.clone(),
@@ -222,8 +247,12 @@ impl Count {
             seed: campaign.seed,
             budget_s: campaign.budget.map(|budget| budget.as_secs()),
             all: campaign.all,
+            only: self.only,
+            again: format!("goldline prove {}", profile.name),
+            stopped: false,
             duration_ms: u64::try_from(campaign.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             cut_off: self.cut_off,
+            bounds: Bounds::default(),
             good: GoodUnits {
                 runs: good.passed + good.refused.len(),
                 passed: good.passed,
@@ -231,15 +260,27 @@ impl Count {
                 refused: good.refused,
                 stages,
             },
-            kinds: kinds.into_iter().map(of_kind).collect(),
+            kinds: kinds.into_iter().map(KindResult::from).collect(),
             survivors: self.survivors,
             wrong_causes: self.wrong_causes,
             undecided: self.undecided,
             blamed: self.blamed,
             impossible: self.impossible,
             checks: results,
-            accepted_in_vain: in_vain.map(|(accepted, _)| accepted.mutant).collect(),
+            accepted_in_vain: accepted.in_vain(),
         }
+    }
+}
+
+impl From<(Kind, OfKind)> for KindResult {
+    fn from((kind, OfKind { there_are, counted, drawn }): (Kind, OfKind)) -> Self {
+        // What cannot be made is none of those that could be met.
+        let possible = there_are - counted.impossible;
+        let counted_upper_bound = (counted.judged() < possible)
+            .then(|| upper_bound_of(possible, counted.misjudged(), counted.judged()))
+            .flatten();
+        let upper_bound = upper_bound(drawn.misjudged(), drawn.judged());
+        Self { kind, counted, there_are, counted_upper_bound, drawn, upper_bound }
     }
 }
 

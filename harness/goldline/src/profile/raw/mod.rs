@@ -87,6 +87,25 @@ pub(super) struct RawProfile {
     pub deadlines: RawDeadlines,
     /// The QC list, in order.
     pub check: At<Vec<RawCheck>>,
+    /// How `goldline prove` counts this product.
+    pub prove: Option<RawProve>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawProve {
+    /// Bad units that the checks are known to let pass.
+    #[serde(default)]
+    pub accept: Vec<RawAccepted>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAccepted {
+    /// An id of `goldline prove PROFILE --list`, or the beginning of some with * behind.
+    pub mutant: Text,
+    /// Why such a unit may pass.
+    pub because: Text,
 }
 
 #[derive(Deserialize, JsonSchema)]
