@@ -144,7 +144,10 @@ async fn proof(
     match proof {
         Ok(proof) => Ok(Ok(proof)),
         Err(CampaignError::Trial(error)) => Err(usage(error)),
-        Err(CampaignError::NoGoodUnit(_)) if session.is_stopped() => Ok(Err(exit::ABORTED)),
+        Err(CampaignError::NoGoodUnit(_)) if session.is_stopped() => {
+            output::complain("it was stopped before any bad unit ran: there is nothing to report");
+            Ok(Err(exit::ABORTED))
+        }
         Err(error @ CampaignError::NoGoodUnit(_)) => {
             let help = "make the profile pass first: goldline run PROFILE";
             output::complain(&format!("{:?}", usage_with_help(error, help)));

@@ -76,6 +76,11 @@ impl Proof {
         self.survivors.iter().filter(|survivor| survivor.accepted_because.is_none()).count()
     }
 
+    /// Good units, those on a bad wire too.
+    pub fn good_units(&self) -> usize {
+        self.good.runs + self.all_kinds().good
+    }
+
     /// Good units that were blamed.
     pub fn blames(&self) -> usize {
         let fails = self.good.refused.iter().filter(|case| case.verdict == "FAIL").count();
@@ -88,9 +93,9 @@ impl Proof {
         if ran == 0 { 0.0 } else { accepted as f64 / ran as f64 }
     }
 
-    /// Whether more survivors are accepted than [`ACCEPTABLE_SHARE`].
+    /// Whether more survivors are accepted than [`ACCEPTABLE_SHARE`]. Of mutants that were asked for alone it says nothing.
     pub fn accepts_too_much(&self) -> bool {
-        self.accepted_share() > ACCEPTABLE_SHARE
+        self.only.is_empty() && self.accepted_share() > ACCEPTABLE_SHARE
     }
 
     /// What it comes to.
@@ -203,18 +208,20 @@ pub struct KindResult {
     pub upper_bound: Option<f64>,
 }
 
-/// How many, and what became of them: each that ran stands in one of the others.
+/// How many, and what became of them: each that ran is one of caught to impossible.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Tally {
     /// How many ran.
     pub ran: usize,
+    /// Of these, good units on a bad wire and such: nobody may blame them.
+    pub good: usize,
     /// FAIL, naming what was wrong; or, of a good unit on a bad wire, no FAIL.
     pub caught: usize,
     /// FAIL for something else.
     pub wrong_cause: usize,
     /// ERROR.
     pub undecided: usize,
-    /// FAIL of a good unit on a bad wire.
+    /// FAIL of a good unit.
     pub blamed: usize,
     /// PASS, and the profile does not accept it.
     pub escaped: usize,
@@ -230,6 +237,11 @@ impl Tally {
         self.ran - self.impossible
     }
 
+    /// Bad units that were made.
+    pub fn bad(self) -> usize {
+        self.judged() - self.good
+    }
+
     /// Units that got the verdict which they must not get: a bad one's PASS, a good one's FAIL.
     pub fn misjudged(self) -> usize {
         self.escaped + self.accepted + self.blamed
@@ -238,6 +250,7 @@ impl Tally {
     fn plus(self, other: Self) -> Self {
         Self {
             ran: self.ran + other.ran,
+            good: self.good + other.good,
             caught: self.caught + other.caught,
             wrong_cause: self.wrong_cause + other.wrong_cause,
             undecided: self.undecided + other.undecided,
@@ -310,4 +323,122 @@ pub struct CheckResult {
     pub by_kind: std::collections::BTreeMap<Kind, usize>,
     /// Time of its own stages in a good unit's run, in milliseconds.
     pub median_ms: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of so many mutants of one kind that did as they should.
+    fn proof(caught: usize) -> Proof {
+        let counted = Tally { ran: caught, caught, ..Tally::default() };
+        let (counted_upper_bound, drawn, upper_bound) = (None, Tally::default(), None);
+        let there_are = caught;
+        Proof {
+            schema: SCHEMA,
+            profile: "doorbell".to_owned(),
+            goldline: String::new(),
+            subject: Subject::Description { model: "doorbell".to_owned() },
+            seed: 0,
+            budget_s: None,
+            all: false,
+            only: Vec::new(),
+            again: String::new(),
+            stopped: false,
+            duration_ms: 0,
+            cut_off: 0,
+            bounds: Bounds::default(),
+            good: GoodUnits::default(),
+            kinds: vec![KindResult {
+                kind: Kind::Nvs,
+                counted,
+                there_are,
+                counted_upper_bound,
+                drawn,
+                upper_bound,
+            }],
+            survivors: Vec::new(),
+            wrong_causes: Vec::new(),
+            undecided: Vec::new(),
+            blamed: Vec::new(),
+            impossible: Vec::new(),
+            checks: Vec::new(),
+            accepted_in_vain: Vec::new(),
+        }
+    }
+
+    fn case(verdict: &str) -> Case {
+        Case {
+            mutant: "nvs.ssid.missing".to_owned(),
+            kind: Some(Kind::Nvs),
+            what: String::new(),
+            verdict: verdict.to_owned(),
+            code: None,
+            message: None,
+        }
+    }
+
+    fn survivor(accepted_because: Option<&str>) -> Survivor {
+        Survivor {
+            case: case("PASS"),
+            means: String::new(),
+            remedy: String::new(),
+            accepted_because: accepted_because.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn nothing_escapes_where_all_is_caught_or_accepted() {
+        assert_eq!(proof(3).outcome(), ProofOutcome::NothingEscapes);
+        let accepts = Proof { survivors: vec![survivor(Some("it is so"))], ..proof(3) };
+        assert_eq!(accepts.outcome(), ProofOutcome::NothingEscapes);
+    }
+
+    #[test]
+    fn what_escapes_is_worse_than_what_is_not_known() {
+        let undecided = Proof { undecided: vec![case("ERROR")], ..proof(3) };
+        assert_eq!(undecided.outcome(), ProofOutcome::FellShort);
+        let escapes = Proof { survivors: vec![survivor(None)], ..undecided };
+        assert_eq!(escapes.outcome(), ProofOutcome::Escapes);
+    }
+
+    #[test]
+    fn a_good_unit_that_fails_is_blamed_and_one_that_errs_is_not_judged() {
+        let with = |verdict| {
+            let good = GoodUnits { refused: vec![case(verdict)], ..GoodUnits::default() };
+            Proof { good, ..proof(3) }.outcome()
+        };
+        assert_eq!(with("FAIL"), ProofOutcome::Escapes);
+        assert_eq!(with("ERROR"), ProofOutcome::FellShort);
+        let on_bad_wire = Proof { blamed: vec![case("FAIL")], ..proof(3) };
+        assert_eq!(on_bad_wire.outcome(), ProofOutcome::Escapes);
+    }
+
+    #[test]
+    fn where_no_bad_unit_ran_nothing_is_proven() {
+        assert_eq!(proof(0).outcome(), ProofOutcome::FellShort);
+    }
+
+    #[test]
+    fn an_acceptance_that_holds_no_more_is_to_be_taken_out() {
+        let in_vain = AcceptedInVain {
+            mutant: "nvs.ssid.*".to_owned(),
+            because: "it is so".to_owned(),
+            caught: Vec::new(),
+        };
+        let proof = Proof { accepted_in_vain: vec![in_vain], ..proof(3) };
+        assert_eq!(proof.outcome(), ProofOutcome::Escapes);
+    }
+
+    #[test]
+    fn more_than_two_percent_of_accepted_survivors_is_too_much() {
+        let accepting = |accepted, caught| {
+            let mut proof = proof(caught);
+            let counted = &mut proof.kinds[0].counted;
+            (counted.accepted, counted.ran) = (accepted, caught + accepted);
+            proof.accepts_too_much()
+        };
+        assert!(!accepting(0, 0) && !accepting(2, 98));
+        assert!(accepting(3, 97));
+    }
 }

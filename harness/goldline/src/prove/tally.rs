@@ -167,6 +167,7 @@ impl Count {
         let accepted_because = self.accepted.saw(drawn, &fate);
         let tally = self.tally(mutant.kind, *of_family);
         tally.ran += 1;
+        tally.good += usize::from(mutant.must == Must::NotBlame);
         match fate {
             Fate::Caught => tally.caught += 1,
             Fate::WrongCause => tally.wrong_cause += 1,

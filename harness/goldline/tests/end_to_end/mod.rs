@@ -66,6 +66,7 @@ mod port_locks;
 mod ports;
 mod products;
 pub mod program;
+mod proofs;
 mod provenance;
 mod provision_and_check;
 mod provisioning_api;

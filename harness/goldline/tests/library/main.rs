@@ -15,6 +15,7 @@ mod client;
 mod coverage;
 mod images;
 mod profile;
+mod proving;
 mod qc_parts;
 mod radio;
 mod regression;

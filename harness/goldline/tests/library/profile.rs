@@ -123,6 +123,31 @@ fn faults_of_the_flash(#[case] old: &str, #[case] new: &str, #[case] message: &s
     assert_refused_at_mark(old, new, message);
 }
 
+/// A mark `¦` stands where the problem must point.
+#[rstest]
+#[case::no_reason("{ mutant = \"nvs.a\", because = ¦\" \" }", "why \"nvs.a\" may pass")]
+#[case::everything("{ mutant = ¦\"*\", because = \"so\" }", "\"*\" names no mutant")]
+#[case::a_star_within("{ mutant = ¦\"nvs.*.type\", because = \"so\" }", "names no mutant")]
+#[case::twice(
+    "{ mutant = \"nvs.a\", because = \"so\" }, { mutant = ¦\"nvs.a\", because = \"so\" }",
+    "\"nvs.a\" is accepted twice"
+)]
+#[case::no_key("{ mutant = \"nvs.a\", ¦why = \"so\" }", "unknown key `why`")]
+fn faults_of_what_is_accepted(#[case] accept: &str, #[case] message: &str) {
+    let command = "round_trip_ms = { upper = 5000 } }\n";
+    assert_refused_at_mark(command, &format!("{command}[prove]\naccept = [{accept}]\n"), message);
+}
+
+#[test]
+fn accepted_mutants_are_read_with_their_reasons() {
+    let text =
+        format!("{ESPVAULT}\n[prove]\naccept = [{{ mutant = \"nvs.*\", because = \"so\" }}]\n");
+    let profile = Profile::parse("espvault.toml", &text, None).expect("a valid profile");
+    let accepted: Vec<_> =
+        profile.accepted.iter().map(|it| (it.mutant.as_str(), it.because.as_str())).collect();
+    assert_eq!(accepted, [("nvs.*", "so")]);
+}
+
 #[rstest]
 #[case::reserved_name("[values.number]", "[values.¦nonce]", "\"nonce\" is taken")]
 #[case::source("source = \"lease\"", "source = ¦\"leased\"", "unknown source \"leased\"")]

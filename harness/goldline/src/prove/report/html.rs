@@ -13,7 +13,7 @@ use super::{
 use crate::prove::{Case, Proof, ProofOutcome};
 
 /// So many that say the same are told by their ids.
-const TOLD: usize = 6;
+const TOLD: usize = 5;
 const STYLE: PreEscaped<&str> = PreEscaped(include_str!("style.css"));
 
 /// The whole page.
@@ -86,7 +86,8 @@ fn told(cases: &[&Case], with_message: bool) -> Markup {
         ul {
             @for case in cases.iter().take(TOLD) {
                 li {
-                    code { (case.mutant) } " " (case.what)
+                    @if case.kind.is_some() { code { (case.mutant) } " " }
+                    (case.what)
                     @if let (true, Some(message)) = (with_message, &case.message) {
                         br; span.soft { (message) }
                     }
@@ -103,15 +104,12 @@ fn looked_at(matrix: &Matrix<'_>) -> Markup {
         section {
             h2 { "Which check blamed what" }
             div.wide { table.matrix {
-                caption {
-                    "How many units of a kind a check blamed; the darker, the more of the kind. The wire's units are good, and \
-                     no check is to blame them."
-                }
+                caption { "Units that a check blamed" }
                 thead { tr {
                     th scope="col" { "kind" }
-                    th.turned scope="col" { "ran" }
-                    @for check in &matrix.checks { th.turned scope="col" { (check) } }
-                    @if passed { th.turned scope="col" { "passed" } }
+                    th.turned scope="col" { span { "ran" } }
+                    @for check in &matrix.checks { th.turned scope="col" { span { (check) } } }
+                    @if passed { th.turned scope="col" { span { "passed" } } }
                 } }
                 tbody { @for row in &matrix.rows {
                     tr {
@@ -122,6 +120,9 @@ fn looked_at(matrix: &Matrix<'_>) -> Markup {
                     }
                 } }
             } }
+            p.soft {
+                "The darker, the more of its kind. Good units on a bad wire count as a kind, and no check is to blame them."
+            }
         }
     }
 }
@@ -139,7 +140,7 @@ fn kinds(proof: &Proof) -> Markup {
         section {
             h2 { "Kinds of bad units" }
             div.wide { table {
-                @if let Some(bounds) = words::bounds(proof) { caption { (bounds) } }
+                caption { "What became of them" }
                 thead { tr {
                     th scope="col" { "kind" }
                     @for column in COLUMNS { th scope="col" { (column) } }
@@ -151,6 +152,7 @@ fn kinds(proof: &Proof) -> Markup {
                     }
                 } }
             } }
+            @for bound in words::bounds(proof) { p.soft { (bound) } }
         }
     }
 }
@@ -160,14 +162,11 @@ fn checks(proof: &Proof) -> Markup {
         section {
             h2 { "Checks" }
             div.wide { table {
-                caption {
-                    "Alone: no other check blamed the unit. Others not asked: of these, the run ended before every check was \
-                     asked, and nobody knows what they would have said."
-                }
+                caption { "What each is good for" }
                 thead { tr {
                     th scope="col" { "check" }
                     @for column in ["caught", "alone", "others not asked", "time"] { th scope="col" { (column) } }
-                    th scope="col" { "remark" }
+                    th.words scope="col" { "remark" }
                 } }
                 tbody { @for check in &proof.checks {
                     tr {
@@ -180,6 +179,10 @@ fn checks(proof: &Proof) -> Markup {
                     }
                 } }
             } }
+            p.soft {
+                "Alone: no other check blamed the unit. Others not asked: of these, the run ended before every check was asked, \
+                 and nobody knows what the others would have said."
+            }
         }
     }
 }

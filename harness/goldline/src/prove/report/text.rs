@@ -22,16 +22,16 @@ pub fn proof_text(proof: &Proof) -> String {
     for group in survivors(&proof.survivors) {
         survivor(&mut text, proof, &group);
     }
-    list(
-        &mut text,
-        "wrong cause",
-        "these FAIL, but not for what is wrong with them",
-        &proof.wrong_causes,
-    );
-    list(&mut text, "undecided", "nothing is said of these: ERROR is not caught", &proof.undecided);
-    list(&mut text, "blamed", "these are good, and FAIL", &proof.blamed);
-    list(&mut text, "good unit", "these are good, and do not pass", &proof.good.refused);
-    list(&mut text, "impossible", "no unit can be so", &proof.impossible);
+    let lists = [
+        ("wrong causes", "FAIL, but not for what is wrong", &proof.wrong_causes),
+        ("undecided", "nothing is said of them: ERROR is not caught", &proof.undecided),
+        ("blamed", "good, and FAIL", &proof.blamed),
+        ("good units", "nothing is wrong with them, and they do not pass", &proof.good.refused),
+        ("impossible", "no unit can be so", &proof.impossible),
+    ];
+    for (word, what, cases) in lists {
+        list(&mut text, word, what, cases);
+    }
     checks(&mut text, proof);
     line(&mut text, "");
     line(&mut text, &format!("good units  {}", words::good_units(proof)));
@@ -61,8 +61,8 @@ fn kinds(text: &mut String, proof: &Proof) {
     }
     line(text, "");
     text.push_str(&aligned(&table));
-    if let Some(bounds) = words::bounds(proof) {
-        line(text, &bounds);
+    for bound in words::bounds(proof) {
+        line(text, &bound);
     }
 }
 
@@ -70,9 +70,13 @@ fn survivor(text: &mut String, proof: &Proof, group: &Survivors<'_>) {
     let Survivors { first, cases } = group;
     let word = if first.accepted_because.is_some() { "accepted" } else { "ESCAPED" };
     line(text, "");
+    let mut told = "";
     for case in cases.iter().take(TOLD) {
         line(text, &format!("{word:<10}  {}", case.mutant));
-        line(text, &format!("            {}", case.what));
+        if case.what != told {
+            line(text, &format!("            {}", case.what));
+        }
+        told = &case.what;
     }
     more(text, cases.len());
     line(text, &format!("  customer  {}", first.means));
@@ -88,12 +92,12 @@ fn list(text: &mut String, word: &str, what: &str, of: &[Case]) {
         return;
     }
     line(text, "");
-    line(text, &format!("{}: {what}", words::count(of.len(), word)));
+    line(text, &format!("{word} ({}): {what}", of.len()));
     for group in cases(of) {
         let kind = group.kind.map(|kind| format!("{kind}, ")).unwrap_or_default();
         line(text, &format!("  {kind}{}: {}", group.said, group.cases.len()));
         for case in group.cases.iter().take(TOLD) {
-            line(text, &format!("    {}  {}", case.mutant, case.what));
+            line(text, format!("    {}  {}", case.mutant, case.what).trim_end());
             if let Some(message) = &case.message {
                 line(text, &format!("      {}", message.replace('\n', " ")));
             }

@@ -1,7 +1,7 @@
 //! The sentences of a report, which its text and its page have in common.
 
 use crate::prove::{
-    ACCEPTABLE_SHARE, AcceptedInVain, Proof, ProofOutcome, Subject, proof::CheckResult,
+    ACCEPTABLE_SHARE, AcceptedInVain, CheckResult, KindResult, Proof, ProofOutcome, Subject,
 };
 
 /// What was mutated, and what no figure here says.
@@ -21,21 +21,22 @@ pub(super) fn subject(proof: &Proof) -> String {
 /// The outcome in one line.
 pub(super) fn verdict(proof: &Proof) -> String {
     let all = proof.all_kinds();
-    let passed = all.escaped + all.accepted;
-    let of = format!("{passed} of {} passed", count(all.judged(), "bad unit"));
+    let passed =
+        format!("{} of {} passed", all.escaped + all.accepted, count(all.bad(), "bad unit"));
     let accepted = match all.accepted {
         0 => String::new(),
-        accepted => format!(", {accepted} accepted"),
-    };
-    let blames = match proof.blames() {
-        0 => String::new(),
-        blames => format!(", {} blamed", count(blames, "good unit")),
+        accepted => format!(" ({accepted} accepted)"),
     };
     let undecided = match all.undecided {
         0 => String::new(),
         undecided => format!(", {undecided} undecided"),
     };
-    format!("{}: {of}{accepted}{undecided}{blames}", outcome(proof.outcome()))
+    let (blames, good) = (proof.blames(), proof.good_units());
+    let outcome = outcome(proof.outcome());
+    format!(
+        "{outcome}: {passed}{accepted}{undecided}; {blames} of {} blamed",
+        count(good, "good unit")
+    )
 }
 
 /// The outcome as a word that stands first.
@@ -48,21 +49,22 @@ pub(super) fn outcome(outcome: ProofOutcome) -> &'static str {
     }
 }
 
-/// What the kinds' bounds are, where there are any.
-pub(super) fn bounds(proof: &Proof) -> Option<String> {
-    let (drawn, counted) = (
-        proof.kinds.iter().any(|kind| kind.upper_bound.is_some()),
-        proof.kinds.iter().any(|kind| kind.counted_upper_bound.is_some()),
-    );
-    let of_drawn = drawn.then(|| format!("of those without number {}", proof.bounds.of_drawn));
-    let of_counted = counted.then(|| {
-        format!("of those that can be counted, where a part ran, {}", proof.bounds.of_counted)
-    });
-    let methods: Vec<String> = of_drawn.into_iter().chain(of_counted).collect();
+/// What the kinds' bounds are; none where nothing is bounded.
+pub(super) fn bounds(proof: &Proof) -> Vec<String> {
+    let has = |bound: fn(&KindResult) -> Option<f64>| {
+        proof.kinds.iter().any(|kind| bound(kind).is_some())
+    };
     let sure = proof.bounds.confidence * 100.0;
-    (!methods.is_empty()).then(|| {
-        format!("At most so many are misjudged, at {sure:.0} %: {}. Where all ran there is nothing to bound.", methods.join("; "))
-    })
+    let said = |which: &str, method: &str| {
+        format!(
+            "At most this share of those that {which} gets a wrong verdict, at {sure:.0} %: {method}."
+        )
+    };
+    let drawn = said("were drawn from families without number", &proof.bounds.of_drawn);
+    let counted = said("can be counted, where a part ran,", &proof.bounds.of_counted);
+    let drawn = has(|kind| kind.upper_bound).then_some(drawn);
+    let counted = has(|kind| kind.counted_upper_bound).then_some(counted);
+    drawn.into_iter().chain(counted).collect()
 }
 
 /// What is to be known before the figures are believed; nothing of most proofs.
@@ -94,6 +96,9 @@ fn in_vain(AcceptedInVain { mutant, caught, .. }: &AcceptedInVain) -> String {
         [] => format!(
             "[prove] accept names {mutant}, and the product has no such mutant: take it out."
         ),
+        [one] if one == mutant => {
+            format!("[prove] accept names {mutant}, which is caught: take it out.")
+        }
         [first, rest @ ..] => {
             let more = match rest.len() {
                 0 => String::new(),
