@@ -288,6 +288,11 @@ pub(super) struct RunArguments {
 }
 
 impl RunArguments {
+    /// Whether a person watches, and is asked nothing meanwhile.
+    pub(super) fn wants_bars(&self) -> bool {
+        !self.json && !self.confirm_alert
+    }
+
     /// What is asked of the station. A port that the environment names is told.
     ///
     /// # Errors

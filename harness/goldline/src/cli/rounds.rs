@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &RunArguments, scope: Scope) -> miette::Result<u8> 
         let round = arguments.of_round(number);
         let ready = Ready::new(&of_rows(&request, &rows), &round, scope);
         let ended = match ready.and_then(|ready| {
-            let bars = bars(arguments, &ready);
+            let bars = bars(arguments.wants_bars(), &ready);
             session.round(ready, bars)
         }) {
             Ok(ended) => ended,

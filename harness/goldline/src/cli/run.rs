@@ -18,7 +18,7 @@ pub(super) fn run(arguments: &RunArguments, scope: Scope) -> miette::Result<u8> 
         return Ok(exit::PASS);
     }
     let session = Session::start()?;
-    let bars = bars(arguments, &ready);
+    let bars = bars(arguments.wants_bars(), &ready);
     let ended = session.round(ready, bars)?;
     session.end();
     match print_records(&ended.records, arguments.json) {

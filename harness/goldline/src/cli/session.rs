@@ -15,7 +15,6 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    arguments::RunArguments,
     exit, output,
     problem::{of_station, usage},
 };
@@ -131,10 +130,11 @@ impl Session {
     }
 }
 
-/// Bars are for people: not with `--json`, only where they can be drawn, and never over a question.
-pub(super) fn bars(arguments: &RunArguments, ready: &Ready) -> Option<Progress> {
-    let asks = arguments.confirm_alert || ready.order.is_reset_by_hand();
-    (!arguments.json && !asks && io::stderr().is_terminal()).then(Progress::default)
+/// Bars are for people: only where they can be drawn, and never over a question. `wanted` unless the command is for a
+/// program, or asks something itself.
+pub(super) fn bars(wanted: bool, ready: &Ready) -> Option<Progress> {
+    let asks = ready.order.is_reset_by_hand();
+    (wanted && !asks && io::stderr().is_terminal()).then(Progress::default)
 }
 
 /// The bars of one run, where there are any.

@@ -104,7 +104,7 @@ impl Catalogue {
 
     /// Whether a pattern names any of them.
     pub fn has(&self, pattern: &MutantPattern) -> bool {
-        self.populations.values().any(|of| !of.narrowed(pattern).is_empty())
+        self.populations.values().any(|population| population.has(pattern))
     }
 
     /// Only those that a pattern names; a member of a family that is named by its id can be counted.
@@ -137,6 +137,15 @@ impl Catalogue {
 impl Population {
     fn is_empty(&self) -> bool {
         self.counted.is_empty() && self.families.is_empty()
+    }
+
+    fn has(&self, pattern: &MutantPattern) -> bool {
+        let mut families = self.families.iter();
+        self.counted.iter().any(|mutant| pattern.holds(&mutant.id))
+            || match pattern.beginning() {
+                Some(beginning) => families.any(|family| family.stem().starts_with(beginning)),
+                None => families.any(|family| family.find(pattern.as_str()).is_some()),
+            }
     }
 
     fn narrowed(&self, pattern: &MutantPattern) -> Self {

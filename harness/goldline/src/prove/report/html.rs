@@ -86,10 +86,10 @@ fn told(cases: &[&Case], with_message: bool) -> Markup {
         ul {
             @for case in cases.iter().take(TOLD) {
                 li {
-                    @if case.kind.is_some() { code { (case.mutant) } " " }
-                    (case.what)
+                    // A good unit has no name, and nothing is wrong with it.
+                    @if case.kind.is_some() { code { (case.mutant) } " " (case.what) " " }
                     @if let (true, Some(message)) = (with_message, &case.message) {
-                        br; span.soft { (message) }
+                        span.said { (message) }
                     }
                 }
             }
@@ -101,7 +101,7 @@ fn told(cases: &[&Case], with_message: bool) -> Markup {
 fn looked_at(matrix: &Matrix<'_>) -> Markup {
     let passed = matrix.rows.iter().any(|row| row.passed > 0);
     html! {
-        section {
+        section.whole {
             h2 { "Which check blamed what" }
             div.wide { table.matrix {
                 caption { "Units that a check blamed" }
@@ -121,7 +121,7 @@ fn looked_at(matrix: &Matrix<'_>) -> Markup {
                 } }
             } }
             p.soft {
-                "The darker, the more of its kind. Good units on a bad wire count as a kind, and no check is to blame them."
+                "The fuller a cell, the more of its kind. Good units on a bad wire count as a kind, and no check is to blame them."
             }
         }
     }
@@ -137,7 +137,7 @@ fn cell(row: &MatrixRow, number: usize, class: &str) -> Markup {
 
 fn kinds(proof: &Proof) -> Markup {
     html! {
-        section {
+        section.whole {
             h2 { "Kinds of bad units" }
             div.wide { table {
                 caption { "What became of them" }
@@ -159,7 +159,7 @@ fn kinds(proof: &Proof) -> Markup {
 
 fn checks(proof: &Proof) -> Markup {
     html! {
-        section {
+        section.whole {
             h2 { "Checks" }
             div.wide { table {
                 caption { "What each is good for" }
