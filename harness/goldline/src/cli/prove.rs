@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, IsTerminal},
-    panic,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -83,7 +82,6 @@ pub(super) fn run(arguments: &ProveArguments) -> miette::Result<u8> {
     let page = arguments.html.as_ref();
     let page = page.map(|path| OutputFile::at(path, existing, Readers::AsBefore));
     let page = page.transpose().map_err(usage)?;
-    bury_panics_of_espflash();
     let session = Session::start()?;
     let request = Request {
         profile: Some(profile.clone()),
@@ -154,18 +152,6 @@ async fn proof(
             Ok(Err(exit::ERROR))
         }
     }
-}
-
-/// On a wire that damages answers espflash panics, which the device catches and tells as an error: of hundreds of units
-/// that would bury the report.
-fn bury_panics_of_espflash() {
-    let tell = panic::take_hook();
-    panic::set_hook(Box::new(move |why| {
-        let is_espflash = why.location().is_some_and(|at| at.file().contains("/espflash-"));
-        if !is_espflash {
-            tell(why);
-        }
-    }));
 }
 
 /// A line for people on standard error: not with `--json`, and only where it can be drawn.

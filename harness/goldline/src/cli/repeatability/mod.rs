@@ -102,7 +102,7 @@ fn made(arguments: &RepeatabilityArguments, times: u32) -> miette::Result<(Study
             break;
         }
         let ended = match ready.and_then(|ready| {
-            let bars = bars(&arguments.run, &ready);
+            let bars = bars(arguments.run.wants_bars(), &ready);
             session.round(ready, bars)
         }) {
             Ok(ended) => ended,
