@@ -4,6 +4,8 @@
 //! first look at the flash after END: a digest, a read or a boot. Flash that is written again
 //! is damaged again.
 
+use std::ops::Range;
+
 use crate::fault::chance::Chance;
 use crate::fault::{Fault, Faults};
 use crate::flash::mapped::MappedFlash;
@@ -19,11 +21,14 @@ pub(crate) struct Damage {
     writing: bool,
     /// Decides what the weak sector shows; without one, nothing does.
     weakness: Option<Chance>,
-    tampering: Option<(Tampering, Option<Done>)>,
+    tampering: Option<(Tampering, Option<Left>)>,
 }
 
 /// Where something was done, and the sector's erase count at that time.
 type Done = (u32, u32);
+
+/// Where something was changed, and how what is watched was left.
+type Left = (u32, Vec<u8>);
 
 #[derive(Debug)]
 struct Injury {
@@ -90,11 +95,21 @@ impl Damage {
 
     fn tamper(&mut self, flash: &mut Nor) {
         let Some((tampering, done)) = &mut self.tampering else { return };
-        if done.is_some_and(|(at, count)| flash.erase_count(at) == count) {
+        let watched = |at: u32| {
+            let sector = at / SECTOR_SIZE * SECTOR_SIZE;
+            tampering.watched().unwrap_or(sector..sector + SECTOR_SIZE)
+        };
+        if done.as_ref().is_some_and(|(at, left)| held(flash, watched(*at)) == *left) {
             return;
         }
-        *done = flash.change(|cells| tampering.change(cells)).map(|at| (at, flash.erase_count(at)));
+        *done = flash
+            .change(|cells| tampering.change(cells))
+            .map(|at| (at, held(flash, watched(at)).to_vec()));
     }
+}
+
+fn held(flash: &Nor, range: Range<u32>) -> &[u8] {
+    flash.read(range.start, range.end - range.start).expect("what is watched is on the chip")
 }
 
 fn wounds(fault: Fault, seed: u64, flash: &Nor) -> Option<Vec<Wound>> {
@@ -189,4 +204,71 @@ fn items(nvs: &Partition, flash: &Nor) -> Option<Vec<Item>> {
         }
     }
     Some(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// A tampering that makes an 8 of a 7 at the begin of the chip, and how often it was called.
+    fn eight() -> (Tampering, Arc<AtomicUsize>) {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let tampering = Tampering::new(move |cells| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            (cells[0] == 7).then(|| {
+                cells[0] = 8;
+                0
+            })
+        });
+        (tampering, calls)
+    }
+
+    fn write(flash: &mut Nor, offset: u32, byte: u8) {
+        flash.erase_sector(offset).expect("inside");
+        flash.program(offset, &[byte]).expect("inside");
+    }
+
+    #[test]
+    fn what_is_tampered_with_is_what_a_client_wrote() {
+        let (tampering, _) = eight();
+        let (mut flash, mut damage) = (Nor::in_memory(0x4000), Damage::default());
+        damage = damage.with_tampering(Some(tampering));
+        damage.apply(&mut flash);
+        damage.writing_began();
+        write(&mut flash, 0, 7);
+        damage.apply(&mut flash);
+        assert_eq!(flash.cells()[0], 7, "its client verifies it still");
+        damage.writing_ended();
+        damage.apply(&mut flash);
+        assert_eq!(flash.cells()[0], 8);
+    }
+
+    #[test]
+    fn it_is_done_again_when_its_sector_or_what_it_watches_is_another() {
+        for (watched, again) in [(None, 2), (Some(0..0x2000), 3)] {
+            let (tampering, calls) = eight();
+            let tampering = match watched {
+                Some(watched) => tampering.watching(watched),
+                None => tampering,
+            };
+            let (mut flash, mut damage) = (Nor::in_memory(0x4000), Damage::default());
+            damage = damage.with_tampering(Some(tampering));
+            write(&mut flash, 0, 7);
+            damage.apply(&mut flash);
+            damage.apply(&mut flash);
+            write(&mut flash, 0x2000, 7);
+            damage.apply(&mut flash);
+            assert_eq!(calls.load(Ordering::Relaxed), 1, "nothing is otherwise than it left it");
+            write(&mut flash, 0, 7);
+            damage.apply(&mut flash);
+            assert_eq!(flash.cells()[0], 8);
+            write(&mut flash, 0x1000, 7);
+            damage.apply(&mut flash);
+            assert_eq!(calls.load(Ordering::Relaxed), again);
+        }
+    }
 }

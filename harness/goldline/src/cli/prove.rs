@@ -22,8 +22,8 @@ use crate::{
     output_file::{OutputFile, Readers},
     profile::MutantPattern,
     prove::{
-        Campaign, CampaignError, Catalogue, Proof, ProofOutcome, catalogue_of, proof_page,
-        proof_text, prove, subject_of,
+        Campaign, CampaignError, Catalogue, CatalogueError, NoGoodUnit, Proof, ProofOutcome,
+        catalogue_of, proof_page, proof_text, prove, subject_of,
     },
     station::{Request, Specimens},
 };
@@ -91,7 +91,14 @@ pub(super) fn run(arguments: &ProveArguments) -> miette::Result<u8> {
         ..Request::default()
     };
     let specimens = session.wait(Specimens::of(&request, Clock::system())).map_err(of_station)?;
-    let mut catalogue = catalogue_of(specimens.profile());
+    let mut catalogue = match session.wait(catalogue_of(&specimens)) {
+        Ok(catalogue) => catalogue,
+        Err(CatalogueError::GoodUnit(error @ NoGoodUnit::NotPassed(_))) => {
+            session.end();
+            return Ok(no_good_unit(error));
+        }
+        Err(error) => return Err(usage(error)),
+    };
     if specimens.run_machine_code() {
         catalogue = catalogue.of_flash_alone();
     }
@@ -146,12 +153,15 @@ async fn proof(
             output::complain("it was stopped before any bad unit ran: there is nothing to report");
             Ok(Err(exit::ABORTED))
         }
-        Err(error @ CampaignError::NoGoodUnit(_)) => {
-            let help = "make the profile pass first: goldline run PROFILE";
-            output::complain(&format!("{:?}", usage_with_help(error, help)));
-            Ok(Err(exit::ERROR))
-        }
+        Err(error @ CampaignError::NoGoodUnit(_)) => Ok(Err(no_good_unit(error))),
     }
+}
+
+/// Says that nothing can be said.
+fn no_good_unit(error: impl std::error::Error + Send + Sync + 'static) -> u8 {
+    let help = "make the profile pass first: goldline run PROFILE";
+    output::complain(&format!("{:?}", usage_with_help(error, help)));
+    exit::ERROR
 }
 
 /// A line for people on standard error: not with `--json`, and only where it can be drawn.

@@ -20,8 +20,8 @@ pub struct TamperedDevice {
     cells: Option<Vec<u8>>,
     /// Whether it was written since it was last looked at.
     is_written: bool,
-    /// Where something was changed, which is so until that sector is written again.
-    done: Option<u32>,
+    /// Where something was changed, and how it was left there.
+    done: Option<(u32, Vec<u8>)>,
 }
 
 impl TamperedDevice {
@@ -35,9 +35,6 @@ impl TamperedDevice {
         self.is_written = true;
         let first = offset / SECTOR * SECTOR;
         let end = offset.saturating_add(size).next_multiple_of(SECTOR).min(self.size);
-        if self.done.is_some_and(|at| (first..end).contains(&at)) {
-            self.done = None;
-        }
         let Some(cells) = &mut self.cells else { return };
         if let Some(sectors) = cells.get_mut(first as usize..end as usize) {
             sectors.fill(0xFF);
@@ -50,27 +47,41 @@ impl TamperedDevice {
 
     /// The bench is about to look at the flash, or to let it run.
     fn tamper(&mut self) -> Result<(), DeviceError> {
-        if !std::mem::take(&mut self.is_written) || self.done.is_some() || self.size == 0 {
+        if self.size == 0 || !self.is_written || self.is_as_it_was_left()? {
             return Ok(());
         }
+        self.is_written = false;
         let before = match self.cells.take() {
             Some(cells) => cells,
             None => self.inner.read(0, self.size)?,
         };
         let mut after = before.clone();
-        self.done = self.tampering.change(&mut after);
-        if self.done.is_some() {
+        if let Some(at) = self.tampering.change(&mut after) {
             let sector = SECTOR as usize;
-            let sectors =
-                before.chunks(sector).zip(after.chunks(sector)).zip((0..).step_by(sector));
-            for ((before, after), offset) in sectors {
+            let sectors = before.chunks(sector).zip(after.chunks(sector));
+            for ((before, after), offset) in sectors.zip((0..).step_by(sector)) {
                 if before != after {
                     self.inner.write(offset, after, &mut |_| {})?;
                 }
             }
+            let first = at / SECTOR * SECTOR;
+            let watched = self.tampering.watched().unwrap_or(first..first + SECTOR);
+            let left = after[watched.start as usize..watched.end as usize].to_vec();
+            self.done = Some((watched.start, left));
         }
         self.cells = Some(after);
         Ok(())
+    }
+
+    fn is_as_it_was_left(&mut self) -> Result<bool, DeviceError> {
+        let Some((at, left)) = &self.done else { return Ok(false) };
+        let (first, end) = (*at as usize, *at as usize + left.len());
+        let is = match &self.cells {
+            Some(cells) => cells[first..end] == left[..],
+            None => self.inner.read(*at, u32::try_from(left.len()).unwrap_or(u32::MAX))? == *left,
+        };
+        self.is_written &= !is;
+        Ok(is)
     }
 }
 

@@ -7,6 +7,8 @@
 //! | files | what they hold |
 //! | --- | --- |
 //! | `mutant`, `catalogue` | one way to be bad; all of a product's |
+//! | `firmware` | the mutants of what a description says of the product's firmware |
+//! | `good_unit`, `region`, `nvs` | what lies in the flash of a good unit; the mutants that damage it, and its NVS |
 //! | `surroundings` | the mutants that every product can have: the simulator's faults |
 //! | `trial`, `fate` | one unit run, and what its verdict is worth |
 //! | `draw` | which mutants come next |
@@ -15,15 +17,21 @@
 //! | `accepted` | survivors that a profile knows of |
 //! | `report` | what people read of it |
 
+use std::sync::Arc;
+
 mod accepted;
 mod bound;
 mod campaign;
 mod catalogue;
 mod draw;
 mod fate;
+mod firmware;
 mod gate;
+mod good_unit;
 mod mutant;
+mod nvs;
 mod proof;
+mod region;
 mod report;
 mod surroundings;
 mod tally;
@@ -33,6 +41,8 @@ pub use bound::{CONFIDENCE, upper_bound, upper_bound_of};
 pub use campaign::{Campaign, CampaignError, prove};
 pub use catalogue::{Catalogue, Family, NoSuchMutant, Population};
 pub use fate::Fate;
+pub use firmware::{DescriptionError, FirmwareMutants, Untold, firmware_mutants};
+pub use good_unit::NoGoodUnit;
 pub use mutant::{Change, Kind, Must, Mutant};
 pub use proof::{
     ACCEPTABLE_SHARE, AcceptedInVain, Bounds, Case, CheckResult, GoodUnits, KindResult, Proof,
@@ -40,13 +50,43 @@ pub use proof::{
 };
 pub use report::{proof_page, proof_text};
 
-use crate::profile::{AppSource, Profile};
+use good_unit::GoodUnit;
+
+use crate::{
+    profile::{AppSource, Profile},
+    station::Specimens,
+    store::StoreError,
+};
+
+/// No mutants of a product can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError {
+    /// A description of its firmware cannot be read.
+    #[error(transparent)]
+    Description(#[from] DescriptionError),
+    /// No good unit can be looked at.
+    #[error(transparent)]
+    GoodUnit(#[from] NoGoodUnit),
+    /// Nobody can certify what is forged.
+    #[error(transparent)]
+    Authority(#[from] StoreError),
+}
 
 /// Every mutant that is known of a product.
-pub fn catalogue_of(profile: &Profile) -> Catalogue {
+///
+/// # Errors
+/// [`CatalogueError`] says of what none can be made.
+pub async fn catalogue_of(specimens: &Specimens) -> Result<Catalogue, CatalogueError> {
+    let profile = specimens.profile();
     let mut catalogue = Catalogue::default();
     surroundings::add(&mut catalogue, profile);
-    catalogue
+    catalogue.count(firmware_mutants(profile)?.mutants);
+    let good = GoodUnit::usual(specimens).await?;
+    region::add(&mut catalogue, profile, &good);
+    let another = GoodUnit::another(specimens).await?;
+    let authority = Arc::new(specimens.authority()?);
+    nvs::add(&mut catalogue, profile, &good, another.as_ref(), &authority);
+    Ok(catalogue)
 }
 
 /// Whose defects the mutants of a product are.

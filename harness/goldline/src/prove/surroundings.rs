@@ -64,6 +64,7 @@ const FLASH: &[&str] = &[
     "nvs.leftover_secret",
     "nvs.unexpected_entry",
 ];
+const WEAK: &[&str] = &["flash.region_differs", "flash.write_failed", "boot.image_refused"];
 const STARTS: &[&str] =
     &["boot.loop", "boot.image_refused", "boot.unexpected_reset", "boot.silent"];
 /// Each product learns of its settings at another place.
@@ -203,7 +204,11 @@ fn entry(fault: Fault) -> Option<Entry> {
             "nvs_readback",
             false,
         ),
-        Fault::FlashWeakSector | Fault::FlashEraseFailed => {
+        // It is one of the application's: a boot loader may see it first.
+        Fault::FlashWeakSector => {
+            of(Kind::Region, WEAK, "the unit loses what it stores", "flash_integrity", true)
+        }
+        Fault::FlashEraseFailed => {
             of(Kind::Region, FLASH, "the unit loses what it stores", "flash_integrity", true)
         }
         Fault::RadioDeaf | Fault::RadioWeak | Fault::RadioDrops | Fault::RadioNoIp => of(

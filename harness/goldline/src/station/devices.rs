@@ -386,7 +386,7 @@ fn simulated_unit(
 }
 
 /// A simulated unit comes with the declared key in its eFuses, as a real one comes with its own.
-fn declared_hmac_key(profile: &Profile) -> Option<[u8; 32]> {
+pub fn declared_hmac_key(profile: &Profile) -> Option<[u8; 32]> {
     let encryption = profile.nvs.encryption.as_ref()?;
     if encryption.scheme != NvsKeyScheme::Hmac {
         return None;

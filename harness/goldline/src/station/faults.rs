@@ -144,9 +144,21 @@ impl Faults {
     }
 }
 
-/// Whether a unit of this product could show a fault at all.
+/// Whether a unit of this product could have a fault, whether or not a check of its test would show it.
 pub fn shows_fault(fault: Fault, profile: &Profile) -> bool {
-    shown_by(fault, profile).is_none_or(|(_, shown)| shown)
+    match fault {
+        Fault::FirmwarePortalStaysOpen => profile.method == Method::Portal,
+        Fault::FirmwareOtaIgnored
+        | Fault::FirmwareOtaNoSwitch
+        | Fault::FirmwareOtaErasesNvs
+        | Fault::FirmwareOtaTakesTampered
+        | Fault::FirmwareOtaTakesUnsigned
+        | Fault::FirmwareOtaTakesWrongChip
+        | Fault::FirmwareOtaTakesOlder => profile.ota.is_some(),
+        Fault::FirmwareSecretInLog => true,
+        Fault::FirmwareAnyCertificate => profile.mqtt.is_some(),
+        _ => shown_by(fault, profile).is_none_or(|(_, shown)| shown),
+    }
 }
 
 /// What shows a fault of the firmware, and whether a profile has it; `None` for what shows in any.

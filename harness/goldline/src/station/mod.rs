@@ -62,7 +62,7 @@ pub use batch::BatchError;
 pub use carrying_out::{Ended, carry_out};
 pub use certificates::{IssueError, IssueRequest, Subject, issue_certificate};
 pub use chosen_network::NetworkError;
-pub use devices::DevicesError;
+pub use devices::{DevicesError, declared_hmac_key};
 pub use endpoints::EndpointsError;
 pub use enrolment::{DeliveredRow, Delivery, Fate, deliver, scrap_unit};
 pub use error::StationError;

@@ -24,7 +24,7 @@ use crate::{
     device::{DeviceUrl, TamperedDevice, open_simulator},
     engine::{self, Events, Finished, OpenDevice},
     identity::Mac,
-    plan::{Plan, Scope},
+    plan::{Identity, Plan, Scope},
     profile::Profile,
     store::{RecordStore, StateDirectory, StoreError},
     testbed::authority::Authority,
@@ -37,6 +37,8 @@ pub struct Specimen {
     pub profile: Option<Arc<Profile>>,
     /// Another base MAC address than a good unit's.
     pub mac: Option<Mac>,
+    /// Whether it has numbers and secrets of its own, and not those that the profile declares.
+    pub is_another: bool,
     /// Faults that every product can have.
     pub faults: Vec<Fault>,
     /// Decides where and when they show.
@@ -189,6 +191,10 @@ impl Order {
             let golden = order.plan.golden.take();
             order.profile = Arc::clone(profile);
             order.plan = Plan { golden, ..Plan::new(Arc::clone(profile), order.plan.scope) };
+        }
+        if specimen.is_another {
+            order.identity = Identity::DeclaredSite;
+            order.plan.golden = None;
         }
         order.faults = Faults::of_unit(specimen.faults.clone(), specimen.seed);
         order

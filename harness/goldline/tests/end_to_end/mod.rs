@@ -1,5 +1,5 @@
 //! The `goldline` program as its users have it: arguments in, standard output, files and an exit code
-//! out. Nothing here calls the library.
+//! out. Nothing here calls the library but for what a test changes of a product: `goldline prove` makes the same.
 
 mod abort;
 mod alert;
@@ -47,6 +47,7 @@ mod labgrid;
 mod laptop;
 mod lots;
 mod mosquitto;
+mod mutants;
 mod names;
 mod native_usb;
 mod near_misses;

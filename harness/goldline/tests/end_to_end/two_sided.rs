@@ -4,9 +4,6 @@
 //! The profile is left as it is. A leaf of a description that is not changed here stands in a list with
 //! the reason why no run can tell; a new leaf that is in neither makes the test fail.
 
-mod mutation;
-mod rules;
-
 use std::{
     fs,
     path::Path,
@@ -17,12 +14,14 @@ use std::{
     thread,
 };
 
+use goldline::{
+    profile,
+    prove::{Change, Must, Mutant, firmware_mutants},
+};
 use regex::Regex;
 use serde_json::Value;
-use toml::Table;
 
 use super::program::Station;
-use mutation::{Mutation, mutations};
 
 static WITHIN: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"within_s = \d+").expect("a pattern"));
@@ -66,40 +65,37 @@ fn no_shipped_profile_is_left_out() {
     assert!(missing.is_empty(), "not tested from the firmware's side: {missing:?}");
 }
 
-fn every_change_of_the_firmware_is_found(profile: &str) {
-    let text = fixture(&format!("profiles/{profile}.toml"));
-    let parsed: Table = text.parse().expect("a profile is TOML");
-    for model in models(&text) {
-        let description = fixture(&format!("firmware/{model}.toml"));
-        let mutations = mutations(&description, &parsed);
-        assert!(!mutations.is_empty(), "{model}: nothing to change");
-        // They wait for what never comes most of the time, so several share a processor.
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let mut wrong = Vec::new();
-            while let Some(mutation) = mutations.get(next.fetch_add(1, Ordering::Relaxed)) {
-                wrong.extend(judge(profile, &text, &model, mutation));
-            }
-            wrong
-        };
-        let wrong: Vec<String> = thread::scope(|scope| {
-            let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
-            workers.into_iter().flat_map(|worker| worker.join().expect("a worker ends")).collect()
-        });
-        assert!(wrong.is_empty(), "{model}: of {} changes\n{}", mutations.len(), wrong.join("\n"));
-    }
-}
-
-/// The firmware that a unit of the profile ships with, and the one that provisions it.
-fn models(profile: &str) -> Vec<String> {
-    let lines = profile.lines().filter(|line| line.starts_with("app = { model = "));
-    lines.map(|line| line.split('"').nth(1).expect("a model's name").to_owned()).collect()
+fn every_change_of_the_firmware_is_found(name: &str) {
+    let product = profile::find(name, None).expect("a shipped profile");
+    let all = firmware_mutants(&product).expect("its descriptions ship with it");
+    assert!(all.unknown.is_empty(), "no rule says what a change must lead to: {:?}", all.unknown);
+    assert!(!all.mutants.is_empty(), "nothing to change");
+    let text = fixture(&format!("profiles/{name}.toml"));
+    // They wait for what never comes most of the time, so several share a processor.
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut wrong = Vec::new();
+        while let Some(mutant) = all.mutants.get(next.fetch_add(1, Ordering::Relaxed)) {
+            wrong.extend(judge(name, &text, mutant));
+        }
+        wrong
+    };
+    let wrong: Vec<String> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("a worker ends")).collect()
+    });
+    assert!(wrong.is_empty(), "of {} changes\n{}", all.mutants.len(), wrong.join("\n"));
 }
 
 /// What is wrong with the verdict on a changed firmware; `None` when it is found and named.
-fn judge(profile: &str, text: &str, model: &str, mutation: &Mutation) -> Option<String> {
+fn judge(profile: &str, text: &str, mutant: &Mutant) -> Option<String> {
+    let (Change::Firmware { model, description }, Must::Fail { naming }) =
+        (&mutant.change, &mutant.must)
+    else {
+        return Some(format!("{}: no firmware that a run must refuse", mutant.id));
+    };
     let station = Station::new();
-    let firmware = station.write("firmware.toml", &mutation.description);
+    let firmware = station.write("firmware.toml", description);
     let old = format!("model = \"{model}\"");
     let new = format!("model = \"{}\"", firmware.display());
     let changed = impatient(&text.replacen(&old, &new, 1));
@@ -107,20 +103,20 @@ fn judge(profile: &str, text: &str, model: &str, mutation: &Mutation) -> Option<
     let ended = station.unit(["run", &format!("{profile}.toml"), "--json"]);
     if ended.code() == 2 {
         // The simulator's compiler refused the description: no firmware can be like that.
-        return Some(format!("{}: refused: {}", mutation.what, ended.said()));
+        return Some(format!("{}: refused: {}", mutant.id, ended.said()));
     }
     let record = ended.json();
     let failed = record["verdict"] == "FAIL" && ended.code() == 1;
-    let said = everything_said(&record);
-    let named = mutation.named.iter().any(|name| said.contains(name.as_str()));
+    let said = everything_said(&record).to_lowercase();
+    let named = naming.iter().any(|name| said.contains(&name.to_lowercase()));
     (!failed || !named).then(|| {
         format!(
-            "{}: {} {}: {} (expected FAIL naming one of {:?})",
-            mutation.what,
+            "{} ({}): {} {}: {} (expected FAIL naming one of {naming:?})",
+            mutant.id,
+            mutant.what,
             record["verdict"],
             record["diagnosis"]["code"],
             record["diagnosis"]["message"],
-            mutation.named
         )
     })
 }

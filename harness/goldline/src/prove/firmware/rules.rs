@@ -1,9 +1,11 @@
-//! What a change of each leaf must lead to.
+//! What a change of each leaf of a firmware description must lead to.
 
 use toml::{Table, Value};
 
+use crate::profile::{DialogueName, Method, Profile};
+
 /// What to do with one leaf.
-pub enum Rule {
+pub(super) enum Rule {
     /// Give it another value; the run must say one of the texts.
     Change { value: Value, named: Vec<String> },
     /// No run can tell, for this reason.
@@ -17,8 +19,8 @@ fn change(value: impl Into<Value>, named: &[&str]) -> Rule {
     Rule::Change { value: value.into(), named }
 }
 
-/// The rule of a leaf; `table` is the whole description.
-pub fn of(path: &[&str], value: &Value, table: &Table, profile: &Table) -> Rule {
+/// The rule of a leaf of what the unit ships with, or was provisioned by; `table` is the whole description.
+pub(super) fn of(path: &[&str], value: &Value, table: &Table, profile: &Profile) -> Rule {
     let text = value.as_str().unwrap_or_default();
     match path {
         ["app", ..] => Rule::NoRunCanTell("what an application calls itself is not provisioned"),
@@ -32,10 +34,10 @@ pub fn of(path: &[&str], value: &Value, table: &Table, profile: &Table) -> Rule 
         ["console", ..] => of_console(&path[1..], value, table, profile),
         ["provisioning", ..] => of_provisioning(&path[1..]),
         ["device_id", ..] => of_device_id(&path[1..], text),
-        ["portal", ..] if profile["method"].as_str() == Some("factory_firmware") => {
+        ["portal", ..] if profile.method == Method::FactoryFirmware => {
             Rule::NoRunCanTell("a unit from the factory never opens its portal")
         }
-        ["portal", "path"] if profile["portal"]["fetch_form"].as_bool() == Some(true) => {
+        ["portal", "path"] if profile.portal.as_ref().is_some_and(|portal| portal.fetch_form) => {
             Rule::NoRunCanTell("it stands in the portal's form, as for a browser")
         }
         ["portal", ..] => of_portal(&path[1..], text, table),
@@ -53,7 +55,24 @@ pub fn of(path: &[&str], value: &Value, table: &Table, profile: &Table) -> Rule 
     }
 }
 
-fn of_settings(path: &[&str], text: &str, table: &Table, profile: &Table) -> Rule {
+/// The rule of a leaf of what the unit is updated to for a while: it must start, join and report, and is replaced again.
+pub(super) fn of_update(path: &[&str], value: &Value, table: &Table, profile: &Profile) -> Rule {
+    match path {
+        ["app", "version"] => change("0.0.1", UPDATE),
+        ["settings" | "wifi" | "time" | "remote_config", ..]
+        | [
+            "mqtt",
+            "uri" | "host" | "username" | "password" | "ca" | "certificate" | "private_key",
+        ]
+        | ["ota", "report"] => match of(path, value, table, profile) {
+            Rule::Change { value, .. } => change(value, UPDATE),
+            other => other,
+        },
+        _ => Rule::NoRunCanTell("of an update it is asked that it starts, joins and reports"),
+    }
+}
+
+fn of_settings(path: &[&str], text: &str, table: &Table, profile: &Profile) -> Rule {
     match path {
         ["order", _] => Rule::NoRunCanTell("the order of reading changes nothing"),
         ["partition"] => change("otherpart", &["otherpart", "NVS_PART_NOT_FOUND"]),
@@ -95,7 +114,7 @@ fn of_wifi(path: &[&str], text: &str, table: &Table) -> Rule {
     }
 }
 
-fn of_mqtt(path: &[&str], text: &str, table: &Table, profile: &Table) -> Rule {
+fn of_mqtt(path: &[&str], text: &str, table: &Table, profile: &Profile) -> Rule {
     match path {
         ["uri" | "host"] => change(another_setting(table, text), &["mqtts://"]),
         ["username"] => change(another_setting(table, text), &["user name"]),
@@ -131,14 +150,14 @@ fn of_constants(path: &[&str], text: &str, table: &Table) -> Rule {
     }
 }
 
-fn of_console(path: &[&str], value: &Value, table: &Table, profile: &Table) -> Rule {
+fn of_console(path: &[&str], value: &Value, table: &Table, profile: &Profile) -> Rule {
     let text = value.as_str().unwrap_or_default();
+    let names = command_names(table);
     let command = |index: &str| -> String {
-        let commands = table["console"]["command"].as_array().expect("commands are a list");
-        let index: usize = index.parse().expect("an index");
-        commands[index]["name"].as_str().expect("a name").to_owned()
+        let index = index.parse::<usize>().ok();
+        index.and_then(|index| names.get(index)).copied().unwrap_or_default().to_owned()
     };
-    let typed = typed_commands(table, profile);
+    let typed = typed_commands(&names, profile);
     match path {
         ["prompt" | "echo" | "unknown" | "failure"] => {
             Rule::NoRunCanTell("it shows only when something else is wrong, or to people")
@@ -305,6 +324,8 @@ fn of_factory(path: &[&str], text: &str) -> Rule {
     }
 }
 
+/// What is said of a unit whose update does not run.
+const UPDATE: &[&str] = &["ota.failed"];
 /// What is said of a unit that stored nothing where it should have.
 const NOTHING_STORED: &str = "not try to join";
 const NOT_THERE: &str = "is not there";
@@ -312,46 +333,65 @@ const NOT_THERE: &str = "is not there";
 const OTHER_CONSTANT: &str = "PROVISION_MQTT_HOST";
 
 /// Whether the profile gives a value for a setting: those of certificates it may not.
-fn is_used(table: &Table, profile: &Table, setting: &str) -> bool {
-    let entries = profile["nvs"]["entries"].as_array().expect("keys are a list");
+fn is_used(table: &Table, profile: &Profile, setting: &str) -> bool {
     let certificate = ["ca", "certificate", "key"].contains(&setting);
-    let key = table["settings"]["values"].get(setting).and_then(|setting| setting.get("key"));
-    !certificate || key.is_some_and(|key| entries.iter().any(|entry| &entry["key"] == key))
+    let key = setting_of(table, setting, "key");
+    !certificate || key.is_some_and(|key| profile.nvs.entries.iter().any(|entry| entry.key == key))
 }
 
-/// The commands that the profile types: of those that a line begins with, the longest.
-fn typed_commands(table: &Table, profile: &Table) -> Vec<String> {
-    let commands = table["console"]["command"].as_array().expect("commands are a list");
-    let names: Vec<&str> = commands.iter().filter_map(|command| command["name"].as_str()).collect();
-    let dialogues = profile["console"].as_table().expect("a table").values();
-    let exchanges = dialogues.filter_map(Value::as_array).flatten().chain(profile.get("alert"));
-    let lines = exchanges.filter_map(|exchange| exchange["send"].as_str());
-    let command_of = |line: &str| {
+/// The commands that the console knows, in order.
+fn command_names(table: &Table) -> Vec<&str> {
+    let commands = table.get("console").and_then(|console| console.get("command"));
+    let commands = commands.and_then(Value::as_array).into_iter().flatten();
+    commands
+        .map(|command| command.get("name").and_then(Value::as_str).unwrap_or_default())
+        .collect()
+}
+
+/// Those of them that the profile types: of those that a line begins with, the longest.
+fn typed_commands(names: &[&str], profile: &Profile) -> Vec<String> {
+    let dialogues = [
+        DialogueName::Provision,
+        DialogueName::Wifi,
+        DialogueName::Status,
+        DialogueName::FactoryReset,
+        DialogueName::Off,
+    ];
+    let console = profile.console.iter();
+    let exchanges = console.flat_map(|console| dialogues.map(|name| console.dialogue(name)));
+    let lines = exchanges.flatten().map(|exchange| &exchange.send);
+    let lines = lines.chain(profile.alert.iter().map(|alert| &alert.send));
+    let command_of = |line: String| {
         let begun = names.iter().filter(|name| line.starts_with(**name));
         begun.max_by_key(|name| name.len()).map(|name| (*name).to_owned())
     };
-    lines.filter_map(command_of).collect()
+    lines.filter_map(|line| command_of(line.to_string())).collect()
 }
 
 fn is_number(table: &Table, setting: &str) -> bool {
-    let kind = table["settings"]["values"][setting]["type"].as_str();
-    matches!(kind, Some("u8" | "bool" | "u32"))
+    matches!(setting_of(table, setting, "type"), Some("u8" | "bool" | "u32"))
+}
+
+/// What is said of a setting.
+fn setting_of<'a>(table: &'a Table, setting: &str, field: &str) -> Option<&'a str> {
+    table.get("settings")?.get("values")?.get(setting)?.get(field)?.as_str()
 }
 
 /// A name of at most 15 characters that is not this one, nor a part of it, nor holds it.
 fn other_name(name: &str) -> String {
     let reversed: String = name.chars().rev().collect();
-    if reversed == name { format!("{}x", &name[..name.len().min(14)]) } else { reversed }
+    if reversed == name { name.chars().take(14).chain(['x']).collect() } else { reversed }
 }
 
-/// The NVS key of a setting.
-fn key_of<'a>(table: &'a Table, setting: &str) -> &'a str {
-    table["settings"]["values"][setting]["key"].as_str().expect("a setting has a key")
+/// The NVS key of a setting; of one without, its own name.
+fn key_of<'a>(table: &'a Table, setting: &'a str) -> &'a str {
+    setting_of(table, setting, "key").unwrap_or(setting)
 }
 
-/// The name of a setting that is not this one.
+/// The name of a setting that is not this one; where there is no other, one that does not exist.
 fn another_setting(table: &Table, name: &str) -> String {
-    let settings = table["settings"]["values"].as_table().expect("settings are a table");
-    let other = settings.keys().find(|other| *other != name && *other != "ssid");
-    other.expect("there are several settings").clone()
+    let settings = table.get("settings").and_then(|settings| settings.get("values"));
+    let settings = settings.and_then(Value::as_table).into_iter().flat_map(Table::keys);
+    let other = settings.into_iter().find(|other| *other != name && *other != "ssid");
+    other.map_or_else(|| format!("{name}_x"), Clone::clone)
 }
