@@ -79,7 +79,7 @@ pub(super) fn warnings(proof: &Proof) -> Vec<String> {
     }
     if proof.cut_off > 0 {
         let units = count(proof.cut_off, "unit");
-        warnings.push(format!("{units} ran when the time was over, and stand nowhere here."));
+        warnings.push(format!("{units} had not ended when it did, and stand nowhere here."));
     }
     if proof.accepts_too_much() {
         let (share, most) = (percent(proof.accepted_share()), percent(ACCEPTABLE_SHARE));
@@ -104,7 +104,9 @@ fn in_vain(AcceptedInVain { mutant, caught, .. }: &AcceptedInVain) -> String {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            format!("[prove] accept names {mutant}, and {first}{more} is caught: take it out.")
+            format!(
+                "[prove] accept names {mutant}, but these are caught: {first}{more}; take it out."
+            )
         }
     }
 }
