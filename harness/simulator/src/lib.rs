@@ -46,6 +46,7 @@ mod tampering;
 mod unit;
 pub mod world;
 
+pub use chip::efuse::Burnt;
 pub use entrance::Entrance;
 pub use fault::Fault;
 pub use machine::MachineNetwork;

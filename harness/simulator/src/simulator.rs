@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::chip::{self, Chip, Model};
+use crate::chip::{self, Chip, Model, efuse::Burnt};
 use crate::circuit::{Circuit, LineState, ResetCircuit};
 use crate::damage::Damage;
 use crate::fault::{Fault, Faults};
@@ -31,6 +31,11 @@ pub struct Config {
     pub flash_size: u32,
     /// A file that keeps the flash contents; without one they end with the simulator.
     pub flash_file: Option<PathBuf>,
+    /// A file that keeps what is burnt into its eFuses; without one they are a new chip's at each start.
+    pub efuse_file: Option<PathBuf>,
+    /// Security fuses that were burnt before the unit came to the bench, by the names that espefuse has for them.
+    /// What the file keeps is burnt besides.
+    pub efuses: Vec<Burnt>,
     /// A file that says what the unit does: each start, and each change of its flash.
     pub journal: Option<PathBuf>,
     /// A name for the port; a link that lasts as long as the unit. Without one, the port has the
@@ -78,6 +83,8 @@ impl Config {
             mac: [0x24, 0x0A, 0xC4, 0x00, 0x01, 0x10],
             flash_size: 4 << 20,
             flash_file: None,
+            efuse_file: None,
+            efuses: Vec::new(),
             journal: None,
             link: None,
             mode: Mode::Download,
@@ -107,6 +114,9 @@ impl Config {
         }
         if let Some(path) = &self.flash_file {
             Nor::refuse_unusable_file(path, self.carried_flash_size(&faults))?;
+        }
+        for burnt in &self.efuses {
+            chip::efuse::place_of(self.chip.name, burnt)?;
         }
         if let Some(path) = &self.link {
             Link::look(path)?;
@@ -219,6 +229,12 @@ fn chip(config: &Config, faults: &Faults, journal: &Journal) -> Result<Chip, Sta
     let damage = Damage::new(faults, config.seed).with_tampering(config.tampering.clone());
     let flash = flash.with_defects(faults, config.seed).with_journal(journal.clone());
     let mut chip = Chip::new(model, mac, flash).with_damage(damage);
+    if let Some(path) = &config.efuse_file {
+        chip.keep_efuses(path)?;
+    }
+    for burnt in &config.efuses {
+        chip.burn(burnt)?;
+    }
     if let Some(key) = &config.hmac_key {
         let other = faults.has(Fault::ChipOtherHmacKey);
         chip.registers.burn_hmac_key(&key.map(|byte| if other { !byte } else { byte }));

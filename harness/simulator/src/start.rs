@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::chip::efuse::{EfuseFileError, NoFuse};
 use crate::flash::FileError;
 use crate::port::LinkError;
 
@@ -36,6 +37,12 @@ pub enum StartError {
     /// The flash file cannot be used.
     #[error(transparent)]
     FlashFile(#[from] FileError),
+    /// The eFuse file cannot be used.
+    #[error(transparent)]
+    EfuseFile(#[from] EfuseFileError),
+    /// A fuse that was to be burnt beforehand is none of the chip's.
+    #[error(transparent)]
+    NoFuse(#[from] NoFuse),
     /// The journal cannot be begun.
     #[error("cannot begin the unit's journal {path}: {source}; choose a name that is free")]
     Journal {

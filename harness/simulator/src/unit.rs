@@ -118,6 +118,13 @@ impl Unit {
     }
 
     async fn download(&mut self, reason: ResetReason, port: &mut Port) -> Reset {
+        if self.chip.registers.efuse().has_no_download() {
+            // What a real ROM says there is not known; that no loader answers, is.
+            let mut lost = [0; 64];
+            loop {
+                port.receive(&mut lost).await;
+            }
+        }
         port.answer(boot::download_log(self.chip.model, reason).as_bytes());
         let mut loader = Loader::new(!self.faults.has(Fault::ChipStubRefused));
         let mut buffer = vec![0; CHUNK];

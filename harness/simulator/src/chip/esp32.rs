@@ -45,6 +45,7 @@ pub(super) const ESP32: Model = Model {
             // The second version of secure boot, which this revision has.
             secure_boot: Field { word: 6, shift: 5, bits: 1 },
             secure_download: None,
+            download_off: Field { word: 0, shift: 27, bits: 1 },
             key_purposes: &[],
             flash_key: FlashKey::Tweaked {
                 block: 1,

@@ -33,6 +33,7 @@ pub(super) const ESP32C2: Model = Model {
             flash_crypt_count: Field { word: 1, shift: 7, bits: 3 },
             secure_boot: Field { word: 1, shift: 21, bits: 1 },
             secure_download: Some(Field { word: 1, shift: 16, bits: 1 }),
+            download_off: Field { word: 1, shift: 14, bits: 1 },
             key_purposes: &[],
             flash_key: FlashKey::Xts { block: 3 },
         },

@@ -16,11 +16,12 @@ mod spi;
 mod words;
 
 use std::fmt;
+use std::path::Path;
 
 use crate::damage::Damage;
 use crate::flash::mapped::MappedFlash;
 use crate::flash::{Nor, OutOfRange};
-use efuse::Efuse;
+use efuse::{Burnt, Efuse, EfuseFileError, NoFuse};
 use registers::Registers;
 
 /// The data sheet of one chip.
@@ -233,6 +234,19 @@ impl Chip {
             status: spi::StatusRegisters::default(),
             damage: Damage::default(),
         }
+    }
+
+    /// Takes its fuses as a file has them, and keeps there what is burnt from now on.
+    pub(crate) fn keep_efuses(&mut self, path: &Path) -> Result<(), EfuseFileError> {
+        let mac = self.mac;
+        self.registers.efuse_mut().keep_in(path, &mac)
+    }
+
+    /// Burns a field of block 0 before the chip has power.
+    pub(crate) fn burn(&mut self, burnt: &Burnt) -> Result<(), NoFuse> {
+        let field = efuse::place_of(self.model.name, burnt)?;
+        self.registers.efuse_mut().burn_before(field, burnt.bits);
+        Ok(())
     }
 
     /// Gives the flash defects that appear later.

@@ -39,6 +39,11 @@ impl Registers {
         &self.efuse
     }
 
+    /// The same, to burn what was burnt before the unit came to the bench.
+    pub(super) fn efuse_mut(&mut self) -> &mut Efuse {
+        &mut self.efuse
+    }
+
     /// Makes a chip whose factory switched flash encryption on.
     pub(crate) fn burn_flash_encryption(&mut self) {
         self.efuse.burn_flash_encryption();

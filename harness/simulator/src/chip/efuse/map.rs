@@ -36,7 +36,7 @@ pub struct Field {
     pub bits: u32,
 }
 
-const fn field(word: u32, shift: u32, bits: u32) -> Field {
+pub(super) const fn field(word: u32, shift: u32, bits: u32) -> Field {
     Field { word, shift, bits }
 }
 
@@ -49,6 +49,8 @@ pub struct SecurityFields {
     pub secure_boot: Field,
     /// The ROM loader neither reads nor runs anything.
     pub secure_download: Option<Field>,
+    /// There is no ROM loader any more.
+    pub download_off: Field,
     /// What each key block is for.
     pub key_purposes: &'static [Field],
     /// Which key encrypts the flash, and how.
@@ -156,6 +158,7 @@ pub(in crate::chip) const fn modern(
             flash_crypt_count: field(2, 18, 3),
             secure_boot: field(3, 20, 1),
             secure_download: Some(field(4, 5, 1)),
+            download_off: field(4, 0, 1),
             key_purposes: MODERN_KEY_PURPOSES,
             flash_key: FlashKey::XtsByPurpose,
         },

@@ -4,12 +4,20 @@
 //! *program* burns what is in its write registers, *read* refreshes the read registers from the
 //! fuses. Each needs its own key in the configuration register.
 
+mod file;
 mod map;
+mod names;
+
+use std::path::Path;
 
 use super::words::Words;
 use crate::flash::encryption::FlashCipher;
+use file::EfuseFile;
+pub use file::EfuseFileError;
 pub(super) use map::modern;
 pub use map::{Beside, Block, EfuseMap, Field, FlashKey, MacPlace, SecurityFields};
+pub(crate) use names::place_of;
+pub use names::{Burnt, NoFuse, NotBurnt};
 
 const PROGRAM: u32 = 2;
 const READ: u32 = 1;
@@ -48,6 +56,8 @@ pub struct Efuse {
     shown: Words,
     /// Write registers and everything else.
     registers: Words,
+    /// Keeps the fuses when the chip has no power.
+    file: Option<EfuseFile>,
 }
 
 impl Efuse {
@@ -67,9 +77,61 @@ impl Efuse {
         let at = map.mac.offset;
         fuses.set(at, low);
         fuses.set(at + 4, fuses.get(at + 4) | high);
-        let mut efuse = Self { map, shown: Words::default(), fuses, registers: Words::default() };
+        let mut efuse =
+            Self { map, shown: Words::default(), fuses, registers: Words::default(), file: None };
         efuse.refresh();
         efuse
+    }
+
+    /// Takes the fuses as a file has them, and keeps them there from now on.
+    pub(super) fn keep_in(&mut self, path: &Path, mac: &[u8; 6]) -> Result<(), EfuseFileError> {
+        let offsets: Vec<u32> = self.offsets().collect();
+        let (file, held) = EfuseFile::open(path, offsets.len())?;
+        if let Some(held) = held {
+            let own = self.mac_words();
+            for (offset, word) in offsets.iter().zip(held) {
+                self.fuses.set(*offset, word);
+            }
+            if self.mac_words() != own {
+                let found = self.mac_words();
+                let [a, b] = (found.1 as u16).to_be_bytes();
+                let [c, d, e, f] = found.0.to_be_bytes();
+                return Err(EfuseFileError::OtherChip {
+                    path: path.to_owned(),
+                    found: address(&[a, b, c, d, e, f]),
+                    expected: address(mac),
+                });
+            }
+        }
+        self.file = Some(file);
+        self.refresh();
+        self.store();
+        Ok(())
+    }
+
+    /// Burns a field of block 0 beforehand.
+    pub(super) fn burn_before(&mut self, field: Field, bits: u32) {
+        self.burn(field, bits);
+        self.refresh();
+        self.store();
+    }
+
+    /// Where each word of each block is read.
+    fn offsets(&self) -> impl Iterator<Item = u32> + use<> {
+        let blocks = self.map.blocks.iter();
+        blocks.flat_map(|block| (0..block.words).map(|word| block.read + word * 4))
+    }
+
+    fn mac_words(&self) -> (u32, u32) {
+        let at = self.map.mac.offset;
+        (self.fuses.get(at), self.fuses.get(at + 4) & 0xFFFF)
+    }
+
+    fn store(&self) {
+        if let Some(file) = &self.file {
+            let words: Vec<u32> = self.offsets().map(|offset| self.fuses.get(offset)).collect();
+            file.store(&words);
+        }
     }
 
     /// A reset reads the fuses anew and forgets what was to be programmed.
@@ -110,6 +172,11 @@ impl Efuse {
     pub(crate) fn restricts_download(&self) -> bool {
         let field = self.map.security.secure_download;
         field.is_some_and(|field| self.field(field) != 0)
+    }
+
+    /// Whether there is no ROM loader any more.
+    pub(crate) fn has_no_download(&self) -> bool {
+        self.field(self.map.security.download_off) != 0
     }
 
     /// What each key block is for.
@@ -165,6 +232,7 @@ impl Efuse {
         let (word, shift) = self.map.read_disable;
         self.burn(Field { word, shift, bits: 32 - shift }, block.read_protect);
         self.refresh();
+        self.store();
     }
 
     /// A key as a key file has it, which is the other way round than in the fuses.
@@ -199,6 +267,7 @@ impl Efuse {
         self.burn(Field { word, shift, bits: 32 - shift }, block.read_protect);
         self.burn(security.flash_crypt_count, 1);
         self.refresh();
+        self.store();
     }
 
     fn burn(&mut self, field: Field, bits: u32) {
@@ -207,7 +276,7 @@ impl Efuse {
     }
 
     fn field(&self, field: Field) -> u32 {
-        self.control_word(field.word) >> field.shift & ((1 << field.bits) - 1)
+        self.control_word(field.word) >> field.shift & (u32::MAX >> (32 - field.bits))
     }
 
     /// A word of block 0 as it was last read; what was burnt since is not in force yet.
@@ -243,6 +312,7 @@ impl Efuse {
                 self.fuses.set(at, self.fuses.get(at) | burnt);
             }
         }
+        self.store();
     }
 
     fn refresh(&mut self) {
@@ -257,6 +327,10 @@ impl Efuse {
             }
         }
     }
+}
+
+fn address(mac: &[u8; 6]) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
 }
 
 /// Dallas/Maxim CRC-8, as the ESP32 stores it beside its MAC address.
@@ -344,5 +418,59 @@ mod tests {
         let before = efuse.read(0x44);
         efuse.write(0x44, !before);
         assert_eq!(efuse.read(0x44), before);
+    }
+
+    fn of(chip: &'static chip::Model, burnt: &str, mac: [u8; 6]) -> Efuse {
+        let mut efuse = Efuse::new(&chip.efuse, mac);
+        let burnt: Burnt = burnt.parse().expect("a name and bits");
+        efuse.burn_before(place_of(chip.name, &burnt).expect("the chip has it"), burnt.bits);
+        efuse
+    }
+
+    #[test]
+    fn what_is_burnt_beforehand_is_in_force() {
+        let mac = [2, 0, 0, 0, 0, 1];
+        assert!(of(chip::ESP32, "FLASH_CRYPT_CNT:0x7F", mac).encrypts_flash());
+        assert!(of(chip::ESP32, "UART_DOWNLOAD_DIS", mac).has_no_download());
+        assert!(of(chip::ESP32C2, "SECURE_BOOT_EN", mac).requires_signature());
+        assert!(of(chip::ESP32H2, "ENABLE_SECURITY_DOWNLOAD", mac).restricts_download());
+        assert_eq!(of(chip::ESP32S3, "KEY_PURPOSE_3:9", mac).key_purposes().nth(3), Some(9));
+    }
+
+    #[test]
+    fn a_fuse_that_the_chip_lacks_or_that_is_narrower_is_refused() {
+        for (chip, burnt) in [
+            ("esp32", "DIS_PAD_JTAG"),
+            ("esp32c3", "SPI_BOOT_CRYPT_CNT:8"),
+            ("esp32c3", "dis_pad_jtag"),
+        ] {
+            let burnt: Burnt = burnt.parse().expect("a name and bits");
+            assert!(place_of(chip, &burnt).is_err(), "{chip} {burnt:?}");
+        }
+        for text in ["", ":1", "DIS_PAD_JTAG:", "DIS_PAD_JTAG:x"] {
+            assert!(text.parse::<Burnt>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_keeps_what_is_burnt_and_is_this_chips_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("efuse");
+        let mac = [2, 0, 0, 0, 0, 1];
+        let mut efuse = c3();
+        efuse.keep_in(&path, &mac).expect("a new file");
+        burn(&mut efuse, 4, &[0x1234]);
+        let in_use = c3().keep_in(&path, &mac);
+        assert!(matches!(in_use, Err(EfuseFileError::InUse { .. })), "{in_use:?}");
+        drop(efuse);
+        let mut again = c3();
+        again.keep_in(&path, &mac).expect("its own file");
+        assert_eq!(again.read(KEY0), 0x1234);
+        drop(again);
+        let mut other = Efuse::new(&chip::ESP32C3.efuse, [2, 0, 0, 0, 0, 2]);
+        let refused = other.keep_in(&path, &[2, 0, 0, 0, 0, 2]);
+        assert!(matches!(refused, Err(EfuseFileError::OtherChip { .. })), "{refused:?}");
+        let refused = Efuse::new(&chip::ESP32.efuse, mac).keep_in(&path, &mac);
+        assert!(matches!(refused, Err(EfuseFileError::WrongSize { .. })), "{refused:?}");
     }
 }
