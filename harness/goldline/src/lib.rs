@@ -13,7 +13,7 @@
 //! | 6 | `report`, `store`, `draft` | read events and records: terminal, state directory; a profile drafted from a build |
 //! | 5 | `engine` | the only interpreter of a plan's steps |
 //! | 4 | `bench` | what units must reach, lent to runs; does as a unit should, to tell whose fault a failure is |
-//! | 3 | `check`, `gauge`, `plan` | judge observations; judge the judging by records of it; turn a profile into steps |
+//! | 3 | `check`, `gauge`, `plan`, `security` | judge observations; judge the judging by records of it; turn a profile into steps; what security fuses mean |
 //! | 2 | `device`, `jig`, `testbed`, `client`, `image`, `registry` | the unit, what measures it, what it must reach, what the bench calls, what is flashed, where it is listed |
 //! | 1 | [`profile`], [`record`], `simulated`, `tls` | one product's description; everything about one run; the simulator's chip for a profile's; whom the bench trusts |
 //! | 0 | [`identity`], [`secret`], [`clock`], [`hex`](mod@hex), [`process`], [`output_file`], [`build`] | words that everything shares; files that a user named; what a build system left |
@@ -43,6 +43,7 @@ pub mod record;
 pub mod registry;
 pub mod report;
 pub mod secret;
+pub mod security;
 pub mod simulated;
 pub mod station;
 pub mod store;

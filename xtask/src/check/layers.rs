@@ -27,7 +27,7 @@ pub const CRATES: [Layers; 4] = [
             &["build"],
             &["profile", "record", "simulated", "tls"],
             &["client", "device", "image", "jig", "registry", "testbed"],
-            &["check", "gauge", "plan"],
+            &["check", "gauge", "plan", "security"],
             &["bench"],
             &["engine"],
             &["draft", "report", "store"],
@@ -39,6 +39,8 @@ pub const CRATES: [Layers; 4] = [
         neighbours: &[
             // A check compares what was observed with the bound plan.
             ("check", "plan"),
+            // One comparison of fuses with a demand serves the check and the commands that mend it.
+            ("check", "security"),
             // Digests, fingerprints and addresses are shown as digits.
             ("identity", "hex"),
             ("secret", "hex"),

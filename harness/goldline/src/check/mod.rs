@@ -27,6 +27,7 @@ mod reasons;
 mod registry_record;
 mod restarts;
 mod secret_hygiene;
+mod security_state;
 mod server_trust;
 mod signal;
 mod slot;
@@ -53,7 +54,7 @@ pub use nvs_foreign::FRAMEWORKS;
 pub use observations::{
     AlertObservation, Answered, ApiObservation, AtAccessPoint, Blame, BrokerObservation,
     CaObservation, Conduct, DeviceIdObservation, DialogueObservation, Difference, Evidence,
-    ExchangeObservation, Hearsay, JoinObservation, Leftovers, Lost, NestDoubt, NestPath,
+    ExchangeObservation, FusesSeen, Hearsay, JoinObservation, Leftovers, Lost, NestDoubt, NestPath,
     Observations, Observer, OtaObservation, Outgoing, OwnTestObservation, PortalSeen, Refusal,
     RefusedFor, RegistryObservation, Remaining, ServiceObservation, SpanDigest, StartObservation,
     Stop, ToldBy, TrustObservation, UpdateObservation,
@@ -243,6 +244,7 @@ fn judge_one(spec: &CheckSpec, plan: Option<&BoundPlan>, seen: &Observations) ->
         CheckId::Command => command::judge(spec, seen),
         CheckId::ServerTrust => server_trust::judge(plan, seen),
         CheckId::OtaUpdate => ota_update::judge(spec, plan, seen),
+        CheckId::SecurityState => security_state::judge(both, seen),
     };
     let mut record = finding.into_record(spec.name());
     record.evidence.extend(heard_before(spec.id, seen));

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::{UnitLog, Witness};
 use crate::{
-    device::{ChipFacts, ConsoleLine, Left},
+    device::{ChipFacts, ConsoleLine, Fuses, Left},
     jig::Reading,
     plan::Moment,
     profile::{CheckId, ConsoleMeasure},
@@ -26,6 +26,9 @@ pub struct Observations {
     pub chip: Option<ChipFacts>,
     /// The NVS partition before a re-provisioning changed it.
     pub nvs_before: Option<Vec<u8>>,
+    /// What the security fuses said before the boot of the trial, and after it, where they are judged and the device
+    /// could be asked.
+    pub fuses: Option<FusesSeen>,
     /// Taken before the first boot.
     pub before_boot: Option<Evidence>,
     /// Taken after the firmware ran.
@@ -107,6 +110,15 @@ impl Observations {
             Moment::Final => &mut self.finally,
         }
     }
+}
+
+/// The security fuses of the unit; `None` where the device does not let anyone ask.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct FusesSeen {
+    /// Before the boot in which it was tried.
+    pub before: Option<Fuses>,
+    /// After it, when it came so far.
+    pub after: Option<Fuses>,
 }
 
 /// Something that a console said once, and that a unit would fail for.

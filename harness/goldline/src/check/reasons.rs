@@ -90,6 +90,7 @@ fn of_check(check: CheckId) -> Vec<Code> {
             vec![Code::OtaAcceptedBadImage, Code::OtaFailed, Code::OtaNotRolledBack]
         }
         CheckId::SecretHygiene => vec![Code::SecretInLog],
+        CheckId::SecurityState => vec![Code::SecurityNotBurnt, Code::SecurityBurnt],
     }
 }
 
@@ -124,6 +125,7 @@ pub fn reasons_to_stop(step: &Step) -> Vec<Code> {
         Step::Register(_)
         | Step::RequestCredentials(_)
         | Step::ReadNvs(_)
+        | Step::ReadFuses(_)
         | Step::CollectEvidence { .. }
         | Step::Gate
         | Step::ReadDeviceId(_)

@@ -9,8 +9,8 @@ use super::{
     esp_environment::port_of_environment, golden::GoldenCommand, ids::IdsCommand,
     init::InitArguments, nvs::NvsArguments, operator, output, overwrite::OverwriteArgument,
     problem::usage, prove::ProveArguments, records::RecordsCommand, registry::RegistryCommand,
-    repeatability::arguments::StudyArguments, simulator::SimulatorCommand, station::StationCommand,
-    testbed::TestbedCommand,
+    repeatability::arguments::StudyArguments, secure::SecureArguments, simulator::SimulatorCommand,
+    station::StationCommand, testbed::TestbedCommand,
 };
 use crate::{
     profile::Part,
@@ -46,6 +46,8 @@ pub(super) enum Command {
     /// How good the test is: each unit run again and again, or the runs of this station; spread of what is measured,
     /// gauge R&R
     Repeatability(RepeatabilityArguments),
+    /// Print the commands that burn what a unit's security fuses lack; burns nothing
+    Secure(SecureArguments),
     /// Draft a profile from a build, and from the flash of a good unit
     Init(InitArguments),
     /// List, check and explain profiles
@@ -97,7 +99,8 @@ impl Command {
             Self::Ids(command) => command.wants_json(),
             Self::Records(command) => command.wants_json(),
             Self::Registry(command) => command.wants_json(),
-            Self::Init(_)
+            Self::Secure(_)
+            | Self::Init(_)
             | Self::Profile(_)
             | Self::Nvs(_)
             | Self::Ca(_)
@@ -189,6 +192,10 @@ pub(super) struct RunArguments {
     /// Go without these checks of the profile, which the device cannot prove; the record names them
     #[arg(long, value_name = "CHECK", value_delimiter = ',')]
     pub(super) without: Vec<String>,
+    /// The unit is locked, as [security] of its profile demands, and has this MAC address: its flash is not asked for,
+    /// and what it does is seen
+    #[arg(long, value_name = "MAC", conflicts_with_all = ["without", "repeat"])]
+    pub(super) locked: Option<String>,
     /// The batch of units; each gets numbers and secrets of its own
     #[arg(long)]
     pub(super) lot: Option<String>,
@@ -317,6 +324,7 @@ impl RunArguments {
             touches_nothing: self.dry_run,
             network: self.network.clone(),
             without: self.without.clone(),
+            locked: self.locked.clone(),
             lot: self.lot.clone(),
             operator: self.operator.clone(),
             golden: self.golden.clone(),

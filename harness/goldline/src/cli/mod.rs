@@ -24,6 +24,7 @@ mod registry;
 mod repeatability;
 mod rounds;
 mod run;
+mod secure;
 mod session;
 mod simulator;
 mod station;
@@ -78,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Station(command) => station::run(&command),
         Command::Simulator(command) => simulator::run(command),
         Command::Device(command) => device::run(&command),
+        Command::Secure(arguments) => secure::run(&arguments),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

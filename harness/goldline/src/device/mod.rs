@@ -8,6 +8,7 @@ mod console;
 mod emulator;
 mod esp_emu;
 mod esptool_configuration;
+mod fuses;
 mod line;
 mod loader;
 mod patience;
@@ -44,6 +45,9 @@ pub use emulator::{
 };
 pub use esp_emu::{EspEmuError, EspEmuUnit, Uplink, UplinkOfRun, open_esp_emu};
 pub use esptool_configuration::{ConfigurationError, CustomReset};
+pub use fuses::Fuses;
+#[cfg(test)]
+pub(crate) use fuses::is_read as is_fuse_read;
 pub use line::LineHandle;
 pub use port::{Barrier, LineError, NotAPort, refuse_what_is_no_port};
 pub use ports::{
@@ -71,6 +75,14 @@ pub trait Device: Send {
     /// # Errors
     /// [`DeviceError::NoAnswer`] when nothing speaks the loader's protocol.
     fn identify(&mut self) -> Result<ChipFacts, DeviceError>;
+
+    /// What is left of the loader of a unit that was locked; the unit is reset for it.
+    ///
+    /// # Errors
+    /// When the port fails. That no loader answers is none.
+    fn find_locked(&mut self) -> Result<LockedLoader, DeviceError> {
+        self.identify().map(LockedLoader::Open)
+    }
 
     /// Erases the whole flash.
     ///
@@ -114,6 +126,15 @@ pub trait Device: Send {
     /// # Errors
     /// When the port fails or the unit's own digest does not fit the bytes.
     fn read(&mut self, offset: u32, size: u32) -> Result<Vec<u8>, DeviceError>;
+
+    /// What the chip's security fuses say, read until two answers in a row agree; `None` where nobody can ask for
+    /// them. The unit is in its loader.
+    ///
+    /// # Errors
+    /// When the port fails, or it says something else each time.
+    fn read_fuses(&mut self) -> Result<Option<Fuses>, DeviceError> {
+        Ok(None)
+    }
 
     /// Resets into the application and starts a new console log.
     ///
@@ -177,6 +198,17 @@ pub trait Device: Send {
     fn ending(&self) -> Option<DeviceError> {
         None
     }
+}
+
+/// What is left of the loader of a unit that was locked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LockedLoader {
+    /// All of it, and who answers.
+    Open(ChipFacts),
+    /// It is in Secure Download Mode, and tells of its fuses what it tells there.
+    Secure(Fuses),
+    /// None answers.
+    Silent,
 }
 
 /// How a unit was left that must not start on the bench any more.
@@ -321,6 +353,14 @@ pub enum DeviceError {
         /// What was asked for, and what was seen.
         source: ResetError,
     },
+    /// The ROM's loader writes, and neither reads nor runs anything: nobody can tell which unit it is.
+    #[error(
+        "the unit on {port} is in Secure Download Mode, in which its loader tells neither its MAC address nor its flash"
+    )]
+    Locked {
+        /// Path of the port.
+        port: String,
+    },
     /// A temporary file for a read-back cannot be used.
     #[error("cannot hold a read-back in a temporary file: {0}")]
     Scratch(#[from] std::io::Error),
@@ -378,6 +418,7 @@ impl DeviceError {
             }
             Self::Vanished { .. } => Code::PortVanished,
             Self::UnknownChip { .. } => Code::ChipMismatch,
+            Self::Locked { .. } => Code::SecurityLocked,
             Self::Loader { .. } => Code::WriteFailed,
             Self::TimedOut { .. } => Code::PortTimeout,
             Self::Exchanged { .. } => Code::PortOtherUnit,

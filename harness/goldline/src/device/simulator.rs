@@ -59,6 +59,8 @@ impl SimulatedUnit {
         let mut config = Config::new(simulated(chip)?);
         config.flash_size = self.flash_size;
         config.flash_file.clone_from(&self.options.flash_file);
+        config.efuse_file.clone_from(&self.options.efuse_file);
+        config.efuses.clone_from(&self.options.burnt);
         config.mode = Mode::Download;
         config.paced = self.options.pace;
         config.keeps_queue_over_reset = self.options.stale;

@@ -42,7 +42,10 @@ impl Run {
 
     /// Reads who the unit is, binds the plan to it, and puts it into its testbed.
     pub(super) async fn identify(&mut self) -> Result<(), Failure> {
-        let chip = self.with_device(|device| device.identify()).await?;
+        let chip = match self.plan.locked {
+            None => self.with_device(|device| device.identify()).await?,
+            Some(mac) => self.find_locked(mac).await?,
+        };
         self.events.send(Event::Identified(Unit {
             mac: Some(chip.mac),
             chip: Some(chip.chip.to_string()),
@@ -132,6 +135,11 @@ impl Run {
         self.keep_console();
         self.with_device(|device| device.identify()).await?;
         self.given_to_whoever_runs = false;
+        self.rests_again()
+    }
+
+    /// It is in its loader, or was reset into where that was.
+    pub(super) fn rests_again(&mut self) -> Result<(), Failure> {
         let placed = self.placed_mut()?;
         placed.activity = Activity::Rests(placed.activity.last_boot().cloned());
         self.holds_unit(ON_ITS_WAY);

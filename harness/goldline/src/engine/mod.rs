@@ -21,6 +21,7 @@ mod finish;
 mod flash_reading;
 mod flash_writing;
 mod flashing;
+mod fuses;
 mod hand;
 mod hearing;
 mod leftovers;
@@ -452,6 +453,7 @@ impl Run {
                     self.require_final()?;
                 }
             }
+            Step::ReadFuses(moment) => self.read_fuses(*moment).await?,
             Step::Gate => return self.gate(),
             Step::EnterLoader => self.enter_loader().await?,
             Step::Boot(purpose) => self.boot(*purpose).await?,

@@ -8,6 +8,7 @@ use super::{Purpose, Scope, Step};
 use crate::profile::{Caller, CheckId, Method, Profile};
 
 const UNREAD: &str = "the flash of the unit cannot be read back where it runs";
+const UNASKED: &str = "nobody asks for the eFuses of the unit where it runs";
 const NOT_THE_BENCHS: &str =
     "the unit's network is none of the bench's, which does not see it join";
 const OUT_OF_REACH: &str = "the services of the bench are out of the unit's reach";
@@ -133,6 +134,7 @@ fn reason(check: CheckId, profile: &Profile) -> Option<&'static str> {
             let by_unit = profile.ca.as_ref().is_some_and(|ca| ca.called_by == Caller::Unit);
             by_unit.then_some(OUT_OF_REACH)
         }
+        CheckId::SecurityState => Some(UNASKED),
         CheckId::Command => Some(ELSEWHERE),
         CheckId::InterfaceOff => {
             profile.interface_off.as_ref().is_some_and(|off| off.portal).then_some(UNSEEN)
@@ -183,6 +185,7 @@ fn can_be_done(step: &Step) -> bool {
         | Step::RecordInRegistry(_) => true,
         Step::EnterLoader
         | Step::ReadNvs(_)
+        | Step::ReadFuses(_)
         | Step::RewriteNvs(..)
         | Step::CollectEvidence { .. }
         | Step::Gate

@@ -129,6 +129,10 @@ impl fmt::Display for Step {
             Self::RequestCredentials(_) => f.write_str(
                 "ask the provisioning server for credentials; learn {issued.mqtt_user} and {issued.mqtt_password}",
             ),
+            Self::ReadFuses(Moment::AfterBoot) => {
+                f.write_str("read the security fuses once more, after the unit ran")
+            }
+            Self::ReadFuses(_) => f.write_str("read the security fuses"),
             Self::ReadNvs(region) => write!(f, "read {} as it is", region.name),
             Self::RewriteNvs(part, region) => {
                 write!(f, "write the {} into {}, and leave every other key", part.name(), region.name)

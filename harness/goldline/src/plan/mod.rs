@@ -12,6 +12,7 @@ mod display;
 mod finish;
 mod given;
 mod layers;
+mod lock_down;
 mod method;
 mod network;
 mod order;
@@ -25,6 +26,7 @@ mod units;
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    identity::Mac,
     image::FlashImages,
     profile::{
         Alert, Ca, Caller, CheckId, CheckSpec, CommandRoundTrip, ConsoleSpec, DialogueName,
@@ -42,6 +44,7 @@ pub use claims::{Claim, Made};
 pub use coverage::{Coverage, Expects, Span, UNUSED};
 pub use given::{Given, GivenError};
 pub use layers::Layers;
+pub use lock_down::{NotLocked, before_lock_down, of_locked};
 pub use network::{Unprovable, on_network};
 pub use order::{Need, OutOfOrder, Steps};
 pub use origin::Origin;
@@ -112,6 +115,8 @@ pub struct Plan {
     pub steps: Steps,
     /// The checks of the product that the device cannot prove, and that the order goes without.
     pub excluded: Vec<Excluded>,
+    /// The MAC address of a unit whose loader may not tell it any more.
+    pub locked: Option<Mac>,
     /// The reviewed NVS image that a declared identity must give, when there is one to compare with.
     pub golden: Option<Arc<[u8]>>,
 }
@@ -144,6 +149,8 @@ pub enum Step {
         /// The unit's own NVS partition.
         nvs: Region,
     },
+    /// Read the security fuses, at this moment.
+    ReadFuses(Moment),
     /// Judge the evidence so far; a unit with bad flash is not booted.
     Gate,
     /// Reset into the application and wait for its first line.
@@ -330,7 +337,7 @@ impl Plan {
         let not_again = not_again.filter(|check| !scope.includes(*check, &profile));
         let excluded = not_again.map(|check| Excluded { check, because: NOT_STARTED_AGAIN });
         let excluded = excluded.collect();
-        Self { profile, scope, steps, excluded, golden: None }
+        Self { profile, scope, steps, excluded, golden: None, locked: None }
     }
 
     /// Makes the plan for a unit of which the bench has the console alone: of a profile and the checks that
@@ -338,7 +345,7 @@ impl Plan {
     pub fn by_console(profile: Arc<Profile>, scope: Scope, excluded: Vec<Excluded>) -> Self {
         let steps = by_console::steps_by_console(method::steps(&profile, scope));
         let steps = Steps::new(steps).expect("what is left needs neither flash nor network");
-        Self { profile, scope, steps, excluded, golden: None }
+        Self { profile, scope, steps, excluded, golden: None, locked: None }
     }
 
     /// The checks of the profile that this scope can do, in order.
@@ -445,6 +452,7 @@ impl Step {
             | Self::Register(_)
             | Self::RequestCredentials(_)
             | Self::ReadNvs(_)
+            | Self::ReadFuses(_)
             | Self::CollectEvidence { .. }
             | Self::Gate
             | Self::Boot(Purpose::Trial)
@@ -483,6 +491,8 @@ impl Step {
             Self::CollectEvidence { moment: Moment::BeforeBoot, .. } => "read_back",
             Self::CollectEvidence { moment: Moment::AfterBoot, .. } => "read_back_after_boot",
             Self::CollectEvidence { moment: Moment::Final, .. } => "read_back_final",
+            Self::ReadFuses(Moment::AfterBoot) => "read_fuses_after_boot",
+            Self::ReadFuses(_) => "read_fuses",
             Self::Gate => "gate",
             Self::Boot(Purpose::Provisioning) => "boot_to_provision",
             Self::Boot(Purpose::Trial) => "boot",

@@ -114,6 +114,8 @@ fn needs(step: &Step) -> &'static [Need] {
         | Step::EraseRest(_)
         | Step::ReadNvs(_)
         | Step::CollectEvidence { moment: Moment::BeforeBoot, .. } => &[Need::Loader],
+        Step::ReadFuses(Moment::AfterBoot) => &[Need::HasRun],
+        Step::ReadFuses(_) => &[Need::Loader],
         Step::RewriteNvs(..) => &[Need::Loader, Need::NvsRead],
         Step::CollectEvidence { moment: Moment::AfterBoot, .. } | Step::EnterLoader => {
             &[Need::HasRun]
@@ -173,6 +175,7 @@ impl Standing {
             Step::Identify
             | Step::EnterLoader
             | Step::SearchLeftovers(_)
+            | Step::ReadFuses(_)
             | Step::CollectEvidence { .. } => Place::Loader,
             Step::Boot(purpose) => Place::Runs(*purpose),
             Step::Try => Place::Runs(Purpose::Trial),

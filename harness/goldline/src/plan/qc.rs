@@ -7,11 +7,14 @@ use super::{
     Coverage, Dialogue, InstallersAlert, Moment, Purpose, Region, Rest, Scope, Step,
     regions::nvs_region,
 };
-use crate::profile::{Caller, CheckId, DialogueName, Method, Profile};
+use crate::profile::{Caller, CheckId, CheckSpec, DialogueName, Method, Profile};
 
 /// Read-back before the first boot, and its judgement.
 pub(super) fn evidence(profile: &Profile, scope: Scope) -> Vec<Step> {
-    vec![collect(profile, scope, Moment::BeforeBoot), Step::Gate]
+    let mut steps = vec![collect(profile, scope, Moment::BeforeBoot)];
+    steps.extend(read_fuses(profile, scope, Moment::BeforeBoot));
+    steps.push(Step::Gate);
+    steps
 }
 
 /// The flash around what was written, in the stretches that the read-back before the first boot asks about.
@@ -72,7 +75,17 @@ pub(super) fn trial(profile: &Profile, scope: Scope) -> Vec<Step> {
         steps.extend(step.filter(|_| checked(id)));
     }
     steps.push(after_boot(profile, scope));
+    // What joined must be what is shipped: a firmware can burn fuses too.
+    steps.extend(read_fuses(profile, scope, Moment::AfterBoot));
     steps
+}
+
+/// Where they are judged.
+fn read_fuses(profile: &Profile, scope: Scope, moment: Moment) -> Option<Step> {
+    let asks = |check: &CheckSpec| check.id == CheckId::SecurityState;
+    let judged = scope != Scope::Provision && scope.includes(CheckId::SecurityState, profile);
+    let wanted = judged && profile.checks.iter().any(asks);
+    wanted.then_some(Step::ReadFuses(moment))
 }
 
 /// Where the profile says how the unit prints it.

@@ -43,11 +43,13 @@ pub enum CheckId {
     OtaUpdate,
     /// No secret of the unit in its serial log.
     SecretHygiene,
+    /// The security fuses say what they must, and the unit joined with them so.
+    SecurityState,
 }
 
 impl CheckId {
     /// Every check.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::FlashIntegrity,
         Self::NvsReadback,
         Self::DeviceId,
@@ -67,6 +69,7 @@ impl CheckId {
         Self::ServerTrust,
         Self::OtaUpdate,
         Self::SecretHygiene,
+        Self::SecurityState,
     ];
 
     /// The name in profiles, test cases and records.
@@ -91,6 +94,7 @@ impl CheckId {
             Self::ServerTrust => "server_trust",
             Self::OtaUpdate => "ota_update",
             Self::SecretHygiene => "secret_hygiene",
+            Self::SecurityState => "security_state",
         }
     }
 
@@ -124,6 +128,9 @@ impl CheckId {
             Self::ServerTrust => "the unit refuses a broker whose certificate it should not trust",
             Self::OtaUpdate => "an update arrives and runs, a bad one is rolled back, NVS is kept",
             Self::SecretHygiene => "the unit prints no secret of its own in the serial log",
+            Self::SecurityState => {
+                "secure boot, flash encryption, download mode, JTAG and keys are as demanded, and the unit joined so"
+            }
         }
     }
 
@@ -173,7 +180,8 @@ impl CheckId {
             | Self::InterfaceOff
             | Self::Command
             | Self::ServerTrust
-            | Self::SecretHygiene => &[],
+            | Self::SecretHygiene
+            | Self::SecurityState => &[],
         }
     }
 }

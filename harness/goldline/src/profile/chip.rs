@@ -29,6 +29,14 @@ pub enum Feature {
     Wifi,
     /// The peripheral that makes NVS keys of a key in the eFuses.
     Hmac,
+    /// Security fuses whose meaning is known here.
+    SecurityFuses,
+    /// Key blocks that say what they are for.
+    KeyPurposes,
+    /// Flash encryption with a key of 512 bits.
+    Xts256,
+    /// A download mode that writes and does nothing else.
+    SecureDownload,
 }
 
 /// A text names no chip.
@@ -75,6 +83,14 @@ impl Chip {
     pub fn has(self, feature: Feature) -> bool {
         match feature {
             Feature::Wifi => !matches!(self, Self::Esp32H2 | Self::Esp32P4),
+            Feature::SecurityFuses => {
+                !matches!(self, Self::Esp32C5 | Self::Esp32C61 | Self::Esp32P4)
+            }
+            Feature::KeyPurposes => {
+                self.has(Feature::SecurityFuses) && !matches!(self, Self::Esp32 | Self::Esp32C2)
+            }
+            Feature::Xts256 => matches!(self, Self::Esp32S2 | Self::Esp32S3),
+            Feature::SecureDownload => self != Self::Esp32,
             Feature::Hmac => !matches!(self, Self::Esp32 | Self::Esp32C2 | Self::Esp32C61),
         }
     }
@@ -106,6 +122,10 @@ impl fmt::Display for Feature {
         f.write_str(match self {
             Self::Wifi => "WiFi",
             Self::Hmac => "HMAC peripheral",
+            Self::SecurityFuses => "security fuses that goldline knows",
+            Self::KeyPurposes => "key blocks with purposes",
+            Self::Xts256 => "flash encryption with 512 bits",
+            Self::SecureDownload => "secure download mode",
         })
     }
 }

@@ -22,6 +22,7 @@ mod raw;
 mod resource;
 mod schema;
 mod secret_source;
+mod security;
 mod service;
 mod station_file;
 mod template;
@@ -55,6 +56,9 @@ pub use problem::{Located, Problem, ProfileError};
 pub use resource::{NoResource, Resource};
 pub use schema::json_schema;
 pub use secret_source::{SecretError, SecretSource};
+pub use security::{
+    DownloadMode, FlashEncryption, Jtag, KEY_BLOCKS, KeyPurpose, SecureBoot, Security,
+};
 pub use service::{
     Alert, BadImage, Ca, Caller, ConfigServer, FactoryFirmware, InterfaceOff, Ota, Portal,
     ProvisioningApi, RegistrySpec, TimeServer, Update,
@@ -114,6 +118,8 @@ pub struct Profile {
     pub interface_off: Option<InterfaceOff>,
     /// The server that the unit asks for its configuration.
     pub config_server: Option<ConfigServer>,
+    /// What its security fuses must say.
+    pub security: Option<Security>,
     /// The time server that the unit asks.
     pub time: Option<TimeServer>,
     /// Over-the-air updates that are tried on the unit.

@@ -13,6 +13,7 @@ mod flash;
 mod learnt;
 mod needs;
 mod own_tests;
+mod security;
 mod services;
 mod values;
 
@@ -116,6 +117,7 @@ impl Problems {
         let portal = raw.portal.map(|raw| self.portal(raw, &scope));
         let interface_off = raw.interface_off.map(interface_off);
         let config_server = raw.config_server.map(|raw| self.config_server(raw, &scope));
+        let security = raw.security.map(|raw| self.security(raw, chip));
         let time = raw.time.map(|raw| self.time(raw, &scope));
         let ota = raw.ota.map(|raw| self.ota(raw, flash.as_ref(), folder, &scope));
         let factory = raw.factory.map(|raw| self.factory(raw, folder, &scope));
@@ -145,6 +147,7 @@ impl Problems {
             portal: complete(portal)?,
             interface_off,
             config_server: complete(config_server)?,
+            security: complete(security)?,
             time: complete(time)?,
             ota: complete(ota)?,
             factory: complete(factory)?,

@@ -185,6 +185,22 @@ pub enum Problem {
     LineNeeds { section: &'static str },
     #[error("{chip} has no {feature}, which {needed_by} needs: {instead}")]
     ChipLacks { chip: Chip, feature: Feature, needed_by: &'static str, instead: &'static str },
+    #[error(
+        "[security] demands nothing: expected one of secure_boot, flash_encryption, download_mode, jtag and keys"
+    )]
+    NothingDemanded,
+    #[error(
+        "{leaf} = \"{value}\" needs a key block for it in [security.keys]: expected {expected}, without which the chip never starts again"
+    )]
+    SecurityNeedsKey { leaf: &'static str, value: &'static str, expected: &'static str },
+    #[error(
+        "two key blocks are {purpose}, which the chip takes from one: expected another purpose"
+    )]
+    PurposeTwice { purpose: &'static str },
+    #[error(
+        "BLOCK_KEY5 cannot hold a flash encryption key, by a fault of these chips: expected another block"
+    )]
+    KeyBlockFive,
     #[error("the check {id} needs the section {section}")]
     CheckNeeds { id: &'static str, section: &'static str },
     #[error(

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use crate::{
     check::NOT_PROVEN,
     engine::Event,
+    profile::CheckId,
     record::{
         CheckRecord, EarlierRun, Holds, LeftAs, Measurement, NotProven, Outcome, RadioProof,
         Record, Shipped, Transfer, Verdict,
@@ -132,7 +133,12 @@ pub fn verdict_text(record: &Record) -> String {
     if let Some(network) = not_by_radio(record) {
         line(&mut text, &format!("             radio not proven: the network was {network}"));
     }
-    let unseen: Vec<&str> = not_seen(record).collect();
+    let untold = not_proven_of(record, |check| check == CheckId::SecurityState.name());
+    if !untold.is_empty() {
+        let untold = untold.join(", ");
+        line(&mut text, &format!("             not proven of a locked unit: {untold}"));
+    }
+    let unseen = not_proven_of(record, |check| check != CheckId::SecurityState.name());
     if !unseen.is_empty() {
         line(&mut text, &format!("             not proven without a radio: {}", unseen.join(", ")));
     }
@@ -168,10 +174,11 @@ fn at_attempt(attempts: u32) -> String {
     }
 }
 
-/// Interfaces that should be off, and that nobody could see.
-fn not_seen(record: &Record) -> impl Iterator<Item = &str> {
-    let measured = record.checks.iter().flat_map(|check| &check.measurements);
-    measured.filter(|one| one.value == NOT_PROVEN).map(|one| one.name.as_str())
+/// What nobody could see, of these checks: interfaces that should be off, fuses of a locked unit.
+fn not_proven_of(record: &Record, of: fn(&str) -> bool) -> Vec<&str> {
+    let checks = record.checks.iter().filter(|check| of(&check.id));
+    let measured = checks.flat_map(|check| &check.measurements);
+    measured.filter(|one| one.value == NOT_PROVEN).map(|one| one.name.as_str()).collect()
 }
 
 /// The network of a PASS that says nothing of the unit's radio.

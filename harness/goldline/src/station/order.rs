@@ -28,8 +28,11 @@ use crate::{
     bench::External,
     device::{AskHand, DeviceUrl, Emulator, SoughtPort, WokwiUnit},
     engine::AskOperator,
-    identity::MacError,
-    plan::{Given, Identity, NotByConsole, Plan, Scope, Unprovable, by_console, on_network},
+    identity::{Mac, MacError},
+    plan::{
+        Given, Identity, NotByConsole, NotLocked, Plan, Scope, Unprovable, before_lock_down,
+        by_console, of_locked, on_network,
+    },
     profile::{
         CatalogError, CheckId, Nest, Profile, Redirect, Resource, StationFile, StationFileError,
         find,
@@ -112,6 +115,10 @@ pub enum OrderError {
     Endpoints(#[from] EndpointsError),
     #[error("--replaces: {0}")]
     ReplacedMac(#[from] MacError),
+    #[error("--locked: {0}")]
+    LockedMac(MacError),
+    #[error(transparent)]
+    NotLocked(#[from] NotLocked),
     #[error(transparent)]
     Registry(#[from] RegistryUrlError),
     #[error("--network: {0}")]
@@ -144,7 +151,10 @@ impl OrderError {
                 error.action().map(str::to_owned)
             }
             Self::Golden(error) => error.action(),
-            Self::StationFile(_) | Self::ReplacedMac(_) | Self::Profile(_) => None,
+            Self::NotLocked(error) => Some(error.action()),
+            Self::StationFile(_) | Self::ReplacedMac(_) | Self::LockedMac(_) | Self::Profile(_) => {
+                None
+            }
         }
     }
 }
@@ -177,7 +187,9 @@ impl Order {
         let network = network_of(request, station.as_ref(), &devices)?;
         refusals::refuse_unproven_radio(station.as_ref(), &network)?;
         let profile = find(name, request.profiles.as_deref())?;
-        let without = refusals::checks_named(&request.without)?;
+        let mut without = refusals::checks_named(&request.without)?;
+        let locked = request.locked.as_deref().map(str::parse).transpose();
+        let locked: Option<Mac> = locked.map_err(OrderError::LockedMac)?;
         let elsewhere = devices.iter().any(|(_, url)| url.is_elsewhere());
         if elsewhere {
             refusals::refuse_services_out_of_reach(request)?;
@@ -185,8 +197,12 @@ impl Order {
         let (profile, excluded) = match elsewhere {
             true => by_console(profile, scope, &without)?,
             false => {
+                let (profile, excluded) = match locked {
+                    Some(_) => of_locked(profile, scope, devices.len())?,
+                    None => before_lock_down(profile, scope, &mut without),
+                };
                 refusals::refuse_going_without(&without)?;
-                (on_network(profile, scope, network.kind, network.proves())?, Vec::new())
+                (on_network(profile, scope, network.kind, network.proves())?, excluded)
             }
         };
         let site = site_of(station.as_ref(), network.kind);
@@ -220,9 +236,14 @@ impl Order {
             () if request.lot.is_some() || devices.len() > 1 => Identity::DeclaredSite,
             () => Identity::Declared,
         };
-        let mut plan = match elsewhere {
-            true => Plan::by_console(Arc::clone(&profile), scope, excluded),
-            false => Plan::new(Arc::clone(&profile), scope),
+        let mut plan = match locked.filter(|_| !elsewhere) {
+            Some(mac) => Plan::of_locked(Arc::clone(&profile), mac, excluded),
+            None if elsewhere => Plan::by_console(Arc::clone(&profile), scope, excluded),
+            None => {
+                let mut plan = Plan::new(Arc::clone(&profile), scope);
+                plan.excluded.extend(excluded);
+                plan
+            }
         };
         refusals::refuse_retries(scope, request.retry_errors)?;
         let replaces = replacement(request, scope, devices.len())?;
@@ -322,13 +343,18 @@ impl Order {
         })
     }
 
-    /// The files that simulated and emulated units keep their flash in.
+    /// The files that simulated and emulated units keep their flash and what is burnt in.
     pub fn flash_files(&self) -> impl Iterator<Item = &Path> {
-        self.devices.iter().filter_map(|(_, url)| match url {
-            DeviceUrl::Simulator(options) => options.flash_file.as_deref(),
-            DeviceUrl::EspEmu(options) => options.flash_file.as_deref(),
-            DeviceUrl::Qemu(options) => options.flash_file.as_deref(),
-            DeviceUrl::Serial { .. } | DeviceUrl::Remote(_) | DeviceUrl::Wokwi(_) => None,
+        self.devices.iter().flat_map(|(_, url)| {
+            let files = match url {
+                DeviceUrl::Simulator(options) => [&options.flash_file, &options.efuse_file],
+                DeviceUrl::EspEmu(options) => [&options.flash_file, &None],
+                DeviceUrl::Qemu(options) => [&options.flash_file, &None],
+                DeviceUrl::Serial { .. } | DeviceUrl::Remote(_) | DeviceUrl::Wokwi(_) => {
+                    [&None, &None]
+                }
+            };
+            files.into_iter().filter_map(|file| file.as_deref())
         })
     }
 }

@@ -23,6 +23,8 @@ pub struct Request {
     pub network: Option<String>,
     /// The checks that the run goes without, by name, where the devices cannot prove them.
     pub without: Vec<String>,
+    /// The MAC address of a unit whose loader may not tell it any more.
+    pub locked: Option<String>,
     /// The batch of units.
     pub lot: Option<String>,
     /// Who runs it.

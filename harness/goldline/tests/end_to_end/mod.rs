@@ -94,6 +94,7 @@ mod samples;
 mod schema;
 mod secret_table;
 mod secrets;
+mod secure;
 mod site;
 mod starts;
 

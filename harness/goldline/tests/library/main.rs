@@ -13,6 +13,7 @@ mod checks;
 #[path = "../client/mod.rs"]
 mod client;
 mod coverage;
+mod fuses;
 mod images;
 mod profile;
 mod proving;

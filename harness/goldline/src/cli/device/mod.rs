@@ -8,7 +8,7 @@ mod monitor;
 mod number;
 mod read;
 mod reset;
-mod unit;
+pub(super) mod unit;
 
 use clap::Subcommand;
 

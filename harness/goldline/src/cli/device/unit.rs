@@ -25,7 +25,7 @@ pub(in crate::cli) struct DeviceArgument {
 }
 
 /// Why a command did not do what was asked.
-pub(super) enum Failure {
+pub(in crate::cli) enum Failure {
     /// It could not be asked for, and nothing was touched; or an output cannot be written.
     Usage(Report),
     /// The unit or its port failed.
@@ -34,7 +34,7 @@ pub(super) enum Failure {
     BadUnit(Report),
 }
 
-pub(super) type Outcome = Result<u8, Failure>;
+pub(in crate::cli) type Outcome = Result<u8, Failure>;
 
 impl From<Report> for Failure {
     fn from(report: Report) -> Self {
@@ -50,7 +50,7 @@ impl From<DeviceError> for Failure {
 
 impl Failure {
     /// Tells what is to be told, and leaves what makes the exit code.
-    pub(super) fn end(self) -> miette::Result<u8> {
+    pub(in crate::cli) fn end(self) -> miette::Result<u8> {
         match self {
             Self::Usage(report) => Err(report),
             Self::BadUnit(report) => {
@@ -68,13 +68,13 @@ impl Failure {
 }
 
 /// A unit that was opened.
-pub(super) struct Opened {
-    pub(super) device: Box<dyn Device>,
-    pub(super) url: DeviceUrl,
+pub(in crate::cli) struct Opened {
+    pub(in crate::cli) device: Box<dyn Device>,
+    pub(in crate::cli) url: DeviceUrl,
 }
 
 impl DeviceArgument {
-    pub(super) fn open(&self) -> Result<Opened, Failure> {
+    pub(in crate::cli) fn open(&self) -> Result<Opened, Failure> {
         let url = self.url()?;
         let device = open_bare_unit(url.clone()).map_err(|error| match error {
             BareUnitError::Device(error) => Failure::Device(error),
@@ -96,7 +96,7 @@ impl DeviceArgument {
     }
 
     /// What people call it.
-    pub(super) fn name(&self) -> String {
+    pub(in crate::cli) fn name(&self) -> String {
         self.device.clone().unwrap_or_else(|| "the port".to_owned())
     }
 
@@ -126,13 +126,13 @@ impl DeviceArgument {
 }
 
 impl Opened {
-    pub(super) fn identify(&mut self) -> Result<ChipFacts, Failure> {
+    pub(in crate::cli) fn identify(&mut self) -> Result<ChipFacts, Failure> {
         Ok(self.device.identify()?)
     }
 
     /// Starts the application of a unit that goes on when this process ends. What was asked for was done already: that
     /// it does not start is told, and is no failure of it.
-    pub(super) fn leave(mut self) {
+    pub(in crate::cli) fn leave(mut self) {
         let goes_on = self.url.is_real() || self.url.is_simulated_elsewhere();
         if !goes_on || self.url.is_reset_by_hand() {
             return;
@@ -144,7 +144,7 @@ impl Opened {
 }
 
 /// Refuses what lies past the end of the flash.
-pub(super) fn refuse_past_the_end(
+pub(in crate::cli) fn refuse_past_the_end(
     offset: u32,
     size: u32,
     what: &str,
@@ -162,7 +162,7 @@ pub(super) fn refuse_past_the_end(
 }
 
 /// A bar for people on a terminal.
-pub(super) fn bar(total: u64, title: String) -> ProgressBar {
+pub(in crate::cli) fn bar(total: u64, title: String) -> ProgressBar {
     if !stderr().is_terminal() {
         return ProgressBar::hidden();
     }

@@ -9,8 +9,8 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use goldline_simulator::{
-    Config, Entrance, Fault, Lines, MachineNetwork, Mode, NetworkPort, Protocol, Simulator, Stack,
-    World,
+    Burnt, Config, Entrance, Fault, Lines, MachineNetwork, Mode, NetworkPort, Protocol, Simulator,
+    Stack, World,
     flash::{Nor, SECTOR_SIZE},
     world::Silence,
 };
@@ -51,6 +51,12 @@ pub(in crate::cli) struct ServeArguments {
     /// Keep the flash in a file: one of the flash's size, or one that is not there yet
     #[arg(long, value_name = "FILE")]
     flash_file: Option<PathBuf>,
+    /// Keep what is burnt into the eFuses in a file: one of this chip's, or one that is not there yet
+    #[arg(long, value_name = "FILE")]
+    efuse_file: Option<PathBuf>,
+    /// Security fuses that were burnt before, by espefuse's names: NAME, or NAME:BITS as in SPI_BOOT_CRYPT_CNT:7
+    #[arg(long, value_name = "FUSE", value_delimiter = ',')]
+    burnt: Vec<Burnt>,
     /// Write into a file what the unit does, a line each: its starts, and the changes of its flash
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
@@ -191,6 +197,8 @@ fn config(arguments: &ServeArguments) -> miette::Result<Config> {
         usage(format!("{} MB of flash is more than any chip has", arguments.flash_size))
     })?;
     config.flash_file.clone_from(&arguments.flash_file);
+    config.efuse_file.clone_from(&arguments.efuse_file);
+    config.efuses.clone_from(&arguments.burnt);
     config.journal.clone_from(&arguments.journal);
     config.link.clone_from(&arguments.pty);
     config.native_usb = arguments.native_usb;

@@ -7,7 +7,10 @@ use md5::{Digest, Md5};
 
 use super::{LoaderDevice, Speaker, whole_story};
 use crate::{
-    device::{AskHand, BootMode, ChipFacts, Device, DeviceError, Left, LineHandle, rate::ROM_BAUD},
+    device::{
+        AskHand, BootMode, ChipFacts, Device, DeviceError, Fuses, Left, LineHandle, LockedLoader,
+        rate::ROM_BAUD,
+    },
     profile::SECTOR,
     record::Transfer,
 };
@@ -21,6 +24,18 @@ const ROM_BLOCK: u32 = 64;
 impl Device for LoaderDevice {
     fn identify(&mut self) -> Result<ChipFacts, DeviceError> {
         self.persistently(Self::enter)
+    }
+
+    fn find_locked(&mut self) -> Result<LockedLoader, DeviceError> {
+        match self.identify() {
+            Ok(facts) => Ok(LockedLoader::Open(facts)),
+            Err(DeviceError::NoAnswer { .. } | DeviceError::NotInLoader { .. }) => {
+                self.flasher = None;
+                Ok(LockedLoader::Silent)
+            }
+            Err(DeviceError::Locked { .. }) => self.told_when_locked(),
+            Err(error) => Err(error),
+        }
     }
 
     fn erase(&mut self) -> Result<(), DeviceError> {
@@ -90,6 +105,11 @@ impl Device for LoaderDevice {
                 false => Err(device.garbled(action, "the bytes are not those of its digest")),
             }
         })
+    }
+
+    fn read_fuses(&mut self) -> Result<Option<Fuses>, DeviceError> {
+        let action = "read its eFuses";
+        self.ask(action, |device| device.settled_fuses(action))
     }
 
     fn boot(&mut self) -> Result<(), DeviceError> {

@@ -33,6 +33,7 @@ impl LoaderDevice {
     /// is not known yet, or seems to be another one, is asked until two answers in a row agree.
     pub(super) fn enter(&mut self) -> Result<ChipFacts, DeviceError> {
         self.flasher = Some(self.connect()?);
+        self.refuse_locked()?;
         if let Some(known) = self.is_still_known()? {
             self.raise_baud()?;
             return Ok(known);

@@ -9,9 +9,9 @@ use crate::{
 };
 
 /// How often the unit is asked who it is until two answers in a row agree.
-const READINGS: u32 = 5;
+pub(super) const READINGS: u32 = 5;
 /// What is done when a unit says who it is.
-const READ_IDENTITY: &str = "read its identity";
+pub(super) const READ_IDENTITY: &str = "read its identity";
 
 impl LoaderDevice {
     pub(super) fn same_as_before(&self, facts: &ChipFacts) -> Result<(), DeviceError> {
@@ -92,7 +92,7 @@ impl LoaderDevice {
     }
 }
 
-fn known_chip(chip: EspChip) -> Option<Chip> {
+pub(super) fn known_chip(chip: EspChip) -> Option<Chip> {
     Some(match chip {
         EspChip::Esp32 => Chip::Esp32,
         EspChip::Esp32s2 => Chip::Esp32S2,

@@ -5,11 +5,13 @@
 //!
 //! - `entering`: how a unit comes into its loader, and at which rate it is spoken to;
 //! - `identity`: who answers there;
+//! - `locked`: what it tells of its eFuses, and when they locked it;
 //! - `asked`: what it is then asked for.
 
 mod asked;
 mod entering;
 mod identity;
+mod locked;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

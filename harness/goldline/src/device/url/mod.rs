@@ -25,6 +25,8 @@ pub use remote::{RemotePort, RemoteProtocol};
 pub use reset::ResetMethod;
 pub use wokwi::WokwiOptions;
 
+use goldline_simulator::Burnt;
+
 use super::ConfigurationError;
 use crate::{identity::Mac, profile::Chip};
 
@@ -61,6 +63,10 @@ pub struct SimulatorOptions {
     pub mac: Option<Mac>,
     /// Where its flash is kept; in memory unless given.
     pub flash_file: Option<PathBuf>,
+    /// Where what is burnt into its eFuses is kept; a new chip's unless given.
+    pub efuse_file: Option<PathBuf>,
+    /// Security fuses that were burnt before it came to the bench.
+    pub burnt: Vec<Burnt>,
     /// Rate of transfers.
     pub baud: Option<u32>,
     /// Whether bytes take the time that they take on a wire.
@@ -205,6 +211,19 @@ fn simulator(url: &str, options: &[(&str, &str)]) -> Result<SimulatorOptions, De
             }
             "flash-file" if !value.is_empty() => parsed.flash_file = Some(PathBuf::from(value)),
             "flash-file" => return Err(wrong(url, option, value, "the path of a file")),
+            "efuse-file" if !value.is_empty() => parsed.efuse_file = Some(PathBuf::from(value)),
+            "efuse-file" => return Err(wrong(url, option, value, "the path of a file")),
+            "burnt" => {
+                let burnt = value.split(',').map(str::parse).collect::<Result<_, _>>();
+                parsed.burnt = burnt.map_err(|_| {
+                    wrong(
+                        url,
+                        option,
+                        value,
+                        "names of eFuses such as DIS_PAD_JTAG,SPI_BOOT_CRYPT_CNT:7",
+                    )
+                })?;
+            }
             "baud" => parsed.baud = Some(number(url, option, value)?),
             "pace" => parsed.pace = switch(url, option, value)?,
             "stale" => parsed.stale = switch(url, option, value)?,
@@ -214,7 +233,7 @@ fn simulator(url: &str, options: &[(&str, &str)]) -> Result<SimulatorOptions, De
                 return Err(unknown(
                     url,
                     option,
-                    "chip, mac, flash-file, baud, pace, stale, bit-in",
+                    "chip, mac, flash-file, efuse-file, burnt, baud, pace, stale, bit-in",
                 ));
             }
         }

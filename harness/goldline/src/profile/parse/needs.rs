@@ -9,6 +9,10 @@ use crate::profile::{
     raw::{At, RawCa, RawConsole, RawProfile},
 };
 
+/// One of these shows that a unit runs with its fuses as they are.
+const PROVES_THAT_IT_RUNS: [CheckId; 4] =
+    [CheckId::MqttConnect, CheckId::WifiJoin, CheckId::NetworkJoin, CheckId::Start];
+
 const OTA: &str = "[ota]";
 const ALERT: &str = "[alert]";
 const MEASURED: &str = "measure of [[console.status]]";
@@ -152,6 +156,16 @@ fn missing_for_check(profile: &Profile, check: CheckId) -> Option<&'static str> 
             (
                 "[interface_off] with portal = true and [portal], or with [[console.off]]",
                 portal || asks,
+            )
+        }
+        CheckId::SecurityState => {
+            if profile.security.is_none() {
+                return Some("[security]");
+            }
+            let joins = profile.checks.iter().any(|check| PROVES_THAT_IT_RUNS.contains(&check.id));
+            (
+                "[[check]] mqtt_connect, wifi_join, network_join or start, which shows that the unit runs so",
+                joins,
             )
         }
         CheckId::RegistryRecord => ("[registry]", profile.registry.is_some()),

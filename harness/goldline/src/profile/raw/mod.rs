@@ -16,7 +16,7 @@ pub(super) use at::At;
 pub(super) use dialogue::{RawConsole, RawDeviceId, RawExchange, RawMeasure, RawPaste};
 pub(super) use services::{
     RawAlert, RawCa, RawConfigServer, RawFactory, RawInterfaceOff, RawOta, RawPortal,
-    RawProvisioningApi, RawRegistry, RawTime, RawUpdate,
+    RawProvisioningApi, RawRegistry, RawSecurity, RawTime, RawUpdate,
 };
 
 /// A text and where it stands.
@@ -72,6 +72,8 @@ pub(super) struct RawProfile {
     pub config_server: Option<RawConfigServer>,
     /// What must be off once the unit is provisioned.
     pub interface_off: Option<RawInterfaceOff>,
+    /// What the security fuses of a unit must say, for the check security_state and for goldline secure.
+    pub security: Option<At<RawSecurity>>,
     /// The time server that the unit asks.
     pub time: Option<RawTime>,
     /// Over-the-air updates that are tried on the unit.

@@ -105,6 +105,23 @@ pub(in crate::profile) struct RawInterfaceOff {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+pub(in crate::profile) struct RawSecurity {
+    /// v2 or off.
+    pub secure_boot: Option<Text>,
+    /// release, development or off.
+    pub flash_encryption: Option<Text>,
+    /// What the ROM loader may still do: enabled, secure (it writes, and neither reads nor runs anything) or disabled.
+    pub download_mode: Option<Text>,
+    /// enabled, or disabled for good.
+    pub jtag: Option<Text>,
+    /// What each key block is for, by espefuse's names, such as BLOCK_KEY0 = "HMAC_UP"; of chips whose blocks have
+    /// purposes.
+    #[serde(default)]
+    pub keys: BTreeMap<Text, Text>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(in crate::profile) struct RawConfigServer {
     /// What the unit fetches, such as "http://config.example.test/{device_id}".
     pub url: Text,

@@ -11,6 +11,7 @@ mod mqtt;
 mod network;
 mod nvs;
 mod port;
+mod security;
 mod services;
 mod station;
 mod testbed;
@@ -84,6 +85,7 @@ impl Code {
     pub const AREAS: &'static [Area] = &[
         Area { title: "Port and loader", codes: port::ALL },
         Area { title: "Chip and flash", codes: flash::ALL },
+        Area { title: "Security fuses", codes: security::ALL },
         Area { title: "NVS and what is left in it", codes: nvs::ALL },
         Area { title: "Start and serial log", codes: boot::ALL },
         Area { title: "Device id, console and portal", codes: console::ALL },

@@ -72,7 +72,14 @@ fn security(profile: &Profile) -> String {
                 .to_owned()
         }
     };
-    format!("{nvs}; flash encryption and secure boot are not burnt by Goldline")
+    let fuses = match profile.security {
+        None => String::new(),
+        Some(_) => format!(
+            "; `goldline secure {}` prints the commands for what [security] demands, and `security_state` judges it",
+            profile.name
+        ),
+    };
+    format!("{nvs}; flash encryption and secure boot are not burnt by Goldline{fuses}")
 }
 
 fn rehearsal(profile: &Profile) -> Vec<String> {
