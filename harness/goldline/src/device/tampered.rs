@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use goldline_simulator::Tampering;
 
-use super::{AskHand, ChipFacts, Device, DeviceError, Left, LineHandle};
+use super::{AskHand, ChipFacts, Device, DeviceError, Fuses, Left, LineHandle, LockedLoader};
 use crate::{profile::SECTOR, record::Transfer};
 
 /// A unit, and what becomes of its flash.
@@ -90,6 +90,14 @@ impl Device for TamperedDevice {
         let facts = self.inner.identify()?;
         self.size = facts.flash_size;
         Ok(facts)
+    }
+
+    fn find_locked(&mut self) -> Result<LockedLoader, DeviceError> {
+        self.inner.find_locked()
+    }
+
+    fn read_fuses(&mut self) -> Result<Option<Fuses>, DeviceError> {
+        self.inner.read_fuses()
     }
 
     fn erase(&mut self) -> Result<(), DeviceError> {
