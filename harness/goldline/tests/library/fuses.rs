@@ -20,6 +20,7 @@ fn fuses(chip: Chip, burnt: Option<&str>) -> Fuses {
         flash_size: 4 << 20,
         options,
         hmac_key: None,
+        tampering: None,
         faults: Vec::new(),
         seed: 0,
     };
