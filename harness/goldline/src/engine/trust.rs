@@ -106,9 +106,8 @@ impl Run {
             }) => tried.ok().or_else(|| silent_refusal(stranger)),
             failure = self.interrupted() => return Err(failure),
         };
-        let (refused_with, accepted) = tried.clone().unwrap_or_default();
-        let tried = tried.is_some();
-        Ok(TrustObservation { tried, refused_with, accepted, ..TrustObservation::default() })
+        let (is_tried, (refused_with, accepted)) = (tried.is_some(), tried.unwrap_or_default());
+        Ok(TrustObservation { tried: is_tried, refused_with, accepted, ..Default::default() })
     }
 
     /// What the unit did there over a site's network, where one that refuses says not who it is: its own log tells, which
@@ -122,7 +121,7 @@ impl Run {
         let client_id = self.bound()?.broker()?.client_id.clone();
         let (console, mut events) = (self.console()?, stranger.follow());
         let mut seen = TrustObservation::default();
-        loop {
+        let own = loop {
             let printed = console.printed();
             let own = self.hearing.facts().tls_lines > lines_before;
             let connections = stranger.connections();
@@ -138,11 +137,15 @@ impl Run {
             tokio::select! {
                 () = console.changed(printed) => {}
                 _ = events.next(deadline) => {}
-                () = sleep_until(deadline.instant()) => break,
+                () = sleep_until(deadline.instant()) => break own,
                 failure = self.interrupted() => return Err(failure),
             }
-        }
-        seen.nameless = seen.refused_with.is_some();
+        };
+        // It had all the time there is: who only broke off refused too.
+        let mut failures = stranger.connections().into_iter().filter_map(|one| one.tls_failure);
+        seen.refused_with = failures.next_back().map(|failure| failure.cause.to_string());
+        seen.tried = own && seen.refused_with.is_some();
+        seen.nameless = !own && seen.refused_with.is_some();
         Ok(seen)
     }
 }
