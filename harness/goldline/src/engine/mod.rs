@@ -46,6 +46,7 @@ mod sharing;
 mod signs;
 mod steady;
 mod still_there;
+mod time_on_site;
 mod traffic;
 mod trial;
 mod trust;
