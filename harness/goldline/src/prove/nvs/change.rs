@@ -77,6 +77,9 @@ impl Change {
                     Self::Value(value) => Some(value.clone()),
                     _ => None,
                 }?;
+                if value == good {
+                    return None;
+                }
                 document.set(namespace, key, value).ok()?;
                 remade(&document)
             }
