@@ -69,6 +69,9 @@ pub(super) struct ProveArguments {
     /// Profiles of one's own
     #[arg(long, value_name = "DIR", env = "GOLDLINE_PROFILES")]
     profiles: Option<PathBuf>,
+    /// What the station remembers: whose CA a firmware of the product's own carries; nothing is kept there
+    #[arg(long, value_name = "DIR", env = "GOLDLINE_STATE")]
+    state: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &ProveArguments) -> miette::Result<u8> {
@@ -88,6 +91,7 @@ pub(super) fn run(arguments: &ProveArguments) -> miette::Result<u8> {
         profiles: arguments.profiles.clone(),
         devices: arguments.device.iter().cloned().collect(),
         settings: arguments.settings.clone(),
+        state: arguments.state.clone(),
         ..Request::default()
     };
     let specimens = session.wait(Specimens::of(&request, Clock::system())).map_err(of_station)?;

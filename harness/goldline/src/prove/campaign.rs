@@ -11,10 +11,11 @@ use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    asked::Campaign,
     catalogue::Catalogue,
     draw::{Drawn, Sequence, Until},
     gate::Gate,
-    proof::{Proof, Subject},
+    proof::Proof,
     tally::Count,
     trial::{self, TrialError},
 };
@@ -28,25 +29,8 @@ use crate::{
 const FIRST: usize = 3;
 /// After so many bad units comes a good one.
 const GOOD_AFTER: usize = 10;
-/// Of a budget, what is left to units that are under way.
-const LAST_SHARE: u32 = 5;
 /// How long a run that is stopped may take to end.
 const STOPPING: Duration = Duration::from_secs(2);
-
-/// What is asked for.
-#[derive(Clone, Debug)]
-pub struct Campaign {
-    /// When it began.
-    pub began: Instant,
-    /// How long it may take.
-    pub budget: Option<Duration>,
-    /// Whether every mutant that can be counted is run.
-    pub all: bool,
-    /// Decides which mutants are drawn, and in which order.
-    pub seed: u64,
-    /// Whose defects are made.
-    pub subject: Subject,
-}
 
 /// Nothing can be said of a test.
 #[derive(Debug, thiserror::Error)]
@@ -126,20 +110,6 @@ fn said(record: &Record) -> String {
     match &record.diagnosis {
         Some(why) => format!("{verdict} {}: {}", why.code.as_str(), why.message),
         None => verdict.to_owned(),
-    }
-}
-
-impl Campaign {
-    /// Until when; `None` without a limit.
-    fn left(&self) -> Option<Duration> {
-        Some(self.budget?.saturating_sub(self.began.elapsed()))
-    }
-
-    /// Whether a unit that begins now could not end in time.
-    fn is_late(&self, longest: Duration) -> bool {
-        let Some(budget) = self.budget else { return false };
-        let reserve = longest.min(budget / LAST_SHARE);
-        self.left().is_some_and(|left| left <= reserve)
     }
 }
 

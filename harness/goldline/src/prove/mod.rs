@@ -9,10 +9,11 @@
 //! | `mutant`, `catalogue` | one way to be bad; all of a product's |
 //! | `firmware` | the mutants of what a description says of the product's firmware |
 //! | `good_unit`, `region`, `nvs` | what lies in the flash of a good unit; the mutants that damage it, and its NVS |
+//! | `security` | the mutants of its eFuses |
 //! | `surroundings` | the mutants that every product can have: the simulator's faults |
 //! | `trial`, `fate` | one unit run, and what its verdict is worth |
 //! | `draw` | which mutants come next |
-//! | `gate`, `campaign` | many at a time, within a budget |
+//! | `asked`, `gate`, `campaign` | many at a time, within a budget |
 //! | `tally`, `bound`, `proof` | what is counted of them, and what reports are made of |
 //! | `accepted` | survivors that a profile knows of |
 //! | `report` | what people read of it |
@@ -20,6 +21,7 @@
 use std::sync::Arc;
 
 mod accepted;
+mod asked;
 mod bound;
 mod campaign;
 mod catalogue;
@@ -33,12 +35,14 @@ mod nvs;
 mod proof;
 mod region;
 mod report;
+mod security;
 mod surroundings;
 mod tally;
 mod trial;
 
+pub use asked::Campaign;
 pub use bound::{CONFIDENCE, upper_bound, upper_bound_of};
-pub use campaign::{Campaign, CampaignError, prove};
+pub use campaign::{CampaignError, prove};
 pub use catalogue::{Catalogue, Family, NoSuchMutant, Population};
 pub use fate::Fate;
 pub use firmware::{DescriptionError, FirmwareMutants, Untold, firmware_mutants};
@@ -85,6 +89,7 @@ pub async fn catalogue_of(specimens: &Specimens) -> Result<Catalogue, CatalogueE
     region::add(&mut catalogue, profile, &good);
     let another = GoodUnit::another(specimens).await?;
     let authority = Arc::new(specimens.authority()?);
+    security::add(&mut catalogue, profile, specimens.burnt());
     nvs::add(&mut catalogue, profile, &good, another.as_ref(), &authority);
     Ok(catalogue)
 }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use goldline_simulator::{Fault, Tampering};
+use goldline_simulator::{Fault, Tampering, chip::efuse::Burnt};
 use serde::Serialize;
 
 use crate::identity::Mac;
@@ -137,4 +137,6 @@ pub enum Change {
     },
     /// The base MAC address in the eFuses.
     Mac(Mac),
+    /// All security fuses that are burnt.
+    Fuses(Vec<Burnt>),
 }

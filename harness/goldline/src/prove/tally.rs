@@ -7,8 +7,8 @@ use std::{
 
 use super::{
     accepted::Known,
+    asked::Campaign,
     bound::{upper_bound, upper_bound_of},
-    campaign::Campaign,
     catalogue::Catalogue,
     draw::Drawn,
     fate::Fate,

@@ -50,6 +50,7 @@ pub(super) async fn run(
             specimen.seed = *seed;
         }
         Some(Change::Mac(mac)) => specimen.mac = Some(*mac),
+        Some(Change::Fuses(burnt)) => specimen.burnt = Some(burnt.clone()),
     }
     let finished = specimens.run(specimen, Events::nobody(), cancel).await?;
     drop(firmware);

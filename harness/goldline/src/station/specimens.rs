@@ -5,7 +5,7 @@
 
 use std::{io, path::PathBuf, sync::Arc, time::Instant};
 
-use goldline_simulator::{Fault, Tampering};
+use goldline_simulator::{Fault, Tampering, chip::efuse::Burnt};
 use tempfile::TempDir;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +25,7 @@ use crate::{
     engine::{self, Events, Finished, OpenDevice},
     identity::Mac,
     plan::{Identity, Plan, Scope},
-    profile::Profile,
+    profile::{AppSource, Profile},
     store::{RecordStore, StateDirectory, StoreError},
     testbed::authority::Authority,
 };
@@ -39,6 +39,8 @@ pub struct Specimen {
     pub mac: Option<Mac>,
     /// Whether it has numbers and secrets of its own, and not those that the profile declares.
     pub is_another: bool,
+    /// Other security fuses than a good unit's.
+    pub burnt: Option<Vec<Burnt>>,
     /// Faults that every product can have.
     pub faults: Vec<Fault>,
     /// Decides where and when they show.
@@ -93,7 +95,8 @@ impl SpecimensError {
 }
 
 impl Specimens {
-    /// Takes a request for one unit apart, as a run's. Whatever state it names is left alone.
+    /// Takes a request for one unit apart, as a run's. Of the state that it names only the bench's CA is taken, and only
+    /// where a firmware of the product's own may carry it.
     ///
     /// # Errors
     /// [`SpecimensError`] says why such units cannot be had.
@@ -101,6 +104,7 @@ impl Specimens {
         let folder = TempDir::with_prefix("goldline-specimens-")?;
         // It makes its own, which nobody else may read.
         let state = folder.path().join("state");
+        let own = request.state.as_deref();
         let request = Request { state: Some(state), ..request.clone() };
         let order = Order::new(&request, Scope::Run)?;
         match order.devices.as_slice() {
@@ -112,6 +116,9 @@ impl Specimens {
             return Err(SpecimensError::FlashFile { file: file.to_owned() });
         }
         let state = open_state(order.state.as_deref())?;
+        if matches!(order.profile.images.app, AppSource::File(_)) {
+            state.adopt_authority(&open_state(own)?.authority(&clock)?)?;
+        }
         let records = state.records().await?;
         Ok(Self { order, state, records, clock, _folder: folder })
     }
@@ -124,6 +131,14 @@ impl Specimens {
     /// Whether its firmware is machine code, which no description says anything of.
     pub fn run_machine_code(&self) -> bool {
         self.order.devices[0].1.runs_machine_code()
+    }
+
+    /// The security fuses that good units come with.
+    pub fn burnt(&self) -> &[Burnt] {
+        match &self.order.devices[0].1 {
+            DeviceUrl::Simulator(options) => &options.burnt,
+            _ => &[],
+        }
     }
 
     /// Who certifies whatever the bench certifies.
@@ -158,6 +173,7 @@ impl Specimens {
                 Some(mut unit) => {
                     unit.tampering = specimen.tampering;
                     unit.options.mac = specimen.mac.or(unit.options.mac);
+                    unit.options.burnt = specimen.burnt.unwrap_or(unit.options.burnt);
                     let world = job.place.world();
                     job.open_device = Box::new(move |_| open_simulator(unit, world));
                 }

@@ -81,15 +81,31 @@ impl StateDirectory {
         clock: &Clock,
     ) -> Result<Authority, StoreError> {
         let authority = Authority::create(clock.clone())?;
-        let pem = authority.to_pem();
-        write_private(&folder.join("root.key"), pem.root_key.expose().as_bytes())?;
-        write_private(&folder.join("intermediate.key"), pem.intermediate_key.expose().as_bytes())?;
-        write_private(&folder.join("intermediate.pem"), pem.intermediate_certificate.as_bytes())?;
-        // Last: it is what says that the CA is complete.
-        write_private(&folder.join(ROOT), pem.root_certificate.as_bytes())?;
-        inventory.renew(&ca_files(pem))?;
+        keep_authority(folder, inventory, authority.to_pem())?;
         Ok(authority)
     }
+
+    /// Takes another station's CA over, in the place of one of its own: for a state that nobody keeps.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written.
+    pub fn adopt_authority(&self, other: &Authority) -> Result<(), StoreError> {
+        let (folder, _lock) = self.lock_authority()?;
+        keep_authority(&folder, &mut Inventory::open(&self.root)?, other.to_pem())
+    }
+}
+
+fn keep_authority(
+    folder: &Path,
+    inventory: &mut Inventory,
+    pem: &AuthorityPem,
+) -> Result<(), StoreError> {
+    write_private(&folder.join("root.key"), pem.root_key.expose().as_bytes())?;
+    write_private(&folder.join("intermediate.key"), pem.intermediate_key.expose().as_bytes())?;
+    write_private(&folder.join("intermediate.pem"), pem.intermediate_certificate.as_bytes())?;
+    // Last: it is what says that the CA is complete.
+    write_private(&folder.join(ROOT), pem.root_certificate.as_bytes())?;
+    inventory.renew(&ca_files(pem))
 }
 
 fn ca_files(pem: &AuthorityPem) -> [(&'static str, &[u8]); 4] {

@@ -2,6 +2,7 @@
 //! any other application: to the harness it is an image of the product's own.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -199,4 +200,37 @@ fn one_flash_file_is_one_run_s_unit() {
         0,
         "nothing was written"
     );
+}
+
+/// Nobody described what its firmware does: of its flash alone bad units are made, by its own loader.
+#[test]
+fn a_products_own_firmware_is_proven_by_what_can_be_done_to_its_flash() {
+    let site = Site::new();
+    let prove = |more: &[&str]| {
+        let mut command = site.station.command();
+        command.args(["prove", "emulated.toml", "--device", "qemu:", "--state"]);
+        command.arg(site.station.state()).args(more);
+        Ended::of(command.env("GOLDLINE_QEMU", site.emulator.folder()))
+    };
+    let listed = prove(&["--list"]);
+    assert_eq!(listed.code(), 0, "{listed:?}");
+    let kinds: BTreeSet<&str> =
+        listed.stdout.lines().filter_map(|line| line.split('.').next()).collect();
+    assert_eq!(kinds, ["identity", "nvs", "region"].into());
+    let only = [
+        "nvs.vault.wifi_ssid.missing",
+        "region.ota_0.other_version",
+        "region.partition_table.more",
+        "region.storage.320000.leftover",
+    ];
+    let only_these = only.iter().flat_map(|id| ["--only", id]);
+    let words: Vec<&str> = ["--json"].into_iter().chain(only_these).collect();
+    let proven = prove(&words);
+    let proof = proven.json();
+    assert_eq!(proven.code(), 0, "{proof:#}");
+    assert_eq!(proof["subject"]["of"], "image");
+    let caught = proof["kinds"].as_array().expect("kinds").iter();
+    let caught: u64 = caught.filter_map(|kind| kind["counted"]["caught"].as_u64()).sum();
+    assert_eq!(caught, only.len() as u64, "{proof:#}");
+    assert!(site.processes().is_empty(), "nothing of them is left");
 }

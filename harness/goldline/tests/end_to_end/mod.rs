@@ -100,7 +100,6 @@ mod starts;
 
 pub mod tokens;
 mod trust;
-mod two_sided;
 mod usage;
 mod values;
 mod variants;

@@ -19,6 +19,7 @@ const OBLIGATORY: &[&str] = &["flash_integrity", "nvs_readback"];
 /// Checks of which no mutant needs one alone, and why.
 const NEVER_ALONE: &[(&str, &str)] = &[
     ("registry_record", "it is the bench that enters a unit: no unit can do it wrong"),
+    ("security_state", "no shipped product demands fuses: kinds sees to it"),
     ("command", "no shipped product has a test of its own"),
     ("network_join", "it stands for wifi_join where no radio is seen"),
     ("start", "no shipped product needs it: all of them say more of themselves"),

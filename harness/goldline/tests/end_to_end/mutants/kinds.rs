@@ -1,6 +1,7 @@
 //! Some mutants of each kind: the run must FAIL, and name what was changed.
 
-use super::{not_caught, proof_of, ran};
+use super::{not_caught, proof_of, proof_on, ran};
+use crate::end_to_end::program::PROFILE;
 
 fn all_are_caught(profile: &str, wanted: &[&str]) {
     let proof = proof_of(profile, None, wanted);
@@ -83,4 +84,24 @@ fn an_entry_that_the_firmware_wrote_is_changed_all_the_same() {
 #[test]
 fn forged_certificates_are_named_by_their_entry() {
     all_are_caught("espvault-certificates", &["certificate.vault.*"]);
+}
+
+/// And of a test that does not ask for them, a survivor.
+#[test]
+fn an_efuse_that_is_not_as_demanded_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, jtag: &str, check: &str| {
+        let profile = PROFILE.replace("name = \"espvault\"", &format!("name = \"{name}\""));
+        let demand = format!("{profile}\n[security]\njtag = \"{jtag}\"\n{check}");
+        std::fs::write(folder.path().join(format!("{name}.toml")), demand).expect("a profile");
+    };
+    let check = "[[check]]\nid = \"security_state\"\n";
+    write("closed", "disabled", check);
+    write("open", "enabled", check);
+    let burnt = "simulator:?burnt=JTAG_DISABLE";
+    let wanted = ["security.fuse.JTAG_DISABLE.*"];
+    for (device, profile) in [(burnt, "closed"), ("simulator:", "open")] {
+        let proof = proof_on(device, profile, Some(folder.path()), &wanted);
+        assert_eq!((ran(&proof), not_caught(&proof)), (1, Vec::new()), "{profile}");
+    }
 }

@@ -1,9 +1,11 @@
 //! What `goldline prove` makes of a product: units that are bad in one thing, by the library and in this process.
 //!
-//! `kinds` runs some of each kind; `checks` takes a check out of a profile, and sees what passes then.
+//! `kinds` runs some of each kind; `checks` takes a check out of a profile, and sees what passes then; `shipped` runs
+//! them all for each shipped profile.
 
 mod checks;
 mod kinds;
+mod shipped;
 
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Instant};
 
@@ -23,16 +25,32 @@ const OF_FAMILY: u64 = 3;
 /// # Panics
 /// When one of them is no mutant of the product.
 fn proof_of(profile: &str, folder: Option<&Path>, wanted: &[&str]) -> Proof {
+    proof_on("simulator:", profile, folder, wanted)
+}
+
+/// The same of units that come with more than others do.
+fn proof_on(device: &str, profile: &str, folder: Option<&Path>, wanted: &[&str]) -> Proof {
+    let request = Request {
+        profile: Some(profile.to_owned()),
+        profiles: folder.map(Path::to_owned),
+        devices: vec![device.to_owned()],
+        ..Request::default()
+    };
+    proof_by(&request, |catalogue| some_of(&catalogue, wanted))
+}
+
+/// All mutants of a shipped profile's product, and as many of each family as give a bound.
+fn whole_proof_of(profile: &str) -> Proof {
+    let request = Request { profile: Some(profile.to_owned()), ..Request::default() };
+    proof_by(&request, |catalogue| catalogue)
+}
+
+fn proof_by(request: &Request, choose: impl FnOnce(Catalogue) -> Catalogue) -> Proof {
     let runtime = Runtime::new().expect("a runtime");
     let proof = runtime.block_on(async {
-        let request = Request {
-            profile: Some(profile.to_owned()),
-            profiles: folder.map(Path::to_owned),
-            ..Request::default()
-        };
-        let specimens = Specimens::of(&request, Clock::system()).await.expect("specimens");
+        let specimens = Specimens::of(request, Clock::system()).await.expect("specimens");
         let catalogue = catalogue_of(&specimens).await.expect("a good unit passes");
-        let some = some_of(&catalogue, wanted);
+        let catalogue = choose(catalogue);
         let campaign = Campaign {
             began: Instant::now(),
             budget: None,
@@ -41,7 +59,8 @@ fn proof_of(profile: &str, folder: Option<&Path>, wanted: &[&str]) -> Proof {
             subject: subject_of(specimens.profile()),
         };
         let cancel = CancellationToken::new();
-        prove(Arc::new(specimens), &some, &[], &campaign, |_| {}, &cancel).await
+        let accepted = specimens.profile().accepted.clone();
+        prove(Arc::new(specimens), &catalogue, &accepted, &campaign, |_| {}, &cancel).await
     });
     runtime.shutdown_background();
     proof.expect("good units pass")

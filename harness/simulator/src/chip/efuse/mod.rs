@@ -17,7 +17,7 @@ pub use file::EfuseFileError;
 pub(super) use map::modern;
 pub use map::{Beside, Block, EfuseMap, Field, FlashKey, MacPlace, SecurityFields};
 pub(crate) use names::place_of;
-pub use names::{Burnt, NoFuse, NotBurnt};
+pub use names::{Burnt, NoFuse, NotBurnt, has_fuse};
 
 const PROGRAM: u32 = 2;
 const READ: u32 = 1;

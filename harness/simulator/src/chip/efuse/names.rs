@@ -28,6 +28,11 @@ fn of(chip: &str) -> &'static [Named] {
     }
 }
 
+/// Whether a chip has a field of that name in block 0; `chip` as `esp32s3`.
+pub fn has_fuse(chip: &str, name: &str) -> bool {
+    of(chip).iter().any(|(known, _)| *known == name)
+}
+
 /// A field of block 0 that was burnt before the unit came to the bench: its name as espefuse has it, and its bits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Burnt {
