@@ -79,7 +79,7 @@ pub(super) fn warnings(proof: &Proof) -> Vec<String> {
     }
     if proof.cut_off > 0 {
         let units = count(proof.cut_off, "unit");
-        warnings.push(format!("{units} had not ended when it did, and stand nowhere here."));
+        warnings.push(format!("{units} were cut off when it ended, and are counted nowhere."));
     }
     if proof.accepts_too_much() {
         let (share, most) = (percent(proof.accepted_share()), percent(ACCEPTABLE_SHARE));
