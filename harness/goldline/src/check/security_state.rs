@@ -8,7 +8,7 @@ use super::{Finding, FusesSeen, NOT_PROVEN, Observations, judge_one};
 use crate::{
     device::Fuses,
     plan::BoundPlan,
-    profile::CheckId,
+    profile::{CheckId, DownloadMode},
     record::{Code, Measurement, Outcome},
     security::{self, compare},
 };
@@ -21,17 +21,23 @@ pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
     let Some(demand) = &plan.profile().security else { return Finding::not_run() };
     let Some(FusesSeen { before, after }) = &seen.fuses else { return Finding::not_run() };
     let mut finding = Finding::ran();
-    let Some(last) = after.as_ref().or(before.as_ref()) else {
+    let Some(last) = last_told(before.as_ref(), after.as_ref()) else {
         let message = "this device does not let anyone ask for the unit's eFuses";
         finding.error(Code::SecurityNotProven, message);
         return finding;
     };
-    let compared = compare(demand, last);
+    let compared = compare(demand, &last);
     blame(&compared, &mut finding);
+    blame_answers(&compared, &mut finding);
     if finding.blame.is_none() {
         let (Some(before), Some(after)) = (before, after) else { return Finding::not_run() };
         if !runs(plan, seen) {
             return Finding::not_run();
+        }
+        let fell_silent = before.iter().any(|(name, _)| !after.has(name));
+        if fell_silent {
+            let message = "the loader told the fuses before the unit was tested, and tells less of them after: nobody saw it join as it is now";
+            finding.error(Code::SecurityNotProven, message);
         }
         let changed = changes(before, after);
         if !changed.is_empty() {
@@ -51,6 +57,25 @@ pub(super) fn judge(plan: &BoundPlan, seen: &Observations) -> Finding {
     }
     finding.measure(Code::SecurityNotBurnt, compared.iter().map(measured_of));
     finding
+}
+
+/// The fuses as they were told last, each: a loader that says nothing more takes nothing back.
+fn last_told(before: Option<&Fuses>, after: Option<&Fuses>) -> Option<Fuses> {
+    let chip = after.or(before)?.chip;
+    let told = before.into_iter().chain(after).flat_map(Fuses::iter);
+    Some(Fuses::new(chip, told))
+}
+
+/// Whose fuse takes the loader away, and answers all the same: chips before the third revision of the ESP32 ignore it.
+fn blame_answers(compared: &[security::Finding], finding: &mut Finding) {
+    let told = |one: &&security::Finding| one.what == "download_mode" && one.untold.is_empty();
+    let disabled = DownloadMode::Disabled.name();
+    for one in compared.iter().filter(told) {
+        if one.demanded == disabled && one.found == disabled {
+            let message = "download_mode is disabled by its fuse, and the loader answers all the same: this chip ignores the fuse, or was not reset since it was burnt";
+            finding.fail(Code::SecurityNotBurnt, message);
+        }
+    }
 }
 
 /// What is right as far as it was told, and was not told whole, is not proven.

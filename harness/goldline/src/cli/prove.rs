@@ -95,13 +95,20 @@ pub(super) fn run(arguments: &ProveArguments) -> miette::Result<u8> {
         ..Request::default()
     };
     let specimens = session.wait(Specimens::of(&request, Clock::system())).map_err(of_station)?;
-    let mut catalogue = match session.wait(catalogue_of(&specimens)) {
+    let mut catalogue = match session.wait(catalogue_of(&specimens, session.cancel())) {
         Ok(catalogue) => catalogue,
-        Err(CatalogueError::GoodUnit(error @ NoGoodUnit::NotPassed(_))) => {
+        Err(CatalogueError::GoodUnit(_)) if session.is_stopped() => {
+            session.end();
+            return Ok(stopped());
+        }
+        Err(CatalogueError::GoodUnit(NoGoodUnit::Specimen(error))) => {
+            return Err(of_station(error));
+        }
+        Err(error @ CatalogueError::Description(_)) => return Err(usage(error)),
+        Err(error) => {
             session.end();
             return Ok(no_good_unit(error));
         }
-        Err(error) => return Err(usage(error)),
     };
     if specimens.run_machine_code() {
         catalogue = catalogue.of_flash_alone();
@@ -152,13 +159,15 @@ async fn proof(
     bar.finish_and_clear();
     match proof {
         Ok(proof) => Ok(Ok(proof)),
-        Err(CampaignError::Trial(error)) => Err(usage(error)),
-        Err(CampaignError::NoGoodUnit(_)) if session.is_stopped() => {
-            output::complain("it was stopped before any bad unit ran: there is nothing to report");
-            Ok(Err(exit::ABORTED))
-        }
-        Err(error @ CampaignError::NoGoodUnit(_)) => Ok(Err(no_good_unit(error))),
+        Err(CampaignError::NoGoodUnit(_)) if session.is_stopped() => Ok(Err(stopped())),
+        Err(error) => Ok(Err(no_good_unit(error))),
     }
+}
+
+/// Says that nothing was done yet.
+fn stopped() -> u8 {
+    output::complain("it was stopped before any bad unit ran: there is nothing to report");
+    exit::ABORTED
 }
 
 /// Says that nothing can be said.
@@ -210,10 +219,25 @@ fn list(catalogue: &Catalogue) -> String {
 
 /// The command again, without what is one run's. Values stay out of it, for a secret may be among them.
 fn again(profile: &str, arguments: &ProveArguments) -> String {
-    let profiles = arguments.profiles.as_ref().map(|dir| format!(" --profiles {}", dir.display()));
+    let option = |name: &str, value: Option<String>| {
+        value.map(|value| format!(" --{name} {}", quoted(&value))).unwrap_or_default()
+    };
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    let profiles = option("profiles", path(&arguments.profiles));
+    let device = option("device", arguments.device.clone());
+    let state = option("state", path(&arguments.state));
     let names = arguments.settings.iter().filter_map(|setting| setting.split_once('='));
     let settings: String = names.map(|(name, _)| format!(" --set {name}=…")).collect();
-    format!("goldline prove {profile}{}{settings}", profiles.unwrap_or_default())
+    format!("goldline prove {}{profiles}{device}{state}{settings}", quoted(profile))
+}
+
+/// A word as a shell takes it for one.
+fn quoted(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=,".contains(&byte);
+    match !word.is_empty() && word.bytes().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
 }
 
 fn code_of(outcome: ProofOutcome) -> u8 {

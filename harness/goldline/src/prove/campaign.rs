@@ -15,6 +15,7 @@ use super::{
     catalogue::Catalogue,
     draw::{Drawn, Sequence, Until},
     gate::Gate,
+    good_unit::said,
     proof::Proof,
     tally::Count,
     trial::{self, TrialError},
@@ -64,7 +65,10 @@ pub async fn prove(
     cancel: &CancellationToken,
 ) -> Result<Proof, CampaignError> {
     let mut count = Count::new(catalogue, accepted);
-    for _ in 0..FIRST {
+    for first in 0..FIRST {
+        if first > 0 && campaign.is_late(Duration::ZERO) {
+            break;
+        }
         let record = trial::run(&specimens, None, cancel.child_token()).await?;
         if record.verdict != Some(Verdict::Pass) {
             return Err(CampaignError::NoGoodUnit(said(&record)));
@@ -88,7 +92,9 @@ pub async fn prove(
             },
         };
         begun += 1;
-        units.begin(drawn).await;
+        if !units.begin(drawn, campaign.left()).await {
+            break;
+        }
         while let Some(ended) = units.try_next() {
             ran += 1;
             count.unit(ended.drawn, ended.record);
@@ -103,14 +109,6 @@ pub async fn prove(
     count.cut_off(units.stop().await);
     let stopped = cancel.is_cancelled();
     Ok(Proof { stopped, ..count.into_proof(campaign, units.profile()) })
-}
-
-fn said(record: &Record) -> String {
-    let verdict = record.verdict.map_or("none", Verdict::as_str);
-    match &record.diagnosis {
-        Some(why) => format!("{verdict} {}: {}", why.code.as_str(), why.message),
-        None => verdict.to_owned(),
-    }
 }
 
 /// The units that run.
@@ -132,20 +130,30 @@ impl Units {
         Self { specimens, gate, cancel, runs, ended, ending, longest }
     }
 
-    /// Waits for room, and begins.
-    async fn begin(&mut self, drawn: Option<Drawn>) {
-        let admitted = self.gate.admit().await;
+    /// Waits for room, and begins; `false` when there is none within that time.
+    async fn begin(&mut self, drawn: Option<Drawn>, within: Option<Duration>) -> bool {
+        let admitted = match within {
+            None => self.gate.admit().await,
+            Some(within) => match timeout(within, self.gate.admit()).await {
+                Ok(admitted) => admitted,
+                Err(_elapsed) => return false,
+            },
+        };
         let (specimens, cancel) = (Arc::clone(&self.specimens), self.cancel.clone());
         let ending = self.ending.clone();
         self.runs.spawn(async move {
             let began = Instant::now();
-            let change = drawn.as_ref().map(|drawn| &drawn.mutant.change);
-            let record = trial::run(&specimens, change, cancel).await;
+            let change = drawn.as_ref().map(|drawn| drawn.mutant.change.clone());
+            // Of its own, so that one that panics is told too.
+            let run =
+                tokio::spawn(async move { trial::run(&specimens, change.as_ref(), cancel).await });
+            let record = run.await.unwrap_or_else(|error| Err(error.into()));
             drop(admitted);
             // Whoever listened went away with all of it.
             let _heard = ending.send((Ended { drawn, record }, began.elapsed()));
         });
         while self.runs.try_join_next().is_some() {}
+        true
     }
 
     fn try_next(&mut self) -> Option<Ended> {

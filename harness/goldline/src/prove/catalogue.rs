@@ -2,13 +2,18 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use super::mutant::{Change, Kind, Mutant};
+use super::{
+    firmware::Untold,
+    mutant::{Change, Kind, Mutant},
+};
 use crate::profile::MutantPattern;
 
 /// Every way to be bad that is known of a product.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     populations: BTreeMap<Kind, Population>,
+    /// Lines of the firmware's description that are not changed, as no run of this product could tell.
+    pub untold: Vec<Untold>,
     only: Vec<MutantPattern>,
 }
 
@@ -112,7 +117,7 @@ impl Catalogue {
     /// # Errors
     /// [`NoSuchMutant`] of the first pattern that names none of `product`.
     pub fn narrowed(self, only: Vec<MutantPattern>, product: &str) -> Result<Self, NoSuchMutant> {
-        let mut narrowed = Self { populations: BTreeMap::new(), only };
+        let mut narrowed = Self { populations: BTreeMap::new(), untold: self.untold.clone(), only };
         for pattern in &narrowed.only {
             if !self.has(pattern) {
                 let product = product.to_owned();

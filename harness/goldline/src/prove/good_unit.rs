@@ -38,27 +38,38 @@ pub enum NoGoodUnit {
 
 impl GoodUnit {
     /// The one that a profile declares.
-    pub(super) async fn usual(specimens: &Specimens) -> Result<Self, NoGoodUnit> {
-        Self::run(specimens, Specimen::default()).await
+    pub(super) async fn usual(
+        specimens: &Specimens,
+        cancel: &CancellationToken,
+    ) -> Result<Self, NoGoodUnit> {
+        Self::run(specimens, Specimen::default(), cancel).await
     }
 
     /// One with another MAC, and numbers and secrets of its own; `None` of a product whose other units nobody can make:
     /// what is a unit's own is burnt into its eFuses, or built into its firmware.
-    pub(super) async fn another(specimens: &Specimens) -> Result<Option<Self>, NoGoodUnit> {
+    pub(super) async fn another(
+        specimens: &Specimens,
+        cancel: &CancellationToken,
+    ) -> Result<Option<Self>, NoGoodUnit> {
         let another = |mac| Specimen { mac: Some(mac), is_another: true, ..Specimen::default() };
         // The first number of its own may be the declared one.
         for mac in [ANOTHER.behind(1), ANOTHER] {
-            match Self::run(specimens, another(mac)).await {
+            match Self::run(specimens, another(mac), cancel).await {
                 Ok(unit) if mac == ANOTHER => return Ok(Some(unit)),
                 Ok(_) => {}
-                Err(NoGoodUnit::NotPassed(_)) => break,
+                // A fault of the bench is none of the product.
+                Err(NoGoodUnit::NotPassed(why)) if why.starts_with(Verdict::Fail.as_str()) => break,
                 Err(error) => return Err(error),
             }
         }
         Ok(None)
     }
 
-    async fn run(specimens: &Specimens, specimen: Specimen) -> Result<Self, NoGoodUnit> {
+    async fn run(
+        specimens: &Specimens,
+        specimen: Specimen,
+        cancel: &CancellationToken,
+    ) -> Result<Self, NoGoodUnit> {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let keep = Arc::clone(&seen);
         let tampering = Tampering::new(move |cells| {
@@ -68,7 +79,7 @@ impl GoodUnit {
             None
         });
         let specimen = Specimen { tampering: Some(tampering), ..specimen };
-        let finished = specimens.run(specimen, Events::nobody(), CancellationToken::new()).await?;
+        let finished = specimens.run(specimen, Events::nobody(), cancel.child_token()).await?;
         if finished.record.verdict != Some(Verdict::Pass) {
             return Err(NoGoodUnit::NotPassed(said(&finished.record)));
         }

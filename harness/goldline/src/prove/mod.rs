@@ -54,6 +54,8 @@ pub use proof::{
 };
 pub use report::{proof_page, proof_text};
 
+use tokio_util::sync::CancellationToken;
+
 use good_unit::GoodUnit;
 
 use crate::{
@@ -80,14 +82,19 @@ pub enum CatalogueError {
 ///
 /// # Errors
 /// [`CatalogueError`] says of what none can be made.
-pub async fn catalogue_of(specimens: &Specimens) -> Result<Catalogue, CatalogueError> {
+pub async fn catalogue_of(
+    specimens: &Specimens,
+    cancel: &CancellationToken,
+) -> Result<Catalogue, CatalogueError> {
     let profile = specimens.profile();
     let mut catalogue = Catalogue::default();
     surroundings::add(&mut catalogue, profile);
-    catalogue.count(firmware_mutants(profile)?.mutants);
-    let good = GoodUnit::usual(specimens).await?;
+    let firmware = firmware_mutants(profile)?;
+    catalogue.count(firmware.mutants);
+    catalogue.untold = firmware.untold;
+    let good = GoodUnit::usual(specimens, cancel).await?;
     region::add(&mut catalogue, profile, &good);
-    let another = GoodUnit::another(specimens).await?;
+    let another = GoodUnit::another(specimens, cancel).await?;
     let authority = Arc::new(specimens.authority()?);
     security::add(&mut catalogue, profile, specimens.burnt());
     nvs::add(&mut catalogue, profile, &good, another.as_ref(), &authority);

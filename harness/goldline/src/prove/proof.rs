@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{
     bound::{CONFIDENCE, OF_COUNTED, OF_DRAWN},
+    firmware::Untold,
     mutant::Kind,
 };
 
@@ -55,6 +56,8 @@ pub struct Proof {
     pub blamed: Vec<Case>,
     /// What was drawn and cannot be: it was refused before a unit was made.
     pub impossible: Vec<Case>,
+    /// Lines of the firmware's description of which no mutant was made, as no run of this product could tell it.
+    pub untold: Vec<Untold>,
     /// In the profile's order.
     pub checks: Vec<CheckResult>,
     /// What `[prove] accept` names and was caught after all, or names no mutant of this product.
@@ -362,6 +365,7 @@ mod tests {
             undecided: Vec::new(),
             blamed: Vec::new(),
             impossible: Vec::new(),
+            untold: Vec::new(),
             checks: Vec::new(),
             accepted_in_vain: Vec::new(),
         }

@@ -37,6 +37,12 @@ pub(super) fn add(catalogue: &mut Catalogue, profile: &Profile, burnt: &[Burnt])
     }
 }
 
+/// A purpose is told by its block.
+fn naming(fuse: &str) -> Vec<String> {
+    let block = fuse.strip_prefix("KEY_PURPOSE_").map(|number| format!("BLOCK_KEY{number}"));
+    [fuse.to_owned()].into_iter().chain(block).collect()
+}
+
 fn mutant(fuse: &str, id: &str, what: String, burnt: Vec<Burnt>) -> Mutant {
     Mutant {
         kind: Kind::Security,
@@ -46,7 +52,7 @@ fn mutant(fuse: &str, id: &str, what: String, burnt: Vec<Burnt>) -> Mutant {
             "the unit is open where it should be locked, or locked for good where it should be open"
                 .to_owned(),
         remedy: "security_state".to_owned(),
-        must: Must::Fail { naming: vec![fuse.to_owned()] },
+        must: Must::Fail { naming: naming(fuse) },
         change: Change::Fuses(burnt),
     }
 }

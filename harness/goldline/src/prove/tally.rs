@@ -12,6 +12,7 @@ use super::{
     catalogue::Catalogue,
     draw::Drawn,
     fate::Fate,
+    firmware::Untold,
     mutant::{Kind, Must, Mutant},
     proof::{
         Bounds, Case, CheckResult, GoodUnits, KindResult, Proof, SCHEMA, StageTime, Survivor, Tally,
@@ -37,6 +38,7 @@ pub(super) struct Count {
     undecided: Vec<Case>,
     blamed: Vec<Case>,
     impossible: Vec<Case>,
+    untold: Vec<Untold>,
     cut_off: usize,
 }
 
@@ -115,6 +117,7 @@ impl Count {
             undecided: Vec::new(),
             blamed: Vec::new(),
             impossible: Vec::new(),
+            untold: catalogue.untold.clone(),
             cut_off: 0,
         }
     }
@@ -136,10 +139,20 @@ impl Count {
             (None, Err(error)) => self.good.refused.push(Case::refused("good", None, &error)),
             (Some(drawn), Ok(record)) => self.bad(&drawn, &record),
             (Some(Drawn { mutant, of_family }), Err(error)) => {
+                let is_impossible = error.says_that_it_cannot_be();
                 let tally = self.tally(mutant.kind, of_family);
                 tally.ran += 1;
-                tally.impossible += 1;
-                self.impossible.push(Case::refused(&mutant.id, Some(&mutant), &error));
+                let case = Case::refused(&mutant.id, Some(&mutant), &error);
+                match is_impossible {
+                    true => {
+                        tally.impossible += 1;
+                        self.impossible.push(case);
+                    }
+                    false => {
+                        tally.undecided += 1;
+                        self.undecided.push(case);
+                    }
+                }
             }
         }
     }
@@ -267,6 +280,7 @@ impl Count {
             undecided: self.undecided,
             blamed: self.blamed,
             impossible: self.impossible,
+            untold: self.untold,
             checks: results,
             accepted_in_vain: accepted.in_vain(),
         }

@@ -3,6 +3,7 @@
 use std::{io, sync::Arc};
 
 use tempfile::NamedTempFile;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use super::mutant::Change;
@@ -10,7 +11,7 @@ use crate::{
     engine::Events,
     profile::{AppSource, Profile},
     record::Record,
-    station::{Specimen, Specimens, SpecimensError},
+    station::{JobsError, Specimen, Specimens, SpecimensError},
 };
 
 /// A unit could not be run.
@@ -22,6 +23,23 @@ pub enum TrialError {
     /// The station refuses it.
     #[error(transparent)]
     Specimen(#[from] SpecimensError),
+    /// The run broke down.
+    #[error("the run of the unit broke down: {0}")]
+    Panicked(#[from] JoinError),
+}
+
+impl TrialError {
+    /// Whether no unit can be so; all else is the bench's fault.
+    pub(super) fn says_that_it_cannot_be(&self) -> bool {
+        let Self::Specimen(SpecimensError::Jobs(error)) = self else { return false };
+        matches!(
+            error,
+            JobsError::Images(_)
+                | JobsError::Values(_)
+                | JobsError::Untrusting(_)
+                | JobsError::Unfit(_)
+        )
+    }
 }
 
 /// Runs a unit with that change; without one, a good one.

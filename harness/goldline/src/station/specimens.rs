@@ -26,7 +26,7 @@ use crate::{
     identity::Mac,
     plan::{Identity, Plan, Scope},
     profile::{AppSource, Profile},
-    store::{RecordStore, StateDirectory, StoreError},
+    store::{RecordStore, StateDirectory, StoreError, bench_ca_if_any},
     testbed::authority::Authority,
 };
 
@@ -117,7 +117,11 @@ impl Specimens {
         }
         let state = open_state(order.state.as_deref())?;
         if matches!(order.profile.images.app, AppSource::File(_)) {
-            state.adopt_authority(&open_state(own)?.authority(&clock)?)?;
+            // Where there is none yet, no firmware carries it.
+            let own = own.map_or_else(StateDirectory::default_path, |own| Ok(own.to_owned()))?;
+            if bench_ca_if_any(&own).is_some() {
+                state.adopt_authority(&open_state(Some(&own))?.authority(&clock)?)?;
+            }
         }
         let records = state.records().await?;
         Ok(Self { order, state, records, clock, _folder: folder })

@@ -43,6 +43,7 @@ pub fn nothing_escapes() -> Proof {
         undecided: Vec::new(),
         blamed: Vec::new(),
         impossible: Vec::new(),
+        untold: Vec::new(),
         checks: vec![
             check("flash_integrity", 0, 0, &[]),
             check("nvs_readback", 12, 9, &[(Kind::Nvs, 12)]),

@@ -233,7 +233,7 @@ fn witness(sound: bool) -> Option<Witness> {
 fn a_good_unit_passes_with_every_measurement_set() {
     let (verdict, why, checks) = Case::good().judge();
     assert_eq!((verdict, why), (Verdict::Pass, None), "{checks:#?}");
-    assert_eq!(checks.len(), 4);
+    assert_eq!(checks.len(), 5);
     for check in &checks {
         assert_eq!(check.outcome, Outcome::Pass);
         assert!(check.measurements.iter().all(|measurement| !measurement.value.is_null()));

@@ -14,7 +14,8 @@ async fn a_campaign_that_is_stopped_says_what_ran_so_far() {
     let request = Request { profile: Some("espvault".to_owned()), ..Request::default() };
     let specimens = Specimens::of(&request, Clock::system()).await.expect("a shipped profile");
     let only = vec!["identity.*".parse().expect("a pattern"), "wire.*".parse().expect("a pattern")];
-    let catalogue = catalogue_of(&specimens).await.expect("a good unit");
+    let cancel = CancellationToken::new();
+    let catalogue = catalogue_of(&specimens, &cancel).await.expect("a good unit");
     let catalogue = catalogue.narrowed(only, "espvault").expect("it has such mutants");
     let campaign = Campaign {
         began: Instant::now(),
@@ -23,7 +24,6 @@ async fn a_campaign_that_is_stopped_says_what_ran_so_far() {
         seed: 0,
         subject: subject_of(specimens.profile()),
     };
-    let cancel = CancellationToken::new();
     // Families never end by themselves before 300 of each ran.
     let watch = |ran| {
         if ran == 2 {

@@ -123,6 +123,9 @@ fn made(arguments: &RepeatabilityArguments, times: u32) -> miette::Result<(Study
         let says_nothing = !ended.records.iter().any(says_something);
         records.extend(ended.records);
         if session.is_stopped() {
+            if round + 1 < times {
+                bench = exit::worst([bench, exit::ABORTED]);
+            }
             break;
         }
         if says_nothing && round + 1 < times {

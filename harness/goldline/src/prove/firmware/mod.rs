@@ -6,6 +6,7 @@ mod leaves;
 mod meaning;
 mod rules;
 
+use serde::Serialize;
 use toml::{Table, Value};
 
 use super::mutant::{Change, Kind, Must, Mutant};
@@ -28,7 +29,7 @@ pub struct FirmwareMutants {
 }
 
 /// A leaf of a description that no run can tell from another value of it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, schemars::JsonSchema)]
 pub struct Untold {
     /// Model and path, such as `espvault.app.version`.
     pub leaf: String,
@@ -128,7 +129,10 @@ fn mutant(model: &str, description: &Table, leaf: &Leaf, to: Value, named: Vec<S
     Mutant {
         kind: Kind::Firmware,
         id: format!("{}.{}.{path}", Kind::Firmware, model_in_id(model)),
-        what: format!("the firmware has {to} for {path}, and not {}", leaf.value),
+        what: match is_secret(&leaf.path) {
+            true => format!("the firmware has another value for {path}"),
+            false => format!("the firmware has {to} for {path}, and not {}", leaf.value),
+        },
         means: means.to_owned(),
         remedy: remedy.to_owned(),
         must: Must::Fail { naming: named },
@@ -137,6 +141,17 @@ fn mutant(model: &str, description: &Table, leaf: &Leaf, to: Value, named: Vec<S
             description: with(description, &leaf.path, to).to_string(),
         },
     }
+}
+
+/// Whether a leaf can hold a secret itself, and not the name of the setting that does: what is built into a firmware, and
+/// what its own network asks for.
+fn is_secret(path: &[String]) -> bool {
+    const NAMES_SETTINGS: [&str; 5] = ["settings", "wifi", "mqtt", "ca_call", "console"];
+    const SECRETS: [&str; 5] = ["password", "passphrase", "psk", "secret", "token"];
+    let Some((section, rest)) = path.split_first() else { return false };
+    let is_named_so = |word: &String| SECRETS.iter().any(|secret| word.contains(secret));
+    section == "constants"
+        || (!NAMES_SETTINGS.contains(&section.as_str()) && rest.iter().any(is_named_so))
 }
 
 /// A description by path is named by its file: an id holds no path of a machine.

@@ -307,6 +307,9 @@ fn stale_slots(profile: &Profile, planned: &[(Content, Place)]) -> Vec<Mutant> {
     let app = planned.iter().find(|(content, _)| *content == Content::App).map(|(_, app)| app);
     let (Some(app), Some(slot)) = (app, slots::other_slot(profile)) else { return Vec::new() };
     let image = applications::of_another_version(&app.good).unwrap_or_else(|| app.good.to_vec());
+    if image.len() > slot.size as usize {
+        return Vec::new();
+    }
     let image: Arc<[u8]> = image.into();
     let lay = |slot: usize, image: &Arc<[u8]>| {
         let image = Arc::clone(image);

@@ -33,6 +33,10 @@ pub fn proof_text(proof: &Proof) -> String {
         list(&mut text, word, what, cases);
     }
     checks(&mut text, proof);
+    if !proof.untold.is_empty() {
+        line(&mut text, "");
+        line(&mut text, &format!("left out    {}", words::left_out(proof)));
+    }
     line(&mut text, "");
     line(&mut text, &format!("good units  {}", words::good_units(proof)));
     line(&mut text, &format!("took        {}", words::duration(proof)));

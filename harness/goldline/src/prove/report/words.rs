@@ -174,3 +174,11 @@ pub(super) fn percent(share: f64) -> String {
 pub(super) fn milliseconds(ms: u64) -> String {
     if ms < 10_000 { format!("{ms} ms") } else { format!("{:.1} s", ms as f64 / 1000.0) }
 }
+
+/// Of what no mutant was made.
+pub(super) fn left_out(proof: &Proof) -> String {
+    let lines = count(proof.untold.len(), "line");
+    format!(
+        "{lines} of its firmware's description, which no run of it can tell: their reasons stand in the JSON"
+    )
+}

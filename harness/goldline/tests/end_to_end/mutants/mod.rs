@@ -49,7 +49,8 @@ fn proof_by(request: &Request, choose: impl FnOnce(Catalogue) -> Catalogue) -> P
     let runtime = Runtime::new().expect("a runtime");
     let proof = runtime.block_on(async {
         let specimens = Specimens::of(request, Clock::system()).await.expect("specimens");
-        let catalogue = catalogue_of(&specimens).await.expect("a good unit passes");
+        let cancel = CancellationToken::new();
+        let catalogue = catalogue_of(&specimens, &cancel).await.expect("a good unit passes");
         let catalogue = choose(catalogue);
         let campaign = Campaign {
             began: Instant::now(),
@@ -58,7 +59,6 @@ fn proof_by(request: &Request, choose: impl FnOnce(Catalogue) -> Catalogue) -> P
             seed: 0,
             subject: subject_of(specimens.profile()),
         };
-        let cancel = CancellationToken::new();
         let accepted = specimens.profile().accepted.clone();
         prove(Arc::new(specimens), &catalogue, &accepted, &campaign, |_| {}, &cancel).await
     });
