@@ -120,12 +120,16 @@ fn the_list_names_what_only_takes() {
     let station = Station::new();
     let listed = station.goldline(["prove", "espvault", "--list"]);
     assert_eq!(listed.code(), 0, "{listed:?}");
-    let ids: Vec<&str> =
-        listed.stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let ids = ids_of(&listed.stdout);
     assert!(ids.contains(&CAUGHT) && ids.contains(&OF_BROKER), "{ids:?}");
     let only = ids.iter().flat_map(|id| ["--only", id]);
     let again = station.goldline(["prove", "espvault", "--list"].into_iter().chain(only));
-    assert_eq!(again.stdout, listed.stdout, "each can be asked for");
+    // Where a bit is inverted depends on the CA that the image carries, which is another each time.
+    assert_eq!(ids_of(&again.stdout), ids, "each can be asked for");
+}
+
+fn ids_of(list: &str) -> Vec<&str> {
+    list.lines().filter_map(|line| line.split_whitespace().next()).collect()
 }
 
 /// Whether a page fetches or runs anything.
