@@ -75,7 +75,8 @@ fn a_good_unit_is_a_suite_of_passed_checks_with_what_tells_runs_apart() {
     let suite = &suites[0];
     assert_eq!(
         outcomes(suite),
-        ["flash_integrity", "nvs_readback", "wifi_join", "mqtt_connect"].map(|id| (id, "pass"))
+        ["flash_integrity", "nvs_readback", "wifi_join", "mqtt_connect", "secret_hygiene"]
+            .map(|id| (id, "pass"))
     );
     for (name, known) in [
         ("run_id", &record["run_id"]),

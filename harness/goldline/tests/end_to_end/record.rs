@@ -113,7 +113,10 @@ fn a_good_unit_passes_every_check_with_measurements() {
     assert_eq!((&record["profile"], &record["device"]), (&"espvault".into(), &"simulator:".into()));
     assert_eq!((&record["lot"], &record["operator"]), (&Value::Null, &"Ada".into()));
     let ids: Vec<_> = list(&record, "checks").iter().map(|check| &check["id"]).collect();
-    assert_eq!(ids, ["flash_integrity", "nvs_readback", "wifi_join", "mqtt_connect"]);
+    assert_eq!(
+        ids,
+        ["flash_integrity", "nvs_readback", "wifi_join", "mqtt_connect", "secret_hygiene"]
+    );
     for check in list(&record, "checks") {
         assert_eq!(check["outcome"], "pass");
         assert!(!list(check, "measurements").is_empty(), "a pass is measured: {check:#}");
