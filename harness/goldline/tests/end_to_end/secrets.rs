@@ -109,7 +109,7 @@ fn what_the_station_keeps_is_its_owners_only(#[case] command: &[&str]) {
 #[test]
 fn a_secret_that_the_unit_prints_is_found_and_goes_nowhere() {
     let station = Station::new();
-    station.write("espvault.toml", format!("{PROFILE}\n[[check]]\nid = \"secret_hygiene\"\n"));
+    station.write("espvault.toml", PROFILE);
     let out = station.path("out");
     let fault = ["run", "espvault.toml", "--json", "--fault", "firmware.secret_in_log", "--out"];
     let ended = station.unit(fault.into_iter().chain([out.to_str().expect("UTF-8")]));
