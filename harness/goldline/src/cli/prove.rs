@@ -262,3 +262,18 @@ fn duration(text: &str) -> Result<Duration, String> {
     let number: u64 = number.parse().map_err(|_| refused())?;
     number.checked_mul(seconds).filter(|it| *it > 0).map(Duration::from_secs).ok_or_else(refused)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_quoted_where_a_shell_would_take_it_apart() {
+        for plain in ["espvault", "own/p-1.toml", "qemu:"] {
+            assert_eq!(quoted(plain), plain);
+        }
+        assert_eq!(quoted("simulator:?burnt=JTAG_DISABLE"), "'simulator:?burnt=JTAG_DISABLE'");
+        assert_eq!(quoted("it's mine"), r"'it'\''s mine'");
+        assert_eq!(quoted(""), "''");
+    }
+}

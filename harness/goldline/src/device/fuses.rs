@@ -12,11 +12,21 @@ use espflash::{
     },
 };
 
-use crate::profile::Chip;
+use crate::profile::{Chip, KEY_BLOCKS};
 
 /// The block in which all of them lie.
 const BLOCK: u32 = 0;
 const WORD_BITS: u32 = 32;
+
+/// The fuse of each key block that says what it is for, by espefuse's names.
+pub const PURPOSE_FUSES: [&str; KEY_BLOCKS as usize] = [
+    "KEY_PURPOSE_0",
+    "KEY_PURPOSE_1",
+    "KEY_PURPOSE_2",
+    "KEY_PURPOSE_3",
+    "KEY_PURPOSE_4",
+    "KEY_PURPOSE_5",
+];
 
 /// What the security fuses of a chip say: bits by espefuse's names.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -74,14 +84,6 @@ pub(super) fn read(
 pub(super) fn told(chip: Chip, info: &SecurityInfo) -> Fuses {
     const SECURE_BOOT: u32 = 1 << 0;
     const SECURE_DOWNLOAD: u32 = 1 << 2;
-    const PURPOSES: [&str; 6] = [
-        "KEY_PURPOSE_0",
-        "KEY_PURPOSE_1",
-        "KEY_PURPOSE_2",
-        "KEY_PURPOSE_3",
-        "KEY_PURPOSE_4",
-        "KEY_PURPOSE_5",
-    ];
     let flag = |bit: u32| u32::from(info.flags & bit != 0);
     let switches = [
         ("SECURE_BOOT_EN", flag(SECURE_BOOT)),
@@ -90,7 +92,7 @@ pub(super) fn told(chip: Chip, info: &SecurityInfo) -> Fuses {
         ("DIS_DOWNLOAD_MODE", 0),
         ("SPI_BOOT_CRYPT_CNT", info.flash_crypt_cnt.into()),
     ];
-    let purposes = PURPOSES.into_iter().zip(info.key_purposes.map(u32::from));
+    let purposes = PURPOSE_FUSES.into_iter().zip(info.key_purposes.map(u32::from));
     let all = switches.into_iter().chain(purposes);
     Fuses::new(chip, all.filter(|(name, _)| fields(chip).iter().any(|(known, _)| known == name)))
 }

@@ -45,9 +45,9 @@ pub use emulator::{
 };
 pub use esp_emu::{EspEmuError, EspEmuUnit, Uplink, UplinkOfRun, open_esp_emu};
 pub use esptool_configuration::{ConfigurationError, CustomReset};
-pub use fuses::Fuses;
 #[cfg(test)]
 pub(crate) use fuses::is_read as is_fuse_read;
+pub use fuses::{Fuses, PURPOSE_FUSES};
 pub use line::LineHandle;
 pub use port::{Barrier, LineError, NotAPort, refuse_what_is_no_port};
 pub use ports::{

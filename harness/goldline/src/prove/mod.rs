@@ -53,6 +53,7 @@ pub use proof::{
     ProofOutcome, SCHEMA, StageTime, Subject, Survivor, Tally,
 };
 pub use report::{proof_page, proof_text};
+pub use surroundings::codes_of;
 
 use tokio_util::sync::CancellationToken;
 

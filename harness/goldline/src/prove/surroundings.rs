@@ -32,6 +32,12 @@ pub(super) fn add(catalogue: &mut Catalogue, profile: &Profile) {
     }
 }
 
+/// The codes of which a unit with that fault must get one; none where the unit is good, `None` where nothing can be said
+/// of every product.
+pub fn codes_of(fault: Fault) -> Option<&'static [&'static str]> {
+    entry(fault).map(|entry| entry.naming)
+}
+
 fn mutant(fault: Fault, seed: u64) -> Mutant {
     let entry = entry(fault).expect("only faults with an entry are mutants");
     let name = fault.name();

@@ -1,7 +1,14 @@
 //! One unit, good or with one defect, run to its record.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
+use goldline_simulator::Tampering;
 use tempfile::NamedTempFile;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
@@ -10,7 +17,7 @@ use super::mutant::Change;
 use crate::{
     engine::Events,
     profile::{AppSource, Profile},
-    record::Record,
+    record::{Record, Verdict},
     station::{JobsError, Specimen, Specimens, SpecimensError},
 };
 
@@ -23,6 +30,11 @@ pub enum TrialError {
     /// The station refuses it.
     #[error(transparent)]
     Specimen(#[from] SpecimensError),
+    /// Where it was to be changed, its flash never held what was to be changed: it was a good one.
+    #[error(
+        "its flash never held what was to be changed, so that a good unit ran; report it with the mutant's id"
+    )]
+    NeverMade,
     /// The run broke down.
     #[error("the run of the unit broke down: {0}")]
     Panicked(#[from] JoinError),
@@ -54,6 +66,7 @@ pub(super) async fn run(
     let mut specimen = Specimen::default();
     // The description is read when the images are made, in the call below.
     let mut firmware = None;
+    let made = Arc::new(AtomicBool::new(!matches!(change, Some(Change::Flash(_)))));
     match change {
         None => {}
         Some(Change::Firmware { model, description }) => {
@@ -62,7 +75,7 @@ pub(super) async fn run(
             specimen.profile = Some(with_model(specimens.profile(), model, &file).into());
             firmware = Some(file);
         }
-        Some(Change::Flash(tampering)) => specimen.tampering = Some(tampering.clone()),
+        Some(Change::Flash(tampering)) => specimen.tampering = Some(noting(tampering, &made)),
         Some(Change::Fault { fault, seed }) => {
             specimen.faults.push(*fault);
             specimen.seed = *seed;
@@ -72,7 +85,26 @@ pub(super) async fn run(
     }
     let finished = specimens.run(specimen, Events::nobody(), cancel).await?;
     drop(firmware);
-    Ok(finished.record)
+    // One that was stopped is told as such.
+    let is_over = finished.record.verdict != Some(Verdict::Aborted);
+    match made.load(Ordering::Relaxed) {
+        false if is_over => Err(TrialError::NeverMade),
+        _ => Ok(finished.record),
+    }
+}
+
+/// The same tampering, which notes that it changed something.
+fn noting(tampering: &Tampering, made: &Arc<AtomicBool>) -> Tampering {
+    let (inner, made) = (tampering.clone(), Arc::clone(made));
+    let noting = Tampering::new(move |cells| {
+        let at = inner.change(cells)?;
+        made.store(true, Ordering::Relaxed);
+        Some(at)
+    });
+    match tampering.watched() {
+        Some(watched) => noting.watching(watched),
+        None => noting,
+    }
 }
 
 /// The product with the description in that file in the place of one of its own.

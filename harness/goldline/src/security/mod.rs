@@ -10,22 +10,12 @@ mod switches;
 use std::{collections::BTreeSet, fmt};
 
 use crate::{
-    device::Fuses,
+    device::{Fuses, PURPOSE_FUSES},
     profile::{DownloadMode, FlashEncryption, Jtag, KEY_BLOCKS, KeyPurpose, SecureBoot, Security},
 };
 
 pub use commands::{Commands, KeyFiles, KeyFilesError, Port, Step, commands};
 use switches::{KeyPlace, Switches};
-
-/// The key block's fuse that says what it is for.
-const PURPOSE_FUSES: [&str; KEY_BLOCKS as usize] = [
-    "KEY_PURPOSE_0",
-    "KEY_PURPOSE_1",
-    "KEY_PURPOSE_2",
-    "KEY_PURPOSE_3",
-    "KEY_PURPOSE_4",
-    "KEY_PURPOSE_5",
-];
 
 /// Key blocks by espefuse's names.
 const BLOCKS: [&str; KEY_BLOCKS as usize] =
@@ -253,8 +243,11 @@ impl Chip<'_> {
         if self.bits(name, difference) == full {
             return true;
         }
-        let locked = self.bits("WR_DIS", difference) >> self.switches.crypt_count_lock & 1 == 1;
-        self.encrypts(difference) && locked
+        self.encrypts(difference) && self.is_count_locked(difference)
+    }
+
+    fn is_count_locked(&self, difference: &mut Difference) -> bool {
+        self.bits("WR_DIS", difference) >> self.switches.crypt_count_lock & 1 == 1
     }
 
     fn flash_encryption(&self, wanted: FlashEncryption, with_secure_boot: bool) -> Finding {
@@ -278,7 +271,11 @@ impl Chip<'_> {
         };
         self.want_flash_key(with_secure_boot, &mut difference);
         let is_told = self.fuses.has(count);
-        if wanted == FlashEncryption::Release {
+        if is_told && !encrypts && self.is_count_locked(&mut difference) {
+            // Nothing can switch it on any more.
+            let (is, lock) = (self.bits("WR_DIS", &mut difference), self.switches.crypt_count_lock);
+            difference.excess.push(Burnt { name: "WR_DIS", is, must_be: is & !(1 << lock) });
+        } else if wanted == FlashEncryption::Release {
             for name in release.iter() {
                 self.want(name, 1, &mut difference);
             }

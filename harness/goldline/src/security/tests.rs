@@ -163,3 +163,17 @@ fn the_rest_of_the_commands_keeps_its_order() {
         assert_eq!(left.is_empty(), taken.len() == burnt.len(), "{taken:?}: {left:?}");
     }
 }
+
+/// A command would be printed for ever that can never succeed.
+#[rstest]
+fn encryption_that_is_locked_out_cannot_be_burnt(
+    #[values(FlashEncryption::Development, FlashEncryption::Release)] how: FlashEncryption,
+) {
+    let switches = switches::of(Chip::Esp32C3).expect("they are known");
+    let locked = 1 << switches.crypt_count_lock;
+    let unit = fuses(Chip::Esp32C3, &[("WR_DIS", locked)]);
+    let finding = found(&encrypted(how), &unit, "flash_encryption");
+    assert_eq!(finding.excess, [Burnt { name: "WR_DIS", is: locked, must_be: 0 }]);
+    let names_count = |missing: &Missing| missing.to_string().contains("SPI_BOOT_CRYPT_CNT");
+    assert!(!finding.missing.iter().any(names_count), "{:?}", finding.missing);
+}

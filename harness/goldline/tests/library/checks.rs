@@ -62,7 +62,7 @@ impl Case {
         Self::of(find("espvault", None).expect("a shipped profile"), broker)
     }
 
-    fn of(profile: Profile, broker: Option<&str>) -> Self {
+    pub fn of(profile: Profile, broker: Option<&str>) -> Self {
         let profile = Arc::new(profile);
         let plan = Plan::new(Arc::clone(&profile), Scope::Run);
         let mut given = Given::default();

@@ -20,6 +20,7 @@ mod proving;
 mod qc_parts;
 mod radio;
 mod regression;
+mod security;
 mod symbols;
 #[path = "../testbed/mod.rs"]
 mod testbed;

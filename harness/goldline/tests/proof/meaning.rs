@@ -1,5 +1,7 @@
 //! What each fault means for the verdict, whatever the product.
 
+use goldline::prove::codes_of;
+
 use Meaning::{Bench, BreaksLine, Harmless, PerhapsUnseen, Unit};
 
 /// Whose a fault is, and what must be said of it.
@@ -28,52 +30,6 @@ const FLASH: &[&str] = &[
     "nvs.leftover_secret",
     "nvs.unexpected_entry",
 ];
-const STARTS: &[&str] =
-    &["boot.loop", "boot.image_refused", "boot.unexpected_reset", "boot.silent"];
-/// Each product learns of its settings at another place.
-const SETTINGS: &[&str] = &[
-    "firmware.configuration",
-    "nvs.key_missing",
-    "nvs.value_differs",
-    "config.not_fetched",
-    "console.not_provisioned",
-    "console.refused",
-    "console.unexpected_answer",
-    "portal.unreachable",
-    "wifi.not_joined",
-    "wifi.access_point_not_found",
-    "mqtt.not_connected",
-    "ca.not_registered",
-];
-const NETWORK: &[&str] = &[
-    "wifi.wrong_password",
-    "wifi.access_point_not_found",
-    "wifi.not_joined",
-    "wifi.out_of_limits",
-    // A product that joins on its console's word says so there.
-    "console.refused",
-    "console.no_answer",
-    "console.unexpected_answer",
-];
-const BROKER: &[&str] = &[
-    "mqtt.not_connected",
-    "mqtt.bad_credentials",
-    "mqtt.server_untrusted",
-    "mqtt.identity_differs",
-    "mqtt.command_unanswered",
-    "console.refused",
-    "console.no_answer",
-    "console.unexpected_answer",
-    "alert.missing",
-    "config.not_fetched",
-];
-const ANSWERS: &[&str] = &[
-    "console.no_answer",
-    "console.unexpected_answer",
-    "console.refused",
-    "console.not_provisioned",
-];
-
 /// What a fault means.
 ///
 /// # Panics
@@ -95,58 +51,6 @@ pub fn of(fault: &str) -> Meaning {
         ]),
         // Few products erase anything once an application ran.
         "flash.worn_out" => PerhapsUnseen(FLASH),
-        "flash.wrong_size" | "chip.wrong_chip" => Unit(&["chip.mismatch"]),
-        "chip.wrong_mac" => Unit(&["chip.mac_invalid"]),
-        "chip.encrypted" | "chip.brown_out" | "chip.watchdog" | "firmware.boot_loop" => {
-            Unit(STARTS)
-        }
-        "chip.other_hmac_key" => Unit(&["nvs.of_another_unit", "firmware.configuration"]),
-        "firmware.key_ignored" => Unit(SETTINGS),
-        "firmware.setting_ignored" | "firmware.wrong_client_id" | "firmware.mqtt_password" => {
-            Unit(BROKER)
-        }
-        "firmware.wrong_ca" | "time.not_set" => Unit(&[
-            "mqtt.server_untrusted",
-            "mqtt.not_connected",
-            "time.not_synchronized",
-            "config.not_fetched",
-            "ca.not_registered",
-            "console.refused",
-            "console.unexpected_answer",
-        ]),
-        "firmware.stuck" => Unit(&[
-            "mqtt.not_connected",
-            "config.not_fetched",
-            "time.not_synchronized",
-            "ca.not_registered",
-            "console.no_answer",
-            "console.unexpected_answer",
-        ]),
-        "firmware.secret_in_log" => Unit(&["secret.in_log"]),
-        "firmware.any_certificate" => Unit(&["mqtt.trusts_anyone"]),
-        "firmware.id_drops_zeros" => Unit(&["device_id.differs"]),
-        "firmware.ca_call_missing" | "firmware.ca_call_wrong_psk" => Unit(&["ca.not_registered"]),
-        "firmware.wifi_password" | "radio.deaf" | "radio.weak" | "radio.drops" | "radio.no_ip" => {
-            Unit(NETWORK)
-        }
-        "firmware.console_silent" | "firmware.console_late" | "firmware.console_garbled" => {
-            Unit(ANSWERS)
-        }
-        "firmware.save_failed" => Unit(SETTINGS),
-        "firmware.reset_leaves_credentials" => Unit(&["factory_reset.leftover"]),
-        "firmware.portal_save_failed" | "firmware.portal_silent" => {
-            Unit(&["portal.refused", "portal.unreachable"])
-        }
-        "firmware.portal_stays_open" => Unit(&["interface.still_on"]),
-        "firmware.portal_forgets" => Unit(SETTINGS),
-        "firmware.ota_ignored" | "firmware.ota_no_switch" => Unit(&["ota.failed"]),
-        "firmware.ota_takes_tampered"
-        | "firmware.ota_takes_unsigned"
-        | "firmware.ota_takes_wrong_chip"
-        | "firmware.ota_takes_older" => Unit(&["ota.accepted_bad_image"]),
-        "firmware.ota_erases_nvs" => {
-            Unit(&["nvs.key_missing", "ota.failed", "ota.not_rolled_back"])
-        }
         "firmware.slow_boot" | "firmware.console_interleaved" => Harmless,
         // A run that names no rate goes at the ROM's.
         "wire.delay" | "wire.late_once" | "wire.late" | "wire.fast_rate" | "wire.deaf_rate" => {
@@ -167,7 +71,11 @@ pub fn of(fault: &str) -> Meaning {
         {
             Bench
         }
-        fault => panic!("what does {fault} mean?"),
+        // What a bad unit of that kind must be told as, `goldline prove` knows too.
+        fault => match fault.parse().ok().and_then(codes_of) {
+            Some(codes) if !codes.is_empty() => Unit(codes),
+            _ => panic!("what does {fault} mean?"),
+        },
     }
 }
 

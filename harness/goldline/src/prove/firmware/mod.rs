@@ -170,3 +170,24 @@ fn another(value: &Value) -> Option<Value> {
         Value::Datetime(_) | Value::Array(_) | Value::Table(_) => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::find;
+
+    /// What is built into a firmware, and the password of its own network.
+    #[test]
+    fn no_mutant_tells_a_secret_of_a_description() {
+        let told = |profile: &str, secret: &str| {
+            let product = find(profile, None).expect("it ships");
+            let mutants = firmware_mutants(&product).expect("it is described").mutants;
+            let path = |mutant: &Mutant| mutant.id.clone();
+            let of_secret = mutants.iter().filter(|it| it.what.contains("another value for"));
+            assert!(of_secret.count() > 0, "{profile} has secrets");
+            mutants.iter().filter(|it| it.what.contains(secret)).map(path).collect::<Vec<_>>()
+        };
+        assert_eq!(told("safesignal", "built-into-the-firmware"), Vec::<String>::new());
+        assert_eq!(told("zeroconf-portal", "configure-me"), Vec::<String>::new());
+    }
+}

@@ -1,6 +1,12 @@
 //! Some mutants of each kind: the run must FAIL, and name what was changed.
 
-use super::{not_caught, proof_of, proof_on, ran};
+use goldline::{
+    prove::{Catalogue, Change, Kind, Must, Mutant, ProofOutcome},
+    station::Request,
+};
+use goldline_simulator::Tampering;
+
+use super::{not_caught, proof_by, proof_of, proof_on, ran};
 use crate::end_to_end::program::PROFILE;
 
 fn all_are_caught(profile: &str, wanted: &[&str]) {
@@ -104,4 +110,28 @@ fn an_efuse_that_is_not_as_demanded_is_named() {
         let proof = proof_on(device, profile, Some(folder.path()), &wanted);
         assert_eq!((ran(&proof), not_caught(&proof)), (1, Vec::new()), "{profile}");
     }
+}
+
+/// It is a good unit then, and its PASS no escape.
+#[test]
+fn a_mutant_that_was_never_made_is_no_survivor() {
+    let request = Request { profile: Some("espvault".to_owned()), ..Request::default() };
+    let proof = proof_by(&request, |_| {
+        let mut catalogue = Catalogue::default();
+        catalogue.count([Mutant {
+            kind: Kind::Region,
+            id: "region.nowhere".to_owned(),
+            what: "nothing is changed".to_owned(),
+            means: String::new(),
+            remedy: String::new(),
+            must: Must::Fail { naming: vec!["nowhere".to_owned()] },
+            change: Change::Flash(Tampering::new(|_| None)),
+        }]);
+        catalogue
+    });
+    assert_eq!((ran(&proof), proof.escapes(), proof.undecided.len()), (1, 0, 1));
+    let told = proof.undecided[0].message.as_deref().unwrap_or_default();
+    assert!(told.contains("never held what was to be changed"), "{told}");
+    // The acceptance of the profile names none of these mutants, which outranks what the bench fell short of.
+    assert_ne!(proof.outcome(), ProofOutcome::NothingEscapes);
 }
